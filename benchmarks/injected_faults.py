@@ -27,8 +27,7 @@ from onnx import numpy_helper
 from edgecnn.bench.subject import subject_of
 from edgecnn.devices.machine import local_lab
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.bounds import gates_for, parse_bounds
-from edgecnn.judging.gates import judge
+from edgecnn.judging.gates import gates_for, judge, parse_bounds
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of

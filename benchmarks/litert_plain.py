@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.runtimes import CLASSES, DEVICE, NETWORKS, SIDE_PX
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.judging.intervals import ratio_interval

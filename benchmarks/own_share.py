@@ -19,7 +19,7 @@ from edgecnn.devices.files import target_of
 from edgecnn.hosts.local import LocalHost
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
-from edgecnn.store import making
+from edgecnn.store import artifacts
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 
@@ -46,8 +46,8 @@ def timed(kind: str, call: Any) -> Any:
 def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     recipe = Recipe.model_validate({"model": {"arch": arch}})
     target, _ = target_of(recipe.target, device)
-    original = making.Making.made
-    making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
+    original = artifacts.Making.made
+    artifacts.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
     LocalHost.run = timed("runner", LocalHost.run)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

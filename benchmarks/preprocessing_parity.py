@@ -36,7 +36,7 @@ from edgecnn.runner.pixel_recipe import RESIZE_MODES, ImageSize
 from edgecnn.runner.pixels import decode, to_pixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.custom_model import Feeding
-from edgecnn.values.data.preprocessing import PreprocessingChoice
+from edgecnn.values.preprocessing import PreprocessingChoice
 
 BATCH = 20
 EXACT = 0.01

@@ -19,7 +19,7 @@ from typing import Any
 from edgecnn.backends.installed import lacking
 from edgecnn.backends.registry import backend_for
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts

@@ -40,7 +40,7 @@ from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.picture import svg_of
+from edgecnn.render.page.charts.vega import svg_of
 from edgecnn.serving.answering import TOP
 
 CLIENTS, READINGS = 4, 100

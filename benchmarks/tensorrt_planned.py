@@ -41,8 +41,8 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Normalization
 
 NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-b0", "efficientnet-lite0", "resnet-18", "resnet-50")
 BUILDER = "tensorrt_rtx_bindings"

@@ -11,7 +11,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
 from edgecnn.devices.files import OnDevice, on_device
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
+from edgecnn.errors.building import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
 from edgecnn.models.catalogue import archs_like
 from edgecnn.planning.custom_model import network_name
 from edgecnn.planning.request import BuildRequest
@@ -35,8 +35,7 @@ from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
     from edgecnn.bench.bench import Benched, BenchRequest
-    from edgecnn.comparing.history_facts import MeasuredHistory
-    from edgecnn.comparing.side_by_side_facts import SideBySide
+    from edgecnn.comparing.facts import MeasuredHistory, SideBySide
     from edgecnn.fit.request import FitRequest
     from edgecnn.results.listing import OwnBuild
     from edgecnn.studies.facts import ScaleSearch
@@ -209,7 +208,7 @@ def write_frontier(found: ScaleSearch, file: Path) -> int:
     Raises as ``write_comparison_page`` and ``require_plot``.
     """
     require_plot(file)
-    from edgecnn.render.page.charts.picture import png_of, svg_of
+    from edgecnn.render.page.charts.vega import png_of, svg_of
     from edgecnn.render.page.scale_frontier import frontier_page, frontier_picture
 
     drawn: dict[str, Callable[[], str | bytes]] = {

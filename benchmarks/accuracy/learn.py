@@ -34,7 +34,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import PlainLines
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import BASELINE_ID
-from edgecnn.values.data.dataset import ImageEntry
+from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import TransferChoice

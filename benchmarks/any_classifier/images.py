@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from edgecnn.data.demo.images import demo_digests, demo_images
+from edgecnn.data.images import demo_digests, demo_images
 
 TRAINED_PX = 128
 LEARNED = 5_000

@@ -26,7 +26,7 @@ from benchmarks.ladder.columns import Entrant, kit_run
 from benchmarks.ladder.networks import run_edgecnn
 from benchmarks.ladder.results import Column
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
@@ -35,8 +35,7 @@ from edgecnn.fit.request import FitRequest
 from edgecnn.fit.run import first_of
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.table import in_a_table
-from edgecnn.fit.table_files import read_table_file, table_file
-from edgecnn.fit.tables import prices_in
+from edgecnn.fit.tables import prices_in, read_table_file, table_file
 from edgecnn.fit.timing import times_of, untrained_kits
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import candidates_of

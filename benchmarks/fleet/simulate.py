@@ -29,8 +29,8 @@ import ray
 
 from benchmarks.fleet.world import Done, Size, World
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.picture import svg_of
-from edgecnn.sweeps.lanes import Lanes
+from edgecnn.render.page.charts.vega import svg_of
+from edgecnn.sweeps.run import Lanes
 from edgecnn.sweeps.tasks import run_in_order
 
 

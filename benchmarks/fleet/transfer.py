@@ -26,8 +26,7 @@ from typing import NamedTuple
 
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
-from edgecnn.store.fetch import entry_here
-from edgecnn.store.remote import Remote, blob_at
+from edgecnn.store.remote import Remote, blob_at, entry_here
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import names_here, pull, push
 from edgecnn.values.artifact import FileFact

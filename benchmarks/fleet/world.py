@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edgecnn.sweeps.room import AHEAD
+from edgecnn.sweeps.tasks import AHEAD
 
 STAGES = {"prepare": (0.7, ()), "train": (89.0, ("prepare",)), "export": (6.1, ("train", "prepare"))}
 """Kind to the median of its recorded seconds, and what it waits for."""

@@ -13,10 +13,10 @@ from scipy.special import ndtri
 
 from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, at_most, judging
 from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
-from edgecnn.judging.runs.energy import energy
+from edgecnn.judging.runs.latency import SHARE
 from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
+from edgecnn.judging.runs.resources import energy
 from edgecnn.judging.runs.stopping import INTERIM_ROUNDS
-from edgecnn.judging.runs.tails import SHARE
 from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult

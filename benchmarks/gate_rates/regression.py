@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgecnn.judging.bounds import bound_of
-from edgecnn.judging.gates import judge
-from edgecnn.render.gates import error_rates
+from edgecnn.judging.gates import bound_of, judge
+from edgecnn.render.sentences import error_rates
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 from tests.judging.made import a_gate

@@ -26,8 +26,8 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.progress import Quiet
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.knobs import Knobs
+from edgecnn.values.candidate import Knobs
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.stage import Progress
 
 SAMPLES = 100

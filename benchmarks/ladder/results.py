@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.verdict import Interval
 
 FOLDER = Path(__file__).parent / "results"

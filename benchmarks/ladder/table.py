@@ -20,8 +20,8 @@ from benchmarks.ladder.results import BUDGET_PP, FOLDER, Column, NetworkResult, 
 from benchmarks.ladder.rivals import RIVALS
 from benchmarks.marked_sections import renew
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import BASELINE_ID
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.verdict import Interval
 
 README = Path(__file__).with_name("README.md")

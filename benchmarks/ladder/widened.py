@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import PositiveInt
 
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 

@@ -23,10 +23,10 @@ from edgecnn.runner.pixels import to_pixels
 from edgecnn.training import run
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
+from edgecnn.training.images.augment import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings, training_threads
-from edgecnn.values.data.augmentation import Crop, Flip
-from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.augmentation import Crop, Flip
+from edgecnn.values.preprocessing import Preprocessing
 
 PHASE1_IMAGES, PHASE1_ARCH = 3000, "efficientnet-lite0"
 

@@ -41,8 +41,8 @@ from edgecnn.training import loop
 from edgecnn.training.checkpoint import Moving
 from edgecnn.training.images import batches
 from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import repeatable
+from edgecnn.training.images.material import Material
+from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import training_threads
 from edgecnn.values.recipe import DataChoice

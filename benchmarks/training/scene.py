@@ -18,10 +18,9 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.loader import DecodedImages
-from edgecnn.training.images.validation import ValidationPixels
-from edgecnn.values.data.augmentation import Crop, Flip
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
+from edgecnn.training.images.material import DecodedImages, ValidationPixels
+from edgecnn.values.augmentation import Crop, Flip
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
 SQUARE_PX, CLASSES = 256, 10
 NORMALIZATION = Normalization(mean=reference.MEAN, std=reference.STD)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision
 from edgecnn.values.device import Device, Processor
-from edgecnn.values.knobs import DEFAULT, Knobs
 
 _EXACT_BYTE_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 """x86 instructions that add four u8×s8 products in 32 bits. Without them ``vpmaddubsw`` adds two in 16 bits, and saturates:

@@ -21,7 +21,7 @@ from edgecnn.backends.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.weights import DownloadFailed
-from edgecnn.store.download import download
+from edgecnn.store.disk import download
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.device import Processor

@@ -1,11 +1,8 @@
-"""OpenVINO on a CPU: every candidate names the precision of its float layers, because the default follows the processor.
+"""OpenVINO on a CPU: what it computes on a device, how its files are made, and how its executed graph is read.
 
-On a processor with bf16 OpenVINO rounds an "fp32" model to bf16 unless told otherwise (agreement 0.968 with fp32 was seen), so
-that a figure without a named precision means nothing.
-
-The same model is written as the same bytes: OpenVINO names the nodes that it makes itself after a counter of the whole process
-(``Constant_41473``), so those names are numbered anew, in the order of the graph. What says nothing is left out: of an INT8
-MobileNetV2 with ten classes a ninth of the bytes were the graph's text, a tenth of it constants that a quantizer holds twice.
+Every candidate names the precision of its float layers, because the default follows the processor: on one with bf16 OpenVINO
+rounds an "fp32" model to bf16 unless told otherwise. In an executed graph a layer counts as INT8 only where both the precision
+and the primitive say so: a convolution over 8-bit tensors that fell back to a float primitive is float.
 """
 
 from __future__ import annotations
@@ -13,10 +10,19 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecnn.backends.executed_layers import (
+    OVERHEAD,
+    UNKNOWN,
+    MacJoin,
+    MovedTensor,
+    executed_residency,
+    listed_layers,
+    moved_bytes,
+)
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import (
     arm_halves,
@@ -29,10 +35,9 @@ from edgecnn.backends.isa import (
 from edgecnn.backends.operators import operators_named
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.store.failures import told_by_system
-from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
-from edgecnn.values.knobs import DEFAULT, Knobs
-from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -42,6 +47,65 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
+
+_MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
+_MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
+_VIEWS = frozenset({"Reshape", "ShapeOf"})
+"""Give the same numbers under another shape, or the shape alone: none is moved."""
+_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
+_PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
+_APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
+_NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session. Raises TraceUnreadable: the file is missing, or holds no layer."""
+    join = MacJoin(macs)
+    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
+    return executed_residency([_layer(entry, join) for entry in ran], macs)
+
+
+def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
+    kind = str(entry["layer_type"])
+    claimed = join.claim(_names(entry)) if kind in _MULTIPLIES else ()
+    return LayerResidency(
+        name=str(entry["name"]),
+        op=kind,
+        precision=OVERHEAD if kind in _MOVES else _precision(entry),
+        macs=sum(layer.macs for layer in claimed),
+        time_us=entry["time_us"],
+        onnx_nodes=tuple(layer.name for layer in claimed),
+        moved_bytes={} if kind in _VIEWS else _moved(entry),
+    )
+
+
+def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """Read and written, by the types and shapes of the executed graph's edges; None where one has no fixed shape."""
+    ports = (*entry["inputs"], *entry["outputs"]) if "inputs" in entry else ({"shape": None},)
+    if any(port["shape"] is None for port in ports):
+        return None
+    return moved_bytes(MovedTensor(port["type"], tuple(port["shape"])) for port in ports)
+
+
+def _names(entry: Mapping[str, Any]) -> Iterator[str]:
+    """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases/DequantizationMultiply``)."""
+    for name in (entry["name"], *entry["original_names"]):
+        yield name
+        yield onnx_name(name)
+
+
+def onnx_name(name: str) -> str:
+    """A layer's name without what conversion appends: ``node_linear/WithoutBiases`` → ``node_linear``."""
+    return _APPENDED.sub("", name)
+
+
+def _precision(entry: Mapping[str, Any]) -> str:
+    chosen = _TYPES.get(entry["runtime_precision"], UNKNOWN)
+    primitive = _PRIMITIVE.search(entry["primitive_type"])
+    if chosen == "int8" and primitive is not None:
+        return _TYPES.get(primitive[1].lower(), UNKNOWN)
+    return chosen
+
 
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 _F32 = {PRECISION_HINT: "f32"}
@@ -109,8 +173,6 @@ class OpenVinoBackend(Backend):
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.json``."""
-        from edgecnn.backends.openvino_trace import residency_of
-
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor) -> Candidate | Unsupported:

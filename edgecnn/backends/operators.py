@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecnn.errors.export import OperatorMissing
+from edgecnn.errors.graph import OperatorMissing
 from edgecnn.values.candidate import Runtime
 
 _REFUSALS = (

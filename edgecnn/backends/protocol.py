@@ -11,9 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Processor
-from edgecnn.values.knobs import Knobs
 from edgecnn.values.layers import MacTable, Residency
 
 TRUNK_OPSET = 20

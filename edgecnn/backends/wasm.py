@@ -1,19 +1,71 @@
-"""ONNX Runtime Web: WebAssembly in a browser, fp32 and INT8. A kit is also a folder that any web server can host as it is.
+"""ONNX Runtime Web: WebAssembly in a browser, fp32 and INT8; and what it says of its layers while it opens a network.
 
-The page times itself; see ``runner/sessions/wasm_browser``.
+A kit is also a folder that any web server can host as it is. The page times itself; see ``runner/sessions/wasm_browser``. There
+is no file system to write a profile to, so no layer is timed and no byte is counted.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.executed_layers import UNKNOWN, executed_residency
 from edgecnn.backends.isa import byte_products_saturate, fewer_threads
 from edgecnn.backends.onnxruntime_web import BrowserBackend
-from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
-from edgecnn.values.knobs import DEFAULT, Knobs
-from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
+
+_APPLYING = re.compile(r"Applying graph transformer (\w+)")
+_MATCHED = re.compile(r"MatchAndProcess\] Matched (\w+)")
+_INTEGER = "QDQSelectorActionTransformer"
+FILE = "said.json"
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session. Raises TraceUnreadable: the file is missing, is no JSON, or names no step."""
+    said, quantized = what_it_said(trace)
+    made = _made(said)
+    if made is None:
+        raise TraceUnreadable(path=trace / FILE, why="it names no step of the runtime's optimizer")
+    counted = Counter(layer.op for layer in macs.layers)
+    precisions = {op: _precision(made[op], count) if quantized else "fp32" for op, count in counted.items()}
+    return executed_residency([layer_of(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
+
+
+def what_it_said(trace: Path) -> tuple[list[str], bool]:
+    """Lines, and whether the network is quantized. Raises TraceUnreadable: the file is missing, or is no JSON."""
+    path = trace / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return [str(line) for line in found["said"]], bool(found["quantized"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TraceUnreadable(path=path, why=str(error)) from error
+
+
+def layer_of(layer: LayerMacs, op: str, precision: str) -> LayerResidency:
+    """Of a runtime that times nothing."""
+    return LayerResidency(name=layer.name, op=op, precision=precision, macs=layer.macs, time_us=None, onnx_nodes=(layer.name,))
+
+
+def _precision(made: int, layers: int) -> str:
+    return "int8" if made >= layers else UNKNOWN if made else "fp32"
+
+
+def _made(said: list[str]) -> Counter[str] | None:
+    """Kind of layer to how many integer kernels were made of it; None where no step is named."""
+    step, found = None, Counter[str]()
+    for line in said:
+        if (applying := _APPLYING.search(line)) is not None:
+            step = applying.group(1)
+        elif step == _INTEGER and (matched := _MATCHED.search(line)) is not None:
+            found[matched.group(1)] += 1
+    return None if step is None else found
+
 
 _REFUSED = {
     Precision.FP16: "WebAssembly multiplies no half-precision numbers",
@@ -58,8 +110,6 @@ class WasmBackend(BrowserBackend):
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``said.json``."""
-        from edgecnn.backends.wasm_trace import residency_of
-
         return residency_of(trace, macs)
 
 

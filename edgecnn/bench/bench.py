@@ -15,7 +15,7 @@ from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
 from edgecnn.building.build import BuildContext, measured_build, require_made
 from edgecnn.building.engines import with_builder
 from edgecnn.building.publish import Page, check_output
-from edgecnn.devices.check.ready import Wanted, runtimes_of
+from edgecnn.devices.check.board import Wanted, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of

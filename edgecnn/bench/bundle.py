@@ -26,7 +26,7 @@ from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
-from edgecnn.devices.check.ready import Wanted, runtimes_of
+from edgecnn.devices.check.board import Wanted, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
@@ -34,8 +34,7 @@ from edgecnn.devices.this_machine import matches
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.bounds import gates_for
-from edgecnn.judging.gates import RunsNeeded, judge_candidate, overall, runs_for, verdict_of
+from edgecnn.judging.gates import RunsNeeded, gates_for, judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log

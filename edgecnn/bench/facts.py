@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.bundle.manifest import BundleVerification
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import GateResult, Verdict

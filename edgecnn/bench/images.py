@@ -37,8 +37,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.data.dataset import UNLABELLED, DataManifest, Fold, ImageEntry
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.dataset import UNLABELLED, DataManifest, Fold, ImageEntry
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice, FolderReading, RoleDraw
 from edgecnn.values.stage import Progress
 

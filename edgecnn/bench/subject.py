@@ -1,32 +1,34 @@
-"""What a finished build is judged on: its kits and what went into them, found again; what is gone is absent, with the reason.
+"""What a finished build is judged on: its kits and what went into them, found again, with the networks of its other folds.
 
-Kits come out of the bundle, else out of the store by their digest, and everything behind them along the store's records: so the
-figures are those of this very build, whatever was built in its folder or edited in its recipe since.
+Kits come out of the bundle, else out of the store by their digest. What is gone is absent, with the reason.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from edgecnn.bench.folds import read_folds
+import numpy as np
+
 from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
-from edgecnn.building.observed import ObservedBuild, pixel_sets
+from edgecnn.building.observed import Observed, ObservedBuild, pixel_sets
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.planning.plan import Plan
-from edgecnn.results.finished import FinishedBuild
-from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
+from edgecnn.results.finished import FinishedBuild, KeptStep
+from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_entry, whole_kit
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.artifact import Failed
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import KINDS, Candidate, Method, graph_of
 from edgecnn.values.device import EngineBuilder
@@ -189,3 +191,50 @@ def _trace(seen: ObservedBuild, name: str, resolution_px: ImageSize) -> None:
                 seen.residency[name] = found
     if stored is not None and stored.profile.residency is not None:
         seen.residency[name] = stored.profile.residency
+
+
+Answering = Callable[[ObservedBuild, str, KitRef, PixelSet], StoredProfile | Failed]
+"""What a candidate's kit answers to pixels: asked now, or stored of any machine where it does not run here."""
+
+
+def read_folds(folds: Sequence[Mapping[str, KeptStep]], seen: ObservedBuild, asked: Answering) -> None:
+    """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
+
+    ``folds``: the steps of each, as the build's plan names them. ``seen``: what its first network answered.
+    """
+    found: list[Observed] = []
+    for number, steps in enumerate(folds, 2):
+        fold = _read(steps, seen, asked)
+        if isinstance(fold, str):
+            seen.notes.append(f"accuracy is of the first fold's test images alone: of fold {number}, {fold}")
+            return
+        found.append(fold)
+    seen.folds = found
+
+
+def _read(steps: Mapping[str, KeptStep], seen: ObservedBuild, asked: Answering) -> Observed | str:
+    store = seen.lab.store
+    prepared = _made(steps, "prepare", store)
+    if prepared is None:
+        return f"the store {store.root} no longer holds the images"
+    fold = Observed(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes)
+    fold.known_labels = {"test": np.load(prepared.folder / "test.labels.npy", allow_pickle=False)}
+    fold.known_groups = {"test": prepared_groups(prepared.folder, "test")}
+    pixels = PixelSet.prepared(prepared.folder, "test", len(fold.known_labels["test"]))
+    for name, kit in seen.answering.items():
+        if (name, "test") not in seen.evaluations:
+            continue
+        kind = "package-twin" if kit.stands_for else "package"
+        if (made := _made(steps, f"{kind}:{name}", store)) is None:
+            return f"the store {store.root} no longer holds the kit of {name}"
+        fold.answering[name] = KitRef.of(kit.candidate, made)
+        stored = asked(seen, name, fold.answering[name], pixels)
+        if isinstance(stored, Failed):
+            return f"{name} gave no answers: {stored.what}"
+        fold.evaluations[name, "test"] = stored
+    return fold
+
+
+def _made(steps: Mapping[str, KeptStep], step_id: str, store: Store) -> Artifact | None:
+    step = steps.get(step_id)
+    return None if step is None else whole_entry(store, step.kind, step.key)

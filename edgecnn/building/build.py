@@ -19,8 +19,8 @@ from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import Decision, decide, gates_of, last_race, report_of
 from edgecnn.building.runnable import kits_that_fail
-from edgecnn.bundle.publish import staged_bundle
-from edgecnn.devices.check.ready import Wanted, runtimes_for
+from edgecnn.bundle.publishing import staged_bundle
+from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Method
-from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
+from edgecnn.values.figures import Accuracy, CalibrationFacts, ChannelShift, ClassFigures, ClassReport
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 

@@ -26,9 +26,9 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.resolved import DesktopGpu
 

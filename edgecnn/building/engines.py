@@ -18,7 +18,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit
 from edgecnn.stages.compile import KIT, EngineStage
-from edgecnn.store.wanted import StageInputs
+from edgecnn.store.entry import StageInputs
 from edgecnn.values.artifact import Failed, FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import EngineBuilder

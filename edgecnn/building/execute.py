@@ -18,9 +18,9 @@ from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import Goal
 from edgecnn.planning.trunk import Step
 from edgecnn.stages.compile import CompileStage, EngineStage
-from edgecnn.store.making import Maker
+from edgecnn.store.artifacts import Maker
+from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Blocked, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime

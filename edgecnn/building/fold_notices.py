@@ -10,10 +10,8 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import METRICS
 from edgecnn.planning.folds import require_foldable
 from edgecnn.planning.multi_label import require_fitting
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.figures import FoldFigures, Folds
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, FoldFigures, Folds, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Interval, Verdict

@@ -13,11 +13,10 @@ from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.pair import SAMPLES
-from edgecnn.measure.race import RaceResult, race, stored_race
+from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device
-from edgecnn.values.knobs import KnobRace, Knobs, KnobTrial
 from edgecnn.values.profile import Environment
 
 

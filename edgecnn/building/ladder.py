@@ -7,7 +7,7 @@ first, until one is inside. Where a caller sets a time budget, no rung is begun 
 rung that was begun is finished. It counts what this call spends on rungs: neither training and export before them nor the races
 after them. What a call before it finished comes from the store in no time, so that the next one goes on where it stopped.
 
-Inside means what it means to the choice (``judging/eligibility.py``): the estimated drop on the validation images. The whole
+Inside means what it means to the choice (``judging/choice.py``): the estimated drop on the validation images. The whole
 interval is the wrong question here: these seldom suffice to show a drop inside 1 pp, so that every build would climb everything,
 and what was built so would hardly be chosen over the INT8 candidate that is inside, and faster.
 """

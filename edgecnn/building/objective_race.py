@@ -13,7 +13,7 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer, RaceOptions, choosing
 from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.errors.measuring import NoMeterForObjective
-from edgecnn.judging.contest import Contest, contest_of
+from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef

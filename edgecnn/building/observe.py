@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.label_rows import map_drop, thresholds_of
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
-from edgecnn.building.rows import answer_of
+from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.building.runnable import tried
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.gates import RunsNeeded

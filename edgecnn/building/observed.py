@@ -18,8 +18,7 @@ from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed, Outcome
-from edgecnn.values.candidate import BASELINE_ID, Candidate, Method
-from edgecnn.values.knobs import KnobRace
+from edgecnn.values.candidate import BASELINE_ID, Candidate, KnobRace, Method
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.recipe import Objective

@@ -28,11 +28,8 @@ from edgecnn.building.trained import (
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.bounds import most_mib
-from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.contest import speed_claims
-from edgecnn.judging.eligibility import eligibility_of
-from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
+from edgecnn.judging.choice import ChoiceRules, choose, eligibility_of, speed_claims
+from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, most_mib, overall, verdict_of
 from edgecnn.judging.reasons import worded
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest

@@ -1,6 +1,7 @@
-"""From what was seen to rows of figures: arithmetic over stored facts, so that a cached build judges in no time.
+"""From what was measured to rows of figures: arithmetic over stored facts, so that a cached build judges in no time.
 
-The one place that turns a stored evaluation into answers, and that makes a candidate's row.
+The one place that turns a stored evaluation into answers, and that makes a candidate's row, for one class or several labels an
+image.
 """
 
 from __future__ import annotations
@@ -9,30 +10,67 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from edgecnn.backends.registry import saturates_on
-from edgecnn.building.label_rows import labels_given, thresholds_of
 from edgecnn.building.observed import SPLITS, Observed, Split
+from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
-from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import latency, latency_when_chosen
-from edgecnn.judging.runs.memory import memory
-from edgecnn.judging.runs.sustained import sustained
-from edgecnn.judging.runs.throughput import screened, throughput
+from edgecnn.judging.runs.resources import energy, memory, screened, sustained, throughput
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.accuracy import Accuracy, Agreement
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.figures import Energy, Memory, Throughput
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.report import CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
+
+
+def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
+    """By the names of the labels, in the order of the kit's answers; None of a kit that names one class an image.
+
+    Raises ThresholdsOfAnotherModel: it has no threshold for one of its labels.
+    """
+    found, labels = kit.manifest.get("thresholds"), kit.manifest["labels"]
+    if found is None:
+        return None
+    if sorted(found) != sorted(labels):
+        raise ThresholdsOfAnotherModel(file=kit.folder / "kit.json", found=tuple(found), labels=labels)
+    return {name: float(found[name]) for name in labels}
+
+
+def labels_given(
+    name: str, seen: Observed, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
+) -> MultiLabelAccuracy | None:
+    """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
+
+    Raises ThresholdsOfAnotherModel, LogitsDoNotMatch: kit, answers and labels do not belong together.
+    """
+    if name not in answers or split not in labels or labels[split].ndim != 2:
+        return None
+    baseline = None if name == seen.reference else answers.get(seen.reference)
+    return multi_label_accuracy(answers[name], labels[split], required_thresholds(seen.answering[name]), split, baseline)
+
+
+def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:
+    """The estimated drop of mAP on ``validation``, in percentage points. ``labels``: uint8 (images, labels)."""
+    drop = multi_label_accuracy(answers, labels, required_thresholds(kit), "validation", baseline).drop_pp
+    assert drop is not None
+    return drop.estimate
+
+
+def required_thresholds(kit: KitRef) -> Mapping[str, float]:
+    """The same of a kit that names several labels. Raises ThresholdsOfAnotherModel: it has none."""
+    found = thresholds_of(kit)
+    if found is None:
+        raise ThresholdsOfAnotherModel(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
+    return found
 
 
 def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = None, *, attached: bool) -> Answers:

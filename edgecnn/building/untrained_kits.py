@@ -17,15 +17,15 @@ from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.stages.probe import ProbeStage
 from edgecnn.stages.program import ProgramStage, VariantStage
 from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
 from edgecnn.training.settings import PROBE_IMAGES
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact, Failed, FoundInput, WeightsAnswer
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Preprocessing
 from edgecnn.values.fit import Probe
 from edgecnn.values.layers import MacTable
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 

@@ -13,9 +13,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.figures import Throughput
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
 

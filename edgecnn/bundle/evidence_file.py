@@ -26,8 +26,8 @@ from edgecnn.errors.wording import first_problem
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, write_text_atomically
 from edgecnn.values.base import another_schema
-from edgecnn.values.comparison import sealed_digest
 from edgecnn.values.profile import observed_moment
+from edgecnn.values.report import sealed_digest
 from edgecnn.values.stage import canonical_json
 from edgecnn.values.verdict import Fidelity
 

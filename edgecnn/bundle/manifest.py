@@ -19,11 +19,10 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import json_object
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import BuildReport
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
+from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
-from edgecnn.data.index import parse
-from edgecnn.data.listing import ListingProgress, skipped_phrases, stamps_in
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos, PhotoNotAFile
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgecnn.cli.option_rows import given_in
-from edgecnn.cli.option_table import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, row
+from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_in, row
 
 if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
@@ -49,7 +48,7 @@ def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
 
 def bounds_of(asked: BuildOptions) -> GateChoice:
     """The bounds of a call. Raises EdgecnnError: see ``parse_bounds``."""
-    from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.judging.gates import parse_bounds
 
     return parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured)
 

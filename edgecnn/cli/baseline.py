@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.judging import compared
-from edgecnn.cli.option_table import JOB
+from edgecnn.cli.options import JOB
 from edgecnn.cli.verbs import DEVICE, Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import RoundsWithRuns
 
 if TYPE_CHECKING:
-    from edgecnn.values.comparison import LatencyBaseline
+    from edgecnn.values.report import LatencyBaseline
 
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, or a bundle.")]
 RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="The bundle's folder `measured`, copied back from the device.")]
@@ -95,7 +95,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.comparing.unpaired import ROUNDS, CompareRequest
     from edgecnn.comparing.unpaired import compare as compare_with
     from edgecnn.devices.machine import local_lab
-    from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.judging.gates import parse_bounds
 
     if rounds is not None and runs is not None:
         raise RoundsWithRuns(rounds=rounds)

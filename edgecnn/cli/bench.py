@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import TrustOptions, host_request, measured_as, recipe_of, trust_of
 from edgecnn.cli.build import judged
-from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
 from edgecnn.cli.verbs import DEVICE, Call, verb
 from edgecnn.errors.base import ExitCode
 

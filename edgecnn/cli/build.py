@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT
 from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, Takes, verb
 from edgecnn.errors.base import ExitCode
@@ -57,7 +57,7 @@ def build(call: Call) -> ExitCode:
 def plan(call: Call) -> None:
     """Show what `build` would do: steps, keys, cached results, and what the test set can show. Nothing runs."""
     from edgecnn.building.build import plan_build
-    from edgecnn.render.screens.plan import show_plan
+    from edgecnn.render.screens.planning import show_plan
 
     _refuse_what_only_builds_do(call)
     planned = plan_build(request_from(call.asked, "judge"), call.store, call.tell)
@@ -126,7 +126,7 @@ def _places_made(report: BuildReport, goal: str, store: Store) -> list[str]:
 def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
     """Only what passed is signed: a signature is somebody's word for it. An unchanged bundle keeps the one that it has."""
     from edgecnn.bundle.manifest import SIGNATURE
-    from edgecnn.bundle.signing import sign_bundle
+    from edgecnn.bundle.publishing import sign_bundle
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.render.progress import Quiet
     from edgecnn.results.folder import BUNDLE

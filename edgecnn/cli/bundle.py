@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import TrustOptions, trust_of
-from edgecnn.cli.option_table import TRUST
+from edgecnn.cli.options import TRUST
 from edgecnn.cli.verbs import SHIP, Call, family, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.bundle.predictions import Served
+    from edgecnn.serving.http import PhotoServer
     from edgecnn.serving.running import ToServe
-    from edgecnn.serving.server import PhotoServer
 
 BundleArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, its zip, or the folder of its build.")]
 FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, or the folder of its build.")]
@@ -85,8 +85,8 @@ def register(app: typer.Typer) -> None:
 
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
     """Verify a bundle and write it as one zip. The same files always give the same bytes."""
+    from edgecnn.bundle.publishing import write_zip
     from edgecnn.bundle.verify import Trust, verify
-    from edgecnn.bundle.zip_writing import write_zip
     from edgecnn.render.progress import Quiet
 
     digest = write_zip(verify(bundle, Trust(made_here=True), Quiet()), out)
@@ -106,7 +106,7 @@ def verify_bundle(call: Call, bundle: BundleArg) -> None:
 
 def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None) -> None:
     """Sign a bundle with an OpenSSH key, so that `verify --allowed-signers` can check who signed it."""
-    from edgecnn.bundle.signing import sign_bundle
+    from edgecnn.bundle.publishing import sign_bundle
 
     signed = sign_bundle(bundle, key, version, call.tell)
     facts = {"path": str(bundle), "name": signed.name, "version": signed.version}
@@ -164,9 +164,9 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> ExitCode:
     """Verify a bundle and serve a local page: drop an image, see its classes and the latency."""
     from edgecnn.errors.recipes import EmptyOption
-    from edgecnn.serving.limits import Limits
+    from edgecnn.serving.answering import Limits
+    from edgecnn.serving.http import Place
     from edgecnn.serving.running import ToServe
-    from edgecnn.serving.server import Place
 
     if not host.strip():
         raise EmptyOption(option="--host")
@@ -179,7 +179,7 @@ def _host_names(given: Iterable[str]) -> tuple[str, ...]:
     """What ``--allow-host`` names, each a name and no more."""
     from edgecnn.errors.recipes import EmptyOption
     from edgecnn.errors.usage import BadValue
-    from edgecnn.serving.names import is_host_name
+    from edgecnn.serving.http import is_host_name
 
     names = tuple(given)
     for name in names:

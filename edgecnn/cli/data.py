@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import recipe_of
-from edgecnn.cli.option_table import OF_LISTS
+from edgecnn.cli.options import OF_LISTS
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import ExitCode
 
@@ -60,11 +60,11 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
     Exits with 2 if no build is possible.
     """
-    from edgecnn.data.findings import window_of
     from edgecnn.data.inspection import inspect as look_through
+    from edgecnn.data.inspection import window_of
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
-    from edgecnn.render.screens.data import show_inspection
+    from edgecnn.render.screens.planning import show_inspection
     from edgecnn.runner.pixel_recipe import ALL_LEVELS
 
     if sheet is not None:
@@ -82,7 +82,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/, with the same split as a build would use."""
     from edgecnn.data.role_folders import divide
-    from edgecnn.render.screens.data import division_lines
+    from edgecnn.render.screens.planning import division_lines
 
     made = divide(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
     call.show(made, division_lines(made))
@@ -103,7 +103,7 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     seed: DrawSeedOpt = 0,
 ) -> None:
     """Show training images next to augmented versions (`train.augment`), in one image file. Nothing is trained."""
-    from edgecnn.render.screens.data import preview_lines
+    from edgecnn.render.screens.planning import preview_lines
     from edgecnn.studies.preview import SheetSize, preview_of
 
     asked = recipe_of(replace(call.asked, recipe=recipe, data=folder))

@@ -89,7 +89,7 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
     from edgecnn.devices.check.board import checked, with_packages
-    from edgecnn.devices.check.needs import needs_of, packages_there
+    from edgecnn.devices.check.findings import needs_of, packages_there
     from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _named(name)
@@ -105,7 +105,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
     from edgecnn.fit.table import TableRequest, require_own_name, table_of
-    from edgecnn.fit.table_files import own_table, require_file, write_table
+    from edgecnn.fit.tables import own_table, require_file, write_table
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.asked)
@@ -145,7 +145,7 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
 def _refuse_what_stops(found: BoardCheck) -> None:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
-    from edgecnn.devices.check.system import require_none, stopping
+    from edgecnn.devices.check.findings import require_none, stopping
     from edgecnn.errors.devices import DeviceFileDisagrees
 
     if found.differences and found.device is not None:

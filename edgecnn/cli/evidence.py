@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.asking import host_request, refuse_unusable_texts
-from edgecnn.cli.option_table import BOARD
+from edgecnn.cli.options import BOARD
 from edgecnn.cli.verbs import DEVICE, Call, family, leading, verb
 from edgecnn.errors.usage import MissingArgument
 from edgecnn.errors.wording import shell_word
@@ -88,8 +88,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     Nothing is trained, and no accuracy is stated: published weights are used if they are available, else seeded ones. An
     interrupted call resumes.
     """
-    from edgecnn.bench.evidence import evidence_of
-    from edgecnn.bench.reference_networks import EvidenceRequest
+    from edgecnn.bench.evidence import EvidenceRequest, evidence_of
     from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.devices.files import file_of, parse_target

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.option_table import OF_LISTS
+from edgecnn.cli.options import OF_LISTS
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
 

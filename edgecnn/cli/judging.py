@@ -11,15 +11,14 @@ import typer
 
 from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from
 from edgecnn.cli.build import built, judged
-from edgecnn.cli.option_rows import options_that_say
-from edgecnn.cli.option_table import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions
+from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import RoundsWithoutAgainst
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest
-    from edgecnn.values.comparison import Comparison
+    from edgecnn.values.report import Comparison
 
 JudgedArg = Annotated[
     str | None,
@@ -78,7 +77,7 @@ def _against(call: Call, head: str | None, base: str) -> ExitCode:
     """Two finished builds, raced against each other in this call; the recipe's place holds HEAD."""
     from edgecnn.comparing.paired import AgainstRequest, judge_against
     from edgecnn.devices.machine import local_lab
-    from edgecnn.judging.bounds import parse_bounds
+    from edgecnn.judging.gates import parse_bounds
     from edgecnn.judging.runs.stopping import ROUNDS_MAX
 
     asked = call.asked

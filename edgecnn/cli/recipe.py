@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edgecnn.cli.asking import recipe_of
-from edgecnn.cli.option_table import OF_LISTS, WHAT, BuildOptions
+from edgecnn.cli.options import OF_LISTS, WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.wording import shell_word
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgecnn.planning.recipe_settings import RecipeSettings
-    from edgecnn.render.screens.recipe import FirstChoices
+    from edgecnn.render.screens.planning import FirstChoices
     from edgecnn.values.stage import Progress
 
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
@@ -65,7 +65,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.errors.custom_model import CustomAndNamed
     from edgecnn.errors.data.folder import SplitFolders
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
-    from edgecnn.render.screens.recipe import recipe_text
+    from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
 
     if call.asked.arch is not None and call.asked.onnx is not None:
@@ -97,7 +97,7 @@ def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstC
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.render.screens.recipe import FirstChoices
+    from edgecnn.render.screens.planning import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while ask:
@@ -130,7 +130,7 @@ def schema(_: Call) -> None:
 
 def show(call: Call) -> None:
     """Print the complete recipe of a build, with every default and the origin of each value."""
-    from edgecnn.render.screens.recipe import settings_lines
+    from edgecnn.render.screens.planning import settings_lines
 
     settings = _settings(call.asked, call.tell)
     call.show(settings, settings_lines(settings))
@@ -139,7 +139,7 @@ def show(call: Call) -> None:
 def diff(call: Call, before: SideArg, after: SideArg) -> None:
     """Compare the complete values of two recipes or finished builds."""
     from edgecnn.planning.recipe_settings import difference, settings_of_build
-    from edgecnn.render.screens.recipe import show_difference
+    from edgecnn.render.screens.planning import show_difference
 
     one, other = (
         settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), call.tell)

@@ -63,7 +63,7 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
 
 def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
     """Explain why each candidate was or was not chosen, what was not measured, and which command would decide the rest."""
-    from edgecnn.render.screens.explanation import explanation_lines
+    from edgecnn.render.screens.report import explanation_lines
     from edgecnn.results.explain import explain as explained
     from edgecnn.results.explain import explain_candidate
     from edgecnn.results.folder import read_report

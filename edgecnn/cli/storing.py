@@ -65,7 +65,7 @@ def list_(call: Call) -> None:
 def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
     """Read every stored byte again and compare it with its record. Exits with 3 if something is damaged."""
     from edgecnn.render.screens.stored import show_verified
-    from edgecnn.store.verify import verify as verify_store
+    from edgecnn.store.listing import verify as verify_store
 
     report = verify_store(call.store, call.tell, repair=repair)
     call.show(report, lambda: show_verified(report, repaired=repair))
@@ -75,9 +75,8 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
     """Delete entries that were not used lately; entries in use stay. In a remote store: files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
-    from edgecnn.store.gc import GcPolicy, collect
+    from edgecnn.store.gc import GcPolicy, collect, collect_afar
     from edgecnn.store.remote import Remote
-    from edgecnn.store.remote_gc import collect_afar
 
     if remote is not None and max_mib is not None:
         reason = "with --remote what goes is said by --days alone"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.option_table import scale_text
+from edgecnn.cli.options import scale_text
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import UnknownScenario
@@ -173,7 +173,7 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> ExitCode:
     """Run MLPerf's LoadGen on a kit, with its scenarios and rules. This is not an official MLPerf result."""
     from edgecnn.measure.loadgen.facts import Scenario
-    from edgecnn.measure.loadgen.settings import LoadRequest
+    from edgecnn.measure.loadgen.run import LoadRequest
     from edgecnn.render.screens.studies import show_loadgen
     from edgecnn.studies.loadgen import Subject, measure_and_write
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.asking import bounds_of
-from edgecnn.cli.option_table import GATES, JOB, TRACKED
+from edgecnn.cli.options import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -120,8 +120,7 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
     from edgecnn.devices.machine import local_lab
     from edgecnn.render.ci import sheets_of_judgement
     from edgecnn.render.screens.sweep import judgement_lines
-    from edgecnn.sweeps.judge import judge_sweep
-    from edgecnn.sweeps.sweep import open_sweep, worst
+    from edgecnn.sweeps.sweep import judge_sweep, open_sweep, worst
 
     refuse_unusable_texts(call.asked)
     given = open_sweep(sweep, out, call.store, call.tell)

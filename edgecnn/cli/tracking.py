@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.tracking import TrackerUnreachable
+from edgecnn.errors.sweeps import TrackerUnreachable
 from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem, shell_word
-from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
+from edgecnn.judging.runs.resources import energy
 from edgecnn.measure.run_file import impossible
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
@@ -32,10 +32,9 @@ from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema
-from edgecnn.values.comparison import LatencyBaseline, PinnedBuild, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EMULATED_TIMES, Profile
-from edgecnn.values.report import Latency
+from edgecnn.values.report import Latency, LatencyBaseline, PinnedBuild, sealed_digest
 
 _MORE_PROCESSES = (
     "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "

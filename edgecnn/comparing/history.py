@@ -1,34 +1,125 @@
-"""Reads the store's dated profiles of a candidate, over successive kits, as a history. Nothing in the store is changed."""
+"""Read the store's dated profiles of a candidate, over successive kits, as a history. Nothing in the store changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import answers_from
-from edgecnn.comparing.dated_profiles import DatedProfile, PackagedKit, dated_profiles, packaged_kits, reported_kits
-from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.page import HistoryOfWhat, NoHistory
+from edgecnn.errors.building import HistoryOfWhat, NoHistory
 from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
-from edgecnn.judging.runs.latency import disturbed, latency, latency_when_chosen
-from edgecnn.judging.runs.settings import knobs_said
+from edgecnn.judging.runs.latency import disturbed, knobs_said, latency, latency_when_chosen
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.store.disk import json_object
 from edgecnn.store.entry import read_entry
-from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.profiles import StoredProfile, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
 from edgecnn.values.command import Command
-from edgecnn.values.data.dataset import UNLABELLED
+from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
+
+TIMED = (None, "select", "report", "against")
+"""Purposes of races whose median is a kit's latency at one image a call."""
+
+
+@dataclass(frozen=True)
+class PackagedKit:
+    """What was packaged under one digest; None is what nothing says."""
+
+    arch: str
+    candidate: str
+    resolution_px: ImageSize | None
+    classes: int | None
+    made: Artifact | None
+
+
+@dataclass(frozen=True)
+class DatedProfile:
+    """One profile with the moment that it is of."""
+
+    stored: StoredProfile
+    moment: datetime
+
+    @property
+    def profile(self) -> Profile:
+        """What was observed."""
+        return self.stored.profile
+
+
+def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
+    """A build's own kits, for the case that the store has lost them and kept what was measured."""
+    if report is None:
+        return {}
+    return {
+        digest: PackagedKit(
+            arch=report.build.arch,
+            candidate=facts.candidate.id,
+            resolution_px=report.build.resolution_px,
+            classes=report.build.classes,
+            made=None,
+        )
+        for facts in report.candidates
+        for digest in (facts.kit, facts.evaluated_kit)
+        if digest
+    }
+
+
+def packaged_kits(store: Store) -> dict[str, PackagedKit]:
+    """Digest of each stored kit to what it is; a twin that stands for a device's kit is that candidate's too."""
+    found = dict[str, PackagedKit]()
+    for kind, key in store.artifacts.names():
+        made = read_entry(store.layout, kind, key) if kind == "package" else None
+        if not isinstance(made, Artifact) or "kit.json" not in made.record.files:
+            continue
+        settings = made.record.payload.get("settings", {})
+        candidate = settings.get("candidate", {}).get("id")
+        arch, _, _ = str(settings.get("name", "")).partition("--")
+        if candidate:
+            resolution_px, classes = _reads(made)
+            kit = PackagedKit(arch=arch, candidate=str(candidate), resolution_px=resolution_px, classes=classes, made=made)
+            found[made.record.files["kit.json"].sha256] = kit
+    return found
+
+
+def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: list[str]) -> Iterator[DatedProfile]:
+    """Races and evaluations of these kits. One that cannot be read is counted, and no figure."""
+    damaged = 0
+    for folder in store.profiles.folders():
+        what, subject = folder.parent.name, folder.parent.parent.name
+        if subject not in wanted or what not in ("race", "evaluation"):
+            continue
+        stored = read_profile(folder)
+        if not isinstance(stored, StoredProfile) or stored.profile.subject != subject:
+            damaged += 1
+        elif what == "evaluation" or stored.profile.purpose in TIMED:
+            yield DatedProfile(stored, stored.profile.moment)
+    if damaged:
+        what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
+        notices.append(f"{what} left out: edgecnn store verify")
+
+
+def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
+    """Which size of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
+    manifest = json_object(made.folder / "kit.json") or {}
+    try:
+        resolution_px: ImageSize | None = ImageSize.of(manifest["preprocessing"]["pixels"]["crop_px"])
+    except (KeyError, TypeError, ValueError):
+        resolution_px = None
+    labels = manifest.get("labels")
+    return resolution_px, len(labels) if isinstance(labels, list) else None
+
 
 UNKNOWN_SIZE = ImageSize.square(0)
 ANYWHERE = "this machine"

@@ -12,35 +12,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.label_rows import thresholds_of
 from edgecnn.building.observed import Observed
-from edgecnn.building.rows import timed_row, times
+from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
-from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, judge_identical, runs_for, verdict_of
+from edgecnn.judging.gates import comparison_gates, judge, judge_identical, runs_for, verdict_of
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
-from edgecnn.judging.runs.noise import OF_A_COMPARISON
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
-from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
+from edgecnn.judging.runs.stopping import OF_A_COMPARISON, ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.pair import race_pair
-from edgecnn.measure.race import long_enough_s
+from edgecnn.measure.race import long_enough_s, race_pair
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
-from edgecnn.values.comparison import Comparison, ShippedKitFacts
-from edgecnn.values.knobs import Knobs
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.candidate import Knobs
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import CandidateFacts
+from edgecnn.values.report import CandidateFacts, Comparison, ShippedKitFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.building.label_rows import required_thresholds
-from edgecnn.building.rows import answers_from
+from edgecnn.building.rows import answers_from, required_thresholds
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
@@ -17,9 +16,8 @@ from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.data.dataset import UNLABELLED
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
-from edgecnn.comparing.side_by_side_facts import (
+from edgecnn.comparing.facts import (
     BuildChanges,
     ComparedBuild,
     ComparedCandidate,
@@ -23,6 +22,7 @@ from edgecnn.comparing.side_by_side_facts import (
     PairedAccuracy,
     SideBySide,
 )
+from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
 from edgecnn.judging.metrics import exactly
@@ -33,12 +33,10 @@ from edgecnn.results.lineage import kit_artifact
 from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
-from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
-from edgecnn.values.comparison import Change, ShippedKitFacts
-from edgecnn.values.knobs import DEFAULT
-from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
+from edgecnn.values.report import BuildReport, CandidateFacts, Change, ShippedKitFacts
 from edgecnn.values.verdict import Fidelity
 
 LABELS = string.ascii_uppercase

@@ -13,21 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.label_rows import thresholds_of
-from edgecnn.building.rows import timed_row, times
+from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
 from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, judge_identical, overall
+from edgecnn.judging.gates import comparison_gates, judge, judge_identical, overall
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
-from edgecnn.judging.runs.latency import disturbed, worst_of
-from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
+from edgecnn.judging.runs.latency import disturbed, runs_needed, worst_of
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
-from edgecnn.judging.runs.tails import runs_needed
+from edgecnn.judging.runs.stopping import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race
 from edgecnn.measure.race_request import RaceRequest
@@ -35,10 +32,9 @@ from edgecnn.measure.run_files import companions_of
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value
-from edgecnn.values.comparison import Comparison, LatencyBaseline
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import CandidateFacts
+from edgecnn.values.report import CandidateFacts, Comparison, LatencyBaseline
 from edgecnn.values.verdict import Gate, GateResult
 
 ROUNDS = runs_needed()

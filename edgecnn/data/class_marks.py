@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from edgecnn.data.near_duplicates import Fingerprint
-from edgecnn.values.data.dataset import ClassMark, MarkKind
+from edgecnn.values.dataset import ClassMark, MarkKind
 
 _FEWEST: Final = 4
 _MOST_OTHERS: Final = 0.5

@@ -1,15 +1,16 @@
-"""The images of a manifest, by role: from a folder or from the demo alike, and never other bytes than were planned with."""
+"""The images of a manifest, by role: from a folder or the embedded demo, and never other bytes than the plan saw."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
-from edgecnn.data.demo.images import demo_images
-from edgecnn.data.headers import LARGEST_BYTES
+from edgecnn.data.files import LARGEST_BYTES
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
@@ -27,7 +27,40 @@ from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+_COUNT = sum(count for _, count in DEMO_PARTS)
+
+
+@cache
+def demo_images() -> npt.NDArray[np.uint8]:
+    """Grey levels, uint8 (15000, 28, 28), in the order of ``DEMO_PARTS``.
+
+    Raises DemoDamaged: the file is absent, cut short or another one.
+    """
+    return _array("images", (_COUNT, 28, 28))
+
+
+def demo_digests() -> Iterator[tuple[int, str]]:
+    """Label, and SHA-256 of the 784 grey levels, of every image. Raises DemoDamaged: as ``demo_images``."""
+    for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
+        yield label, hashlib.sha256(image.data).hexdigest()
+
+
+def _array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    try:
+        with np.load(DEMO_FILE, allow_pickle=False) as arrays:
+            array: npt.NDArray[np.uint8] = arrays[name]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DemoDamaged(path=DEMO_FILE, because=str(error)) from error
+    if array.shape != shape or array.dtype != np.uint8:
+        raise DemoDamaged(path=DEMO_FILE, because=f"{name} is {array.dtype} {array.shape}")
+    return array
+
 
 _List = TypeVar("_List", bound=Value)
 

@@ -1,43 +1,288 @@
-"""Look through a folder of images as a build would use it, and further: what is the same, what looks alike, what is odd.
+"""Look through a folder of images as a build would use it, and tell a person what to know: the serious first, each with a figure.
 
-The classes, the files that count and the roles are those of a build, from the same functions. Beyond what a build does, every
-picture is decoded, so that nothing is left to be found when time has been spent.
+The classes, the files that count and the roles come from the functions that a build calls. Beyond what a build does, every
+picture is decoded.
 """
 
 from __future__ import annotations
 
+import re
 import time
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 import edgecnn
 from edgecnn.data.class_marks import class_marks
 from edgecnn.data.demo import DEMO
-from edgecnn.data.findings import findings_of, name_slips
+from edgecnn.data.files import LARGEST_BYTES, on_every_core, parse, skipped_phrases
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
-from edgecnn.data.headers import LARGEST_BYTES
-from edgecnn.data.index import parse
 from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
-from edgecnn.data.parallel import on_every_core
 from edgecnn.data.splits import Found, LeftOut, Listed, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable, TooFewImages
 from edgecnn.errors.data.formats import DemoHasNoFolder
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
+from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.runner.files import bounded_content
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.data.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
+from edgecnn.values.dataset import (
+    SPLIT_ROLES,
+    Alike,
+    ClassCount,
+    DataInspection,
+    FileProblem,
+    Finding,
+    Grouping,
+    NameSlip,
+    SplitRole,
+    Spread,
+)
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
+
+_UNBALANCED: Final = 3.0
+"""From where the smallest class shows in an average of all images as an average of classes does not. A convention, no law."""
+_NAMED: Final = 5
+
+
+def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
+    """What there is to say; nothing where nothing is odd."""
+    found = [
+        *_role_findings(facts),
+        *_alike(facts),
+        *_copies(facts),
+        *_files(facts),
+        *_class_findings(facts),
+        *_marks(facts),
+        *_pixels(facts),
+    ]
+    return tuple(sorted(found, key=lambda finding: not finding.serious))
+
+
+def _say(kind: str, sentence: str, *, serious: bool = False) -> Finding:
+    return Finding.model_validate({"kind": kind, "serious": serious, "sentence": sentence})
+
+
+def _role_findings(facts: DataInspection) -> Iterator[Finding]:
+    if facts.roles is None:
+        yield _say("roles", f"no build is possible: {facts.roles_from}", serious=True)
+
+
+def _alike(facts: DataInspection) -> Iterator[Finding]:
+    def groups_that(kind: str, groups: list[Alike], do: str, *, serious: bool = False) -> Iterator[Finding]:
+        if groups:
+            done = do.format(lie=plural(len(groups), "lies", "lie"))
+            yield _say(kind, f"{_count(groups, 'group')} of pictures that look alike{done} ({_named(groups)})", serious=serious)
+
+    shared = [group for group in facts.near if len(group.roles) > 1]
+    leaks = [group for group in shared if "test" in group.roles]
+    chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
+    seen = " {lie} in test and in another role: what is tested on was seen before, so figures flatter"
+    later = " {lie} in validation and in what is trained on: training may stop later than it should; test is untouched"
+    yield from groups_that("leak", leaks, seen, serious=True)
+    yield from groups_that("leak", chosen, later)
+    near_two = [group for group in facts.near if len(group.classes) > 1]
+    yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
+    alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
+    yield from groups_that("alike", alike, ", where it does no harm")
+
+
+def _copies(facts: DataInspection) -> Iterator[Finding]:
+    two = [group for group in facts.copies if len(group.classes) > 1]
+    if two:
+        yield _say(
+            "contradiction",
+            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy"
+            f" ({_with_classes(two)})",
+            serious=True,
+        )
+    copies = [group for group in facts.copies if len(group.classes) == 1]
+    if copies:
+        files = counted(sum(len(group.paths) - 1 for group in copies), "file holds", "files hold")
+        yield _say(
+            "copies",
+            f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
+            f" folders keeps the one that is judged on ({_named(copies)})",
+        )
+
+
+def _files(facts: DataInspection) -> Iterator[Finding]:
+    if facts.unreadable:
+        named = first_of([f"{each.path}: {each.why}" for each in facts.unreadable], _NAMED)
+        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
+    if facts.ignored:
+        names = ", ".join(f"{name}/" for name in facts.ignored)
+        yield _say("ignored", f"not used, as neither a class nor a split folder with classes: {names}")
+    of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
+    unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
+    others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
+    for places, do in ((others, "rename or move them"), (unlisted, "list them")):
+        if places:
+            named = first_of(list(skipped_phrases(places)), _NAMED)
+            yield _say("skipped", f"a build skips {named}: {do} if they belong to the data", serious=True)
+    if of_tools:
+        yield _say("skipped", f"a build skips {first_of(list(skipped_phrases(of_tools)), _NAMED)}")
+
+
+def _class_findings(facts: DataInspection) -> Iterator[Finding]:
+    for slip in facts.name_slips:
+        yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they one?", serious=True)
+    joined = next((each.name for each in facts.classes if "|" in each.name or ";" in each.name), None)
+    if joined is not None:
+        yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
+    if facts.multi_label and (meant := _comma_label([each.name for each in facts.classes])) is not None:
+        several = "where it means several, put | or ; between them, since a comma is part of a name"
+        yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
+    filled = [each for each in facts.classes if each.images]
+    if facts.imbalance >= _UNBALANCED:
+        most, least = max(filled, key=lambda each: each.images), min(filled, key=lambda each: each.images)
+        yield _say(
+            "imbalance",
+            f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
+            " look at macro_f1 and at each class, not at top-1 alone; train.balance makes them count alike",
+        )
+
+
+def _comma_label(names: Sequence[str]) -> str | None:
+    """The first one that seems to be several with commas between them."""
+    joined, known = [name for name in names if "," in name], set(names)
+    if 2 * len(joined) > len(names):
+        return joined[0]
+    return next((name for name in joined if any(part.strip() in known for part in name.split(","))), None)
+
+
+def _marks(facts: DataInspection) -> Iterator[Finding]:
+    for kind in ("mode", "format", "size"):
+        named = [
+            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and {mark.others:,} of the"
+            f" {mark.of_others:,} others do"
+            for mark in facts.class_marks
+            if mark.kind == kind
+        ]
+        if named:
+            learned = f"a network may learn the {kind} instead of what the images show"
+            yield _say("marked-class", f"{first_of(named, _NAMED)}: {learned}", serious=True)
+
+
+def _pixels(facts: DataInspection) -> Iterator[Finding]:
+    if facts.one_pixel:
+        have = counted(len(facts.one_pixel), "image has", "images have")
+        yield _say("one-pixel", f"{have} a side of 1 pixel ({first_of(facts.one_pixel, _NAMED)})", serious=True)
+    turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
+    wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
+    for count, kind, sentence in (
+        (turned, "stored-turned", "stored turned, with an EXIF orientation; a build turns them upright"),
+        (facts.animated, "animated", "animated; a build uses the first frame"),
+        (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
+        (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
+    ):
+        if count:
+            yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
+    grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
+    if 0 < grey < facts.images:
+        yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
+
+
+def window_of(levels: tuple[int, int]) -> tuple[int, int]:
+    """The ``preprocessing.grey_window`` that fits these levels of 16-bit grey: from 0 to the whole range of their bits."""
+    return 0, 2 ** max(levels[1].bit_length(), 1) - 1
+
+
+def _scaled(levels: tuple[int, int]) -> str:
+    low, high = window_of(levels)
+    if levels[1] == 0 or (low, high) == ALL_LEVELS:
+        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window chooses other ends"
+    kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [{low}, {high}]"
+    return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
+
+
+def _named(groups: list[Alike]) -> str:
+    return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
+
+
+def _with_classes(groups: list[Alike]) -> str:
+    """The files, and the classes that each is in: one file of a list may have two."""
+    named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
+    return first_of(list(named), 2)
+
+
+def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
+    return counted(len(things), word)
+
+
+_SHORTEST_PLURAL: Final = 4
+_SHORTEST_MISSPELT: Final = 7
+"""Shorter words are often one letter apart and mean it: shirt, skirt."""
+
+
+def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
+    """Pairs of names that differ in nothing but case, blanks, punctuation or encoding; or by an ``s``; or by one letter.
+
+    Numbers are never slips of each other: class 1 is not class 11. Compares each name with its kin, not with every other.
+    """
+    slips: dict[tuple[str, str], str] = {}
+    for kin, why in (
+        (_bare, "but for case, blanks or punctuation they are the same"),
+        (_singular, "but for an s they are the same"),
+    ):
+        for alike in _by(kin, names):
+            for pair in combinations(alike, 2):
+                slips.setdefault(pair, why)
+    for pair in _a_letter_apart(names):
+        slips.setdefault(pair, "a letter tells them apart")
+    return tuple(NameSlip(one=one, other=other, why=why) for (one, other), why in slips.items())
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _singular(name: str) -> str:
+    bare = _bare(name)
+    return bare[:-1] if len(bare) >= _SHORTEST_PLURAL and bare.endswith("s") else bare
+
+
+def _by(kin: Callable[[str], str], names: Sequence[str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if bare := kin(name):
+            groups[bare].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _a_letter_apart(names: Sequence[str]) -> list[tuple[str, str]]:
+    """One letter added, lost, changed, or two neighbours exchanged (Damerau, CACM 1964); digits have to agree."""
+    holes: dict[str, list[int]] = defaultdict(list)
+    bare = [_bare(name) for name in names]
+    for number, word in enumerate(bare):
+        if len(word) >= _SHORTEST_MISSPELT and not word.isdigit():
+            for hole in {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}:
+                holes[hole].append(number)
+    pairs = {pair for sharing in holes.values() for pair in combinations(sharing, 2)}
+    return [(names[one], names[other]) for one, other in sorted(pairs) if _slipped(bare[one], bare[other])]
+
+
+def _slipped(one: str, other: str) -> bool:
+    if re.findall(r"[0-9]+", one) != re.findall(r"[0-9]+", other):
+        return False
+    if len(one) == len(other):
+        differ = [at for at, (here, there) in enumerate(zip(one, other, strict=True)) if here != there]
+        swapped = len(differ) == 2 and one[differ[0]] == other[differ[1]] and one[differ[1]] == other[differ[0]]
+        return len(differ) == 1 or (swapped and differ[1] == differ[0] + 1)
+    short, long = sorted((one, other), key=len)
+    return any(long[:at] + long[at + 1 :] == short for at in range(len(long)))
 
 
 class Inspected(NamedTuple):
@@ -70,7 +315,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     )
     if not usable.found:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
-    roles, roles_from, grouping = _roles(usable, files.layout, choice)
+    roles, roles_from, grouping = _roles_drawn(usable, files.layout, choice)
     facts = DataInspection(
         root=str(files.source) if is_on_disk(choice.path) else choice.path,
         roles_from=roles_from,
@@ -109,7 +354,9 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
     return fingerprints, broken
 
 
-def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[str, SplitRole] | None, str, Grouping | None]:
+def _roles_drawn(
+    listed: Listed, layout: Layout, choice: DataChoice
+) -> tuple[Mapping[str, SplitRole] | None, str, Grouping | None]:
     """Each path's role as a build would draw it, the sentence that a build says of it, and the groups that it would keep whole.
 
     No role, and why, where a build could not draw any.
@@ -126,7 +373,7 @@ def _facts(
     listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
 ) -> dict[str, Any]:
     images = listed.found
-    classes = _classes(listed)
+    classes = _class_counts(listed)
     by_digest: dict[str, list[Found]] = defaultdict(list)
     for image in images:
         by_digest[image.sha256].append(image)
@@ -181,7 +428,7 @@ def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     return (min(low for low, _ in levels), max(high for _, high in levels)) if levels else None
 
 
-def _classes(listed: Listed) -> tuple[ClassCount, ...]:
+def _class_counts(listed: Listed) -> tuple[ClassCount, ...]:
     images = Counter((label, image.part) for image in listed.found for label in shows(image))
     unreadable = Counter(each.label for each in listed.skipped)
     return tuple(

@@ -27,7 +27,7 @@ from edgecnn.errors.data.folder import NothingReadable
 from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import GroupsNotDivisible
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
-from edgecnn.values.data.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
+from edgecnn.values.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _CALIBRATION_SHARE = 1 / CALIBRATION_AT_MOST

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.class_names import composed
-from edgecnn.data.listing import ListingProgress, content_of, skipped_phrases
+from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
     DataPathUnusable,
@@ -29,7 +29,7 @@ from edgecnn.errors.usage import PathTooLong
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
-from edgecnn.values.data.dataset import SkippedImages
+from edgecnn.values.dataset import SkippedImages
 from edgecnn.values.recipe import FolderReading
 
 _LISTS: Final = (".csv", ".parquet")

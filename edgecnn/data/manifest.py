@@ -16,11 +16,9 @@ from pydantic import ValidationError
 
 from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
-from edgecnn.data.formats.registry import Reading, data_files, is_on_disk
-from edgecnn.data.groups import groups_by_path
-from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
-from edgecnn.data.index import (
+from edgecnn.data.files import (
     Fact,
+    ListingProgress,
     Stamped,
     digest_of_stamps,
     index_file_for,
@@ -33,15 +31,17 @@ from edgecnn.data.index import (
     write_json,
     write_text,
 )
+from edgecnn.data.formats.registry import Reading, data_files, is_on_disk
+from edgecnn.data.group_roles import groups_by_path
+from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
-from edgecnn.data.listing import ListingProgress
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable
 from edgecnn.errors.data.formats import DemoDamaged
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, Fold
+from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Fold
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
@@ -196,7 +196,7 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     kept_in = _summary_file(cache, choice, DEMO, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
-    from edgecnn.data.demo.images import demo_digests  # numpy, which a cached build need not import
+    from edgecnn.data.images import demo_digests  # numpy, which a cached build need not import
 
     parts = {part: part for part, _ in DEMO_PARTS}
     places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]

@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
+from edgecnn.data.files import on_every_core
 from edgecnn.data.images import ImageSource
-from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.data.folder import CorruptImages
 from edgecnn.runner.pixels import PixelRecipe, pixels_sha256
-from edgecnn.values.data.dataset import SplitRole
+from edgecnn.values.dataset import SplitRole
 from edgecnn.values.stage import Progress
 
 PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibration")

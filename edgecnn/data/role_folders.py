@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 import edgecnn
 from edgecnn.data.demo import DEMO
+from edgecnn.data.files import parse
 from edgecnn.data.formats.registry import is_list
 from edgecnn.data.images import FolderImages
-from edgecnn.data.index import parse
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
@@ -26,7 +26,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
 from edgecnn.runner.causes.left_behind import is_skipped
-from edgecnn.values.data.dataset import DataDivision, DataManifest, SplitRole
+from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgecnn.values.data.dataset import SPLIT_ROLES, Fold, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, SplitRole
 
 CALIBRATION_AT_MOST = 4
 """Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""

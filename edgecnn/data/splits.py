@@ -17,7 +17,7 @@ from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, shor
 from edgecnn.data.shares import Cut, divided
 from edgecnn.data.split_names import Part
 from edgecnn.errors.data.folder import FoldsBesideSplit, Shortage, TooFewImages
-from edgecnn.values.data.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}

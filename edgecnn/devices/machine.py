@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.devices.check.board import machine_at
-from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device
+from edgecnn.devices.check.board import Wanted, fit_board, furnished, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.board import BoardDiskFull
-from edgecnn.hosts.emulated import EmulatedHost
-from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.local import EmulatedHost, LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.board import FOLDER
 from edgecnn.hosts.ssh.host import LOCK, SshHost

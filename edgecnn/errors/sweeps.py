@@ -1,4 +1,4 @@
-"""Failures of sweeps: the file that says which builds, and the folder that holds them."""
+"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. No address shows a password."""
 
 from __future__ import annotations
 
@@ -81,3 +81,29 @@ class WorkersDiffer(EdgecnnError, exit_code=ExitCode.MISSING):
             because="; ".join(problems),
             hint="install the same versions there as here, or take the machine out of the cluster",
         )
+
+
+class TrackerMisread(EdgecnnError):
+    """Raised before any work when what is given with --track is no address of a tracker."""
+
+    def __init__(self, *, text: str, because: str) -> None:
+        super().__init__(
+            what=f"--track {text!r} names no tracker",
+            because=because,
+            hint="mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
+            "mlflow-figures: sends no paths and no files",
+        )
+
+
+class TrackerRefused(EdgecnnError):
+    """Raised before any work when MLflow's client takes no such address, as of a folder, or a database without its packages."""
+
+    def __init__(self, *, address: str, because: str, hint: str) -> None:
+        super().__init__(what=f"MLflow cannot use {address}", because=because, hint=hint)
+
+
+class TrackerUnreachable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a tracker does not answer, or refuses what it is sent. No build ends by it."""
+
+    def __init__(self, *, address: str, because: str) -> None:
+        super().__init__(what=f"{address} cannot be written", because=because)

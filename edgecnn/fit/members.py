@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
-from edgecnn.judging.bounds import bound_parts
+from edgecnn.judging.gates import bound_parts
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES

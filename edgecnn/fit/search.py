@@ -37,7 +37,7 @@ BEYOND_COSTS = 100.0
 """Of the stand-in, for each time that a prediction is e times beyond it: worse than any network within in both aims."""
 
 
-_PREDICTING = ("executed", "features", "layers", "predictor", "prices", "search", "space")
+_PREDICTING = ("features", "predictor", "search", "space")
 
 
 def code_of_trials() -> str:

@@ -1,19 +1,129 @@
-"""Which of the searched networks are worth a training: those inside the budget by a clock, else by prediction."""
+"""Which searched networks are worth a training: those inside the budget, by a clock where the device is, else by prediction.
+
+What short trainings make likely of members that had none is a Gaussian process over depth, width, resolution and form. What
+stands in for accuracy beforehand only begins.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean, median, stdev
 
+from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
 from edgecnn.errors.wording import bounds_text
-from edgecnn.fit.clock import bound_ms, by_clock, is_inside, perhaps_inside, time_untrained, times_predicted
 from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out, unlike
 from edgecnn.fit.state import Fitting
-from edgecnn.fit.surrogate import promises
-from edgecnn.fit.timing import SLOW
+from edgecnn.fit.timing import SLOW, Timed, Yardstick, times_of, untrained_kits
 from edgecnn.values.fit import Member
+from edgecnn.values.verdict import Fidelity
+
+ROOM = 0.97
+"""Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
+
+
+def by_clock(fitting: Fitting) -> bool:
+    """Whether the device is there to be timed, and a latency is bounded."""
+    return fitting.attached and math.isfinite(fitting.budget_ms)
+
+
+def bound_ms(fitting: Fitting) -> float:
+    """What a p50 has to be below."""
+    return ROOM * fitting.budget_ms
+
+
+def is_inside(fitting: Fitting, member: Member) -> bool:
+    """By its time, where there is a clock; else by prediction."""
+    if by_clock(fitting):
+        return member.name in fitting.times and fitting.times[member.name].estimate <= bound_ms(fitting)
+    cost_ms = guessed_ms(member) if fitting.attached else predicted_ms(member)
+    return math.isfinite(cost_ms) and cost_ms <= bound_ms(fitting)
+
+
+def perhaps_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
+    """Those that are inside, or were not timed and are guessed to be, by as much as predictions were off."""
+    if not by_clock(fitting):
+        return [each for each in members if is_inside(fitting, each)]
+    off, tried = times_predicted(fitting), fitting.times.keys() | fitting.untimed.keys()
+    return [
+        each
+        for each in members
+        if (guessed_ms(each) * off <= bound_ms(fitting) if each.name not in tried else is_inside(fitting, each))
+    ]
+
+
+def times_predicted(fitting: Fitting) -> float:
+    """Measured over predicted p50, the median of what was timed; 1 where nothing was."""
+    known = {each.name: guessed_ms(each) for each in fitting.searched}
+    return median([ms.estimate / known[name] for name, ms in fitting.times.items() if name in known] or [1.0])
+
+
+def time_untrained(fitting: Fitting, members: Sequence[Member]) -> None:
+    """Time their networks with weights that learned nothing, in turn; the search keeps the times, and why there is none."""
+    found = _timed(fitting, members)
+    fitting.times |= found.times
+    fitting.untimed |= found.failed
+    fitting.pace = found.pace
+    if found.pace is not None and found.pace > SLOW:
+        now = f"this machine takes {found.pace:.1f} times as long as when its latency table was measured"
+        fitting.place.tell.note(f"{now}; budgets are held against what it takes now")
+
+
+def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
+    place, classes = fitting.place, len(fitting.resolved.data.classes)
+    maker = KitMaker(place.store, place.tell, fitting.prices.environment)
+    kits, failed = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
+    yardstick = _yardstick(fitting, maker)
+    with place.lab() as lab:
+        found = times_of(kits, lab, yardstick)
+    return found._replace(failed={**failed, **found.failed})
+
+
+def _yardstick(fitting: Fitting, maker: KitMaker) -> Yardstick | None:
+    """The fastest of the table's networks; None of an emulated machine, whose pace is that of what emulates it."""
+    prices = fitting.prices
+    if prices.used.fidelity is not Fidelity.MEASURED:
+        return None
+    candidate, timed = min(prices.fastest.items(), key=lambda row: row[1].least_ms)
+    made = maker.kits(timed.probe, [prices.candidates[candidate]]).made
+    return Yardstick(made[candidate], timed.least_ms) if candidate in made else None
+
+
+LENGTH = math.log(2)
+"""Of the logarithms of multipliers: half of one is another network, a tenth less of it is nearly the same."""
+SPREAD, LEAST_SPREAD, NOISE = 0.05, 0.02, 0.01
+"""Of top-1: how much networks differ that share nothing, where fewer than two are known; no less than that; and what another
+seed makes of one. MobileNets of three epochs spread by 0.05, neighbours by 0.01 (benchmarks/fit/results/regret-xeon.json)."""
+BOLD = 1.0
+"""Standard deviations of the bound."""
+CHANGED = {"relu6": (1.0, 0.0), "hard-swish": (0.0, 1.0)}
+"""Each other activation is a direction of its own, as far as half of a multiplier."""
+
+
+def promises(learned: Sequence[Member], waiting: Sequence[Member]) -> list[float]:
+    """Upper bounds of the top-1 on ``validation``, 0…1, that a short training of each waiting member may come to.
+
+    ``learned``: of one kind, each with a training. Raises ValueError: there are none.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    top1 = [each.trained[0].validation_top1 for each in learned]
+    middle, spread = fmean(top1), max(LEAST_SPREAD, stdev(top1)) if len(top1) > 1 else SPREAD
+    kernel = ConstantKernel(spread**2, "fixed") * Matern(LENGTH, "fixed", nu=2.5) + WhiteKernel(NOISE**2, "fixed")
+    process = GaussianProcessRegressor(kernel, optimizer=None)
+    process.fit([_place(each) for each in learned], [each - middle for each in top1])
+    mean, deviation = process.predict([_place(each) for each in waiting], return_std=True)
+    return [middle + gain + BOLD * sd for gain, sd in zip(mean.tolist(), deviation.tolist(), strict=True)]
+
+
+def _place(member: Member) -> list[float]:
+    form = member.form
+    changed = (*CHANGED.get(form.activation, (0.0, 0.0)), float(form.squeeze_excite != "keep"))
+    return [*map(math.log, member.multipliers), *(LENGTH * each for each in changed)]
+
 
 TIMED, TIMED_NEXT = 8, 4
 """Members that are timed before any is trained, and at a time when trainings say which are likely."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
+from edgecnn.errors.fit import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.errors.wording import counted
 from edgecnn.fit.members import MemberBuilder

@@ -18,10 +18,10 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 from scipy.special import softmax
 
+from edgecnn.graph.checks import logits, session_of
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
-from edgecnn.graph.sessions import logits, session_of
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 
 PRODUCER = "edgecnn ensemble"
 LEAST = 1e-7

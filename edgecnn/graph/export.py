@@ -1,15 +1,18 @@
-"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64; held against the network on real images.
+"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64, compared with the network on real images.
 
-The dynamo exporter is used because it folds batch norms and static padding (94 nodes for EfficientNet-Lite0, where the older one
-leaves 456). Asked for an opset that it cannot convert to, it only logs that and leaves another: what came out is asserted.
+The dynamo exporter is used because it folds batch norms and static padding: 94 nodes for EfficientNet-Lite0, where the older
+one leaves 456. Asked for an opset that it cannot convert to, it only logs that and writes another, so the result is asserted. A
+trunk with several labels an image has its thresholds next to it: the fp32 network chooses them once, and every candidate ships
+them.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +25,44 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from edgecnn.errors.export import ExportDisagrees, NetworkNotExported, ProgramNotMade, RoundingDecides, WrongOpset
+from edgecnn.errors.graph import ExportDisagrees, NetworkNotExported, ProgramNotMade, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
-from edgecnn.graph.thresholds import write_thresholds
+from edgecnn.judging.predictions.logits import UNCHOSEN, best_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import require_room
-from edgecnn.values.data.preprocessing import Normalization
-from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
+
+_AT_ONCE = 256
+
+
+def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
+    """Write ``thresholds.json``, label to probability, of the largest F1 of each label on ``validation``; nothing of images that
+    have one class each, or of which no class is written down.
+
+    ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
+    """
+    told = prepared / "validation.labels.npy"
+    if not told.is_file() or (labels := np.load(told, allow_pickle=False)).ndim != 2:
+        return
+    pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
+    starts = range(0, len(pixels), _AT_ONCE)
+    answers = np.concatenate([logits(np.ascontiguousarray(pixels[start : start + _AT_ONCE])) for start in starts])
+    names = json.loads((prepared / "labels.json").read_text(encoding="utf-8"))
+    _write(best_thresholds(answers, labels, names), out)
+
+
+def write_unchosen(labels: int, out: Path) -> None:
+    """The same where nobody knows which image has which of so many labels: each one's is a half."""
+    _write({f"class {number}": UNCHOSEN for number in range(labels)}, out)
+
+
+def _write(thresholds: dict[str, float], out: Path) -> None:
+    (out / THRESHOLDS).write_text(json.dumps(thresholds, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from edgecnn.graph.checks import Level, answers, session_of
 from edgecnn.graph.layer_cost import Field, Operation, fields_of
 from edgecnn.graph.macs import ACTIVATIONS, image_input
 from edgecnn.graph.onnx_operations import operations_of_model
-from edgecnn.graph.sessions import Level, answers, session_of
 
 _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
 

@@ -15,8 +15,7 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
-from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
-from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.errors.graph import AlreadyQuantized, ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.wording import reason_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause

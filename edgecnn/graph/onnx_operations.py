@@ -8,7 +8,7 @@ from math import prod
 
 import onnx
 
-from edgecnn.errors.export import MacsUnknown
+from edgecnn.errors.graph import MacsUnknown
 from edgecnn.graph.layer_cost import Operation, Product, Window
 from edgecnn.graph.macs import (
     ACTIVATIONS,

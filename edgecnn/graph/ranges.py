@@ -12,8 +12,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgecnn.graph.checks import Level, answers, session_of
 from edgecnn.graph.onnx_file import constants_of, inside, load_model
-from edgecnn.graph.sessions import Level, answers, session_of
 
 _FLOAT = "tensor(float)"
 EXACT = frozenset(

@@ -14,10 +14,10 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, version_converter
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.export import OperatorMissing
-from edgecnn.errors.tensorrt import (
+from edgecnn.errors.graph import (
     NonZeroZeroPoint,
     OnnxBeyondReader,
+    OperatorMissing,
     OpsetNotLowered,
     PerChannelAxis,
     QuantizedBias,

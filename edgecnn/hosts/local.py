@@ -1,22 +1,60 @@
-"""This machine as a Host. The runner is another process here too."""
+"""This machine as a Host, and the emulated machine, whose times never count. The runner is another process here too.
+
+One race runs at a time on a machine, whichever store and user it belongs to: two that share it would measure each other.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.alone import alone
-from edgecnn.hosts.program import Program, Unheard, builder_in, package_environment, run_program
+from filelock import FileLock, Timeout
+
+import edgecnn.runner
+from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.runner.runs.schedule import STARTED_BY, clean_environment
 from edgecnn.runner.runtimes import installed_version
+from edgecnn.store.locks import SILENT_S
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
+
+MACHINE = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
+"""Whose holder measures on a board over SSH; the names of its other locks begin with it."""
+RACE = ".race"
+LOCK = Path(MACHINE + RACE)
+
+
+WAITING = "waiting for another race on {} to end: two at once would measure each other"
+
+
+@contextmanager
+def alone(tell: Progress, file: Path = LOCK) -> Iterator[None]:
+    """Hold the machine while the block runs, waiting for whoever has it as long as it takes.
+
+    Where the file cannot be opened (a folder that nobody may write to), nothing is held: a race is no worse than before.
+    """
+    lock = FileLock(file, mode=0o666)
+    try:
+        lock.acquire(timeout=SILENT_S)
+    except Timeout:
+        tell.note(WAITING.format("this machine"))
+        lock.acquire(timeout=-1)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
 
 _INFO_S = 120.0
 
@@ -73,3 +111,50 @@ class LocalHost:
         runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._own})
         with nullcontext() if task.schedule is None else alone(tell):
             return run_program(runner, lease_s=lease_s, tell=tell)
+
+
+_LEASE_S = 120.0
+_RUNNER = Path(edgecnn.runner.__file__).parent
+
+
+class EmulatedHost:
+    """Starts runners with the emulated Python."""
+
+    part_bytes: int | None = None
+    """Its files are this machine's."""
+
+    def __init__(self, python: Path) -> None:
+        """Of the machine that ``devices.emulated_machine`` made."""
+        self._python = str(python)
+        self._runners = LocalHost(python=self._python)
+
+    def identify(self) -> Environment:
+        """The emulated machine: its processor, and this machine's kernel."""
+        return self._info.environment
+
+    def runtime_version(self, runtime: str) -> str | None:
+        """What the emulated Python has installed."""
+        return self._info.runtimes.get(runtime)
+
+    def engine_builder(self, package: str) -> EngineBuilder:
+        """See ``Host.engine_builder``: there is no GPU."""
+        return builder_in(self._asked("info", "--builder", package), None)
+
+    def recall(self, out: Path) -> None:
+        """Results are written where they are wanted."""
+
+    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
+        return self._runners.run(task, lease_s=lease_s, tell=tell)
+
+    @cached_property
+    def _info(self) -> MachineInfo:
+        return info_in(self._asked("info"), None)
+
+    def _asked(self, *about: str) -> Mapping[str, Any]:
+        """What this edgecnn's own runner answers there, beside none of this machine's packages."""
+        with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as place:
+            (Path(place) / "runner").symlink_to(_RUNNER)
+            words = (self._python, "-B", "-m", "runner", "--lease-s", str(_LEASE_S), *about)
+            program = Program(words, about, Path(place), environment_for(Path(place), self._python))
+            return run_program(program, lease_s=_LEASE_S, tell=Unheard())

@@ -13,8 +13,7 @@ from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
-from edgecnn.hosts.messages import Failure, Line, Message, checked, usable
-from edgecnn.hosts.wire import POLL_S, Incoming, Silence, Tail, last_lines
+from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
 from edgecnn.runner.installing import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.runner.say import CANNOT_WRITE

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgecnn.errors.hosts.process import WheelsNotFound, WheelsNotUnpacked
-from edgecnn.hosts.messages import Message, Unusable, checked, parsed
 from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.wire import Message, Unusable, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 

@@ -1,26 +1,291 @@
-"""Choosing is not gating, and a choice is no claim: what ships is the best estimate of what fits the accuracy budget.
+"""The choice: where each candidate stands before it, what the race compares, and which one ships.
 
-The gate on ``test`` needs whole intervals; the choice is a decision under uncertainty, since something must ship, and is made by
-estimates on ``validation`` and of the race for it, with what it is expected to cost. Within 1 % the higher precision is kept,
-since INT8 costs accuracy for certain. That one candidate is faster than another is said only by a later race. Size needs no race.
+Choosing is not gating, and a choice is no claim: what ships is the best estimate among what fits the accuracy budget. The gate
+on ``test`` needs whole intervals. The choice is a decision under uncertainty, because something must ship, and is made by
+estimates on ``validation``. Latency, throughput and energy are compared alike: a process run is the unit, runs of one round are
+neighbours in time, and a ratio is the reference's cost over one's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from edgecnn.judging.contest import Claims, Contest, Estimated, as_good, behind
-from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
+from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.judging.runs.noise import rounds_to_settle
-from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, preferred, standing_of
+from edgecnn.judging.runs.latency import (
+    CONDITIONS_OF_THE_MACHINE,
+    check_conditions,
+    disturbed,
+    estimated_ms,
+    paired_ratio,
+    run_settings_of,
+    worst_of,
+)
+from edgecnn.judging.runs.regret import BEARABLE, Costs, alike, estimate, estimated_ratio, lead_of, preferred, standing_of
+from edgecnn.judging.runs.resources import image_mj, images_per_s, meter_of
+from edgecnn.judging.runs.stopping import rounds_to_settle
+from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Method, Precision
-from edgecnn.values.reason import DatedOrder, Larger, NotMeasured, Provisional, Reason, Taken
-from edgecnn.values.recipe import Objective
+from edgecnn.values.figures import group_count
+from edgecnn.values.profile import Profile, Run
+from edgecnn.values.reason import (
+    Alike,
+    DatedOrder,
+    Differs,
+    FewerImages,
+    Larger,
+    Loses,
+    MoreEnergy,
+    NotMeasured,
+    Outside,
+    Provisional,
+    Reason,
+    Slower,
+    Taken,
+    TooLarge,
+)
+from edgecnn.values.recipe import Objective, Raced
 from edgecnn.values.report import CandidateFacts, Choice
+from edgecnn.values.verdict import Fidelity, Interval
+
+
+class Eligibility(Value):
+    """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
+
+    candidates: tuple[CandidateFacts, ...]
+    allowed: tuple[str, ...]
+    inside: tuple[CandidateFacts, ...]
+    budget_pp: float
+    most_mib: float | None = None
+    """Of a gate on size that at least one of those inside meets; None where there is none."""
+
+
+def eligibility_of(
+    candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
+) -> Eligibility:
+    """Sort candidates by what validation showed. Only a candidate that works and was evaluated is inside.
+
+    ``most_mib``: what a gate on size allows. It is known before any race, so that what is larger is not raced for; where all
+    are larger the gate alone says so.
+    """
+    allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
+    inside = tuple(
+        facts
+        for facts in candidates
+        if facts.candidate.id in allowed and facts.works and (drop := drop_on_validation(facts)) is not None and drop <= budget_pp
+    )
+    small = tuple(facts for facts in inside if most_mib is None or (facts.size_mib or 0.0) <= most_mib)
+    bound = most_mib if small else None
+    return Eligibility(candidates=tuple(candidates), allowed=allowed, inside=small or inside, budget_pp=budget_pp, most_mib=bound)
+
+
+def drop_on_validation(facts: CandidateFacts) -> float | None:
+    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
+
+    Of a multi-label network it is that of mAP. Without labels the share of other answers than fp32's stands for it, since no drop
+    can be larger.
+    """
+    if facts.candidate.method is Method.ORIGINAL:
+        return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
+    if facts.agreement_on_validation is not None:
+        return facts.agreement_on_validation.differing_pp
+    if (several := facts.multi_label_on_validation) is not None:
+        return 0.0 if facts.is_baseline or several.drop_pp is None else several.drop_pp.estimate
+    if facts.validation is None or facts.validation.images < 1:
+        return None
+    if facts.is_baseline:
+        return 0.0
+    return None if facts.validation.drop_pp is None else facts.validation.drop_pp.estimate
+
+
+def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
+    """A reason for every candidate: what decided, or else why it was never in question."""
+    return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
+
+
+def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
+    drop = drop_on_validation(facts)
+    broken = facts.broken
+    if facts.kit is None or (broken is not None and broken != facts.outcomes.get("measure")):
+        return _why_no_kit(facts)
+    if broken is not None:
+        return _without_result("measure", broken)
+    if facts.candidate.id not in eligible.allowed:
+        return Outside(runtime=facts.candidate.runtime)
+    if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
+        return TooLarge(mib=facts.size_mib or 0.0, bound_mib=eligible.most_mib)
+    if (seen_alike := facts.agreement_on_validation) is not None:
+        over = {"bound_pp": eligible.budget_pp, "images": seen_alike.images, "groups": seen_alike.groups}
+        return Differs(split="validation", same=seen_alike.same, **over)
+    seen = facts.multi_label_on_validation or facts.validation
+    if drop is None or seen is None:
+        return NotMeasured(step="validation")
+    exact = Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own
+    over = {"bound_pp": eligible.budget_pp, "images": seen.images, "groups": group_count(seen)}
+    return Loses(split="validation", drop_pp=seen.drop_pp or exact, **over)
+
+
+def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
+    """The first stage that has no result: those behind it are blocked for want of it."""
+    for stage, outcome in facts.outcomes.items():
+        if isinstance(outcome, Failed | Blocked | Unavailable):
+            return _without_result("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
+    return NotMeasured(step="kit")
+
+
+def _without_result(
+    step: Literal["kit", "measure"], outcome: Failed | Blocked | Unavailable, stage: str | None = None
+) -> NotMeasured:
+    if isinstance(outcome, Blocked):
+        return NotMeasured(step=step, outcome="blocked", stage=stage, why=f"{outcome.by} has no result")
+    why, command = (outcome.what, outcome.hint) if isinstance(outcome, Failed) else (outcome.why, outcome.command)
+    return NotMeasured(step=step, outcome=outcome.outcome, stage=stage, why=why, command=command)
+
+
+CostOf = Callable[[Run], float | None]
+"""A run to what it cost: the smaller, the better."""
+
+
+class Estimated(Value):
+    """What one candidate showed in the race for the choice."""
+
+    cost: float
+    """The smaller, the better: p50 in ms, ms an image, or mJ an image."""
+    runs: int
+    machine: str
+    run_settings: str | None = None
+    batch: int = 1
+    """Images in a call."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One race for the choice, by one objective."""
+
+    objective: Raced
+    shown: Mapping[str, Estimated]
+    """Candidate to what it showed; absent of who did not finish, or was not in it."""
+    costs: Costs = field(default_factory=dict)
+    """The same, round by round."""
+    meter: str = ""
+    """Of energy."""
+    missing: str | None = None
+    """Why it shows nothing of anybody, though there was a race."""
+
+    def ratio(self, ours: str, reference: str) -> Interval:
+        """How many times as good in the rounds that both ran: an estimate without a level."""
+        return estimated_ratio(self.costs[reference], self.costs[ours])
+
+
+class SpeedClaim(Value):
+    """How many times as fast one candidate is as another, from a race after the choice: what a sentence may claim."""
+
+    ratio: Interval
+    """Paired."""
+    disturbed: str | None = None
+    """What besides the two kits may have decided it; neither is then shown to be faster."""
+
+
+Claims = Mapping[tuple[str, str], SpeedClaim]
+"""By (candidate, reference)."""
+
+
+def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
+    """Every pair of one race; a pair without an interval has none.
+
+    A program that takes one of two processors holds up a kit that uses both, and hardly one that uses one. So what is faster
+    beside it need not be faster on a machine of its own.
+
+    Raises RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_ratio``.
+    """
+    return {
+        (ours, reference): SpeedClaim(
+            ratio=ratio, disturbed=disturbed(worst_of([profiles[name].environment for name in (ours, reference)]))
+        )
+        for ours in profiles
+        for reference in profiles
+        if ours != reference and (ratio := paired_ratio(profiles[reference], profiles[ours])) is not None
+    }
+
+
+def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:
+    """Of whoever has a cost in every run, round to cost; of one without, nothing: to leave a run out would keep the good ones.
+
+    ``meter``: of energy; None: the one that speaks for all of these runs, since two that cover different parts of a machine do
+    not compare.
+    """
+    if objective == "energy" and meter is None and (meter := meter_of(run for mine in runs.values() for run in mine)) is None:
+        return {}
+    cost_of: Mapping[Raced, CostOf] = {
+        "latency": estimated_ms,
+        "throughput": lambda run: 1e3 / images_per_s(run) if run.samples_ns else None,
+        "energy": lambda run: image_mj(run, meter or ""),
+    }
+    found = {name: {run.round: cost_of[objective](run) for run in mine} for name, mine in runs.items()}
+    return {
+        name: {number: cost for number, cost in mine.items() if cost is not None}
+        for name, mine in found.items()
+        if mine and None not in mine.values()
+    }
+
+
+def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
+    """Of one race for the choice; ``profiles``: by candidate.
+
+    Raises RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
+    """
+    meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
+    if meter is None:
+        return Contest("energy", {}, missing="no meter covers what every one of them took")
+    measured = {name: profile.runs for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED}
+    costs = costs_of(objective, measured, meter)
+    _check_one_race([profiles[name] for name in costs])
+    shown = {
+        name: Estimated(
+            cost=estimate(each.values()),
+            runs=len(each),
+            machine=machine,
+            run_settings=run_settings_of(profiles[name]),
+            batch=profiles[name].runs[0].batch,
+        )
+        for name, each in costs.items()
+    }
+    return Contest(objective, shown, costs, meter)
+
+
+def _check_one_race(profiles: Sequence[Profile]) -> None:
+    for ours, theirs in zip(profiles[1:], profiles, strict=False):
+        if ours.race is None or ours.race != theirs.race:
+            raise RacesDiffer(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
+        check_conditions(ours.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
+
+
+def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
+    """Why this one was not taken: it is worse by the objective, with both figures in the rounds that both ran."""
+    mine, theirs = contest.shown[ours], contest.shown[best]
+    ratio = contest.ratio(ours, best)
+    common = contest.costs[ours].keys() & contest.costs[best].keys()
+    cost, against = (estimate(contest.costs[name][each] for each in common) for name in (ours, best))
+    where = {"machine": mine.machine, "run_settings": mine.run_settings, "against_run_settings": theirs.run_settings}
+    if contest.objective == "throughput":
+        per_s, against_per_s = 1e3 / cost, 1e3 / against
+        return FewerImages(
+            against=best, images_per_s=per_s, against_images_per_s=against_per_s, batch=mine.batch, against_batch=theirs.batch,
+            ratio=ratio, **where,
+        )  # fmt: skip
+    if contest.objective == "energy":
+        figures = {"energy_mj": cost, "against_energy_mj": against}
+        return MoreEnergy(against=best, ratio=ratio, meter=contest.meter, **figures, **where)
+    return Slower(against=best, ms=cost, against_ms=against, ratio=ratio, **where)
+
+
+def as_good(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
+    """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
+    return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
 
 class ChoiceRules(Value):

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.values.base import Value, utc_moment
-from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.figures import Throughput
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.verdict import Fidelity
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edgecnn.judging.runs.latency import disturbed, medians_by_round, paired_ratio, too_few_samples, worst_of
-from edgecnn.values.knobs import Knobs, KnobTrial
+from edgecnn.values.candidate import Knobs, KnobTrial
 from edgecnn.values.profile import Profile
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgecnn.judging import findings, label_findings
+from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
 from edgecnn.values.report import CandidateFacts
@@ -115,12 +115,12 @@ SHOWN: Mapping[str, Metric] = _by_name(
            axis="top-1 on the test split", judged=findings.top1, compared=True, chart=False),
     Metric("map_drop_pp", "pp", "accuracy", "lower", _read("multi_label", "drop_pp"), "mAP lost against fp32", "drop of mAP",
            axis="mAP lost against fp32",
-           judged=label_findings.map_drop, compared=True, identical=0.0, chart=False),
+           judged=findings.map_drop, compared=True, identical=0.0, chart=False),
     Metric("map", "share", "accuracy", "higher", _read("multi_label", "map"), "Mean average precision", "mAP",
-           column="mAP (95 %)", axis="mAP on the test split", judged=label_findings.mean_average_precision, compared=True,
+           column="mAP (95 %)", axis="mAP on the test split", judged=findings.mean_average_precision, compared=True,
            chart=False),
     Metric("micro_f1", "share", "accuracy", "higher", _read("multi_label", "micro_f1"), "Micro-F1", "micro-F1",
-           judged=label_findings.of_labels("micro_f1"),
+           judged=findings.of_labels("micro_f1"),
            says="F1 of all decisions of all labels together, at the thresholds that ship; higher is better."),
     Metric("top5", "share", "accuracy", "higher", _quality("top5"), "Top-5", "top-5", judged=findings.of_quality("top5"),
            says="Images whose class is among the five largest logits; higher is better."),
@@ -200,7 +200,7 @@ def find(metric: str, facts: CandidateFacts) -> Finding:
     assert judged is not None
     if METRICS[metric].source != "accuracy":
         return judged(facts)
-    found = findings.unlabelled(metric, facts) or label_findings.of_kind(metric, facts) or judged(facts)
+    found = findings.unlabelled(metric, facts) or findings.of_kind(metric, facts) or judged(facts)
     return found.model_copy(update={"never_met": findings.of_other_arithmetic(facts)})
 
 

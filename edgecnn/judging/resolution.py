@@ -13,8 +13,7 @@ from edgecnn.judging.intervals import (
     tango_bounds,
     two_sided_z,
 )
-from edgecnn.values.accuracy import Accuracy, Agreement, group_count
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.verdict import Interval
 
 EXPECTED_DISAGREEMENT = 0.02

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.measuring import PixelsChanged
-from edgecnn.hosts.messages import Message, Unusable, checked, parsed, usable
 from edgecnn.hosts.protocol import Task
+from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
@@ -231,7 +231,7 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
 def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:
     import numpy as np
 
-    from edgecnn.graph.nonfinite import first_nonfinite
+    from edgecnn.graph.checks import first_nonfinite
 
     opened = Kit.open(kit.folder)
     shown = np.load(pixels, mmap_mode="r", allow_pickle=False)[image : image + 1]

@@ -13,8 +13,7 @@ from edgecnn.runner.manifest import MANIFEST_BYTES_MAX
 from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Candidate
-from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs
 
 _MIB = 1024 * 1024
 

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.messages import usable
 from edgecnn.hosts.protocol import Schedule, Task
-from edgecnn.judging.contest import costs_of
+from edgecnn.hosts.wire import usable
+from edgecnn.judging.choice import costs_of
 from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.judging.runs.regret import Costs, lead_of

@@ -12,9 +12,9 @@ from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.hosts.messages import usable
 from edgecnn.hosts.program import runner_failed
 from edgecnn.hosts.protocol import Schedule, Task
+from edgecnn.hosts.wire import usable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.measure.race_request import emptied

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import system_reason
-from edgecnn.hosts.messages import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.hosts.protocol import Schedule
+from edgecnn.hosts.wire import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.hosts.messages import Unusable, parsed
+from edgecnn.hosts.wire import Unusable, parsed
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import changed_between, first_difference, joined_environment

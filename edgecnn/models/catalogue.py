@@ -18,7 +18,7 @@ from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RES
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import LARGEST_PX, PixelRecipe, PreprocessingChoice
+from edgecnn.values.preprocessing import LARGEST_PX, PixelRecipe, PreprocessingChoice
 
 TIMM = "timm:"
 """How the names of networks begin that are looked up in the installed timm."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgecnn.errors.studies import (
+from edgecnn.errors.fit import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,
@@ -19,7 +19,7 @@ from edgecnn.errors.studies import (
 )
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.data.preprocessing import LARGEST_PX
+from edgecnn.values.preprocessing import LARGEST_PX
 from edgecnn.values.scale import DECIMALS, LARGEST_MULTIPLIER, CompoundScale, Multipliers
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15

@@ -1,13 +1,13 @@
 """What training does when the recipe does not say: light, so that a plan can be printed without torch.
 
-``training/modes.py`` and ``training/modes.py`` say what the figures mean there.
+``training/beginning.py`` and ``training/beginning.py`` say what the figures mean there.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from edgecnn.values.data.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
+from edgecnn.values.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
 from edgecnn.values.training import ScratchRecipe
 
 Mode = Literal["finetune", "inherit", "scratch"]
@@ -50,7 +50,7 @@ def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> floa
 
 
 def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
-    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/modes.py``).
+    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/beginning.py``).
 
     A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
     """

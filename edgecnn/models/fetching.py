@@ -13,8 +13,7 @@ from edgecnn.models.hugging_face import fetched_from_hub
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
-from edgecnn.store.disk import sha256_of
-from edgecnn.store.download import download
+from edgecnn.store.disk import download, sha256_of
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress

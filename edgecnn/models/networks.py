@@ -1,39 +1,205 @@
 """A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit.
 
-What training programs put around a network's tensors is taken off again: see ``models/checkpoints.py``.
+Training programs put tables, prefixes and other modules' tensors around a network's tensors; these are taken off again. A
+network may end in k nearest neighbours instead of a linear layer.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.weights import MissingPackage, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
-from edgecnn.errors.wording import and_more
+from edgecnn.errors.weights import MissingPackage, WeightsAmbiguous, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.wording import and_more, counted
 from edgecnn.models.catalogue import all_archs
-from edgecnn.models.checkpoints import Unwrapped, best_fit, tables_in, without_common_beginning
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
-from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
 from edgecnn.models.weights_file import SAVED_ARGUMENTS, STATISTICS, format_of
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 
+PROTOTYPES = "prototypes.weight"
+"""The tensor by which a file of weights is known to end in neighbours."""
+
+
+class NeighbourHead(nn.Module):
+    """Share of the ``k`` nearest training images, by cosine, that each class has."""
+
+    k: Tensor
+    votes: Tensor
+
+    def __init__(self, count: int, inputs: int, classes: int, k: int) -> None:
+        super().__init__()
+        self.neighbours = k
+        self.prototypes = nn.Linear(inputs, count, bias=False)
+        self.register_buffer("votes", torch.zeros(count, classes))
+        self.register_buffer("k", torch.tensor(k))
+
+    @property
+    def in_features(self) -> int:
+        """Of each image."""
+        return self.prototypes.in_features
+
+    @classmethod
+    def of(cls, features: Tensor, labels: Tensor, classes: int, k: int) -> NeighbourHead:
+        """A head that remembers ``features`` (N, F) with their ``labels`` (N,)."""
+        head = cls(len(features), features.shape[1], classes, k)
+        with torch.no_grad():
+            head.prototypes.weight.copy_(functional.normalize(features))
+        head.votes.copy_(functional.one_hot(labels, classes))
+        return head
+
+    @classmethod
+    def like(cls, state: Mapping[str, Tensor], prefix: str) -> NeighbourHead:
+        """An empty head of the shape that a file's tensors have."""
+        count, inputs = state[f"{prefix}.{PROTOTYPES}"].shape
+        return cls(count, inputs, state[f"{prefix}.votes"].shape[1], int(state[f"{prefix}.k"]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features float (N, F), or maps of one pixel, → shares float (N, classes); of a tie the first class is the larger."""
+        nearest = self.prototypes(functional.normalize(features.flatten(1))).topk(self.neighbours).indices
+        return self.votes[nearest].mean(dim=1)
+
+
+_TABLES = ("state_dict", "model", "model_state_dict", "net", "network", "params")
+_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema")
+"""Running averages of the weights; taken where the weights themselves are not there."""
+_BEGINNINGS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+"""Of DataParallel, of torch.compile, and of modules that hold the network as an attribute."""
+_COUNTER = "n_averaged"
+"""torch.optim.swa_utils.AveragedModel keeps it beside the network."""
+_AVERAGE = re.compile(r"(^|_)(ema|swa|avg|averaged)(_|$)")
+_DEEPEST = 3
+_TABLES_MAX = 100_000
+"""Tables that are looked at; an optimizer keeps one for each parameter."""
+_PREFIXES_SHOWN = 5
+
+
+class Unwrapped(NamedTuple):
+    """Tensors by name, and what was taken off, each as a part of a sentence."""
+
+    tensors: dict[str, Tensor]
+    said: tuple[str, ...]
+    entries: tuple[str, ...] = ()
+    """The entries of the file that lead to the table, from the outside in."""
+
+
+def tables_in(loaded: object) -> list[Unwrapped]:
+    """Every table of tensors in what a file holds, the likeliest first: by the usual names, then by their number of tensors."""
+    return _tables_below(loaded, (), set())
+
+
+def _tables_below(loaded: object, entries: tuple[str, ...], visited: set[int]) -> list[Unwrapped]:
+    """``visited``: the identity of each table. A table that is in several places, itself included, counts once."""
+    if not isinstance(loaded, Mapping) or not loaded or id(loaded) in visited or len(visited) == _TABLES_MAX:
+        return []
+    visited.add(id(loaded))
+    if all(isinstance(value, Tensor) for value in loaded.values()):
+        said = tuple(f"its entry {name!r}" for name in entries)
+        return [Unwrapped({str(name): tensor for name, tensor in loaded.items()}, said, entries)]
+    if len(entries) == _DEEPEST:
+        return []
+    usual = [name for name in (*_TABLES, *_AVERAGED) if name in loaded]
+    named = [table for name in usual for table in _tables_below(loaded[name], (*entries, name), visited)]
+    others = [
+        table
+        for name, value in loaded.items()
+        if name not in usual
+        for table in _tables_below(value, (*entries, str(name)), visited)
+    ]
+    return named + sorted(others, key=lambda table: -len(table.tensors))
+
+
+def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -> Unwrapped:
+    """The table and the beginning of its names that give most of the ``wanted`` names, without that beginning.
+
+    Tensors of other modules, whose names begin otherwise, are left out and named. Where less than half of the wanted names are
+    there, the first table without the usual beginnings: its names are of another program, or of another network. Of several
+    that give as many, the usual names come first, and averages last.
+
+    Raises WeightsAmbiguous: several give as many, and their names do not tell which one is meant.
+    """
+    names = frozenset(wanted)
+    fits = [(table, *fit) for table in tables for fit in _beginnings(table.tensors, names)]
+    most = max((fitting for _, _, fitting in fits), default=0)
+    if 2 * most < len(names):
+        return _without_usual_beginnings(tables[0])
+    best = [(table, beginning) for table, beginning, fitting in fits if fitting == most]
+    preferred = min(_preference(table, beginning) for table, beginning in best)
+    best = [(table, beginning) for table, beginning in best if _preference(table, beginning) == preferred]
+    if preferred and len(best) > 1:
+        raise WeightsAmbiguous(path=path, sets=[".".join((*table.entries, beginning)).rstrip(".") for table, beginning in best])
+    table, beginning = best[0]
+    inside = {name.removeprefix(beginning): tensor for name, tensor in table.tensors.items() if name.startswith(beginning)}
+    outside = [name for name in table.tensors if not name.startswith(beginning) and name != _COUNTER]
+    said = [*table.said, *([f"names without {beginning!r}"] if beginning else [])]
+    if outside:
+        said.append(
+            f"{counted(len(outside), 'tensor')} of other modules left out "
+            f"({', '.join(outside[:_PREFIXES_SHOWN])}{and_more(len(outside), _PREFIXES_SHOWN)})"
+        )
+    return Unwrapped(inside, tuple(said))
+
+
+def _preference(table: Unwrapped, beginning: str) -> int:
+    """0 of usual names, 1 of others, 2 of an average."""
+    modules = beginning.split(".")[:-1]
+    if any(_AVERAGE.search(name) for name in (*table.entries, *modules)):
+        return 2
+    is_usual = all(name in _TABLES for name in table.entries) and all(f"{name}." in _BEGINNINGS for name in modules)
+    return 0 if is_usual else 1
+
+
+def _beginnings(tensors: Collection[str], wanted: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """What stands before wanted names, in the table's order, and before how many of them."""
+    count, longest = Counter[str](), max(map(len, wanted))
+    for name in tensors:
+        start = 0
+        while True:
+            if len(name) - start <= longest and name[start:] in wanted:
+                count[name[:start]] += 1
+            if (start := name.find(".", start) + 1) == 0:
+                break
+    yield from count.items()
+
+
+def _without_usual_beginnings(found: Unwrapped) -> Unwrapped:
+    tensors, said = dict(found.tensors), list(found.said)
+    if len(tensors) > 1:
+        tensors.pop(_COUNTER, None)
+    while (
+        beginning := next((usual for usual in _BEGINNINGS if all(name.startswith(usual) for name in tensors)), None)
+    ) is not None:
+        tensors = {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
+        said.append(f"names without {beginning!r}")
+    return Unwrapped(tensors, tuple(said))
+
+
+def without_common_beginning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors without the modules that all of their names begin with."""
+    modules = os.path.commonprefix(list(tensors)).rpartition(".")
+    beginning = "".join(modules[:2]) if len(tensors) > 1 else ""
+    return {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
+
+
 HEAD_STD = 0.01
 """Standard deviation of a new head's weights; its bias starts at 0. Every class begins with nearly equal probability."""
 
-_SHOWN = 8
+_NAMES_SHOWN = 8
 """Tensors of each kind of misfit that an error names."""
 
 
@@ -248,7 +414,9 @@ def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path:
         if name in complete and complete[name].shape != tensor.shape
     ]
     kinds = {"it lacks ": lacking, "it has tensors that the network lacks, ": foreign, "": other}
-    problems = [f"{what}{', '.join(names[:_SHOWN])}{and_more(len(names), _SHOWN)}" for what, names in kinds.items() if names]
+    problems = [
+        f"{what}{', '.join(names[:_NAMES_SHOWN])}{and_more(len(names), _NAMES_SHOWN)}" for what, names in kinds.items() if names
+    ]
     if problems:
         raise WeightsDoNotFit(path=path, arch=arch, problems=problems)
     return {name: complete[name] for name in wanted}

@@ -16,7 +16,7 @@ from edgecnn.errors.wording import nearest
 from edgecnn.models.rows.family import HALF, IMAGENET
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Channels
-from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
+from edgecnn.values.preprocessing import Normalization, PreprocessingChoice
 
 _COLOURS = ("mean", "std", "channels")
 

@@ -1,6 +1,8 @@
-"""Takes what runs slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite and channels for nothing.
+"""Take what runs slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite and whole channels for nothing.
 
-Only modules are exchanged here. What the network lost by that, it learns again in ``training/surgery.py``.
+Torch-Pruning finds which layers have to lose a channel together (DepGraph, arXiv:2301.12900), and how large the weights of each
+are. Every layer loses the same share, so that widths keep their proportions. The network learns its answers again in
+``training/surgery.py``.
 """
 
 from __future__ import annotations
@@ -9,11 +11,37 @@ import copy
 from collections.abc import Iterable, Mapping
 
 import torch
+import torch_pruning
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.scale import Multipliers
 from edgecnn.values.training import Form
+
+
+def prune(network: nn.Module, share: float, size: ImageSize) -> None:
+    """In place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
+
+    What is left is as wide as if the network had been scaled to it, and the last layer keeps its outputs.
+    """
+    layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    left = Multipliers(width=1 - share)
+    torch_pruning.pruner.BasePruner(
+        network.eval(),
+        torch.zeros(1, 3, *size, device=layers[0].weight.device),
+        importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
+        pruning_ratio=share,
+        pruning_ratio_dict={layer: _share(layer, left) for layer in layers[:-1]},
+        ignored_layers=[layers[-1]],
+    ).step()
+
+
+def _share(layer: nn.Conv2d | nn.Linear, left: Multipliers) -> float:
+    """Half a channel less, since the library cuts what is left to whole ones."""
+    width = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
+    return max(0.0, width - min(width, left.channels(width)) - 0.5) / width
+
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
 Gates = Mapping[str, Tensor]
@@ -38,8 +66,6 @@ def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> n
     if form.activation != "keep":
         _exchange(changed, nn.SiLU, _ACTIVATIONS[form.activation])
     if form.pruned:
-        from edgecnn.models.pruning import prune  # its library is needed by nothing else
-
         prune(changed, form.pruned, size)
     return changed
 

@@ -25,7 +25,7 @@ from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
-from edgecnn.values.data.preprocessing import Normalization, ResizeMode
+from edgecnn.values.preprocessing import Normalization, ResizeMode
 
 IMAGENET_CLASSES = 1000
 LEAST_PX = 32

@@ -1,24 +1,203 @@
-"""Whether a target supports what is asked of it, or anything at all: told before an hour of training, not after it."""
+"""Which candidates a target supports, learned and changed ones included, and the steps that make each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from edgecnn.backends.installed import lacking
+from edgecnn.backends.installed import installed_version, lacking
+from edgecnn.backends.onnxruntime import exact_products
 from edgecnn.backends.registry import all_backends, backend_for, offers
-from edgecnn.devices.check.needs import absent_there
+from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
-from edgecnn.errors.training import NothingChangesHere
-from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
-from edgecnn.quantization.registry import packages_for
+from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
+from edgecnn.errors.wording import shell_word
+from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
+from edgecnn.models.compound import RULES
+from edgecnn.quantization.registry import keeps_layers, packages_for
+from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
-from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.candidate import (
+    ALL_RUNTIMES,
+    BASELINE_ID,
+    ORIGINAL_ID,
+    Candidate,
+    Method,
+    Precision,
+    Rung,
+    Runtime,
+    Scheme,
+    Unsupported,
+)
+from edgecnn.values.custom_model import CustomModel
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.training import Form, Surgery
+
+PACKAGE = "torchao"
+_SHARED = Scheme(activation_dtype="uint8", activation_symmetric=False)
+"""ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32;
+LiteRT's integers are these minus 128."""
+_SCHEMES: Mapping[Runtime, Scheme] = {
+    Runtime.ONNXRUNTIME: _SHARED,
+    Runtime.OPENVINO: _SHARED,
+    Runtime.LITERT: _SHARED,
+    Runtime.TENSORRT: Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+}
+
+
+def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """One beside each post-training INT8 candidate: those of the CPU runtimes from one training, TensorRT's from its own.
+
+    The weights of that one training keep to seven bits where one of its runtimes needs it.
+    """
+    candidates = tuple(candidates)
+    rounded = {each.runtime for each in candidates if each.scheme is not None and each.scheme.reduced_range}
+    shared = {runtime for runtime, scheme in _SCHEMES.items() if scheme is _SHARED}
+    reduced = rounded | (shared if rounded & shared else set())
+    return tuple(
+        candidate.model_copy(
+            update={
+                "id": f"{candidate.id}-aware",
+                "method": Method.AWARE_TRAINING,
+                "scheme": _SCHEMES[candidate.runtime].model_copy(update={"reduced_range": candidate.runtime in reduced}),
+            }
+        )
+        for candidate in candidates
+        if candidate.runtime in _SCHEMES
+        and not candidate.builder_flags
+        and (candidate.precision, candidate.method) == (Precision.INT8, Method.POST_TRAINING)
+    )
+
+
+def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str = "") -> Unavailable | None:
+    """Why no network can learn anew here, or None where one can; ``of_a_graph``: what of a custom model cannot be done."""
+    if recipe.model.onnx is not None:
+        why = f"a custom model is a graph, and {of_a_graph} a network of the catalogue"
+        return Unavailable(why=why, command="edgecnn list archs")
+    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
+        return Unavailable(why=f"there is no image to train on{besides}", command=f"edgecnn data inspect {shell_word(data.root)}")
+    return None
+
+
+def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
+    """Why no network can be trained with rounding here, or None where one can."""
+    if (unlearned := _unlearned(recipe, data, "rounding is learned by")) is not None:
+        return unlearned
+    if recipe.surgery.instead:
+        why = "rounding is learned by the network as it was trained, and surgery takes its place"
+        return Unavailable(why=why, command="edgecnn build --set surgery.instead=false")
+    if installed_version(PACKAGE) is None:
+        return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')
+    return None
+
+
+KEPT_FLOAT = (2, 4, 8, 16)
+"""Layers kept in float, rung by rung: doubling finds the fewest to within a factor of two in four builds. A rounded tensor
+between two layers is of both, so that one alone seldom frees anything; what sixteen do not mend is no matter of a few layers."""
+
+
+def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
+    """For each post-training INT8 candidate whose runtime can leave layers in float, one rung a number of layers."""
+    return tuple(
+        Rung(name=made.id, candidates=(made,), mends=candidate.id, kept_float=kept)
+        for candidate in candidates
+        if candidate.method is Method.POST_TRAINING and keeps_layers(candidate.runtime)
+        for kept in KEPT_FLOAT
+        for made in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED}),)
+    )
+
+
+_METHODS = (Method.FLOAT, Method.POST_TRAINING)
+
+
+def surgery_of(recipe: Recipe) -> Surgery | None:
+    """What is asked for; None where the network stays as it is."""
+    asked = recipe.surgery
+    if not asked.suffix:
+        return None
+    if asked.epochs is None:
+        raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
+    return Surgery(**Form.of(asked).model_dump(), epochs=asked.epochs)
+
+
+def surgery_instead(recipe: Recipe) -> Surgery | None:
+    """The same where the changed network takes the place of the unchanged one."""
+    return surgery_of(recipe) if recipe.surgery.instead else None
+
+
+def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple[Candidate, ...]:
+    """One beside each float and post-training INT8 candidate that the target may ship, all of one changed network.
+
+    None where the changed network takes the place of the unchanged one: then all candidates are of it.
+    """
+    done = surgery_of(recipe)
+    if done is None or recipe.surgery.instead:
+        return ()
+    return tuple(
+        candidate.model_copy(update={"id": f"{candidate.id}-{done.suffix}", "surgery": done})
+        for candidate in candidates
+        if candidate.method in _METHODS and recipe.target.runtime in (None, ALL_RUNTIMES, candidate.runtime)
+    )
+
+
+def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
+    """Why no network can be changed here, or None where one can."""
+    return _unlearned(recipe, data, "layers are exchanged in", ", and a changed network has to learn again")
+
+
+def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
+    """Refuse what the network does not have, before any time is spent.
+
+    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
+    says what it has. NothingToPrune: its channels cannot go. SurgeryOfNothing: nothing is to take its place.
+    """
+    asked = recipe.surgery
+    if asked.activation != "keep" and not holds(arch.family, SILU):
+        raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
+    if asked.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
+        raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
+    if asked.pruned and arch.family not in RULES:
+        raise NothingToPrune(arch=arch.name, share=asked.pruned, families=tuple(RULES))
+    if asked.instead and not asked.suffix:
+        raise SurgeryOfNothing()
+
+
+def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToReplace:
+    fitting = tuple(each.name for each in all_archs() if holds(each.family, lacks))
+    has = parts_of(arch.family)
+    return NothingToReplace(
+        arch=arch.name, setting=setting, lacks=lacks, has=None if has is None else has.worded, fitting=fitting
+    )
+
+
+ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)
+"""In ONNX Runtime alone: what its file holds was made for one runtime's kernels, and of these its form is known."""
+
+
+def custom_candidates(
+    model: CustomModel, candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, device: Device
+) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
+    """The candidates of a custom model, and those that cannot be had of it: the same as given, of one in float.
+
+    Raises QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
+    """
+    form = model.entry.quantized
+    if form is None:
+        return candidates, unavailable
+    facts = device.runtimes.get(Runtime.ONNXRUNTIME)
+    if Runtime.ONNXRUNTIME not in device.built_for(recipe.target.runtime):
+        raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
+    lacking = Unavailable(
+        why=f"the file came quantized ({form}), and its float network is not in it",
+        command="--model with the float network that it was made from",
+    )
+    original = ORIGINAL.model_copy(update={"session_options": exact_products(device.processor)})
+    return (original,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}
 
 
 def require_candidate(device: Device, supported: Sequence[Candidate | Unsupported]) -> None:

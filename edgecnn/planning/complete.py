@@ -15,7 +15,7 @@ from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
 from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ClassOrderOpen
-from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
 from edgecnn.models.catalogue import arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
@@ -28,6 +28,8 @@ from edgecnn.models.defaults import (
     default_learning_rate,
 )
 from edgecnn.models.weights import answer_weights
+from edgecnn.planning.candidates import PACKAGE as TORCHAO
+from edgecnn.planning.candidates import require_something_to_replace
 from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
 from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.multi_label import require_fitting
@@ -40,8 +42,6 @@ from edgecnn.planning.training import (
     require_teachable,
     with_machine,
 )
-from edgecnn.planning.variants import PACKAGE as TORCHAO
-from edgecnn.planning.variants import require_something_to_replace
 from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
@@ -49,11 +49,11 @@ from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.synthesis import Synthesis, images_trained_on
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import Synthesis, images_trained_on
 
 DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import ModelNames, joined
 from edgecnn.data.demo import DEMO
+from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
-from edgecnn.data.index import read_json, write_json
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import (
     ClassesDiffer,
@@ -32,7 +32,7 @@ from edgecnn.errors.custom_model import (
     TrainingSwitch,
 )
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.studies import ScaleOfAFile
+from edgecnn.errors.fit import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
@@ -44,8 +44,8 @@ from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import BORDERED
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 

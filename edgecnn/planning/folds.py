@@ -6,7 +6,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.planning.training import is_folder
 from edgecnn.store.store import Store
-from edgecnn.values.data.dataset import DataSummary, Fold
+from edgecnn.values.dataset import DataSummary, Fold
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
 

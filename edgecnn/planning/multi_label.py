@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.errors.data.multi_label import BoundOfSeveralLabels, MultiLabelNotFitting
-from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import GateChoice, Recipe
 
 _FITTED = "it is fitted to one class an image; train.head=linear learns each label by itself"

@@ -29,8 +29,8 @@ from edgecnn.planning.stated_choice import with_stated
 from edgecnn.planning.stated_preprocessing import Stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
-from edgecnn.values.data.dataset import ImageEntry
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
+from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.data.synthesis import images_trained_on
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import PLAN_SCHEMA
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import images_trained_on
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "edgecnn recipe"

@@ -8,19 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.devices.this_machine import attachment_of, local_facts
-from edgecnn.judging.bounds import check_bounds
+from edgecnn.judging.gates import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
-from edgecnn.planning.candidates import candidates_of, with_learned
+from edgecnn.planning.candidates import (
+    candidates_of,
+    custom_candidates,
+    with_learned,
+)
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
 from edgecnn.planning.folds import other_folds
 from edgecnn.planning.multi_label import require_bounds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
-from edgecnn.planning.variants import (
-    custom_candidates,
-)
 from edgecnn.results.folder import BUNDLE
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
@@ -28,12 +29,12 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import Preprocessing
-from edgecnn.values.data.synthesis import Synthesis
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved, TrunkMode
 from edgecnn.values.stage import Key, Progress
+from edgecnn.values.synthesis import Synthesis
 from edgecnn.values.training import Teacher
 
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from edgecnn.models.preprocessings import agree, missing_fields, stated_fields
 from edgecnn.planning.stated_preprocessing import Stated
 from edgecnn.values.custom_model import GraphEntry
-from edgecnn.values.data.preprocessing import PreprocessingChoice
+from edgecnn.values.preprocessing import PreprocessingChoice
 
 _COLOURS: Final[tuple[str, ...]] = ("like", "mean", "std", "channels")
 _SHAPE: Final[tuple[str, ...]] = ("resize", "resize_px")

@@ -19,7 +19,7 @@ from edgecnn.data.formats.repository_files import CONFIG, repository_file
 from edgecnn.models.preprocessings import USUAL, agree, missing_fields, stated_fields
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import json_document
-from edgecnn.values.data.preprocessing import PreprocessingChoice
+from edgecnn.values.preprocessing import PreprocessingChoice
 
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata."""

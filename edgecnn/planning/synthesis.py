@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.data.synthesis.cutouts import find_synthesis
+from edgecnn.data.composed import find_synthesis
 from edgecnn.errors.data.synthesis import SynthesisIncomplete, SynthesisNotFitting
 from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import PixelRecipe
-from edgecnn.values.data.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
 
 FACTS = "synthesis.json"
 

@@ -37,8 +37,8 @@ from edgecnn.store.store import Store
 from edgecnn.training.settings import GPU_THREADS, openmp_threads, training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Key, Progress

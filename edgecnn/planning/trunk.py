@@ -9,9 +9,9 @@ from typing import Any
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import keeps_all
 from edgecnn.models.defaults import Mode
+from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.synthesis import synthesize_stage
-from edgecnn.planning.variants import surgery_instead
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage

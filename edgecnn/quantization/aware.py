@@ -21,19 +21,19 @@ from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits,
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.learned_qdq import absorb_clamps, quantize_biases
+from edgecnn.graph.passes.qdq import absorb_clamps, quantize_biases
 from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
 from edgecnn.quantization.job import calibration_pixels, require_finite
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.images.validation import Material
+from edgecnn.training.images.material import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
-from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
+from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import AwareSettings
 from edgecnn.training.teacher import divergence, teacher_of
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 FACTS = "aware.json"

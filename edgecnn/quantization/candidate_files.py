@@ -19,9 +19,9 @@ from edgecnn.quantization.job import Job, calibration_classes, calibration_count
 from edgecnn.quantization.registry import way_to
 from edgecnn.quantization.trunk_checks import beyond_half, check_files
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 

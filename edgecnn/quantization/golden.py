@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.quantization import GoldenNotTelling
+from edgecnn.errors.graph import GoldenNotTelling
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
+from edgecnn.values.preprocessing import Normalization
 
 TWIN_FOLDER = "twin"
 """Where a candidate that this machine cannot run leaves the model that answers for it."""

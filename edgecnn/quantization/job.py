@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, PositiveInt
 
-from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationNotFinite, CalibrationSetTooSmall
 from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
+from edgecnn.values.preprocessing import Normalization
 
 
 class RankSettings(Value):

@@ -24,7 +24,7 @@ from edgecnn.backends.protocol import OutputCheck
 from edgecnn.graph.attention import attention_products
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
-from edgecnn.graph.passes.unrounded import Ranges, take_rounding_out
+from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.float_nodes import float_nodes

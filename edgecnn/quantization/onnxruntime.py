@@ -21,10 +21,10 @@ from onnxruntime import set_default_logger_severity
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
-from edgecnn.errors.quantization import CalibrationRangeNotFinite
+from edgecnn.errors.graph import CalibrationRangeNotFinite
 from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
-from edgecnn.graph.passes.unshared import unshare_biases
+from edgecnn.graph.passes.qdq import unshare_biases
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float_nodes import float_nodes
 from edgecnn.quantization.job import Job, require_finite_answers

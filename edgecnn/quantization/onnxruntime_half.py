@@ -8,7 +8,7 @@ import onnx
 from onnxruntime import InferenceSession
 
 from edgecnn.backends.onnxruntime import BACKEND
-from edgecnn.errors.quantization import HalfRefused
+from edgecnn.errors.graph import HalfRefused
 from edgecnn.errors.wording import first_line
 from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
 from edgecnn.graph.passes.half import carry_half, type_half

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
-from edgecnn.backends.openvino_trace import onnx_name
-from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
+from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, onnx_name, save_ir
+from edgecnn.errors.graph import AlreadyQuantized, LayerNotFound
 from edgecnn.graph.attention import attention_nodes, attention_products
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization.executors.openvino_cpu import logits_of

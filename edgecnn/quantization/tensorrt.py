@@ -18,7 +18,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType
 
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.errors.tensorrt import TwinDisagrees
+from edgecnn.errors.graph import TwinDisagrees
 from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, refuse_learned_overflow, round_between, type_half

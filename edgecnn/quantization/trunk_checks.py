@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgecnn.backends.protocol import Halves, OutputCheck
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
+from edgecnn.errors.graph import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
 from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
 from edgecnn.graph.passes.half import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes

@@ -23,8 +23,8 @@ from edgecnn.recipes.toml_depth import parsed
 from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
-from edgecnn.values.data.synthesis import FOLDERS
 from edgecnn.values.recipe import Recipe
+from edgecnn.values.synthesis import FOLDERS
 
 SCHEMA = "edgecnn.recipe/2"
 """The schema of a recipe that this version reads."""

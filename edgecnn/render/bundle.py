@@ -9,9 +9,9 @@ from edgecnn.backends.wheels import OLDEST_PYTHON, pythons_with_wheels
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.bounds import bound_of
+from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
-from edgecnn.render.gates import learned_lines
+from edgecnn.render.sentences import learned_lines
 from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
 from edgecnn.runner.installing import ENVIRONMENT
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -16,14 +16,12 @@ from xml.etree import ElementTree
 import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.judging.bounds import bound_of
-from edgecnn.judging.gates import exit_code_of
-from edgecnn.render.gates import decided, error_rates, gate_reason
+from edgecnn.judging.gates import bound_of, exit_code_of
+from edgecnn.render.sentences import decided, error_rates, gate_reason
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
 from edgecnn.sweeps.fleet import FleetReport
-from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
-from edgecnn.values.comparison import Comparison
-from edgecnn.values.report import BuildReport
+from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
+from edgecnn.values.report import BuildReport, Comparison
 from edgecnn.values.verdict import GateResult, Verdict
 
 

@@ -8,8 +8,7 @@ from typing import Self
 
 from edgecnn.errors.wording import images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
-from edgecnn.values.accuracy import Accuracy, Agreement, group_count
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict

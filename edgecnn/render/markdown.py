@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
-from edgecnn.render.gates import decided, error_rates, gate_reason, learned_lines
 from edgecnn.render.sentences import (
     REFERENCES,
+    decided,
+    error_rates,
     extent_lines,
     footprint_lines,
+    gate_reason,
     knob_lines,
     latency_lines,
+    learned_lines,
     reference_lines,
     residency_lines,
     size_lines,

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render.figures import NONE, cell, percent_interval, points
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import ClassFigures, ClassReport
-from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFigures, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 
 _OF_FP32 = ("agreement", "worst_class_drop_pp")

@@ -11,7 +11,7 @@ from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.noise import what_helps
+from edgecnn.judging.runs.stopping import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken

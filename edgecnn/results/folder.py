@@ -12,8 +12,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.building import OutputUnwritable
-from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.errors.building import NoReport, OutputUnwritable, ReportUnreadable
 from edgecnn.errors.wording import first_problem
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content

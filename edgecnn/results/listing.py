@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.results.folder import REPORT, read_report
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Resolution
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
 
 BUILDS = Path("builds")

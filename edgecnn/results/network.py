@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.studies import NetworkGone
+from edgecnn.errors.fit import NetworkGone
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import read_report
 from edgecnn.results.lineage import TRUNK_KINDS, whole_entry

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edgecnn.store.wanted import flattened, shown
-from edgecnn.values.comparison import Change, ChangeKind, Origin
-from edgecnn.values.data.synthesis import FOLDERS
+from edgecnn.store.entry import flattened, shown
+from edgecnn.values.report import Change, ChangeKind, Origin
 from edgecnn.values.stage import digest_of
+from edgecnn.values.synthesis import FOLDERS
 
 _NOT_ABOUT_THE_KIT = (
     "schema",

@@ -25,10 +25,9 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.kit import Kit
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, json_object
-from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
+from edgecnn.values.candidate import Knobs
 from edgecnn.values.device import Device
-from edgecnn.values.knobs import Knobs
-from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.report import BuildReport, CandidateFacts, Origin, PinnedBuild, ShippedKitFacts
 
 SCHEMA = "edgecnn.choice/1"
 

@@ -15,7 +15,7 @@ from typing import Final
 from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.style import digest_source, tokens
 from edgecnn.runner.causes.left_behind import LEFT_BEHIND
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Limits
 
 _FOLDER: Final = Path(__file__).parent
 

@@ -13,10 +13,9 @@ from typing import Final
 from edgecnn.bundle.predicting import opened_classifier
 from edgecnn.bundle.predictions import Served
 from edgecnn.bundle.verify import Trust, verify
-from edgecnn.serving.answering import Answering
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Answering, Limits
+from edgecnn.serving.http import PhotoServer, Place
 from edgecnn.serving.page import page_of
-from edgecnn.serving.server import PhotoServer, Place
 from edgecnn.values.stage import Progress
 
 

@@ -42,8 +42,7 @@ class AdoptStage(Stage):
         if self.entry.form is not None:
             require_packages(("torch", "onnxscript"), extra="train", needed_for=f"a {self.entry.form} file")
         with sleeping_threads():
-            from edgecnn.graph.custom.file import content_of_file
-            from edgecnn.graph.custom.trunk import CustomRequest, make_custom_trunk
+            from edgecnn.graph.custom.file import CustomRequest, content_of_file, make_custom_trunk
 
         if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
             raise CustomModelChanged(path=given["model"])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.errors.graph import BuildLogUnreadable
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from edgecnn.values.device import EngineBuilder

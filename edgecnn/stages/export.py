@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.custom_model import HeadDiffers
 from edgecnn.models.catalogue import libraries_of
-from edgecnn.values.data.preprocessing import Normalization, Resolution
+from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 _MAKES_GRAPH = ("onnx", "onnxscript", "torch", "torchvision")

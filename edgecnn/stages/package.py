@@ -25,8 +25,8 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Preprocessing
 from edgecnn.values.model_file import THRESHOLDS
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"

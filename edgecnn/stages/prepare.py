@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import NonNegativeInt
 
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress, Role, Stage
 
 

@@ -14,7 +14,6 @@ from pydantic import PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Normalization, Resolution
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -24,6 +23,7 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
+from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 PROGRAM = "program.pt2"

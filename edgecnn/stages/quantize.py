@@ -13,12 +13,12 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
-from edgecnn.errors.quantization import NothingLeftToQuantize
+from edgecnn.errors.graph import NothingLeftToQuantize
 from edgecnn.errors.weights import PackageUnimportable
 from edgecnn.quantization.registry import packages_for, way_to
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.values.data.synthesis import SynthesisSettings
 from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.synthesis import SynthesisSettings
 
 
 class SynthesizeStage(Stage, SynthesisSettings):
-    """Writes ``images/LABEL/NUMBER.png`` and ``synthesis.json`` (see ``values/data/synthesis.py``).
+    """Writes ``images/LABEL/NUMBER.png`` and ``synthesis.json`` (see ``values/synthesis.py``).
 
     Roles: ``cutouts`` and ``backgrounds``, manifests whose content is their key. No image of it has another role than ``train``.
     """
@@ -32,6 +32,6 @@ class SynthesizeStage(Stage, SynthesisSettings):
             CorruptImages: a background cannot be decoded to its end.
             ImageGone, ImageChanged: a folder changed since it was listed.
         """
-        from edgecnn.data.synthesis.composer import make_images
+        from edgecnn.data.composing import make_images
 
         make_images(self, given["cutouts"], given["backgrounds"], out, tell)

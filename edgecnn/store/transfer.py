@@ -9,8 +9,7 @@ from typing import Final, TypeVar
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.fetch import entry_here, fetch_all
-from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry
+from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry, entry_here, fetch_all
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.errors.fit import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.judging.learned import commonest_share
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
@@ -19,7 +19,7 @@ from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.values.command import Command
-from edgecnn.values.data.preprocessing import BORDERED
+from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

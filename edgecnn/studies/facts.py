@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from edgecnn.judging.learned import chance_verdict
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Resolution
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval, Verdict
 
 

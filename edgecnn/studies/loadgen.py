@@ -15,8 +15,7 @@ from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
 from edgecnn.measure.loadgen.facts import LoadGenReport
-from edgecnn.measure.loadgen.run import Bench, measure
-from edgecnn.measure.loadgen.settings import LoadRequest
+from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure
 from edgecnn.results.folder import BUNDLE
 from edgecnn.results.kits_here import kits_that_run_here, manifests_in, remedy_here
 from edgecnn.results.shipped import shipped_kit

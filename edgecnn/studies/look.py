@@ -14,7 +14,7 @@ from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.studies import NoMaps
+from edgecnn.errors.fit import NoMaps
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import write_text_atomically

@@ -17,15 +17,15 @@ from edgecnn.planning.complete import demo_resolution, mode_from
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
-from edgecnn.values.data.augmentation import AugmentationPreview
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import PixelRecipe
-from edgecnn.values.data.synthesis import SynthesisSettings
+from edgecnn.values.augmentation import AugmentationPreview
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import SynthesisSettings
 
 if TYPE_CHECKING:
-    from edgecnn.data.synthesis.composer import Composer
+    from edgecnn.data.composing import Composer
 
 
 class SheetSize(NamedTuple):
@@ -68,7 +68,7 @@ def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Prog
     synthesis = synthesis_of(recipe, data, Store.open().root, tell)
     if synthesis is None:
         return None
-    from edgecnn.data.synthesis.composer import Composer
+    from edgecnn.data.composing import Composer
 
     settings = SynthesisSettings.of(choice)
     composer = Composer(Path(synthesis.cutouts.manifest_path), Path(synthesis.backgrounds.manifest_path), settings)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import local_facts, with_local_facts
-from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall, MemoryUnknown, ResolutionUnderStride, ScaleLeavesNoChannel
+from edgecnn.errors.fit import BudgetInvalid, BudgetTooSmall, MemoryUnknown, ResolutionUnderStride, ScaleLeavesNoChannel
 from edgecnn.errors.wording import nearest
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
-from edgecnn.errors.studies import NothingIsRight
+from edgecnn.errors.fit import NothingIsRight
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_groups
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label

@@ -23,9 +23,8 @@ from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.results import usable
-from edgecnn.sweeps.room import training_threads_there
-from edgecnn.sweeps.state import LOGS
+from edgecnn.sweeps.state import LOGS, usable
+from edgecnn.sweeps.tasks import training_threads_there
 from edgecnn.values.stage import Progress
 
 LOG: Final = "cluster.log"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Final, NamedTuple
 
-from edgecnn.devices.check.ready import Wanted, fit_board, runtimes_for
+from edgecnn.devices.check.board import Wanted, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
 from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
 from edgecnn.devices.leases.listed import ListedBoards

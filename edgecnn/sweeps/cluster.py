@@ -25,10 +25,8 @@ from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
-from edgecnn.sweeps.room import Ask, Room
-from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.terms import Shared, Terms
-from edgecnn.sweeps.worker import Made, make
+from edgecnn.sweeps.tasks import Ask, Room, StageTask, run_in_order, tasks_of
+from edgecnn.sweeps.worker import Made, Shared, Terms, make
 from edgecnn.values.stage import Key, Progress
 
 _RETRIES: Final = 3

@@ -22,8 +22,7 @@ from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.sweeps.boards import Ended, words_of
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.results import usable
-from edgecnn.sweeps.state import LOGS, build_folder
+from edgecnn.sweeps.state import LOGS, build_folder, usable
 from edgecnn.training.settings import training_threads
 
 MAKE: Final = "package"

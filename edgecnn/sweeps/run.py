@@ -1,8 +1,7 @@
-"""Works a sweep off: each build is a process of its own, so that one that fails, or is killed, takes no other with it.
+"""Work a sweep off: each build is a process of its own, so that one that fails, or is killed, takes no other with it.
 
-What is made is shared through the store, by its key. With several jobs, networks are trained and kits made at the same time. Then
-builds are measured: of different boards at the same time, and those of this machine one after another and alone, since two that
-are timed at once measure each other.
+What is made is shared through the store, by its key. Calls on different lanes (builds that different boards measure) run at the
+same time.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Lock
+from types import TracebackType
 from typing import Final
 
 from edgecnn.devices.leases.protocol import Lease, Wait
@@ -24,15 +25,58 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool
 from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.kin import bench_words, unraced
-from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.processes import INTERRUPTED, Children, ending_of, log_of
-from edgecnn.sweeps.results import usable
-from edgecnn.sweeps.room import training_threads_there
-from edgecnn.sweeps.since import keep, since
-from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
-from edgecnn.sweeps.tasks import run_in_order
+from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, keep, since, usable, write_state
+from edgecnn.sweeps.tasks import run_in_order, training_threads_there
 from edgecnn.values.board import EMULATED
 from edgecnn.values.stage import Progress
+
+
+class Lanes:
+    """To be used as a context, whose end waits for what runs; where it is left by an exception, what waits is never begun.
+
+    ``stop``: called then, to end what runs.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._pools = dict[str, ThreadPoolExecutor]()
+        self._ended = SimpleQueue[BaseException | None]()
+        self._open = 0
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            for pool in self._pools.values():
+                pool.shutdown(wait=False, cancel_futures=True)
+            self._stop()
+        for pool in self._pools.values():
+            pool.shutdown()
+
+    def begin(self, lane: str, wide: int, call: Callable[[], None]) -> None:
+        """Run a call when its lane has room. ``wide``: how many of the lane run at once, as its first call says."""
+        if lane not in self._pools:
+            self._pools[lane] = ThreadPoolExecutor(max(1, wide))
+        self._open += 1
+        self._pools[lane].submit(self._run, call)
+
+    def wait(self) -> None:
+        """Until the last call ended. Raises what one raised."""
+        while self._open:
+            self._open -= 1
+            if (error := self._ended.get()) is not None:
+                raise error
+
+    def _run(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            self._ended.put(error)
+        else:
+            self._ended.put(None)
+
 
 KIN_WAIT_S: Final = 60.0
 """For a board that somebody has, to compare it with others: a sweep does not end later for it."""

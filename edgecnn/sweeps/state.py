@@ -1,9 +1,12 @@
-"""What is known of a sweep's builds between two calls: how each ended, and whether that is still the build that is asked."""
+"""What is known of a sweep's builds between two calls: how each ended, whether it is still the build that is asked, what changed.
+
+The folder of results is the user's: a file or folder in it that cannot be used is named.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 import edgecnn
+from edgecnn.comparing.side_by_side import shipped_since
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
@@ -19,16 +23,33 @@ from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
-from edgecnn.results.folder import REPORT
+from edgecnn.results.folder import PLAN, REPORT, report_or_none
 from edgecnn.runner.files import bounded_content
-from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, files_under, stamped, user_path, write_text_atomically
+from edgecnn.store.disk import (
+    DOCUMENT_BYTES_MAX,
+    Stamp,
+    files_under,
+    stamped,
+    user_path,
+    write_bytes_atomically,
+    write_text_atomically,
+)
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.results import usable
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.recipe import DataChoice, GateChoice
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.verdict import Interval, Verdict
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """What the block reads or writes lies there. Raises NotASweepFolder: the system refuses it."""
+    try:
+        yield
+    except OSError as error:
+        raise NotASweepFolder(path=path, because=system_reason(error)) from error
+
 
 STATE: Final = "sweep.json"
 SCHEMA: Final = "edgecnn.sweep-state/1"
@@ -228,3 +249,43 @@ def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:
         (other, "asked for otherwise than in the last run, so that a run builds them again"),
     )
     return [f"{first_of(names, 5)}: {said}" for names, said in sentences if names]
+
+
+def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
+    """Put aside what a build said when it ended so, before it is built as it is asked for now.
+
+    What a call that was killed then wrote, later than that end, is not what it was before.
+
+    Raises NotASweepFolder: it cannot be put there.
+    """
+    if outcome is None or not outcome.reported or outcome.asked == asked:
+        return
+    folder, aside = build_folder(out, outcome.name), out / EARLIER / outcome.name
+    report = report_or_none(folder)
+    if report is None or report.made_at > outcome.ended_at:
+        return
+    with usable(aside):
+        aside.mkdir(parents=True, exist_ok=True)
+        for each in (PLAN, REPORT):
+            with suppress(FileNotFoundError):
+                write_bytes_atomically(aside / each, (folder / each).read_bytes())
+
+
+def since(out: Path, name: str, store: Store) -> Since | None:
+    """What differs between a build and what was put aside of it; None where nothing was, or either cannot be read."""
+    before, now = (report_or_none(folder) for folder in (out / EARLIER / name, build_folder(out, name)))
+    if before is None or now is None:
+        return None
+    try:
+        paired, changed = shipped_since(out / EARLIER / name, build_folder(out, name), store)
+    except EdgecnnError:
+        return None
+    return Since(
+        made_at=before.made_at,
+        shipped=before.choice.candidate,
+        ships=now.choice.candidate,
+        was=before.verdict,
+        drop_pp=None if paired is None else paired.drop_pp,
+        absent="one of them ships nothing" if paired is None else paired.absent,
+        lines=changed.lines,
+    )

@@ -1,16 +1,22 @@
-"""A call on a sweep: its file is read, its state looked at, what is open worked off, and the report of all written."""
+"""A call on a sweep: read its file and state, work off or judge again its builds, and write the report of all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+from pydantic import Field
+
+from edgecnn.bench.judge import JudgeRequest, judge_finished
 from edgecnn.devices.leases.protocol import Boards
-from edgecnn.errors.base import ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
-from edgecnn.judging.bounds import bound_parts
+from edgecnn.errors.sweeps import NothingSwept
+from edgecnn.judging.gates import bound_parts, exit_code_of
+from edgecnn.measure.lab import Lab
 from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
@@ -18,8 +24,11 @@ from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.run import Make, SweepRun, work_off
 from edgecnn.sweeps.state import SweepState, fingerprints, read_state, sweep_lock, write_state
+from edgecnn.values.base import Value
 from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Verdict
 
 _WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.OWN_FAULT, ExitCode.MISSING, ExitCode.GATE_FAILED, ExitCode.UNSURE)
 
@@ -124,3 +133,54 @@ def worst(codes: Iterable[int]) -> ExitCode:
     """The first that holds of any build: bad input, own fault, missing, FAIL, UNSURE; else OK."""
     held = set(codes)
     return next((code for code in _WORST_FIRST if code in held), ExitCode.OK)
+
+
+class JudgedBuild(Value):
+    """One build of the sweep, as this call judges it."""
+
+    name: str
+    exit_code: int
+    verdict: Verdict = Verdict.MISSING
+    report: BuildReport | None = None
+    """Of this judging; None where there is nothing to judge."""
+    require_measured: bool = False
+    error: str | None = None
+
+
+class SweepJudgement(Value):
+    """``edgecnn sweep judge --json``."""
+
+    schema_: Literal["edgecnn.sweep-judgement/1"] = Field(default="edgecnn.sweep-judgement/1", alias="schema")
+    sweep: str
+    builds: tuple[JudgedBuild, ...]
+
+
+def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -> SweepJudgement:
+    """Judge every finished build as ``edgecnn judge FOLDER`` does; of one that is not finished, something is missing.
+
+    ``how``: bounds and what is measured, whatever its folder. Raises NothingSwept: none is finished.
+    """
+    cells = given.report.cells
+    if not any(cell.state == "finished" for cell in cells):
+        raise NothingSwept(out=given.out, command=given.report.command)
+
+    def judged() -> Iterator[JudgedBuild]:
+        for done, cell in enumerate(cells):
+            tell.step(f"judge {cell.name}", done, len(cells), "builds")
+            if cell.state != "finished":
+                yield JudgedBuild(name=cell.name, exit_code=cell.exit_code, error=cell.error or f"its build is {cell.state}")
+                continue
+            yield _judged(cell.name, how.model_copy(update={"folder": Path(cell.folder)}), lab)
+
+    return SweepJudgement(sweep=str(given.sweep.path), builds=tuple(judged()))
+
+
+def _judged(name: str, request: JudgeRequest, lab: Lab) -> JudgedBuild:
+    try:
+        found = judge_finished(request, lab)
+    except EdgecnnError as error:
+        return JudgedBuild(name=name, exit_code=int(error.exit_code), error=error.line())
+    code: ExitCode = exit_code_of(found.report.gates, require_measured=found.require_measured)
+    return JudgedBuild(
+        name=name, exit_code=code, verdict=found.report.verdict, report=found.report, require_measured=found.require_measured
+    )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
 from edgecnn.tracking.run import TrackedRun, figures_only
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.planning.recipe_settings import RecipeSettings
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
 from edgecnn.results.page_facts import shown_digest
-from edgecnn.sweeps.fleet_cell import FleetCell
+from edgecnn.sweeps.fleet import FleetCell
 from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.stage import digest_of

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Resolution
-from edgecnn.values.data.synthesis import MadeShare
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Plotting, Progress
+from edgecnn.values.synthesis import MadeShare
 from edgecnn.values.training import Balance, LearningPrecision, TeacherFacts
 
 

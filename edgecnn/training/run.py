@@ -10,28 +10,27 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.data.synthesis.made import open_made
+from edgecnn.data.composed import open_made
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of, parameter_count, replace_head
 from edgecnn.training.beginning import Beginner, TrainingInputs, beginner, inherited, material_for, pretrained, taught, unlearned
 from edgecnn.training.checkpoint import begin, finish, is_made, write_tensors
-from edgecnn.training.features import Features, compute_features, without_head
-from edgecnn.training.gpu import gpu_name, moved, repeatable_on, torch_device
-from edgecnn.training.head import NAME as HEAD
-from edgecnn.training.head import train_head
+from edgecnn.training.heads import NAME as HEAD
+from edgecnn.training.heads import Features, compute_features, train_head, without_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
-from edgecnn.training.images.validation import Material
+from edgecnn.training.images.material import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
+from edgecnn.training.process import gpu_name, moved, repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.data.augmentation import mirrored_share
-from edgecnn.values.data.synthesis import MadeShare
+from edgecnn.values.augmentation import mirrored_share
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import MadeShare
 from edgecnn.values.training import TeacherFacts, TransferChoice
 
 FACTS = "history.json"
@@ -169,7 +168,7 @@ def _learned(
 
 def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, features: Features) -> _Trained:
     """A head that is fitted and not descended to; nothing before it learns."""
-    from edgecnn.training.classical import fit
+    from edgecnn.training.heads import fit
 
     mirrored = mirrored_share(settings.augment) > 0
     fitted = fit(settings.head, features, settings.classes, mirrored=mirrored, seed=settings.seed)  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.runner.machine.environment import available_cores
+from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.data.augmentation import Augmentations
-from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.training import (
     AS_IT_IS,
     Balance,
@@ -29,7 +29,7 @@ from edgecnn.values.training import (
 LEARN = ("torch", "torchvision", "safetensors", "pillow", "numpy")
 """Packages of arithmetic, network definitions and decoding."""
 ANSWER_FROZEN = ("onnx", "onnxscript", "onnxruntime")
-"""Packages that export a frozen network and answer for it where there is much to ask (``frozen.py``)."""
+"""Packages that export a frozen network and answer for it where there is much to ask (``heads.py``)."""
 
 
 class OtherTerms(Value):
@@ -87,9 +87,9 @@ class TrainSettings(NetworkSettings):
     head: HeadKind = "linear"
     """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""
     unfreeze: Unfreezing = Field(default="all", exclude_if=lambda unfreeze: unfreeze == "all")
-    """finetune only: see ``training/groups.py``. Left out of the key where all layers learn at once."""
+    """finetune only: see ``training/schedule.py``. Left out of the key where all layers learn at once."""
     scratch: ScratchRecipe = "short"
-    """scratch only: see ``training/modes.py``."""
+    """scratch only: see ``training/beginning.py``."""
     otherwise: OtherTerms | None = None
     """Where ``auto`` may come to scratch: on which terms."""
     relearned: OtherTerms | None = Field(default=None, exclude_if=lambda relearned: relearned is None)

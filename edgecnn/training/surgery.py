@@ -21,13 +21,12 @@ from edgecnn.graph.checks import spread
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
-from edgecnn.training.beginning import TrainingInputs, material_for
+from edgecnn.training.beginning import TrainingInputs, material_for, without_chance
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.gpu import repeatable_on, torch_device
-from edgecnn.training.images.validation import Material
+from edgecnn.training.images.material import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
 from edgecnn.training.memory import Learners, within_memory
-from edgecnn.training.modes import without_chance
+from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.training.teacher import divergence, teacher_of

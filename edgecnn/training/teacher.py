@@ -12,8 +12,8 @@ from torch.nn import functional
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_shipping
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augmented_batch import at_size
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.training.images.augment import at_size
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 
 WEIGHTS = "weights.safetensors"

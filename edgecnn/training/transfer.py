@@ -18,8 +18,8 @@ from edgecnn.errors.training import ClassTooSmall
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.features import PARTS, compute_features, without_head
-from edgecnn.training.gpu import repeatable_on, torch_device
+from edgecnn.training.heads import PARTS, compute_features, without_head
+from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.settings import TransferSettings
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import Transfer, TransferChoice

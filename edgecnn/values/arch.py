@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
 
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Interpolation, Normalization, ResizeMode, Resolution
+from edgecnn.values.preprocessing import Interpolation, Normalization, ResizeMode, Resolution
 from edgecnn.values.scale import Multipliers
 
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Resolution
+from edgecnn.values.preprocessing import Normalization, PixelRecipe, Resolution
 from edgecnn.values.stage import Key
 
 Channels = Literal["rgb", "bgr", "grey"]

@@ -1,7 +1,8 @@
-"""What is reported of a candidate beside top-1 and median latency."""
+"""What is reported of a candidate beside median latency: accuracy, several labels an image, and every other figure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -296,3 +297,173 @@ class Memory(Value):
     reason: str | None = None
     gpu_reason: str | None = None
     """Why a candidate of a GPU has no GPU memory; None for one of a CPU, which needs none."""
+
+
+class Accuracy(Value):
+    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points.
+
+    The drop's interval is two-sided 90 %, so that each of its bounds is the one-sided 95 % that the gate is judged by.
+    """
+
+    split: Literal["validation", "test"]
+    images: int
+    top1: Interval
+    drop_pp: Interval | None
+    """Positive: worse than the baseline network. None for the baseline itself."""
+    discordant: int | None
+    """Images that exactly one of the two networks gets right."""
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+    lost: int | None = None
+    """Discordant images that the baseline network gets right."""
+    gained: int | None = None
+    """Discordant images that this candidate gets right."""
+    folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
+    """Of cross-validation: every figure here is of the test images of all folds, each answered by the network of its fold.
+    ``pixels`` are those of the first."""
+    groups: Groups | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """Where test images came in groups. Over folds, the effects are in ``folds``."""
+    quality: Quality | None = None
+    """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
+
+    @property
+    def share(self) -> Interval:
+        """What the network is judged by first."""
+        return self.top1
+
+    @property
+    def dependence(self) -> str | None:
+        """What an interval must allow for where test images are not independent; None where they are."""
+        if self.folds is not None:
+            return "networks that differ from fold to fold"
+        return None if self.groups is None else "groups whose images are alike"
+
+    @property
+    def shown_quality(self) -> Quality | None:
+        """The quality, with an estimate alone where an interval takes images for independent that are not.
+
+        Over folds that is every interval of a class. In groups a class has its own, save in a report of before groups were kept.
+        """
+        if self.quality is None or self.dependence is None:
+            return self.quality
+        classes = self.quality.classes
+        if self.folds is not None or (self.groups is not None and self.groups.independent is None):
+            alone = tuple(
+                figures.model_copy(update={"recall": _alone(figures.recall), "drop_pp": _alone(figures.drop_pp)})
+                for figures in classes.classes
+            )
+            classes = classes.model_copy(update={"classes": alone})
+        classes = classes.model_copy(update={"worst_drop_pp": _alone(classes.worst_drop_pp)})
+        kept = {"macro_f1": self.quality.macro_f1.alone, "ece": self.quality.ece.alone, "classes": classes}
+        return self.quality.model_copy(update=kept)
+
+    @property
+    def top1_effect(self) -> float:
+        """How many times the variance of independent images that of top-1 is."""
+        within = self.folds or self.groups
+        return 1.0 if within is None else within.top1_effect
+
+    @property
+    def independent_at_most(self) -> float:
+        """Independent images that the test images are worth for a PASS: without limit unless they came in groups."""
+        return math.inf if self.groups is None else self.groups.independent or self.groups.groups
+
+    @property
+    def drop_effect(self) -> float:
+        """The same of the drop."""
+        within = self.folds or self.groups
+        return 1.0 if within is None else within.drop_effect
+
+
+def _alone(figure: Interval | None) -> Interval | None:
+    return None if figure is None else figure.alone
+
+
+class Agreement(Value):
+    """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
+
+    Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
+    """
+
+    split: Literal["validation", "test"]
+    images: int
+    same: Interval
+    effect: float = Field(default=1.0, exclude_if=lambda effect: effect == 1)
+    """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
+    independent: float | None = Field(default=None, exclude_if=lambda independent: independent is None)
+    """Where images came in groups, for a PASS they are worth at most so many independent ones."""
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In how many they came; None where they are independent, and in a report of before this was kept."""
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+
+    @property
+    def differing_pp(self) -> float:
+        """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
+        return 100 * (1 - self.same.estimate)
+
+
+def group_count(seen: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
+    """Groups that the images came in; None where they are independent."""
+    return seen.groups.groups if isinstance(seen.groups, Groups) else seen.groups
+
+
+class LabelFigures(Value):
+    """One label on one split, at the threshold that ships."""
+
+    name: str
+    images: int
+    """That have it."""
+    threshold: float
+    """Of the probability from which on an image gets it, 0…1."""
+    average_precision: float | None
+    """0…1; None of no images."""
+    precision: Interval | None
+    """Share of the images that got it that have it, 0…1, with Wilson's interval at two-sided 95 %; None where none got it."""
+    recall: Interval | None
+    """Share of the images that have it that got it, likewise; None of no images."""
+    f1: float | None
+    """Harmonic mean of the two, 0…1; None of no images."""
+
+
+class MultiLabelAccuracy(Value):
+    """Of one split. Intervals are by image, from the exact delete-one jackknife; save for ``map`` and single labels they are
+    two-sided 90 %: each bound is the one-sided 95 % of a gate."""
+
+    split: Literal["validation", "test"]
+    images: int
+    map: Interval
+    """Mean average precision over the labels that have images, 0…1, at two-sided 95 %."""
+    map_bounds: Interval | None = None
+    """The same at two-sided 90 %; None in a report of before this was kept."""
+    trials: float
+    """As well as ``map`` is known would a share be known of so many images."""
+    drop_pp: Interval | None
+    """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
+    drop_images: float | None = None
+    """So many images, of so many groups, would each count as much for the drop as one does that is answered as another."""
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """Where images came in groups, as frames of one video do: of how many the intervals are."""
+    micro_f1: Interval
+    """F1 of all decisions of all labels together, 0…1."""
+    macro_f1: Interval
+    """Mean F1 over the labels that have images, 0…1."""
+    agreement: Interval | None
+    """Share of images that get the very labels that the baseline network gives, 0…1; None for the baseline itself."""
+    labels: tuple[LabelFigures, ...] = ()
+    """Empty of what a bundle remembers."""
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+
+    @property
+    def share(self) -> Interval:
+        """What the network is judged by first: ``map``, as top-1 is of one class an image."""
+        return self.map
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Labels that no image of the split has, of which neither average precision nor recall is known."""
+        return tuple(each.name for each in self.labels if not each.images)

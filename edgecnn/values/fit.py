@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Resolution
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment, observed_moment
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form

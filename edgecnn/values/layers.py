@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Resolution
+from edgecnn.values.preprocessing import Resolution
 
 
 class LayerResidency(Value):

@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import FiniteFloat, field_validator
 
 from edgecnn.values.base import Count, Dated, Nanoseconds, Value, utc_moment
-from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Fidelity, Interval
 
 CONDITIONS_THAT_MUST_MATCH = (

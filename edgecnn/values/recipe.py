@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
+from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
-from edgecnn.values.data.augmentation import Augmentations
-from edgecnn.values.data.preprocessing import PreprocessingChoice, Resolution
-from edgecnn.values.data.source import DataSource, printable
-from edgecnn.values.data.synthesis import SynthesisChoice
+from edgecnn.values.dataset import DataSource, printable
+from edgecnn.values.preprocessing import PreprocessingChoice, Resolution
 from edgecnn.values.scale import CompoundScale
+from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
     Balance,
     Form,

@@ -13,12 +13,12 @@ from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import Preprocessing
-from edgecnn.values.data.synthesis import Synthesis, images_trained_on
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device, EngineBuilder
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
+from edgecnn.values.synthesis import Synthesis, images_trained_on
 from edgecnn.values.training import Teacher
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]

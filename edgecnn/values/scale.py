@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.errors.wording import nearest
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import LARGEST_PX
+from edgecnn.values.preprocessing import LARGEST_PX
 
 KEYS = ("phi", "depth", "width", "resolution")
 """As ``--scale`` and ``[model] scale`` take them, ``resolution`` in pixels."""

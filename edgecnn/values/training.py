@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from edgecnn.errors.wording import plural
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Normalization, Resolution
+from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Key
 
 Balance = Literal["none", "weights", "sampling"]

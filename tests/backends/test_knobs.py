@@ -16,9 +16,8 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import check_knobs
 from edgecnn.runner.selftest import selftest
 from edgecnn.runner.sessions import open_session
-from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime
 from edgecnn.values.device import Device
-from edgecnn.values.knobs import DEFAULT, Knobs
 from tests.runner.kits import make_kit
 
 MOST = 5

@@ -14,8 +14,7 @@ import pytest
 from onnx import TensorProto, save_model
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
-from edgecnn.backends.litert import BACKEND
-from edgecnn.backends.litert_trace import residency_of
+from edgecnn.backends.litert import BACKEND, residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable

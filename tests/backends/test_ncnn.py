@@ -13,8 +13,7 @@ import onnx
 import pytest
 
 from edgecnn.backends import ncnn
-from edgecnn.backends.ncnn import BACKEND
-from edgecnn.backends.ncnn_trace import residency_of
+from edgecnn.backends.ncnn import BACKEND, residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.backends.onnxruntime import exact_products
 from edgecnn.backends.registry import all_backends, backend_for, offers, saturates_on
-from edgecnn.planning.variants import ORIGINAL
+from edgecnn.planning.candidates import ORIGINAL
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts, Support
 from edgecnn.values.profile import Environment

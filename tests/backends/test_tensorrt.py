@@ -9,9 +9,9 @@ import pytest
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.tensorrt import BACKEND
+from edgecnn.errors.graph import BuildLogUnreadable
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.errors.tensorrt import BuildLogUnreadable
-from edgecnn.planning.variants import aware_candidates
+from edgecnn.planning.candidates import aware_candidates
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.layers import LayerMacs, MacTable

@@ -12,8 +12,7 @@ import pytest
 
 from edgecnn.backends import onnxruntime_web
 from edgecnn.backends.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
-from edgecnn.backends.wasm import BACKEND
-from edgecnn.backends.wasm_trace import residency_of
+from edgecnn.backends.wasm import BACKEND, residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.measuring import TraceUnreadable

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.webgpu import BACKEND
-from edgecnn.backends.webgpu_trace import residency_of
+from edgecnn.backends.webgpu import BACKEND, residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported

@@ -18,8 +18,8 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, shown_sources, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import recorded_in
+from edgecnn.bundle.publishing import write_zip
 from edgecnn.bundle.verify import Trust, verify
-from edgecnn.bundle.zip_writing import write_zip
 from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
 from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
@@ -30,7 +30,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
-from edgecnn.values.data.dataset import DataManifest, Fold
+from edgecnn.values.dataset import DataManifest, Fold
 from edgecnn.values.recipe import DataChoice, RaceChoice, Recipe, RoleDraw
 from tests.building.builds import Place
 from tests.data.folders import fill

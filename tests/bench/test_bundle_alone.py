@@ -27,7 +27,7 @@ from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.hosts.board import BoardLacksBuilder
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
-from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import parse_bounds
 from edgecnn.store.store import Store
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.recipe import RaceChoice

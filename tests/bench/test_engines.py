@@ -15,10 +15,9 @@ import pytest
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
-from edgecnn.devices.check.board import board_over
-from edgecnn.devices.check.needs import packages_there
+from edgecnn.devices.check.board import FitBoard, Wanted, board_over
+from edgecnn.devices.check.findings import packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.ready import FitBoard, Wanted
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.board import BoardLacksBuilder, BoardNotReady
 from edgecnn.hosts.ssh.host import SshHost

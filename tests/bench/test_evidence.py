@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 
+from edgecnn.bench import evidence
 from edgecnn.bench import evidence as of_evidence
-from edgecnn.bench import gpu_evidence, reference_networks
-from edgecnn.bench.evidence import evidence_of
-from edgecnn.bench.gpu_evidence import planned_rounds
-from edgecnn.bench.reference_networks import NETWORKS, EvidenceRequest, planned_run_s
+from edgecnn.bench.evidence import NETWORKS, EvidenceRequest, evidence_of, planned_rounds, planned_run_s
 from edgecnn.building.untrained_kits import KitMaker, MadeKits
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices import desktop_gpu as of_gpus
@@ -66,13 +64,13 @@ class Board:
         monkeypatch.setattr(KitMaker, "gpu_kits", lambda _, probe, ways, fetched=None: self.kits(probe.arch, ways))
         monkeypatch.setattr(KitMaker, "mac_table", lambda *_: MACS)
         monkeypatch.setattr(of_evidence, "candidates_of", lambda *_: ((BASELINE, INT8), (), {}))
-        monkeypatch.setattr(reference_networks, "answer_weights", lambda *_, **__: self.answer)
-        for module in (reference_networks, gpu_evidence):
+        monkeypatch.setattr(evidence, "answer_weights", lambda *_, **__: self.answer)
+        for module in (evidence, evidence):
             monkeypatch.setattr(module, "race", self.race)
             monkeypatch.setattr(module, "why_not_runnable", self.why_untested)
             monkeypatch.setattr(module, "monotonic", lambda: self.clock)
         ran = a_residency(mac={"fp32": 1.0})
-        monkeypatch.setattr(reference_networks, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
+        monkeypatch.setattr(evidence, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
 
     def why_untested(self, kit: KitRef, lab: Lab) -> Failed | None:
         why = self.untested.get(kit.candidate.id)

@@ -18,8 +18,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
-from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult

@@ -24,19 +24,18 @@ from benchmarks.ladder.worker import timed
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.judging.runs.regret import LOOKS
-from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.candidates import BASELINE, aware_candidates
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.variants import aware_candidates
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.store import Store
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Cached, Ran
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.layers import MacTable
+from edgecnn.values.preprocessing import Normalization
 from tests.building.resolutions import INT8, resolved
 from tests.render.reports import a_report, a_row
 from tests.store.test_profiles import KIT, a_profile

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from edgecnn.data.demo.images import demo_digests, demo_images
+from edgecnn.data.images import demo_digests, demo_images
 from tests import warm
 from tests.house.child import child
 

@@ -20,8 +20,8 @@ from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.data.dataset import DataManifest, ImageEntry
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Preprocessing
+from edgecnn.values.dataset import DataManifest, ImageEntry
+from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.stage import Key, Progress, Role, Stage
 from tests.building.resolutions import resolved, summary
 from tests.building.scenes import a_report

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgecnn.bundle.publish import staged_bundle
+from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.values.figures import ClassReport
 from tests.judging.made import a_class, a_quality, an_accuracy

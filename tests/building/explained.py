@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.contest import SpeedClaim
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose
 from edgecnn.judging.gates import judge_candidate
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Precision, Runtime, Unsupported

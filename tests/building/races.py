@@ -15,7 +15,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
-from edgecnn.values.comparison import LatencyBaseline
+from edgecnn.values.report import LatencyBaseline
 from edgecnn.values.stage import Progress
 from tests.building.bundles import make_bundle
 from tests.measure.labs import FakeHost, lab_at

@@ -12,8 +12,8 @@ from edgecnn.planning.complete import completed_surgery, filled_in
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Attachment, Resolved
 from edgecnn.values.stage import Key

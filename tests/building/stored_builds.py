@@ -12,8 +12,8 @@ import numpy as np
 from edgecnn.judging.intervals import wilson
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Artifact
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress, Role, Stage

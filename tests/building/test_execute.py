@@ -12,10 +12,9 @@ from edgecnn.building.build import looked_up
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.ladder import Limits
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.candidates import BASELINE, mixed_rungs
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.trunk import Step
-from edgecnn.planning.variants import mixed_rungs
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Rung

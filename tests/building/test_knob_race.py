@@ -26,7 +26,7 @@ from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
-from edgecnn.values.knobs import DEFAULT, KnobRace, Knobs
+from edgecnn.values.candidate import DEFAULT, KnobRace, Knobs
 from edgecnn.values.layers import MacTable
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress

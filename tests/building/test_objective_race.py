@@ -14,7 +14,7 @@ from edgecnn.building.objective_race import race_for_choice, race_shown, require
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
-from edgecnn.judging.contest import Contest
+from edgecnn.judging.choice import Contest
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json

@@ -11,8 +11,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import Decision, gates_of
-from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import RunsNeeded
+from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef

@@ -14,7 +14,7 @@ from threading import Barrier, Thread
 import pytest
 
 from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
-from edgecnn.bundle.publish import STAMPS
+from edgecnn.bundle.publishing import STAMPS
 from edgecnn.errors.building import OutputHoldsOtherFiles
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE

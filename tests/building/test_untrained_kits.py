@@ -11,8 +11,8 @@ from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
+from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, WeightsAnswer
 from edgecnn.values.fit import Probe
 from edgecnn.values.stage import Stage, digest_of

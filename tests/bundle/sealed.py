@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bundle.manifest import MANIFEST, manifest_text, parse_manifest
+from edgecnn.bundle.publishing import write_zip
 from edgecnn.bundle.verify import Trust, Verified, verify
-from edgecnn.bundle.zip_writing import write_zip
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle import publish as intact
-from edgecnn.bundle.publish import STAMPS, is_intact
+from edgecnn.bundle import publishing as intact
+from edgecnn.bundle.publishing import STAMPS, is_intact
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from tests.building.bundles import publish_bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
-from edgecnn.bundle.signing import sign_bundle
+from edgecnn.bundle.publishing import sign_bundle
 from edgecnn.bundle.verify import Trust
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import SignersNotNamed

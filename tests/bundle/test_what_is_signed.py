@@ -11,9 +11,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from edgecnn.building.publish import publish_report
-from edgecnn.bundle import signing, ssh_keygen
+from edgecnn.bundle import publishing, ssh_keygen
 from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
-from edgecnn.bundle.signing import sign_bundle
+from edgecnn.bundle.publishing import sign_bundle
 from edgecnn.bundle.ssh_keygen import check_key, check_readable, sign
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BundleOfAnotherBuild, KeyUnusable, NotAFolderToSign, SshKeygenMissing
@@ -125,7 +125,7 @@ def test_no_build_replaces_a_bundle_between_its_verification_and_its_signature(
             locked.append(True)
         return sign(content, key)
 
-    monkeypatch.setattr(signing, "sign", watched)
+    monkeypatch.setattr(publishing, "sign", watched)
     for path in (bundle, bundle.parent):
         signed(path, keys / "ann")
     assert locked == [True, True]

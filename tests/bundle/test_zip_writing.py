@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.zip_writing import write_zip
+from edgecnn.bundle.publishing import write_zip
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.bundle import BundleFileChanged, BundleFileMissing
 from tests.bundle.sealed import KIT_FOLDER, copied, verified, zipped

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.asking import BuildOptions, command_of, request_from
-from edgecnn.cli.option_rows import options_that_say
+from edgecnn.cli.options import options_that_say
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime

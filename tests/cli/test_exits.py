@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.cli.exits import guarded
 from edgecnn.cli.main import app
+from edgecnn.cli.usage import guarded
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.building import NothingToBuild
 

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.asking import command_of, request_from
 from edgecnn.cli.main import app
-from edgecnn.cli.option_rows import options_that_say, rows_of
-from edgecnn.cli.option_table import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, row
+from edgecnn.cli.options import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, options_that_say, row, rows_of
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, SHIP, STORE, Call, verb
 from edgecnn.errors.recipes import EmptyOption
 

@@ -14,7 +14,7 @@ from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, N
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.store.store import Store
-from edgecnn.values.comparison import sealed_digest
+from edgecnn.values.report import sealed_digest
 from edgecnn.values.stage import digest_of
 from tests.building.bundles import make_bundle
 from tests.building.races import RacingHost, measured_on_a_device

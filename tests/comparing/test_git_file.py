@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.comparing.git_file import LARGEST, read_at_revision
+from edgecnn.comparing.pin import LARGEST, read_at_revision
 from edgecnn.errors.comparing import GitFailed, RevisionMisspelt
 from tests.runner.causes.test_known import POINTER
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn.comparing.history import HistoryRequest, measured_history
-from edgecnn.errors.page import HistoryOfWhat, NoHistory, NoReport
+from edgecnn.errors.building import HistoryOfWhat, NoHistory, NoReport
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.profile import Environment
 from tests.building.scenes import HERE

@@ -13,16 +13,14 @@ from edgecnn.comparing.paired import NOT_RACED, AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import PairedAnswers
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.judging.metrics import exactly
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.runs.items import Item
-from edgecnn.values.candidate import Candidate
-from edgecnn.values.comparison import Comparison, ShippedKitFacts
-from edgecnn.values.knobs import Knobs
+from edgecnn.values.candidate import Candidate, Knobs
 from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import Comparison, ShippedKitFacts
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import built_at_chance_level, make_bundle, reseal, write_choice
 from tests.building.races import RacingHost, racing_lab, two_bundles

@@ -15,7 +15,7 @@ from edgecnn.comparing.baseline_file import write_record
 from edgecnn.comparing.pin import base_named, base_of, pinned, read_pin, rebuild_command
 from edgecnn.errors.comparing import PinnedKitMissing, PinUnreadable
 from edgecnn.store.store import Store
-from edgecnn.values.comparison import PinnedBuild
+from edgecnn.values.report import PinnedBuild
 from tests.building.builds import Place
 from tests.comparing.test_git_file import git
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from edgecnn.comparing.facts import SideBySide
 from edgecnn.comparing.side_by_side import side_by_side
-from edgecnn.comparing.side_by_side_facts import SideBySide
+from edgecnn.errors.building import NoReport, ReportUnreadable
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
-from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.judging.metrics import exactly
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment

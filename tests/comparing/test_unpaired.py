@@ -11,11 +11,10 @@ from edgecnn.comparing.baseline_file import figures_of, imported, read_baseline,
 from edgecnn.comparing.unpaired import CompareRequest, compare
 from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadable, UnknownCondition
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import exit_code_of, runs_for
+from edgecnn.judging.gates import exit_code_of, parse_bounds, runs_for
 from edgecnn.judging.metrics import exactly
-from edgecnn.values.comparison import Comparison
 from edgecnn.values.profile import NOT_TIMED, Environment
+from edgecnn.values.report import Comparison
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import built_at_chance_level
 from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles

@@ -25,7 +25,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.runner.sessions.wasm_browser import open_session
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from tests.conformance.subjects import copied, subjects
 from tests.render.page.browser import Tab, a_tab, chromium
 from tests.runner.kits import rewrite_manifest

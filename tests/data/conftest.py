@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data import index, manifest
+from edgecnn.data import files, manifest
 from tests.data.folders import fill
 
 LATER_NS = 10_000_000_000
@@ -15,7 +15,7 @@ LATER_NS = 10_000_000_000
 @pytest.fixture(autouse=True)
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read every image long after it was written, without waiting for that."""
-    for module in (index, manifest):
+    for module in (files, manifest):
         monkeypatch.setattr(module, "now_ns", lambda: time.time_ns() + LATER_NS)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from edgecnn.data.composed import find_synthesis
 from edgecnn.data.manifest import summarize
-from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.synthesis import Synthesis, SynthesisChoice
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
+from edgecnn.values.synthesis import Synthesis, SynthesisChoice
 from tests.data.folders import Heard, aged, fill
 
 CLASSES = ("disc", "square")

@@ -13,7 +13,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.render.progress import Quiet
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 
 FOLDERS = ("Sea_lion", "ant", "zebra")

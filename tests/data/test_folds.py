@@ -12,7 +12,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.splits import Assigned, Found, Listed, assign_roles
 from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
 from edgecnn.errors.data.groups import TooFewGroups
-from edgecnn.values.data.dataset import Fold, SplitRole
+from edgecnn.values.dataset import Fold, SplitRole
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 from tests.data.test_group_roles import CLASSES, ROOT, people, pictured

@@ -15,7 +15,7 @@ from edgecnn.data.split_names import Part
 from edgecnn.data.splits import Assigned, Found, Listed, assign_roles, images_by_role
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.values.data.dataset import Grouping
+from edgecnn.values.dataset import Grouping
 from edgecnn.values.recipe import DataChoice
 
 ROOT = Path("photos")

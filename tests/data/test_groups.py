@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.data import groups
-from edgecnn.data.groups import groups_by_path
+from edgecnn.data import group_roles
+from edgecnn.data.group_roles import groups_by_path
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
@@ -21,7 +21,7 @@ from edgecnn.errors.data.groups import GroupOnTwoSides, GroupPatternInvalid, Gro
 from edgecnn.measure.evaluate import prepared_groups
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
-from edgecnn.values.data.dataset import DataInspection, DataManifest, DataSummary
+from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.stage import digest_of
 from tests.data.folders import Heard, draw, fill, write
@@ -67,7 +67,7 @@ def test_a_pattern_keeps_what_it_finds_together(photos: Path, group_by: str) -> 
     for seed in range(5):
         summary = summary_of(photos, group_by=group_by, seed=seed)
         assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
-    assert "; split by group ('" in summary.splits_from and summary.splits_from.endswith("'): 20 groups, none on two sides")
+    assert "; split by group ('" in summary.splits_from and summary.splits_from.endswith("'): 20 group_roles, none on two sides")
     assert any(len(sides) > 1 for sides in sides_of(summary_of(photos), person_of(photos))), "which is what it is for"
 
 
@@ -88,7 +88,7 @@ def test_a_list_s_column_is_the_group_wherever_it_stands(photos: Path) -> None:
     ]
     place.write_text("\n".join(["Person,path,label", *rows]), encoding="utf-8")
     summary = summary_of(place, group_by="person")
-    assert summary.splits_from.endswith("split by group ('person'): 20 groups, none on two sides")
+    assert summary.splits_from.endswith("split by group ('person'): 20 group_roles, none on two sides")
     assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
     heard = Heard()
     assert summary_of(place, heard, group_by="person") == summary and heard.steps == []
@@ -120,7 +120,7 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
     assert refused(place, "person") == (
-        f"{place}: cannot be used as a list of images: 'a.png' is of two groups, 'anna' and 'bert' — {hint}"
+        f"{place}: cannot be used as a list of images: 'a.png' is of two group_roles, 'anna' and 'bert' — {hint}"
     )
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
     with pytest.raises(TableUnusable, match="its columns are path, label, person, person — pass --label-column"):
@@ -159,7 +159,7 @@ def test_what_matches_the_empty_text_is_no_group(photos: Path) -> None:
 
 
 def test_a_pattern_that_comes_to_no_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "LIMIT_S", 0.5)
+    monkeypatch.setattr(group_roles, "LIMIT_S", 0.5)
     photos = fill(tmp_path / "photos", {"cat": 4, "dog": 4})
     draw(photos / "cat" / f"{'a' * 60}.png", 100)
     with pytest.raises(GroupPatternTooSlow) as caught:

@@ -14,7 +14,7 @@ from edgecnn.data.manifest import list_files, summarize
 from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import fill
 

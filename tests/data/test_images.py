@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
-from edgecnn.data.demo.images import demo_digests, demo_images
-from edgecnn.data.images import ImageSource, open_source
+from edgecnn.data.images import ImageSource, demo_digests, demo_images, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
 from edgecnn.errors.usage import WrongBytes
-from edgecnn.values.data.dataset import SPLIT_ROLES
+from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
 from tests.data.test_near_duplicates import encoded, scene

@@ -18,7 +18,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.near_duplicates import fingerprint_of
 from edgecnn.errors.data.folder import NothingReadable
 from edgecnn.runner.pixels import UnreadableImage, decode
-from edgecnn.values.data.dataset import DataInspection
+from edgecnn.values.dataset import DataInspection
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
 from tests.data.test_near_duplicates import encoded, scene

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.data.files import ListingProgress
 from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
-from edgecnn.data.listing import ListingProgress
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.listing import QUIET_FOR_S, ListingProgress, stamps_in
+from edgecnn.data.files import QUIET_FOR_S, ListingProgress, stamps_in
 from edgecnn.errors.data.folder import DataFolderUnreadable
 from tests.data.folders import Heard
 from tests.house.child import child

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data import index, manifest
+from edgecnn.data import files as index
+from edgecnn.data import manifest
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.store import StoreUnusable
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import LONG_AGO_NS, Heard, aged, draw, fill
 
@@ -168,8 +169,8 @@ def test_copies_across_splits_are_counted(tmp_path: Path, cache: Path) -> None:
 
 
 def test_a_listing_that_lasts_is_counted_aloud(photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.listing.QUIET_FOR_S", 0.0)
-    monkeypatch.setattr("edgecnn.data.listing.SAID_EVERY_S", 0.0)
+    monkeypatch.setattr("edgecnn.data.files.QUIET_FOR_S", 0.0)
+    monkeypatch.setattr("edgecnn.data.files.SAID_EVERY_S", 0.0)
     heard = Heard()
     summary_of(photos, cache, heard)
     listing = [step for step in heard.steps if step[0] == "listing files"]
@@ -183,7 +184,7 @@ def test_a_listing_is_left_at_once(photos: Path, cache: Path, monkeypatch: pytes
             super().step(what, done, total, unit)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgecnn.data.listing.QUIET_FOR_S", 0.0)
+    monkeypatch.setattr("edgecnn.data.files.QUIET_FOR_S", 0.0)
     heard = Interrupting()
     with pytest.raises(KeyboardInterrupt):
         summary_of(photos, cache, heard)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from edgecnn.data.findings import name_slips
+from edgecnn.data.inspection import name_slips
 
 SAME, PLURAL, LETTER = (
     "but for case, blanks or punctuation they are the same",

@@ -9,9 +9,9 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.pixels import reserved
 from edgecnn.errors.data.folder import CorruptImages
 from edgecnn.planning.preprocessing_search import _decoded
-from edgecnn.training.images.loader import DecodedImages
-from edgecnn.values.data.dataset import SPLIT_ROLES
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.training.images.material import DecodedImages
+from edgecnn.values.dataset import SPLIT_ROLES
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
 from tests.store.small_disks import needs_mount, said_on
@@ -32,8 +32,8 @@ from pathlib import Path
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.render.progress import Quiet
-from edgecnn.training.images.loader import DecodedImages
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.training.images.material import DecodedImages
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 
 source = open_source(Path(summarize(DataChoice(path="demo"), Path(sys.argv[2]), Quiet()).manifest_path))

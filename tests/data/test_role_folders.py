@@ -15,7 +15,7 @@ from edgecnn.data.role_folders import divide
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
-from edgecnn.values.data.dataset import DataDivision, DataManifest
+from edgecnn.values.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
 from tests.data.label_lists import listed

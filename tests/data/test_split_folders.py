@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.data.files import ListingProgress
 from edgecnn.data.layout import Layout, find_layout
-from edgecnn.data.listing import ListingProgress
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.data.split_names import is_unlabelled, split_name
 from edgecnn.errors.data.folder import NoClassFolders, SplitFolders, SplitNamedTwice
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice, FolderReading
 from tests.data.folders import Heard, draw, fill
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgecnn.data.split_names import Part
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles
 from edgecnn.errors.data.folder import TooFewImages
-from edgecnn.values.data.dataset import SPLIT_ROLES, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 ROOT = Path("photos")

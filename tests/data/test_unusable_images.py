@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from edgecnn.data import index
+from edgecnn.data import files
 from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import NOT_A_PICTURE
 from tests.data.folders import Heard, aged, draw, fill, write
@@ -43,7 +43,7 @@ def test_a_pointer_and_an_image_that_this_pillow_cannot_read_are_named(
     aged(write(photos / "dog" / "new.avif", picture("AVIF")))
     pointer = "cat/pointer.jpg: it is a Git LFS pointer, not the file itself: git lfs pull"
     with monkeypatch.context() as lacking:
-        lacking.setattr(index, "distribution", lambda _: SimpleNamespace(version="13", read_text=lambda _: "no avif"))
+        lacking.setattr(files, "distribution", lambda _: SimpleNamespace(version="13", read_text=lambda _: "no avif"))
         lacking.delitem(Image.OPEN, "AVIF")
         named, avif = summary_of(photos, cache).skipped
         assert named == pointer

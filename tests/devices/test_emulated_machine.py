@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 
 from edgecnn.backends.installed import lacking
-from edgecnn.data.demo.images import demo_images
+from edgecnn.data.images import demo_images
 from edgecnn.devices.emulated_machine import DEVICE, FOLDER, PROGRAM, emulated_machine
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.graph.macs import mac_table
-from edgecnn.hosts.emulated import EmulatedHost
-from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.local import EmulatedHost, LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import Address

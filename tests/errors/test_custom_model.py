@@ -26,7 +26,7 @@ from edgecnn.errors.custom_model import (
     TrainingSwitch,
     UnknownPreprocessing,
 )
-from edgecnn.errors.export import REPORT, ExternalDataMissing, OpsetUnreachable, TrunkDisagrees
+from edgecnn.errors.graph import REPORT, ExternalDataMissing, OpsetUnreachable, TrunkDisagrees
 from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
 
 FILE = Path("mine.onnx")

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.export import NetworkNotExported, ProgramNotMade
-from edgecnn.errors.quantization import CalibrationRangeNotFinite
+from edgecnn.errors.graph import CalibrationRangeNotFinite, NetworkNotExported, ProgramNotMade
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.studies import MemberQuantized, NetworkGone, NoMaps
+from edgecnn.errors.fit import MemberQuantized, NetworkGone, NoMaps
 
 
 def test_a_network_without_maps_is_named() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.page import (
+from edgecnn.errors.building import (
     HistoryOfWhat,
     NoHistory,
     NoReport,

@@ -1,4 +1,4 @@
-from edgecnn.errors.quantization import HalfOverflow, OutputsDiffer
+from edgecnn.errors.graph import HalfOverflow, OutputsDiffer
 
 
 def test_a_network_that_a_converter_changed_is_refused_with_distance_and_tolerance() -> None:

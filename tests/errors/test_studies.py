@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall, CostUnknown, MemoryUnknown, UnknownLayer
+from edgecnn.errors.fit import BudgetInvalid, BudgetTooSmall, CostUnknown, MemoryUnknown, UnknownLayer
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest() -> None:

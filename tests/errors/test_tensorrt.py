@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from edgecnn.errors.tensorrt import OpsetNotLowered
+from edgecnn.errors.graph import OpsetNotLowered
 
 
 def test_an_opset_that_cannot_be_lowered_names_both() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
 
 
 @pytest.mark.parametrize(

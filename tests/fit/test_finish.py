@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.fit import NoTableBeside
-from edgecnn.fit import finish, front
-from edgecnn.fit.elsewhere import on_another, prices_elsewhere
-from edgecnn.fit.front import judged_by, looked_twice
+from edgecnn.fit import finish
+from edgecnn.fit.finish import judged_by, looked_twice, on_another, prices_elsewhere
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
@@ -66,11 +65,11 @@ def test_the_front_is_raced_as_often_as_its_budgets_need(
         asked.append(request)
         return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
 
-    monkeypatch.setattr(front, "race", write_down)
+    monkeypatch.setattr(finish, "race", write_down)
     kit = a_kit(tmp_path / "a", BASELINE)
-    monkeypatch.setattr(front, "shipped_kit", lambda folder: SimpleNamespace(kit=kit))
+    monkeypatch.setattr(finish, "shipped_kit", lambda folder: SimpleNamespace(kit=kit))
     built = member("a", 0.8, 3.0, gates=(judged(Verdict.PASS, metric),))
-    front.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
+    finish.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
     assert [(request.rounds, request.max_s) for request in asked] == [(rounds, 60.0 if metric == "p99_ms" else 5.0)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.fit import halving
+from edgecnn.fit import run
 from edgecnn.fit.members import Course
 from edgecnn.render.progress import Quiet
 from edgecnn.values.fit import Member, Trained
@@ -86,27 +86,27 @@ def whole(builder: Played) -> list[str]:
 
 def test_the_better_ones_after_a_short_training_are_trained_whole() -> None:
     builder = Played({"a": 0.6, "b": 0.8, "c": 0.7, "d": 0.5})
-    halving.train_best(fitting(builder, trainings=4), [named(each) for each in "abcd"])
+    run.train_best(fitting(builder, trainings=4), [named(each) for each in "abcd"])
     assert whole(builder) == ["first", "b", "c"]
 
 
 def test_a_member_that_fails_is_kept_with_its_reason_and_the_next_takes_its_place() -> None:
     builder = Played({"a": 0.6, "b": 0.8}, broken=("b",))
     under_way = fitting(builder, trainings=3)
-    halving.train_best(under_way, [named("a"), named("b")])
+    run.train_best(under_way, [named("a"), named("b")])
     assert whole(builder) == ["first", "a"]
     assert under_way.members["b"].failed == "b has no weights"
 
 
 def test_a_reference_that_fails_ends_the_search() -> None:
     with pytest.raises(EdgecnnError, match="first has no weights"):
-        halving.train_best(fitting(Played({}, broken=("first",))), [named("a")])
+        run.train_best(fitting(Played({}, broken=("first",))), [named("a")])
 
 
 def test_what_begins_with_learned_weights_and_what_does_not_take_turns() -> None:
     builder = Played({"p": 0.9, "q": 0.85, "a": 0.6, "b": 0.5})
     pruned = [named(each, Form(pruned=0.3)) for each in "pq"]
-    halving.train_best(fitting(builder, trainings=5), [*pruned, named("a"), named("b")])
+    run.train_best(fitting(builder, trainings=5), [*pruned, named("a"), named("b")])
     assert whole(builder) == ["first", "p", "a", "q"]
 
 
@@ -119,14 +119,14 @@ def following(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[list[str]]:
         known.append([each.name for each in looked_at])
         return next((named(each) for each in waiting), None)
 
-    monkeypatch.setattr(halving, "next_likely", likely)
+    monkeypatch.setattr(run, "next_likely", likely)
     return known
 
 
 def test_after_the_shortlist_each_short_training_says_which_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
     known = following(monkeypatch, "c", "d", "e", "f", "g")
     builder = Played({"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.9}, broken=("c",))
-    halving.train_best(fitting(builder, trainings=4), [named("a"), named("b")])
+    run.train_best(fitting(builder, trainings=4), [named("a"), named("b")])
     assert known == [["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"], ["a", "b", "c", "d", "e"]], (
         "no more than six are looked at"
     )
@@ -136,7 +136,7 @@ def test_after_the_shortlist_each_short_training_says_which_is_next(monkeypatch:
 def test_where_the_shortlist_was_short_as_many_are_trained_whole_as_were_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     following(monkeypatch, "b", "c")
     builder = Played({"a": 0.6, "b": 0.7, "c": 0.5})
-    halving.train_best(fitting(builder, trainings=5), [named("a")])
+    run.train_best(fitting(builder, trainings=5), [named("a")])
     assert whole(builder) == ["first", "b", "a", "c"]
 
 
@@ -146,14 +146,14 @@ def test_where_the_time_is_over_one_member_is_built_still_and_the_others_are_cou
 ) -> None:
     builder = Played({})
     under_way = fitting(builder, looks=looks, trainings=5)
-    halving.train_best(under_way, [named("a"), named("b"), named("c")])
+    run.train_best(under_way, [named("a"), named("b"), named("c")])
     assert whole(builder) == (built if isinstance(built, list) else ["first", "a", "b", "c"])
     assert under_way.left_out == left_out
 
 
 def test_where_not_one_can_be_trained_it_is_said_why() -> None:
     with pytest.raises(EdgecnnError, match="b has no weights"):
-        halving.train_best(fitting(Played({}, broken=("a", "b"))), [named("a"), named("b")])
+        run.train_best(fitting(Played({}, broken=("a", "b"))), [named("a"), named("b")])
 
 
 def test_a_member_that_fails_says_nothing_of_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +164,9 @@ def test_a_member_that_fails_says_nothing_of_those_beside_it(monkeypatch: pytest
         return each.model_copy(update=failed)
 
     order = list[int]()
-    monkeypatch.setattr(halving, "build_first", lambda _: None)
-    monkeypatch.setattr(halving, "build_whole", trained)
-    halving.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
+    monkeypatch.setattr(run, "build_first", lambda _: None)
+    monkeypatch.setattr(run, "build_whole", trained)
+    run.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
     assert order == [3, 2, 0]
 
 
@@ -177,8 +177,8 @@ def test_the_fastest_that_is_accurate_enough_is_found_by_halving(monkeypatch: py
         order.append(each.standin)
         return each.model_copy(update={"validation_top1": about(0.5 + 0.02 * LADDER.index(each), 0.01)})
 
-    monkeypatch.setattr(halving, "build_first", lambda _: None)
-    monkeypatch.setattr(halving, "build_whole", trained)
-    halving.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
+    monkeypatch.setattr(run, "build_first", lambda _: None)
+    monkeypatch.setattr(run, "build_whole", trained)
+    run.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
     tried = [next(place for place, each in enumerate(LADDER) if each.standin == at) for at in order]
     assert tried == [3, 1, 2]  # 56 % is shown to reach 55 % from below; 52 % is not, nor is 54 %

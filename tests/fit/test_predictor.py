@@ -7,10 +7,9 @@ import random
 
 import pytest
 
-from edgecnn.fit.features import counted_of
-from edgecnn.fit.layers import Layer
+from edgecnn.fit.features import Layer, counted_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
-from edgecnn.fit.probes import pool
+from edgecnn.fit.table import pool
 from edgecnn.models.catalogue import BLOCKS
 from edgecnn.values.fit import OtherLayers, Probe, TimedProbe, TracedLayers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.surrogate import promises
+from edgecnn.fit.shortlist import promises
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.training import AS_IT_IS, Form
 

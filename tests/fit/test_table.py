@@ -15,8 +15,7 @@ from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.fit import NothingTimed
 from edgecnn.fit import table as of_tables
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.probes import pool
-from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.fit.table import TablePlan, measure_table, pool
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.fit import TableOfAnother, TableUnreadable
-from edgecnn.fit.table_files import own_table, read_table_file, require_same_machine, table_file, write_table
+from edgecnn.fit.tables import own_table, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store

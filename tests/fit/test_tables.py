@@ -16,8 +16,7 @@ from edgecnn.fit import tables
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED
 from edgecnn.fit.table import TablePlan
-from edgecnn.fit.table_files import own_table, read_table_file, write_table
-from edgecnn.fit.tables import priced
+from edgecnn.fit.tables import own_table, priced, read_table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.hosts.messages import Failure, Line, checked, parsed, usable
-from edgecnn.hosts.ssh.answers import ANSWERS, Refusal
+from edgecnn.hosts.ssh.board import ANSWERS, Refusal
+from edgecnn.hosts.wire import Failure, Line, checked, parsed, usable
 from edgecnn.measure.run_file import read_run
 from edgecnn.runner.runs.items import Item
 from tests.fuzz.kind import Kind

@@ -13,8 +13,7 @@ import onnx
 from edgecnn.comparing.baseline_file import as_profile, energy_figures_of, figures_of, read_baseline
 from edgecnn.data.formats.onnx_names import KEYS, names_in_metadata
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.table_files import read_table_file
-from edgecnn.fit.tables import prices_in
+from edgecnn.fit.tables import prices_in, read_table_file
 from edgecnn.judging.runs.latency import latency
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -25,9 +24,9 @@ from edgecnn.sweeps.file import cells_of, read_sweep
 from edgecnn.sweeps.fleet import fleet_of
 from edgecnn.sweeps.state import STATE, CellOutcome, SweepState, read_state
 from edgecnn.values.artifact import FileFact
-from edgecnn.values.comparison import LatencyBaseline, Origin, ShippedKitFacts, sealed_digest
 from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
 from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import LatencyBaseline, Origin, ShippedKitFacts, sealed_digest
 from edgecnn.values.verdict import Fidelity
 from tests.fuzz.kind import Kind
 from tests.fuzz.mutations import TEXTS, of_bytes, of_json, of_message

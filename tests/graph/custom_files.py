@@ -19,7 +19,7 @@ from PIL import Image
 
 from edgecnn.models.preprocessings import usual_named
 from edgecnn.values.custom_model import Feeding
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 
 SIDE = 32
 CLASSES = ("bright blue", "bright red", "dark blue", "dark red")

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecnn.errors.export import MacsUnknown
+from edgecnn.errors.graph import MacsUnknown
 from edgecnn.graph.macs import mac_table, shapes_at_batch_one
 from edgecnn.graph.onnx_operations import operations_of_model
 

@@ -12,7 +12,7 @@ from edgecnn.graph.ensemble import Member, averaged, probabilities
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.graph.planted import SIDE, planted, spotted
 
 PLAIN = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

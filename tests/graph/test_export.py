@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecnn.errors.export import ExportDisagrees, NetworkNotExported, RoundingDecides, WrongOpset
+from edgecnn.errors.graph import ExportDisagrees, NetworkNotExported, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
 from edgecnn.graph.export import TrunkRequest, export_onnx, fixed_threads, make_trunk, torch_logits
 from edgecnn.runner.pixel_recipe import ImageSize

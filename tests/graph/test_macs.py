@@ -6,7 +6,7 @@ import torch
 import torchvision
 from onnx import TensorProto, helper
 
-from edgecnn.errors.export import MacsUnknown
+from edgecnn.errors.graph import MacsUnknown
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table, shapes_at_batch_one
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph import nonfinite
-from edgecnn.graph.nonfinite import first_nonfinite
+from edgecnn.graph import checks
+from edgecnn.graph.checks import first_nonfinite
 
 ONES = np.ones((1, 3), np.float32)
 
@@ -46,7 +46,7 @@ def a_network(folder: Path, *operators: str, scale: float = 1.0) -> Path:
 def test_the_first_layer_that_gives_no_number_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operators: Sequence[str], scale: float, said: str, a_pass: int
 ) -> None:
-    monkeypatch.setattr(nonfinite, "LAYERS_A_PASS", a_pass)
+    monkeypatch.setattr(checks, "LAYERS_A_PASS", a_pass)
     assert str(first_nonfinite(a_network(tmp_path, *operators, scale=scale), ONES)) == said
 
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
+from edgecnn.errors.graph import ExternalDataOutside, NotAnOnnxModel
 from edgecnn.graph.onnx_file import load_model, opset_of, save_model
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.tensorrt import NonZeroZeroPoint, OnnxBeyondReader, PerChannelAxis, QuantizedBias, UnsignedQuantization
+from edgecnn.errors.graph import NonZeroZeroPoint, OnnxBeyondReader, PerChannelAxis, QuantizedBias, UnsignedQuantization
 from edgecnn.graph.tensorrt import check_for_tensorrt, refusals
 from edgecnn.quantization.tensorrt import Feeds
 from tests.graph.trunks import feed_of, pictures

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.passes.unrounded import Ranges, take_rounding_out
-from edgecnn.graph.sessions import Level, session_of
+from edgecnn.graph.checks import Level, session_of
+from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
 
 SIDE = 4
 

@@ -19,7 +19,7 @@ from edgecnn.data.golden import card
 from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.made_once import made_once
 
 NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

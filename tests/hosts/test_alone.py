@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import pytest
 
-from edgecnn.hosts import alone as module
-from edgecnn.hosts.alone import LOCK, alone
+from edgecnn.hosts import local as module
+from edgecnn.hosts.local import LOCK, alone
 from edgecnn.hosts.program import Program
 from edgecnn.hosts.ssh import host
 from tests.store.toys import Ear

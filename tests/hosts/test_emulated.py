@@ -10,12 +10,12 @@ import pytest
 
 from edgecnn.devices import machine
 from edgecnn.devices.check import board
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.hosts.board import BoardIsAnotherDevice
 from edgecnn.errors.hosts.process import RecordingUnusable
-from edgecnn.hosts.emulated import EmulatedHost
+from edgecnn.hosts.local import EmulatedHost
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.values.board import EMULATED, HostRequest
 from edgecnn.values.profile import Environment

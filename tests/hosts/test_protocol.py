@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.hosts.emulated import EmulatedHost
-from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.local import EmulatedHost, LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.host import SshHost
 

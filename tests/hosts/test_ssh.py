@@ -18,8 +18,7 @@ import pytest
 
 from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, LinkLost
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.hosts.alone import alone
-from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.local import LocalHost, alone
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh import host as host_module
 from edgecnn.hosts.ssh.host import SshHost

@@ -15,8 +15,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.evidence import EvidenceRecord, EvidenceVerification
 from edgecnn.bundle.manifest import BundleManifest, BundleVerification
 from edgecnn.bundle.predictions import Predictions
-from edgecnn.comparing.history_facts import MeasuredHistory
-from edgecnn.comparing.side_by_side_facts import SideBySide
+from edgecnn.comparing.facts import MeasuredHistory, SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
 from edgecnn.devices.leases.listed import BoardsFile
 from edgecnn.measure.loadgen.facts import LoadGenReport
@@ -25,21 +24,20 @@ from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.sweeps.file import SweepFile
 from edgecnn.sweeps.fleet import FleetReport
-from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.plan import SweepPlan
+from edgecnn.sweeps.sweep import SweepJudgement
 from edgecnn.values.arch import Catalogue
 from edgecnn.values.artifact import Record
+from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.board import BoardCheck
-from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
-from edgecnn.values.data.augmentation import AugmentationPreview
-from edgecnn.values.data.dataset import DataDivision, DataInspection
-from edgecnn.values.data.synthesis import Provenance
+from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
 from edgecnn.values.fit import FitReport, LatencyTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.report import BuildReport
+from edgecnn.values.report import BuildReport, Comparison, LatencyBaseline, PinnedBuild
+from edgecnn.values.synthesis import Provenance
 from edgecnn.values.training import TransferChoice
 from tests.house.source_tree import ROOT
 

@@ -23,7 +23,7 @@ POSIX_NAMES = {
 """Absent on Windows, by the availability notes of Python's own documentation."""
 KNOWN = {
     "bundle/opening.py": "a bundle's files are opened without following links",
-    "data/listing.py": "folders are listed through a handle",
+    "data/files.py": "folders are listed through a handle",
     "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
@@ -146,4 +146,4 @@ def test_files_and_programs_are_read_and_written_in_utf_8_whatever_the_locale_is
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call) and is_of_a_locale(call)
     }
-    assert found.keys() == {"bundle/zip_writing.py"}, f"which opens an entry of a zip: {found}"
+    assert found.keys() == {"bundle/publishing.py"}, f"which opens an entry of a zip: {found}"

@@ -47,11 +47,11 @@ def test_other_code_is_a_change(other: str) -> None:
 
 
 def test_the_message_names_the_stage_the_module_and_the_way_out() -> None:
-    locked = {"train": {"revision": 1, "modules": {"edgecnn.training.head": "a"}}, "export": {"revision": 1, "modules": {}}}
-    now = {"train": {"revision": 1, "modules": {"edgecnn.training.head": "b"}}, "export": {"revision": 2, "modules": {}}}
+    locked = {"train": {"revision": 1, "modules": {"edgecnn.training.heads": "a"}}, "export": {"revision": 1, "modules": {}}}
+    now = {"train": {"revision": 1, "modules": {"edgecnn.training.heads": "b"}}, "export": {"revision": 2, "modules": {}}}
     assert differences(locked, now) == [
         "export: revision 1 is recorded, the code says 2",
-        "train: revision is still 1, but changed edgecnn.training.head",
+        "train: revision is still 1, but changed edgecnn.training.heads",
     ]
     assert differences({}, {"train": now["train"]}) == ["train: is not recorded"]
     assert differences(now, now) == []

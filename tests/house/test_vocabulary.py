@@ -12,7 +12,7 @@ import typer
 
 from edgecnn.cli.main import app
 from edgecnn.values.candidate import Method, Precision, Runtime
-from edgecnn.values.data.dataset import SPLIT_ROLES
+from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.house.source_tree import PACKAGE, ROOT, modules, relative, syntax

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edgecnn.judging.contest import Contest, Estimated
+from edgecnn.judging.choice import Contest, Estimated
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.runs.regret import estimate
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
-from edgecnn.values.figures import ClassFigures, ClassReport, FoldFigures, Folds, Quality
-from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
+from edgecnn.values.figures import (
+    Accuracy,
+    ClassFigures,
+    ClassReport,
+    FoldFigures,
+    Folds,
+    LabelFigures,
+    MultiLabelAccuracy,
+    Quality,
+)
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.report import CandidateFacts, Latency

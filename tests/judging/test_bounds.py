@@ -9,7 +9,7 @@ from edgecnn.errors.gates import (
     MetricNotCompared,
     UnknownMetric,
 )
-from edgecnn.judging.bounds import budget_pp, comparison_gates, gates_for, parse_bounds
+from edgecnn.judging.gates import budget_pp, comparison_gates, gates_for, parse_bounds
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Gate

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.choice import ChoiceRules, choose
-from edgecnn.judging.contest import SpeedClaim, speed_claims
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, speed_claims
 from edgecnn.values.artifact import Failed
 from edgecnn.values.reason import Slower
 from edgecnn.values.training import Surgery

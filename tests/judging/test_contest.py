@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from edgecnn.errors.gates import RacesDiffer
-from edgecnn.judging.choice import ChoiceRules, Chosen, choose
-from edgecnn.judging.contest import Contest, contest_of
+from edgecnn.judging.choice import ChoiceRules, Chosen, Contest, choose, contest_of
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, Stretch
 from edgecnn.values.reason import Alike, FewerImages, MoreEnergy, Taken
 from tests.judging.made import a_race, a_run, an_accuracy, facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
-from edgecnn.values.knobs import DEFAULT, Knobs, KnobTrial
+from edgecnn.values.candidate import DEFAULT, Knobs, KnobTrial
 from tests.judging.made import a_race
 
 ONE, EXTENDED, WAITING = Knobs(threads=1), Knobs(graph_optimization_level="extended"), Knobs(spinning=False)

@@ -6,13 +6,12 @@ import math
 
 import pytest
 
-from edgecnn.judging.bounds import budget_pp, gates_for
-from edgecnn.judging.eligibility import drop_on_validation
-from edgecnn.judging.gates import judge
-from edgecnn.judging.label_findings import images_to_settle
+from edgecnn.judging.choice import drop_on_validation
+from edgecnn.judging.findings import images_to_settle
+from edgecnn.judging.gates import budget_pp, gates_for, judge
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.resolution import POWER_Z
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Verdict

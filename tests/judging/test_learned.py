@@ -18,9 +18,7 @@ from edgecnn.judging.learned import (
     weakness_of,
 )
 from edgecnn.judging.predictions.average_precision import at_random
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import ClassReport, Groups
-from edgecnn.values.label_figures import LabelFigures
+from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_class, a_gate, a_multi_label, a_quality, an_accuracy, an_interval, facts

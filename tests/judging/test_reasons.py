@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
 from edgecnn.judging.reasons import why_chosen, worded
-from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Blocked, Failed, Ran, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.figures import Accuracy
 from edgecnn.values.reason import DatedOrder, NotClimbed, NotSupported, Outside, Reason, Taken
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.local import LocalHost
-from edgecnn.judging.runs.energy import energy
+from edgecnn.judging.runs.resources import energy
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.measure.pair import SAMPLES, dealt, race_pair
-from edgecnn.measure.race import long_enough_s
+from edgecnn.measure.race import SAMPLES, dealt, long_enough_s, race_pair
 from edgecnn.store.store import Store
 from tests.judging.made import a_run
 from tests.measure.labs import FakeHost, a_kit, lab_at

@@ -18,10 +18,9 @@ from edgecnn.judging.gates import exit_code_of, judge
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import traced_residency
-from edgecnn.render.gates import error_rates
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.sentences import hollow_lines, residency_lines
+from edgecnn.render.sentences import error_rates, hollow_lines, residency_lines
 from edgecnn.store.store import Store
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts

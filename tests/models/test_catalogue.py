@@ -13,7 +13,7 @@ from edgecnn.models.networks import build_network, head_of, parameter_count, shi
 from edgecnn.models.rows.family import HALF
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 
 EVERY = pytest.mark.parametrize("spec", all_archs(), ids=lambda spec: spec.name)
 FROM_TORCHVISION = pytest.mark.parametrize(

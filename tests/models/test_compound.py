@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.studies import (
+from edgecnn.errors.fit import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

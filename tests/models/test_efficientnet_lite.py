@@ -10,7 +10,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch import Tensor
 
-from edgecnn.data.demo.images import demo_images
+from edgecnn.data.images import demo_images
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.families.efficientnet_lite import GROUPS, SameConv, from_published
 from edgecnn.models.families.scaling import scaled_groups

@@ -12,14 +12,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from edgecnn.errors.export import MergeDiffers
+from edgecnn.errors.graph import MergeDiffers
 from edgecnn.errors.weights import NotAClassifier, UnknownArch
 from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
-from edgecnn.models.neighbours import NeighbourHead
-from edgecnn.models.networks import build_network, load_shipping, replace_head
+from edgecnn.models.networks import NeighbourHead, build_network, load_shipping, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
-from edgecnn.values.data.preprocessing import PixelRecipe, PreprocessingChoice
+from edgecnn.values.preprocessing import PixelRecipe, PreprocessingChoice
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
 V4 = "timm:mobilenetv4_conv_small.e2400_r224_in1k"

@@ -35,7 +35,7 @@ from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
+from edgecnn.values.preprocessing import Normalization, PreprocessingChoice
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key
 from tests.graph.custom_files import CLASSES, classifier, feeding_named, of_grey, photo_folder, pictures

@@ -13,8 +13,7 @@ from scipy.special import softmax
 
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import describe_changes
-from edgecnn.graph.custom.file import opened
-from edgecnn.graph.custom.trunk import CustomRequest, make_custom_trunk
+from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened
 from edgecnn.render.progress import Quiet
 from edgecnn.values.custom_model import CustomModel
 from tests.graph.custom.test_several_labels import prepared

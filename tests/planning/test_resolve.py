@@ -12,7 +12,7 @@ from edgecnn.building.publish import publish_plan
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import device_named, target_of
 from edgecnn.errors.gates import UnknownMetric
-from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.models import weights as weights_module
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.plan import plan

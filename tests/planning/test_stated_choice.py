@@ -11,7 +11,7 @@ import pytest
 from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.planning.stated_choice import with_stated
 from edgecnn.planning.stated_preprocessing import Stated, stated_for
-from edgecnn.values.data.preprocessing import PreprocessingChoice
+from edgecnn.values.preprocessing import PreprocessingChoice
 from tests.graph.custom_files import SIDE, classifier
 from tests.planning.test_stated_preprocessing import HALF, SQUARE, statement, written
 

@@ -13,7 +13,7 @@ import torch
 from edgecnn.data.class_names import names_in, names_in_model
 from edgecnn.planning.stated_preprocessing import Stated, stated_for
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.data.preprocessing import PreprocessingChoice
+from edgecnn.values.preprocessing import PreprocessingChoice
 from tests.graph.custom_files import CLASSES, SIDE, classifier, photo_folder
 from tests.planning.test_own_order import resolved
 

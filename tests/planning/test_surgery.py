@@ -8,17 +8,18 @@ import pytest
 
 from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import arch_named
-from edgecnn.planning.candidates import BASELINE, with_learned
-from edgecnn.planning.complete import completed_surgery
-from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.variants import (
+from edgecnn.planning.candidates import (
+    BASELINE,
     aware_candidates,
     aware_unavailable,
     graph_of,
     require_something_to_replace,
     surgery_candidates,
     surgery_unavailable,
+    with_learned,
 )
+from edgecnn.planning.complete import completed_surgery
+from edgecnn.planning.plan import Plan, plan
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.recipe import Recipe, SurgeryChoice

@@ -20,10 +20,10 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.data.synthesis import Synthesis
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key
+from edgecnn.values.synthesis import Synthesis
 from tests.building.builds import Place
 from tests.building.resolutions import DATA, resolved, summary
 from tests.data.cutouts import backgrounds, cutouts, shapes

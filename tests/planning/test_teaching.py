@@ -21,7 +21,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import Teacher, TeacherTerms

@@ -7,11 +7,10 @@ from typing import ClassVar
 import pytest
 
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.planning import variants as module
-from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning import candidates as module
+from edgecnn.planning.candidates import BASELINE, aware_candidates, aware_unavailable
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
-from edgecnn.planning.variants import aware_candidates, aware_unavailable
 from edgecnn.values.artifact import Blocked, Unavailable
 from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime, Scheme, graph_of
 from edgecnn.values.recipe import Recipe

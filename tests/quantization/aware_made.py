@@ -12,8 +12,8 @@ from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.data.dataset import DataManifest
-from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataManifest
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 from tests.made_once import made_once

@@ -17,8 +17,8 @@ from edgecnn.quantization.executors import litert_cpu, onnxruntime_cpu
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.model_file import ModelFile
+from edgecnn.values.preprocessing import Normalization
 
 SIDE = 8
 

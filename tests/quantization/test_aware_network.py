@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.passes.learned_qdq import absorb_clamps
+from edgecnn.graph.passes.qdq import absorb_clamps
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.quantization.aware_network import WeightRange, calibrate, integers, rounded

@@ -12,8 +12,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.backends.operators import NEAREST
-from edgecnn.errors.export import ModelTooLarge, OperatorMissing
-from edgecnn.errors.quantization import AlreadyQuantized, CalibrationNotFinite, CalibrationRangeNotFinite, GoldenNotTelling
+from edgecnn.errors.graph import (
+    AlreadyQuantized,
+    CalibrationNotFinite,
+    CalibrationRangeNotFinite,
+    GoldenNotTelling,
+    ModelTooLarge,
+    OperatorMissing,
+)
 from edgecnn.graph.onnx_file import BYTES_MAX, load_model
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationNotFinite, CalibrationSetTooSmall
 from edgecnn.quantization.job import Job, calibration_classes, calibration_pixels, require_finite
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures
 from tests.quantization.made import CANDIDATES

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgecnn.errors.quantization import HalfOverflow
+from edgecnn.errors.graph import HalfOverflow
 from edgecnn.graph.passes.half import SMALLEST_HALF, carry_half, through_half, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.values.model_file import ModelFile

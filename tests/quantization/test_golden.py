@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.quantization import GoldenNotTelling
+from edgecnn.errors.graph import GoldenNotTelling
 from edgecnn.quantization.golden import LEAST_TOLERANCE, golden_of, least_tolerance
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile

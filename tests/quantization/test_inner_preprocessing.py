@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.quantization import onnxruntime as for_onnxruntime
 from edgecnn.quantization.job import Job
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.quantization.made import CANDIDATES
 
 SIDE, CLASSES = 16, 4

@@ -15,7 +15,7 @@ from edgecnn.quantization import onnxruntime
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.litert import quantize
 from edgecnn.values.candidate import Method
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.quantization.made import CANDIDATES
 
 SIDE, IMAGES = 4, 40

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.quantization import LayerNotFound, NothingLeftToQuantize
+from edgecnn.errors.graph import LayerNotFound, NothingLeftToQuantize
 from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization import tensorrt as for_tensorrt
 from edgecnn.quantization.executors import litert_cpu, onnxruntime_cpu, openvino_cpu

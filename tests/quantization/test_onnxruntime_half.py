@@ -9,13 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.errors.quantization import AlreadyQuantized, HalfOverflow, HalfRefused
+from edgecnn.errors.graph import AlreadyQuantized, HalfOverflow, HalfRefused
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime_half import quantize
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.graph.custom_files import classifier, pictures
 
 CANDIDATE = Candidate(id="onnxruntime-fp16", runtime=Runtime.ONNXRUNTIME, precision=Precision.FP16)

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from edgecnn.errors.quantization import AlreadyQuantized, CalibrationNotFinite
+from edgecnn.errors.graph import AlreadyQuantized, CalibrationNotFinite
 from edgecnn.quantization import onnxruntime as for_onnxruntime
 from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate

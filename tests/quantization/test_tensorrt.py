@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.errors.tensorrt import TwinDisagrees
+from edgecnn.errors.graph import TwinDisagrees
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.tensorrt import distances

@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.planning.variants import aware_candidates
+from edgecnn.planning.candidates import aware_candidates
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.compile import CompileStage

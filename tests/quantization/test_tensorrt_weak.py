@@ -12,8 +12,7 @@ from onnx import TensorProto, helper
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.devices.files import device_named
-from edgecnn.errors.export import OperatorMissing
-from edgecnn.errors.tensorrt import OnnxBeyondReader, OpsetNotLowered, UnsignedQuantization
+from edgecnn.errors.graph import OnnxBeyondReader, OperatorMissing, OpsetNotLowered, UnsignedQuantization
 from edgecnn.graph.onnx_file import opset_of
 from edgecnn.graph.tensorrt import check_for_tensorrt_8_5, lowered
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate

@@ -18,8 +18,8 @@ from edgecnn.backends.protocol import Backend, Halves
 from edgecnn.backends.registry import all_backends, backend_for, offers
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.devices.files import device_named, known_devices
-from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
-from edgecnn.graph.nonfinite import first_nonfinite
+from edgecnn.errors.graph import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
+from edgecnn.graph.checks import first_nonfinite
 from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.quantization import tensorrt, trunk_checks

@@ -7,8 +7,8 @@ from typing import Any
 from edgecnn.judging.gates import judge_identical
 from edgecnn.judging.metrics import exactly
 from edgecnn.render.screens.comparing import comparison_lines
-from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.profile import Environment
+from edgecnn.values.report import Comparison, ShippedKitFacts
 from edgecnn.values.verdict import Gate, Verdict
 from tests.judging.made import a_candidate, a_latency, an_interval, facts
 from tests.render.ci.sheets import a_verdict

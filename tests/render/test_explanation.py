@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.render.screens.explanation import explanation_lines
+from edgecnn.render.screens.report import explanation_lines
 from edgecnn.render.sentences import ran_in
 from edgecnn.render.terminal import show_lines
 from edgecnn.results.explain import explain, explain_candidate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render.sentences import knob_lines
-from edgecnn.values.knobs import KnobRace, Knobs, KnobTrial
+from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from tests.building.scenes import a_choice
 from tests.judging.made import an_interval
 

@@ -11,25 +11,24 @@ import pytest
 from edgecnn.judging.learned import not_learned
 from edgecnn.render.bundle import bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
-from edgecnn.render.gates import decided, learned_lines
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.document import report_page
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.page.fleet import fleet_page
 from edgecnn.render.screens.comparing import comparison_lines, show_side_by_side
-from edgecnn.render.screens.explanation import explanation_lines
 from edgecnn.render.screens.fit import show_fit
-from edgecnn.render.screens.report import show_measured, show_report
+from edgecnn.render.screens.report import explanation_lines, show_measured, show_report
 from edgecnn.render.screens.studies import show_ensemble
 from edgecnn.render.screens.sweep import judgement_lines, show_fleet
+from edgecnn.render.sentences import decided, learned_lines
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
-from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
+from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Verdict

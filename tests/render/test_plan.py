@@ -7,7 +7,7 @@ import pytest
 from edgecnn.building.build import PlannedBuild
 from edgecnn.devices.files import device_named
 from edgecnn.planning.plan import plan
-from edgecnn.render.screens.plan import show_plan
+from edgecnn.render.screens.planning import show_plan
 from edgecnn.values.recipe import TargetChoice
 from tests.building.resolutions import resolved
 

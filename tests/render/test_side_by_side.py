@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.comparing.side_by_side_facts import BuildChanges
+from edgecnn.comparing.facts import BuildChanges
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.plots import ASCII, UNICODE
 from edgecnn.render.screens.comparing import WHY_NOT_DIVIDED, change_lines, latency_advice, plot_lines, show_side_by_side

@@ -8,8 +8,7 @@ import pytest
 
 from edgecnn.render.screens.stored import show_collected, show_listing, show_verified
 from edgecnn.store.gc import GcReport, Removal
-from edgecnn.store.listing import ArchiveRow, ListingRow
-from edgecnn.store.verify import DamagedEntry, VerifyReport
+from edgecnn.store.listing import ArchiveRow, DamagedEntry, ListingRow, VerifyReport
 from tests.render.test_terminal import Captured, cells, lines_of
 
 TRAINED, EXPORTED, QUANTIZED = "1" * 64, "2" * 64, "3" * 64

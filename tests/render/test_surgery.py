@@ -7,8 +7,7 @@ import pytest
 from edgecnn.render import figures
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.candidates import candidate_rows
-from edgecnn.render.screens.explanation import explanation_lines
-from edgecnn.render.screens.report import show_report
+from edgecnn.render.screens.report import explanation_lines, show_report
 from edgecnn.results.explain import explain
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.training import Surgery

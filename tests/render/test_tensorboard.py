@@ -11,7 +11,7 @@ from edgecnn.backends import installed
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.render.tensorboard import Curves
-from edgecnn.store.making import NoteTaker
+from edgecnn.store.artifacts import NoteTaker
 from tests.data.folders import Heard
 from tests.training.made import files_of, make_given, stage
 

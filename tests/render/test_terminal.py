@@ -240,7 +240,7 @@ def test_a_gate_s_sentence_is_wrapped_on_a_terminal_and_nowhere_else(capsys: Cap
 def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped() -> None:
     script = (
         "from tests.render.reports import a_report\n"
-        "from edgecnn.cli.exits import accept_every_sign\n"
+        "from edgecnn.cli.usage import accept_every_sign\n"
         "from edgecnn.render.screens.report import show_report\n"
         "from edgecnn.render.terminal import show_json, show_lines\n"
         "accept_every_sign()\n"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.judging.intervals import wilson
-from edgecnn.results.mistakes import MATRIX_CLASSES_MAX, Answered, mistakes_of, plain_names, thumbnail
+from edgecnn.results.page import MATRIX_CLASSES_MAX, Answered, mistakes_of, plain_names, thumbnail
 from edgecnn.values.figures import Groups
 from tests.judging.made import an_accuracy, folds_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.errors.building import NoReport, ReportUnreadable
 from edgecnn.results.folder import read_report, report_text
 from edgecnn.results.page import page_facts
 from tests.building.scenes import a_report

@@ -9,7 +9,7 @@ from subprocess import Popen
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from edgecnn.serving.server import PhotoServer
+from edgecnn.serving.http import PhotoServer
 
 
 class Reply(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edgecnn.render.progress import Quiet
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Limits
+from edgecnn.serving.http import PhotoServer, Place
 from edgecnn.serving.running import ToServe, photo_server
-from edgecnn.serving.server import PhotoServer, Place
 from tests.bundle.sealed import KIT_FOLDER, copied, published, with_kit
 from tests.runner.kits import rewrite_manifest
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.serving.names import HostNames
-from edgecnn.serving.server import Place
+from edgecnn.serving.http import HostNames, Place
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import Serve
 

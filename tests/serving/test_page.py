@@ -7,7 +7,7 @@ import hashlib
 import re
 
 from edgecnn.bundle.predictions import Served
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Limits
 from edgecnn.serving.page import page_of
 from tests.serving.conftest import HOSTILE
 

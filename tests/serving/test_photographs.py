@@ -9,8 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from edgecnn.serving.limits import Limits
-from edgecnn.serving.photographs import too_much
+from edgecnn.serving.answering import Limits, too_much
 
 
 def jpeg(**options: object) -> bytes:

@@ -18,8 +18,8 @@ from edgecnn.errors.bundle import BundleFileChanged
 from edgecnn.errors.usage import AddressUnusable, PortInUse
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
+from edgecnn.serving.http import Place
 from edgecnn.serving.running import ToServe, photo_server
-from edgecnn.serving.server import Place
 from tests.bundle.sealed import KIT_FOLDER, copied
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import HOSTILE, Serve

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 from edgecnn.runner.classifier import Classifier
-from edgecnn.serving.answering import Answering
-from edgecnn.serving.limits import Limits
+from edgecnn.serving.answering import Answering, Limits
 from tests.runner.kits import CLASSES, make_kit, rewrite_manifest
 
 NAMES = [f"class {index}" for index in range(CLASSES)]

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named

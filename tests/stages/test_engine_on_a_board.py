@@ -23,8 +23,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.runner.files import sha256_of
 from edgecnn.stages import compile as compile_stage
 from edgecnn.stages.compile import EngineStage
+from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.layers import Residency

@@ -12,7 +12,7 @@ from edgecnn.graph.ensemble import Member, averaged
 from edgecnn.graph.onnx_file import load_model, save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk
 from tests.stages.whole_way import answers, hold_against
 

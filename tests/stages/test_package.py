@@ -20,8 +20,8 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.stages.package import PackageStage, runner_digest, runner_source
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.model_file import EngineSpec, ModelFile, ModelOutput, ModelRequirements, ModelSpec, SessionSpec
+from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.stage import Key
 from tests.runner.kits import CLASSES, MEAN, SIDE, STD, make_kit
 from tests.store.toys import Ear, files_in

@@ -15,8 +15,8 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.stages.prepare import PrepareStage
-from edgecnn.values.data.dataset import DataSummary
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard, draw, fill, write

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecnn.errors.export import ProgramNotMade
+from edgecnn.errors.graph import ProgramNotMade
 from edgecnn.graph.export import save_program
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.program import ProgramStage

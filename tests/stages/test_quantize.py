@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from edgecnn.errors.quantization import CalibrationSetTooSmall
+from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.weights import PackageUnimportable
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.errors.quantization import AlreadyQuantized, CalibrationSetTooSmall
+from edgecnn.errors.graph import AlreadyQuantized, CalibrationSetTooSmall
 from edgecnn.stages.rank import RankStage
 from edgecnn.values.layers import Ranking
 from edgecnn.values.stage import Key

@@ -12,13 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image, PngImagePlugin
 
-from edgecnn.data.synthesis.composer import Composer
-from edgecnn.data.synthesis.made import open_made
+from edgecnn.data.composed import open_made
+from edgecnn.data.composing import Composer
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged
 from edgecnn.errors.data.formats import ManifestUnreadable
 from edgecnn.errors.data.synthesis import CutoutsUnusable
-from edgecnn.values.data.dataset import SPLIT_ROLES
-from edgecnn.values.data.synthesis import Provenance
+from edgecnn.values.dataset import SPLIT_ROLES
+from edgecnn.values.synthesis import Provenance
 from tests.data.cutouts import cut, found, roles, scene, stage_of
 from tests.data.folders import Heard, aged
 from tests.house.schemas import FOLDER

@@ -21,8 +21,8 @@ from edgecnn.models.networks import load_trained
 from edgecnn.stages.train import TrainStage
 from edgecnn.training import loop
 from edgecnn.training.images.batches import Batch
-from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import repeatable
+from edgecnn.training.images.material import Material
+from edgecnn.training.process import repeatable
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly

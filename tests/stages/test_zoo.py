@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.quantization import GoldenNotTelling
+from edgecnn.errors.graph import GoldenNotTelling
 from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.export import torch_logits
 from edgecnn.graph.macs import mac_table

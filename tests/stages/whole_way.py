@@ -15,7 +15,7 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Key
 from tests.quantization.made import CANDIDATES, SATURATES, Quiet
 from tests.training.made import Given

@@ -26,7 +26,7 @@ import json, sys
 from pathlib import Path
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.store import Store
-from edgecnn.store.verify import verify
+from edgecnn.store.listing import verify
 from tests.store.toys import Ear, Quantize, Train, obtain
 
 root, way = Path(sys.argv[1]), sys.argv[2]

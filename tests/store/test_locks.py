@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from edgecnn.store.listing import verify
 from edgecnn.store.store import Store
-from edgecnn.store.verify import verify
 from edgecnn.values.stage import Progress, Role
 from tests.house.child import child
 from tests.store.toys import Ear, Prepare, Quantize, Train, files_in, obtain, wait_until

@@ -11,9 +11,9 @@ import pytest
 from edgecnn.errors.store import StoreFull, StoreUnusable, UnstableValue
 from edgecnn.store import profiles
 from edgecnn.store.entry import Damage
+from edgecnn.store.listing import verify
 from edgecnn.store.profiles import FACTS, PROFILE, StoredProfile, read_profile
 from edgecnn.store.store import Store
-from edgecnn.store.verify import verify
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile
 from edgecnn.values.verdict import Fidelity

@@ -8,11 +8,11 @@ import pytest
 from edgecnn.errors.store import NoRemote, NothingAfar, RemoteNeedsPackage, RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import remote as of_remote
+from edgecnn.store.listing import verify
 from edgecnn.store.place import without_credentials
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from edgecnn.values.artifact import Artifact, Cached, Ran
 from tests.store.test_artifacts import no_maker
 from tests.store.test_profiles import a_profile

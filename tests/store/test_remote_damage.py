@@ -13,12 +13,12 @@ import pytest
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.store import remote_gc
+from edgecnn.store import gc
+from edgecnn.store.gc import collect_afar
+from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
-from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from edgecnn.values.artifact import Ran
 from tests.store.test_profiles import a_profile
 from tests.store.test_remote_gc import aged, is_whole
@@ -156,14 +156,14 @@ def test_an_entry_that_a_push_mends_while_it_is_collected_stays(
     push(store, afar, Quiet())
     damaged("half a file", afar, name)
     aged(afar, 3)
-    real = remote_gc._lists
+    real = gc._lists
 
     def late(*given: Any) -> Any:
         found = real(*given)
         push(store, Remote(afar.url), Quiet())
         return found
 
-    monkeypatch.setattr(remote_gc, "_lists", late)
+    monkeypatch.setattr(gc, "_lists", late)
     assert collect_afar(afar, older_than_s=None).removed == ()
     assert is_whole(afar, tmp_path / "other", 1)
 

@@ -14,11 +14,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from edgecnn.errors.store import NothingAfar, NothingCollected, RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store.gc import collect_afar
+from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
-from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from edgecnn.values.artifact import Artifact
 from tests.store.test_remote import blob_of
 from tests.store.toys import Quantize, Train, files_in, obtain

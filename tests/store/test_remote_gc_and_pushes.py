@@ -11,10 +11,10 @@ import pytest
 
 from edgecnn.errors.store import NothingCollected
 from edgecnn.render.progress import Quiet
-from edgecnn.store import remote_gc
+from edgecnn.store import gc
+from edgecnn.store.gc import collect_afar
 from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
-from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
 from tests.store.test_remote import blob_of
@@ -30,7 +30,7 @@ def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
     for moment, calls in itertools.product(("_dated", "_lists", "_each"), (1, 2)):
         orphaned(store, afar)
         seen = {"calls": 0}
-        real: Callable[..., Any] = getattr(remote_gc, moment)
+        real: Callable[..., Any] = getattr(gc, moment)
 
         def late(*given: Any, real: Any = real, seen: Any = seen, calls: int = calls) -> Any:
             found = real(*given)
@@ -41,7 +41,7 @@ def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
             return found
 
         with monkeypatch.context() as patched:
-            patched.setattr(remote_gc, moment, late)
+            patched.setattr(gc, moment, late)
             collect_afar(afar)
         if seen["calls"] < calls:
             push(store, afar, Quiet())
@@ -80,13 +80,13 @@ def test_half_an_upload_that_is_taken_away_does_not_come_back_over_the_whole(
     blob = blob_of(afar, artifact, "model.onnx")
     blob.write_bytes(blob.read_bytes()[:10])
     aged(afar, 3)
-    real = remote_gc._emptied
+    real = gc._emptied
 
     def late(remote: Remote) -> dict[str, int]:
         push(store, Remote(afar.url), Quiet())
         return real(remote)
 
-    monkeypatch.setattr(remote_gc, "_emptied", late)
+    monkeypatch.setattr(gc, "_emptied", late)
     collect_afar(afar)
     assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
 
@@ -105,7 +105,7 @@ def test_a_collection_that_was_killed_is_sorted_out_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(remote_gc, "_emptied", killed)
+        patched.setattr(gc, "_emptied", killed)
         collect_afar(afar)
     assert not blob_of(afar, artifact, "model.onnx").exists()
     assert Path(afar.url, "trash").is_dir()
@@ -126,13 +126,13 @@ def test_a_list_that_cannot_be_understood_and_comes_meanwhile_puts_everything_ba
 ) -> None:
     orphaned(store, afar)
     before = files_in(Path(afar.url))
-    real = remote_gc._emptied
+    real = gc._emptied
 
     def late(remote: Remote) -> dict[str, int]:
         Path(afar.url, "entries/new.json").write_text("{}")
         return real(remote)
 
-    monkeypatch.setattr(remote_gc, "_emptied", late)
+    monkeypatch.setattr(gc, "_emptied", late)
     with pytest.raises(NothingCollected):
         collect_afar(afar)
     assert files_in(Path(afar.url)) == {**before, "entries/new.json": b"{}"}

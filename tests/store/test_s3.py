@@ -15,12 +15,12 @@ from moto.server import ThreadedMotoServer
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store.gc import collect_afar
+from edgecnn.store.listing import verify
 from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
-from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from tests.store.test_profiles import a_profile
 from tests.store.toys import Quantize, Train, files_in, obtain
 

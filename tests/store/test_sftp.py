@@ -9,11 +9,11 @@ import pytest
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store.gc import collect_afar
+from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
-from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
 from tests.store.test_s3 import filled
 

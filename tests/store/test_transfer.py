@@ -15,10 +15,10 @@ from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import remote as of_remote
 from edgecnn.store import transfer
+from edgecnn.store.listing import verify
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
-from edgecnn.store.verify import verify
 from tests.store.small_disks import needs_mount, said_on
 from tests.store.test_remote_damage import blob_of
 from tests.store.toys import Ear, Quantize, Train, files_in, obtain
@@ -153,7 +153,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull
-from edgecnn.store.verify import verify
+from edgecnn.store.listing import verify
 from pathlib import Path
 store = Store.open(Path(sys.argv[1]))
 try:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import os
 
+from edgecnn.store.listing import DamagedEntry, verify
 from edgecnn.store.store import Store
-from edgecnn.store.verify import DamagedEntry, verify
 from tests.store.test_profiles import a_profile
 from tests.store.toys import VERSIONS, Ear, Quantize, Train, obtain
 

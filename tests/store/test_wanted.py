@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.store.entry import explain_miss
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import explain_miss
 from edgecnn.values.artifact import Miss
 from edgecnn.values.stage import digest_of
 from tests.store.toys import VERSIONS, Prepare, Quantize, Scheme, obtain, source

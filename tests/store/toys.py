@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgecnn.store.entry import StageInputs
 from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Ran
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress, Role, Stage, digest_of

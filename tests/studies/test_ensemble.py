@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.building import NotOverwritten
-from edgecnn.errors.studies import MembersDiffer, OneMember
+from edgecnn.errors.fit import MembersDiffer, OneMember
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import ensemble_lines
@@ -14,7 +14,7 @@ from edgecnn.studies.ensemble import make_ensemble
 from edgecnn.studies.facts import Ensemble
 from edgecnn.studies.look import LookRequest, look_into
 from edgecnn.studies.ten_crop import ten_crop
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
 from edgecnn.values.recipe import DataChoice, Recipe
 from tests.building.built_networks import BuiltNetworks
 from tests.graph.planted import planted

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.studies import NetworkGone
+from edgecnn.errors.fit import NetworkGone
 from edgecnn.graph.custom.adopt import adopt
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures

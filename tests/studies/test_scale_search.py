@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall
+from edgecnn.errors.fit import BudgetInvalid, BudgetTooSmall
 from edgecnn.models.catalogue import arch_named
 from edgecnn.studies.facts import ScaleSearch
 from edgecnn.studies.scale_search import APART, NEARLY, Budgets, asked_budgets, budgets_of, search_scale

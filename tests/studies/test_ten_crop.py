@@ -10,12 +10,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from edgecnn.errors.studies import NothingIsRight
+from edgecnn.errors.fit import NothingIsRight
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import ten_crop_lines
 from edgecnn.runner.pixels import UnreadableImage, to_pixels
 from edgecnn.studies.ten_crop import ten_crop, ten_views
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from tests.building.built_networks import Adopt, BuiltNetworks
 from tests.graph.planted import spotted
 from tests.house.schemas import FOLDER

@@ -13,8 +13,7 @@ import pytest
 from edgecnn.sweeps.cluster import ClusterWork
 from edgecnn.sweeps.connection import Cluster
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.terms import Shared, Terms
-from edgecnn.sweeps.worker import Made
+from edgecnn.sweeps.worker import Made, Shared, Terms
 from tests.data.folders import Heard
 
 FOUR_CORES = {"CPU": 4.0, "memory": 16e9}

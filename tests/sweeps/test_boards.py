@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import lock
+from edgecnn.devices.leases import protocol
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DataPathUnusable
@@ -134,8 +134,8 @@ def never(lease: Lease) -> Ended:
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pool, Cell]]:
     """Two boards on which kits can run."""
-    monkeypatch.setattr(lock, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(protocol, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(protocol, "LOCK", str(tmp_path / "lock"))
     with loopback(tmp_path / "server") as server:
         monkeypatch.setenv(COMMAND, server.client)
         found, (here, _) = opened(tmp_path, board("lab-1") + board("lab-2"))

@@ -11,8 +11,7 @@ from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.sweeps.cluster import GRACE_S, _hand_out
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.terms import Shared
-from edgecnn.sweeps.worker import Made
+from edgecnn.sweeps.worker import Made, Shared
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard
 from tests.store.toys import VERSIONS, Prepare, Train, obtain

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.errors.sweeps import WorkersDiffer
-from edgecnn.sweeps.terms import Terms
+from edgecnn.sweeps.worker import Terms
 from tests.sweeps.rays import FOUR_CORES, Rays, cluster_of
 
 ONE, TWO = "1" * 56, "2" * 56

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgecnn.sweeps.lanes import Lanes
+from edgecnn.sweeps.run import Lanes
 
 
 def test_lanes_go_at_the_same_time_and_each_in_its_own_order() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edgecnn.sweeps.room import Room
-from edgecnn.sweeps.tasks import StageTask
+from edgecnn.sweeps.tasks import Room, StageTask
 from edgecnn.values.stage import Key
 from tests.sweeps.rays import FOUR_CORES
 from tests.training.made import stage

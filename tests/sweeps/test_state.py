@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
-from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import parse_bounds
 from edgecnn.planning.complete import tool_versions
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store

@@ -15,7 +15,7 @@ from edgecnn import __version__
 from edgecnn.backends.installed import installed_version
 from edgecnn.store.layout import Layout
 from edgecnn.store.store import Store
-from edgecnn.sweeps.terms import Shared, Terms
+from edgecnn.sweeps.worker import Shared, Terms
 
 HOST = os.uname().nodename
 

@@ -15,8 +15,7 @@ from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.remote import Remote
 from edgecnn.store.transfer import Transferred
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.terms import Shared, Terms
-from edgecnn.sweeps.worker import Made, make
+from edgecnn.sweeps.worker import Made, Shared, Terms, make
 from edgecnn.values.stage import Key, Progress, Role
 from tests.store.toys import VERSIONS, Prepare, Quantize, Train
 

@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 
 from edgecnn.backends import installed
-from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import Tracker, address_of
 from edgecnn.tracking.run import TrackedRun, figures_only

@@ -17,8 +17,8 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
-from edgecnn.values.data.dataset import DataManifest
-from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.dataset import DataManifest
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 

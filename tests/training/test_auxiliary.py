@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.families.built import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
-from edgecnn.training import modes
+from edgecnn.training import beginning
 from edgecnn.training.teacher import answers_of
 from tests.quantization.made import Quiet
 from tests.training.made import make_given, stage
@@ -26,7 +26,7 @@ def test_googlenet_gives_three_answers_while_it_learns_and_one_afterwards() -> N
 
 def test_fine_tuning_asks_no_auxiliary_head() -> None:
     network = build_network(arch_named("googlenet"), 5).train()
-    modes.prepare_finetune(network)
+    beginning.prepare_finetune(network)
     assert len(answers_of(network(torch.zeros(2, 3, 64, 64)))) == 1
 
 
@@ -37,9 +37,9 @@ def test_inceptions_head_answers_to_maps_that_are_large_enough_alone(side: int, 
 
 
 def test_small_images_at_first_are_never_smaller_than_the_network_takes() -> None:
-    sizes = modes.scratch_phase(stage("inception-v3", size_px=96, epochs=6)).sizes_px
+    sizes = beginning.scratch_phase(stage("inception-v3", size_px=96, epochs=6)).sizes_px
     assert [each.stated for each in sizes] == [75, 75, 75, 75, 96, 96]
-    sizes = modes.scratch_phase(stage("resnet-18", size_px=96, epochs=6)).sizes_px
+    sizes = beginning.scratch_phase(stage("resnet-18", size_px=96, epochs=6)).sizes_px
     assert [each.stated for each in sizes] == [64, 64, 64, 64, 96, 96]
 
 

@@ -14,9 +14,9 @@ from torch.nn import functional
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
-from edgecnn.training.balance import class_weights, images_shown, label_loss
-from edgecnn.training.images.validation import ValidationPixels, mean_recall, top1
-from edgecnn.values.data.dataset import DataManifest
+from edgecnn.training.images.material import ValidationPixels, mean_recall, top1
+from edgecnn.training.loop import class_weights, images_shown, label_loss
+from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly

@@ -19,11 +19,9 @@ from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.neighbours import NeighbourHead
-from edgecnn.models.networks import load_trained
+from edgecnn.models.networks import NeighbourHead, load_trained
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.classical import fit
-from edgecnn.training.features import Features
+from edgecnn.training.heads import Features, fit
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly
 from tests.training.made import LITE, SIZE_PX, fetched, make_given, stage

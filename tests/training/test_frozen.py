@@ -13,9 +13,9 @@ from torch import nn
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training import frozen as frozen_module
+from edgecnn.training import heads as frozen_module
 from edgecnn.training.beginning import TrainingInputs
-from edgecnn.training.frozen import Work, frozen, in_onnxruntime, in_torch, macs_at
+from edgecnn.training.heads import Work, frozen, in_onnxruntime, in_torch, macs_at
 from edgecnn.training.settings import TransferSettings
 from edgecnn.training.transfer import make_transfer
 from tests.graph.trunks import NORMALIZATION

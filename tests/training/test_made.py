@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.data.composed import training_images
 from edgecnn.data.manifest import summarize
-from edgecnn.data.synthesis.made import training_images
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.transfer import TransferStage
-from edgecnn.training.images.loader import DecodedImages
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.training.images.material import DecodedImages
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.cutouts import backgrounds, cutouts, found, roles, shapes, stage_of
 from tests.data.folders import Heard

@@ -12,10 +12,9 @@ from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.beginning import TrainingInputs, material_for
+from edgecnn.training.beginning import TrainingInputs, material_for, scratch_phase
 from edgecnn.training.loop import run_phase
 from edgecnn.training.memory import Learners, _asked_for, _largest, held_mib, image_mib, within_memory
-from edgecnn.training.modes import scratch_phase
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.training.made import SMALL, make_given, stage

@@ -20,11 +20,11 @@ from edgecnn.models.networks import build_network
 from edgecnn.planning.training import learning_device, trained_before_on, with_machine
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.gpu import _heard as repeatable_of
 from edgecnn.training.images.batches import in_order_ahead
-from edgecnn.training.machine import own_stream
+from edgecnn.training.process import _heard as repeatable_of
+from edgecnn.training.process import own_stream
 from edgecnn.training.settings import GPU_THREADS
-from edgecnn.values.data.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
+from edgecnn.values.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from tests.data.folders import Heard

@@ -14,9 +14,9 @@ from edgecnn.errors.training import BatchTooLarge
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.machine import computing_in
+from edgecnn.training.beginning import scratch_phase
 from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
-from edgecnn.training.modes import scratch_phase
+from edgecnn.training.process import computing_in
 from edgecnn.training.teacher import answers_of
 from tests.data.folders import Heard
 from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage

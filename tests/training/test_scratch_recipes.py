@@ -12,7 +12,7 @@ from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.modes import prepare_scratch, scratch_phase
+from edgecnn.training.beginning import prepare_scratch, scratch_phase
 from edgecnn.training.schedule import drops_of
 from tests.data.folders import Heard
 from tests.training.made import SMALL, Given, files_of, make_given, stage

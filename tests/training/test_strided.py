@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.training.machine import repeatable
-from edgecnn.training.strided import sampled_first
+from edgecnn.training.loop import sampled_first
+from edgecnn.training.process import repeatable
 
 
 def gradient(layer: nn.Conv2d, images: Tensor, backward: Tensor) -> Tensor:

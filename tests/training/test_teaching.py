@@ -16,9 +16,9 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.train import TrainStage
 from edgecnn.training import teacher as teacher_module
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.validation import ValidationPixels
+from edgecnn.training.images.material import ValidationPixels
 from edgecnn.training.teacher import OtherInput
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
 from tests.training.made import SIZE_PX, SMALL, Given, files_of, make_given, stage

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of
-from edgecnn.training.groups import block_groups, freeze_all_but_last, learning_groups, release
+from edgecnn.training.schedule import block_groups, freeze_all_but_last, learning_groups, release
 from tests.data.folders import Heard
 from tests.training.made import LITE, SMALL, Given, fetched, files_of, make_given, stage
 

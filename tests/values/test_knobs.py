@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.candidate import DEFAULT, Knobs
 
 EVERY = Knobs(
     threads=2,

@@ -16,11 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
 from edgecnn.data.formats.members import CHUNK, FILES_MAX, RATIO_MAX, Member, bytes_allowed, faults_of, members_of
 from edgecnn.data.formats.sample_pairs import PAIRS, has_pairs, write_pairs
-from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import unwrapped
-from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.runner.causes.left_behind import is_skipped

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.files import ListingProgress, stamps_in
 from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
 from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.layout import ClassFolder, Layout, folders_in
-from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable

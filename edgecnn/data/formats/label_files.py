@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.class_names import composed
+from edgecnn.data.files import ListingProgress, is_folder
 from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
 from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
-from edgecnn.data.listing import ListingProgress, is_folder
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable, SplitNamedTwice

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.rows import Row
-from edgecnn.data.listing import ListingProgress
 from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
 from edgecnn.errors.wording import counted
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.demo import DEMO
+from edgecnn.data.files import ListingProgress, stamps_in
 from edgecnn.data.formats.archive import told_of, unpacked
 from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.foreign import refuse_foreign
@@ -21,7 +22,6 @@ from edgecnn.data.formats.published import PREFIX, is_published, published_folde
 from edgecnn.data.formats.sample_pairs import PAIRS
 from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
-from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.files import ListingProgress, stamp_of
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
-from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.data.split_names import Part
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.data.lists import LabelsLookJoined
 from edgecnn.errors.wording import shortened
-from edgecnn.values.data.dataset import UNLABELLED
+from edgecnn.values.dataset import UNLABELLED
 
 _LABEL_SIGNS_MAX: Final = 1000
 _PATH_BYTES_MAX: Final = 4096

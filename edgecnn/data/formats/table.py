@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.cells import READERS, cells_of, header_of
 from edgecnn.data.formats.columns import Columns, columns_of
 from edgecnn.data.formats.parquet_file import ROWS_MAX, TOO_MANY_ROWS
 from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out, path_fault
 from edgecnn.data.layout import Layout, root_of
-from edgecnn.data.listing import ListingProgress
 from edgecnn.data.split_names import PART_NAMES, split_name
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.store.disk import refuse_known_cause

@@ -16,8 +16,7 @@ from edgecnn.backends.isa import multiplies_bf16
 from edgecnn.backends.registry import versions_taken
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.needs import installed
-from edgecnn.devices.check.system import require_none, stopping
+from edgecnn.devices.check.findings import installed, require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason

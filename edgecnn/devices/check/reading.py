@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.wording import first_problem
-from edgecnn.hosts.messages import Unusable, checked, parsed, usable
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.hosts.wire import Silence, exchange, last_lines
+from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles

@@ -14,8 +14,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edgecnn.devices.leases.lock import LOOK_S, in_use
-from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BoardTaken, LabgridAbsent, NoBoardLeft
 

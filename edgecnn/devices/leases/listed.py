@@ -17,8 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from edgecnn.devices.files import device_named
-from edgecnn.devices.leases.lock import LOOK_S, in_use
-from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.hosts.board import BadAddress

@@ -1,4 +1,7 @@
-"""A board for a while: one of a kind, reserved, and nobody else's until the block ends, however it ends."""
+"""A board for a while: one of a kind, reserved, and nobody else's until the block ends, however it ends.
+
+The lock that lies on a board itself decides: whoever measures there has it, from wherever the board was reached.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BoardBusy
+from edgecnn.hosts.ssh.board import FOLDER, PYTHON
+from edgecnn.hosts.ssh.host import LOCK, SshHost
+from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
 
@@ -89,3 +96,19 @@ class Boards(Protocol):
         Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator. BoardTaken, NoBoardLeft: it has one
         or all of these no longer. KeyboardInterrupt: no more waiting.
         """
+
+
+LOOK_S: Final = 5.0
+"""Between two looks at a lock that somebody has."""
+
+
+def in_use(board: Board) -> BoardBusy | None:
+    """Who has it; None where its lock is free. Whatever else is amiss with it is left to who looks at it next."""
+    try:
+        link, python = Link.open(Address.of(board.host or "")), board.python or PYTHON
+        with SshHost.over(link, what="edgecnn sweep", python=python, folder=FOLDER, lock=LOCK):
+            return None
+    except BoardBusy as error:
+        return error
+    except EdgecnnError:
+        return None

@@ -14,15 +14,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from edgecnn.errors.export import OpsetUnreachable
+from edgecnn.errors.graph import OpsetUnreachable
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.custom.classical import without_classical
-from edgecnn.graph.custom.ends import inferred_dims, nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
+from edgecnn.graph.custom.onnx_entry import inferred_dims, nodes_behind, without_classical
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, inside, opset_of
-from edgecnn.graph.passes.unshared import unshare_zero_points
+from edgecnn.graph.passes.qdq import unshare_zero_points
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20

@@ -18,8 +18,7 @@ from typing import Any, Final
 
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
-from edgecnn.graph.custom.form import entries_of, written
-from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
+from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, written
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 

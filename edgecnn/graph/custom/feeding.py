@@ -11,8 +11,8 @@ import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.wording import plural, reason_in
-from edgecnn.graph.custom.image_entry import SCORES
-from edgecnn.graph.sessions import Level, session_of
+from edgecnn.graph.checks import Level, session_of
+from edgecnn.graph.custom.form import SCORES
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 _EXPORT = "export it again, and see that onnx.checker.check_model takes it"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing
-from edgecnn.errors.studies import CostUnknown
+from edgecnn.errors.fit import CostUnknown
 from edgecnn.graph.custom.onnx_entry import parameters_of
 from edgecnn.graph.layer_cost import counted, tallied
 from edgecnn.graph.macs import image_input

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES
+from edgecnn.graph.custom.onnx_entry import L1_NORMS, PROBABILITIES
 from edgecnn.graph.ensemble import LEAST
 from edgecnn.graph.onnx_file import inside
 from edgecnn.values.custom_model import GraphEntry

@@ -1,33 +1,311 @@
-"""Reads what a custom ONNX file says of itself: its ends, its opset, and whether it is a classifier of photographs at all."""
+"""Read what a custom ONNX file says of itself, and settle what it leaves unsaid.
+
+Its two ends, its opset, and whether it classifies photographs at all; how many colours it reads, which output is the answer,
+and what makes its probabilities. Operators of scikit-learn's converter (domain ai.onnx.ml) become ONNX's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.graph.custom.classical import attributes_of, is_classical
-from edgecnn.graph.custom.ends import (
-    answer_of,
-    dims_of,
-    end_of,
-    image_dims,
-    inferred_dims,
-    nodes_behind,
-    output_steps,
-    refuse_softmax_of_others,
-)
-from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
-from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, opset_of, quantized_form
+from edgecnn.graph.custom.form import COLOURS, SCORES, Dims, answer_entry, image_entry, only_one
+from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, inside, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.custom_model import GraphEntry
+from edgecnn.values.custom_model import GraphEntry, OutputSteps
 from edgecnn.values.stage import Key, digest_of
+
+DOMAIN: Final = "ai.onnx.ml"
+Attributes = Mapping[str, Any]
+_POST: Final = {"NONE": "Identity", "SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}
+_NORMS: Final = {"L1": 1, "L2": 2}
+
+
+def is_classical(node: onnx.NodeProto) -> bool:
+    """Whether it is one of those that can be made anew: a scaler, a normalizer by L1 or L2, or a linear classifier."""
+    if node.domain != DOMAIN or node.op_type not in _MADE:
+        return False
+    said = attributes_of(node)
+    if node.op_type == "Normalizer":
+        return said.get("norm", "MAX") in _NORMS
+    return said.get("post_transform", "NONE") in _POST
+
+
+def without_classical(model: onnx.ModelProto) -> None:
+    """Put ONNX's own operators in the place of each, in the model itself.
+
+    Its linear classifiers' labels are gone: nothing that is kept may read them.
+    """
+    graph = model.graph
+    made: list[onnx.NodeProto] = []
+    for number, node in enumerate(graph.node):
+        made += _MADE[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
+    del graph.node[:]
+    graph.node.extend(made)
+    if not any(node.domain == DOMAIN for node in made):
+        imported = [each for each in model.opset_import if each.domain != DOMAIN]
+        del model.opset_import[:]
+        model.opset_import.extend(imported)
+
+
+def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    """(x - offset) · scale, a number for each feature or one for all."""
+    said = attributes_of(node)
+    offset = _held(graph, f"{name}_offset", said.get("offset", [0.0]))
+    scale = _held(graph, f"{name}_scale", said.get("scale", [1.0]))
+    return [
+        helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
+        helper.make_node("Sub", [f"{name}_float", offset], [f"{name}_centred"], name=f"{name}_Sub"),
+        helper.make_node("Mul", [f"{name}_centred", scale], [node.output[0]], name=f"{name}_Mul"),
+    ]
+
+
+def _normalizer(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    p = _NORMS[attributes_of(node)["norm"]]
+    return [
+        helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
+        helper.make_node("LpNormalization", [f"{name}_float"], [node.output[0]], name=f"{name}_Norm", axis=1, p=p),
+    ]
+
+
+def _linear_classifier(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    said = attributes_of(node)
+    classes = len(said.get("classlabels_ints") or said.get("classlabels_strings") or said["intercepts"])
+    weights = np.array(said["coefficients"], np.float32).reshape(classes, -1)
+    inputs = [f"{name}_float", _held(graph, f"{name}_weights", weights)]
+    inputs += [_held(graph, f"{name}_bias", said["intercepts"])] if "intercepts" in said else []
+    post = _POST[said.get("post_transform", "NONE")]
+    return [
+        helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
+        helper.make_node("Gemm", inputs, [f"{name}_scores"], name=f"{name}_Gemm", transB=1),
+        helper.make_node(post, [f"{name}_scores"], [node.output[1]], name=f"{name}_{post}"),
+    ]
+
+
+_MADE: Final[Mapping[str, Callable[[onnx.NodeProto, onnx.GraphProto, str], list[onnx.NodeProto]]]] = {
+    "Scaler": _scaler,
+    "Normalizer": _normalizer,
+    "LinearClassifier": _linear_classifier,
+}
+
+
+def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+    return name
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Of a node, by name; a text as one."""
+    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_INTEGERS = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
+_INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
+_KEEP_CHANNELS = (
+    "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
+)  # fmt: skip
+"""Operators after which a tensor has the channels that it had before."""
+_RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+"""Operators after which a tensor holds the numbers that it held before, as after a Cast to floating point."""
+_ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
+"""And those after which they are rounded to the steps of bytes."""
+L1_NORMS = ("LpNormalization", "Normalizer")
+PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid"}
+"""Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
+_OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
+"""ONNX Runtime's own, which answer in bytes."""
+_SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
+"""Operators that answer in integers, and which of their inputs is the scale of these; the zero point is the next."""
+_SOFTMAX_OF_ONE_AXIS = 13
+"""The opset since which a softmax normalizes over one axis; before it, over that axis and all that follow."""
+_WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
+
+
+def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
+    """The output that holds a number for each class: the only one, or the only one of floating point beside labels.
+
+    Classifiers of scikit-learn give the label first, an integer or a text, and the probabilities second. ``name``: of the output
+    that the recipe chooses. Raises CustomModelUnusable: there is none, there are several, or it holds the index of a class.
+    """
+    outputs = {value.name: value for value in model.graph.output}
+    if name is not None and name not in outputs:
+        because = f"model.output is {name!r}, and its outputs are {', '.join(list(outputs)[:4])}"
+        raise CustomModelUnusable(path=path, because=because, hint="name one of these, or leave model.output out")
+    if any(value.type.HasField("sequence_type") for value in outputs.values()):
+        because = (
+            f"its output {next(n for n, v in outputs.items() if v.type.HasField('sequence_type'))} is a list of dictionaries"
+        )
+        raise CustomModelUnusable(
+            path=path, because=because, hint="skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array"
+        )
+    scores = [name for name, value in outputs.items() if value.type.tensor_type.elem_type in _FLOATS]
+    fix = f"name the one that holds the class scores: --set model.output={' or '.join(scores[:4])}" if len(scores) > 1 else ""
+    chosen = outputs[name or only_one(scores if len(scores) == 1 else list(outputs), "output", path, fix)]
+    if chosen.type.tensor_type.elem_type in _INDICES:
+        kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type).lower()
+        maker = next((node.op_type for node in model.graph.node if chosen.name in node.output), "")
+        by = f", made by {maker}" * bool(maker)
+        because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
+        raise CustomModelUnusable(path=path, because=because, hint=SCORES)
+    return chosen
+
+
+def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps | None:
+    """How the integers of an output become numbers; None of an output of floating point.
+
+    Raises CustomModelUnusable: nothing in the file states it.
+    """
+    kind = answer.type.tensor_type.elem_type
+    if kind in (*_FLOATS, TensorProto.BFLOAT16, TensorProto.UNDEFINED):
+        return None
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(answer.name, onnx.NodeProto())
+    while node.op_type in _RESHAPE:
+        node = makers.get(node.input[0], onnx.NodeProto())
+    place, held = _SCALE_AT.get(node.op_type, len(node.input)), constants_of(graph)
+    names = [name for name in node.input[place : place + 2] if name]
+    stated = [numpy_helper.to_array(held[name]) for name in names if name in held]
+    if kind in _INTEGERS and stated and len(stated) == len(names) and all(numbers.size == 1 for numbers in stated):
+        scale, *zero = (numbers.item() for numbers in stated)
+        return OutputSteps(scale=scale, zero=zero[0] if zero else 0)
+    because = f"its output {answer.name} is {TensorProto.DataType.Name(kind).lower()}, and the file states no scale for it"
+    raise CustomModelUnusable(
+        path=path, because=because, hint="end it in a DequantizeLinear, and export it with a float32 output"
+    )
+
+
+def dims_of(value: Any) -> Dims:
+    """Sizes of an input or output; where the file leaves one open, the name that it gives it, or None."""
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
+
+
+def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
+    """The sizes of the input; an open number of channels is what the convolutions that read it have weights for.
+
+    Hugging Face's exporter leaves all four sizes open, the colours too.
+    """
+    dims = list(dims_of(image))
+    if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
+        found = _channels_read(model.graph, image.name)
+        if len(found) == 1 and found <= set(COLOURS):
+            dims[1] = found.pop()
+    return dims
+
+
+def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    """The nodes that a tensor is made by, in the graph's order; what subgraphs read counts."""
+    wanted, found = {name}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            found.append(node)
+            wanted.update(node.input)
+            wanted.update(each for part in inside(node, onnx.NodeProto) for each in part.input)
+    return found[::-1]
+
+
+def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
+    """``softmax`` or ``sigmoid`` where the answer is what one of them gives, whatever its shape; None of any other.
+
+    Shares that a softmax made sum to 1 already: scikit-learn's converter normalizes them once more. ``rounded``: also where it
+    was rounded to bytes since, so that what made it cannot be left out.
+    """
+    return _end({name: node for node in graph.node for name in node.output}, answer, rounded)
+
+
+def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
+    node = makers.get(answer, onnx.NodeProto())
+    if (sums_to_one := _sums_to_one(node)) or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
+        found = _end(makers, node.input[0], rounded)
+        return None if sums_to_one and found == "sigmoid" else found
+    if rounded and node.op_type in _OF_BYTES:
+        return _OF_BYTES[node.op_type]
+    return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
+
+
+def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
+    """The sizes of an output as ONNX infers them, whatever the file declares; the declared ones where it infers none."""
+    output = next(value for value in model.graph.output if value.name == answer.name)
+    declared = onnx.ValueInfoProto()
+    declared.CopyFrom(output)
+    output.type.tensor_type.ClearField("shape")
+    try:
+        return _dims_inferred(model, answer.name) or dims_of(declared)
+    finally:
+        output.CopyFrom(declared)
+
+
+def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, batch: int | None, path: Path) -> None:
+    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size.
+
+    ``batch``: images in a call where the file fixes that. Of a single one, the first axis may be that of the classes.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    name = answer
+    while name in makers and (_keeps_numbers(makers[name]) or makers[name].op_type in _ROUND_NUMBERS):
+        name = makers[name].input[0]
+    node = makers.get(name)
+    if node is None or node.op_type != "Softmax" or node.domain not in ("", "ai.onnx"):
+        return
+    flattens = opset_of(model) < _SOFTMAX_OF_ONE_AXIS
+    axis = int(attributes_of(node).get("axis", 1 if flattens else -1))
+    dims = _dims_inferred(model, name)
+    if not dims or not -len(dims) <= axis < len(dims):
+        return
+    over = dims[axis % len(dims) :] if flattens else [dims[axis]]
+    known = all(isinstance(size, int) for size in over)
+    if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
+        return
+    which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
+    because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
+    hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
+    raise CustomModelUnusable(path=path, because=because, hint=hint)
+
+
+def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
+    graph = shape_inference.infer_shapes(model).graph
+    value = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
+    return [] if value is None else list(dims_of(value))
+
+
+def _keeps_numbers(node: onnx.NodeProto) -> bool:
+    return node.op_type in _RESHAPE or (node.op_type == "Cast" and attributes_of(node).get("to") in _FLOATS)
+
+
+def _sums_to_one(node: onnx.NodeProto) -> bool:
+    said = attributes_of(node) if node.op_type in L1_NORMS else {}
+    return said.get("norm") == "L1" or said.get("p") == 1
+
+
+def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:
+    shapes = {name: tuple(tensor.dims) for name, tensor in constants_of(graph).items()}
+    shapes |= {
+        node.output[0]: shapes[node.input[0]]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in shapes
+    }
+    read, found = {image}, set()
+    for node in graph.node:
+        if not node.input or node.input[0] not in read:
+            continue
+        if node.op_type in _KEEP_CHANNELS:
+            read.update(node.output)
+        elif len(weights := shapes.get(node.input[_WEIGHTS_AT.get(node.op_type, 0)], ())) == 4:
+            group = next((each.i for each in node.attribute if each.name == "group"), 1)
+            found.add(weights[1] * group)
+    return found
+
 
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
 

@@ -19,8 +19,7 @@ import torch
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import STATE_SIZE, CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
 from edgecnn.errors.wording import reason_in
-from edgecnn.graph.custom.form import entries_of, written
-from edgecnn.graph.custom.image_entry import COLOURS, answer_entry
+from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, written
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry

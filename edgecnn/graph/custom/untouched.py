@@ -18,7 +18,7 @@ from edgecnn.graph.custom.adopt import holds_halves
 from edgecnn.graph.custom.file import AnsweringFile, opened
 from edgecnn.graph.custom.onnx_entry import read_model
 from edgecnn.values.custom_model import Feeding, GraphEntry
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
 _SCALES: Final = (
     Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),

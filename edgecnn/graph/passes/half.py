@@ -17,8 +17,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnxconverter_common import float16
 
-from edgecnn.errors.quantization import HalfOverflow
-from edgecnn.errors.tensorrt import OpsetTooLowForHalf
+from edgecnn.errors.graph import HalfOverflow, OpsetTooLowForHalf
 from edgecnn.graph.onnx_file import constants_of, opset_of
 from edgecnn.graph.ranges import EXACT, bounds_of, float_tensors
 

@@ -1,4 +1,4 @@
-"""Talks to the board's side of a link: sends that side first, then one request at a time, each a process there."""
+"""Send our side to a board, then one request at a time, each a process there; read its typed answers, which ``far.py`` writes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,99 @@ import json
 import shlex
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
-from edgecnn.hosts.messages import Line, checked, usable
-from edgecnn.hosts.ssh.answers import ANSWERS, Refusal
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.hosts.wire import last_lines
+from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
+
+_MOST_BYTES = 8 * 1024**3
+"""Of one folder of results: a trace of the largest network is a tenth of that."""
+_CENTURY_S = 100 * 366 * 86400.0
+"""A clock that nobody set begins in 1970."""
+
+
+def _inside(name: str) -> str:
+    """A name that stays in its folder here, whatever it is there, and that a terminal may show."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or not name.isprintable():
+        raise ValueError("it is no name of a result")
+    return name
+
+
+def _bounded(files: Mapping[str, FileFacts]) -> Mapping[str, FileFacts]:
+    if sum(each.bytes for each in files.values()) > _MOST_BYTES:
+        raise ValueError(f"they are larger than {_MOST_BYTES >> 30} GiB")
+    return files
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FileFacts(Message):
+    """A finished file of a folder of results."""
+
+    sha256: Sha256
+    bytes: Count
+    age_s: float = Field(ge=-_CENTURY_S, le=_CENTURY_S)
+    """By the board's clock."""
+
+
+class _Done(Message):
+    ok: Literal[True]
+
+
+class _Hello(_Done):
+    python: tuple[Count, Count, Count]
+    folder: str = Field(pattern="^/", max_length=4096)
+    free_bytes: Count
+
+
+class _Have(_Done):
+    missing: list[Sha256]
+    free_bytes: Count
+
+
+class _Lay(_Done):
+    path: str = Field(pattern="^/", max_length=4096)
+
+
+class _List(_Done):
+    files: Annotated[Mapping[Annotated[str, AfterValidator(_inside)], FileFacts], AfterValidator(_bounded)]
+
+
+class _Put(_Done):
+    put: Count
+
+
+class _Hold(_Done):
+    held: Literal[True]
+
+
+class _Clean(_Done):
+    removed: Words
+
+
+ANSWERS: Mapping[str, type[Message]] = {
+    "hello": _Hello, "have": _Have, "lay": _Lay, "list": _List, "put": _Put, "hold": _Hold, "clean": _Clean,
+}  # fmt: skip
+"""Request to what answers it."""
+
+
+class Refusal(Message):
+    """What our side there could not do, and why."""
+
+    ref: Literal["board-busy", "board-disk-full", "board-failed"]
+    said: Words | None = None
+    free_bytes: Count = 0
+    owner: Words = "somebody"
+    what: Words = ""
+    since_s: float | None = Field(default=None, le=_CENTURY_S)
+
 
 FOLDER = "~/.cache/edgecnn"
 """The private folder on the board, mode 0700."""

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
-from edgecnn.hosts.messages import Unusable, usable
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
-from edgecnn.hosts.wire import Incoming, Silence, Tail, last_lines
+from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.disk import Stamp, sha256_of, stamped
 

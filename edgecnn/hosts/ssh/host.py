@@ -11,14 +11,13 @@ from typing import Any
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
 from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerTimedOut
-from edgecnn.hosts.alone import MACHINE, RACE, WAITING
-from edgecnn.hosts.messages import usable
+from edgecnn.hosts.local import MACHINE, RACE, WAITING
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, opening
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
-from edgecnn.hosts.wire import Incoming, Tail
+from edgecnn.hosts.wire import Incoming, Tail, usable
 from edgecnn.runner.installing import PATH_NOT_PASSED
 from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.store.failures import FULL_BELOW_BYTES

@@ -28,8 +28,7 @@ from edgecnn.errors.hosts.board import (
     LoginRefused,
     SshAbsent,
 )
-from edgecnn.hosts.messages import usable
-from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines
+from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
 
 _OPEN_S = 60.0

@@ -26,8 +26,8 @@ from edgecnn.judging.predictions.independent_images import (
     sample_worth,
     share_interval,
 )
-from edgecnn.judging.predictions.thresholds import same_labels
-from edgecnn.values.accuracy import Accuracy, Agreement
+from edgecnn.judging.predictions.logits import same_labels
+from edgecnn.values.figures import Accuracy, Agreement
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Fidelity, Interval
 

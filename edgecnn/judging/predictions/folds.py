@@ -20,8 +20,7 @@ from edgecnn.judging.predictions.independent_images import (
     share_interval,
 )
 from edgecnn.judging.predictions.logits import read_logits
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import FoldFigures, Folds, Quality
+from edgecnn.values.figures import Accuracy, FoldFigures, Folds, Quality
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Interval
 

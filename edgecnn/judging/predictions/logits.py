@@ -1,7 +1,11 @@
-"""From logits to what each image was answered. Everything later is counts over images, so only this reads 50 million numbers."""
+"""From logits to what each image was answered: one class, or the labels above their thresholds, and how thresholds are chosen.
+
+Everything later is counts over images, so only this reads 50 million numbers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,3 +47,63 @@ def read_logits(logits: NDArray[Any], labels: NDArray[Any]) -> Reading:
             shares = np.exp(block - block.max(axis=1, keepdims=True))
         confidence[part] = 1 / shares.sum(axis=1, dtype=np.float64)
     return Reading(predicted=predicted, place=place, confidence=confidence)
+
+
+UNCHOSEN = 0.5
+"""The threshold of a label that no image has from which it could be chosen."""
+
+
+def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
+    given: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
+    return given
+
+
+def same_labels(logits: NDArray[Any], others: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Which images get the very same labels by both, bool (images,). ``logits``, ``others``: (images, labels)."""
+    same: NDArray[np.bool_] = (over(logits, thresholds) == over(others, thresholds)).all(axis=1)
+    return same
+
+
+def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The logistic function of logits, as the runner computes it, float64 0…1."""
+    held = np.asarray(logits, np.float64)
+    shares: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(held, -700.0, 700.0)))
+    return shares
+
+
+def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[str]) -> dict[str, float]:
+    """Of each label the threshold of the largest F1 on these images, 0…1, rounded to four digits; 0.5 where no image has it.
+
+    It lies in the middle between two neighbouring probabilities; of several as good ones it is the one nearest to 0.5, and of
+    two as near the lower.
+
+    Args:
+        logits: float (images, labels).
+        labels: uint8 (images, labels).
+        names: of the labels.
+    """
+    shares = probabilities(logits)
+    return {name: _best_threshold(shares[:, place], labels[:, place].astype(bool)) for place, name in enumerate(names)}
+
+
+def _rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To four decimals, or as many as the distance from 0 or 1 takes: a rare label's best threshold may be 0.00001."""
+    within = shares[(shares > 0) & (shares < 1)]
+    decimals = 3 - np.floor(np.log10(np.minimum(within, 1 - within))).astype(int)
+    found = np.array([round(float(share), max(4, int(places))) for share, places in zip(within, decimals, strict=True)])
+    return found[(found > 0) & (found < 1)]
+
+
+def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
+    if not has.any():
+        return UNCHOSEN
+    seen = np.unique(shares)
+    middles = np.unique(_rounded(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2])))
+    order = np.sort(shares)
+    right = np.sort(shares[has])
+    got = len(order) - np.searchsorted(order, middles, side="left")
+    hits = len(right) - np.searchsorted(right, middles, side="left")
+    f1 = np.round(2 * hits / (got + len(right)), 12)
+    best = middles[f1 == f1.max()]
+    return float(min(best, key=lambda each: (round(abs(each - 0.5), 6), each)))

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
-from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
-from edgecnn.judging.predictions.exchanged import images_that_count
+from edgecnn.judging.predictions.average_precision import average_precision, images_that_count, mean_average_precision
 from edgecnn.judging.predictions.independent_images import (
     Groups,
     LeaveOneOut,
@@ -27,8 +26,8 @@ from edgecnn.judging.predictions.independent_images import (
     independent_at_most,
     two_centre_interval,
 )
-from edgecnn.judging.predictions.thresholds import over, same_labels
-from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
+from edgecnn.judging.predictions.logits import over, same_labels
+from edgecnn.values.figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 
 Labels = NDArray[Any]

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels, share_of
-from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, class_report
+from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, by_class, class_report, macro_f1
 from edgecnn.judging.predictions.logits import read_logits
-from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import Quality
+from edgecnn.values.figures import Accuracy, Quality
 from edgecnn.values.verdict import Interval
 
 CLASSES_FOR_TOP5 = 6

@@ -1,30 +1,253 @@
-"""From runs to latency. The process run is the unit: samples inside one hang together, so intervals are taken over runs.
+"""From runs to latency, with what a run says beside its median: start-up, steadiness, tails, a GPU's own clock, its settings.
 
-A run gives one median (one p90 where it has 100 samples, one p99 where it has 1,000). Ratios are taken round by round inside one
-race, where both kits met the same conditions.
+A process run is the unit: samples inside one hang together, so intervals are taken over runs. A run gives one median, one p90
+where it has 100 samples, and one p99 where it has 1,000. Ratios are taken round by round inside one race, where both kits met
+the same conditions. Of a tail the middle process says little: where three of ten have a long one, it has none. So a bound on
+p90 or p99 is met only where three of four processes are shown to meet it.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, samples_needed, tail
-from edgecnn.judging.runs.dependence import dependence, runs_interval
-from edgecnn.judging.runs.device_clock import device_clock
-from edgecnn.judging.runs.noise import had_whole_machine
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.runs.dependence import dependence, runs_interval, share_of_runs_below
 from edgecnn.judging.runs.regret import estimate, estimate_alone, estimated_ratio
-from edgecnn.judging.runs.settings import run_settings_of, threads_of
-from edgecnn.judging.runs.startup import startup
-from edgecnn.judging.runs.steady import steady
-from edgecnn.judging.runs.stopping import confidence_at, how_it_stopped, over_all
-from edgecnn.judging.runs.tails import tails_within_ms, why_not_within
+from edgecnn.judging.runs.stopping import confidence_at, had_whole_machine, how_it_stopped, over_all
+from edgecnn.values.base import Value
+from edgecnn.values.candidate import Knobs
+from edgecnn.values.figures import Steady
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
+
+
+def threads_of(runs: Sequence[Run]) -> int | None:
+    """Threads behind every one of them; None where they differ, or one does not say."""
+    found = {run.threads for run in runs}
+    return found.pop() if len(found) == 1 else None
+
+
+def run_settings_of(profile: Profile) -> str | None:
+    """``2 threads``, or ``1 thread, spinning off``; None of a profile that says neither."""
+    threads = threads_of(profile.runs)
+    besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
+    said = [] if threads is None else [Knobs(threads=threads).words]
+    return ", ".join([*said, *([knobs_said(besides)] if besides else [])]) or None
+
+
+def knobs_said(options: Mapping[str, str]) -> str:
+    """Knobs in words; those of another version as they were written."""
+    try:
+        return Knobs.of(options).words
+    except ValueError:
+        return ", ".join(f"{name}={text}" for name, text in sorted(options.items()))
+
+
+@dataclass(frozen=True)
+class DeviceClock:
+    """The median over runs of each run's median between two CUDA events; or why there is none, by the name of the figure."""
+
+    on_gpu_ms: Interval | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> DeviceClock:
+    """Of one kit's runs of one race; neither a figure nor a reason where it did not run on a GPU's session."""
+    seen = [run.events for run in runs if run.events is not None]
+    if not seen:
+        return DeviceClock()
+    medians = [found / 1e6 for each in seen if (found := tail(each.samples_ns, 50)) is not None]
+    if len(medians) == len(runs) and (known := runs_interval(medians, confidence)) is not None:
+        return DeviceClock(on_gpu_ms=known)
+    fewest = min(len(each.samples_ns) for each in seen)
+    short = f"a run has only {fewest} samples; it needs {samples_needed(50)}"
+    few = f"{counted(len(runs), 'run')} are too few for an interval"
+    said = next((each.absent for each in seen if each.absent), None) or (few if len(medians) == len(runs) else short)
+    return DeviceClock(absent={"on_gpu_ms": said})
+
+
+NS_PER_MS = 1e6
+
+
+class Startup(Value):
+    """Medians over runs in milliseconds; ``absent`` has the name of each that is None, and why."""
+
+    load_ms: Interval | None
+    first_ms: Interval | None
+    cold_start_ms: Interval | None
+    absent: Mapping[str, str]
+
+
+def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Startup:
+    """Of one race's runs of one kit."""
+    asked: dict[str, Callable[[Run], int | None]] = {
+        "load_ms": lambda run: run.load_ns,
+        "first_ms": lambda run: run.first_ns,
+        "cold_start_ms": lambda run: run.process_ns,
+    }
+    found: dict[str, Interval | None] = {}
+    absent: dict[str, str] = {}
+    for name, of in asked.items():
+        known = [value / NS_PER_MS for run in runs if (value := of(run)) is not None]
+        found[name] = runs_interval(known, confidence) if len(known) == len(runs) else None
+        if found[name] is None:
+            absent[name] = _why(len(known), len(runs))
+    return Startup(absent=absent, **found)
+
+
+def _why(known: int, runs: int) -> str:
+    if known < runs:
+        return f"{runs - known} of {runs} runs did not record it"
+    return f"{counted(runs, 'run')}: too few for an interval"
+
+
+WINDOWS = 20
+WINDOW_MIN = 10
+WINDOWS_MIN = 8
+LAST_SHARE = 0.5
+TOLERANCE = 0.05
+ERRORS = 3.5
+"""Standard errors of a share of a window's inferences; by chance one of a run's 20 windows is further off once in 100 runs."""
+State = Literal["flat", "faster", "slower", "unsettled", "short"]
+
+
+def steady(runs: Sequence[Run], disturbed: str | None = None) -> Steady | None:
+    """Of one race's runs of one kit; None where nothing was timed.
+
+    Args:
+        runs: every one is counted.
+        disturbed: what the machine did besides, which may be why a run does not settle.
+    """
+    if not any(run.samples_ns for run in runs):
+        return None
+    each = [settling(run) for run in runs]
+    count = Counter(one.state for one in each)
+    became_steady = [(one, run) for one, run in zip(each, runs, strict=True) if one.state in ("flat", "faster", "slower")]
+    late = sum(one.inferences > len(run.warmup_ns) for one, run in became_steady)
+    after_ms = median_interval([one.after_ms for one, _ in became_steady]) if len(became_steady) == len(runs) else None
+    return Steady(
+        flat=count["flat"],
+        faster=count["faster"],
+        slower=count["slower"],
+        unsettled=count["unsettled"],
+        short=count["short"],
+        late=late,
+        after_ms=after_ms,
+        says=_says(count, late, after_ms, disturbed),
+    )
+
+
+def _says(count: Mapping[State, int], late: int, after_ms: Interval | None, disturbed: str | None) -> str:
+    runs = sum(count.values())
+    if count["unsettled"]:
+        why = f", and {disturbed}" if disturbed else ""
+        still = "still changes in its" if count["unsettled"] == 1 else "still change in their"
+        return f"does not settle: {count['unsettled']} of {runs} runs {still} last half{why}{_ways(count, late)}"
+    if count["short"]:
+        return f"not known: {count['short']} of {runs} runs have fewer than {WINDOW_MIN * WINDOWS_MIN} inferences"
+    if count["flat"] == runs:
+        return f"steady from the start in all {runs} runs" if runs > 1 else "steady from the start in the one run"
+    after = f" {after_ms.estimate:.0f} ms [{after_ms.low:.0f}, {after_ms.high:.0f}]" if after_ms is not None else " some time"
+    return f"settles{after} after the first inference{_ways(count, late)}"
+
+
+def _ways(count: Mapping[State, int], late: int) -> str:
+    known: Mapping[State, str] = {"flat": "steady from the start", "faster": "warmed up", "slower": "got slower"}
+    ways = [f"{count[state]} {name}" for state, name in known.items() if count[state]]
+    said = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
+    return said + (f"; in {late} of them timing had begun before that" if late else "")
+
+
+class Settling(Value):
+    """One run."""
+
+    state: State
+    inferences: int
+    """After the first, until it was steady; all where it never was."""
+    after_ms: float
+    """The time that these took."""
+    first_change: float = 0.0
+    """How the first window's median stands to the steady level: 0.5 is half as slow again."""
+
+
+def settling(run: Run) -> Settling:
+    """From when on one run was steady."""
+    times = np.asarray([*run.warmup_ns, *run.samples_ns], float)
+    count = min(WINDOWS, len(times) // WINDOW_MIN)
+    if count < WINDOWS_MIN:
+        return Settling(state="short", inferences=len(times), after_ms=float(times.sum()) / NS_PER_MS)
+    windows = np.array_split(times, count)
+    last = round(count * (1 - LAST_SHARE))
+    medians = np.array([np.median(window) for window in windows])
+    level = float(np.median(np.concatenate(windows[last:])))
+    down, up = _by_chance(windows, medians)
+    apart = _lasting((medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down)))
+    first_steady = 0 if not len(apart) else int(apart[-1]) + 1
+    before = sum(len(window) for window in windows[:first_steady])
+    change = float(medians[0] / level - 1)
+    took_ms = float(times[:before].sum()) / NS_PER_MS
+    if first_steady > last:
+        return Settling(state="unsettled", inferences=len(times), after_ms=float(times.sum()) / NS_PER_MS, first_change=change)
+    state: State = "flat" if first_steady == 0 else "faster" if np.median(times[:before]) > level else "slower"
+    return Settling(state=state, inferences=before, after_ms=took_ms, first_change=change)
+
+
+def _lasting(apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Windows that do not belong, save those alone among others; the first may stand alone, since a warm-up is short."""
+    beside = np.concatenate([[True], apart[:-1]]) | np.concatenate([apart[1:], [False]])
+    return np.flatnonzero(apart & beside)
+
+
+def _by_chance(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """How far below and above its level the median of a window may lie by chance."""
+    inside = np.concatenate([window - median for window, median in zip(windows, medians, strict=True)])
+    share = ERRORS / (2 * np.sqrt(min(len(window) for window in windows)))
+    low, high = np.quantile(inside, [max(0.0, 0.5 - share), min(1.0, 0.5 + share)])
+    return float(-low), float(high)
+
+
+SHARE = 0.75
+"""Of processes."""
+PERCENTS = (90, 99)
+TAILS = frozenset(f"p{percent}_ms" for percent in PERCENTS)
+"""Metrics."""
+WITHIN = "tails_within_ms"
+"""The key of ``Latency.absent`` under which it says why there is none."""
+NOT_SHOWN = "that three of four processes keep it was not shown"
+
+
+def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
+    """From which on the slowest run shows it: 17 at 98 %, since 0.75^16 is 1.002 %."""
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(SHARE))
+
+
+def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
+    """``p90_ms``, ``p99_ms`` to the milliseconds; without what the runs are too few or too short for."""
+    found = {}
+    for percent in PERCENTS:
+        values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
+        within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
+        if within is not None:
+            found[f"p{percent}_ms"] = within / 1e6
+    return found
+
+
+def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, str]:
+    """As ``Latency.absent`` has it, where the runs are too few."""
+    needed = runs_needed(confidence)
+    return {WITHIN: f"that three of four processes keep it is shown by {needed} runs"} if len(runs) < needed else {}
+
 
 RUNS_NEEDED = 7
 """Below this, no distribution-free 98 % interval of a median exists: 1 - 2 / 2^6 is 96.9 %."""

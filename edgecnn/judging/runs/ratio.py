@@ -25,13 +25,12 @@ from edgecnn.judging.runs.latency import (
     explained,
     medians_by_round,
     run_ms,
+    run_settings_of,
     slowed_at_most,
     too_few_samples,
     worst_of,
 )
-from edgecnn.judging.runs.noise import OF_A_COMPARISON, rounds_to_settle, what_helps
-from edgecnn.judging.runs.settings import run_settings_of
-from edgecnn.judging.runs.stopping import look_confidence
+from edgecnn.judging.runs.stopping import OF_A_COMPARISON, look_confidence, rounds_to_settle, what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict

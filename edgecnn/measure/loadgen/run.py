@@ -1,11 +1,9 @@
-"""Runs LoadGen's scenarios over one kit, a fresh process each, and reports what LoadGen said of them.
-
-A pilot comes first, so that LoadGen expects the right speed. A run that nevertheless ended early is tried once more with what it
-taught; both stay in the report. INVALID is never turned into a figure.
-"""
+"""Run MLPerf LoadGen over a kit: what is asked of it, the run in a process of its own, and its log read back."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.measuring import LoadGenLogUnreadable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
-from edgecnn.measure.loadgen.log import read_run
-from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
 from edgecnn.runner.runtimes import installed_version as installed_runtime
@@ -26,6 +24,150 @@ from edgecnn.runner.runtimes import runtime_of
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
+
+IMAGES_PER_STREAM_QUERY = 8
+"""Of MultiStream, by MLPerf's rules."""
+QUERIES_FOR_P90 = 64
+QUERIES_FOR_P99 = 662
+"""Below these LoadGen's early stopping can give no estimate of the percentile, and the run is INVALID."""
+FASTEST_SHARE = 0.5
+"""Of the pilot's fastest call: what the streams are told to expect. LoadGen then prepares at least twice as many queries."""
+OFFLINE_MARGIN = 1.2
+"""Times the pilot's rate; LoadGen adds a tenth itself, so that an Offline run takes about a third longer than asked."""
+AGAIN_MARGIN = 1.5
+"""The same for a second try, from the rate that the first one really had."""
+SHORTEST_MS = 0.005
+"""About what LoadGen itself needs for a query: nothing is expected to be faster."""
+
+
+class LoadRequest(Value):
+    """What a user wants of the runs."""
+
+    scenarios: tuple[Scenario, ...]
+    duration_s: float
+    """At least so long a run; MLPerf's own rules want 600 s."""
+    server_latency_ms: float
+    """Bound on Server's 99th percentile."""
+
+
+def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadRequest) -> LoadSettings:
+    """What one run of a stream or of Offline is told. Server has ``server_settings``."""
+    told: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * asked.duration_s)}
+    single = _batch(pilot, 1)
+    if scenario is Scenario.SINGLE_STREAM:
+        latency = max(SHORTEST_MS, FASTEST_SHARE * single.fastest_ms)
+        return LoadSettings(**told, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency)
+    if scenario is Scenario.MULTI_STREAM:
+        whole = next((each for each in pilot if each.batch == IMAGES_PER_STREAM_QUERY), single)
+        latency = max(SHORTEST_MS, FASTEST_SHARE * whole.fastest_ms * IMAGES_PER_STREAM_QUERY / whole.batch)
+        return LoadSettings(**told, min_query_count=QUERIES_FOR_P99, batch=whole.batch, expected_latency_ms=latency)
+    best = max(pilot, key=lambda each: each.batch / each.p50_ms)
+    qps = OFFLINE_MARGIN * 1000 * best.batch / best.p50_ms
+    return LoadSettings(**told, min_query_count=1, batch=best.batch, expected_qps=qps)
+
+
+def server_settings(qps: float, asked: LoadRequest) -> LoadSettings:
+    """What one run at a rate is told; here the rate is a wish and no expectation."""
+    return LoadSettings(
+        scenario=Scenario.SERVER,
+        min_duration_ms=round(1000 * asked.duration_s),
+        min_query_count=QUERIES_FOR_P99,
+        batch=1,
+        target_qps=qps,
+        target_latency_ms=asked.server_latency_ms,
+    )
+
+
+def sharpened(run: LoadRun) -> LoadSettings:
+    """For a second try after a run that ended too early: from what the first one saw, which is a pilot of full length."""
+    told = run.settings
+    if told.expected_qps is not None:
+        return told.model_copy(update={"expected_qps": max(told.expected_qps, run.figure) * AGAIN_MARGIN})
+    seen = min(told.expected_latency_ms or run.figure, run.percentiles_ms["p50"])
+    return told.model_copy(update={"expected_latency_ms": max(SHORTEST_MS, FASTEST_SHARE * seen)})
+
+
+def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> float:
+    """A generous estimate of how long LoadGen runs, for a process that may have to be taken for hung."""
+    images = IMAGES_PER_STREAM_QUERY if settings.scenario is Scenario.MULTI_STREAM else 1
+    one_by_one_s = settings.min_query_count * images * _batch(pilot, 1).p50_ms / 1000
+    arrivals_s = settings.min_query_count / settings.target_qps if settings.target_qps else 0.0
+    return 3 * (settings.min_duration_ms / 1000 + one_by_one_s + arrivals_s)
+
+
+def _batch(pilot: Sequence[PilotBatch], size: int) -> PilotBatch:
+    return next(each for each in pilot if each.batch == size)
+
+
+DETAIL = "mlperf_log_detail.txt"
+MARK = ":::MLLOG "
+_FIGURE = {
+    Scenario.SINGLE_STREAM: ("result_90.00_percentile_latency_ns", 1e-6),
+    Scenario.MULTI_STREAM: ("result_99.00_percentile_per_query_latency_ns", 1e-6),
+    Scenario.OFFLINE: ("result_samples_per_second", 1.0),
+    Scenario.SERVER: ("result_completed_samples_per_sec", 1.0),
+}
+_EARLY_STOPPING = {Scenario.SINGLE_STREAM: "early_stopping_latency_ss", Scenario.MULTI_STREAM: "early_stopping_latency_ms"}
+"""The second is MultiStream's ``ms`` and no unit: both are nanoseconds."""
+_PERCENTILES = {"p50": "50.00", "p90": "90.00", "p99": "99.00"}
+
+
+def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[str, str]) -> LoadRun:
+    """LoadGen's verdict and figures of one run.
+
+    Raises LoadGenLogUnreadable: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
+    """
+    path = folder / DETAIL
+    said = _events(path)
+    key, scale = _FIGURE[settings.scenario]
+    early = said.get(_EARLY_STOPPING.get(settings.scenario, ""), 0)
+    query = "_per_query" if settings.scenario is Scenario.MULTI_STREAM else ""
+    try:
+        valid = said["result_validity"] == "VALID"
+        return LoadRun(
+            settings=settings,
+            valid=valid,
+            too_short=not (said["result_min_duration_met"] and said["result_min_queries_met"]),
+            figure=float(said[key]) * scale,
+            early_stopping_ms=early / 1e6 if early else None,
+            queries=said["result_query_count"],
+            percentiles_ms={
+                short: said[f"result_{percent}_percentile{query}_latency_ns"] / 1e6 for short, percent in _PERCENTILES.items()
+            },
+            reasons=() if valid else _reasons(said),
+            logs=name,
+            observed=observed,
+        )
+    except KeyError as error:
+        raise LoadGenLogUnreadable(path=path, because=f"it holds no {error.args[0]}") from error
+
+
+def _events(path: Path) -> dict[str, Any]:
+    """The last value of every key; errors under ``errors``."""
+    said: dict[str, Any] = {"errors": []}
+    try:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.startswith(MARK):
+                continue
+            event = json.loads(line.removeprefix(MARK))
+            said[event["key"]] = event["value"]
+            if event["metadata"]["is_error"]:
+                said["errors"].append(event["value"])
+    except OSError as error:
+        raise LoadGenLogUnreadable(path=path, because=system_reason(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LoadGenLogUnreadable(path=path, because=f"a line is no event of LoadGen: {error}") from error
+    return said
+
+
+def _reasons(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """What LoadGen recommends, what its early stopping misses, and its errors, in its own words."""
+    found = [said.get("result_invalid_reason", ""), *said["errors"]]
+    if said.get("early_stopping_met") is False:
+        found.append(said.get("early_stopping_result", ""))
+    cleaned = (re.sub(r"\s+", " ", str(each).replace(" * ", " ")).strip() for each in found)
+    return tuple(each for each in cleaned if each)
+
 
 DISTRIBUTION = "mlcommons-loadgen"
 PILOT_LEASE_S = 300.0

@@ -21,7 +21,7 @@ from timm.models.nasnet import CellStem0, CellStem1, FirstCell, NormalCell, Redu
 from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
-from edgecnn.errors.export import MergeDiffers
+from edgecnn.errors.graph import MergeDiffers
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value

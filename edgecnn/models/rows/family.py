@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.arch import ArchSpec, Auxiliary, PretrainedWeights, PublishedAccuracy
 from edgecnn.values.base import Value
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 
 LICENCE = "BSD-3-Clause (torchvision); ImageNet's terms may apply"
 FILES = "https://download.pytorch.org/models/"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.backends.operators import operators_named
-from edgecnn.graph.sessions import logits, session_of
+from edgecnn.graph.checks import logits, session_of
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.model_file import ModelFile
 

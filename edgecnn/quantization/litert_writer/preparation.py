@@ -14,8 +14,7 @@ from onnx import helper, numpy_helper
 from onnx.inliner import inline_selected_functions
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.graph.constant_folding import fold_constants, stays_small
-from edgecnn.graph.macs import shapes_at_batch_one
+from edgecnn.graph.macs import fold_constants, shapes_at_batch_one, stays_small
 
 COMPUTED_MAX = 1 << 20
 """Elements that an operator makes of smaller constants before anything is written: 4 MiB of a file."""

@@ -16,8 +16,7 @@ import altair as alt
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.labels import ANCHORS, SIDES, Anchor, Spot, front_of, legible
-from edgecnn.render.page.charts.vega import Extent
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
 from edgecnn.results.listing import OwnBuild

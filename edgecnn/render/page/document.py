@@ -1,14 +1,15 @@
-"""The page: one HTML file that works from a disk, on paper and on a phone, and that nothing leaves.
+"""The page: one HTML file that loads nothing and works from a disk, on paper and on a phone; and its section on the machine.
 
-The policy in its head lets only the two scripts run whose digests it names and lets nothing be loaded, so that even a name that
-found its way out of the escaping would stay text.
+The policy in its head allows only the two scripts whose digests it names, and no loading. So even a name that escaped the
+escaping would stay text.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -21,17 +22,92 @@ import edgecnn
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.figures import tested_on
-from edgecnn.render.gates import decided, gate_reason, learned_lines
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
-from edgecnn.render.page.machine import machine, raced_under
+from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
-from edgecnn.render.sentences import REFERENCES, knob_lines, reference_lines, size_lines
+from edgecnn.render.sentences import REFERENCES, decided, gate_reason, knob_lines, learned_lines, reference_lines, size_lines
 from edgecnn.render.wording import visible_lines
 from edgecnn.results.page_facts import PageFacts, shown_digest
+from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
+
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "cpu": ("processor", ""),
+    "isa": ("instruction sets", ""),
+    "cores": ("cores used", ""),
+    "affinity": ("which cores", ""),
+    "cpu_limit": ("container's limit of cores", ""),
+    "governor": ("governor", ""),
+    "power_mode": ("power mode", ""),
+    "clocks": ("clocks may be", ""),
+    "frequency_mhz": ("clock then", "MHz"),
+    "temperature_c": ("temperature", "°C"),
+    "throttled": ("slowed itself down", ""),
+    "load_1min": ("load, 1 min", ""),
+    "steal_percent": ("stolen by the hypervisor", "%"),
+    "others_percent": ("others' share of the processors", "%"),
+    "processors_online": ("processors online", ""),
+    "memory_total_mib": ("memory", "MiB"),
+    "memory_available_mib": ("memory available", "MiB"),
+    "memory_limit_mib": ("container's limit of memory", "MiB"),
+    "kernel": ("kernel", ""),
+    "driver": ("driver", ""),
+    "gpu": ("GPU", ""),
+    "webgpu_adapter": ("WebGPU adapter", ""),
+    "python": ("Python", ""),
+    "architecture": ("architecture", ""),
+    "model": ("board or machine", ""),
+    "cpu_vendor": ("processor's vendor", ""),
+    "machine": ("machine, as a digest", ""),
+    "energy_meters": ("energy meters", ""),
+    "energy_absent": ("no energy meter", ""),
+}
+_EXPECTED = (
+    "cpu", "isa", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled", "load_1min",
+    "steal_percent",
+)  # fmt: skip
+"""What every machine has; a driver, a GPU or a memory limit need not be there at all."""
+_RACED = (
+    "runtime", "runtime_version", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled",
+    "load_1min", "steal_percent", "others_percent", "webgpu_adapter",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Name and value of what was read, and the names of what every machine has and this one does not tell."""
+
+    read: tuple[tuple[str, str], ...]
+    unread: tuple[str, ...]
+
+
+def machine(environment: Environment) -> Machine:
+    """One environment, the known names first and in a fixed order."""
+    found = {**environment.conditions, **environment.observed}
+    known = [(_NAMES[name][0], _value(name, found[name])) for name in _NAMES if name in found]
+    other = [(name.replace("_", " "), value) for name, value in found.items() if name not in _NAMES]
+    unread = tuple(_NAMES[name][0] for name in _EXPECTED if name not in found) if found else ()
+    return Machine(read=(*known, *other), unread=unread)
+
+
+def raced_under(environments: Mapping[str, tuple[str, Environment]]) -> Table:
+    """What held while each candidate raced: candidate to when and under what; what nobody could read has no column."""
+    every = {name: {**seen.conditions, **seen.observed} for name, (_, seen) in environments.items()}
+    names = [name for name in _RACED if any(name in found for found in every.values())]
+    rows = tuple(
+        (name, when, *(_value(column, every[name].get(column, "not read")) for column in names))
+        for name, (when, _) in environments.items()
+    )
+    heads = (_NAMES[name][0] if name in _NAMES else name.replace("_", " ") for name in names)
+    return Table(caption="Conditions of each race", columns=("candidate", "when", *heads), rows=rows)
+
+
+def _value(name: str, value: str) -> str:
+    unit = _NAMES[name][1] if name in _NAMES else ""
+    return f"{value} {unit}" if unit and value[:1].isdigit() else value
+
 
 TEMPLATE = "page.html.j2"
 _POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -12,8 +12,7 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of, unlearned_lines
-from edgecnn.sweeps.fleet import FleetReport
-from edgecnn.sweeps.fleet_cell import FleetCell
+from edgecnn.sweeps.fleet import FleetCell, FleetReport
 
 TEMPLATE = "fleet.html.j2"
 HEIGHT_PX = 300

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render.figures import percent

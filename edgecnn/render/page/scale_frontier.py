@@ -10,8 +10,7 @@ import altair as alt
 
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
-from edgecnn.render.page.charts.labels import Anchor, Spot, placed
-from edgecnn.render.page.charts.vega import Extent
+from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, placed
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch

@@ -10,9 +10,8 @@ from edgecnn.render.page.charts.classes import classes_lost
 from edgecnn.render.page.charts.curves import curves
 from edgecnn.render.page.charts.figure import Figure, drawn, no_figure
 from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
-from edgecnn.render.page.charts.latency import latencies
+from edgecnn.render.page.charts.latency import latencies, steadiness
 from edgecnn.render.page.charts.residency import residencies
-from edgecnn.render.page.charts.steadiness import steadiness
 from edgecnn.render.page.charts.sustained import sustained
 from edgecnn.render.page.charts.throughput import throughput
 from edgecnn.render.page.charts.tradeoff import tradeoff

@@ -8,11 +8,10 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
-from edgecnn.render.gates import gate_lines, learned_lines
+from edgecnn.render.sentences import gate_lines, learned_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import csv_line
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 
 _NAMED = 5
 

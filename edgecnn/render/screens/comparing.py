@@ -7,20 +7,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.comparing.facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
-from edgecnn.render.gates import error_rates, gate_line, learned_lines
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
-from edgecnn.render.sentences import energy_words
+from edgecnn.render.sentences import energy_words, error_rates, gate_line, learned_lines
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
+from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
-from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild, ShippedKitFacts
 from edgecnn.values.figures import Energy
-from edgecnn.values.knobs import DEFAULT
-from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, PinnedBuild, ShippedKitFacts
 from edgecnn.values.verdict import Fidelity
 
 CHANGES_SHOWN = 12

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.errors.wording import counted
 from edgecnn.render.figures import MARKS, milliseconds, percent_interval
-from edgecnn.render.gates import learned_lines
+from edgecnn.render.sentences import learned_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures

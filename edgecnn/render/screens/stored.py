@@ -8,11 +8,10 @@ from edgecnn.errors.wording import counted
 from edgecnn.render.figures import NONE
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import ago, stored_size, took
+from edgecnn.store.entry import flattened, shown
 from edgecnn.store.gc import GcReport
-from edgecnn.store.listing import ArchiveRow, ListingRow
+from edgecnn.store.listing import ArchiveRow, ListingRow, VerifyReport
 from edgecnn.store.transfer import Transferred
-from edgecnn.store.verify import VerifyReport
-from edgecnn.store.wanted import flattened, shown
 
 COLUMNS = ("kind", "key", "network", "size", "made", "used", "took", "settings")
 KEY_SHOWN = 12

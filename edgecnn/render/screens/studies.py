@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.judging.runs.settings import knobs_said
+from edgecnn.judging.runs.latency import knobs_said
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
-from edgecnn.render.gates import gate_line, unmeasured
+from edgecnn.render.sentences import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.sweeps.boards import boards_line
-from edgecnn.sweeps.fleet import FleetReport
-from edgecnn.sweeps.fleet_cell import FleetCell
-from edgecnn.sweeps.judge import SweepJudgement
+from edgecnn.sweeps.fleet import FleetCell, FleetReport
 from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.state import Since
+from edgecnn.sweeps.sweep import SweepJudgement
 from edgecnn.values.verdict import Verdict
 
 COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_size, augmented, normalized
-from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import own_stream
+from edgecnn.training.images.augment import EpochDraw, Frame, at_size, augmented, normalized
+from edgecnn.training.images.material import Material
 from edgecnn.training.parallel.team import Part
+from edgecnn.training.process import own_stream
 from edgecnn.training.settings import training_threads
-from edgecnn.values.data.augmentation import Cutmix, Mixup
+from edgecnn.values.augmentation import Cutmix, Mixup
 
 
 def batch_count(images: int, batch_size: int) -> int:

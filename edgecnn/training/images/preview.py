@@ -11,19 +11,18 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from edgecnn.data.composed import ComposedImages, JoinedImages
+from edgecnn.data.composing import Composer
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
-from edgecnn.data.synthesis.composer import Composer
-from edgecnn.data.synthesis.made import ComposedImages, JoinedImages
 from edgecnn.errors.training import NothingToTrainOn
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augmentations import is_applied, values_of
-from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
+from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
 from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.training.images.loader import DecodedImages
-from edgecnn.values.data.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
-from edgecnn.values.data.dataset import DataSummary, ImageEntry
-from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.training.images.material import DecodedImages
+from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
+from edgecnn.values.dataset import DataSummary, ImageEntry
+from edgecnn.values.preprocessing import PixelRecipe
 
 _PHASE = "preview"
 _BACKGROUND = 255

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgecnn.data.synthesis.made import training_images
+from edgecnn.data.composed import training_images
 from edgecnn.errors.base import error_again
 from edgecnn.errors.training import BatchTooSmallToShare, NoDistributedTorch, ProcessesLost, TooManyProcesses
 from edgecnn.training.beginning import TrainingInputs

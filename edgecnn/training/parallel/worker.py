@@ -23,10 +23,10 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.training.beginning import beginner, material_for, pretrained, taught, unlearned
 from edgecnn.training.loop import PhaseResult, run_phase
-from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.team import Team
 from edgecnn.training.parallel.torchrun import JobFolder, SharedJob, threads_each
+from edgecnn.training.process import repeatable
 
 
 class Teller:

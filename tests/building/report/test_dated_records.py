@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.bench.reference_networks import NETWORKS
+from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline

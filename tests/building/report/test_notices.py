@@ -19,7 +19,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.data.dataset import Grouping
+from edgecnn.values.dataset import Grouping
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
 from edgecnn.values.training import Teacher, TeacherTerms

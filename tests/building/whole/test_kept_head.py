@@ -20,7 +20,7 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import DataChoice, ModelChoice, QuantizeChoice, Recipe, TrainChoice
 from edgecnn.values.stage import Key
 from tests.graph.custom_files import photo_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from edgecnn.errors.tracking import TrackerMisread
+from edgecnn.errors.sweeps import TrackerMisread
 from tests.building.builds import Place, place_with_photos
 
 

@@ -22,7 +22,7 @@ from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
 

@@ -14,7 +14,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.data.lists import LabelsLookJoined
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
 from tests.data.label_lists import listed

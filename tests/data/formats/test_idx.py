@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.demo.images import demo_digests, demo_images
+from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable, ListWithoutLabels
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, write
 

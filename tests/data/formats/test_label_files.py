@@ -14,7 +14,7 @@ from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import TableNotDivided, TableUnusable
 from edgecnn.errors.data.lists import LabelFilesUnclear, LabelFileUnusable
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
 from tests.data.label_lists import listed

@@ -14,7 +14,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import FoldersOfOneClass, TableUnusable
 from edgecnn.errors.data.groups import GroupOnTwoSides
 from edgecnn.errors.data.multi_label import LabelTooRare, MultiLabelNotFitting, UnknownLabel
-from edgecnn.values.data.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
+from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
 from tests.data.label_lists import NAMES, by_column, by_name, drawn, listed

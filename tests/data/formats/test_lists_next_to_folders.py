@@ -9,7 +9,7 @@ import pytest
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import SplitNamedTwice
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
 from tests.data.label_lists import listed

@@ -14,7 +14,7 @@ from edgecnn.data.formats.members import FILES_MAX
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import TableUnusable
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
 from tests.data.formats.test_table import listed, table

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row
-from edgecnn.data.listing import ListingProgress
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
-from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
 from tests.data.label_lists import listed

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.demo.images import demo_digests, demo_images
 from edgecnn.data.formats.published import SETS
+from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.recipes.recipe import load_recipe
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 

@@ -19,7 +19,7 @@ from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
-from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, DataSummary
+from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
 

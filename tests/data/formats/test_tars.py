@@ -15,7 +15,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import ArchivesOfOneName, ArchiveUnusable, TableUnusable
 from edgecnn.errors.data.lists import ShardsWithoutSplit
 from edgecnn.errors.wording import shortened
-from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
 

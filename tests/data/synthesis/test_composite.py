@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.synthesis.composite import composed, drawn, read_background, read_cutout
+from edgecnn.data.composing import composed, drawn, read_background, read_cutout
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.data.synthesis import SynthesisSettings
+from edgecnn.values.synthesis import SynthesisSettings
 
 SIZE_PX = 96
 

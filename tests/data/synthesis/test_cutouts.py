@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors.data.folder import DataFolderUnreadable
 from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
-from edgecnn.values.data.dataset import DataManifest, DataSummary, ImageEntry
+from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
 from tests.data.cutouts import CLASSES, copied, cut, found, photographs, scene
 from tests.data.folders import write
 
@@ -129,6 +129,6 @@ def test_a_folder_that_may_not_be_read_says_so(place: Path, monkeypatch: pytest.
     def refuse(*_: object) -> list[str]:
         raise DataFolderUnreadable(folder=place / "under", because="permission denied")
 
-    monkeypatch.setattr("edgecnn.data.synthesis.cutouts.stamps_in", refuse)
+    monkeypatch.setattr("edgecnn.data.composed.stamps_in", refuse)
     with pytest.raises(DataFolderUnreadable):
         found(place)

@@ -6,9 +6,8 @@ import pytest
 
 from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.device_file import add_device, check_name
-from edgecnn.devices.check.needs import needs_of
+from edgecnn.devices.check.findings import findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad, UnknownDevice
 from edgecnn.errors.hosts.board import BoardNotReady

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.devices.check.needs import Needs, install_line, needs_of, packages_there
+from edgecnn.devices.check.findings import Needs, findings_on, install_line, needs_of, packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import device_named
 from edgecnn.values.board import Finding, Recording, Weight
 from edgecnn.values.candidate import Runtime

@@ -11,10 +11,9 @@ from typing import Any, cast
 import pytest
 
 from edgecnn.devices.check import board as of_boards
-from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.needs import packages_there
+from edgecnn.devices.check.board import FitBoard, ReachedBoard, Wanted, fit_board, furnished, runtimes_for
+from edgecnn.devices.check.findings import packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.ready import FitBoard, Wanted, fit_board, furnished, runtimes_for
 from edgecnn.devices.files import device_named
 from edgecnn.errors.hosts.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.errors.hosts.process import WheelsNotFound

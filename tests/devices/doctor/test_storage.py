@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.devices.doctor.examine import disk_fact, disk_facts, store_fact
 from edgecnn.devices.doctor.facts import State
-from edgecnn.devices.doctor.storage import disk_fact, disk_facts, store_fact
 from edgecnn.store.store import Store
 from tests.house.source_tree import ROOT
 from tests.store.test_failures import as_nobody, open_folder  # noqa: F401 - a fixture
@@ -90,7 +90,7 @@ def test_a_full_disk_is_found_on_a_real_one(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     mounted = f"mount -t tmpfs -o size=256k none {tmp_path} && exec {sys.executable} -c"
     code = (
-        "from pathlib import Path; from edgecnn.devices.doctor.storage import disk_fact;"
+        "from pathlib import Path; from edgecnn.devices.doctor.examine import disk_fact;"
         f"print(disk_fact('store', Path('{tmp_path}') / 'store').model_dump_json())"
     )
     if unshare is None or subprocess.run([unshare, "-Urm", "true"], capture_output=True, check=False).returncode:
@@ -106,7 +106,7 @@ def test_a_full_disk_is_found_on_a_real_one(tmp_path: Path) -> None:
 def test_a_limit_on_file_sizes_is_found(tmp_path: Path) -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
-        "from pathlib import Path; from edgecnn.devices.doctor.storage import disk_fact;"
+        "from pathlib import Path; from edgecnn.devices.doctor.examine import disk_fact;"
         f"print(disk_fact('results', Path('{tmp_path}')).model_dump_json())"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

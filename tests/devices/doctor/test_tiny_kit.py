@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.devices.doctor.tiny_kit import FILE, SIDE_PX, answers, make_tiny_kit
+from edgecnn.devices.doctor.trying import FILE, SIDE_PX, answers, make_tiny_kit
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
-from edgecnn.devices.doctor.tiny_kit import CLASSES, FILE, SIDE_PX, STRIDE, weights
+from edgecnn.devices.doctor.trying import CLASSES, FILE, SIDE_PX, STRIDE, weights
 
 
 def tiny_onnx() -> bytes:

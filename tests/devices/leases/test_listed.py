@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import listed, lock
+from edgecnn.devices.leases import listed, protocol
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.hosts.leases import BoardsInvalid
@@ -73,8 +73,8 @@ def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
 @needs_sshd
 def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, held = str(tmp_path / "far"), str(tmp_path / "lock")
-    monkeypatch.setattr(lock, "FOLDER", folder)
-    monkeypatch.setattr(lock, "LOCK", held)
+    monkeypatch.setattr(protocol, "FOLDER", folder)
+    monkeypatch.setattr(protocol, "LOCK", held)
     monkeypatch.setattr(listed, "LOOK_S", 0.2)
     text = f'[[board]]\nname = "lab-1"\ndevice = "cpu"\nhost = "loopback"\npython = "{sys.executable}"\n'
     boards, ear, got = ListedBoards.read(written(tmp_path, text)), Ear(), threading.Event()

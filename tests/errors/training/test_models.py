@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.export import MergeDiffers
+from edgecnn.errors.graph import MergeDiffers
 from edgecnn.errors.training import HeadNotAlone
 from edgecnn.errors.weights import (
     NotAClassifier,

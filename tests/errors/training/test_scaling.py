@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.studies import (
+from edgecnn.errors.fit import (
     NothingToScale,
     ResolutionUnderStride,
     ScaleContradictsResolution,

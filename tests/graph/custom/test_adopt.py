@@ -14,12 +14,12 @@ from PIL import Image
 from torch import nn
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, OpsetUnreachable
+from edgecnn.errors.graph import ExternalDataMissing, ExternalDataOutside, OpsetUnreachable
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
+from edgecnn.graph.custom.file import shapes_by_running
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
-from edgecnn.graph.custom.trunk import shapes_by_running
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.passes.folding import fold_batch_norms

@@ -10,13 +10,12 @@ import onnx
 import pytest
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.export import NotAnOnnxModel
-from edgecnn.graph.checks import onnx_logits
+from edgecnn.errors.graph import NotAnOnnxModel
+from edgecnn.graph.checks import Level, onnx_logits, session_of
 from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.sessions import Level, session_of
 from tests.graph.custom_files import classifier, feeding_named, pictures
 
 

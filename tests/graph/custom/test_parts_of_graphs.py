@@ -10,8 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.graph.custom.ends import end_of
-from edgecnn.graph.custom.onnx_entry import read_entry, read_model
+from edgecnn.graph.custom.onnx_entry import end_of, read_entry, read_model
 from tests.graph.custom.test_answer_forms import ended_by, reshaped_output, with_constant
 from tests.graph.custom_files import CLASSES, classifier
 from tests.graph.custom_trunks import trunk_of

@@ -16,9 +16,8 @@ import pytest
 import torch
 
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
-from edgecnn.graph.custom.file import opened, read_file
+from edgecnn.graph.custom.file import CustomRequest, make_custom_trunk, opened, read_file
 from edgecnn.graph.custom.form import form_of
-from edgecnn.graph.custom.trunk import CustomRequest, make_custom_trunk
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry

@@ -8,8 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.errors.quantization import HalfOverflow
-from edgecnn.errors.tensorrt import OpsetTooLowForHalf
+from edgecnn.errors.graph import HalfOverflow, OpsetTooLowForHalf
 from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, refuse_learned_overflow, type_half
 
 

@@ -9,9 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType
 
+from edgecnn.graph.checks import session_of
 from edgecnn.graph.onnx_file import save_model
-from edgecnn.graph.passes.unshared import unshare_biases
-from edgecnn.graph.sessions import session_of
+from edgecnn.graph.passes.qdq import unshare_biases
 from edgecnn.quantization.onnxruntime import Feeds, quantized
 
 COPIES = tuple(f"zeros{number}" for number in range(30))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite
-from edgecnn.judging.eligibility import describe, eligibility_of
+from edgecnn.judging.choice import describe, eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge
 from edgecnn.judging.predictions.accuracy import Answers, agreement
 from edgecnn.judging.reasons import worded

@@ -8,12 +8,13 @@ from edgecnn.judging.predictions.classes import (
     Pairs,
     adjusted_p,
     adjusted_reports,
+    by_class,
     class_report,
     least_drops,
+    macro_f1,
     most_drops,
     unit_losses,
 )
-from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
 from edgecnn.judging.predictions.quality import BINS, calibration_error
 from edgecnn.values.figures import ClassFigures, ClassReport
 

@@ -15,8 +15,7 @@ from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, s
 from edgecnn.judging.predictions.independent_images import group_effect, independent_at_most
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.render.figures import agreement_sentence
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Interval
 from tests.judging.made import a_candidate, a_quality

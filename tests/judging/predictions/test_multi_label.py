@@ -13,11 +13,10 @@ from sklearn.metrics import average_precision_score, f1_score
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
 from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.average_precision import at_random, average_precision, mean_average_precision
-from edgecnn.judging.predictions.exchanged import Ranked
+from edgecnn.judging.predictions.average_precision import Ranked, at_random, average_precision, mean_average_precision
+from edgecnn.judging.predictions.logits import best_thresholds, over, probabilities
 from edgecnn.judging.predictions.multi_label import map_interval, multi_label_accuracy
-from edgecnn.judging.predictions.thresholds import best_thresholds, over, probabilities
-from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.figures import MultiLabelAccuracy
 
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 

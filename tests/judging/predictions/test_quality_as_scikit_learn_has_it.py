@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecnn.judging.predictions.classes import by_class, macro_f1
 from edgecnn.judging.predictions.logits import read_logits
-from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
 
 metrics = pytest.importorskip("sklearn.metrics")
 

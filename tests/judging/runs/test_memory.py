@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.judging.bounds import gates_for, parse_bounds
-from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.memory import memory
-from edgecnn.render.gates import error_rates
+from edgecnn.judging.gates import gates_for, judge, parse_bounds
+from edgecnn.judging.runs.resources import memory
+from edgecnn.render.sentences import error_rates
 from edgecnn.values.figures import Memory
 from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Verdict

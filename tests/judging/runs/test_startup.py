@@ -1,7 +1,6 @@
 """Loading, first inference and cold start are figures over runs, or absent with the reason."""
 
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.startup import startup
+from edgecnn.judging.runs.latency import latency, startup
 from tests.judging.made import a_race, a_run
 
 

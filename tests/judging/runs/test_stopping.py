@@ -5,9 +5,8 @@ import pytest
 
 from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
-from edgecnn.judging.runs.latency import latency
+from edgecnn.judging.runs.latency import latency, runs_needed
 from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, half_width, how_it_stopped, rule_of, well_known
-from edgecnn.judging.runs.tails import runs_needed
 from tests.judging.made import a_race, a_run, an_interval
 from tests.judging.runs.test_error_rates_of_latency import recordings
 

@@ -7,9 +7,8 @@ import pytest
 
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import share_below
-from edgecnn.judging.runs.latency import latency
-from edgecnn.judging.runs.tails import SHARE, runs_needed
-from edgecnn.render.gates import error_rates
+from edgecnn.judging.runs.latency import SHARE, latency, runs_needed
+from edgecnn.render.sentences import error_rates
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race, a_run, facts

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors.measuring import LoadGenLogUnreadable
 from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, Scenario
-from edgecnn.measure.loadgen.log import DETAIL, read_run
+from edgecnn.measure.loadgen.run import DETAIL, read_run
 
 LOGS = Path(__file__).with_name("logs")
 SCENARIO_OF = {

@@ -10,8 +10,7 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.measure.loadgen import run as loadgen_run
 from edgecnn.measure.loadgen.facts import PilotBatch, Scenario
-from edgecnn.measure.loadgen.run import Bench, measure, run_scenario, search_server
-from edgecnn.measure.loadgen.settings import LoadRequest
+from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure, run_scenario, search_server
 from edgecnn.runner.kit import Kit
 from tests.runner.kits import make_kit
 from tests.store.toys import Ear

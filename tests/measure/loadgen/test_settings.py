@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, PilotBatch, Scenario
-from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
+from edgecnn.measure.loadgen.run import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
 
 PILOT = (
     PilotBatch(batch=1, calls=300, p50_ms=2.0, fastest_ms=1.8),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.page import NoReport
+from edgecnn.errors.building import NoReport
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.ci import junit_of, junit_of_error, sheet_of_report
 from edgecnn.values.verdict import Verdict

@@ -9,8 +9,7 @@ from functools import cache
 import pytest
 
 from edgecnn.judging import metrics
-from edgecnn.judging.bounds import gates_for
-from edgecnn.judging.gates import judge
+from edgecnn.judging.gates import gates_for, judge
 from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
 from edgecnn.render.figures import cell, spelt
 from edgecnn.render.markdown import report_markdown

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
-from edgecnn.comparing.side_by_side_facts import (
+from edgecnn.comparing.facts import (
     BuildChanges,
     ComparedBuild,
     ComparedCandidate,
     MachineGroup,
+    MeasuredHistory,
+    MeasuredPoint,
     PairedAccuracy,
+    Series,
     SideBySide,
 )
-from edgecnn.values.comparison import Change
-from edgecnn.values.report import CandidateFacts
+from edgecnn.values.report import CandidateFacts, Change
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.pages import HOSTILE, NAMES, a_page

@@ -10,7 +10,7 @@ from pathlib import Path
 import altair as alt
 import pytest
 
-from edgecnn.errors.page import NoReport
+from edgecnn.errors.building import NoReport
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.page.catalogue import catalogue_page, published_figure
 from edgecnn.results.listing import OwnBuild, own_builds

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edgecnn.render.page.charts.labels import Spot, placed, shortened
+from edgecnn.render.page.charts.vega import Spot, placed, shortened
 
 
 def test_a_name_stands_to_the_right_where_there_is_room() -> None:

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from edgecnn.api import write_frontier
-from edgecnn.errors.page import PageIsForeign, PlotFormUnknown
-from edgecnn.render.page.charts.picture import png_of, svg_of
+from edgecnn.errors.building import PageIsForeign, PlotFormUnknown
+from edgecnn.render.page.charts.vega import png_of, svg_of
 from edgecnn.render.page.scale_frontier import frontier_figures, frontier_page, frontier_picture
 from edgecnn.render.screens.studies import MIB
 from tests.render.page.browser import Tab, a_tab

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.steadiness import steadiness
+from edgecnn.render.page.charts.latency import steadiness
 from edgecnn.render.page.sections import quality
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import BuildReport

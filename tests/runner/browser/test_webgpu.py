@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.backends.webgpu import BACKEND
-from edgecnn.devices.doctor.tiny_kit import SIDE_PX, make_tiny_kit
+from edgecnn.devices.doctor.trying import SIDE_PX, make_tiny_kit
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.graph.macs import mac_table

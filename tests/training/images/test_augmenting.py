@@ -14,12 +14,11 @@ from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images import augmented_batch as augment
-from edgecnn.training.images.augmentations import OPERATIONS
-from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
+from edgecnn.training.images import augment
+from edgecnn.training.images.augment import OPERATIONS, Frame, augmented, draw_epoch, normalized
 from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.values.data import augmentation as kinds
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values import augmentation as kinds
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import Recipe
 
 SIDE, SIZE = 48, 32

@@ -12,10 +12,8 @@ from edgecnn.render import figures
 from edgecnn.render import quality as spelt
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
-from edgecnn.render.page.charts.labels import shortened
-from edgecnn.render.page.charts.vega import Extent
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import TOO_FEW, ClassFigures
+from edgecnn.render.page.charts.vega import Extent, shortened
+from edgecnn.values.figures import TOO_FEW, Accuracy, ClassFigures
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 CLASS_PX = 24

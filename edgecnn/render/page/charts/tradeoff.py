@@ -12,8 +12,7 @@ from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, MISSING, OF_FIDELITY, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.labels import ANCHORS, SIDES, Anchor, Spot, front_of, placed, shortened
-from edgecnn.render.page.charts.vega import Extent
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, placed, shortened
 from edgecnn.values.report import BaselineFacts, BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 

@@ -1,20 +1,28 @@
-"""From Vega-Lite to what a browser draws: specifications compiled here, and the one library that the page carries.
+"""From Vega-Lite to what a browser draws, with the names of points placed, and a chart as an SVG or PNG file.
 
-Colours are CSS variables in the page, so that charts follow light, dark and print without being drawn again. Compiling here
-rather than in the page leaves the Vega-Lite compiler out of it, a third of the JavaScript.
+Specifications are compiled here, which leaves the Vega-Lite compiler (a third of the JavaScript) out of the page. Colours are
+CSS variables, so that charts follow light, dark and print without being drawn again. A file has the colours of the light page
+on white.
 """
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import altair as alt
 import vl_convert
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+import edgecnn
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.style import carried, tokens
 from edgecnn.values.report import CandidateFacts
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int32", "desktop-gpu", "overhead", "unknown")
@@ -209,3 +217,138 @@ class Extent:
         if self.logarithmic:
             return alt.Scale(type="log", domain=[self.low, self.high], nice=False)
         return alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
+
+
+Drawn = TypeVar("Drawn")
+Anchor = Literal["left", "right", "center"]
+ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
+"""The text's own anchor: the best side first."""
+SIDES: Mapping[Anchor, tuple[int, int]] = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
+"""How far right of its point and below it a text begins."""
+WIDTH_PX, HEIGHT_PX = 900.0, 320.0
+"""The plot that names are placed for; a phone shows numbers instead."""
+CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
+
+
+class Spot(NamedTuple):
+    """Where a point stands in its plot, 0…1 from the left and from the bottom, and its name."""
+
+    right: float
+    up: float
+    name: str
+
+
+class _Box(NamedTuple):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+
+
+def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
+    """Those that nothing cheaper reaches in worth, from the cheapest."""
+    front: list[Drawn] = []
+    for point in sorted(points, key=lambda each: (cost(each), -worth(each))):
+        if not front or worth(point) > worth(front[-1]):
+            front.append(point)
+    return front
+
+
+def placed(spots: Sequence[Spot]) -> list[Anchor]:
+    """For each spot the side of its name, as the text's anchor: ``left`` means that the name begins right of the point."""
+    at = [(spot.right * WIDTH_PX, (1 - spot.up) * HEIGHT_PX) for spot in spots]
+    taken = [_Box(x - 7, y - 7, x + 7, y + 7) for x, y in at]
+    found: list[Anchor] = []
+    for spot, (x, y) in zip(spots, at, strict=True):
+        choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
+        clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _outside(box) for anchor, box in choices.items()}
+        best = min(ANCHORS, key=lambda anchor: clashes[anchor])
+        taken.append(choices[best])
+        found.append(best)
+    return found
+
+
+def legible(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
+    """As ``placed``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
+
+    ``spots``: those that must be named come first.
+    """
+    taken: list[_Box] = []
+    found: list[Anchor | None] = []
+    for spot in spots:
+        x, y = spot.right * WIDTH_PX, (1 - spot.up) * height_px
+        choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
+        free = [each for each, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
+        found.append(free[0] if free else None)
+        taken += [choices[free[0]]] if free else []
+    return found
+
+
+def _box(x: float, y: float, width: float, anchor: str) -> _Box:
+    if anchor == "left":
+        return _Box(x + GAP_PX, y - LINE_PX - 4, x + GAP_PX + width, y - 4)
+    if anchor == "right":
+        return _Box(x - GAP_PX - width, y - LINE_PX - 4, x - GAP_PX, y - 4)
+    return _Box(x - width / 2, y - 2 * LINE_PX - 4, x + width / 2, y - LINE_PX - 4)
+
+
+def _outside(box: _Box) -> bool:
+    return box.left < 0 or box.right > WIDTH_PX
+
+
+def shortened(name: str, characters: int = 34) -> str:
+    """A name that fits beside a point."""
+    return name if len(name) <= characters else name[: characters - 1] + "…"
+
+
+PNG_SCALE = 2.0
+"""Pixels of a PNG for one of the chart's."""
+_VARIABLE = re.compile(r"var\((--[\w-]+)\)")
+_DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
+
+
+def svg_of(spec: Mapping[str, Any]) -> bytes:
+    """A Vega-Lite chart as an SVG file; text stays text."""
+    drawn: str = vl_convert.vegalite_to_svg(_inked(spec), vl_version=vega.vega_lite())
+    opening, rest = drawn.split(">", 1)
+    return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
+
+
+def png_of(spec: Mapping[str, Any]) -> bytes:
+    """A Vega-Lite chart as a PNG file at twice its size."""
+    drawn: bytes = vl_convert.vegalite_to_png(_inked(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
+    said, packed = PngInfo(), io.BytesIO()
+    said.add_text("Software", _author())
+    with Image.open(io.BytesIO(drawn)) as picture:  # what the library writes is several times as large
+        picture.convert("RGB").save(packed, "PNG", optimize=True, pnginfo=said)
+    return packed.getvalue()
+
+
+def _author() -> str:
+    return f"generated by edgecnn {edgecnn.__version__}"
+
+
+def _inked(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """With the colours themselves where the page has names for them: outside a page nothing defines them."""
+    found: dict[str, Any] = _replaced({**spec, "config": {**vega.CONFIG, "background": "var(--bg)", "padding": 16}})
+    return found
+
+
+def _replaced(part: Any) -> Any:
+    if isinstance(part, str):
+        return _VARIABLE.sub(lambda match: _light()[match.group(1)], part)
+    if isinstance(part, Mapping):
+        return {name: _replaced(value) for name, value in part.items()}
+    return [_replaced(value) for value in part] if isinstance(part, list | tuple) else part
+
+
+@lru_cache(maxsize=1)
+def _light() -> dict[str, str]:
+    """Each variable's value on a light page, whose declarations come first."""
+    found: dict[str, str] = {}
+    for name, value in _DECLARED.findall(tokens() + carried("page.css")):
+        found.setdefault(name, _VARIABLE.sub(lambda match: found[match.group(1)], value))
+    return found

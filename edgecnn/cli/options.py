@@ -1,0 +1,343 @@
+"""The options of the command line: one field of ``BuildOptions`` is one option, declared here and nowhere else.
+
+To add an option, add one row. Its group decides which verbs take it. The rows are read back here too: what typer is told of
+each, and which of them a call was given.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Says = Literal["how to build", "how to measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Options that a verb takes together."""
+
+    panel: str | None = None
+    """In ``--help``; None: typer's own."""
+    says: Says | None = None
+    """What they settle: a finished build refuses to be told how to build it, a comparison also how to measure it."""
+
+
+WHAT = Group("What to build", says="how to build")
+THIS_BUILD = Group("This build", says="how to build")
+OUT = Group("Results", says="how to build")
+MEASURING = Group("What to measure", says="how to measure")
+STORED = Group("Gates", says="how to measure")
+GATES = Group("Gates")
+BOARD = Group("Board")
+AGAINST = Group("Another build")
+TRUST = Group()
+JOB = Group("Results")
+TRACKED = Group("Results")
+SHOWN = Group("Results")
+
+
+@dataclass(frozen=True)
+class InRecipe:
+    """The option is a value of the recipe, taken as it is; ``read`` makes it of what was typed."""
+
+    key: str
+    read: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class AsSet:
+    """The option stands for ``--set KEY=VALUE``."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class InRequest:
+    """The option is a field of the request; ``read`` makes it of what was typed."""
+
+    name: str
+    read: Callable[[Any], Any] | None = None
+
+
+OF_LISTS = ("path_column", "label_column", "label_separator", "path_suffix", "image_root")
+"""The options that say how a list of images is read: each verb that takes images takes them."""
+PART = "part"
+"""Several options make one part of the request together: ``asking.py`` does."""
+OF_THE_CALL = "of the call"
+"""How this call is run and shown: nothing of the request, and no word of the printed command line."""
+Enters = InRecipe | AsSet | InRequest | str
+
+
+def row(group: Group, *names: str, enters: Enters, default: Any = None, **details: Any) -> Any:
+    """One option; without names a positional argument. ``details`` are typer's, such as ``help`` and ``metavar``."""
+    return field(default=default, metadata={"group": group, "names": names, "enters": enters, "details": details})
+
+
+def _share(text: str) -> float:
+    from edgecnn.planning.request import share_of
+
+    return share_of(text)
+
+
+def _seconds(text: str) -> float:
+    from edgecnn.planning.request import time_budget_of
+
+    return time_budget_of(text)
+
+
+def scale_text(text: str) -> str:
+    """What ``--scale`` says, in the one way in which it is written.
+
+    Raises:
+        ScaleInvalid: nothing that is a scale.
+    """
+    from edgecnn.errors.fit import ScaleInvalid
+    from edgecnn.values.scale import CompoundScale
+
+    try:
+        return CompoundScale.from_text(text).text()
+    except ValueError as error:
+        raise ScaleInvalid(text=text, because=str(error)) from error
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a call was asked by options: the table, and the values."""
+
+    recipe: str | None = row(
+        WHAT, enters=PART, metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline."
+    )
+    arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network of `edgecnn list archs`, or timm:NAME.")
+    onnx: str | None = row(
+        WHAT, "--model", "--onnx", enters=InRecipe("model.onnx"), metavar="FILE",
+        help="Your own trained model instead of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
+    )  # fmt: skip
+    target: str | None = row(
+        WHAT,
+        "--target",
+        enters=PART,
+        metavar="DEVICE[:RUNTIME|:all]",
+        help="A device of `edgecnn list devices`, or a device file.",
+    )
+    data: str | None = row(
+        WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",
+        help="Images: a folder per class, IDX files, a list, an archive, or `torchvision:NAME` (default: `demo`).",
+    )  # fmt: skip
+    path_column: str | None = row(
+        WHAT, "--path-column", enters=AsSet("data.path_column"), metavar="COLUMN",
+        help="Column of a list with the paths (recipe: data.path_column).",
+    )  # fmt: skip
+    label_column: str | None = row(
+        WHAT, "--label-column", enters=AsSet("data.label_column"), metavar="COLUMN",
+        help="Column of a list with the class; other columns are ignored (recipe: data.label_column).",
+    )  # fmt: skip
+    label_separator: str | None = row(
+        WHAT, "--label-separator", enters=AsSet("data.label_separator"), metavar="blank|comma|none",
+        help="Separator between several labels in a cell; none: one label (recipe: data.label_separator).",
+    )  # fmt: skip
+    path_suffix: str | None = row(
+        WHAT, "--path-suffix", enters=AsSet("data.path_suffix"), metavar=".EXT",
+        help="Suffix to add to the paths of a list, such as .jpg (recipe: data.path_suffix).",
+    )  # fmt: skip
+    image_root: str | None = row(
+        WHAT, "--image-root", enters=InRecipe("data.image_root"), metavar="FOLDER",
+        help="Folder that the paths of a list are relative to (recipe: data.image_root).",
+    )  # fmt: skip
+    no_labels: bool = row(
+        WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,
+        help="Your images have no labels: ignore sub-folders, and report agreement with fp32 instead of accuracy.",
+    )  # fmt: skip
+    group_by: str | None = row(
+        WHAT, "--group-by", enters=AsSet("data.group_by"), metavar="REGEX|COLUMN",
+        help="Keep each group (a person, a video, a scene) in one split: a pattern in each path, or a column of a list.",
+    )  # fmt: skip
+    weights: str | None = row(
+        WHAT,
+        "--weights",
+        enters=InRecipe("model.weights"),
+        metavar="auto|imagenet|none|FILE",
+        help="Initial weights (default: auto).",
+    )
+    transfer: str | None = row(
+        WHAT, "--transfer", enters=AsSet("train.transfer"), metavar="auto|head|last|all|scratch",
+        help="Layers of a pretrained network to train; auto decides by a measurement (recipe: train.transfer).",
+    )  # fmt: skip
+    teacher: str | None = row(
+        WHAT, "--teacher", enters=AsSet("train.teacher"), metavar="ARCH|BUILD",
+        help="Distill from a larger network, or from a finished build of these images (recipe: train.teacher).",
+    )  # fmt: skip
+    keep_head: bool = row(
+        WHAT, "--keep-head", enters=InRecipe("model.keep_head"), default=False,
+        help="Train nothing: use the network of --weights with its own classes (recipe: model.keep_head).",
+    )  # fmt: skip
+    scale: str | None = row(
+        WHAT, "--scale", enters=InRecipe("model.scale", read=scale_text), metavar="phi=N|KEY=N,…",
+        help="Scale the network: phi=1.5, or any of depth=1.2,width=0.75,resolution=192.",
+    )  # fmt: skip
+    objective: str | None = row(
+        WHAT, "--objective", enters=AsSet("choice.objective"), metavar="latency|size|throughput|energy",
+        help="Choose the best candidate by this, inside the accuracy budget (default: latency; recipe: choice.objective).",
+    )  # fmt: skip
+    knobs: bool = row(
+        WHAT, "--knobs", enters=InRecipe("race.knobs"), default=False,
+        help="Also race settings of the chosen kit, such as threads, and keep the fastest (recipe: race.knobs).",
+    )  # fmt: skip
+    overrides: tuple[str, ...] = row(
+        WHAT, "--set", enters=PART, default=(), metavar="KEY=VALUE", help="Set any recipe value, such as train.epochs=3."
+    )
+    refresh_weights: bool = row(
+        THIS_BUILD, "--refresh-weights", enters=InRequest("refresh_weights"), default=False,
+        help="Check online again for pretrained weights.",
+    )  # fmt: skip
+    time_budget: str | None = row(
+        THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_seconds), metavar="DURATION",
+        help="Stop adding candidates after this time, such as 600s, 10min or 2h; training and races do not count.",
+    )  # fmt: skip
+    tensorboard: str | None = row(
+        THIS_BUILD, "--tensorboard", enters=InRequest("tensorboard", read=Path), metavar="DIR",
+        help="Write training curves for TensorBoard to DIR, in a folder named after the build.",
+    )  # fmt: skip
+    at_most: tuple[str, ...] = row(
+        GATES,
+        "--max",
+        enters=PART,
+        default=(),
+        metavar="METRIC=NUMBER",
+        help="Gate: METRIC must be at most NUMBER, such as p99_ms=20.",
+    )
+    at_least: tuple[str, ...] = row(
+        GATES,
+        "--min",
+        enters=PART,
+        default=(),
+        metavar="METRIC=NUMBER",
+        help="Gate: METRIC must be at least NUMBER, such as top1=0.8.",
+    )
+    require_measured: bool = row(
+        GATES, "--require-measured", enters=PART, default=False,
+        help="Exit with 3 if a figure that a gate needs was not measured. Use it in CI.",
+    )  # fmt: skip
+    allow_stored: bool = row(
+        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Accept a stored latency measurement, in CI too."
+    )
+    meter: str | None = row(
+        MEASURING, "--meter", enters=InRequest("meter", read=Path), metavar="FILE.csv",
+        help="Log of an external power meter, for energy: a time and watts on each line.",
+    )  # fmt: skip
+    until: str | None = row(
+        MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
+        help="Keep measuring until every p50 is within ±PERCENT, such as 2% (at most 40 rounds).",
+    )  # fmt: skip
+    batches: str | None = row(
+        MEASURING, "--batches", enters=PART, metavar="N,…,best",
+        help="Measure throughput at these batch sizes; `best` searches for the fastest.",
+    )  # fmt: skip
+    soak: str | None = row(
+        MEASURING, "--soak", enters=PART, metavar="DURATION",
+        help="Also measure sustained load for this time, such as 60s or 5min.",
+    )  # fmt: skip
+    end_to_end: bool = row(
+        MEASURING,
+        "--end-to-end",
+        enters=PART,
+        default=False,
+        help="Also measure end-to-end latency from a JPEG file, including decoding.",
+    )
+    host: str | None = row(
+        BOARD, "--host", enters=PART, metavar="USER@BOARD",
+        help="Board to use over SSH, or `emulated` for an Arm machine in QEMU (default: this machine).",
+    )  # fmt: skip
+    python: str | None = row(
+        BOARD, "--python", enters=PART, metavar="PROGRAM",
+        help="Python on the board with its runtimes (default: python3, or the one that --carry-wheels made).",
+    )  # fmt: skip
+    clean: bool = row(BOARD, "--clean", enters=PART, default=False, help="Remove all edgecnn files from the board afterwards.")
+    carry_wheels: bool = row(
+        BOARD, "--carry-wheels", enters=PART, default=False,
+        help="Download missing packages here and unpack them on the board, which needs no internet.",
+    )  # fmt: skip
+    against: str | None = row(
+        AGAINST, "--against", enters=OF_THE_CALL, metavar="BASE",
+        help="Race this finished build against BASE on this machine, and judge the ratio of their latencies.",
+    )  # fmt: skip
+    rounds: int | None = row(
+        AGAINST, "--rounds", enters=OF_THE_CALL, min=8, max=1000,
+        help="Most rounds of --against (default: 48); the race stops when it can decide.",
+    )  # fmt: skip
+    out: str | None = row(
+        OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder (default: builds/ARCH-DEVICE)."
+    )
+    sign: str | None = row(
+        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign the bundle if it passes, like `edgecnn sign`."
+    )
+    junit: str | None = row(
+        JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, one test per gate."
+    )
+    track: str | None = row(
+        TRACKED, "--track", enters=OF_THE_CALL, metavar="mlflow:URI",
+        help="Send the build to MLflow, such as mlflow:http://HOST:5000; mlflow-figures:URI sends figures only.",
+    )  # fmt: skip
+    unsure_passes: bool = row(
+        JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,
+        help="Exit with 0 instead of 4 if a required gate is UNSURE.",
+    )  # fmt: skip
+    as_json: bool = row(SHOWN, "--json", enters=OF_THE_CALL, default=False, help="Print one JSON document on stdout.")
+    quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="Show no progress.")
+    debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")
+    verb: str = "build"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One option of the table."""
+
+    name: str
+    """Of the field, and of the verb's parameter."""
+    kind: Any
+    default: Any
+    group: Group
+    names: tuple[str, ...]
+    enters: Enters
+    details: dict[str, Any]
+
+    @property
+    def word(self) -> str:
+        """How messages call it: its first name, or what stands in an argument's place."""
+        return self.names[0] if self.names else self.name.upper()
+
+    @property
+    def annotation(self) -> Any:
+        """What typer reads."""
+        if not self.names:
+            return Annotated[self.kind, typer.Argument(**self.details)]
+        kind = list[str] | None if isinstance(self.default, tuple) else self.kind
+        return Annotated[kind, typer.Option(*self.names, rich_help_panel=self.group.panel, **self.details)]
+
+
+_ROWS: dict[Any, tuple[Row, ...]] = {}
+
+
+def rows_of(table: type[BuildOptions]) -> tuple[Row, ...]:
+    """Every option of the table, in its order."""
+    if table not in _ROWS:
+        kinds, options = typing.get_type_hints(table), [each for each in fields(table) if each.metadata]
+        _ROWS[table] = tuple(Row(each.name, kinds[each.name], each.default, **each.metadata) for each in options)
+    return _ROWS[table]
+
+
+def given_in(asked: BuildOptions) -> Iterator[tuple[Row, Any]]:
+    """The options that were given, with their values; an empty text is one too."""
+    for each in rows_of(type(asked)):
+        value = getattr(asked, each.name)
+        if value is not None and value is not False and value != ():
+            yield each, value
+
+
+def options_that_say(asked: BuildOptions, *says: Says) -> tuple[str, ...]:
+    """Those that were given of the options that say how to build, or to measure."""
+    return tuple(each.word for each, value in given_in(asked) if each.names and each.group.says in says and value)

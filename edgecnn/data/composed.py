@@ -1,0 +1,205 @@
+"""Cut-outs and backgrounds to compose from, found by content before any is decoded, and how a training reads composed images.
+
+Composed images only ever train. A background or cut-out with the same bytes as a photograph that judges is left out and named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from edgecnn.data.composing import FACTS, FOLDER, Composer, Planned
+from edgecnn.data.files import ListingProgress, stamps_in
+from edgecnn.data.imagenet import imagenet_labels
+from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
+from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
+from edgecnn.data.manifest import Files, filed, read_files
+from edgecnn.data.splits import Listed, without_copies
+from edgecnn.errors.data.folder import DataFolderMissing, DataNotAFolder, NoClassFolders, NothingReadable
+from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
+from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, ImageEntry
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import Provenance, Synthesis, SynthesisChoice
+
+_CUTOUTS, _BACKGROUNDS = "cutouts", "backgrounds"
+_JUDGING = ("calibration", "validation", "test")
+
+
+def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool, cache: Path, tell: Progress) -> Synthesis:
+    """List both folders and hold them against the photographs.
+
+    ``choice``: with ``cutouts`` and ``backgrounds`` stated. ``data``: the photographs. ``imagenet``: whether folders are called
+    after ImageNet's classes, by WordNet id too. ``cache``: the store's root.
+
+    Raises:
+        SynthesisFolderUnusable: a folder is absent, empty, or holds nothing that can be used.
+        CutoutClassUnknown, ClassesWithoutCutouts: the classes are not those of the photographs.
+        NoImagenetClass: a folder is called after none of ImageNet's classes.
+        DataFolderUnreadable, DataPathUnusable, NameNotUnicode: of the folders.
+    """
+    manifest = DataManifest.model_validate_json(Path(data.manifest_path).read_bytes())
+    roles = {image.sha256: image for image in manifest.images}
+    cutouts = _cutouts(choice, data, roles, imagenet=imagenet, within=(cache, tell))
+    backgrounds = _backgrounds(choice, roles, (cache, tell))
+    having = {image.label for image in _images_of(cutouts)}
+    names = tuple(data.classes[label] for label in sorted(having))
+    return Synthesis(cutouts=cutouts, backgrounds=backgrounds, class_names=names, images=len(names) * choice.images_per_class)
+
+
+def _images_of(summary: DataSummary) -> tuple[ImageEntry, ...]:
+    return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes()).images
+
+
+_Within = tuple[Path, Progress]
+
+
+def _cutouts(
+    choice: SynthesisChoice, data: DataSummary, photographs: Mapping[str, ImageEntry], *, imagenet: bool, within: _Within
+) -> DataSummary:
+    root = root_of(choice.cutouts or "")
+    listed = _usable(_CUTOUTS, root, lambda seen: _class_layout(root, seen), within)
+    found, clashing = without_copies(listed.found, listed.classes)
+    labels = imagenet_labels(listed.classes, root) if imagenet else _labels(root, listed.classes, data.classes)
+    left = [copy.sentence for copy in clashing]
+    kept = []
+    for each in sorted(found, key=lambda image: (labels[image.label], image.path)):
+        twin = photographs.get(each.sha256)
+        if twin is not None and twin.role in _JUDGING:
+            left.append(f"{each.path}: the same bytes as {twin.path}, which is in the role {twin.role}")
+        else:
+            kept.append(ImageEntry(path=each.path, label=labels[each.label], role="train", sha256=each.sha256))
+    if not kept:
+        raise SynthesisFolderUnusable(key=_CUTOUTS, folder=root, because="; ".join(left[:3]) or "there is no picture in it")
+    having = Counter(image.label for image in kept)
+    without = [name for label, name in enumerate(data.classes) if label not in having]
+    if choice.classes == "all" and without:
+        raise ClassesWithoutCutouts(folder=root, names=without)
+    return _filed(listed, data.classes, kept, left, within[0])
+
+
+def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry], within: _Within) -> DataSummary:
+    root = root_of(choice.backgrounds or "")
+    listed = _usable(_BACKGROUNDS, root, lambda seen: unlabelled_layout(root, seen), within)
+    left: list[str] = []
+    kept: dict[str, ImageEntry] = {}
+    for each in sorted(listed.found, key=lambda image: image.path):
+        if (twin := photographs.get(each.sha256)) is not None:
+            what = f"is in the role {twin.role}" if twin.role in _JUDGING else "shows a class itself"
+            left.append(f"{each.path}: the same bytes as {twin.path}, which {what}")
+        elif each.sha256 in kept:
+            left.append(f"{each.path}: the same bytes as {kept[each.sha256].path}")
+        else:
+            kept[each.sha256] = ImageEntry(path=each.path, label=UNLABELLED, role="train", sha256=each.sha256)
+    if not kept:
+        because = "there is no picture in it" if not left else f"every picture in it is one of the photographs: {left[0]}"
+        raise SynthesisFolderUnusable(key=_BACKGROUNDS, folder=root, because=because)
+    return _filed(listed, (), tuple(kept.values()), left, within[0])
+
+
+def _filed(listed: Listed, classes: Sequence[str], images: Sequence[ImageEntry], left: Sequence[str], cache: Path) -> DataSummary:
+    manifest = DataManifest(
+        origin="folder",
+        root=str(listed.root),
+        classes=tuple(classes),
+        images=tuple(images),
+        skipped=tuple(each.sentence for each in listed.skipped),
+        copies=tuple(left),
+    )
+    return filed(manifest, "training images are composed of them", cache)
+
+
+def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout], within: _Within) -> Listed:
+    cache, tell = within
+    seen = ListingProgress(tell)
+    try:
+        layout = layout_of(seen)
+        files = Files(layout, [stamps_in(root / folder.path, seen) for folder in layout.folders], root)
+        seen.all()
+        return read_files(files, cache, tell)[0]
+    except DataFolderMissing as error:
+        raise SynthesisFolderUnusable(key=key, folder=root, because="no such folder") from error
+    except DataNotAFolder as error:
+        raise SynthesisFolderUnusable(key=key, folder=root, because="it is a file") from error
+    except (NoClassFolders, NothingReadable) as error:
+        raise SynthesisFolderUnusable(key=key, folder=root, because=error.because or error.what) from error
+
+
+def _class_layout(root: Path, seen: ListingProgress) -> Layout:
+    """Every sub-folder is a class, were it called ``train``; one is enough, which photographs could not be told by."""
+    names = folders_in(root, seen)
+    return Layout(root, names, {}, tuple(ClassFolder("train", label, name) for label, name in enumerate(names)), ())
+
+
+def _labels(root: Path, names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise CutoutClassUnknown(folder=root, names=unknown, classes=classes)
+    return tuple(classes.index(name) for name in names)
+
+
+def open_made(folder: Path) -> ImageSource:
+    """The images of a synthesize artifact; all of them have the role ``train``.
+
+    Raises ManifestUnreadable: its list is absent or damaged.
+    """
+    provenance = read_list(Provenance, folder / FACTS)
+    label_of = {name: label for label, name in enumerate(provenance.classes)}
+    return FolderImages(
+        DataManifest(
+            origin="folder",
+            root=str(folder / FOLDER),
+            classes=provenance.classes,
+            images=tuple(
+                ImageEntry(path=each.file, label=label_of[each.class_name], role="train", sha256=each.sha256)
+                for each in provenance.images
+            ),
+        )
+    )
+
+
+class JoinedImages(ImageSource):
+    """Photographs, and behind those that train the made ones."""
+
+    def __init__(self, photographs: ImageSource, made: ImageSource) -> None:
+        images = (*photographs.manifest.images, *made.entries("train"))
+        super().__init__(photographs.manifest.model_copy(update={"images": images}))
+        self._photographs, self._made = photographs, made
+        self._is_made = frozenset(made.entries("train"))
+
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
+        """See ``ImageSource.read``."""
+        return (self._made if entry in self._is_made else self._photographs).read(entry, grey_window)
+
+
+class ComposedImages(ImageSource):
+    """Some of the pictures that a synthesize stage would write, made when they are read."""
+
+    def __init__(self, composer: Composer, planned: Iterable[Planned]) -> None:
+        self._composer = composer
+        self._planned = {each.file: each for each in planned}
+        images = tuple(ImageEntry(path=each.file, label=each.label, role="train", sha256="") for each in self._planned.values())
+        manifest = DataManifest(
+            origin="folder", root=composer.cutouts.manifest.root, classes=composer.cutouts.classes, images=images
+        )
+        super().__init__(manifest)
+
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
+        """See ``ImageSource.read``."""
+        return self._composer.compose(self._planned[entry.path])[0].picture
+
+
+def training_images(photographs: Path | None, made: Path | None) -> ImageSource:
+    """What a training reads its images from.
+
+    ``photographs``: a manifest; None where made images alone train. ``made``: a synthesize artifact; None where there is none.
+    Raises ManifestUnreadable: of either. TypeError: neither is given.
+    """
+    if made is None:
+        if photographs is None:
+            raise TypeError("a training needs photographs or made images")
+        return open_source(photographs)
+    return open_made(made) if photographs is None else JoinedImages(open_source(photographs), open_made(made))

@@ -1,0 +1,339 @@
+"""Compose training images: which cut-out comes on which background, and every picture with what it was made of.
+
+Cut-outs are dealt out and not drawn, so that none is used more often than another; the order is a hash of seed and content. All
+arithmetic is on premultiplied colours (Pillow resizes and turns RGBA so), and an edge is softened inwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import random
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
+
+from edgecnn.data.files import on_every_core
+from edgecnn.data.images import FolderImages, open_source
+from edgecnn.errors.data.folder import CorruptImages
+from edgecnn.errors.data.synthesis import CutoutsUnusable
+from edgecnn.runner.machine.environment import available_cores
+from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
+from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.stage import Progress
+from edgecnn.values.synthesis import MadeImage, Provenance, SynthesisSettings
+
+_SEEN: Final = 13
+"""Alpha, of 255, under which nothing is to be seen: programs that remove backgrounds leave traces of 1 or 2 everywhere."""
+_CROP: Final = (0.6, 1.0)
+"""Side of the part of a background that is shown, as a share of its short side."""
+_KEPT: Final = 2
+"""A picture is kept at so many times the made one's side at least: what is drawn of it may be a part."""
+Box = tuple[int, int, int, int]
+Shares = tuple[float, float, float, float]
+
+
+class Drawn(NamedTuple):
+    """What was drawn for one picture; the last four are shares, of what is left to choose."""
+
+    scale: float
+    degrees: float
+    feather_px: float
+    blur_px: float
+    crop: float
+    at: tuple[float, float]
+    crop_at: tuple[float, float]
+
+
+class Composed(NamedTuple):
+    """A picture, and what came of the numbers that were drawn."""
+
+    picture: Image.Image
+    background_box: Shares
+    box_px: Box
+    visible: float
+
+
+def drawn(settings: SynthesisSettings, of: str) -> Drawn:
+    """Numbers for one picture. They follow from the seed and its name alone, so that no picture depends on another.
+
+    Python promises that ``random()`` gives the same for the same seed in every version; so nothing else of it is used.
+    """
+    numbers = random.Random(f"{settings.seed}:{of}")
+
+    def within(ends: tuple[float, float]) -> float:
+        return round(ends[0] + (ends[1] - ends[0]) * numbers.random(), 6)
+
+    return Drawn(
+        scale=within(settings.scale),
+        degrees=within(settings.degrees),
+        feather_px=within(settings.feather_px),
+        blur_px=within(settings.blur_px),
+        crop=within(_CROP),
+        at=(numbers.random(), numbers.random()),
+        crop_at=(numbers.random(), numbers.random()),
+    )
+
+
+def read_background(data: bytes, size_px: int) -> Image.Image:
+    """Upright RGB, averaged down where it is much larger than is needed. Raises UnreadableImage: as ``runner.pixels.decode``."""
+    picture = decode(io.BytesIO(data))
+    return _reduced(picture, min(picture.size), size_px)
+
+
+def read_cutout(data: bytes, size_px: int) -> Image.Image:
+    """RGBA, cropped to what is to be seen, averaged down where it is much larger than is needed.
+
+    Raises UnreadableImage: as ``runner.pixels.decode``; also without an alpha channel, and opaque or transparent all over.
+    """
+    decode(io.BytesIO(data))  # the one definition of a readable picture, with its bounds
+    with open_picture(io.BytesIO(data)) as image:
+        if not image.has_transparency_data:
+            raise UnreadableImage("it has no alpha channel")
+        cutout = ImageOps.exif_transpose(image).convert("RGBA")
+    alpha = cutout.getchannel("A")
+    if alpha.getextrema()[0] == 255:
+        raise UnreadableImage("it is opaque all over, so that its whole rectangle would be pasted")
+    box = alpha.point(_is_seen).getbbox()
+    if box is None:
+        raise UnreadableImage("it is transparent all over")
+    shown = cutout.crop(box)
+    return _reduced(shown, max(shown.size), size_px)
+
+
+def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, settings: SynthesisSettings) -> Composed:
+    """Lay an RGBA cut-out on an RGB background, as ``drawn`` says; the picture is ``size_px`` square."""
+    size_px = settings.size_px
+    shown = _background_box(background, numbers)
+    picture = background.resize((size_px, size_px), Image.Resampling.BICUBIC, box=_scaled(shown, background.size)).convert("RGBA")
+    laid = _prepared(cutout, numbers, size_px)
+    left, top = (_place(extent, size_px, settings.outside, share) for extent, share in zip(laid.size, numbers.at, strict=True))
+    layer = Image.new("RGBA", picture.size)
+    layer.paste(laid, (left, top))
+    picture = Image.alpha_composite(picture, layer).convert("RGB")
+    if numbers.blur_px > 0:
+        picture = picture.filter(ImageFilter.GaussianBlur(numbers.blur_px))
+    whole = ImageStat.Stat(laid.getchannel("A")).sum[0]
+    visible = ImageStat.Stat(layer.getchannel("A")).sum[0] / whole if whole else 0.0
+    box = (left, top, left + laid.width, top + laid.height)
+    return Composed(picture, shown, box, round(visible, 6))
+
+
+def _is_seen(alpha: int) -> int:
+    return 255 if alpha >= _SEEN else 0
+
+
+def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
+    """Averaged down to where the side that matters is ``_KEPT`` times the made picture's: what is held is bounded by that."""
+    factor = _KEPT * size_px / side_px
+    if factor >= 1:
+        return image
+    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.Resampling.BOX)
+
+
+def _background_box(background: Image.Image, numbers: Drawn) -> Shares:
+    """A square, by shares of the sides."""
+    width, height = background.size
+    side = min(width, height) * numbers.crop
+    left, top = (width - side) * numbers.crop_at[0], (height - side) * numbers.crop_at[1]
+    shares = left / width, top / height, (left + side) / width, (top + side) / height
+    return (round(shares[0], 6), round(shares[1], 6), min(1.0, round(shares[2], 6)), min(1.0, round(shares[3], 6)))
+
+
+def _scaled(box: Shares, size: tuple[int, int]) -> Shares:
+    width, height = size
+    return (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+
+
+def _prepared(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
+    """Scaled, turned and softened, cropped to what is to be seen of it."""
+    factor = numbers.scale * size_px / max(cutout.size)
+    width, height = (max(1, round(extent * factor)) for extent in cutout.size)
+    small = cutout.resize((width, height), Image.Resampling.BICUBIC)
+    rim = 2 + math.ceil(3 * numbers.feather_px)  # transparent all round, so that the outermost pixels are an edge too
+    framed = Image.new("RGBA", (width + 2 * rim, height + 2 * rim))
+    framed.paste(small, (rim, rim))
+    turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow counts against the clock
+    soft = _feathered(turned, numbers.feather_px)
+    box = soft.getchannel("A").point(_is_seen).getbbox()
+    return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # what is thinner than its edge stays as it is
+
+
+def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
+    """Alpha rises from nothing at the edge of what is seen to its own value two standard deviations inside it."""
+    if sigma <= 0:
+        return cutout
+    alpha = cutout.getchannel("A")
+    inside = alpha.point(_is_seen).filter(ImageFilter.GaussianBlur(sigma))  # 0.5 on a straight edge, 0.98 two sigmas inside
+    kept = inside.point([max(0, 2 * level - 255) for level in range(256)])
+    soft = cutout.copy()
+    soft.putalpha(ImageChops.multiply(alpha, kept))
+    return soft
+
+
+def _place(extent: int, size_px: int, outside: float, share: float) -> int:
+    """Where a cut-out of this width, or height, begins: anywhere that leaves at most ``outside`` of it beyond the picture."""
+    first, last = sorted((-outside * extent, size_px - extent + outside * extent))
+    return round(first + (last - first) * share)
+
+
+FACTS: Final = "synthesis.json"
+FOLDER: Final = "images"
+_HELD_BYTES: Final = 256 << 20
+"""Of decoded cut-outs, which come again and again."""
+
+
+class Planned(NamedTuple):
+    """A picture before it is made."""
+
+    file: str
+    label: int
+    cutout: ImageEntry
+    background: ImageEntry
+    name: str
+    """Whatever its numbers are drawn by, with the seed."""
+
+
+class Composer:
+    """Makes any of the pictures by itself, the same to the bit whichever are made before.
+
+    ``cutouts``, ``backgrounds``: manifests. ``settings``: what is asked. Raises ManifestUnreadable: of the manifests.
+    """
+
+    def __init__(self, cutouts: Path, backgrounds: Path, settings: SynthesisSettings) -> None:
+        self.cutouts, self.backgrounds = (FolderImages(open_source(file).manifest) for file in (cutouts, backgrounds))
+        self.settings = settings
+        held = max(16, _HELD_BYTES // (4 * (2 * settings.size_px) ** 2))
+        self._cutout = lru_cache(maxsize=held)(self._read_cutout)
+        self._background = lru_cache(maxsize=2 * available_cores())(self._read_background)
+
+    @cached_property
+    def planned(self) -> tuple[Planned, ...]:
+        """Every picture, ordered so that every prefix holds the classes in equal parts."""
+        count, seed = self.settings.images_per_class, self.settings.seed
+        under = dealt(self.backgrounds.manifest.images, count, f"{seed}:background")
+        of_class: dict[int, Sequence[ImageEntry]] = {}
+        for label, name in enumerate(self.cutouts.classes):
+            if mine := [image for image in self.cutouts.manifest.images if image.label == label]:
+                of_class[label] = dealt(mine, count, f"{seed}:{name}")
+        names = self.cutouts.classes
+        return tuple(
+            Planned(f"{label:04d}/{number:05d}.png", label, mine[number], under[number], f"{names[label]}:{number}")
+            for number in range(count)
+            for label, mine in of_class.items()
+        )
+
+    def check(self, tell: Progress) -> None:
+        """Look at every cut-out, before any picture is made.
+
+        Raises CutoutsUnusable: some are none; all of them are named. ImageGone, ImageChanged: the folder changed since it was
+        listed.
+        """
+        broken: list[tuple[str, str]] = []
+
+        def check(entry: ImageEntry) -> str:
+            try:
+                self._cutout(entry)
+            except UnreadableImage as error:
+                return error.why
+            return ""
+
+        def take(entry: ImageEntry, why: str) -> None:
+            if why:
+                broken.append((entry.path, why))
+
+        on_every_core(self.cutouts.manifest.images, check, take, "looking at cut-outs", tell)
+        if broken:
+            raise CutoutsUnusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
+
+    def compose(self, planned: Planned) -> tuple[Composed, Drawn]:
+        """One picture, and what was drawn for it.
+
+        Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged: of its two files.
+        """
+        numbers = drawn(self.settings, planned.name)
+        try:
+            cutout = self._cutout(planned.cutout)
+        except UnreadableImage as error:
+            raise CutoutsUnusable(
+                folder=self.cutouts.manifest.root, broken=[(planned.cutout.path, error.why)], checked=1
+            ) from error
+        return composed(cutout, self._background(planned.background), numbers, self.settings), numbers
+
+    def _read_cutout(self, entry: ImageEntry) -> Image.Image:
+        return read_cutout(self.cutouts.bytes_of(entry), self.settings.size_px)
+
+    def _read_background(self, entry: ImageEntry) -> Image.Image:
+        try:
+            return read_background(self.backgrounds.bytes_of(entry), self.settings.size_px)
+        except UnreadableImage as error:
+            raise CorruptImages(root=self.backgrounds.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
+
+
+def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
+    """``count`` of them in rounds: each comes once before any comes again, in an order of its own in every round."""
+    found: list[ImageEntry] = []
+    for turn in range(-(-count // len(images))):
+        found += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
+    return found[:count]
+
+
+def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, out: Path, tell: Progress) -> None:
+    """Write ``images/`` and ``synthesis.json``.
+
+    Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged, ManifestUnreadable: see ``Composer``.
+    """
+    composer = Composer(cutouts, backgrounds, settings)
+    composer.check(tell)
+    made: dict[str, MadeImage] = {}
+    for label in {planned.label for planned in composer.planned}:
+        (out / FOLDER / f"{label:04d}").mkdir(parents=True)
+
+    def make(planned: Planned) -> MadeImage:
+        data, facts = _encoded(composer, planned)
+        (out / FOLDER / planned.file).write_bytes(data)
+        return facts
+
+    def take(planned: Planned, facts: MadeImage) -> None:
+        made[planned.file] = facts
+
+    # Those of one background after another, since that is the larger file to decode.
+    in_turn = sorted(composer.planned, key=lambda planned: (planned.background.path, planned.file))
+    on_every_core(in_turn, make, take, "composing training images", tell)
+    provenance = Provenance(
+        classes=composer.cutouts.classes,
+        settings=SynthesisSettings.of(settings),
+        cutouts=len(composer.cutouts.manifest.images),
+        backgrounds=len(composer.backgrounds.manifest.images),
+        images=tuple(made[planned.file] for planned in composer.planned),
+    )
+    (out / FACTS).write_text(provenance.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
+
+
+def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
+    """PNG: what was composed stays as it was, and no second picture is laid over it by a codec."""
+    found, numbers = composer.compose(planned)
+    stream = io.BytesIO()
+    found.picture.save(stream, "PNG")
+    data = stream.getvalue()
+    facts = MadeImage(
+        file=planned.file,
+        sha256=hashlib.sha256(data).hexdigest(),
+        class_name=composer.cutouts.classes[planned.label],
+        cutout=planned.cutout.path,
+        cutout_sha256=planned.cutout.sha256,
+        background=planned.background.path,
+        background_sha256=planned.background.sha256,
+        background_box=found.background_box,
+        scale=numbers.scale,
+        degrees=numbers.degrees,
+        box_px=found.box_px,
+        visible=found.visible,
+        feather_px=numbers.feather_px,
+        blur_px=numbers.blur_px,
+    )
+    return data, facts

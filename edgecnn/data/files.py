@@ -1,0 +1,452 @@
+"""Files under a folder: listed and stamped, digested once, looked at before any is decoded, on every core.
+
+100,000 files are stamped in about a third of a second of processor time, which is what a cached build waits for. A file that
+has not changed is not read again: its digest is filed under its path and its stamp. Decoding every image at planning would cost
+minutes, so a first look asks whether a file is a picture at all and whether its end is there. Long work is counted aloud and
+ends at once on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from PIL import Image, UnidentifiedImageError
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data.folder import DataFolderMissing, DataFolderUnreadable, DataNotAFolder, NameNotUnicode
+from edgecnn.errors.wording import counted, no_unicode
+from edgecnn.runner.causes.known import why_no_image
+from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
+from edgecnn.runner.files import open_regular
+from edgecnn.runner.machine.environment import available_cores
+from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
+from edgecnn.store.disk import stamped, write_text_atomically
+from edgecnn.store.failures import named_failures
+from edgecnn.values.dataset import SkippedBecause, SkippedImages
+from edgecnn.values.stage import Progress
+
+_BATCH: Final = 64
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def on_every_core(
+    items: Sequence[Item], work: Callable[[Item], Result], take: Callable[[Item, Result], None], what: str, tell: Progress
+) -> None:
+    """Hand every item, in order, to ``take`` with what ``work`` made of it in a thread, as far as it leaves Python's lock."""
+    batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+    stopped = threading.Event()
+
+    def some(batch: Sequence[Item]) -> list[tuple[Item, Result]]:
+        return [(item, work(item)) for item in batch if not stopped.is_set()]
+
+    with ThreadPoolExecutor(max_workers=available_cores()) as pool:
+        try:
+            done = 0
+            for found in pool.map(some, batches):
+                for item, result in found:
+                    take(item, result)
+                done += len(found)
+                tell.step(what, done, len(items), "images")
+        except BaseException:
+            stopped.set()  # Ctrl-C waits for the one image that each thread is at, not for its whole batch
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+QUIET_FOR_S: Final = 1.0
+"""100,000 files are listed within this, of which nothing needs to be said."""
+SAID_EVERY_S: Final = 0.25
+WHAT: Final = "listing files"
+
+
+class ListingProgress:
+    """Counts what was listed so far, says it once the listing lasts, and remembers the images that were skipped."""
+
+    def __init__(self, tell: Progress) -> None:
+        self._tell = tell
+        self._count = 0
+        self._said = False
+        self.contents: dict[Path, FolderContent] = {}
+        self._skipped: dict[Path, tuple[int, SkippedBecause]] = {}
+        self._due = time.monotonic() + QUIET_FOR_S
+
+    def one(self) -> None:
+        """Another entry of a folder."""
+        self._count += 1
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + SAID_EVERY_S
+            self._said = True
+            self._tell.step(WHAT, self._count, None, "files")
+
+    def skip(self, place: Path) -> None:
+        """Remember a hidden file or folder, or a tool's, with the images in it."""
+        if place not in self._skipped:
+            self._skipped[place] = images_in(place), "left by a tool" if is_left_behind(place.name) else "hidden"
+
+    def skip_outside(self, folder: Path, images: int) -> None:
+        """Remember how many images a folder of class folders holds itself."""
+        self._skipped[folder] = images, "not in a class folder"
+
+    def skip_unlisted(self, root: Path, listed: Sequence[Sequence[str]]) -> None:
+        """Remember how many images each folder under ``root`` holds that are not among the ``listed`` stamps.
+
+        Raises DataFolderUnreadable: as ``stamps_in``.
+        """
+        known = {os.path.normpath(stamp.rsplit("/", 4)[0]) for stamps in listed for stamp in stamps}
+        paths = (stamp.rsplit("/", 4)[0] for stamp in stamps_in(root, self))
+        unlisted = Counter(path.rpartition("/")[0] for path in paths if is_image_name(path) and path not in known)
+        self._skipped |= {root / folder: (images, "not in the list") for folder, images in unlisted.items()}
+
+    def skipped_under(self, root: Path) -> tuple[SkippedImages, ...]:
+        """Everything that was skipped and holds images, as seen from ``root``."""
+        skipped = []
+        for place, (images, why) in sorted(self._skipped.items()):
+            path = os.fsencode(os.path.relpath(place, root)).decode(errors="backslashreplace")
+            if images:
+                skipped.append(SkippedImages(path=f"{path}/" if place.is_dir() else path, images=images, why=why))
+        return tuple(skipped)
+
+    def all(self) -> None:
+        """The listing is complete."""
+        if self._said:
+            self._tell.step(WHAT, self._count, self._count, "files")
+
+
+def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
+    """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
+
+    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to
+    nothing) has a size of -1.
+
+    Raises DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
+    """
+    stamps: list[str] = []
+    try:
+        _Walk(stamps, seen).into(folder, "", frozenset())
+    except RecursionError as error:
+        raise DataFolderUnreadable(folder=folder, because="its folders are nested too deeply") from error
+    stamps.sort()
+    return stamps
+
+
+def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
+    """As plans and inspections name them; what has one name in many folders, as ``@eaDir``, is named once."""
+    groups = defaultdict[tuple[str, str], list[SkippedImages]](list)
+    for place in skipped:
+        groups[place.path.rstrip("/").rpartition("/")[2], place.why].append(place)
+    for (name, why), places in groups.items():
+        where = places[0].path if len(places) == 1 else f"{name} in {len(places):,} folders"
+        yield f"{where} ({counted(sum(place.images for place in places), 'image')}, {why})"
+
+
+def stamp_of(name: str, facts: os.stat_result | None) -> str:
+    """A file's stamp, under a name; ``facts``: None of a file that cannot be stamped."""
+    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one; a link that leads nowhere, or to itself, does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+class FolderContent(NamedTuple):
+    """What lies directly in a folder, without hidden files and those of tools."""
+
+    folders: tuple[str, ...]
+    files: int
+    images: int
+    """Of these files, by their names."""
+
+
+def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
+    """List one folder, and count its sub-folders; a folder is listed once.
+
+    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as their names say.
+    """
+    if folder in seen.contents:
+        return seen.contents[folder]
+    names: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_skipped(entry.name):
+                    seen.skip(folder / entry.name)
+                elif is_folder(entry):
+                    seen.one()
+                    names.append(entry.name)
+                else:
+                    files.append(entry.name)
+    except FileNotFoundError:
+        raise DataFolderMissing(folder=folder) from None
+    except NotADirectoryError:
+        raise DataNotAFolder(path=folder) from None
+    except OSError as error:
+        raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+    for name in names:
+        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
+            raise NameNotUnicode(folder=folder, name=name)
+    seen.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
+    return seen.contents[folder]
+
+
+class _Walk:
+    def __init__(self, stamps: list[str], seen: ListingProgress) -> None:
+        self._stamps = stamps
+        self._seen = seen
+
+    def into(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        # Listing an open folder spares the kernel a walk along the path for every file: a sixth of the whole.
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                here = os.fstat(handle)
+                identity = (here.st_dev, here.st_ino)
+                if identity not in above:  # else a link to one of its own parents
+                    self._list(handle, folder, prefix, above | {identity})
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+
+    def _list(self, handle: int, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        with os.scandir(handle) as entries:
+            for entry in entries:
+                name = entry.name
+                self._seen.one()
+                if is_skipped(name):
+                    self._seen.skip(folder / name)
+                    continue
+                if is_folder(entry):
+                    self.into(folder / name, f"{prefix}{name}/", above)
+                    continue
+                try:
+                    facts = entry.stat()
+                except OSError:
+                    facts = None
+                self._stamps.append(stamp_of(f"{prefix}{name}", facts))
+
+
+LARGEST_BYTES: Final = 1 << 31
+"""No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""
+
+
+def problem_of(path: Path) -> tuple[str, bytes]:
+    """Why a file is no usable picture (empty where it is one), and its bytes (read only where it is one).
+
+    A pipe or a device is never opened: it may have no end, or no beginning.
+
+    Raises OSError: the file cannot be opened or read.
+    """
+    facts = path.stat()
+    if stat.S_ISDIR(facts.st_mode):
+        return "a folder", b""
+    if not stat.S_ISREG(facts.st_mode):
+        return "a pipe, a socket or a device", b""
+    if facts.st_size == 0:  # not opened either: the kernel's own files have this size, and may block
+        return "an empty file", b""
+    if facts.st_size > LARGEST_BYTES:
+        return "larger than 2 GiB", b""
+    with open_regular(path) as file:
+        if not (problem := _header_problem(file)):
+            file.seek(0)
+            data = file.read()
+            return _end_problem(data), data
+    return problem, b""
+
+
+def _header_problem(file: io.BufferedReader) -> str:
+    try:
+        width, height = open_picture(file).size
+    except UnidentifiedImageError:
+        return why_no_image(file, NOT_A_PICTURE)
+    except Image.DecompressionBombError:
+        return f"more than {MAX_PIXELS:,} pixels"
+    except BROKEN as error:
+        return why_no_image(file, f"a damaged header ({said_of_broken(error)})")
+    if width * height > MAX_PIXELS:
+        return f"more than {MAX_PIXELS:,} pixels"
+    return ""
+
+
+def _end_problem(data: bytes) -> str:
+    """Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
+        return "breaks off before its end"
+    if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
+        return "breaks off before its end"
+    return ""
+
+
+def _scan_start(data: bytes) -> int:
+    """Where a JPEG's compressed picture begins (ITU T.81, B.1.1): segments before it may hold thumbnails with their own ends."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        at += 2 + length
+        if marker == 0xDA:  # start of scan
+            break
+    return at
+
+
+_SCHEMA: Final = "edgecnn.index/1"
+_FRESH_NS: Final = 2_000_000_000
+"""A file changed within these of being read may change once more under the same stamp (the coarsest file systems count
+modification times in steps of 2 s), so what was read of it is not kept."""
+
+
+class Stamped(NamedTuple):
+    """A file as a folder lists it; ``listing.stamps_in`` says what a stamp holds."""
+
+    path: str
+    stamp: str
+    mtime_ns: int
+    bytes: int
+    """-1 of a file that cannot be stamped."""
+    ctime_ns: int
+    """Unlike ``mtime_ns``, no program can set this back."""
+
+
+class Fact(NamedTuple):
+    """What reading a file told: its digest, or why it is no usable picture.
+
+    ``lasting`` is False where the reason may go away while the file stays as it is: it could not be opened.
+    """
+
+    sha256: str
+    problem: str
+    lasting: bool = True
+
+
+def parse(folder: str, stamp: str) -> Stamped:
+    """A stamp's parts, as seen from the root that ``folder`` is relative to."""
+    path, size, mtime_ns, _, ctime_ns = stamp.rsplit("/", 4)
+    prefix = f"{folder}/" if folder else ""
+    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size), int(ctime_ns))
+
+
+def now_ns() -> int:
+    """The wall clock, which files are stamped with."""
+    return time.time_ns()
+
+
+def is_fresh(file: Stamped, read_ns: int) -> bool:
+    """Whether a file was changed so lately that its stamp proves nothing yet. Times far in the future do not count."""
+    return min(abs(read_ns - file.mtime_ns), abs(read_ns - file.ctime_ns)) < _FRESH_NS
+
+
+def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Progress) -> Mapping[str, Fact]:
+    """The fact of every file by its path: from the index where the stamp is known, else read now.
+
+    What was read is kept when the reading is interrupted too, so that a first run over many files can be continued.
+    """
+    known = _load(index_file, tell)
+    facts = {file.path: known[file.stamp] for file in files if file.stamp in known}
+    unknown = [file for file in files if file.path not in facts]
+    if unknown:
+        began_ns = now_ns()
+        try:
+            _read(root, unknown, facts, tell)
+        finally:
+            kept = {
+                file.stamp: facts[file.path][:2]
+                for file in files
+                if file.path in facts and facts[file.path].lasting and not is_fresh(file, began_ns)
+            }
+            write_json(index_file, {"schema": _SCHEMA, "pillow": pillow_version(), "files": kept})
+    return facts
+
+
+def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Progress) -> None:
+    def take(file: Stamped, fact: Fact) -> None:
+        facts[file.path] = fact
+
+    on_every_core(files, lambda file: _fact(root / file.path), take, "reading images", tell)
+
+
+def _fact(path: Path) -> Fact:
+    try:
+        path.name.encode("utf-8")
+        problem, data = problem_of(path)
+    except UnicodeEncodeError:
+        return Fact("", f"its name {no_unicode(path.name)}")
+    except OSError as error:
+        return Fact("", system_reason(error), lasting=False)
+    return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")
+
+
+def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
+    if not index_file.exists():
+        return {}
+    stored = read_json(index_file)
+    try:
+        if stored["schema"] != _SCHEMA:
+            return {}
+        same_pillow = stored["pillow"] == pillow_version()  # another one may read more formats, or fewer
+        return {
+            stamp: Fact(sha256, problem) for stamp, (sha256, problem) in stored["files"].items() if same_pillow or not problem
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        tell.note(f"{index_file} was damaged; every image is read again")
+        return {}
+
+
+def pillow_version() -> str:
+    """The Pillow that decides what is an image: one version may be built with more decoders or fewer."""
+    installed = distribution("pillow")
+    built = hashlib.sha256((installed.read_text("RECORD") or "").encode()).hexdigest()
+    return f"{installed.version}+{built[:12]}"
+
+
+def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:
+    """One digest over all stamps: equal only while no file was added, removed or changed."""
+    digest = hashlib.sha256()
+    for stamps in parts:
+        digest.update("\n".join(stamps).encode("utf-8", "surrogateescape"))
+        digest.update(b"\0\n")
+    return digest.hexdigest()
+
+
+def index_file_for(cache: Path, root: Path) -> Path:
+    """Where the facts of one root are kept."""
+    return cache / "manifests" / "index" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file by one rename. Raises StoreFull: no space. StoreUnusable: no permission."""
+    with named_failures(path.parent, "listing the images"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``write_text`` of a value as JSON."""
+    write_text(path, json.dumps(value, separators=(",", ":")))
+
+
+def read_json(path: Path) -> Any:
+    """What a file of the cache holds, or None where it is absent or damaged: it is then made anew."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,292 @@
+"""From runs to memory, energy, images a second and the speed that lasts. The process run is the unit, as for latency.
+
+What a device must hold is no median: a gate on memory takes the largest peak of all runs. One power meter speaks for a
+candidate, the one that covers most, since a part of the energy under the name of the whole would flatter. The best batch is
+found on one short run of each and measured in a race of its own, because the winner of a selection flatters itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from statistics import median
+
+from edgecnn.errors.wording import counted
+from edgecnn.judging.intervals import median_interval, tail
+from edgecnn.judging.runs.dependence import dependence, runs_interval
+from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
+from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
+from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, RunMemory, RunWindow
+from edgecnn.values.verdict import Fidelity, Interval
+
+
+def memory(profile: Profile, *, machine: str | None = None) -> Memory:
+    """One race's figures for one kit.
+
+    Args:
+        profile: a race profile with its runs.
+        machine: how a reader would name the machine; the processor's name unless stated.
+    """
+    runs = [run.memory for run in profile.runs]
+    known = [each for each in runs if each is not None and each.peak_mib is not None and each.baseline_mib is not None]
+    complete = bool(runs) and len(known) == len(runs)
+    return Memory(
+        peak_mib=_interval([each.peak_mib for each in known], complete),
+        baseline_mib=_interval([each.baseline_mib for each in known], complete),
+        above_baseline_mib=_interval([(each.peak_mib or 0) - (each.baseline_mib or 0) for each in known], complete),
+        gpu_mib=_gpu(runs),
+        largest_mib=max((each.peak_mib or 0 for each in known), default=None) if complete else None,
+        runs=len(known),
+        fidelity=profile.fidelity if known else Fidelity.MISSING,
+        machine=machine or profile.environment.conditions.get("cpu", profile.host),
+        reason=_why(runs, known),
+        gpu_reason=next((each.gpu_absent for each in runs if each is not None and each.gpu_absent), None),
+    )
+
+
+def _interval(values: Sequence[float | None], complete: bool) -> Interval | None:
+    return median_interval([value for value in values if value is not None]) if complete else None
+
+
+def _gpu(runs: Sequence[RunMemory | None]) -> Interval | None:
+    held = [each.gpu_mib for each in runs if each is not None and each.gpu_mib is not None]
+    return _interval(held, len(held) == len(runs))
+
+
+def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | None:
+    if not runs:
+        return "nothing ran"
+    if len(known) < len(runs):
+        said = next((each.absent for each in runs if each is not None and each.absent), "a run recorded no memory")
+        return said if not known else f"{len(runs) - len(known)} of {len(runs)} runs: {said}"
+    if len(runs) >= RUNS_NEEDED:
+        return None
+    seen = sorted(each.peak_mib for each in known if each.peak_mib is not None)
+    return too_few_runs(len(runs), f"{seen[len(seen) // 2]:.1f} MiB")
+
+
+METERS = ("external", "ina3221", "pmic", "nvml", "rapl")
+"""From the one that covers most to the one that covers least; ``nvml`` is read beside a model on the GPU alone."""
+
+
+def energy(profile: Profile, *, machine: str | None = None) -> Energy:
+    """One energy race's figures for one kit.
+
+    Args:
+        profile: a race profile whose runs measured energy.
+        machine: how a reader would name the machine; the processor's name unless stated.
+    """
+    runs = [run.energy for run in profile.runs if run.energy is not None]
+    named = machine or profile.environment.conditions.get("cpu", profile.host)
+    meter = next((name for name in METERS if any(_reading(run, name) for run in runs)), None)
+    if meter is None:
+        return Energy(reason=_why_none(runs), machine=named)
+    read = [(run, reading) for run in runs if (reading := _reading(run, meter)) is not None]
+    totals = [_total_mj(run, reading) for run, reading in read]
+    complete = len(read) == len(profile.runs)
+    dependent = dependence(totals) if complete else None
+    return Energy(
+        total_mj=runs_interval(totals) if complete else None,
+        above_idle_mj=runs_interval([_above_mj(run, reading) for run, reading in read]) if complete else None,
+        idle_w=runs_interval([reading.idle_j / reading.idle_s for _, reading in read]) if complete else None,
+        meter=meter,
+        covers=read[0][1].covers,
+        runs=len(read),
+        images=sum(run.images for run, _ in read),
+        fidelity=profile.fidelity,
+        machine=named,
+        observed_at=profile.observed_at,
+        reason=_why_incomplete(profile, meter, totals),
+        disturbed=disturbed(profile.environment),
+        dependent=None if dependent is None else dependent.says,
+    )
+
+
+def meter_of(every: Iterable[Run]) -> str | None:
+    """The meter that covers most among those that every one of these runs was read by; None where there is none.
+
+    The processor's own does not speak for a field in which a model ran on the GPU: what that took would be left out.
+    """
+    runs = [run.energy for run in every]
+    common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
+    on_gpu = any(run is not None and _reading(run, "nvml") for run in runs)
+    return next((name for name in common if not (on_gpu and name == "rapl")), None)
+
+
+def image_mj(run: Run, meter: str) -> float | None:
+    """What an image took in one run by this meter, in millijoules, idle power included; None where it gave no reading."""
+    reading = None if run.energy is None else _reading(run.energy, meter)
+    return None if run.energy is None or reading is None else _total_mj(run.energy, reading)
+
+
+def _reading(run: RunEnergy, meter: str) -> EnergyReading | None:
+    return next((reading for reading in run.readings if reading.meter == meter), None)
+
+
+def _total_mj(run: RunEnergy, reading: EnergyReading) -> float:
+    """The meter's power, over the time that the inferences took by the run's own clock."""
+    return 1e3 * reading.work_j / reading.work_s * run.work.seconds / run.images
+
+
+def _above_mj(run: RunEnergy, reading: EnergyReading) -> float:
+    return _total_mj(run, reading) - 1e3 * reading.idle_j / reading.idle_s * run.work.seconds / run.images
+
+
+def _why_none(runs: Sequence[RunEnergy]) -> str:
+    if not runs:
+        return "nothing ran"
+    said = dict.fromkeys(f"{name}: {why}" for run in runs for name, why in run.absent.items())
+    return "no meter could be read: " + "; ".join(said) if said else "no meter could be read"
+
+
+def _why_incomplete(profile: Profile, meter: str, totals: Sequence[float]) -> str | None:
+    runs = profile.runs
+    if len(totals) < len(runs):
+        why = next((run.energy.absent[meter] for run in runs if run.energy and meter in run.energy.absent), "no reading")
+        return f"{len(runs) - len(totals)} of {len(runs)} runs: {meter}: {why}"
+    if len(runs) >= RUNS_NEEDED:
+        return None
+    return too_few_runs(len(runs), f"{sorted(totals)[len(totals) // 2]:.2f} mJ")
+
+
+NS_PER_S = 1e9
+
+
+def batches_up_to(largest: int) -> tuple[int, ...]:
+    """1, 2, 4, … and the largest itself."""
+    doubled = [2**power for power in range(largest.bit_length()) if 2**power < largest]
+    return (*doubled, largest)
+
+
+def images_per_s(run: Run) -> float:
+    """All images over all the time that the calls took: a slow call weighs as long as it was."""
+    return run.batch * len(run.samples_ns) / sum(run.samples_ns) * NS_PER_S
+
+
+def screened(profiles: Mapping[int, Profile]) -> dict[int, float]:
+    """Batch to images a second in its screening run; who has none is left out."""
+    return {batch: images_per_s(profile.runs[0]) for batch, profile in sorted(profiles.items()) if profile.runs}
+
+
+def best_batch(seen: Mapping[int, float]) -> int | None:
+    """The one with the most images a second, the smaller of two alike; None where nothing was screened."""
+    return max(seen, key=lambda batch: (seen[batch], -batch), default=None)
+
+
+def throughput(
+    profiles: Sequence[Profile], seen: Mapping[int, float], asked: Sequence[int], machine: str, reason: str | None = None
+) -> Throughput:
+    """One candidate's figures.
+
+    Args:
+        profiles: of this candidate, one of each batch that was measured.
+        seen: what screening saw.
+        asked: batches that were asked for by number.
+        machine: as a reader would name it.
+        reason: why one of them is missing.
+    """
+    raced = sorted((profile for profile in profiles if profile.runs), key=lambda profile: profile.runs[0].batch)
+    best = best_batch(seen)
+    return Throughput(
+        figures=tuple(_figure(profile, best, asked) for profile in raced),
+        screened=seen,
+        fidelity=raced[0].fidelity if raced else Fidelity.MISSING,
+        machine=machine,
+        observed_at=max((profile.observed_at for profile in raced), default=""),
+        reason=reason,
+        disturbed=next((said for profile in raced if (said := disturbed(profile.environment))), None),
+    )
+
+
+def _figure(profile: Profile, best: int | None, asked: Sequence[int]) -> BatchFigure:
+    runs, batch = profile.runs, profile.runs[0].batch
+    found = runs_interval([images_per_s(run) for run in runs])
+    few = f"{counted(len(runs), 'run')}; an interval needs {RUNS_NEEDED}"
+    return BatchFigure(
+        batch=batch,
+        images_per_s=found,
+        call_ms=latency_interval_ms(runs),
+        runs=len(runs),
+        best=batch == best,
+        asked=batch in asked,
+        reason=None if found else few,
+    )
+
+
+WINDOWS_MIN = 3
+NS_PER_MS = 1e6
+
+
+def sustained(profile: Profile, machine: str) -> Sustained | None:
+    """One soak of one kit; None where nothing was soaked."""
+    if not profile.runs or not profile.runs[0].windows:
+        return None
+    run = profile.runs[0]
+    windows = _windows(run)
+    slowdown, throttled = _slowdown(windows), _throttled(run.windows)
+    return Sustained(
+        windows=windows,
+        slowdown=slowdown,
+        throttled=throttled,
+        says=_says(windows, slowdown, throttled),
+        fidelity=profile.fidelity,
+        machine=machine,
+        observed_at=profile.observed_at,
+    )
+
+
+def _windows(run: Run) -> tuple[SoakWindow, ...]:
+    ends = list(accumulate(window.samples for window in run.windows))
+    parts = [run.samples_ns[end - window.samples : end] for end, window in zip(ends, run.windows, strict=True)]
+    medians = [tail(part, 50) for part in parts]
+    return tuple(
+        SoakWindow(
+            began_s=window.began_s,
+            p50_ms=None if middle is None else middle / NS_PER_MS,
+            samples=window.samples,
+            observed=window.observed,
+            seconds=window.seconds,
+        )
+        for window, middle in zip(run.windows, medians, strict=True)
+    )
+
+
+def _slowdown(windows: tuple[SoakWindow, ...]) -> float | None:
+    known = [window.p50_ms for window in windows if window.p50_ms is not None]
+    if len(known) < len(windows) or len(windows) < WINDOWS_MIN:
+        return None
+    third = len(windows) // 3
+    return median(known[-third:]) / median(known[:third])
+
+
+def _throttled(windows: tuple[RunWindow, ...]) -> str | None:
+    said = [window.observed.get("throttled") for window in windows]
+    known = [each for each in said if each is not None]
+    if len(known) < len(said):
+        return None
+    causes = [each for each in known if each != "no"]
+    return f"{', '.join(dict.fromkeys(causes))} in {len(causes)} of {len(said)} windows" if causes else "no"
+
+
+def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: str | None) -> str:
+    heat = {
+        None: "whether the machine slowed itself down cannot be read here",
+        "no": "the machine did not slow itself down",
+    }.get(throttled, f"the machine slowed itself down: {throttled}")
+    if slowdown is None:
+        few = f"{counted(len(windows), 'window')} of too few inferences to compare"
+        return f"one process, {few}; {heat}"
+    third = len(windows) // 3
+    ends = "the last window against the first" if third == 1 else f"the last {third} windows against the first {third}"
+    return (
+        f"one process, {len(windows)} windows; {ends}: {slowdown:.2f} × the time an inference, {_range(windows, third)}; {heat}"
+    )
+
+
+def _range(windows: tuple[SoakWindow, ...], third: int) -> str:
+    """How far single windows are from each other: one process gives no interval."""
+    if third == 1:
+        return "from one window each, whose spread is not known"
+    known = [window.p50_ms for window in windows if window.p50_ms is not None]
+    first, last = known[:third], known[-third:]
+    return f"{min(last) / max(first):.2f} to {max(last) / min(first):.2f} × between single windows"

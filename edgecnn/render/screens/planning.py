@@ -1,0 +1,386 @@
+"""Before a build: the plan, the recipe with the origin of each value, and what an inspection found in the images."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecnn.building.build import PlannedBuild, PlannedStep
+from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.registry import is_on_disk
+from edgecnn.errors.wording import counted, first_of, shell_word
+from edgecnn.judging.gates import budget_pp
+from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
+from edgecnn.planning.candidates import surgery_instead
+from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
+from edgecnn.recipes.toml_file import toml_value
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.wording import by_reason
+from edgecnn.store.disk import user_path
+from edgecnn.values.augmentation import AugmentationPreview
+from edgecnn.values.candidate import Rung
+from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
+from edgecnn.values.device import Device
+from edgecnn.values.resolved import Resolved
+
+KEY_SHOWN = 12
+
+
+def show_plan(planned: PlannedBuild) -> None:
+    """Print it."""
+    resolved = planned.plan.resolved
+    changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
+    instead = surgery_instead(resolved.recipe)
+    classes = f"{resolved.data.class_names}; " if resolved.data.labelled else ""
+    show_lines(
+        [
+            f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
+            f"weights: {resolved.weights.why}{_licence(resolved)}",
+            f"photographs: {resolved.preprocessing.pixels.describe()}",
+            f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
+            *_composed(resolved),
+            _training(resolved) + _folds(resolved),
+            *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
+            *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
+            *_left_out(resolved.data),
+            f"the test set: {planned.test_set}",
+            *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
+            f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
+            *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
+            *_perhaps(planned),
+            *_not_by_default(resolved),
+            *(
+                f"not available: {names}: {why}"
+                for why, names in by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
+            ),
+        ]
+    )
+    rungs = {candidate.id: rung for rung in planned.plan.rungs for candidate in rung.candidates}
+    of_step = {step.id: rungs.get(step.candidate or "") for step in planned.plan.steps}
+    rows = [
+        (
+            _rung(step, rung := of_step.get(step.id)),
+            step.id,
+            step.key[:KEY_SHOWN],
+            "cached" if step.missing is None else "run" if rung is None or rung.mends is None else "if needed",
+            "; ".join(step.missing or ()),
+        )
+        for step in planned.steps
+    ]
+    show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _rung(step: PlannedStep, rung: Rung | None) -> str:
+    if rung is None:
+        return "trunk" if step.fold == 1 else f"fold {step.fold}"
+    return rung.name if rung.mends is None else f"mends {rung.mends}"
+
+
+def _licence(resolved: Resolved) -> str:
+    """Of published weights; whose a file of the user's are, nobody here knows."""
+    published = resolved.arch.weights
+    if published is None or resolved.weights.kind in ("none", "file", "onnx"):
+        return ""
+    return f" (licence: {published.licence})"
+
+
+def _training(resolved: Resolved) -> str:
+    if resolved.custom_model is not None:
+        return resolved.custom_model.why
+    if resolved.mode == "kept":
+        return "training: none"
+    train = resolved.recipe.train
+    if resolved.mode == "finetune" and train.transfer == "head":
+        how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
+        return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
+    of_finetune = {
+        "auto": "; what is learned anew is decided by a linear probe",
+        "last": "; the last groups of blocks alone",
+    }
+    said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
+    said += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
+    said += f"; by {train.processes} processes" if train.processes > 1 else ""
+    said += "; on a GPU" if train.device == "gpu" else ""
+    said += f"; steps in {train.precision}" if train.precision != "fp32" else ""
+    return f"training: {resolved.mode}, {counted(train.epochs or 0, 'epoch')}{said}{_teacher(resolved)}"
+
+
+def _folds(resolved: Resolved) -> str:
+    if not resolved.folds:
+        return ""
+    folds = len(resolved.folds) + 1
+    return f"; {folds} times, for cross-validation: each network is tested on the images of its fold, and the first one ships"
+
+
+def _composed(resolved: Resolved) -> list[str]:
+    synthesis = resolved.synthesis
+    if synthesis is None:
+        return []
+    cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
+    beside = f"beside {resolved.data.counts['train']:,} photographs" if resolved.recipe.data.train else "and no photograph"
+    of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
+    of += f" on {backgrounds.counts['train']:,} backgrounds"
+    return [f"composed: {synthesis.images:,} training images, {beside}; {of}", *_left_out(cutouts), *_left_out(backgrounds)]
+
+
+def _teacher(resolved: Resolved) -> str:
+    if resolved.teacher is None:
+        return ""
+    first = "" if resolved.teacher.weights is None else ", which is fine-tuned first"
+    return f"; from the answers of {resolved.teacher.named}{first}"
+
+
+def _perhaps(planned: PlannedBuild) -> list[str]:
+    """One line for each INT8 candidate whose loss may ask for layers in float."""
+    names = by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
+    budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
+    when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
+    return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
+
+
+def _not_by_default(resolved: Resolved) -> list[str]:
+    """One line for the runtimes that the device has and that only a target with their name builds."""
+    named, device = resolved.recipe.target.runtime, resolved.device
+    names = [runtime.value for runtime in device.runtimes if runtime not in device.built_for(None)]
+    if named is not None or not names:
+        return []
+    return [f"not built unless the target names it: {', '.join(names)} (--target {device.name}:{names[0]}, or {device.name}:all)"]
+
+
+def _left_out(data: DataSummary) -> list[str]:
+    """Files that are not used, counted and with the first names: in no table would anybody look for them."""
+    left = (("left out", data.skipped), ("copies of other images, left out", data.copies))
+    return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
+
+
+SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
+UNSET = "unset"
+
+
+def settings_lines(settings: RecipeSettings) -> list[str]:
+    """TOML, which can be kept as a recipe: it says what this one comes to here."""
+    lines, table = [SCHEMA_LINE], None
+    for setting in settings.settings:
+        name, _, key = setting.key.partition(".")
+        if name != table:
+            lines += ["", f"[{name}]"]
+            table = name
+        value = f"# {key} is unset" if setting.value is None else f"{key} = {toml_value(setting.value)}"
+        lines.append(f"{value}  # {' '.join(setting.origin.split())}")
+    return lines
+
+
+def show_difference(found: RecipeDifference) -> None:
+    """A row a value that differs."""
+    said = f"{len(found.differing)} of {len(found.differing) + found.same} values differ"
+    show_lines([f"{found.before} → {found.after}: {said}"])
+    if found.differing:
+        rows = [
+            (each.key, _cell(each.before), _cell(each.after), each.before_origin, each.after_origin) for each in found.differing
+        ]
+        show_rows(("key", "before", "after", "before is from", "after is from"), rows)
+
+
+def _cell(value: Any) -> str:
+    return UNSET if value is None else toml_value(value)
+
+
+@dataclass(frozen=True)
+class FirstChoices:
+    """What was asked, or its defaults. ``device`` is as the user wrote it; one of ``arch`` and ``onnx`` is None."""
+
+    arch: str | None
+    onnx: str | None
+    device: str
+    drop_pp: float
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings of ``[data]`` that say how the images are read."""
+
+
+def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
+    """The recipe as it is written to ``file``, whose folder its relative paths count from."""
+    network = [
+        f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others",
+        'weights = "auto"  # pretrained ones where they can be had, else from scratch, and said',
+    ]
+    if choices.onnx is not None:
+        onnx = toml_value(_relative(choices.onnx, file))
+        network = [f"onnx = {onnx}  # your own trained network; its preprocessing is found by accuracy"]
+    own = shell_word(file.name)
+    return "\n".join(
+        [
+            f"# Written by `edgecnn init` for {data.root}.",
+            f"# `edgecnn build {own}` makes it; `edgecnn plan {own}` shows before what would be done.",
+            SCHEMA_LINE,
+            "",
+            "[model]",
+            *network,
+            "",
+            "[data]",
+            f"path = {toml_value(_data_path(data, file))}",
+            *(
+                f"{key} = {toml_value(_relative(value, file) if key == 'image_root' else value)}"
+                for key, value in choices.read_as.items()
+            ),
+            *(f"# {line}" for line in _found(data, images)),
+            "",
+            "[target]",
+            f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
+            "",
+            "# Each bound here is required: a failed one ends the build with exit code 1, an open one with 4.",
+            "[gates.max]",
+            *_accuracy_gate(choices.drop_pp, data),
+            "# p99_ms = 20    # latency, where the device is attached or was measured",
+            "# size_mib = 16  # of the model's files",
+            "",
+            "# Everything else has a default that is shown by",
+            f"#   edgecnn recipe show {own}",
+            "",
+        ]
+    )
+
+
+def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
+    """What a reader of the recipe should know of the images."""
+    each = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
+    (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
+    kinds = "with any of {} labels" if data.multi_label else "of {} classes"
+    lines = [
+        f"found: {len(images):,} photographs {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
+        f"roles: {_one_line(data.splits_from)}",
+        f"the test split: {_can_show(data)}",
+    ]
+    left = len(data.skipped) + len(data.copies)
+    return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
+
+
+def _can_show(data: DataSummary) -> str:
+    images = data.counts["test"]
+    return labels_sentence(images) if data.multi_label else f"{resolution_sentence(images)} of accuracy between two candidates"
+
+
+def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
+    """Required only where the test split can show it: else every build would end open, whatever it lost."""
+    metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
+    said = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
+    if data.multi_label:
+        return [f"# {said}"]
+    images = data.counts["test"]
+    shown = resolvable_drop_pp(images)
+    if shown is not None and shown <= drop_pp:
+        return [said]
+    why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly be UNSURE. Without one, 1 pp is advised."
+    return [f"# {why}", f"# {said}"]
+
+
+def _data_path(data: DataSummary, file: Path) -> str:
+    """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
+    if data.origin == "demo":
+        return DEMO
+    if not is_on_disk(data.root):
+        return data.root
+    written = _relative(data.root, file)
+    return f"./{written}" if written == DEMO else written
+
+
+def _relative(path: str, file: Path) -> str:
+    """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
+    there, here = user_path(path).resolve(), file.parent.resolve()
+    return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
+
+
+def _device(text: str, file: Path) -> str:
+    if "/" not in text and not text.endswith(".toml"):
+        return text
+    written = _relative(text, file)
+    return written if "/" in written else f"./{written}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else "?" for letter in text).split())
+
+
+_SHOWN = 60
+_NAMED = 5
+_SIGNS = 100
+"""Of a group's name."""
+
+
+def show_inspection(facts: DataInspection) -> None:
+    """A class a row, with its split folders, its share and its unusable files; then what holds of all."""
+    parts = tuple(facts.classes[0].by_split)
+    split = parts if len(parts) > 1 else ()
+    rows: list[Sequence[str]] = [
+        (
+            each.name, f"{each.images:,}", f"{each.images / facts.images:.1%}", *(f"{each.by_split[part]:,}" for part in split),
+            f"{each.unreadable:,}" if each.unreadable else "–",
+        )
+        for each in facts.classes[:_SHOWN]
+    ]  # fmt: skip
+    kind = "label" if facts.multi_label else "class"
+    of = f"with any of {len(facts.classes):,} labels" if facts.multi_label else f"of {len(facts.classes):,} classes"
+    title = f"{facts.root}: {facts.images:,} images {of}"
+    show_rows((kind, "images", "share", *split, "unusable"), rows, title=title)
+    show_lines(_inspection_lines(facts))
+
+
+def _inspection_lines(facts: DataInspection) -> Iterator[str]:
+    if len(facts.classes) > _SHOWN:
+        yield f"  and {len(facts.classes) - _SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
+    yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
+    if facts.grouping is not None:
+        yield f"  groups: {_groups(facts.grouping)}"
+    yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
+    yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
+    yield from (f"  {_weight(finding)}: {finding.sentence}" for finding in facts.findings)
+    if not facts.findings:
+        yield "  nothing odd was found"
+    if facts.contact_sheet is not None:
+        yield f"  {facts.contact_sheet}"
+
+
+def _weight(finding: Finding) -> str:
+    return "error" if finding.kind == "roles" else "warning" if finding.serious else "note"
+
+
+def _groups(grouping: Grouping) -> str:
+    largest = f"the largest {grouping.largest[:_SIGNS]!r} with {counted(grouping.largest_images, 'image')}"
+    alone = f"; {counted(grouping.alone, 'image is', 'images are')} of none" if grouping.alone else ""
+    return f"{grouping.groups:,} by '{grouping.by}', {largest}{alone}"
+
+
+def _spread(side: Spread) -> str:
+    if side.min == side.max:
+        return f"{side.min:,} px"
+    return f"{side.min:,} to {side.max:,} px (median {side.median:,}, nine in ten within {side.p5:,} to {side.p95:,})"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def division_lines(made: DataDivision) -> Iterator[str]:
+    """What was written, and what was left out."""
+    images = ", ".join(f"{name}/ {count:,}" for name, count in made.images.items())
+    yield f"{made.out}: {images}{' (hard links)' if made.linked else ''}"
+    yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
+    for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
+        if left:
+            yield f"  left out, {len(left):,} that {what}: {first_of(left, _NAMED)}"
+
+
+def preview_lines(made: AugmentationPreview) -> Iterator[str]:
+    """Where the sheet is, and how often each row of the list came to something on it."""
+    yield f"{made.sheet}: originals, and beside them {len(made.pictures):,} pictures as training shows them"
+    if made.composed_rows:
+        first, last = made.composed_rows[0], made.composed_rows[-1]
+        yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
+    for number, asked in enumerate(made.augment):
+        applied = sum(picture.drawn[number].applied for picture in made.pictures)
+        given = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in asked}
+        settings = ", ".join(f"{name} {value}" for name, value in given.items() if name != "kind")
+        yield f"  {asked.kind}: {settings}; applied to {applied:,} of them"

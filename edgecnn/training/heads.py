@@ -1,0 +1,357 @@
+"""Heads on frozen features: the features, computed once, and a new last layer learned on them.
+
+A frozen network answers in torch, or in ONNX Runtime where there is much to ask: EfficientNet-Lite0 at 224 px answers 180
+photographs a second in ONNX Runtime with their normalization inside its graph, and 118 in torch (the same process, two cores).
+Exporting it takes 8 s, which 1,400 photographs and their mirror images bring back. Heads are softmax regression by AdamW,
+linear SVM and softmax regression by scikit-learn, and neighbours. Each is tried at a few strengths, and the best on
+``validation`` is kept. Training one takes seconds, so it keeps no checkpoint: after a kill it is trained again, to the same
+bits.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from torch import Tensor, nn
+
+from edgecnn.errors.training import TrainingDiverged
+from edgecnn.models.networks import NeighbourHead, replace_head
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.history import BestFacts, EpochFacts, as_counted
+from edgecnn.training.images.augment import centred, in_levels, normalized, stream_seed
+from edgecnn.training.images.batches import batch_count
+from edgecnn.training.images.material import DecodedImages, Material, mean_recall, standing, top1
+from edgecnn.training.loop import PhaseResult, class_weights, images_shown, label_loss, multi_label_loss
+from edgecnn.training.process import device_of, moved
+from edgecnn.training.settings import TrainSettings
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.augmentation import mirrored_share
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress
+
+Pixels = npt.NDArray[np.uint8]
+AT_ONCE = 8
+"""Photographs: maps of more leave the caches. 4 and 8 were the fastest of 1 to 16."""
+Frozen = Callable[[Pixels], Tensor]
+"""Photographs (N, H, H, 3) → answers (N, F), fp32."""
+
+MANY_MACS = 1e12
+"""Photographs times multiply-adds of one, from which on the export is worth its time: 2,600 of EfficientNet-Lite0 at 224 px,
+240 of ResNet-50, and so many of a small network at 64 px that few folders have them."""
+_SAME = 1e-3
+"""Of the largest answer: how far the answers may be from torch's, which differ by rounding alone."""
+
+
+class Work(NamedTuple):
+    """What a frozen network will be asked."""
+
+    macs: float
+    """Of all photographs."""
+    scratch: Path
+    """Takes the graph while it is loaded."""
+    tell: Progress
+
+
+def macs_at(spec: ArchSpec, size_px: ImageSize) -> float:
+    """Multiply-adds of one image: those of the native size by area, since nearly all are convolutions'; 0 where not known."""
+    return (spec.macs or 0) * size_px.area_px / spec.resolution_px.area_px
+
+
+def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
+    """The network in evaluation mode, asked without gradients."""
+    network.eval()
+    device = device_of(network)
+
+    @torch.no_grad()
+    def answers(pixels: Pixels) -> Tensor:
+        planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        return network(normalized(planes, normalization).to(device)).cpu()  # type: ignore[no-any-return]
+
+    return answers
+
+
+def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> Frozen:
+    """The same network there.
+
+    ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
+    while it is loaded. Raises WrongOpset: see ``export_onnx``.
+    """
+    import onnxruntime
+
+    from edgecnn.graph.export import export_example
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()  # which repeatable() fixes
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 9 % fewer when idle, half as many more when busy
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4  # what goes wrong is raised too
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = Path(folder, "frozen.onnx")
+        export_example(_FromPixels(network, normalization), torch.zeros(2, *size_px, 3, dtype=torch.uint8), path)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def answers(pixels: Pixels) -> Tensor:
+        starts = range(0, len(pixels), AT_ONCE)
+        parts = [session.run(None, {name: np.ascontiguousarray(pixels[start : start + AT_ONCE])})[0] for start in starts]
+        return torch.from_numpy(np.concatenate(parts))
+
+    return answers
+
+
+def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
+    """The sooner of the two for so much work, on a GPU torch; torch too, and it is said, where rounding leads the network astray.
+
+    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WrongOpset: see
+    ``export_onnx``.
+    """
+    plain = in_torch(network, normalization)
+    if work.macs < MANY_MACS or device_of(network).type != "cpu":
+        return plain
+    work.tell.step("export the frozen network", 0, 1)
+    fast = in_onnxruntime(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
+    work.tell.step("export the frozen network", 1, 1)
+    expected = plain(shown)
+    apart, allowed = float((fast(shown) - expected).abs().max()), _SAME * float(expected.abs().max())
+    if not apart <= allowed:
+        work.tell.note(f"features come from torch: ONNX Runtime's differ by {apart:.3g}, {allowed:.3g} is allowed")
+        return plain
+    return fast
+
+
+class _FromPixels(nn.Module):
+    """Normalizes as ``augment.normalized`` does, to the bit."""
+
+    def __init__(self, network: nn.Module, normalization: Normalization) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = in_levels(normalization)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network((pixels.permute(0, 3, 1, 2).to(torch.float32) - self.mean) / self.std)  # type: ignore[no-any-return, operator]
+
+
+BATCH = 64
+PARTS = "features-*.safetensors"
+PART = 512
+"""Images a part file: what a kill can cost."""
+
+
+class Features(NamedTuple):
+    """Inputs of the last layer (float32) and right classes (int64), or of multi-label images (uint8) which of them each has."""
+
+    train: Tensor
+    """(N, F) of the training images."""
+    mirrored: Tensor
+    """(N, F) of their mirror images."""
+    labels: Tensor
+    """(N,), or of multi-label images (N, classes)."""
+    validation: Tensor
+    """(M, F)"""
+    validation_labels: Tensor
+    """As of the training images."""
+
+
+@contextmanager
+def without_head(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
+    """The network with its last layer passing its input through; put back at the end."""
+    head = network.get_submodule(spec.head)
+    replace_head(network, spec, nn.Identity())
+    try:
+        yield network
+    finally:
+        replace_head(network, spec, head)
+
+
+def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: ImageSize) -> Features:
+    """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
+
+    ``spec``: whose work at that size decides, with the number of images, who computes.
+    """
+    decoded, validation = material.decoded, material.validation
+
+    @cache
+    def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
+        shown = centred(decoded.read(range(min(AT_ONCE + 1, len(decoded)))), size_px)
+        work = Work(len(decoded) * macs_at(spec, size_px), material.folder, material.tell)
+        return frozen(body, validation.normalization, shown, work)
+
+    with moved(material.device, body):
+        return _features(answers, material, size_px)
+
+
+def _features(answers: Callable[[], Frozen], material: Material, size_px: ImageSize) -> Features:
+    decoded, validation = material.decoded, material.validation
+    plain, mirrored = [], []
+    for start in range(0, len(decoded), PART):
+        stop = min(start + PART, len(decoded))
+        file = _place(material, f"features-{start:07d}.safetensors")
+        if not file.exists():
+            write_tensors(_part(answers(), decoded, range(start, stop), size_px), file)
+        part = load_file(file)
+        plain.append(part["plain"])
+        mirrored.append(part["mirrored"])
+        material.tell.step("compute features", stop, len(decoded), "images")
+    labels = torch.from_numpy(decoded.labels)
+    file = _place(material, "features-validation.safetensors")
+    if not file.exists():
+        parts = [answers()(validation.pixels[start : start + BATCH]) for start in range(0, len(validation), BATCH)]
+        write_tensors({"validation": torch.cat(parts)}, file)
+    return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["validation"], validation.labels)
+
+
+def _part(answers: Frozen, decoded: DecodedImages, positions: range, size_px: ImageSize) -> dict[str, Tensor]:
+    found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
+    for start in range(positions.start, positions.stop, BATCH):
+        batch = decoded.read(range(start, min(start + BATCH, positions.stop)))
+        images = centred(batch, size_px)
+        found["plain"].append(answers(images))
+        found["mirrored"].append(answers(images[:, :, ::-1]))
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _place(material: Material, name: str) -> Path:
+    """Where an earlier stage left a part of the same features, else where one is kept while this one runs."""
+    made = None if material.features is None else material.features / name
+    return made if made is not None and made.exists() else material.folder / name
+
+
+NAME = "head"
+DROPOUT = 0.2
+"""Share of the features left out at random."""
+
+
+def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
+    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TrainingDiverged: a loss is not finite."""
+    optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    size_px = settings.preprocessing.pixels.crop_px
+    epochs: list[EpochFacts] = []
+    best, kept = BestFacts(phase=NAME, epoch=-1, validation_top1=-1.0), head.state_dict()
+    for epoch in range(settings.head_epochs):
+        rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.head_epochs))
+        optimizer.param_groups[0]["lr"] = rate
+        loss = _epoch(head, features, settings, epoch, optimizer)
+        with torch.no_grad():
+            logits = head(features.validation)
+        found = standing(logits, features.validation_labels)
+        recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
+        facts = EpochFacts(
+            epoch=epoch,
+            train_loss=loss,
+            **found,
+            validation_recall=recall,
+            learning_rate=rate,
+            resolution_px=size_px,
+        )
+        epochs.append(facts)
+        if (facts.standing or 0.0) > best.standing:
+            best = BestFacts(phase=NAME, epoch=epoch, **found, validation_recall=recall)
+            kept = copy.deepcopy(head.state_dict())
+    head.load_state_dict(kept)
+    return PhaseResult(tuple(epochs), best, "all epochs done")
+
+
+def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: int, optimizer: torch.optim.Optimizer) -> float:
+    seed = stream_seed(settings.seed, NAME, epoch)
+    random = torch.Generator().manual_seed(seed)
+    labels, count = features.labels.numpy(), len(features.labels)
+    several = labels.ndim == 2
+    weights = None if several else class_weights(labels, settings.classes, settings.balance)
+    shows = torch.from_numpy(images_shown(labels, settings.balance, seed))
+    order = torch.randperm(count, generator=random)
+    loss_sum = 0.0
+    for index, positions in enumerate(torch.tensor_split(order, batch_count(count, settings.batch_size))):
+        images = shows[positions]
+        mirror = torch.rand(len(positions), 1, generator=random) < mirrored_share(settings.augment)
+        shown = torch.where(mirror, features.mirrored[images], features.train[images])
+        kept = torch.rand(shown.shape, generator=random) >= DROPOUT
+        logits = head(shown * kept / (1 - DROPOUT))
+        right = features.labels[images]
+        loss: Tensor = (
+            multi_label_loss(logits, right.float(), settings.label_smoothing)
+            if several
+            else label_loss(logits, right, weights, settings.label_smoothing)
+        )
+        if not math.isfinite(loss.item()):
+            rate = ("train.learning_rate", settings.learning_rate)
+            raise TrainingDiverged(phase=NAME, epoch=as_counted(epoch), batch=as_counted(index), kept=None, rate=rate)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss_sum += loss.item() * len(positions)
+    return loss_sum / count
+
+
+Classical = Literal["svm", "softmax", "knn"]
+STRENGTHS = {"svm": (1e-5, 1e-4, 1e-3, 1e-2), "softmax": (1e-4, 1e-3, 1e-2, 1e-1)}
+"""Inverse weights of the penalty (scikit-learn's C) that are tried."""
+NEIGHBOURS = (1, 3, 5, 10, 20)
+
+
+class Fitted(NamedTuple):
+    """The head that was best on ``validation``, and what was said of the search."""
+
+    head: nn.Module
+    validation_top1: float
+    said: str
+
+
+def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
+    """Fit a head of this kind at each strength and keep the best on ``validation``; of equals the plainest, the first."""
+    shown = [features.train, features.mirrored] if mirrored else [features.train]
+    inputs = torch.cat(shown)
+    labels = torch.cat([features.labels] * len(shown))
+    tried: dict[float, nn.Module] = {}
+    if kind == "knn":
+        for k in (each for each in NEIGHBOURS if each <= len(inputs)):
+            tried[k] = NeighbourHead.of(inputs, labels, classes, k)
+    else:
+        scale = StandardScaler().fit(inputs.numpy())
+        scaled = scale.transform(inputs.numpy())
+        for strength in STRENGTHS[kind]:
+            tried[strength] = _linear(_solver(kind, strength, seed).fit(scaled, labels.numpy()), scale, classes)
+    with torch.no_grad():
+        right = {strength: top1(head(features.validation), features.validation_labels) for strength, head in tried.items()}
+    best = max(right, key=right.__getitem__)
+    what = "k" if kind == "knn" else "C"
+    name = {"svm": "linear SVM", "softmax": "softmax regression", "knn": "nearest neighbours by cosine"}[kind]
+    said = f"{name} on frozen features, {what} = {best:g} of {', '.join(f'{each:g}' for each in right)}"
+    return Fitted(tried[best], right[best], said)
+
+
+def _solver(kind: str, strength: float, seed: int) -> Any:
+    if kind == "svm":
+        return LinearSVC(C=strength, random_state=seed % 2**32, max_iter=5000)
+    return LogisticRegression(C=strength, max_iter=500)
+
+
+def _linear(model: Any, scale: Any, classes: int) -> nn.Linear:
+    """Of two classes scikit-learn keeps one row: the second's against the first's, halved so that softmax gives its share."""
+    weight, bias = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+    if len(weight) == 1 and classes == 2:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    whole = np.zeros((classes, weight.shape[1])), np.full(classes, bias.min() - 1.0)
+    whole[0][model.classes_], whole[1][model.classes_] = weight, bias
+    folded = whole[0] / scale.scale_
+    head = nn.Linear(weight.shape[1], classes)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(folded))
+        head.bias.copy_(torch.from_numpy(whole[1] - folded @ scale.mean_))
+    return head

@@ -1,0 +1,295 @@
+"""Change training images at random: one picture by one row of the list, and a batch by the whole list.
+
+Draws come for all images of an epoch at once from one numpy stream, made from (seed, phase, epoch), so that an epoch can be
+repeated exactly. What needs a value a point (noise, warping) draws a seed and spends it on a generator of its own, so that
+torch's own stream, which dropout reads, is left as it was.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional
+
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.process import one_thread, own_stream
+from edgecnn.values import augmentation as kinds
+from edgecnn.values.augmentation import Augmentation, Crop
+from edgecnn.values.preprocessing import Normalization
+
+Drawn: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""Name to (N,) values, one an image."""
+Values: TypeAlias = Mapping[str, Any]
+"""Name to the value of one image."""
+
+_PCA_SD = (0.2175, 0.0188, 0.0045)
+_PCA_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+"""Square roots of the eigenvalues, and eigenvectors as columns, of ImageNet's RGB on the scale 0 to 1: as published with
+facebookarchive/fb.resnet.torch, datasets/imagenet.lua."""
+_BLUR_REACH = 0.02
+"""Share of the side that an elastic strength of 1 moves a point by, at three standard deviations."""
+
+
+class Operation(NamedTuple):
+    """How a kind draws, and how it changes one picture uint8 (3, H, W)."""
+
+    draw: Callable[[np.random.Generator, int, Any], Drawn]
+    apply: Callable[[Tensor, Any, Values], Tensor]
+
+
+def draw(random: np.random.Generator, images: int, asked: kinds.Augmentation) -> Drawn:
+    """Everything random about one row of the list, for every image. Of ``crop`` and ``flip``: as they were always drawn."""
+    if isinstance(asked, kinds.Crop):
+        return {
+            "area": random.uniform(*asked.area, images),
+            "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+            **dict(zip(("top", "left"), random.uniform(size=(images, 2)).T, strict=True)),
+        }
+    applied = {"applied": random.uniform(size=images) < asked.p}
+    if isinstance(asked, (kinds.Mixup, kinds.Cutmix)):
+        return {**applied, **_seeds(random, images, asked)}
+    return {**applied, **OPERATIONS[type(asked)].draw(random, images, asked)}
+
+
+def is_applied(drawn: Drawn, position: int) -> bool:
+    """Whether this image is changed."""
+    return bool(drawn["applied"][position]) if "applied" in drawn else True
+
+
+def values_of(drawn: Drawn, position: int) -> dict[str, Any]:
+    """What was drawn for one image."""
+    return {name: each[position].item() for name, each in drawn.items() if name != "applied"}
+
+
+def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
+    return {"seed": random.integers(2**31, size=images)}
+
+
+def _uniform(*names: str, field: str | None = None, seed: bool = False) -> Callable[[np.random.Generator, int, Any], Drawn]:
+    """Values of these names, each drawn by itself from the range of one field, or of that of its own name; and a seed."""
+
+    def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
+        ranges = {name: getattr(asked, field or name) for name in names}
+        values = {name: random.uniform(low, high, images) for name, (low, high) in ranges.items()}
+        return {**values, **_seeds(random, images, asked)} if seed else values
+
+    return drawn
+
+
+def _draw_pca(random: np.random.Generator, images: int, asked: kinds.Pca) -> Drawn:
+    return dict(zip(("first", "second", "third"), random.normal(0.0, asked.sd, (images, 3)).T, strict=True))
+
+
+def _draw_box(random: np.random.Generator, images: int, asked: kinds.Cutout) -> Drawn:
+    return {
+        "area": random.uniform(*asked.area, images),
+        "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+        "top": random.uniform(size=images),
+        "left": random.uniform(size=images),
+    }
+
+
+def _flip(image: Tensor, asked: kinds.Flip, _: Values) -> Tensor:
+    return image.flip(-1 if asked.axis == "horizontal" else -2)
+
+
+def _affine(image: Tensor, *, angle: float = 0.0, shift: Sequence[float] = (0.0, 0.0), shear: float = 0.0) -> Tensor:
+    fill = _mean_colour(image)
+    return _made(functional.affine(image, angle, list(shift), 1.0, [shear, 0.0], InterpolationMode.BILINEAR, fill))
+
+
+def _made(image: Tensor) -> Tensor:
+    """torchvision's functions say less of what they return than they know."""
+    return image
+
+
+def _mean_colour(image: Tensor) -> list[float]:
+    return [float(value) for value in image.float().mean(dim=(1, 2)).round()]
+
+
+def _translate(image: Tensor, _: kinds.Translate, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    return _affine(image, shift=(values["right"] * width, values["down"] * height))
+
+
+def _stretch(image: Tensor, _: kinds.Stretch, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    sides = [max(1, round(height * values["tall"])), max(1, round(width * values["wide"]))]
+    return _made(functional.center_crop(functional.resize(image, sides, antialias=True), [height, width]))
+
+
+def _lens(image: Tensor, _: kinds.Lens, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    bend = values["k"] * (x * x + y * y)
+    return _made(functional.elastic(image, torch.stack((x * bend, y * bend), dim=-1)[None], fill=_mean_colour(image)))
+
+
+def _elastic(image: Tensor, asked: kinds.Elastic, values: Values) -> Tensor:
+    """Smooth noise of unit deviation times the strength; the grid of torchvision runs from -1 to 1, so a side is 2 long."""
+    height, width = image.shape[1:]
+    random = torch.Generator().manual_seed(values["seed"])
+    noise = torch.rand((2, 1, height, width), generator=random) * 2 - 1
+    sigma = asked.smoothness * min(height, width)
+    reach = min(2 * math.ceil(3 * sigma) + 1, 2 * ((min(height, width) - 1) // 2) + 1)
+    smooth = functional.gaussian_blur(noise, [reach, reach], [sigma, sigma])
+    smooth = smooth / smooth.std().clamp_min(1e-6) * (values["strength"] * 2 * _BLUR_REACH / 3)
+    return _made(functional.elastic(image, smooth.permute(1, 2, 3, 0), fill=_mean_colour(image)))
+
+
+def _colour(image: Tensor, _: kinds.Colour, values: Values) -> Tensor:
+    image = functional.adjust_brightness(image, values["brightness"])
+    image = functional.adjust_contrast(image, values["contrast"])
+    image = functional.adjust_saturation(image, values["saturation"])
+    return _made(functional.adjust_hue(image, values["hue"])) if values["hue"] else image
+
+
+def _pca(image: Tensor, _: kinds.Pca, values: Values) -> Tensor:
+    shares = torch.tensor([values["first"], values["second"], values["third"]]) * torch.tensor(_PCA_SD)
+    shift = torch.tensor(_PCA_AXES) @ shares * 255
+    return (image.float() + shift.view(3, 1, 1)).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _noise(image: Tensor, _: kinds.Noise, values: Values) -> Tensor:
+    random = torch.Generator().manual_seed(values["seed"])
+    noise: Tensor = torch.randn(image.shape, generator=random) * (values["sd"] * 255)
+    return (image.float() + noise).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _cutout(image: Tensor, _: kinds.Cutout, values: Values) -> Tensor:
+    height, width = image.shape[1:]
+    wish = np.sqrt(values["area"] * height * width * np.array([1 / values["aspect"], values["aspect"]]))
+    tall, wide = (int(min(side, max(1, round(length)))) for side, length in zip((height, width), wish, strict=True))
+    top, left = round(values["top"] * (height - tall)), round(values["left"] * (width - wide))
+    colour = torch.tensor(_mean_colour(image)).to(torch.uint8).view(3, 1, 1)
+    return _made(functional.erase(image, top, left, tall, wide, colour.expand(3, tall, wide)))
+
+
+def _randaugment(image: Tensor, asked: kinds.RandAugment, values: Values) -> Tensor:
+    with own_stream(int(values["seed"])):
+        changed: Tensor = v2.RandAugment(asked.operations, asked.magnitude, fill=_mean_colour(image))(image)
+    return changed
+
+
+OPERATIONS: Mapping[type, Operation] = {
+    kinds.Flip: Operation(_uniform(), _flip),
+    kinds.Rotate: Operation(_uniform("degrees"), lambda image, _, values: _affine(image, angle=values["degrees"])),
+    kinds.Shear: Operation(_uniform("degrees"), lambda image, _, values: _affine(image, shear=values["degrees"])),
+    kinds.Translate: Operation(_uniform("right", "down", field="share"), _translate),
+    kinds.Stretch: Operation(_uniform("tall", "wide", field="factor"), _stretch),
+    kinds.Lens: Operation(_uniform("k"), _lens),
+    kinds.Elastic: Operation(_uniform("strength", seed=True), _elastic),
+    kinds.Colour: Operation(_uniform("brightness", "contrast", "saturation", "hue"), _colour),
+    kinds.Pca: Operation(_draw_pca, _pca),
+    kinds.Noise: Operation(_uniform("sd", seed=True), _noise),
+    kinds.Cutout: Operation(_draw_box, _cutout),
+    kinds.RandAugment: Operation(_seeds, _randaugment),
+}
+"""Kinds that change one picture by itself, but for ``crop``, which fits it to the network's input."""
+
+
+class EpochDraw(NamedTuple):
+    """Everything random about one epoch that is drawn outside of the network."""
+
+    order: npt.NDArray[np.int64]
+    """(N,) positions in the order in which they are shown."""
+    augment: Sequence[Augmentation]
+    """What is done, in this order."""
+    drawn: tuple[Drawn, ...]
+    """What was drawn for each of these."""
+
+
+class Frame(NamedTuple):
+    """Sizes of what the network is shown."""
+
+    size_px: ImageSize
+    """In this epoch."""
+    shipped_px: ImageSize
+    """In use, where the centre of what was decoded is shown."""
+
+
+def stream_seed(seed: int, phase: str, epoch: int) -> int:
+    """One number for one epoch of one phase."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(phase.encode()), epoch]).generate_state(1)[0])
+
+
+def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> EpochDraw:
+    """Draw order and augmentation for ``images`` images: the order first, then row by row of the list."""
+    random = np.random.Generator(np.random.Philox(seed))
+    return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, asked) for asked in augment]))
+
+
+def augmented(decoded: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
+    """Change a batch as the draw says; what mixes pictures with each other is left to ``batches.py``.
+
+    ``decoded``: uint8 (n, H, W, 3). ``positions``: (n,) of these images in the draw. ``frame``: size of the result; without
+    a crop in the list the centre is shown, as it is in use. Returns uint8 (n, 3, *size).
+    """
+    batch = torch.from_numpy(np.ascontiguousarray(decoded)).permute(0, 3, 1, 2)  # resizing is faster where channels lie together
+    with one_thread():
+        return torch.stack([_one(image, position, epoch, frame) for image, position in zip(batch, positions, strict=True)])
+
+
+def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
+    if not any(isinstance(asked, Crop) for asked in epoch.augment):
+        image = functional.center_crop(image, list(frame.shipped_px))
+        if frame.size_px != frame.shipped_px:
+            image = functional.resize(image, list(frame.size_px), antialias=True)
+    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        if isinstance(asked, Crop):
+            image = _cropped(image, values_of(drawn, position), frame.size_px)
+        elif type(asked) in OPERATIONS and is_applied(drawn, position):
+            image = OPERATIONS[type(asked)].apply(image, asked, values_of(drawn, position))
+    return image
+
+
+def _cropped(image: Tensor, values: Values, size_px: ImageSize) -> Tensor:
+    sides = np.array(image.shape[1:])
+    wish = sides * np.sqrt(values["area"] * np.array([1 / values["aspect"], values["aspect"]]))
+    height, width = (int(min(side, max(1, round(length)))) for side, length in zip(sides, wish, strict=True))
+    top, left = round(values["top"] * (sides[0] - height)), round(values["left"] * (sides[1] - width))
+    crop: Tensor = functional.resized_crop(
+        image, top, left, height, width, list(size_px), interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
+    return crop
+
+
+def centred(decoded: npt.NDArray[np.uint8], size_px: ImageSize) -> npt.NDArray[np.uint8]:
+    """The centre of each image: uint8 (n, *size, 3)."""
+    top, left = (round((have - want) / 2) for have, want in zip(decoded.shape[1:3], size_px, strict=True))
+    return decoded[:, top : top + size_px.height_px, left : left + size_px.width_px]
+
+
+def at_size(images: Tensor, size_px: ImageSize) -> Tensor:
+    """float32 (N, 3, H, W) resized to that size, bilinear and antialiased; as they are where they have it."""
+    if tuple(images.shape[-2:]) == size_px:
+        return images
+    resized: Tensor = functional.resize(images, list(size_px), antialias=True)
+    return resized.contiguous(memory_format=torch.channels_last)
+
+
+def in_levels(normalization: Normalization) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3, 1, 1), fp32, in levels of 0 to 255."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
+    return mean, std
+
+
+def normalized(pixels: Tensor, normalization: Normalization) -> Tensor:
+    """uint8 (n, 3, H, W) → float32 of that shape, channels last in memory, ``(pixel / 255 - mean) / std``.
+
+    Image by image, so that all three passes find it in the cache.
+    """
+    mean, std = in_levels(normalization)
+    batch = torch.empty(pixels.shape, dtype=torch.float32, memory_format=torch.channels_last)
+    with one_thread():
+        for image, place in zip(pixels, batch, strict=True):
+            place.copy_(image.to(torch.float32).sub_(mean).div_(std))
+    return batch

@@ -1,0 +1,166 @@
+"""Training images that are composed of cut-outs and backgrounds: what is asked, what was found, and what was made of what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgecnn.values.augmentation import Between
+from edgecnn.values.base import Value
+from edgecnn.values.dataset import DataSummary
+
+_Side = Annotated[float, Field(ge=0.02, le=2)]
+_Degrees = Annotated[float, Field(ge=-180, le=180)]
+_Sigma = Annotated[float, Field(ge=0, le=20)]
+_SidePx = Annotated[int, Field(ge=32, le=2048)]
+
+
+class Compositing(Value):
+    """How a cut-out is laid on a background. Ranges are what is drawn from, uniformly and for each picture anew."""
+
+    images_per_class: Annotated[int, Field(gt=0, le=100_000)] = 200
+    """Pictures that are made of each class. Each of its cut-outs is used as often as any other, to within one; so is each
+    background, and the n-th picture of every class has the same one, so that no background tells a class."""
+    scale: Annotated[tuple[_Side, _Side], Between] = (0.35, 0.9)
+    """The cut-out's longer side, as a share of the picture's side, before it is turned."""
+    degrees: Annotated[tuple[_Degrees, _Degrees], Between] = (-15.0, 15.0)
+    """Of the turn. Positive: clockwise."""
+    outside: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Largest share of its width, and of its height, that may lie outside the picture. Of one that is larger than the picture, as
+    from a ``scale`` above 1 or a turn, as much lies outside as has to."""
+    feather_px: Annotated[tuple[_Sigma, _Sigma], Between] = (0.0, 1.5)
+    """How far its edge is softened, inwards: the standard deviation of the blur of its alpha. That this varies, with none at all
+    among it, keeps a network from learning what a pasted edge looks like (Dwibedi et al. 2017, arXiv:1708.01642)."""
+    blur_px: Annotated[tuple[_Sigma, _Sigma], Between] = (0.0, 0.5)
+    """Standard deviation of the blur of the whole picture, which makes both parts equally sharp."""
+    seed: NonNegativeInt = 0
+    """Of what is drawn."""
+
+
+class SynthesisSettings(Compositing):
+    """Every field enters the key of the synthesize stage."""
+
+    size_px: PositiveInt
+    """Side of the square pictures."""
+
+    @classmethod
+    def of(cls, wider: Compositing) -> SynthesisSettings:
+        """These of a recipe's table or of a stage, which hold more. Raises ValidationError: no size is settled yet."""
+        return SynthesisSettings.model_validate({name: getattr(wider, name, None) for name in SynthesisSettings.model_fields})
+
+
+FOLDERS = ("cutouts", "backgrounds")
+"""What pictures are composed of: fields of ``SynthesisFolders`` and of ``Synthesis``, and inputs of the stage."""
+
+
+class SynthesisFolders(Value):
+    """What pictures are composed of."""
+
+    cutouts: str | None = None
+    """A folder with a sub-folder a class, called as the class is, of pictures with an alpha channel (PNG, WebP). With it and
+    ``backgrounds`` training images are made. Unset: none are."""
+    backgrounds: str | None = None
+    """A folder of photographs that show none of the classes."""
+    classes: Literal["all", "some"] = "all"
+    """all: every class has cut-outs. some: only some have; then being composed itself tells these classes from the others."""
+
+    @property
+    def stated_folders(self) -> dict[str, str]:
+        """The paths that are stated, by field."""
+        return {name: path for name in FOLDERS if (path := getattr(self, name)) is not None}
+
+
+class SynthesisChoice(Compositing, SynthesisFolders):
+    """``[synthesis]``: training images composed of cut-outs and backgrounds, beside the photographs.
+
+    With ``data.train = false`` they alone train, and photographs that would have trained are test images.
+    """
+
+    size_px: _SidePx | None = None
+    """Side of the square pictures. Unset: as large as training images are kept."""
+
+
+class Synthesis(Value):
+    """What resolve found to compose pictures of."""
+
+    cutouts: DataSummary
+    """Its classes are the photographs'; all cut-outs have the role ``train``. ``copies``: left out, and why."""
+    backgrounds: DataSummary
+    """Without labels."""
+    class_names: tuple[str, ...]
+    """Those that have cut-outs."""
+    images: int
+    """How many pictures are made."""
+
+    @property
+    def found(self) -> dict[str, DataSummary]:
+        """What both folders hold, by field."""
+        return {name: getattr(self, name) for name in FOLDERS}
+
+
+class MadeImage(Value):
+    """One composed picture: of what, and how."""
+
+    file: str
+    """Under ``images/`` of the artifact."""
+    sha256: str
+    class_name: str
+    cutout: str
+    """Under the folder of cut-outs."""
+    cutout_sha256: str
+    background: str
+    """Under the folder of backgrounds."""
+    background_sha256: str
+    background_box: tuple[float, float, float, float]
+    """The part that is shown: left, top, right and bottom, as shares of its width and of its height."""
+    scale: float
+    """The cut-out's longer side as a share of the picture's, before the turn."""
+    degrees: float
+    box_px: tuple[int, int, int, int]
+    """Where the turned cut-out lies: left, top, right, bottom. It may reach beyond the picture."""
+    visible: float
+    """0…1: share of the cut-out that lies inside the picture, by its alpha."""
+    feather_px: float
+    blur_px: float
+
+
+class Provenance(Value):
+    """``synthesis.json``: what every made image is composed of, schema edgecnn.synthesis/1."""
+
+    schema_: Literal["edgecnn.synthesis/1"] = Field(default="edgecnn.synthesis/1", alias="schema")
+    classes: tuple[str, ...]
+    settings: SynthesisSettings
+    cutouts: int
+    backgrounds: int
+    images: tuple[MadeImage, ...]
+    """Ordered so that every prefix holds the classes that have cut-outs in equal parts."""
+
+
+class MadeShare(Value):
+    """How many of the images that a network learned from were composed."""
+
+    made: int
+    photographs: int
+
+    @property
+    def share(self) -> float:
+        """0…1."""
+        return self.made / (self.made + self.photographs)
+
+
+class SynthesisFacts(MadeShare):
+    """The same as a report has it."""
+
+    cutouts: int
+    backgrounds: int
+    images_per_class: Mapping[str, int]
+    """Of the classes that have cut-outs."""
+    provenance: str | None
+    """The file that says what each is composed of; None where the step did not run."""
+
+
+def images_trained_on(data: DataSummary, synthesis: Synthesis | None, *, photographs: bool) -> int:
+    """How many there are, photographs (where these train) and composed ones."""
+    return (data.counts["train"] if photographs else 0) + (0 if synthesis is None else synthesis.images)
