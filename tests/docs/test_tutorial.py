@@ -38,6 +38,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # 7 minutes of processor time, 19 minutes on two busy cores
 def test_a_reader_who_types_the_tutorial_ends_with_a_bundle_that_answers(folder: Path) -> None:
     assert [words[0] for words in TUTORIAL] == [
         "doctor", "data", "init", "plan", "build", "explain", "report", "judge", "predict", "bundle", "verify",
