@@ -45,6 +45,8 @@ def test_a_reader_who_types_the_tutorial_ends_with_a_bundle_that_answers(folder:
     ]  # fmt: skip
     done = {words[0]: run(words, folder) for words in TUTORIAL}
     assert {verb: each.stderr for verb, each in done.items() if each.returncode != 0} == {}
-    assert all((folder / name).is_file() for name in ("sheet.png", "mine.toml", "gates.xml", "mine.zip", "builds/mine/report.html"))
+    assert all(
+        (folder / name).is_file() for name in ("sheet.png", "mine.toml", "gates.xml", "mine.zip", "builds/mine/report.html")
+    )
     assert done["predict"].stdout.count(".jpg") == EACH
     assert "whole" in done["verify"].stdout
