@@ -36,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=ABOUT,
-    epilog="Exit codes: 0 passed, 1 gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
+    epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
 )
 for module in (
     pipeline,
