@@ -16,7 +16,7 @@ class BoardsInvalid(EdgecnnError):
         super().__init__(
             what=f"boards {path} has {counted(len(problems), 'problem')}",
             because="; ".join(problems),
-            hint="docs/howto/sweep.md shows one, docs/schemas/boards.json has every key",
+            hint="docs/howto/sweep-at-scale.md shows one, docs/schemas/boards.json has every key",
         )
 
 
