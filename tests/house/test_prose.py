@@ -100,7 +100,7 @@ def help_texts() -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("surface", "words_max", "flaws_in_a_hundred"), [(docs, 30, 9.0), (docstrings, 30, 12.0), (help_texts, 25, 1.0)]
+    ("surface", "words_max", "flaws_in_a_hundred"), [(docs, 30, 3.0), (docstrings, 30, 12.0), (help_texts, 25, 1.0)]
 )
 def test_few_sentences_of_a_surface_are_flawed(
     surface: Callable[[], Mapping[str, str]], words_max: int, flaws_in_a_hundred: float
