@@ -36,7 +36,7 @@ from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.gates import RunsNeeded, gates_for, judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.stopping import rule_of
+from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD, rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -213,7 +213,7 @@ def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
 
 
 def _judged(row: CandidateFacts, chosen: str | None, shown: OpenedImages, gates: Sequence[Gate]) -> CandidateFacts:
-    results = tuple(_worded(each, shown) for each in judge_candidate(gates, row))
+    results = tuple(_worded(each, shown) for each in judge_candidate(gates, row, OF_A_FINISHED_BUILD))
     return row.model_copy(update={"chosen": row.candidate.id == chosen, "gates": results, "verdict": verdict_of(row, results)})
 
 

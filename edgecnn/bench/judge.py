@@ -25,6 +25,7 @@ from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
+from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import latest_race
@@ -169,7 +170,7 @@ def _rows(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate]) -
     rows = []
     for name, row in reported(candidate_facts(seen), seen).items():
         said = _with_reasons(row, seen)
-        results = tuple(_worded(result, finished, seen) for result in judge_candidate(gates, said))
+        results = tuple(_worded(result, finished, seen) for result in judge_candidate(gates, said, OF_A_FINISHED_BUILD))
         chosen = name == ships.candidate.id
         update = {
             "gates": results,

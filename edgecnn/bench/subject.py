@@ -94,6 +94,10 @@ def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
             continue
         seen.evaluations[name, "test"] = stored
     read_folds(finished.folds, seen, _answered)
+    if len(finished.folds) < len(finished.resolved.folds):
+        seen.notes.append(
+            "accuracy is of the first fold's test images alone: plan.json is of an earlier version without the other folds"
+        )
     row, baseline = finished.row, finished.baseline
     if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"

@@ -58,7 +58,7 @@ def _for_a_real_device(made_by: Command) -> str:
     """The same build for another device, which the reader fills in, in a folder of its own."""
     _, runtime = split_target(made_by.value_of("--target") or "")
     target = "DEVICE" if runtime is None else f"DEVICE:{runtime}"
-    kept = made_by.to("build").without("--target", "--host", "--python", "--out")
+    kept = (made_by or Command(verb=("build",))).to("build").without("--target", "--host", "--python", "--out")
     return str(kept.adding(("--target", target), ("--host", "USER@DEVICE")))
 
 

@@ -31,6 +31,7 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import ChoiceRules, choose, eligibility_of, speed_claims
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, most_mib, overall, verdict_of
 from edgecnn.judging.reasons import worded
+from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -129,7 +130,8 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
     dated = dated_records(seen.execution.plan.resolved.device.name)
     decision = decide(seen, request, dated.evidence)
     facts = reported(decision.facts, seen)
-    judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
+    spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
+    judged = {name: judge_candidate(decision.gates, row, spelled) for name, row in facts.items()}
     rows = {
         name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
         for name, row in facts.items()

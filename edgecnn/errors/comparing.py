@@ -61,7 +61,7 @@ class RoundsWithoutAgainst(EdgecnnError):
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
             what="--rounds applies to a comparison, and --against names no other build",
-            hint=f"for a build by itself: --set race.rounds={rounds}",
+            hint=f"for a build by itself: build again with --set race.rounds={rounds}",
         )
 
 
@@ -71,7 +71,7 @@ class RoundsWithRuns(EdgecnnError):
     def __init__(self, *, rounds: int) -> None:
         super().__init__(
             what="--rounds applies to a race here, and --runs supplies the runs of a device",
-            hint=f"on the device: python3 -m runner measure --rounds {rounds}",
+            hint=f"on the device, in the kit's folder: python3 -m runner measure ../.. --rounds {rounds}",
         )
 
 

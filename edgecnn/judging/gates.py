@@ -215,16 +215,13 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
         raise BoundOnWrongSide(where=where, metric=name, better=metric.better, right_way=way)
 
 
-__all__ = [
-    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "judge_identical", "overall", "parse_bounds",
-    "exit_code_of", "verdict_of",
-]  # fmt: skip
+def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts, spelled: str = OF_A_BUILD) -> tuple[GateResult, ...]:
+    """Judge one candidate by every gate, in the gates' order; first, if it applies, that it is not shown to have learned.
 
-
-def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts) -> tuple[GateResult, ...]:
-    """Every gate against one candidate, in the gates' order; first, if it applies, that it is not shown to have learned."""
+    ``spelled``: how this command is asked for more rounds.
+    """
     unlearned = not_learned(facts)
-    return (*(() if unlearned is None else (unlearned,)), *(judge(gate, facts) for gate in gates))
+    return (*(() if unlearned is None else (unlearned,)), *(judge(gate, facts, spelled) for gate in gates))
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:

@@ -234,5 +234,10 @@ def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> Ope
 
 
 def _longer(report: BuildReport, rounds: int | None) -> str | None:
-    again = build_again(report)
-    return f"{again} --set race.rounds={rounds}" if again and rounds else None
+    """Return the build's command with so many rounds, under the gates that this report was judged by."""
+    again = report.build.called.to("build").without("--until", "--max", "--min")
+    if not again or not rounds:
+        return None
+    stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
+    bounds = ((f"--{gate.side}", f"{gate.metric}={repr(gate.bound).removesuffix('.0')}") for gate in stated)
+    return str(again.adding(*bounds, ("--set", f"race.rounds={rounds}")))

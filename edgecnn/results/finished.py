@@ -168,8 +168,6 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
         raise BundleUnreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
-    if len(folds) != len(resolved.folds):
-        raise BundleUnreadable(path=path, because="an older edgecnn wrote it without its folds' keys", hint=again)
     return KeptPlan(resolved, keys, folds)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.fit import NetworkGone
-from edgecnn.results.finished import planned
+from edgecnn.results.finished import again_of, planned
 from edgecnn.results.folder import read_report
 from edgecnn.results.lineage import TRUNK_KINDS, whole_entry
 from edgecnn.store.store import Store
@@ -84,12 +84,12 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
         NetworkGone: the store has no longer what it was made of.
     """
     report = read_report(folder)
-    resolved, keys, _ = planned(folder, report.keys, report.build.again)
+    resolved, keys, _ = planned(folder, report.keys, again_of(report))
     trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
         missing = "pixels" if trunk is not None else "network"
-        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=report.build.again)
+        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=again_of(report))
     return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
 
 

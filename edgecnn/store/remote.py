@@ -127,7 +127,7 @@ class Remote(Place):
         ``known``: bytes of the files that were there lately, by digest; None: it is looked.
 
         After the lists it looks once more: a file that was there may have been taken away by a collection that had read the
-        lists before (see ``remote_gc``). Raises RemoteUnusable.
+        lists before (see ``store/gc.py``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
         there = self.sizes(facts) if known is None else {each: known[each] for each in facts.keys() & known.keys()}

@@ -30,6 +30,26 @@ class Command(Value):
         """Quoted for a POSIX shell."""
         return shlex.join(self.words)
 
+    @classmethod
+    def read(cls, text: str) -> Command:
+        """Read a printed command back, as reports of earlier versions hold it; an empty one where it is none of edgecnn's.
+
+        An option and the word behind it are one part, even where the option is a flag: printed, that is the same.
+        """
+        try:
+            program, *words = shlex.split(text)
+        except ValueError:
+            return cls()
+        if program != PROGRAM or not words or words[0].startswith("-"):
+            return cls()
+        parts: list[tuple[str, ...]] = []
+        for word in words[1:]:
+            if parts and len(parts[-1]) == 1 and parts[-1][0].startswith("--") and not word.startswith("--"):
+                parts[-1] = (*parts[-1], word)
+            else:
+                parts.append((word,))
+        return cls(verb=(words[0],), parts=tuple(parts))
+
     def to(self, *verb: str) -> Command:
         """The same for another verb; an empty one stays empty."""
         return self.model_copy(update={"verb": verb}) if self else self

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
@@ -252,6 +252,13 @@ class Build(Value):
     """The command that made this build, as it is typed."""
     called: Command = Field(default=Command(), exclude_if=lambda called: not called)
     """The same as a value; empty where no command line made it, and of a report that is older than this."""
+
+    @model_validator(mode="after")
+    def _called_in_older_reports(self) -> Self:
+        """A report of an earlier version has the command as text alone."""
+        if self.command and not self.called:
+            object.__setattr__(self, "called", Command.read(self.command))
+        return self
 
     @property
     def again(self) -> str:

@@ -12,7 +12,6 @@ from edgecnn.planning.candidates import (
     BASELINE,
     aware_candidates,
     aware_unavailable,
-    graph_of,
     require_something_to_replace,
     surgery_candidates,
     surgery_unavailable,
@@ -21,7 +20,7 @@ from edgecnn.planning.candidates import (
 from edgecnn.planning.complete import completed_surgery
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.values.artifact import Unavailable
-from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.candidate import Candidate, Runtime, graph_of
 from edgecnn.values.recipe import Recipe, SurgeryChoice
 from edgecnn.values.training import Surgery
 from tests.building.resolutions import INT8, TRT_FP16, VERSIONS, resolved, summary

@@ -31,3 +31,15 @@ def test_a_value_that_reads_like_a_verb_or_an_option_is_no_such_thing(text: str)
 
 def test_where_no_command_line_made_something_there_is_nothing_to_print() -> None:
     assert not Command() and str(Command().to("build")) == ""
+
+
+def test_a_printed_command_is_read_back_to_print_the_same() -> None:
+    text = "edgecnn judge 'my recipe.toml' --target jetson:all --no-labels --set 'a=b c' --max p50_ms=3"
+    command = Command.read(text)
+    assert (str(command), command.value_of("--target")) == (text, "jetson:all")
+    assert str(command.to("build").without("--target")) == text.replace("judge", "build").replace(" --target jetson:all", "")
+
+
+@pytest.mark.parametrize("text", ["", "make all", "edgecnn", "edgecnn --help", "edgecnn build 'unclosed"])
+def test_what_is_no_command_of_edgecnn_is_read_as_an_empty_one(text: str) -> None:
+    assert not Command.read(text)

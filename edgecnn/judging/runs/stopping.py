@@ -99,6 +99,7 @@ ROUNDS_WORTH_ASKING = 200
 """More rounds than that are no advice: a race of three kits then takes an hour, and conditions change."""
 
 OF_A_BUILD = "--set race.rounds={}"
+OF_A_FINISHED_BUILD = "build again with --set race.rounds={}"
 OF_A_COMPARISON = "--rounds {}"
 OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
 """How the number of rounds is asked for, of whom."""

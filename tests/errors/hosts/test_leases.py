@@ -21,8 +21,8 @@ from edgecnn.errors.hosts.leases import (
     [
         (
             BoardsInvalid(path=Path("boards.toml"), problems=["board.0.host is missing", "2 boards are called lab-1"]),
-            "boards boards.toml has 2 problems: board.0.host is missing; 2 boards are called lab-1 — docs/howto/sweep-at-scale.md "
-            "shows one, docs/schemas/boards.json has every key [boards-invalid]",
+            "boards boards.toml has 2 problems: board.0.host is missing; 2 boards are called lab-1 — "
+            "docs/howto/sweep-at-scale.md shows one, docs/schemas/boards.json has every key [boards-invalid]",
         ),
         (
             NoSuchBoards(where="boards.toml", kind="raspberry-pi-5 with fan", others=["lab-1 (no tags)", "lab-2 (wifi)"]),

@@ -60,13 +60,14 @@ DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
         ),
         (
             RoundsWithoutAgainst(rounds=12),
-            "--rounds applies to a comparison, and --against names no other build — for a build by itself: --set race.rounds=12"
+            "--rounds applies to a comparison, and --against names no other build — "
+            "for a build by itself: build again with --set race.rounds=12"
             " [rounds-without-against]",
         ),
         (
             RoundsWithRuns(rounds=12),
             "--rounds applies to a race here, and --runs supplies the runs of a device"
-            " — on the device: python3 -m runner measure --rounds 12 [rounds-with-runs]",
+            " — on the device, in the kit's folder: python3 -m runner measure ../.. --rounds 12 [rounds-with-runs]",
         ),
         (
             NoRecordedRace(candidate="onnxruntime-int8", because="nothing ran", hint="the same build command races again"),
