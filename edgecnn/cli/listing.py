@@ -92,7 +92,7 @@ def _show(call: Call, what: What, pattern: str) -> None:
         rows = _of_timm(pattern)
     else:
         listed = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
-        rows = [row for row in listed if fnmatchcase(row[next(iter(row))], pattern)]
+        rows = [row for row in listed if any(fnmatchcase(name, pattern) for name in (row["name"], *row.get("aliases", ())))]
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 

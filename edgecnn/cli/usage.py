@@ -214,7 +214,10 @@ def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
     if asked.known and not asked.rest[0].startswith("-"):
         return NoSuchCommand(command=asked.command, name=asked.rest[0], known=asked.known)
     if hasattr(refusal, "option_name") and hasattr(refusal, "possibilities"):
-        return NoSuchOption(command=asked.command, option=refusal.option_name, near=refusal.possibilities or ())
+        verb = getattr(getattr(refusal, "ctx", None), "command", None)
+        takes_keys = any("--set" in option.opts for option in getattr(verb, "params", ()))
+        key = _recipe_key(refusal.option_name) if takes_keys else None
+        return NoSuchOption(command=asked.command, option=refusal.option_name, near=refusal.possibilities or (), key=key)
     parameter = getattr(refusal, "param", None)
     if parameter is not None and hasattr(refusal, "param_type"):
         meaning = _sentence(getattr(parameter, "help", None) or "")
@@ -223,6 +226,16 @@ def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
         reason, value = _sentence(refusal.message), _given(parameter.opts, asked.rest)
         return BadValue(command=asked.command, name=_name(parameter), value=value, reason=reason)
     return NotUnderstood(command=asked.command, reason=_sentence(refusal.format_message()))
+
+
+def _recipe_key(option: str) -> str | None:
+    """The one key of a recipe whose last part an option names: ``--epochs`` is ``train.epochs``."""
+    from edgecnn.recipes.toml_file import dotted_keys
+    from edgecnn.values.recipe import Recipe
+
+    leaf = option.lstrip("-").replace("-", "_")
+    keys = [key for key in dotted_keys(Recipe) if key.rpartition(".")[2] == leaf]
+    return keys[0] if len(keys) == 1 else f"train.{leaf}" if f"train.{leaf}" in keys else None
 
 
 def _name(parameter: Any) -> str:

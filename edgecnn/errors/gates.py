@@ -11,8 +11,8 @@ from edgecnn.errors.wording import counted, did_you_mean
 class UnknownMetric(EdgecnnError):
     """Raised when a bound names a metric that no gate knows."""
 
-    def __init__(self, *, where: str, name: str, known: Sequence[str]) -> None:
-        guess = did_you_mean(name, known, cutoff=0.4)
+    def __init__(self, *, where: str, name: str, known: Sequence[str], meant: str | None = None) -> None:
+        guess = did_you_mean(name, known, cutoff=0.4) if meant is None else f"did you mean {meant}? "
         super().__init__(what=f"{where}: no metric is called {name!r}", hint=f"{guess}known: {', '.join(known)}")
 
 

@@ -19,12 +19,17 @@ class NoSuchCommand(EdgecnnError):
 
 
 class NoSuchOption(EdgecnnError):
-    """Raised when a verb does not take an option; ``near`` are those that it takes and that look alike, the nearest first."""
+    """Raised when a verb does not take an option.
 
-    def __init__(self, *, command: str, option: str, near: Sequence[str]) -> None:
+    ``near``: options of the verb that look alike, the nearest first. ``key``: the key of a recipe with that name, which the verb
+    takes with ``--set``.
+    """
+
+    def __init__(self, *, command: str, option: str, near: Sequence[str], key: str | None = None) -> None:
+        meant = f"--set {key}=VALUE" if key is not None else near[0] if near else None
         super().__init__(
             what=f"{command} has no option {option!r}",
-            hint=f"{f'did you mean {near[0]}? ' if near else ''}all options: {command} --help",
+            hint=f"{f'did you mean {meant}? ' if meant else ''}all options: {command} --help",
         )
 
 

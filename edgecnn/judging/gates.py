@@ -96,7 +96,7 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
         for name, bound in bounds.items():
-            _check_name(_where(side, stated_by), name, compared)
+            _check_name(_where(side, stated_by), name, bound, compared)
             _check_bound(_where(side, stated_by), side, name, bound)
 
 
@@ -193,14 +193,30 @@ def _where(side: Side, stated_by: str) -> str:
     return f"--{side}" if stated_by == "command line" else f"[gates] {side}"
 
 
-def _check_name(where: str, name: str, compared: bool) -> None:
+_MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("latency", "latency_ms", "ms", "time", "time_ms"), "p50_ms (the median) or p99_ms"),
+    **dict.fromkeys(("accuracy", "acc"), "top1"),
+    **dict.fromkeys(("memory", "memory_mib", "ram"), "peak_memory_mib"),
+}
+"""Names that people use, to the metrics that they mean."""
+_IMAGES_PER_S = ("fps", "images_per_s", "throughput")
+"""Of one image a call: the latency of an image is what bounds them."""
+
+
+def _meant(name: str, bound: float) -> str | None:
+    if name in _IMAGES_PER_S and 0 < bound < math.inf:
+        return f"p50_ms={1000 / bound:.4g} (1,000 / {bound:g} images a second), with --max"
+    return _MEANT.get(name)
+
+
+def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
     if compared and name in METRICS and name not in COMPARED:
         raise MetricNotCompared(where=where, name=name, known=tuple(COMPARED))
     if not compared and name == LATENCY_RATIO:
         raise BoundOfTwoBuilds(where=where, name=name)
     known = COMPARED if compared else METRICS
     if name not in known:
-        raise UnknownMetric(where=where, name=name, known=tuple(known))
+        raise UnknownMetric(where=where, name=name, known=tuple(known), meant=None if compared else _meant(name, bound))
 
 
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:

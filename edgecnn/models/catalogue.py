@@ -35,8 +35,11 @@ def all_archs() -> tuple[ArchSpec, ...]:
 
 
 def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
-    """Those whose names fit a shell's pattern. Raises UnknownArch: none does."""
-    found = tuple(spec for spec in _ROWS if fnmatchcase(spec.name, pattern.lower()))
+    """Networks whose names match a shell's pattern, or contain a word without a wildcard. Raises UnknownArch: there are none."""
+    wanted = pattern.lower()
+    found = tuple(spec for spec in _ROWS if fnmatchcase(spec.name, wanted))
+    if not found:
+        found = tuple(spec for spec in _ROWS if wanted and wanted in spec.name)
     if not found:
         raise UnknownArch(name=pattern, nearest=())
     return found

@@ -101,7 +101,8 @@ def _there(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
 def _shipped(name: str) -> Path:
     pipelines = load_pipelines()
     if name not in pipelines:
-        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _there(file)), None)
+        files = (Path(name), Path(f"{name}.toml"), Path(f"{Path(name).stem}.toml"))
+        meant = next((file for file in files if name and _there(file)), None)
         raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant, folder=_there(Path(name), Path.is_dir))
     return pipelines[name].path
 

@@ -83,3 +83,14 @@ def test_what_the_installed_timm_has_is_listed_with_its_weights_and_their_licenc
     }
     assert json.loads(edgecnn("list", "archs", "timm:FastViT_t8", "--json").stdout)[-1] == rows[-1], "without the tag, too"
     assert "no architecture is called 'timm:nothing*'" in edgecnn("list", "archs", "timm:nothing*").stderr
+
+
+def test_a_word_without_a_wildcard_lists_the_networks_that_contain_it() -> None:
+    rows = json.loads(edgecnn("list", "archs", "mobilenet-v3", "--json").stdout)
+    assert {row["name"] for row in rows} >= {"mobilenet-v3-small", "mobilenet-v3-large"}
+    assert all("mobilenet-v3" in row["name"] for row in rows)
+
+
+def test_a_device_is_listed_by_its_alias() -> None:
+    (row,) = json.loads(edgecnn("list", "devices", "pi5", "--json").stdout)
+    assert row["name"] == "raspberry-pi-5"

@@ -35,6 +35,11 @@ def edgecnn(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
             "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
         ),
         (
+            ("build", "demo", "--epochs", "5"),
+            "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? all options: edgecnn build --help"
+            " [no-such-option]",
+        ),
+        (
             ("list",),
             "edgecnn list needs LIST: one of archs, devices, pipelines, runtimes"
             " — how it is written: edgecnn list --help [missing-argument]",

@@ -34,6 +34,11 @@ CASES = [
         "edgecnn list has no option '--jsno' — did you mean --json? all options: edgecnn list --help [no-such-option]",
     ),
     (
+        NoSuchOption(command="edgecnn build", option="--epochs", near=("--help",), key="train.epochs"),
+        "edgecnn build has no option '--epochs' — did you mean --set train.epochs=VALUE? all options: edgecnn build --help"
+        " [no-such-option]",
+    ),
+    (
         NoSuchOption(command="edgecnn list", option="-z", near=()),
         "edgecnn list has no option '-z' — all options: edgecnn list --help [no-such-option]",
     ),

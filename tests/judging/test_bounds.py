@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from edgecnn.errors.gates import (
@@ -152,3 +154,12 @@ def test_unless_told_a_comparison_allows_a_ratio_of_three_percent():
     )  # fmt: skip
     told = comparison_gates(GateChoice(max={"drop_pp": 1, "latency_ratio": 1.1}, min={"top1": 0.5}))
     assert [(each.metric, each.bound) for each in told] == [("latency_ratio", 1.1), ("drop_pp", 1), ("top1", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("latency=50", "p50_ms (the median) or p99_ms"), ("fps=20", "p50_ms=50 (1,000 / 20 images a second), with --max")],
+)
+def test_a_name_that_people_use_is_answered_with_the_metric_that_it_means(text: str, meant: str) -> None:
+    with pytest.raises(UnknownMetric, match=re.escape(f"did you mean {meant}?")):
+        parse_bounds((text,), ())

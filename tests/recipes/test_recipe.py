@@ -241,3 +241,11 @@ def read_or_refused(path: Path) -> None:
         assert error.ref in (
             {"wrong-bytes"} if known_cause else {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}
         )
+
+
+def test_a_misspelt_suffix_names_the_recipe_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pi.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownPipeline) as caught:
+        load_recipe("pi.tml")
+    assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build ./pi.toml"
