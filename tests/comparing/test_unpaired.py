@@ -193,7 +193,7 @@ def test_what_ran_between_the_recorded_processes_and_not_between_the_present_one
 def test_an_open_latency_of_a_device_s_own_runs_names_the_device_s_option(bench: Bench) -> None:
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
     found = bench.compare(runs=runs, gates=parse_bounds(["p50_ms=2.02"], [], compared=True))
-    assert "rounds (python3 -m runner measure ../.. --rounds " in found.gates[1].reason
+    assert "(python3 -m runner measure ../.. --rounds " in found.gates[1].reason
     assert "rounds (--rounds " in bench.compare(gates=parse_bounds(["p50_ms=2.01"], [], compared=True)).gates[1].reason
 
 
