@@ -1,18 +1,15 @@
-"""Files under a folder: listed and stamped, digested once, looked at before any is decoded, on every core.
+"""Files under a folder: listed and stamped, and digested once, on every core.
 
 100,000 files are stamped in about a third of a second of processor time, which is what a cached build waits for. A file that
-has not changed is not read again: its digest is filed under its path and its stamp. Decoding every image at planning would cost
-minutes, so a first look asks whether a file is a picture at all and whether its end is there. Long work is counted aloud and
-ends at once on Ctrl-C.
+has not changed is not read again: its digest is filed under its path and its stamp. Long work is counted aloud and ends at once
+on Ctrl-C.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import stat
 import threading
 import time
 from collections import Counter, defaultdict
@@ -22,16 +19,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError
-
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderMissing, DataFolderUnreadable, DataNotAFolder, NameNotUnicode
 from edgecnn.errors.wording import counted, no_unicode
-from edgecnn.runner.causes.known import why_no_image
 from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
-from edgecnn.runner.files import open_regular
 from edgecnn.runner.machine.environment import available_cores
-from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
 from edgecnn.store.disk import stamped, write_text_atomically
 from edgecnn.store.failures import named_failures
 from edgecnn.values.dataset import SkippedBecause, SkippedImages
@@ -244,71 +236,6 @@ class _Walk:
                 self._stamps.append(stamp_of(f"{prefix}{name}", facts))
 
 
-LARGEST_BYTES: Final = 1 << 31
-"""No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""
-
-
-def problem_of(path: Path) -> tuple[str, bytes]:
-    """Why a file is no usable picture (empty where it is one), and its bytes (read only where it is one).
-
-    A pipe or a device is never opened: it may have no end, or no beginning.
-
-    Raises OSError: the file cannot be opened or read.
-    """
-    facts = path.stat()
-    if stat.S_ISDIR(facts.st_mode):
-        return "a folder", b""
-    if not stat.S_ISREG(facts.st_mode):
-        return "a pipe, a socket or a device", b""
-    if facts.st_size == 0:  # not opened either: the kernel's own files have this size, and may block
-        return "an empty file", b""
-    if facts.st_size > LARGEST_BYTES:
-        return "larger than 2 GiB", b""
-    with open_regular(path) as file:
-        if not (problem := _header_problem(file)):
-            file.seek(0)
-            data = file.read()
-            return _end_problem(data), data
-    return problem, b""
-
-
-def _header_problem(file: io.BufferedReader) -> str:
-    try:
-        width, height = open_picture(file).size
-    except UnidentifiedImageError:
-        return why_no_image(file, NOT_A_PICTURE)
-    except Image.DecompressionBombError:
-        return f"more than {MAX_PIXELS:,} pixels"
-    except BROKEN as error:
-        return why_no_image(file, f"a damaged header ({said_of_broken(error)})")
-    if width * height > MAX_PIXELS:
-        return f"more than {MAX_PIXELS:,} pixels"
-    return ""
-
-
-def _end_problem(data: bytes) -> str:
-    """Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
-        return "breaks off before its end"
-    if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
-        return "breaks off before its end"
-    return ""
-
-
-def _scan_start(data: bytes) -> int:
-    """Where a JPEG's compressed picture begins (ITU T.81, B.1.1): segments before it may hold thumbnails with their own ends."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        at += 2 + length
-        if marker == 0xDA:  # start of scan
-            break
-    return at
-
-
 _SCHEMA: Final = "edgecnn.index/1"
 _FRESH_NS: Final = 2_000_000_000
 """A file changed within these of being read may change once more under the same stamp (the coarsest file systems count
@@ -385,6 +312,8 @@ def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Pr
 
 
 def _fact(path: Path) -> Fact:
+    from edgecnn.data.headers import problem_of  # Pillow costs 60 ms, which a cached build need not pay
+
     try:
         path.name.encode("utf-8")
         problem, data = problem_of(path)

@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
-from edgecnn.data.files import LARGEST_BYTES
+from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable

@@ -20,9 +20,10 @@ import numpy as np
 import edgecnn
 from edgecnn.data.class_marks import class_marks
 from edgecnn.data.demo import DEMO
-from edgecnn.data.files import LARGEST_BYTES, on_every_core, parse, skipped_phrases
+from edgecnn.data.files import on_every_core, parse, skipped_phrases
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
+from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files

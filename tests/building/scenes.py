@@ -174,8 +174,9 @@ class Staging:
         self, purpose: Purpose, ms: Mapping[str, float], *, rounds: int = 8, reused: bool = False, observed_at: str | None = None
     ) -> None:
         digests = {name: self.seen.kits[name].digest for name in ms}
-        raced = {digests[name]: a_race_profile(digests[name], each, purpose=purpose) for name, each in ms.items()}
-        profiles = {digest: each.model_copy(update={"runs": each.runs[:rounds]}) for digest, each in raced.items()}
+        profiles = {
+            digests[name]: a_race_profile(digests[name], each, purpose=purpose, rounds=rounds) for name, each in ms.items()
+        }
         when = observed_at or "2026-11-20T09:00:00+00:00"
         self.seen.races[purpose] = RaceResult(
             race=f"race-{purpose}", observed_at=when, profiles=profiles, failed={}, reused=reused

@@ -67,7 +67,7 @@ def test_a_pattern_keeps_what_it_finds_together(photos: Path, group_by: str) -> 
     for seed in range(5):
         summary = summary_of(photos, group_by=group_by, seed=seed)
         assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
-    assert "; split by group ('" in summary.splits_from and summary.splits_from.endswith("'): 20 group_roles, none on two sides")
+    assert "; split by group ('" in summary.splits_from and summary.splits_from.endswith("'): 20 groups, none on two sides")
     assert any(len(sides) > 1 for sides in sides_of(summary_of(photos), person_of(photos))), "which is what it is for"
 
 
@@ -88,7 +88,7 @@ def test_a_list_s_column_is_the_group_wherever_it_stands(photos: Path) -> None:
     ]
     place.write_text("\n".join(["Person,path,label", *rows]), encoding="utf-8")
     summary = summary_of(place, group_by="person")
-    assert summary.splits_from.endswith("split by group ('person'): 20 group_roles, none on two sides")
+    assert summary.splits_from.endswith("split by group ('person'): 20 groups, none on two sides")
     assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
     heard = Heard()
     assert summary_of(place, heard, group_by="person") == summary and heard.steps == []
@@ -120,7 +120,7 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
     assert refused(place, "person") == (
-        f"{place}: cannot be used as a list of images: 'a.png' is of two group_roles, 'anna' and 'bert' — {hint}"
+        f"{place}: cannot be used as a list of images: 'a.png' is of two groups, 'anna' and 'bert' — {hint}"
     )
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
     with pytest.raises(TableUnusable, match="its columns are path, label, person, person — pass --label-column"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.data.files import LARGEST_BYTES, problem_of
+from edgecnn.data.headers import LARGEST_BYTES, problem_of
 from edgecnn.runner.pixels import NOT_A_PICTURE, decode
 from tests.data.folders import draw, write
 

@@ -242,8 +242,8 @@ def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:
 
 def test_a_cached_answer_imports_neither_pillow_nor_torch(photos: Path, cache: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from edgecnn.data import index\n"
-        "index.now_ns = lambda: time.time_ns() + 10**10\n"
+        "import sys, time; from pathlib import Path; from edgecnn.data import files\n"
+        "files.now_ns = lambda: time.time_ns() + 10**10\n"
         "from edgecnn.data.manifest import summarize; from edgecnn.values.recipe import DataChoice\n"
         "class Quiet:\n    step = note = lambda *a, **k: None\n"
         "counts = summarize(DataChoice(path=sys.argv[1]), Path(sys.argv[2]), Quiet()).counts\n"

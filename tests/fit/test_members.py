@@ -147,7 +147,7 @@ def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settle
 ) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 117)
-    staged.raced("report", {BASELINE.id: 1.0})
+    staged.raced("report", {BASELINE.id: 1.0}, rounds=16)
     asked = a_request(tmp_path, device=staged.resolved.device, gates=GateChoice(max={"p50_ms": 3.0}))
     report = report_of(staged.seen, asked, seconds=1.0)
     monkeypatch.setattr(members, "run_build", lambda *_: report)

@@ -55,7 +55,7 @@ def test_what_no_run_could_read_stays_absent() -> None:
 def test_a_machine_that_throttles_from_the_half_on_fails_no_gate_and_is_said(
     host: FakeHost, store: Store, tmp_path: Path, bound: float
 ) -> None:
-    kit, half, plain = a_kit(tmp_path, "alone"), 4, host.environment_of
+    kit, half, plain = a_kit(tmp_path, "alone"), 8, host.environment_of
 
     def hotter(folder: Path) -> dict[str, dict[str, str]]:
         now = plain(folder)
