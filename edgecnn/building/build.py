@@ -166,7 +166,8 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if resolved.weights.fell_back and not request.only_judge:
-        tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
+        better = resolved.weights.alternative
+        tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)

@@ -39,6 +39,7 @@ def show_plan(planned: PlannedBuild) -> None:
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
+            *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
             f"photographs: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
