@@ -114,13 +114,14 @@ class Pairing(Value):
     relabelled: int = 0
     """Common images whose label differs; HEAD's labels count for both sides."""
 
-    @property
-    def sentence(self) -> str:
-        """For notes and captions."""
-        labels = f"; {counted(self.relabelled, 'label')} changed, and HEAD's labels count for both" if self.relabelled else ""
+    def sentence(self, base: str, head: str) -> str:
+        """For notices and captions. ``base``, ``head``: what the reader calls the two builds."""
+        labels = (
+            f"; {counted(self.relabelled, 'label')} changed, and the labels of {head} count for both" if self.relabelled else ""
+        )
         return (
             f"accuracy is compared on the {counted(self.images, 'image')} that both test splits hold "
-            f"({self.base_images:,} in BASE, {self.head_images:,} in HEAD){labels}"
+            f"({self.base_images:,} in {base}, {self.head_images:,} in {head}){labels}"
         )
 
 
