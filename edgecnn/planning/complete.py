@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import names_in_model, order_by_names
 from edgecnn.data.formats.registry import has_own_order
 from edgecnn.data.layout import natural_order
@@ -17,6 +16,7 @@ from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ClassOrderOpen
 from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.defaults import (

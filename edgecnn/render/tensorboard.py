@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
+from edgecnn.installed import require_packages
 from edgecnn.values.stage import Plotting, Progress
 
 if TYPE_CHECKING:
