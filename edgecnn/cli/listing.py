@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn.cli.verbs import LOOK, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.usage import PlotOfWhat, UnknownList
 
 
@@ -34,7 +34,7 @@ BuildOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    verb(app, "list", short="List networks, devices, pipelines or runtimes.", panel=LOOK)(list_)
+    verb(app, "list", short="List networks, devices, pipelines or runtimes.")(list_)
 
 
 def _named(name: str) -> What:
