@@ -9,6 +9,7 @@ from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.gates import bound_of, exit_code_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
+from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
 from edgecnn.render.wording import by_reason, grouped
 from edgecnn.values.candidate import KnobTrial, Precision
@@ -84,7 +85,8 @@ def _end_to_end(value: EndToEnd) -> str:
     seen = value.latency
     if seen.p50_ms is None:
         return f"not known: {seen.reason}"
-    tails = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p90", seen.p90_ms), ("p99", seen.p99_ms)) if figure]
+    known = ((SHOWN[name].words, getattr(seen, name)) for name in TAILS)
+    tails = [f"{words} {figures.milliseconds(figure)}" for words, figure in known if figure]
     besides = f"; {seen.disturbed}" if seen.disturbed else ""
     return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
 

@@ -16,7 +16,7 @@ from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.quality import without_intervals
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
-from edgecnn.values.report import BuildReport, CandidateFacts, EndToEnd, Latency
+from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name
 from edgecnn.values.verdict import Interval
 
 Answered = Accuracy | MultiLabelAccuracy
@@ -157,7 +157,8 @@ def end_to_end(report: BuildReport) -> Figure | None:
     dots = [dot for facts, value in known for dot in _ways(facts, value)]
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
-    times = {f"whole way, {SHOWN[name].words}" if name == "p50_ms" else SHOWN[name].words: name for name in _PERCENTILES}
+    words = {percentile_name(percent): SHOWN[percentile_name(percent)].words for percent in PERCENTILES}
+    times = {f"whole way, {text}" if name == percentile_name(MEDIAN) else text: name for name, text in words.items()}
     return Figure(
         id="end-to-end",
         title="End to end",
@@ -186,9 +187,6 @@ def end_to_end(report: BuildReport) -> Figure | None:
             f"{facts.candidate.id} was disturbed: {value.latency.disturbed}" for facts, value in known if value.latency.disturbed
         ),
     )
-
-
-_PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
 
 
 def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
