@@ -150,7 +150,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if resolved.weights.fell_back and not request.only_judge:
-        tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
+        tell.note("training starts from random weights, not pretrained ones; the report says why")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
