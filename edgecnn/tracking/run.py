@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import edgecnn
-from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.planning.recipe_settings import RecipeSettings
@@ -29,7 +28,7 @@ SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Of a build's folder, where they are there."""
 _PLACES: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
 """Parameters that are a path, even where no slash shows it."""
-_NO_PLACES: Final = (DEMO, "auto", "imagenet", "none")
+_NO_PLACES: Final = ("auto", "imagenet", "none")
 _OF_CANDIDATES: Final = frozenset((
     "top1", "drop_pp", "map", "map_drop_pp", "agreement", "p50_ms", "p99_ms", "ratio_to_fp32", "size_mib", "peak_memory_mib",
     "energy_mj",
