@@ -6,7 +6,7 @@ To add a format, write its module next to this one and its row in ``FORMATS``. O
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,7 @@ def _format_named(text: str) -> DataFormat | None:
     return next((form for form in FORMATS if form.source == "name" and form.claims(text)), None)
 
 
-def _read(place: Path, reading: Reading, sources: Collection[Source] = ("list", "archive", "folder")) -> tuple[Layout, Stamps]:
+def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")) -> tuple[Layout, Stamps]:
     try:
         for form in FORMATS:
             if form.source not in sources or form.lay_out is None or not form.claims(str(place)):

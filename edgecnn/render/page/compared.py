@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,7 +12,8 @@ import altair as alt
 from edgecnn.comparing.facts import MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
-from edgecnn.render.page.candidates import COLUMNS, figure_cells
+from edgecnn.render.columns import columns_of
+from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Dot, Figure, Source, Table, drawn
 from edgecnn.render.page.charts.intervals import PLACES
@@ -33,6 +35,7 @@ TEMPLATE = "compare.html.j2"
 
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
+    columns = columns_of([facts for row in found.candidates for facts in row.facts if facts is not None], "page")
     shown = {
         "accuracy": drawn((_top1s(found), _differences(found))),
         "latency": _by_machine(found, "latency"),
@@ -43,10 +46,10 @@ def comparison_page(found: SideBySide) -> str:
         [figure for section in shown.values() for figure in section],
         found=found,
         figures=shown,
-        cells_of=figure_cells,
+        cells_of=partial(figure_cells, columns=columns),
         verdict_of=figures.verdict,
         unlearned=unlearned_lines(found),
-        columns=COLUMNS,
+        columns=[(column.title, column.unit) for column in columns],
         changes=found.changed,
         advice=[line.strip() for line in latency_advice(found)],
         unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
