@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bench.facts import BenchImages, BundleBench
-from edgecnn.bundle.evidence import EvidenceVerification
+from edgecnn.bundle.evidence import EvidenceVerification, EvidenceWeights
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import LabelShare, Predicted, Predictions, Served, Unreadable
 from edgecnn.comparing.facts import BuildChanges
@@ -202,15 +202,23 @@ def shipped(_: Path) -> str:
 
 def records(_: Path) -> str:
     """Evidence: a signed record as it was written, and one of an emulated machine with failures."""
+    weights = EvidenceWeights(origin="published", what="ImageNet-1k weights (X)", sha256="5c1", licence="BSD-3-Clause")
     emulated = an_evidence(
-        a_network(an_emulated_kit(), failed={"openvino-int8": "it fails its own test"}), environment=EMULATED, sha256="b" * 64,
+        a_network(an_emulated_kit(), weights=weights, failed={"openvino-int8": "it fails its own test"}),
+        environment=EMULATED, sha256="b" * 64,
         left_out={"resnet-50": "no time was left"}, warnings=("the governor is powersave",),
     )  # fmt: skip
     checks = {
         "signed": EvidenceVerification(path="pi.json", signature="good", signer="ann@x", record=an_evidence(sha256="a" * 64)),
         "emulated": EvidenceVerification(path="qemu.json", signature="none", record=emulated),
     }
-    return sections({name: "\n".join(evidence.verification_lines(check)) for name, check in checks.items()})
+    signatures = {"intact": {"key": "SHA256:x"}, "unchecked": {}, "none": {}}
+    first = [
+        next(evidence.verification_lines(checks["signed"].model_copy(update={"signature": signature, "signer": None, **known})))
+        for signature, known in signatures.items()
+    ]
+    texts = {name: "\n".join(evidence.verification_lines(check)) for name, check in checks.items()}
+    return sections({**texts, "other signatures": "\n".join(first)})
 
 
 def side_questions(_: Path) -> str:

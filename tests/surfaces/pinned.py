@@ -19,9 +19,10 @@ COLOURING = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE")
 
 def every_surface() -> Mapping[str, Surface]:
     """All surfaces by the name of their file."""
-    from tests.surfaces import commands, measured, reports, screens
+    from tests.surfaces import charts, commands, measured, reports, screens, sentences
 
-    return {**commands.SURFACES, **measured.SURFACES, **reports.SURFACES, **screens.SURFACES}
+    rooms = (charts, commands, measured, reports, screens, sentences)
+    return {name: surface for room in rooms for name, surface in room.SURFACES.items()}
 
 
 def printed(show: Callable[[], object]) -> str:
