@@ -192,7 +192,7 @@ def trained(_: Path) -> str:
     lines = {}
     for train in settings:
         recipe = Recipe.model_validate({**network, "train": {"epochs": 2, "learning_rate": 0.01, **train}})
-        planned = PlannedBuild(plan=plan(resolved(recipe, mode="finetune")), steps=(), gates=(), test_set="")
+        planned = PlannedBuild(plan(resolved(recipe, mode="finetune")), (), (), "", Path("out"))
         shown = printed(lambda planned=planned: show_plan(planned))  # type: ignore[misc]
         lines[str(train)] = [line for line in shown.splitlines() if line.startswith("training")]
     return _joined(lines)

@@ -189,7 +189,8 @@ def test_where_there_are_too_many_classes_for_a_matrix_each_class_still_has_its_
 def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(document: Element) -> None:
     pictures = document.by_id("mistakes").all("img")
     assert len(pictures) == 12
-    assert all(name in pictures[0].attributes["alt"] for name in ("bag", "boot"))
+    assert all(name in pictures[0].attributes["alt"] for name in ("image 0 ", "bag", "boot"))
+    assert pictures[1].attributes["alt"].startswith("hats/a <b>.jpg: ")
     assert all(each.attributes["src"].startswith("data:image/jpeg;base64,/9j/") for each in pictures)
 
 
