@@ -34,13 +34,13 @@ from edgecnn.devices.this_machine import matches
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.gates import RunsNeeded, gates_for, judge_candidate, overall, runs_for, verdict_of
+from edgecnn.judging.gates import Circumstances, EffectiveGates, judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD, rule_of
+from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceRequest, run_max_s
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
@@ -112,7 +112,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             name = _filed_under(device, machine)
             seen = _begun(kits, shown, machine, machine.lab(store, tell, name))
             gates = _gates(asked, shown)
-            _measure(seen, shown, request, runs_for(gates))
+            _measure(seen, shown, request, RaceOptions.of(gates, asked.until, asked.meter))
         took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
         found = _report(verified, recorded, seen, shown, gates).model_copy(update=took)
         return write_bench(found, seen, out)
@@ -177,7 +177,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     return seen
 
 
-def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, runs: RunsNeeded) -> None:
+def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
     lab = seen.lab
     for name in seen.runnable:
         _answer(name, seen, shown)
@@ -187,14 +187,9 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, r
         raise NoKitRuns(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not seen.timed:
         return
-    choice, asked = request.race, request.bench
-    until = None if asked.until is None else rule_of(asked.until)
-    rounds = max(choice.rounds, runs.latency) if until is None else until.looks[-1]
-    question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until, max_s=run_max_s(runs))
-    seen.races["report"] = seen.race(question)
-    if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
-        rounds = max(choice.rounds, runs.energy)
-        seen.races["energy"] = seen.race(energy_request(watched, rounds=rounds, max_age_h=question.max_age_h, log=asked.meter))
+    seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
+    if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
+        seen.races["energy"] = seen.race(energy_request(request.race, watched, how))
 
 
 def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
@@ -225,15 +220,18 @@ def _worded(result: GateResult, shown: OpenedImages) -> GateResult:
     return result.model_copy(update={"reason": shown.facts.said})
 
 
-def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
+def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     """Those of the command line, else the default one, which needs images."""
     several = shown.labels is not None and shown.labels.ndim == 2
-    gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates, multi_label=several)
-    return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
+    gates = EffectiveGates.of(GateChoice(), asked.gates, Circumstances(multi_label=several, stored_race=asked.stored_race))
+    stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
+    return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 
 
-def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: Sequence[Gate]) -> BundleBench:
-    rows = tuple(_judged(row, verified.contents.chosen, shown, gates) for row in reported(candidate_facts(seen), seen).values())
+def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
+    rows = tuple(
+        _judged(row, verified.contents.chosen, shown, gates.gates) for row in reported(candidate_facts(seen), seen).values()
+    )
     of_chosen = next((row.gates for row in rows if row.chosen), ())
     return BundleBench(
         version=edgecnn.__version__,
@@ -249,6 +247,7 @@ def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: Opene
         recorded=recorded.accuracy,
         profiles={},
         gates=of_chosen,
+        require_measured=gates.require_measured,
         verdict=overall(of_chosen),
         notices=tuple(_notices(seen, shown, recorded, verified)),
         seconds=0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
@@ -14,22 +14,23 @@ from edgecnn.building.folds import observe_folds
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
-from edgecnn.building.report import Decision, decide, gates_of, last_race, report_of
+from edgecnn.building.report import decide, last_race, report_of
 from edgecnn.building.runnable import kits_that_fail
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
-from edgecnn.judging.gates import budget_pp, runs_for
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.request import BuildRequest, Goal
+from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
@@ -40,7 +41,6 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key, Progress
-from edgecnn.values.verdict import Gate
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,20 @@ class PlannedBuild:
 
     plan: Plan
     steps: tuple[PlannedStep, ...]
-    gates: tuple[Gate, ...]
+    gates: EffectiveGates
     test_set: str
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
-        gates = [gate.model_dump(mode="json") for gate in self.gates]
+        gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set}
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
-    gates = gates_of(planned.resolved, request.gates)
+    gates = effective_gates(planned.resolved, request.gates, request.stored_race)
     steps = [*looked_up(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
@@ -153,17 +153,18 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
+    gates = effective_gates(resolved, request.gates, request.stored_race)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
     observer = Observer(seen)
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
-        execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
+        execute(seen.execution, stages, request.goal, _limits(planned, store, request, gates), drops)
         if not _none_left(seen, request.goal):
-            observe(request, observer, stages, here.lab(store, tell))
+            observe(Call(request, gates), observer, stages, here.lab(store, tell))
         while True:
-            report = report_of(seen, request, seconds=time.perf_counter() - started)
+            report = report_of(seen, request, gates, seconds=time.perf_counter() - started)
             if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
@@ -174,7 +175,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
             for name, failed in failures.items():  # the choice is made again without it
                 seen.fail(name, failed, "failed its self-test in the bundle")
             if seen.attached and seen.timed:
-                _race_winner(observer, request)
+                _race_winner(observer, Call(request, gates))
 
 
 def _none_left(seen: ObservedBuild, goal: Goal) -> bool:
@@ -247,24 +248,35 @@ def _publish(
     return {}
 
 
-def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
+def _limits(planned: Plan, store: Store, request: BuildRequest, gates: EffectiveGates) -> Limits:
     """The budgets of accuracy and of time, and for a call that only judges what it may not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
         missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    bound = budget_pp(gates_of(planned.resolved, request.gates), labelled=planned.resolved.data.labelled)
-    return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
+    return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer, stages: StageContext, home: Lab) -> None:
+class Call(NamedTuple):
+    """What one build is asked, and the gates that this comes to."""
+
+    request: BuildRequest
+    gates: EffectiveGates
+
+    @property
+    def races(self) -> RaceOptions:
+        """How its races are run."""
+        return RaceOptions.of(self.gates, self.request.until, self.request.meter)
+
+
+def observe(call: Call, observer: Observer, stages: StageContext, home: Lab) -> None:
     """Evaluate, and race where this machine is the device and no emulator, as far as the goal asks for it.
 
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
     build is measured.
     """
-    seen = observer.seen
+    seen, request = observer.seen, call.request
     observer.collect_kits(seen.candidates)
     if request.goal not in MEASURING:
         return
@@ -279,33 +291,23 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=request.stored_race == "never")
+    seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
     if seen.attached and seen.timed:
-        _race(observer, request)
+        _race(observer, call)
 
 
-def _race(observer: Observer, request: BuildRequest) -> None:
+def _race(observer: Observer, call: Call) -> None:
     """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
-    decision = decide(observer.seen, request)
-    how = _race_options(decision, request)
-    observer.time_all(decision.inside_budget, how)
-    race_for_choice(observer, decision.inside_budget, observer.seen.objective, how)
-    _race_winner(observer, request)
+    decision = decide(observer.seen, call.request, call.gates)
+    observer.time_all(decision.inside_budget, call.races)
+    race_for_choice(observer, decision.inside_budget, observer.seen.objective, call.races)
+    _race_winner(observer, call)
 
 
-def _race_options(decision: Decision, request: BuildRequest) -> RaceOptions:
-    return RaceOptions(
-        anew=request.stored_race == "never",
-        runs=runs_for(decision.gates),
-        until=request.until,
-        meter=request.meter,
-    )
-
-
-def _race_winner(observer: Observer, request: BuildRequest) -> None:
-    seen = observer.seen
-    decision = decide(seen, request)
-    how, last = _race_options(decision, request), last_race(decision)
+def _race_winner(observer: Observer, call: Call) -> None:
+    seen, request, how = observer.seen, call.request, call.races
+    decision = decide(seen, request, call.gates)
+    last = last_race(decision)
     if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
     best_batch = request.extra_runs.best_batch or seen.objective == "throughput"

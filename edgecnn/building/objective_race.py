@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observer, RaceOptions, choosing
+from edgecnn.building.observe import Observer, choosing
 from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.errors.measuring import NoMeterForObjective
 from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceRequest
+from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
 from edgecnn.runner.meters.found import can_watch
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
@@ -76,8 +76,8 @@ def _energy(seen: ObservedBuild, ran: Mapping[str, KitRef], how: RaceOptions) ->
     kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
     if not kits:
         return
-    rounds, rule = (LOOKS[-1], choosing(kits)) if how.meter is None else (choice.rounds, None)
     lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in kits)}, to choose by")
-    max_age_h = 0.0 if how.anew else choice.max_age_h
-    request = energy_request(kits, rounds=rounds, max_age_h=max_age_h, log=how.meter, purpose="select-energy")
-    seen.races["select-energy"] = seen.race(request.model_copy(update={"choosing": rule}), "select-energy race of {} failed")
+    request = energy_request(choice, kits, how, "select-energy")
+    if how.meter is None:
+        request = request.model_copy(update={"rounds": LOOKS[-1], "choosing": choosing(kits)})
+    seen.races["select-energy"] = seen.race(request, "select-energy race of {} failed")

@@ -8,9 +8,7 @@ precision, since the winner of a selection flatters itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from edgecnn.building.extra_runs import ExtraRunner
@@ -18,15 +16,13 @@ from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_set
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.building.runnable import tried
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.predictions.accuracy import accuracy, agreement
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
-from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceRequest, run_max_s
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.stages.compile import KIT, PLANNED
@@ -40,25 +36,6 @@ CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
 """Of a process of a race for the choice: more processes tell more than longer ones, since what one computes hangs together."""
 CHOICE_BUDGET_S = 300.0
 """After which such a race begins no more rounds: 24 of five kits that take 2.5 s each, with what a process takes to begin."""
-
-
-@dataclass(frozen=True)
-class RaceOptions:
-    """How races of one call are run."""
-
-    anew: bool = False
-    """Whether a stored one may not serve."""
-    runs: RunsNeeded = RunsNeeded()
-    """Of the race for the reported figures and of that of energy, at least."""
-    until: float | None = None
-    """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
-    meter: Path | None = None
-    """An external meter's log."""
-
-    @property
-    def max_s(self) -> float:
-        """Of one process."""
-        return run_max_s(self.runs)
 
 
 class Observer:
@@ -168,16 +145,13 @@ class Observer:
         self.race(names, "select", how, choosing=choosing(contenders))
 
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
-        recipe = self.seen.execution.plan.resolved.recipe
+        choice = self.seen.execution.plan.resolved.recipe.race
+        if purpose == "report":
+            return RaceRequest.for_figures(choice, kits, how)
         asked: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
-            asked |= {"rounds": LOOKS[-1], "samples": min(recipe.race.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
-        elif how.until is not None and purpose == "report":
-            until = rule_of(how.until)
-            asked |= {"rounds": until.looks[-1], "until": until}
-        elif purpose == "report":
-            asked["rounds"] = max(recipe.race.rounds, how.runs.latency)
-        return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
+            asked |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
+        return RaceRequest.of(choice, kits, purpose, anew=how.anew, **asked)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
         """Race for the reported figures, then measure energy, and what was asked for beyond."""
@@ -194,10 +168,7 @@ class Observer:
         watched = [kit for kit in kits if metered(kit, seen.lab.environment, how.meter)]
         if not watched:
             return
-        choice = seen.execution.plan.resolved.recipe.race
-        max_age_h = 0.0 if how.anew else choice.max_age_h
-        rounds = max(choice.rounds, how.runs.energy)
-        request = energy_request(watched, rounds=rounds, max_age_h=max_age_h, log=how.meter)
+        request = energy_request(seen.execution.plan.resolved.recipe.race, watched, how)
         each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
         seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
         seen.races["energy"] = seen.race(request, "energy of {} could not be measured")

@@ -29,7 +29,7 @@ from edgecnn.building.weak_result import weak_notices
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import ChoiceRules, choose, eligibility_of, speed_claims
-from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, most_mib, overall, verdict_of
+from edgecnn.judging.gates import EffectiveGates, judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
@@ -41,10 +41,9 @@ from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
-from edgecnn.values.recipe import GateChoice, RoleDraw
+from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
-from edgecnn.values.resolved import Resolved
-from edgecnn.values.verdict import Gate, GateResult
+from edgecnn.values.verdict import GateResult
 
 
 @dataclass(frozen=True)
@@ -54,39 +53,31 @@ class Decision:
     facts: Mapping[str, CandidateFacts]
     choice: Choice
     inside_budget: tuple[str, ...]
-    gates: tuple[Gate, ...]
 
 
-def gates_of(resolved: Resolved, command_line: GateChoice | None) -> tuple[Gate, ...]:
-    """The bounds of a call: the command line's, else the recipe's, else the default."""
-    about = {"labelled": resolved.data.labelled, "multi_label": resolved.data.multi_label}
-    usually = resolved.device.usually_attached
-    return gates_for(resolved.recipe.gates, device_usually_attached=usually, command_line=command_line, **about)
-
-
-def decide(seen: ObservedBuild, request: BuildRequest, evidence: Sequence[EvidenceVerification] = ()) -> Decision:
+def decide(
+    seen: ObservedBuild, request: BuildRequest, gates: EffectiveGates, evidence: Sequence[EvidenceVerification] = ()
+) -> Decision:
     """The rows so far, and who is ahead: asked once before each race, and once for the report.
 
     ``evidence``: of such devices on other days, which orders the candidates of one that is away.
     """
     resolved = seen.execution.plan.resolved
-    gates = gates_of(resolved, request.gates)
     facts = candidate_facts(seen)
-    budget = budget_pp(gates, labelled=resolved.data.labelled)
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
     about: dict[str, Any] = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     untimed = None if seen.timed else f"the candidates were {NOT_TIMED}"
     dated = None if seen.attached and seen.timed else dated_order(seen, evidence)
     about |= {"untimed": untimed, "dated": dated}
-    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
+    rules = ChoiceRules(budget_pp=gates.budget_pp, most_mib=gates.most_mib, shippable=shippable, **about)
     contest = race_shown(seen)
     claims = speed_claims(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)
     command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable, rules.most_mib).inside)
+    eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, shippable, gates.most_mib)
     because = {**chosen.because, **_not_climbed(seen, facts, request)}
     rows = {
         name: row.model_copy(
@@ -94,7 +85,7 @@ def decide(seen: ObservedBuild, request: BuildRequest, evidence: Sequence[Eviden
         )
         for name, row in facts.items()
     }
-    return Decision(facts=rows, choice=choice, inside_budget=inside, gates=gates)
+    return Decision(facts=rows, choice=choice, inside_budget=tuple(row.candidate.id for row in eligible.inside))
 
 
 def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
@@ -125,13 +116,13 @@ def last_race(decision: Decision) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (reference, winner, rival) if name is not None))
 
 
-def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> BuildReport:
+def report_of(seen: ObservedBuild, request: BuildRequest, effective: EffectiveGates, seconds: float) -> BuildReport:
     """The report as it is written."""
     dated = dated_records(seen.execution.plan.resolved.device.name)
-    decision = decide(seen, request, dated.evidence)
+    decision = decide(seen, request, effective, dated.evidence)
     facts = reported(decision.facts, seen)
     spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
-    judged = {name: judge_candidate(decision.gates, row, spelled) for name, row in facts.items()}
+    judged = {name: judge_candidate(effective.gates, row, spelled) for name, row in facts.items()}
     rows = {
         name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
         for name, row in facts.items()
@@ -151,6 +142,7 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,
+        require_measured=effective.require_measured,
         baseline=desktop_baseline(seen, dated.desktop),
         references=dated_references(seen, dated.evidence),
         calibration=calibration,

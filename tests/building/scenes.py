@@ -12,13 +12,15 @@ import numpy as np
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.protocol import Task
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
@@ -65,6 +67,14 @@ def an_artifact(kind: str, folder: Path, files: Mapping[str, str] | None = None)
 
 def a_request(out: Path, **changes: Any) -> BuildRequest:
     return BuildRequest.model_validate({"recipe": Recipe(), "device": device_named("cpu"), "out": out, **changes})
+
+
+def gates_of(seen: ObservedBuild, request: BuildRequest) -> EffectiveGates:
+    return effective_gates(seen.execution.plan.resolved, request.gates, request.stored_race)
+
+
+def a_report_of(seen: ObservedBuild, request: BuildRequest, seconds: float = 1.0) -> BuildReport:
+    return report_of(seen, request, gates_of(seen, request), seconds)
 
 
 def a_choice(*carried: str, state: str = "settled", candidate: str | None = None, why: str = "it is the fastest") -> Choice:

@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
@@ -20,6 +20,7 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.results.shipped import shipped_kit

@@ -11,10 +11,11 @@ import pytest
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
 from edgecnn.judging.choice import Contest
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json

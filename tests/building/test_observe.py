@@ -8,18 +8,18 @@ import pytest
 
 from edgecnn.building import build, observed
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
+from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
 from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.report import Decision, gates_of
+from edgecnn.building.report import Decision
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import effective_gates
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from tests.building.resolutions import INT8, resolved
@@ -117,13 +117,13 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     for name in ("pixel_sets", "observe_folds", "play", "race_for_choice"):
         monkeypatch.setattr(build, name, lambda *_, **__: {"test": None})
 
-    def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
-        gates = gates_of(seen.execution.plan.resolved, request.gates)
-        return Decision(facts=rows, choice=a_choice(INT8.id), inside_budget=(INT8.id,), gates=gates)
+    def decide(*_: object) -> Decision:
+        return Decision(facts=rows, choice=a_choice(INT8.id), inside_budget=(INT8.id,))
 
     monkeypatch.setattr(build, "decide", decide)
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
-    build.observe(request, observer, None, seen.lab)  # type: ignore[arg-type]
+    call = build.Call(request, effective_gates(resolved(), request.gates, request.stored_race))
+    build.observe(call, observer, None, seen.lab)  # type: ignore[arg-type]
     rounds = {request.purpose: request.rounds for request in asked}
     assert (rounds["report"], rounds["energy"]) == (latency, energy)
 
