@@ -16,7 +16,7 @@ from edgecnn.building.observed import Observed
 from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
-from edgecnn.judging.gates import comparison_gates, judge, judge_identical, runs_for, verdict_of
+from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, verdict_of
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
@@ -63,7 +63,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     """
     started = time.perf_counter()
     head, named = shipped_kit(request.head), base_named(request.base)
-    gates = comparison_gates(request.gates)
+    gates = EffectiveGates.of_two(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
         seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
@@ -75,7 +75,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
     unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
     equally_right = identical and facts.broken is None
-    results = [_judged(gate, facts, finding, seen, identical=identical) for gate in gates]
+    results = [_judged(gate, facts, finding, seen, identical=identical) for gate in gates.gates]
     results = [result for result in (unlearned, *results) if result is not None]
     judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in results)
     return Comparison(
@@ -102,7 +102,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     )
 
 
-def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     for side in sides if identical else ():  # nothing else would open them
         side.require_whole()
     raced = must_race(gates, identical=identical)
@@ -122,13 +122,13 @@ def _row(
     return timed_row(head.kit, timed, seen.lab.machine).model_copy(update=known)
 
 
-def must_race(gates: Sequence[Gate], *, identical: bool) -> bool:
+def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
     """Whether HEAD has to run: what identical sides ship is raced only for a bound on HEAD's own times or memory."""
-    own = (COMPARED[gate.metric] for gate in gates if COMPARED[gate.metric].identical is None)
+    own = (COMPARED[gate.metric] for gate in gates.gates if COMPARED[gate.metric].identical is None)
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
-def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+def _race(seen: Observed, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio; of identical sides it is known."""
     if not seen.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
@@ -136,8 +136,8 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool
     stuck = [f"{name}: {why}" for name in seen.kits if (why := seen.why_not_runnable(name))]
     if stuck:
         return RatioFinding(ratio=None, absent="; ".join(stuck))
-    gate = next(each for each in gates if each.metric == LATENCY_RATIO)
-    planned, done = looks(rounds, runs_for(gates).latency), 0
+    gate = next(each for each in gates.gates if each.metric == LATENCY_RATIO)
+    planned, done = looks(rounds, gates.runs.latency), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
     for upto in planned:

@@ -19,7 +19,7 @@ from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, r
 from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.gates import comparison_gates, judge, judge_identical, overall
+from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, overall
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.runs.latency import disturbed, runs_needed, worst_of
@@ -72,7 +72,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         if name not in CONDITIONS_THAT_MUST_MATCH:
             raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
-    baseline, gates = days[-1], comparison_gates(request.gates)
+    baseline, gates = days[-1], EffectiveGates.of_two(request.gates)
     profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
     identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)
@@ -81,9 +81,9 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    known = _known_results(gates, facts, shipped) if identical else {}
+    known = _known_results(gates.gates, facts, shipped) if identical else {}
     unlearned = None if shipped.row is None else not_learned(shipped.row)
-    results = [unlearned, *(known.get(gate) or _judged(gate, facts, finding, spelled) for gate in gates)]
+    results = [unlearned, *(known.get(gate) or _judged(gate, facts, finding, spelled) for gate in gates.gates)]
     judged = tuple(result for result in results if result is not None)
     return Comparison(
         version=edgecnn.__version__,
@@ -124,7 +124,7 @@ def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment
 
 
 def _present(
-    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: Sequence[Gate]
+    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: EffectiveGates
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:

@@ -329,6 +329,11 @@ class EffectiveGates(Value):
             freshness=_freshness(gates, call),
         )
 
+    @classmethod
+    def of_two(cls, bounds: GateChoice) -> EffectiveGates:
+        """Return the gates of a comparison of two builds, which run in this job."""
+        return cls(gates=comparison_gates(bounds), freshness="this-job")
+
     @property
     def races_again(self) -> bool:
         """Whether a stored race may not serve where one can be run."""
