@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
+from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
 from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
@@ -17,7 +18,7 @@ from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
-from edgecnn.building.report import decide, last_race, report_of
+from edgecnn.building.report import report_of
 from edgecnn.building.runnable import kits_that_fail
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
@@ -28,7 +29,6 @@ from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
@@ -153,18 +153,18 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
-    gates = effective_gates(resolved, request.gates, request.stored_race)
+    call = Call(request, effective_gates(resolved, request.gates, request.stored_race))
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
-    observer = Observer(seen)
+    observer, decision = Observer(seen), None
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
-        execute(seen.execution, stages, request.goal, _limits(planned, store, request, gates), drops)
+        execute(seen.execution, stages, request.goal, _limits(planned, store, request, call.gates), drops)
         if not _none_left(seen, request.goal):
-            observe(Call(request, gates), observer, stages, here.lab(store, tell))
+            decision = observe(call, observer, stages, here.lab(store, tell))
         while True:
-            report = report_of(seen, request, gates, seconds=time.perf_counter() - started)
+            report = report_of(seen, call, time.perf_counter() - started, decision)
             if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
@@ -175,7 +175,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
             for name, failed in failures.items():  # the choice is made again without it
                 seen.fail(name, failed, "failed its self-test in the bundle")
             if seen.attached and seen.timed:
-                _race_winner(observer, Call(request, gates))
+                decision = _race_winner(observer, call)
 
 
 def _none_left(seen: ObservedBuild, goal: Goal) -> bool:
@@ -258,60 +258,48 @@ def _limits(planned: Plan, store: Store, request: BuildRequest, gates: Effective
     return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
-class Call(NamedTuple):
-    """What one build is asked, and the gates that this comes to."""
-
-    request: BuildRequest
-    gates: EffectiveGates
-
-    @property
-    def races(self) -> RaceOptions:
-        """How its races are run."""
-        return RaceOptions.of(self.gates, self.request.until, self.request.meter)
-
-
-def observe(call: Call, observer: Observer, stages: StageContext, home: Lab) -> None:
+def observe(call: Call, observer: Observer, stages: StageContext, home: Lab) -> Decision | None:
     """Evaluate, and race where this machine is the device and no emulator, as far as the goal asks for it.
 
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
-    build is measured.
+    build is measured. Returns the choice that the last race was run for; None where nothing was raced.
     """
     seen, request = observer.seen, call.request
     observer.collect_kits(seen.candidates)
     if request.goal not in MEASURING:
-        return
+        return None
     reference = reference_of(seen.candidates)
     if reference not in seen.answering:
         raise EveryCandidateFailed(reasons=_failed_steps(seen.execution))
     pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
     if _none_left(seen, request.goal):
-        return
+        return None
     observe_folds(observer, stages)
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
     seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
-    if seen.attached and seen.timed:
-        _race(observer, call)
+    return _race(observer, call) if seen.attached and seen.timed else None
 
 
-def _race(observer: Observer, call: Call) -> None:
+def _race(observer: Observer, call: Call) -> Decision:
     """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
-    decision = decide(observer.seen, call.request, call.gates)
-    observer.time_all(decision.inside_budget, call.races)
-    race_for_choice(observer, decision.inside_budget, observer.seen.objective, call.races)
-    _race_winner(observer, call)
+    inside = inside_budget(observer.seen, call.gates)
+    observer.time_all(inside, call.races)
+    race_for_choice(observer, inside, observer.seen.objective, call.races)
+    return _race_winner(observer, call)
 
 
-def _race_winner(observer: Observer, call: Call) -> None:
+def _race_winner(observer: Observer, call: Call) -> Decision:
     seen, request, how = observer.seen, call.request, call.races
-    decision = decide(seen, request, call.gates)
-    last = last_race(decision)
-    if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
-        race_knobs(observer, decision.choice.candidate, how)
+    decision = decide(seen, call.gates)
+    last, winner = last_race(decision), decision.chosen.choice.candidate
+    if seen.execution.plan.resolved.recipe.race.knobs and last and winner is not None:
+        race_knobs(observer, winner, how)
     best_batch = request.extra_runs.best_batch or seen.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
+    return decision
 
 
 def _failed_steps(execution: Execution) -> dict[str, str]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import edgecnn
+from edgecnn.building.choosing import Call, Decision, decide
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
-from edgecnn.building.dated_records import dated_order, dated_records, dated_references
+from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.notices import measure_command, notices, unexecuted
-from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.trained import (
@@ -26,66 +24,22 @@ from edgecnn.building.trained import (
     weights_sha256,
 )
 from edgecnn.building.weak_result import weak_notices
-from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.choice import ChoiceRules, choose, eligibility_of, speed_claims
-from edgecnn.judging.gates import EffectiveGates, judge_candidate, overall, verdict_of
+from edgecnn.judging.choice import claimed, speed_claims
+from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.stages.export import NETWORK
-from edgecnn.values.candidate import is_of_a_device, reference_of
+from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
-from edgecnn.values.profile import NOT_TIMED
-from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
+from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.recipe import RoleDraw
-from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
+from edgecnn.values.report import Build, BuildReport, CandidateFacts
 from edgecnn.values.verdict import GateResult
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Facts with the choice made on them."""
-
-    facts: Mapping[str, CandidateFacts]
-    choice: Choice
-    inside_budget: tuple[str, ...]
-
-
-def decide(
-    seen: ObservedBuild, request: BuildRequest, gates: EffectiveGates, evidence: Sequence[EvidenceVerification] = ()
-) -> Decision:
-    """The rows so far, and who is ahead: asked once before each race, and once for the report.
-
-    ``evidence``: of such devices on other days, which orders the candidates of one that is away.
-    """
-    resolved = seen.execution.plan.resolved
-    facts = candidate_facts(seen)
-    allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
-    shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
-    about: dict[str, Any] = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
-    untimed = None if seen.timed else f"the candidates were {NOT_TIMED}"
-    dated = None if seen.attached and seen.timed else dated_order(seen, evidence)
-    about |= {"untimed": untimed, "dated": dated}
-    rules = ChoiceRules(budget_pp=gates.budget_pp, most_mib=gates.most_mib, shippable=shippable, **about)
-    contest = race_shown(seen)
-    claims = speed_claims(seen.raced("report")) if seen.objective == "latency" else {}
-    chosen = choose(tuple(facts.values()), rules, contest, claims)
-    command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
-    knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
-    choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, shippable, gates.most_mib)
-    because = {**chosen.because, **_not_climbed(seen, facts, request)}
-    rows = {
-        name: row.model_copy(
-            update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
-        )
-        for name, row in facts.items()
-    }
-    return Decision(facts=rows, choice=choice, inside_budget=tuple(row.candidate.id for row in eligible.inside))
 
 
 def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
@@ -105,29 +59,29 @@ def _out_of_time(seen: ObservedBuild, request: BuildRequest) -> dict[str, OutOfT
     return {name: late.model_copy(update={"command": again}) for name, late in seen.execution.out_of_time.items()}
 
 
-def last_race(decision: Decision) -> tuple[str, ...]:
-    """Who runs for the reported figures: the winner, since a selection flatters it, fp32 and the best other precision."""
-    winner = decision.choice.candidate
-    because = None if winner is None else decision.facts[winner].because
-    if winner is None or isinstance(because, Provisional):
-        return ()
-    reference = reference_of(row.candidate for row in decision.facts.values())
-    rival = because.against if isinstance(because, Taken) else None
-    return tuple(dict.fromkeys(name for name in (reference, winner, rival) if name is not None))
-
-
-def report_of(seen: ObservedBuild, request: BuildRequest, effective: EffectiveGates, seconds: float) -> BuildReport:
-    """The report as it is written."""
+def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
+    """The report as it is written. ``earlier``: the choice that the last race was run for."""
+    request, effective = call
     dated = dated_records(seen.execution.plan.resolved.device.name)
-    decision = decide(seen, request, effective, dated.evidence)
-    facts = reported(decision.facts, seen)
+    decision, facts = decide(seen, effective, earlier, dated.evidence), candidate_facts(seen)
+    chosen = claimed(decision.chosen, facts, speed_claims(seen.raced("report")) if seen.objective == "latency" else {})
+    command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
+    knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
+    choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
+    because = {**chosen.because, **_not_climbed(seen, facts, request)}
+    facts = {
+        name: row.model_copy(
+            update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
+        )
+        for name, row in reported(facts, seen).items()
+    }
     spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
     judged = {name: judge_candidate(effective.gates, row, spelled) for name, row in facts.items()}
     rows = {
         name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
         for name, row in facts.items()
     }
-    gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
+    gates: tuple[GateResult, ...] = judged.get(choice.candidate or "", ())
     execution, calibration = seen.execution, calibration_facts(seen)
     return BuildReport(
         version=edgecnn.__version__,
@@ -139,7 +93,7 @@ def report_of(seen: ObservedBuild, request: BuildRequest, effective: EffectiveGa
         skipped_rungs=execution.skipped_rungs,
         out_of_time=_out_of_time(seen, request),
         unavailable=execution.plan.resolved.unavailable,
-        choice=decision.choice,
+        choice=choice,
         verdict=overall(gates),
         gates=gates,
         require_measured=effective.require_measured,
@@ -147,7 +101,7 @@ def report_of(seen: ObservedBuild, request: BuildRequest, effective: EffectiveGa
         references=dated_references(seen, dated.evidence),
         calibration=calibration,
         notices=(*_notices(seen, request, tuple(rows.values()), calibration), *dated.damaged),
-        unexecuted=unexecuted(seen, decision.choice.carried),
+        unexecuted=unexecuted(seen, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import report_of
@@ -73,8 +74,8 @@ def gates_of(seen: ObservedBuild, request: BuildRequest) -> EffectiveGates:
     return effective_gates(seen.execution.plan.resolved, request.gates, request.stored_race)
 
 
-def a_report_of(seen: ObservedBuild, request: BuildRequest, seconds: float = 1.0) -> BuildReport:
-    return report_of(seen, request, gates_of(seen, request), seconds)
+def a_report_of(seen: ObservedBuild, request: BuildRequest, seconds: float = 1.0, earlier: Decision | None = None) -> BuildReport:
+    return report_of(seen, Call(request, gates_of(seen, request)), seconds, earlier)
 
 
 def a_choice(*carried: str, state: str = "settled", candidate: str | None = None, why: str = "it is the fastest") -> Choice:

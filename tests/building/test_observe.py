@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from edgecnn.building import build, observed
+from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
 from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.report import Decision
+from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
@@ -22,9 +23,9 @@ from edgecnn.planning.plan import plan
 from edgecnn.planning.request import effective_gates
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
+from edgecnn.values.reason import Taken
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import a_choice, a_request
-from tests.judging.made import facts
 
 
 class Ear:
@@ -110,7 +111,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str, latency: int, energy: int
 ) -> None:
     observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
-    seen, rows = observer.seen, {each.id: facts(each.id) for each in (BASELINE, INT8)}
+    seen, taken = observer.seen, Taken(by="estimate", budget_pp=1.0)
     seen.answering = dict(seen.kits)
     for name in ("collect_kits", "evaluate_all", "read_residency"):
         monkeypatch.setattr(observer, name, lambda *_: None)
@@ -118,11 +119,12 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
         monkeypatch.setattr(build, name, lambda *_, **__: {"test": None})
 
     def decide(*_: object) -> Decision:
-        return Decision(facts=rows, choice=a_choice(INT8.id), inside_budget=(INT8.id,))
+        return Decision(Chosen(choice=a_choice(INT8.id), because={INT8.id: taken}), BASELINE.id)
 
     monkeypatch.setattr(build, "decide", decide)
+    monkeypatch.setattr(build, "inside_budget", lambda *_: (INT8.id,))
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
-    call = build.Call(request, effective_gates(resolved(), request.gates, request.stored_race))
+    call = Call(request, effective_gates(resolved(), request.gates, request.stored_race))
     build.observe(call, observer, None, seen.lab)  # type: ignore[arg-type]
     rounds = {request.purpose: request.rounds for request in asked}
     assert (rounds["report"], rounds["energy"]) == (latency, energy)
