@@ -34,8 +34,8 @@ from edgecnn.devices.this_machine import matches
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.gates import Circumstances, EffectiveGates, judge_candidate, overall, verdict_of
-from edgecnn.judging.metrics import METRICS
+from edgecnn.judging.gates import Circumstances, EffectiveGates
+from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
@@ -51,9 +51,7 @@ from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
-from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 _NO_BUILDER = "it needs an engine, and nothing on this machine builds one: --host names a board that does"
 
@@ -207,19 +205,6 @@ def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
         seen.evaluations[name, "test"] = answered
 
 
-def _judged(row: CandidateFacts, chosen: str | None, shown: OpenedImages, gates: Sequence[Gate]) -> CandidateFacts:
-    results = tuple(_worded(each, shown) for each in judge_candidate(gates, row, OF_A_FINISHED_BUILD))
-    return row.model_copy(update={"chosen": row.candidate.id == chosen, "gates": results, "verdict": verdict_of(row, results)})
-
-
-def _worded(result: GateResult, shown: OpenedImages) -> GateResult:
-    """The recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call."""
-    of_accuracy = METRICS[result.gate.metric].source == "accuracy"
-    if result.verdict is not Verdict.MISSING or not of_accuracy or shown.pixels is not None:
-        return result
-    return result.model_copy(update={"reason": shown.facts.said})
-
-
 def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     """Those of the command line, else the default one, which needs images."""
     several = shown.labels is not None and shown.labels.ndim == 2
@@ -229,10 +214,11 @@ def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
 
 
 def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
-    rows = tuple(
-        _judged(row, verified.contents.chosen, shown, gates.gates) for row in reported(candidate_facts(seen), seen).values()
-    )
-    of_chosen = next((row.gates for row in rows if row.chosen), ())
+    rows = reported(candidate_facts(seen), seen)
+    shipping = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
+    # the recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call
+    unshown = {} if shown.pixels is not None else {"accuracy": shown.facts.said}
+    judged = judge_rows(shipping, gates, OF_A_FINISHED_BUILD, unshown)
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -243,12 +229,12 @@ def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: Opene
         board=None,
         environment=seen.lab.environment,
         images=shown.facts,
-        candidates=rows,
+        candidates=judged.rows,
         recorded=recorded.accuracy,
         profiles={},
-        gates=of_chosen,
+        gates=judged.gates,
         require_measured=gates.require_measured,
-        verdict=overall(of_chosen),
+        verdict=judged.verdict,
         notices=tuple(_notices(seen, shown, recorded, verified)),
         seconds=0.0,
         output="",

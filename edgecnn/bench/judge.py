@@ -6,7 +6,6 @@ Nothing is chosen again, nothing is trained, and nothing in the build's folder i
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.gates import EffectiveGates, StoredRace, judge_candidate, overall, verdict_of
-from edgecnn.judging.metrics import METRICS
+from edgecnn.judging.gates import EffectiveGates, StoredRace
+from edgecnn.judging.judgement import Judgement, judge_rows
 from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
@@ -34,8 +33,7 @@ from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Gate, GateResult, Verdict
+from edgecnn.values.report import BuildReport
 
 RACED = ("latency", "memory", "energy")
 """Sources of metrics that only a race gives."""
@@ -80,23 +78,22 @@ def judge_finished(
     with lab.store.in_use.held():
         seen = subject_of(finished, lab, facts or local_facts(), builder)
         _race(finished, seen, gates, request)
-        rows = _rows(finished, seen, gates.gates)
-    results = next(row.gates for row in rows if row.chosen)
+        judged = _judged(finished, seen, gates)
     return finished.report.model_copy(
         update={
             "version": edgecnn.__version__,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "build": finished.report.build.model_copy(update={"device_attached": seen.attached}),
             "environment": lab.environment,
-            "candidates": rows,
-            "verdict": overall(results),
-            "gates": results,
+            "candidates": judged.rows,
+            "verdict": judged.verdict,
+            "gates": judged.gates,
             "require_measured": gates.require_measured,
             "notices": (
-                *weak_notices(seen, rows),
-                *fold_notices(rows, finished.resolved.weights),
+                *weak_notices(seen, judged.rows),
+                *fold_notices(judged.rows, finished.resolved.weights),
                 *notices(seen, anew=ANEW_HOW),
-                *class_notices(rows),
+                *class_notices(judged.rows),
             ),
             "outcomes": {},
             "timings_s": {},
@@ -148,37 +145,17 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates, 
     Observer(seen).report(names, how, request.extra_runs, energy=energy)
 
 
-def _rows(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate]) -> tuple[CandidateFacts, ...]:
-    ships = finished.row
-    rows = []
+def _judged(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates) -> Judgement:
+    """What is missing for want of stored work says which command makes it again."""
+    ships, rows = finished.row, []
     for name, row in reported(candidate_facts(seen), seen).items():
-        said = _with_reasons(row, seen)
-        results = tuple(_worded(result, finished, seen) for result in judge_candidate(gates, said, OF_A_FINISHED_BUILD))
         chosen = name == ships.candidate.id
         update = {
-            "gates": results,
-            "verdict": verdict_of(said, results),
             "chosen": chosen,
             "reason": ships.reason if chosen else "",
             "because": ships.because if chosen else None,
             "kept_float": ships.kept_float if chosen else row.kept_float,
         }
-        rows.append(said.model_copy(update=update))
-    return tuple(rows)
-
-
-def _with_reasons(row: CandidateFacts, seen: ObservedBuild) -> CandidateFacts:
-    update = {}
-    for source, found in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
-        if found is not None and not found.runs and source in seen.absent:
-            update[source] = found.model_copy(update={"reason": seen.absent[source]})
-    return row.model_copy(update=update)
-
-
-def _worded(result: GateResult, finished: FinishedBuild, seen: ObservedBuild) -> GateResult:
-    """What is missing for want of stored work, with the command that makes it again."""
-    source = METRICS[result.gate.metric].source
-    why = seen.absent.get(source)
-    if result.verdict is not Verdict.MISSING or source in RACED or why is None:
-        return result
-    return result.model_copy(update={"reason": f"{why}; {finished.again}"})
+        rows.append(row.model_copy(update=update))
+    gone = {source: f"{why}; {finished.again}" for source, why in seen.absent.items() if source not in RACED}
+    return judge_rows(rows, gates, OF_A_FINISHED_BUILD, gone)

@@ -26,7 +26,7 @@ from edgecnn.building.trained import (
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
-from edgecnn.judging.gates import judge_candidate, overall, verdict_of
+from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
@@ -39,7 +39,6 @@ from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
 from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import Build, BuildReport, CandidateFacts
-from edgecnn.values.verdict import GateResult
 
 
 def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
@@ -76,31 +75,26 @@ def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision
         for name, row in reported(facts, seen).items()
     }
     spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
-    judged = {name: judge_candidate(effective.gates, row, spelled) for name, row in facts.items()}
-    rows = {
-        name: row.model_copy(update={"gates": judged[name], "verdict": verdict_of(row, judged[name])})
-        for name, row in facts.items()
-    }
-    gates: tuple[GateResult, ...] = judged.get(choice.candidate or "", ())
+    judged = judge_rows(facts.values(), effective, spelled)
     execution, calibration = seen.execution, calibration_facts(seen)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         build=_build(seen, request),
         environment=seen.lab.environment,
-        candidates=tuple(rows.values()),
+        candidates=judged.rows,
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
         out_of_time=_out_of_time(seen, request),
         unavailable=execution.plan.resolved.unavailable,
         choice=choice,
-        verdict=overall(gates),
-        gates=gates,
+        verdict=judged.verdict,
+        gates=judged.gates,
         require_measured=effective.require_measured,
         baseline=desktop_baseline(seen, dated.desktop),
         references=dated_references(seen, dated.evidence),
         calibration=calibration,
-        notices=(*_notices(seen, request, tuple(rows.values()), calibration), *dated.damaged),
+        notices=(*_notices(seen, request, judged.rows, calibration), *dated.damaged),
         unexecuted=unexecuted(seen, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),

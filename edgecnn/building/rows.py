@@ -109,7 +109,15 @@ def candidate_facts(seen: Observed) -> dict[str, CandidateFacts]:
     answers = {split: answers_of(seen, split) for split in SPLITS}
     labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
     answered = _Answered(seen, answers, labels, fold_answers(seen))
-    return {candidate.id: _row(candidate, seen, answered) for candidate in seen.candidates}
+    return {candidate.id: _with_reasons(_row(candidate, seen, answered), seen) for candidate in seen.candidates}
+
+
+def _with_reasons(row: CandidateFacts, seen: Observed) -> CandidateFacts:
+    update = {}
+    for source, figures in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
+        if figures is not None and not figures.runs and source in seen.absent:
+            update[source] = figures.model_copy(update={"reason": seen.absent[source]})
+    return row.model_copy(update=update)
 
 
 def fold_answers(seen: Observed) -> dict[str, FoldAnswers]:

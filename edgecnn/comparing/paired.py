@@ -16,12 +16,12 @@ from edgecnn.building.observed import Observed
 from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
-from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, verdict_of
-from edgecnn.judging.learned import not_learned
+from edgecnn.judging.gates import EffectiveGates
+from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
-from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
+from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, look
 from edgecnn.judging.runs.stopping import OF_A_COMPARISON, ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
@@ -35,7 +35,6 @@ from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts, Comparison, ShippedKitFacts
-from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
 IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
@@ -73,11 +72,9 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
-    unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
     equally_right = identical and facts.broken is None
-    results = [_judged(gate, facts, finding, seen, identical=identical) for gate in gates.gates]
-    results = [result for result in (unlearned, *results) if result is not None]
-    judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in results)
+    unknown = {source: f"not known against BASE: {why}" for source, why in seen.absent.items()}
+    judged = judge_row(facts, gates, OF_A_COMPARISON, unknown, Compared(finding, identical, several, head.row))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,8 +91,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         drop_pp=exactly(0.0) if equally_right else answered.drop_pp if answered else None,
         drop_of="mAP" if several else "top-1",
         drop_absent=None if equally_right else seen.absent.get("accuracy"),
-        verdict=verdict_of(facts, judged),
-        gates=judged,
+        verdict=judged.verdict,
+        gates=judged.gates,
         changed=tuple(map(str, changes(base.origin, head.origin))),
         notices=tuple(_notices(head, base, identical=identical)),
         seconds=round(time.perf_counter() - started, 2),
@@ -181,19 +178,6 @@ def _joined(profiles: Sequence[Profile]) -> Profile | None:
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
     environment = worst_of([profile.environment for profile in profiles])
     return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
-
-
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed, *, identical: bool) -> GateResult:
-    no_numbers = "HEAD" in seen.failures and COMPARED[gate.metric].source == "accuracy"
-    several = thresholds_of(seen.kits["HEAD"]) is not None
-    if identical and not no_numbers and (known := judge_identical(gate, facts, several_labels=several)) is not None:
-        return known
-    if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, finding, facts.candidate.id)
-    result = judge(gate, facts, OF_A_COMPARISON)
-    if result.verdict is Verdict.MISSING and "accuracy" in seen.absent and COMPARED[gate.metric].source == "accuracy":
-        return result.model_copy(update={"reason": f"not known against BASE: {seen.absent['accuracy']}"})
-    return result
 
 
 def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:

@@ -25,7 +25,6 @@ from edgecnn.errors.gates import (
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
-from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS, Metric, exactly, find
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
@@ -222,15 +221,6 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
     if side != right:
         way = f"--{right} {name}={bound:g}" if where.startswith("--") else f"{name} under [gates] {right}"
         raise BoundOnWrongSide(where=where, metric=name, better=metric.better, right_way=way)
-
-
-def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts, spelled: str = OF_A_BUILD) -> tuple[GateResult, ...]:
-    """Judge one candidate by every gate, in the gates' order; first, if it applies, that it is not shown to have learned.
-
-    ``spelled``: how this command is asked for more rounds.
-    """
-    unlearned = not_learned(facts)
-    return (*(() if unlearned is None else (unlearned,)), *(judge(gate, facts, spelled) for gate in gates))
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:

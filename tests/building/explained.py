@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed
-from edgecnn.judging.gates import judge_candidate
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Precision, Runtime, Unsupported
 from edgecnn.values.report import BuildReport, CandidateFacts
