@@ -21,9 +21,9 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
-from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
+from edgecnn.building.subject import Subject, evaluated
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.board import Wanted, runtimes_of
@@ -152,13 +152,13 @@ def _filed_under(device: Device | None, machine: Machine) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Observed:
+def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Subject:
     """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
     found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
     whole = {**named, **found.kits}
-    seen = Observed(
+    seen = Subject(
         lab=lab,
         attached=lab.device != THIS_MACHINE,
         reference=reference_of(kit.candidate for kit in kits),
@@ -175,7 +175,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     return seen
 
 
-def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
+def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
     lab = seen.lab
     for name in seen.runnable:
         _answer(name, seen, shown)
@@ -190,7 +190,7 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, h
         seen.races["energy"] = seen.race(energy_request(request.race, watched, how))
 
 
-def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
+def _answer(name: str, seen: Subject, shown: OpenedImages) -> None:
     """Its self-test, then the images; a kit that fails is out, with its own words."""
     if (why := seen.why_not_runnable(name)) is not None:
         if name not in seen.failures:
@@ -213,7 +213,7 @@ def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 
 
-def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
+def _report(verified: Verified, recorded: Recorded, seen: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
     rows = reported(candidate_facts(seen), seen)
     shipping = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
     # the recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call
@@ -241,7 +241,7 @@ def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: Opene
     )
 
 
-def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
+def _notices(seen: Subject, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
     yield f"images: {shown.facts.said}"
     yield from seen.lab.warnings
     if recorded.device is not None and not seen.attached:

@@ -15,8 +15,8 @@ from edgecnn.building.data_notices import class_notices
 from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import notices, timing_command
 from edgecnn.building.observe import Observer
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.subject import Subject
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import EffectiveGates, StoredRace
@@ -103,7 +103,7 @@ def judge_finished(
     )
 
 
-def _race(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates, request: JudgeRequest) -> None:
+def _race(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = gates.sources & set(RACED)
     if seen.attached and not metered(seen.kits[finished.row.candidate.id], seen.lab.environment, request.meter):
@@ -126,7 +126,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates, r
     seen.absent = {**dict.fromkeys(RACED, why), **seen.absent}
 
 
-def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
+def _why_no_race(finished: FinishedBuild, seen: Subject) -> str | None:
     device, folder = finished.resolved.device, finished.folder
     measures = timing_command(folder, device.name, finished.report.build.called)
     if not seen.attached:
@@ -136,7 +136,7 @@ def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
     return seen.why_not_runnable(finished.row.candidate.id)
 
 
-def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates, request: JudgeRequest) -> None:
+def _raced(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
     """As a build's last race: what ships against fp32, where that runs here too."""
     ships = finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
@@ -145,7 +145,7 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates, 
     Observer(seen).report(names, how, request.extra_runs, energy=energy)
 
 
-def _judged(finished: FinishedBuild, seen: ObservedBuild, gates: EffectiveGates) -> Judgement:
+def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Judgement:
     """What is missing for want of stored work says which command makes it again."""
     ships, rows = finished.row, []
     for name, row in reported(candidate_facts(seen), seen).items():

@@ -15,11 +15,11 @@ from edgecnn.building.folds import observe_folds
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer
-from edgecnn.building.observed import ObservedBuild, pixel_sets
+from edgecnn.building.observe import Observer, add_made, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import report_of
 from edgecnn.building.runnable import kits_that_fail
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
@@ -36,7 +36,7 @@ from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
-from edgecnn.values.candidate import is_of_a_device, reference_of
+from edgecnn.values.candidate import Rung, is_of_a_device, reference_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
@@ -156,20 +156,26 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     call = Call(request, effective_gates(resolved, request.gates, request.stored_race))
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
+    execution, seen = Execution(plan=planned), Subject.of_build(resolved, lab)
     observer, decision = Observer(seen), None
+
+    def drops(rung: Rung) -> Mapping[str, float]:
+        add_made(seen, execution, rung.candidates)
+        return observer.drops(rung, pixel_sets(execution)["validation"])
+
     with store.in_use.held():
-        drops = observer.drops if request.goal in MEASURING else None
-        execute(seen.execution, stages, request.goal, _limits(planned, store, request, call.gates), drops)
-        if not _none_left(seen, request.goal):
-            decision = observe(call, observer, stages, here.lab(store, tell))
+        limits = _limits(planned, store, request, call.gates)
+        execute(execution, stages, request.goal, limits, drops if request.goal in MEASURING else None)
+        add_made(seen, execution, execution.candidates)
+        if request.goal in MEASURING and not _none_left(seen, request.goal):
+            decision = observe(execution, observer, call, stages, here.lab(store, tell))
         while True:
-            report = report_of(seen, call, time.perf_counter() - started, decision)
+            report = report_of(execution, seen, call, time.perf_counter() - started, decision)
             if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
                 raise EveryCandidateFailed(reasons=reasons, device=device)
-            failures = _publish(report, seen, request, context, here.lab(store, tell))
+            failures = _publish(report, seen, planned, request, context)
             if not failures:
                 return report
             for name, failed in failures.items():  # the choice is made again without it
@@ -178,13 +184,13 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
                 decision = _race_winner(observer, call)
 
 
-def _none_left(seen: ObservedBuild, goal: Goal) -> bool:
+def _none_left(seen: Subject, goal: Goal) -> bool:
     """Whether every candidate that the target allows, and that was tried, has failed: nothing is left to measure or to ship."""
-    resolved, outcomes = seen.execution.plan.resolved, seen.execution.outcomes
+    resolved = seen.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
     tried = {
-        candidate.id: [outcomes[step] for kind in kinds if (step := f"{kind}:{candidate.id}") in outcomes]
+        candidate.id: [outcome for kind, outcome in seen.steps.get(candidate.id, {}).items() if kind in kinds]
         for candidate in resolved.candidates
         if candidate.runtime in allowed
     }
@@ -225,7 +231,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 
 
 def _publish(
-    report: BuildReport, seen: ObservedBuild, request: BuildRequest, context: BuildContext, home: Lab
+    report: BuildReport, seen: Subject, planned: Plan, request: BuildRequest, context: BuildContext
 ) -> Mapping[str, Failed]:
     """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone.
 
@@ -233,13 +239,14 @@ def _publish(
     """
     texts = {name: page(report) for name, page in context.pages.items()}
     with output_lock(request.out):
-        publish_plan(seen.execution.plan, request.out)
+        publish_plan(planned, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return {}
         inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
         with staged_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note) as bundle:
             carried = {name: seen.kits[name] for name in report.choice.carried if name in seen.kits}
+            home = this_machine().lab(context.store, context.tell)
             if failures := kits_that_fail(bundle.folder, carried, home, is_new=bundle.is_new):
                 return failures
             bundle.publish()
@@ -258,28 +265,25 @@ def _limits(planned: Plan, store: Store, request: BuildRequest, gates: Effective
     return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
-def observe(call: Call, observer: Observer, stages: StageContext, home: Lab) -> Decision | None:
-    """Evaluate, and race where this machine is the device and no emulator, as far as the goal asks for it.
+def observe(execution: Execution, observer: Observer, call: Call, stages: StageContext, home: Lab) -> Decision | None:
+    """Evaluate, and race where this machine is the device and no emulator.
 
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
     build is measured. Returns the choice that the last race was run for; None where nothing was raced.
     """
     seen, request = observer.seen, call.request
-    observer.collect_kits(seen.candidates)
-    if request.goal not in MEASURING:
-        return None
     reference = reference_of(seen.candidates)
     if reference not in seen.answering:
-        raise EveryCandidateFailed(reasons=_failed_steps(seen.execution))
-    pixels = pixel_sets(seen.execution)
+        raise EveryCandidateFailed(reasons=_failed_steps(execution))
+    pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
     if _none_left(seen, request.goal):
         return None
-    observe_folds(observer, stages)
+    observe_folds(observer, execution.plan.folds, stages)
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
+    seen.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
     return _race(observer, call) if seen.attached and seen.timed else None
 
 
@@ -295,7 +299,7 @@ def _race_winner(observer: Observer, call: Call) -> Decision:
     seen, request, how = observer.seen, call.request, call.races
     decision = decide(seen, call.gates)
     last, winner = last_race(decision), decision.chosen.choice.candidate
-    if seen.execution.plan.resolved.recipe.race.knobs and last and winner is not None:
+    if seen.race_choice.knobs and last and winner is not None:
         race_knobs(observer, winner, how)
     best_batch = request.extra_runs.best_batch or seen.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from edgecnn.building.dated_records import dated_order
 from edgecnn.building.objective_race import race_shown
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
 from edgecnn.judging.gates import EffectiveGates
@@ -46,7 +46,7 @@ class Decision:
     failed: frozenset[str] = frozenset()
 
 
-def inside_budget(seen: ObservedBuild, gates: EffectiveGates) -> tuple[str, ...]:
+def inside_budget(seen: Subject, gates: EffectiveGates) -> tuple[str, ...]:
     """Candidates that may be chosen, before any race."""
     facts = candidate_facts(seen)
     eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(seen, facts), gates.most_mib)
@@ -54,7 +54,7 @@ def inside_budget(seen: ObservedBuild, gates: EffectiveGates) -> tuple[str, ...]
 
 
 def decide(
-    seen: ObservedBuild, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
+    seen: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
 ) -> Decision:
     """Choose by the race for the choice; an ``earlier`` choice stands until another candidate fails.
 
@@ -70,7 +70,7 @@ def decide(
         most_mib=gates.most_mib,
         attached=seen.attached,
         untimed=None if seen.timed else f"the candidates were {NOT_TIMED}",
-        device=seen.execution.plan.resolved.device.name,
+        device=seen.resolved.device.name,
         dated=None if was_raced else dated_order(seen, evidence),
         shippable=_shippable(seen, facts),
     )
@@ -78,8 +78,8 @@ def decide(
     return Decision(choose(tuple(facts.values()), rules, race_shown(seen)), reference, failed)
 
 
-def _shippable(seen: ObservedBuild, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
-    resolved = seen.execution.plan.resolved
+def _shippable(seen: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
+    resolved = seen.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     return tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
 

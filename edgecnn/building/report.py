@@ -11,10 +11,11 @@ from edgecnn.building.choosing import Call, Decision, decide
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
+from edgecnn.building.execute import Execution
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.notices import measure_command, notices, unexecuted
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.subject import Subject
 from edgecnn.building.trained import (
     made_images,
     scaled_network,
@@ -41,33 +42,33 @@ from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import Build, BuildReport, CandidateFacts
 
 
-def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
+def _not_climbed(execution: Execution, facts: Mapping[str, CandidateFacts], request: BuildRequest) -> dict[str, Reason]:
     """Candidates of rungs that were not tried."""
-    skipped, late = seen.execution.skipped_rungs, _out_of_time(seen, request)
+    skipped, late = execution.skipped_rungs, _out_of_time(execution, request)
     return {
         candidate.id: late.get(rung.name) or NotClimbed(rung=rung.name, why=skipped[rung.name])
-        for rung in seen.execution.plan.rungs
+        for rung in execution.plan.rungs
         for candidate in rung.candidates
         if rung.name in skipped and candidate.id in facts and facts[candidate.id].kit is None
     }
 
 
-def _out_of_time(seen: ObservedBuild, request: BuildRequest) -> dict[str, OutOfTime]:
+def _out_of_time(execution: Execution, request: BuildRequest) -> dict[str, OutOfTime]:
     """With the command that climbs on: the same, since what is finished comes from the store, and each call has its own time."""
     again = str(request.command) or None
-    return {name: late.model_copy(update={"command": again}) for name, late in seen.execution.out_of_time.items()}
+    return {name: late.model_copy(update={"command": again}) for name, late in execution.out_of_time.items()}
 
 
-def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
+def report_of(execution: Execution, seen: Subject, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
     """The report as it is written. ``earlier``: the choice that the last race was run for."""
     request, effective = call
-    dated = dated_records(seen.execution.plan.resolved.device.name)
+    dated = dated_records(seen.resolved.device.name)
     decision, facts = decide(seen, effective, earlier, dated.evidence), candidate_facts(seen)
     chosen = claimed(decision.chosen, facts, speed_claims(seen.raced("report")) if seen.objective == "latency" else {})
     command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    because = {**chosen.because, **_not_climbed(seen, facts, request)}
+    because = {**chosen.because, **_not_climbed(execution, facts, request)}
     facts = {
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
@@ -76,16 +77,16 @@ def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision
     }
     spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
     judged = judge_rows(facts.values(), effective, spelled)
-    execution, calibration = seen.execution, calibration_facts(seen)
+    calibration = calibration_facts(execution)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        build=_build(seen, request),
+        build=_build(execution, seen, request),
         environment=seen.lab.environment,
         candidates=judged.rows,
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
-        out_of_time=_out_of_time(seen, request),
+        out_of_time=_out_of_time(execution, request),
         unavailable=execution.plan.resolved.unavailable,
         choice=choice,
         verdict=judged.verdict,
@@ -94,8 +95,8 @@ def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision
         baseline=desktop_baseline(seen, dated.desktop),
         references=dated_references(seen, dated.evidence),
         calibration=calibration,
-        notices=(*_notices(seen, request, judged.rows, calibration), *dated.damaged),
-        unexecuted=unexecuted(seen, choice.carried),
+        notices=(*_notices(execution, seen, request, judged.rows, calibration), *dated.damaged),
+        unexecuted=unexecuted(seen, execution, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
@@ -105,21 +106,25 @@ def report_of(seen: ObservedBuild, call: Call, seconds: float, earlier: Decision
 
 
 def _notices(
-    seen: ObservedBuild, request: BuildRequest, rows: Sequence[CandidateFacts], calibration: CalibrationFacts | None
+    execution: Execution,
+    seen: Subject,
+    request: BuildRequest,
+    rows: Sequence[CandidateFacts],
+    calibration: CalibrationFacts | None,
 ) -> tuple[str, ...]:
     return (
         *weak_notices(seen, rows),
-        *fold_notices(rows, seen.execution.plan.resolved.weights),
-        *folds_would_help(seen.execution.plan.resolved, rows),
-        *notices(seen, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again"),
+        *fold_notices(rows, seen.resolved.weights),
+        *folds_would_help(seen.resolved, rows),
+        *notices(seen, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again", execution=execution),
         *calibration_notices(calibration),
-        *_time_notices(seen, request),
+        *_time_notices(execution, request),
         *class_notices(rows),
     )
 
 
-def _time_notices(seen: ObservedBuild, request: BuildRequest) -> tuple[str, ...]:
-    late = tuple(_out_of_time(seen, request).values())
+def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...]:
+    late = tuple(_out_of_time(execution, request).values())
     if not late:
         return ()
     spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
@@ -127,25 +132,25 @@ def _time_notices(seen: ObservedBuild, request: BuildRequest) -> tuple[str, ...]
     return (f"out of time, {spent}: {', '.join(each.rung for each in late)} not climbed, the best so far is kept{on}",)
 
 
-def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
-    resolved = seen.execution.plan.resolved
+def _build(execution: Execution, seen: Subject, request: BuildRequest) -> Build:
+    resolved = seen.resolved
     data = resolved.data
     return Build(
         name=request.out.name,
         arch=resolved.arch.name,
-        parameters=_parameters(seen),
-        scale=scaled_network(seen.execution),
-        macs=_macs(seen),
+        parameters=_parameters(execution),
+        scale=scaled_network(execution),
+        macs=_macs(execution),
         resolution_px=resolved.preprocessing.pixels.crop_px,
         photographs=resolved.preprocessing.pixels.describe(),
-        weights=weights_sentence(seen.execution),
-        weights_sha256=weights_sha256(seen.execution),
-        weights_published=weights_published(seen.execution),
+        weights=weights_sentence(execution),
+        weights_sha256=weights_sha256(execution),
+        weights_published=weights_published(execution),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
         drawn=RoleDraw.of_recipe(resolved.recipe),
-        synthesis=synthesis_facts(resolved, made_images(seen.execution)),
+        synthesis=synthesis_facts(resolved, made_images(execution)),
         device=resolved.device.name,
         device_attached=seen.attached,
         command=str(request.command),
@@ -153,21 +158,21 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
     )
 
 
-def _parameters(seen: ObservedBuild) -> int | None:
+def _parameters(execution: Execution) -> int | None:
     """Of the network that ships, or of the one that learned where nothing is exported: a head of the user's classes is smaller
     than that of the catalogue's row.
     """
-    exported, trained = (seen.execution.artifacts.get(kind) for kind in ("export", "train"))
-    if (changed := surgery_of_trunk(seen.execution)) is not None:
+    exported, trained = (execution.artifacts.get(kind) for kind in ("export", "train"))
+    if (changed := surgery_of_trunk(execution)) is not None:
         return int(changed["parameters"]["after"])
     if exported is not None and (exported.folder / NETWORK).is_file():
         return int(json.loads((exported.folder / NETWORK).read_text("utf-8"))["parameters"])
-    spec = seen.execution.plan.resolved.arch
+    spec = execution.plan.resolved.arch
     return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
 
 
-def _macs(seen: ObservedBuild) -> int | None:
-    exported = seen.execution.artifacts.get("export")
+def _macs(execution: Execution) -> int | None:
+    exported = execution.artifacts.get("export")
     if exported is None:
         return None
     return MacTable.model_validate_json((exported.folder / "macs.json").read_text(encoding="utf-8")).total

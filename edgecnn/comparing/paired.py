@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.observed import Observed
 from edgecnn.building.rows import thresholds_of, timed_row, times
+from edgecnn.building.subject import Subject
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.gates import EffectiveGates
@@ -65,7 +65,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     gates = EffectiveGates.of_two(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
-        seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
+        seen = Subject(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
         finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
         answered = _accuracy(seen, head, base)
@@ -99,16 +99,14 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     )
 
 
-def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+def _finding(sides: Sequence[ShippedKit], seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     for side in sides if identical else ():  # nothing else would open them
         side.require_whole()
     raced = must_race(gates, identical=identical)
     return _race(seen, gates, rounds, identical=identical) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
 
 
-def _row(
-    head: ShippedKit, seen: Observed, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None
-) -> CandidateFacts:
+def _row(head: ShippedKit, seen: Subject, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None) -> CandidateFacts:
     accuracy = "test" if thresholds_of(head.kit) is None else "multi_label"
     known = {
         accuracy: answered,
@@ -125,7 +123,7 @@ def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
-def _race(seen: Observed, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+def _race(seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio; of identical sides it is known."""
     if not seen.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
@@ -150,7 +148,7 @@ def _race(seen: Observed, gates: EffectiveGates, rounds: int, *, identical: bool
     return finding
 
 
-def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | MultiLabelAccuracy | None:
+def _accuracy(seen: Subject, head: ShippedKit, base: ShippedKit) -> Accuracy | MultiLabelAccuracy | None:
     """HEAD's against BASE's. Where HEAD answered what is no number, every gate on accuracy fails; of BASE, there is no figure."""
     try:
         found = paired_answers(head, base, seen.lab.store)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgecnn.bench.judge import JudgeRequest, judge_finished
-from edgecnn.building import observed
+from edgecnn.building import subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -106,7 +106,7 @@ def test_a_build_that_is_judged_is_raced_as_often_as_its_gates_need(
         asked.append(request)
         return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
 
-    monkeypatch.setattr(observed, "race", write_down)
+    monkeypatch.setattr(subject, "race", write_down)
     lab = local_lab(Store.open(built_once.store), Ear())
     judge_finished(JudgeRequest(folder=built_once.out, gates=parse_bounds([bound], ())), lab)
     assert [(request.purpose, request.rounds) for request in asked if request.purpose == "report"] == [("report", rounds)]

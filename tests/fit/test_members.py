@@ -148,7 +148,7 @@ def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settle
     staged.answered(BASELINE.id, 117)
     staged.raced("report", {BASELINE.id: 1.0}, rounds=16)
     asked = a_request(tmp_path, device=staged.resolved.device, gates=GateChoice(max={"p50_ms": 3.0}))
-    report = a_report_of(staged.seen, asked)
+    report = a_report_of(staged, asked)
     monkeypatch.setattr(members, "run_build", lambda *_: report)
     built = replace(builder(monkeypatch), store=Store.open(tmp_path / "store")).build(member(), Course())
     assert built.inside is Verdict.PASS, "its latency is"

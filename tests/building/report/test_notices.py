@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ ENGINES = ("tensorrt-fp16",)
 
 def said_of(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
     changes.setdefault("data", summary().model_copy(update={"origin": "folder"}))
-    return notices(Staging(tmp_path, **changes).seen, anew=ANEW)
+    return notices_of(Staging(tmp_path, **changes))
 
 
 def test_a_report_says_which_images_were_kept_together(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     }
     (trained.folder / "history.json").write_text(json.dumps(told))
     staged.execution.artifacts["train"] = trained
-    assert notices(staged.seen, anew=ANEW) == (
+    assert notices_of(staged) == (
         f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
         "91.2% of the validation images correctly",
         "trained: epoch 8 of phase scratch is kept: top-1 90.5% on validation; ended: s",
@@ -157,9 +157,9 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
 
 def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> None:
     staged = Staging(tmp_path, attachment=ELSEWHERE, data=summary().model_copy(update={"origin": "folder"}))
-    assert notices(staged.seen, anew=ANEW) == (), "a verb that stops before anything answers computed no accuracy"
+    assert notices_of(staged) == (), "a verb that stops before anything answers computed no accuracy"
     staged.answered("onnxruntime-fp32", 900)
-    assert notices(staged.seen, anew=ANEW) == (
+    assert notices_of(staged) == (
         "this machine is a laptop, which is not a board: accuracy was computed here, latency on the device is not known",
     )
 
@@ -167,10 +167,10 @@ def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> 
 def test_engines_are_emulated_only_where_a_twin_answered(tmp_path: Path) -> None:
     data = summary().model_copy(update={"origin": "folder"})
     staged = Staging(tmp_path, data=data, candidates=(BASELINE, TRT_FP16))
-    assert notices(staged.seen, anew=ANEW) == ()
+    assert notices_of(staged) == ()
     staged.answered(TRT_FP16.id, 900)
     staged.seen.answering[TRT_FP16.id] = staged.seen.kits[TRT_FP16.id].model_copy(update={"stands_for": "d" * 64})
-    assert notices(staged.seen, anew=ANEW) == (
+    assert notices_of(staged) == (
         "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
         "weights and INT8 steps, and round activations to fp16 after each layer",
     )
@@ -205,7 +205,7 @@ def test_half_precision_that_answered_in_another_one_here_says_which_its_trace_s
     staged.answered(candidate.id, 900)
     if shares is not None:
         staged.resides(candidate.id, "executed", **shares)
-    found = [each for each in notices(staged.seen, anew=ANEW) if each.startswith(f"accuracy of {candidate.id}")]
+    found = [each for each in notices_of(staged) if each.startswith(f"accuracy of {candidate.id}")]
     assert found == ([] if said is None else [f"accuracy of {candidate.id} {said}"])
 
 
@@ -222,15 +222,14 @@ def test_of_half_precision_that_did_not_answer_here_nothing_is_said(tmp_path: Pa
         staged.seen.answering[half.id] = kit.model_copy(update={"stands_for": "d" * 64})
     if why == "not evaluated":
         staged.seen.evaluations.clear()
-    assert not [each for each in notices(staged.seen, anew=ANEW) if each.startswith("accuracy of openvino-fp16")]
+    assert not [each for each in notices_of(staged) if each.startswith("accuracy of openvino-fp16")]
 
 
 def test_without_labels_no_accuracy_was_computed(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}), attachment=ELSEWHERE)
     staged.answered("onnxruntime-fp32", 900)
     unlabelled = staged.resolved.data.model_copy(update={"classes": ()})
-    planned = staged.execution.plan
-    staged.execution.plan = replace(planned, resolved=planned.resolved.model_copy(update={"data": unlabelled}))
+    staged.seen.about = staged.resolved.model_copy(update={"data": unlabelled})
     assert notices(staged.seen, anew=ANEW)[-1].endswith("answers were computed here, latency on the device is not known")
 
 
@@ -255,17 +254,25 @@ def test_a_reused_race_says_how_old_it_is_and_a_fresh_one_says_nothing(tmp_path:
     when = (datetime.now(UTC) - timedelta(hours=5)).isoformat(timespec="seconds")
     staged.raced("select", {BASELINE.id: 4.0}, reused=True, observed_at=when)
     staged.raced("report", {BASELINE.id: 4.0})
-    assert notices(staged.seen, anew=ANEW) == (f"race for the choice: reused from {when}, 5.0 h old; {ANEW}",)
+    assert notices_of(staged) == (f"race for the choice: reused from {when}, 5.0 h old; {ANEW}",)
 
 
 def test_what_was_seen_to_go_wrong_on_the_side_is_said(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}))
     staged.seen.notes.append("residency of onnxruntime-int8 could not be read: no trace")
-    assert notices(staged.seen, anew=ANEW) == ("residency of onnxruntime-int8 could not be read: no trace",)
+    assert notices_of(staged) == ("residency of onnxruntime-int8 could not be read: no trace",)
 
 
 def test_without_engines_everything_that_ships_was_executed(tmp_path: Path) -> None:
-    assert unexecuted(Staging(tmp_path).seen, ()) == ()
+    assert not_run(Staging(tmp_path), ()) == ()
+
+
+def notices_of(staged: Staging) -> tuple[str, ...]:
+    return notices(staged.seen, anew=ANEW, execution=staged.execution)
+
+
+def not_run(staged: Staging, carried: Sequence[str]) -> tuple[str, ...]:
+    return unexecuted(staged.seen, staged.execution, carried)
 
 
 def engine(tmp_path: Path, **changes: Any) -> Staging:
@@ -275,19 +282,19 @@ def engine(tmp_path: Path, **changes: Any) -> Staging:
 
 
 def test_an_engine_without_a_builder_here_is_not_even_parsed_and_the_extra_is_named(tmp_path: Path) -> None:
-    assert unexecuted(engine(tmp_path).seen, ENGINES)[-1] == (
+    assert not_run(engine(tmp_path), ENGINES)[-1] == (
         'tensorrt-fp16: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that'
     )
 
 
 def test_an_engine_that_does_not_ship_is_not_said_to(tmp_path: Path) -> None:
-    assert unexecuted(engine(tmp_path).seen, (BASELINE.id,)) == ()
+    assert not_run(engine(tmp_path), (BASELINE.id,)) == ()
 
 
 def test_an_engine_built_ahead_of_time_says_for_which_gpus(tmp_path: Path) -> None:
     staged = engine(tmp_path, builder="tensorrt_rtx_bindings", device=device_named("jetson"))
     staged.execution.artifacts["compile:tensorrt-fp16"] = an_artifact("compile", tmp_path / "compiled")
-    assert unexecuted(staged.seen, ENGINES)[-1] == (
+    assert not_run(staged, ENGINES)[-1] == (
         "tensorrt-fp16: parsed and built ahead of time by tensorrt_rtx_bindings for the GPUs in build.json,"
         f" not for {resolved(device=device_named('jetson')).device.title}"
     )

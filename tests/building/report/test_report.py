@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.building.choosing import decide, last_race
 from edgecnn.building.data_notices import calibration_notices
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain
 from edgecnn.values.artifact import Failed, Unavailable
@@ -37,10 +37,10 @@ def staged_with(tmp_path: Path, int8_right: int = 900, **changes: Any) -> Stagin
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return a_report_of(staged.seen, request, 1.234)
+    return a_report_of(staged, request, 1.234)
 
 
-def last_raced(seen: ObservedBuild, folder: Path) -> tuple[str, ...]:
+def last_raced(seen: Subject, folder: Path) -> tuple[str, ...]:
     return last_race(decide(seen, gates_of(seen, a_request(folder / "out"))))
 
 
@@ -86,7 +86,7 @@ def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) 
     staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
     staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
     again = Command(verb=("build",), parts=(("--time-budget", "60s"),))
-    said = a_report_of(staged.seen, a_request(tmp_path / "out", command=again))
+    said = a_report_of(staged, a_request(tmp_path / "out", command=again))
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
     sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
     assert row.reason == sentence
@@ -158,7 +158,7 @@ def test_the_last_race_adds_a_claim_to_the_choice_and_changes_nothing_else_of_it
     staged.raced("report", {BASELINE.id: 3.0, INT8.id: 4.0}, rounds=16)  # slower now
     assert decide(staged.seen, gates, before) is before
     assert decide(staged.seen, gates).chosen == before.chosen, "made again, it is the same"
-    said = a_report_of(staged.seen, a_request(tmp_path / "out"), earlier=before)
+    said = a_report_of(staged, a_request(tmp_path / "out"), earlier=before)
     because = before.chosen.because[INT8.id]
     now = next(row.because for row in said.candidates if row.chosen)
     assert isinstance(because, Taken) and isinstance(now, Taken) and now.ratio is not None
@@ -172,7 +172,7 @@ def test_a_candidate_that_fails_in_the_last_race_is_out_of_the_choice(tmp_path: 
     before = decide(staged.seen, gates_of(staged.seen, a_request(tmp_path / "out")))
     assert before.chosen.choice.candidate == INT8.id
     staged.seen.failures[fails] = Failed(ref="run-failed", what="the process was killed")
-    said = a_report_of(staged.seen, a_request(tmp_path / "out"), earlier=before)
+    said = a_report_of(staged, a_request(tmp_path / "out"), earlier=before)
     assert said.choice.candidate == ships
     assert next(row.reason for row in said.candidates if row.candidate.id == fails).endswith("the process was killed")
 

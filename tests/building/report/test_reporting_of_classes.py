@@ -43,7 +43,7 @@ def fill(staged: Staging, lost: int = 20, others: tuple[str, ...] = ()) -> None:
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return a_report_of(staged.seen, request)
+    return a_report_of(staged, request)
 
 
 def test_a_class_that_lost_a_fifth_is_named_though_the_average_passes(staged: Staging) -> None:

@@ -53,7 +53,7 @@ def notice(folder: Path, share: float, *, never: int = 0, **changes: object) -> 
     named = np.where(named < never, CLASSES // 2, named)
     staged.answered(BASELINE.id, 0)
     staged.logits(BASELINE.id, np.eye(CLASSES, dtype=np.float32)[named])
-    found = a_report_of(staged.seen, a_request(folder / "out", device=staged.resolved.device))
+    found = a_report_of(staged, a_request(folder / "out", device=staged.resolved.device))
     return next((each for each in found.notices if each.startswith("weak result: ")), None)
 
 
@@ -112,7 +112,7 @@ def test_of_a_good_result_nothing_is_said(tmp_path: Path) -> None:
 def test_at_chance_level_the_verdict_is_open_and_its_gate_stands_first(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 117)
-    found = a_report_of(staged.seen, a_request(tmp_path / "out", device=staged.resolved.device))
+    found = a_report_of(staged, a_request(tmp_path / "out", device=staged.resolved.device))
     assert found.verdict is Verdict.UNSURE
     assert [(each.gate.metric, each.gate.stated_by, each.verdict) for each in found.gates] == [
         ("top1", "chance", Verdict.UNSURE),
