@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from edgecnn.render.figures import COLUMNS, LEGEND
+from edgecnn.render.columns import columns_of
+from edgecnn.render.figures import LEGEND
 from edgecnn.render.markdown import report_markdown
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Fidelity
@@ -21,7 +22,7 @@ def test_a_pipe_in_a_cell_starts_no_column() -> None:
     row = a_row().model_copy(update={"candidate": a_row().candidate.model_copy(update={"id": HOSTILE})})
     (line,) = (line for line in report_markdown(a_report(row)).splitlines() if "[red]" in line and line.startswith("|"))
     assert line.startswith("| [red]a\\|b[/red] c | ")
-    assert line.replace("\\|", "").count("|") == len(COLUMNS) + 1
+    assert line.replace("\\|", "").count("|") == len(columns_of([row])) + 1
 
 
 def test_a_command_with_a_pipe_in_it_can_be_copied_as_it_stands() -> None:

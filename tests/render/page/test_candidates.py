@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.page.candidates import COLUMNS, Cell, candidate_rows, key_figures
+from edgecnn.render.columns import columns_of
+from edgecnn.render.page.candidates import Cell, candidate_rows, key_figures
 from edgecnn.render.page.charts.figure import MARKS, MEASURED, labelled, of_residency
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
@@ -14,7 +15,7 @@ from tests.render.reports import a_report, a_residency, a_row
 def cells(**changes: Any) -> dict[str, Cell]:
     """Cells of one row by column; what spans several stands under the first."""
     row = candidate_rows(a_report(a_row(**changes)))[0]
-    names = [name for name, _ in COLUMNS]
+    names = [column.title for column in columns_of([row.facts], "page")]
     found: dict[str, Cell] = {}
     for cell in row.cells:
         found[names.pop(0)] = cell
