@@ -15,9 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.bundle.predictions import Served
 from edgecnn.cli.main import app
-from edgecnn.render.screens.bundle import exposed_lines, served_lines
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
@@ -93,15 +91,3 @@ def test_each_allowed_host_is_answered_and_no_other(whole: Path, tmp_path: Path)
         hosts = ("photos.example", "camera_1:8000", "10.0.0.5", "evil.example")
         found = [ask_at(place, "GET", "/", None, Host=host).status for host in hosts]
     assert found == [200, 200, 200, 403]
-
-
-def test_what_it_says_when_it_begins() -> None:
-    served = Served(bundle="b", name="flowers", version=3, candidate=KIT, classes=1000)
-    address, model = "http://127.0.0.1:8000/", "  flowers version 3: onnxruntime-fp32 answers with 1,000 classes; Ctrl-C ends it"
-    local = "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
-    assert list(served_lines(address, served, only_this_machine=True)) == [address, local, model]
-    assert list(served_lines(address, served, only_this_machine=False)) == [address, model]
-    assert list(exposed_lines("0.0.0.0", 8000)) == [
-        "edgecnn: warning: it listens on 0.0.0.0: whoever reaches port 8000 of this machine can use it, there is no password, "
-        "and photographs travel unencrypted"
-    ]
