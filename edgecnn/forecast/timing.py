@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.installed import installed_version
+from edgecnn.installed import installed_version
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
 from edgecnn.forecast.networks import Subject, subject_of_arch
 from edgecnn.resources import resource_folder
@@ -63,7 +63,7 @@ def param_of(subject: Subject, work: Path) -> Path | None:
         return shipped if shipped.is_file() else None
     if subject.file is None or installed_version("pnnx") is None:
         return None
-    from edgecnn.backends.ncnn import FP32, PARAM, convert_trunk
+    from edgecnn.runtimes.ncnn import FP32, PARAM, convert_trunk
     from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 
     candidate = Candidate(id="ncnn-fp32", runtime=Runtime.NCNN, precision=Precision.FP32, session_options=FP32)
