@@ -66,8 +66,11 @@ def difficulty(matrix: Matrix) -> Array:
 
 
 @cache
-def errors(basis: ForecastBasis, way: Way, here: bool = False) -> Errors | None:  # noqa: FBT001, FBT002
-    """Of networks that were left out in turn; None where too few are known. ``here``: each was timed on one x86 machine alone."""
+def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
+    """Of networks that were left out in turn; None where too few are known.
+
+    ``here``: of a network that was timed on one computer alone, in so many runs.
+    """
     matrix, hard = base_matrix(), difficulty(base_matrix())
     pairs = list(_left_out(basis, here, way))
     if not pairs:
@@ -78,7 +81,7 @@ def errors(basis: ForecastBasis, way: Way, here: bool = False) -> Errors | None:
     return Errors(logs, scale, len({matrix.columns[column] for column in columns}))
 
 
-def _left_out(basis: ForecastBasis, here: bool, way: Way) -> Iterator[tuple[float, int]]:  # noqa: FBT001
+def _left_out(basis: ForecastBasis, here: int, way: Way) -> Iterator[tuple[float, int]]:
     runs = [each for each in table_runs() if each.way == way or (_is_base(way) and _is_base(each.way))]
     if basis in (ForecastBasis.PUBLISHED, ForecastBasis.MEASURED):
         yield from _between_boards(runs)
@@ -87,7 +90,7 @@ def _left_out(basis: ForecastBasis, here: bool, way: Way) -> Iterator[tuple[floa
     log_ms = np.array([times_of(each, matrix.columns) for each in runs])
     known = ~np.isnan(log_ms)
     if basis is ForecastBasis.COUNTED or here:
-        for machine in HERE if here else (None,):
+        for machine in [(board, threads[:here]) for board, threads in HERE] if here else [None]:
             for column in map(int, np.flatnonzero(matrix.classifies)):
                 off = _errors_of(column, log_ms, known, _without_network(column, machine))
                 yield from ((float(error), column) for error in off if not math.isnan(error))

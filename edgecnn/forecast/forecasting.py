@@ -168,7 +168,7 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
         basis = ForecastBasis.TRANSFERRED if elsewhere else ForecastBasis.COUNTED
         logs = device.by_structure[:, cell.column]
     only_here = is_here and bool(np.isnan(cell.matrix.log_ms[tabled, cell.column]).all())
-    off = errors(basis, device.way, only_here)
+    off = errors(basis, device.way, min(len(here), 2) if only_here else 0)
     if off is None:
         return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, "too few networks tell how far it is off")
     by_work = only_here or basis is ForecastBasis.COUNTED

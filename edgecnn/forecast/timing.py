@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from edgecnn.installed import installed_version
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
 from edgecnn.forecast.networks import Subject, subject_of_arch
+from edgecnn.installed import installed_version
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 
@@ -53,7 +54,15 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[str], None]) -> tupl
             for run, each in zip(runs, ms, strict=True):
                 run[column_of_subject(subject)] = each or 0.0
             timed.append(subject.name)
-    return tuple(runs), tuple(name for name in timed if name in {subject.name for subject in subjects})
+    names = {subject.name for subject in subjects}
+    return undisturbed(runs), tuple(name for name in timed if name in names)
+
+
+def undisturbed(runs: Sequence[Mapping[Column, float]]) -> TimesHere:
+    """The run with one thread, and the one with more where it is faster: on a busy computer threads wait for each other."""
+    first, *others = runs
+    faster = [run for run in others if run and median(run[column] / first[column] for column in run) < 1]
+    return (first, *faster) if first else ()
 
 
 def param_of(subject: Subject, work: Path) -> Path | None:
@@ -63,8 +72,8 @@ def param_of(subject: Subject, work: Path) -> Path | None:
         return shipped if shipped.is_file() else None
     if subject.file is None or installed_version("pnnx") is None:
         return None
-    from edgecnn.runtimes.ncnn import FP32, PARAM, convert_trunk
     from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+    from edgecnn.runtimes.ncnn import FP32, PARAM, convert_trunk
 
     candidate = Candidate(id="ncnn-fp32", runtime=Runtime.NCNN, precision=Precision.FP32, session_options=FP32)
     try:
