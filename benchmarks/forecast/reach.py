@@ -1,9 +1,9 @@
-"""How far forecasts are off on networks and devices that were left out: ``results.json``, and the table in docs/howto/forecast.md.
+"""How far forecasts are off on networks and devices left out: ``results.json``, and the table in docs/howto/forecast.md.
 
 python -m benchmarks.forecast.reach
 
-Everything is computed from the committed tables. For each network that is left out, intervals are taken from the errors of the other
-networks on other boards alone. The rule by multiply-adds gives a network its share of the device's median time for each of them.
+Everything is computed from the committed tables. For each network that is left out, intervals are taken from the errors of the
+other networks on other boards alone. The rule by multiply-adds gives a network the device's median time for each of them.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _devices_left_out(matrix: Matrix) -> list[Left]:
     left = []
     names = [column.name for column in matrix.columns]
     for board, triple in itertools.product(_boards(matrix), TRIPLES):
-        known, rows = [names.index(name) for name in triple], np.flatnonzero(_of(matrix, board))
+        known, rows = np.array([names.index(name) for name in triple]), np.flatnonzero(_of(matrix, board))
         log_ms = matrix.log_ms.copy()
         log_ms[rows] = np.nan
         log_ms[np.ix_(rows, known)] = matrix.log_ms[np.ix_(rows, known)]

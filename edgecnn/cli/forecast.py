@@ -12,6 +12,7 @@ from edgecnn.cli.verbs import LOOK, Call, verb
 from edgecnn.errors.usage import MissingArgument
 
 if TYPE_CHECKING:
+    from edgecnn.forecast.matrix import TimesHere
     from edgecnn.forecast.networks import Subject
     from edgecnn.values.device import Device
 
@@ -63,12 +64,14 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
 
     subjects = _subjects(call, arch or (), model)
     places = _places(target or ())
-    here, timed, notes = (), (), []
+    here: TimesHere = ()
+    timed: tuple[str, ...] = ()
+    notes: list[str] = []
     if not no_timing and not can_time():
         notes.append("ncnn is not installed, so nothing was timed here: pip install 'edgecnn[ncnn]' narrows the intervals")
     elif not no_timing:
-        here, timed = times_here(subjects, lambda name: call.tell.step("time with ncnn", 0, None, name))
-    found = []
+        here, timed = times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks"))
+    found: list[Forecast | NoForecast] = []
     for place in places:
         records = () if isinstance(place, str) else measured_times(place.name)
         found += forecasts(subjects, place, Asked(threads=threads, here=here, records=records))

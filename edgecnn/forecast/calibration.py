@@ -30,6 +30,7 @@ HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742",
 """x86 machines of the tables and threads: each plays the computer on which alone a network was timed."""
 Machine = tuple[str, tuple[int, ...]]
 Way = tuple[Runtime, Precision]
+BASE: Way = (Runtime.NCNN, Precision.FP32)
 
 
 class Errors(NamedTuple):
@@ -82,7 +83,7 @@ def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
 
 
 def _left_out(basis: ForecastBasis, here: int, way: Way) -> Iterator[tuple[float, int]]:
-    runs = [each for each in table_runs() if each.way == way or (_is_base(way) and _is_base(each.way))]
+    runs = [each for each in table_runs() if each.way == way or (is_base(way) and is_base(each.way))]
     if basis in (ForecastBasis.PUBLISHED, ForecastBasis.MEASURED):
         yield from _between_boards(runs)
         return
@@ -138,7 +139,7 @@ def _without_boards(boards: frozenset[str]) -> Array:
 def _between_boards(runs: list[TableRun]) -> Iterator[tuple[float, int]]:
     """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
     columns = base_matrix().columns
-    same = [each for each in table_runs() if each.device is not None and each.run.note is None and _is_base(each.way)]
+    same = [each for each in table_runs() if each.device is not None and each.run.note is None and is_base(each.way)]
     for first, second in combinations(same, 2):
         alike = (first.device, first.run.threads, first.run.cores) == (second.device, second.run.threads, second.run.cores)
         if alike and first.run.board != second.run.board:
@@ -146,5 +147,6 @@ def _between_boards(runs: list[TableRun]) -> Iterator[tuple[float, int]]:
             yield from ((float(apart[column]), int(column)) for column in np.flatnonzero(~np.isnan(apart)))
 
 
-def _is_base(way: Way) -> bool:
+def is_base(way: Way) -> bool:
+    """Whether it is what the structure is learned from."""
     return way[0] is Runtime.NCNN and way[1] is not Precision.INT8

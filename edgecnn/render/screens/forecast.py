@@ -49,11 +49,13 @@ def _row(row: Forecast) -> tuple[str, ...]:
 
 def _off(row: Forecast) -> str:
     left_out = counted(row.off_networks, "network")
+    if row.basis is ForecastBasis.PUBLISHED:
+        return f"from {FROM[row.basis]}: two boards of one device differ by {row.off_percent:g} % (median of {left_out})"
     return f"from {FROM[row.basis]} ({row.runtime.value}): off by {row.off_percent:g} % (median) on {left_out} left out in turn"
 
 
 def _source(row: Forecast) -> str:
     source, note = row.source, f"; {row.note}" if row.note else ""
     where = f", {source.url}" if source.url else ""
-    way = f"{row.runtime.value}-{row.precision.value}"
-    return f"{row.device}, {way}: {source.title}, {source.date}, {counted(source.networks, 'network')} on {source.board}{note}{where}"
+    timed = f"{source.date}, {counted(source.networks, 'network')} on {source.board}"
+    return f"{row.device}, {row.runtime.value}-{row.precision.value}: {source.title}, {timed}{note}{where}"
