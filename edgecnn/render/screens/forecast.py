@@ -48,10 +48,11 @@ def _row(row: Forecast) -> tuple[str, ...]:
 
 
 def _off(row: Forecast) -> str:
-    left_out = counted(row.off_networks, "network")
+    left_out, start = counted(row.off_networks, "network"), f"from {FROM[row.basis]}"
     if row.basis is ForecastBasis.PUBLISHED:
-        return f"from {FROM[row.basis]}: two boards of one device differ by {row.off_percent:g} % (median of {left_out})"
-    return f"from {FROM[row.basis]} ({row.runtime.value}): off by {row.off_percent:g} % (median) on {left_out} left out in turn"
+        return f"{start}: two boards of one device differ by {row.off_percent:g} % (median of {left_out})"
+    way = f"{row.runtime.value}-{row.precision.value}"
+    return f"{start} ({way}): off by {row.off_percent:g} % (median) on {left_out} left out in turn"
 
 
 def _source(row: Forecast) -> str:
