@@ -76,9 +76,7 @@ class _Device(NamedTuple):
 Found = Forecast | NoForecast
 
 
-def forecasts(
-    subjects: Sequence[Subject], device: Device | str, options: ForecastOptions = ForecastOptions()
-) -> tuple[Found, ...]:  # noqa: B008
+def forecasts(subjects: Sequence[Subject], device: Device | str, options: ForecastOptions = DEFAULT) -> tuple[Found, ...]:
     """Forecast every network on one device: for each runtime and precision that a table has, and for each runtime of the device
     file that no table has, why there is no figure. Networks in the order of ``subjects``.
 
