@@ -65,9 +65,9 @@ def _finished(call: Call, folder: Path) -> ExitCode:
 
 def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
-    from edgecnn.judging.metrics import METRICS
+    from edgecnn.judging.metrics import METRICS, with_p50
 
-    bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
+    bounds = [name for gates in (request.gates, request.recipe.gates) if gates for name in with_p50(gates).max]
     gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
     anew = not allow_stored and (gated or bool(os.environ.get("CI")))
     return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})

@@ -79,7 +79,8 @@ class FitBudgetInvalid(EdgecnnError):
         super().__init__(
             what=f"{text!r} is no budget of a search",
             because=because,
-            hint="--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85",
+            hint="--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; "
+            "--accuracy top1=0.85",
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -169,6 +170,24 @@ SHOWN: Mapping[str, Metric] = _by_name(
 
 METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
 """What a gate of one build can bound."""
+
+IMAGES_PER_S = "images_per_s"
+"""Bounds ``p50_ms`` in other words: ``min images_per_s = 20`` is ``max p50_ms = 50``, of single images one after the other."""
+
+
+def reciprocal_of_p50(value: float) -> float:
+    """Milliseconds of p50 to images a second, and back."""
+    return 1000 / value
+
+
+def with_p50(choice: GateChoice) -> GateChoice:
+    """The same bounds, with one on images a second as the bound on p50 that it means."""
+    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
+        return choice
+    rest = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
+    latency = {"p50_ms": reciprocal_of_p50(choice.min[IMAGES_PER_S])}
+    return choice.model_copy(update={"max": {**choice.max, **latency}, "min": rest})
+
 
 LATENCY_RATIO = "latency_ratio"
 COMPARED: Mapping[str, Metric] = _by_name(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from edgecnn.errors.wording import images_in
-from edgecnn.judging.metrics import SHOWN, Metric, Unit
+from edgecnn.judging.metrics import SHOWN, Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -28,7 +28,10 @@ _OF_RACES = {
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "
     "speed-up on a machine of its own",
 }
-REPORTED = "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race"
+REPORTED = (
+    "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race. "
+    "images/s is 1,000 / p50: one image at a time"
+)
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
@@ -168,6 +171,16 @@ def p50(value: Latency | None) -> str:
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
+def images_per_s(p50_ms: float) -> str:
+    """``19.9``, ``1,299``: images a second at this latency, one after the other."""
+    rate = reciprocal_of_p50(p50_ms)
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"  # noqa: PLR2004 - three digits are enough
+
+
+def _rate(value: Latency | None) -> str:
+    return NONE if value is None or not value.p50_ms else images_per_s(value.p50_ms.estimate) + race_marks(value)
+
+
 def speed(value: Latency | None) -> str:
     """How many times faster than fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
@@ -237,10 +250,11 @@ NO_ACCURACY = (
 _TIMED = ("p50_ms", "p99_ms", "ratio_to_fp32", "size_mib")
 _TOP1, _DROP = SHOWN["top1"].heading, SHOWN["drop_pp"].heading
 RESIDENT = "MACs in precision"
-COLUMNS = ("candidate", _TOP1, _DROP, *(SHOWN[name].heading for name in _TIMED), RESIDENT, "verdict", "chosen")
+_HEADS = [SHOWN[name].heading for name in _TIMED]
+COLUMNS = ("candidate", _TOP1, _DROP, *_HEADS[:1], "images/s", *_HEADS[1:], RESIDENT, "verdict", "chosen")
 _SEVERAL = {_TOP1: SHOWN["map"].heading, _DROP: SHOWN["map_drop_pp"].heading}
 _UNLABELLED = {_TOP1: "as fp32 (95 %)", _DROP: "other answers"}
-IMPORTANT = tuple(COLUMNS[place] for place in (0, 9, 8, 1, 2, 3, 5, 4, 6, 7))
+IMPORTANT = tuple(COLUMNS[place] for place in (0, 10, 9, 1, 2, 3, 6, 5, 7, 8, 4))
 """The columns in the order in which a narrow terminal gives them room."""
 
 
@@ -274,11 +288,14 @@ def verdict(facts: CandidateFacts) -> str:
 def row(facts: CandidateFacts) -> tuple[str, ...]:
     """One candidate's cells, in the order of ``COLUMNS``."""
     seen = facts.agreement
+    p50, *others_timed = (cell(name, facts) for name in _TIMED)
     return (
         facts.candidate.id,
         accuracy(facts.answered) if seen is None else NONE if facts.is_baseline else agreement(seen),
         "baseline" if facts.is_baseline else drop(facts.answered) if seen is None else others(seen),
-        *(cell(name, facts) for name in _TIMED),
+        p50,
+        _rate(facts.latency),
+        *others_timed,
         residency(facts),
         verdict(facts),
         "◀" if facts.chosen else "",

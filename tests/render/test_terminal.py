@@ -71,11 +71,12 @@ def test_a_row_stands_on_one_line_where_stdout_is_no_terminal(capsys: Captured) 
     long = a_row("tensorrt-fp16", latency=slow, residency=a_residency("planned", fp16=1.0))
     show_candidates(a_report(facts("onnxruntime-fp32", is_baseline=True, size_mib=44.6), a_row(chosen=True), long))
     rows = {row[0]: row for line in lines_of(capsys) if (row := cells(line))}
-    assert rows["onnxruntime-fp32"] == ["onnxruntime-fp32", "–", "baseline", "–", "–", "–", "44.6", "–", "MISSING", ""]
+    assert rows["onnxruntime-fp32"] == ["onnxruntime-fp32", "–", "baseline", "–", "–", "–", "–", "44.6", "–", "MISSING", ""]
     assert rows["onnxruntime-int8"][1:3] == ["86.2 % [85.5, 86.9]", "+0.31 [-0.12, +0.75] pp"]
-    assert rows["onnxruntime-int8"][6:] == ["5.4", "97 % int8", "PASS", "◀"]
-    assert rows["tensorrt-fp16"][3:8] == [
+    assert rows["onnxruntime-int8"][7:] == ["5.4", "97 % int8", "PASS", "◀"]
+    assert rows["tensorrt-fp16"][3:9] == [
         "123.46 [120.00, 130.00]",
+        "8.1",
         "140.00 [135.00, 150.00]",
         "1.90× [1.88, 1.93]",
         "5.4",

@@ -97,9 +97,8 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     drop, speed = ((), ()) if chosen.is_baseline else ((("drop", _drop(chosen)),), (("speed-up", _speed(chosen)),))
     name = "top-1" if chosen.multi_label is None else "mAP"
     first = ((name, _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
-    median = _time(chosen.latency, chosen.latency.p50_ms if chosen.latency else None)
     rest = (("size, MiB", _size(chosen)), ("in its precision", _residency(chosen)))
-    return (*first, ("median latency, ms", median), *speed, *rest)
+    return (*first, ("median latency, ms", _median(chosen.latency)), *speed, *rest)
 
 
 def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
@@ -108,7 +107,7 @@ def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     latency = facts.latency
     times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
     if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
-        times = (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
+        times = (_median(latency), _time(latency, latency.p99_ms), _speed(facts))
     return (*first, *times, _size(facts), _residency(facts))
 
 
@@ -154,6 +153,13 @@ def _drop(facts: CandidateFacts) -> Cell:
         return _missing("no baseline to count from")
     discordant = "" if facts.test is None else f"{facts.test.discordant or 0:,} discordant images"
     return Cell(figures.points(seen.drop_pp), mark, discordant)
+
+
+def _median(latency: Latency | None) -> Cell:
+    if latency is None or latency.p50_ms is None:
+        return _time(latency, None)
+    cell = _time(latency, latency.p50_ms)
+    return replace(cell, detail=f"{figures.images_per_s(latency.p50_ms.estimate)} images/s; {cell.detail}")
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:

@@ -208,7 +208,8 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
         return
     ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
     where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"
-    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {where}"
+    rate = f" ({figures.images_per_s(seen.p50_ms.estimate)} images/s)"
+    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{rate}{ratio}, {where}"
 
 
 def _stands_in(each: StandIn) -> str:

@@ -13,6 +13,7 @@ COMPLETE = (
     "86.2 % [85.5, 86.9]",
     "+0.31 [-0.12, +0.75] pp",
     "2.35 [2.31, 2.38]",
+    "426",
     "3.10 [3.00, 3.25]",
     "1.91× [1.88, 1.93]",
     "5.4",
@@ -32,11 +33,12 @@ def test_every_figure_of_a_row_stands_with_its_interval() -> None:
 
 
 def test_what_is_missing_is_a_dash_and_never_a_zero() -> None:
-    assert figures.row(facts("onnxruntime-int8")) == ("onnxruntime-int8", *["–"] * 7, "MISSING", "")
+    assert figures.row(facts("onnxruntime-int8")) == ("onnxruntime-int8", *["–"] * 8, "MISSING", "")
 
 
 def test_a_figure_that_the_sample_cannot_support_is_a_dash() -> None:
     row = figures.row(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1))))
+    assert cell("images/s", row) == "500"
     assert (cell("p50 ms", row), cell("p99 ms", row), cell("speed-up", row)) == ("2.00 [1.90, 2.10]", "–", "–")
 
 
