@@ -10,13 +10,13 @@ from edgecnn.errors.wording import images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.layers import LayerResidency
-from edgecnn.values.report import BuildReport, CandidateFacts, Latency
+from edgecnn.values.report import BuildReport, CandidateFacts, Latency, PredictedLatency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
 MARKS = {
     Fidelity.EMULATED: "ᵉ",
-    Fidelity.PREDICTED: "ᵖ",
+    Fidelity.PREDICTED: "▲",
     Fidelity.DEFINED: "⁼",
     Fidelity.MEASURED: "",
     Fidelity.MISSING: "",
@@ -34,7 +34,7 @@ REPORTED = (
 )
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
-    Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
+    Fidelity.PREDICTED: "▲ predicted and not measured, with a 90 % interval; no gate takes it",
     Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
@@ -72,7 +72,7 @@ def cell(name: str, facts: CandidateFacts) -> str:
     metric = SHOWN[name]
     text = spelt(metric, metric.value(facts))
     if text == NONE:
-        return NONE
+        return predicted(facts.predicted) if name == "p50_ms" else NONE
     if metric.source == "accuracy":
         return text + (MARKS[facts.answered.fidelity] if facts.answered else "")
     return text + (race_marks(facts.latency) if metric.source == "latency" else "")
@@ -171,14 +171,37 @@ def p50(value: Latency | None) -> str:
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
+def predicted(value: PredictedLatency | None) -> str:
+    """``▲ 24 [18, 31]``: never without its mark; a dash where there is none."""
+    return NONE if value is None else f"{MARKS[value.fidelity]} {roughly(value.p50_ms)}"
+
+
+def roughly(p50_ms: Interval) -> Spelt:
+    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, since a forecast knows no more."""
+    estimate, low, high = (_two_digits(value) for value in (p50_ms.estimate, p50_ms.low, p50_ms.high))
+    return Spelt(estimate, f"[{low}, {high}]")
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"  # noqa: PLR2004 - from here on two digits are before the point
+
+
 def images_per_s(p50_ms: float) -> str:
     """``19.9``, ``1,299``: images a second at this latency, one after the other."""
     rate = reciprocal_of_p50(p50_ms)
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"  # noqa: PLR2004 - three digits are enough
 
 
-def _rate(value: Latency | None) -> str:
-    return NONE if value is None or not value.p50_ms else images_per_s(value.p50_ms.estimate) + race_marks(value)
+def _rate(facts: CandidateFacts) -> str:
+    value = facts.latency
+    if value is not None and value.p50_ms is not None:
+        return images_per_s(value.p50_ms.estimate) + race_marks(value)
+    return NONE if facts.predicted is None else f"{MARKS[facts.predicted.fidelity]} {predicted_rate(facts.predicted.p50_ms)}"
+
+
+def predicted_rate(p50_ms: Interval) -> str:
+    """Images a second at a predicted latency, of two digits too."""
+    return _two_digits(reciprocal_of_p50(p50_ms.estimate))
 
 
 def speed(value: Latency | None) -> str:
@@ -275,7 +298,9 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    return changed + [REPORTED] * timed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
+    bases = dict.fromkeys(facts.predicted.basis for facts in candidates if facts.predicted is not None)
+    explained = [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
+    return [*changed, *([REPORTED] * timed), *explained, *bases]
 
 
 def verdict(facts: CandidateFacts) -> str:
@@ -294,7 +319,7 @@ def row(facts: CandidateFacts) -> tuple[str, ...]:
         accuracy(facts.answered) if seen is None else NONE if facts.is_baseline else agreement(seen),
         "baseline" if facts.is_baseline else drop(facts.answered) if seen is None else others(seen),
         p50,
-        _rate(facts.latency),
+        _rate(facts),
         *others_timed,
         residency(facts),
         verdict(facts),

@@ -93,6 +93,17 @@ class Latency(Value):
         return self.model_copy(update=times)
 
 
+class PredictedLatency(Value):
+    """What a forecast says of a candidate on a device that is away. No gate takes it, and it is shown with its mark."""
+
+    p50_ms: Interval
+    """At 90 %: single images, as of the race."""
+    fidelity: Literal[Fidelity.PREDICTED] = Fidelity.PREDICTED
+    device: str
+    basis: str
+    """What it was predicted from, and how far such predictions were off, in one sentence."""
+
+
 class EndToEnd(Value):
     """From a picture file to logits: reading, decoding, preprocessing and the network."""
 
@@ -118,6 +129,8 @@ class CandidateFacts(Value):
     multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
     """The same in place of ``validation``."""
     latency: Latency | None = None
+    predicted: PredictedLatency | None = Field(default=None, exclude_if=lambda predicted: predicted is None)
+    """None where the device measured, and where no table supports a forecast of this candidate."""
     memory: Memory | None = None
     energy: Energy | None = None
     throughput: Throughput | None = None

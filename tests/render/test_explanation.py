@@ -71,8 +71,8 @@ def test_a_settled_build_says_why_this_and_not_each_other_one() -> None:
     ]
     int8 = lines[lines.index("onnxruntime-int8 (used)") :]
     assert int8[3:5] == [
-        "  p50 0.73 [0.71, 0.75] ms (1,370 images/s), 1.12× [1.09, 1.18] as fast as fp32, measured in 8 runs of the race for the report "
-        "on AMD EPYC",
+        "  p50 0.73 [0.71, 0.75] ms (1,370 images/s), 1.12× [1.09, 1.18] as fast as fp32, measured in 8 runs "
+        "of the race for the report on AMD EPYC",
         "  what ran: multiply-adds 100 % in int8; time inside layers 56.6 % in int8, "
         "24.7 % converting and moving numbers, 18.5 % in fp32 (one traced process); "
         "bytes moved not known: the trace was read before bytes were counted",

@@ -98,7 +98,7 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     name = "top-1" if chosen.multi_label is None else "mAP"
     first = ((name, _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
     rest = (("size, MiB", _size(chosen)), ("in its precision", _residency(chosen)))
-    return (*first, ("median latency, ms", _median(chosen.latency)), *speed, *rest)
+    return (*first, ("median latency, ms", _median(chosen)), *speed, *rest)
 
 
 def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
@@ -107,7 +107,9 @@ def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     latency = facts.latency
     times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
     if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
-        times = (_median(latency), _time(latency, latency.p99_ms), _speed(facts))
+        times = (_median(facts), _time(latency, latency.p99_ms), _speed(facts))
+    elif facts.predicted is not None:
+        times = (_median(facts), replace(_time(latency, None), span=2))
     return (*first, *times, _size(facts), _residency(facts))
 
 
@@ -155,9 +157,13 @@ def _drop(facts: CandidateFacts) -> Cell:
     return Cell(figures.points(seen.drop_pp), mark, discordant)
 
 
-def _median(latency: Latency | None) -> Cell:
+def _median(facts: CandidateFacts) -> Cell:
+    latency, predicted = facts.latency, facts.predicted
     if latency is None or latency.p50_ms is None:
-        return _time(latency, None)
+        if predicted is None:
+            return _time(latency, None)
+        detail = f"{figures.predicted_rate(predicted.p50_ms)} images/s; {predicted.basis}"
+        return Cell(figures.roughly(predicted.p50_ms), OF_FIDELITY[predicted.fidelity], detail)
     cell = _time(latency, latency.p50_ms)
     return replace(cell, detail=f"{figures.images_per_s(latency.p50_ms.estimate)} images/s; {cell.detail}")
 

@@ -5,7 +5,7 @@ import pytest
 from edgecnn.render import figures
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.judging.made import a_forecast, a_latency, an_accuracy, an_interval, facts
 from tests.render.reports import a_residency, a_row
 
 COMPLETE = (
@@ -42,12 +42,26 @@ def test_a_figure_that_the_sample_cannot_support_is_a_dash() -> None:
     assert (cell("p50 ms", row), cell("p99 ms", row), cell("speed-up", row)) == ("2.00 [1.90, 2.10]", "–", "–")
 
 
+def test_a_forecast_stands_in_the_place_of_a_latency_with_its_mark_and_two_digits() -> None:
+    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), predicted=a_forecast(24.13, 17.9, 31.2))
+    row = figures.row(away)
+    assert (cell("p50 ms", row), cell("images/s", row), cell("p99 ms", row)) == ("▲ 24 [18, 31]", "▲ 41", "–")
+    assert any(line.startswith("▲ predicted") for line in figures.legend([away]))
+    assert a_forecast(1, 1, 1).basis in figures.legend([away])
+    assert figures.roughly(a_forecast(0.834, 0.61, 1.128).p50_ms) == "0.83 [0.61, 1.1]"
+
+
+def test_what_was_measured_goes_before_a_forecast() -> None:
+    row = figures.row(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1)), predicted=a_forecast(24, 18, 31)))
+    assert (cell("p50 ms", row), cell("images/s", row)) == ("2.00 [1.90, 2.10]", "500")
+
+
 def test_the_baseline_has_no_drop_from_itself() -> None:
     assert cell("drop", figures.row(a_row("onnxruntime-fp32", is_baseline=True))) == "baseline"
     assert figures.drop(an_accuracy(drop_pp=None)) == "–"
 
 
-@pytest.mark.parametrize(("fidelity", "mark"), [("emulated", "ᵉ"), ("predicted", "ᵖ"), ("measured", "")])
+@pytest.mark.parametrize(("fidelity", "mark"), [("emulated", "ᵉ"), ("predicted", "▲"), ("measured", "")])
 def test_accuracy_and_drop_are_marked_with_where_they_come_from(fidelity: str, mark: str) -> None:
     accuracy = an_accuracy(top1=an_interval(0.9, 0.88, 0.92), drop_pp=an_interval(0.5, 0.1, 0.9), fidelity=Fidelity(fidelity))
     assert figures.accuracy(accuracy) == f"90.0 % [88.0, 92.0]{mark}"
