@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 
 from edgecnn.errors.fit import FamilyMissing, FitBudgetInvalid, NothingToMeet
 from edgecnn.errors.wording import nearest
-from edgecnn.judging.metrics import IMAGES_PER_S, reciprocal_of_p50
+from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
@@ -63,9 +63,7 @@ class FitRequest(Value):
     @property
     def within(self) -> Mapping[BudgetMetric, float]:
         """The budgets; images a second are the p50 that they mean."""
-        stated = dict(self.choice.within)
-        if IMAGES_PER_S in stated:
-            stated["p50_ms"] = reciprocal_of_p50(stated[IMAGES_PER_S])
+        stated = budgets_in_p50(self.choice.within)
         return {name: stated[name] for name in METRICS if name in stated}
 
 
@@ -91,18 +89,7 @@ def within_of(texts: Iterable[str]) -> dict[str, float]:
 
     Raises FitBudgetInvalid: an unknown or repeated metric, or no positive number.
     """
-    found: dict[str, float] = {}
-    for text in texts:
-        given, _, amount = (piece.strip() for piece in text.partition("="))
-        name = _metric(given, text)
-        if name in found:
-            raise FitBudgetInvalid(text=text, because=f"{name} is given twice, {found[name]:g} before")
-        if "," in amount:
-            raise FitBudgetInvalid(text=text, because="each budget has a --within of its own")
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
-            raise FitBudgetInvalid(text=text, because=f"{name} must be a positive number such as 5, not {amount!r}")
-        found[name] = float(amount)
-    return found
+    return parse_budgets(texts, _metric, lambda text, because: FitBudgetInvalid(text=text, because=because))
 
 
 def _metric(given: str, text: str) -> str:

@@ -530,7 +530,7 @@ _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
 
 
 def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None:
-    known = {facts.candidate.id: facts.predicted.p50_ms for facts in counted if facts.predicted is not None}
+    known = {facts.candidate.id: facts.forecast.p50_ms for facts in counted if facts.forecast is not None}
     return PredictedOrder(p50_ms=known, whole=len(known) == len(counted)) if known else None
 
 

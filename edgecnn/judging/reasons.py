@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from edgecnn.errors.wording import images_in, listed, plural
 from edgecnn.values.base import Value
+from edgecnn.values.forecast import MARK
 from edgecnn.values.reason import (
     Alike,
     Differs,
@@ -127,7 +128,7 @@ def _why_used(reason: Provisional, name: str) -> str:
     if predicted is not None and (predicted.whole or name in predicted.p50_ms):
         p50 = predicted.p50_ms[name]
         among = "of all" if predicted.whole else f"of its precision, by the default order (fp16, INT8, other){last}"
-        order = f"▲ {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
+        order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
     elif reason.dated is None:
         order = f"by the default order (fp16, INT8, other{last}), which estimates no speed"
     else:

@@ -6,17 +6,18 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from edgecnn.errors.wording import images_in
+from edgecnn.errors.wording import counted, images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
+from edgecnn.values.forecast import MARK, Forecast, ForecastBasis
 from edgecnn.values.layers import LayerResidency
-from edgecnn.values.report import BuildReport, CandidateFacts, Latency, PredictedLatency
+from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
 MARKS = {
     Fidelity.EMULATED: "ᵉ",
-    Fidelity.PREDICTED: "▲",
+    Fidelity.PREDICTED: MARK,
     Fidelity.DEFINED: "⁼",
     Fidelity.MEASURED: "",
     Fidelity.MISSING: "",
@@ -34,7 +35,7 @@ REPORTED = (
 )
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
-    Fidelity.PREDICTED: "▲ predicted and not measured, with a 90 % interval; no gate takes it",
+    Fidelity.PREDICTED: f"{MARK} predicted and not measured, with a 90 % interval; no gate takes it",
     Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
@@ -72,7 +73,7 @@ def cell(name: str, facts: CandidateFacts) -> str:
     metric = SHOWN[name]
     text = spelt(metric, metric.value(facts))
     if text == NONE:
-        return predicted(facts.predicted) if name == "p50_ms" else NONE
+        return predicted(facts.forecast) if name == "p50_ms" else NONE
     if metric.source == "accuracy":
         return text + (MARKS[facts.answered.fidelity] if facts.answered else "")
     return text + (race_marks(facts.latency) if metric.source == "latency" else "")
@@ -171,9 +172,28 @@ def p50(value: Latency | None) -> str:
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
-def predicted(value: PredictedLatency | None) -> str:
+def predicted(value: Forecast | None) -> str:
     """``▲ 24 [18, 31]``: never without its mark; a dash where there is none."""
-    return NONE if value is None else f"{MARKS[value.fidelity]} {roughly(value.p50_ms)}"
+    return NONE if value is None else f"{MARK} {roughly(value.p50_ms)}"
+
+
+_BASIS = {
+    ForecastBasis.MEASURED: "an evidence record of this network",
+    ForecastBasis.PUBLISHED: "a published time of this network",
+    ForecastBasis.TRANSFERRED: "times of this network on other machines",
+    ForecastBasis.COUNTED: "counted work, since this network was timed nowhere",
+}
+
+
+def forecast_basis(value: Forecast) -> str:
+    """What a forecast rests on, and how far its method was off, in one line."""
+    source, missed = value.source, counted(value.off_networks, "network")
+    table = f"{source.title} of {source.date} ({source.board}, {counted(source.networks, 'network')})"
+    threads = f" on {counted(value.threads, 'thread')}" if value.threads else ""
+    off = f"half of the forecasts for {missed} left out were off by at most {value.off_percent:.0f} %"
+    return (
+        f"{value.device}, {value.runtime.value} {value.precision.value}{threads}: from {_BASIS[value.basis]} and {table}; {off}"
+    )
 
 
 def roughly(p50_ms: Interval) -> Spelt:
@@ -196,12 +216,12 @@ def _rate(facts: CandidateFacts) -> str:
     value = facts.latency
     if value is not None and value.p50_ms is not None:
         return images_per_s(value.p50_ms.estimate) + race_marks(value)
-    return NONE if facts.predicted is None else f"{MARKS[facts.predicted.fidelity]} {predicted_rate(facts.predicted.p50_ms)}"
+    return NONE if facts.forecast is None else f"{MARK} {predicted_rate(facts.forecast)}"
 
 
-def predicted_rate(p50_ms: Interval) -> str:
+def predicted_rate(value: Forecast) -> str:
     """Images a second at a predicted latency, of two digits too."""
-    return _two_digits(reciprocal_of_p50(p50_ms.estimate))
+    return _two_digits(value.images_per_s.estimate)
 
 
 def speed(value: Latency | None) -> str:
@@ -298,7 +318,7 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    bases = dict.fromkeys(facts.predicted.basis for facts in candidates if facts.predicted is not None)
+    bases = dict.fromkeys(f"{MARK} {forecast_basis(facts.forecast)}" for facts in candidates if facts.forecast is not None)
     explained = [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
     return [*changed, *([REPORTED] * timed), *explained, *bases]
 

@@ -23,6 +23,7 @@ from edgecnn.values.figures import (
     Sustained,
     Throughput,
 )
+from edgecnn.values.forecast import Forecast
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, DatedReference, Environment, Run, observed_moment
@@ -93,17 +94,6 @@ class Latency(Value):
         return self.model_copy(update=times)
 
 
-class PredictedLatency(Value):
-    """What a forecast says of a candidate on a device that is away. No gate takes it, and it is shown with its mark."""
-
-    p50_ms: Interval
-    """At 90 %: single images, as of the race."""
-    fidelity: Literal[Fidelity.PREDICTED] = Fidelity.PREDICTED
-    device: str
-    basis: str
-    """What it was predicted from, and how far such predictions were off, in one sentence."""
-
-
 class EndToEnd(Value):
     """From a picture file to logits: reading, decoding, preprocessing and the network."""
 
@@ -129,8 +119,8 @@ class CandidateFacts(Value):
     multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
     """The same in place of ``validation``."""
     latency: Latency | None = None
-    predicted: PredictedLatency | None = Field(default=None, exclude_if=lambda predicted: predicted is None)
-    """None where the device measured, and where no table supports a forecast of this candidate."""
+    forecast: Forecast | None = Field(default=None, exclude_if=lambda forecast: forecast is None)
+    """Of a device that is away; None where it measured, and where no table supports one. No gate takes it."""
     memory: Memory | None = None
     energy: Energy | None = None
     throughput: Throughput | None = None

@@ -18,9 +18,10 @@ from edgecnn.values.figures import (
     MultiLabelAccuracy,
     Quality,
 )
+from edgecnn.values.forecast import Forecast, ForecastBasis, ForecastSource
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
-from edgecnn.values.report import CandidateFacts, Latency, PredictedLatency
+from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "runtime": "onnxruntime", "runtime_version": "1.31.1"}
@@ -32,11 +33,21 @@ def a_candidate(ident: str) -> Candidate:
     return Candidate(id=ident, runtime=Runtime(runtime), precision=Precision(precision), method=method)
 
 
-def a_forecast(estimate: float, low: float, high: float) -> PredictedLatency:
-    p50_ms = Interval(estimate=estimate, low=low, high=high, confidence=0.9)
-    return PredictedLatency(
-        p50_ms=p50_ms, device="raspberry-pi-5", basis="from ncnn's table of 2026-05-01; off by 9 % at the median"
-    )
+def a_forecast(estimate: float, low: float, high: float, **changes: object) -> Forecast:
+    known = {
+        "network": "mobilenet-v2",
+        "resolution_px": 224,
+        "device": "raspberry-pi-5",
+        "runtime": Runtime.NCNN,
+        "precision": Precision.FP16,
+        "threads": 4,
+        "p50_ms": Interval(estimate=estimate, low=low, high=high, confidence=0.9),
+        "basis": ForecastBasis.TRANSFERRED,
+        "off_percent": 9.4,
+        "off_networks": 18,
+        "source": ForecastSource(title="ncnn's benchmark", url=None, date="2026-03-30", board="Raspberry Pi 5", networks=17),
+    }
+    return Forecast.model_validate({**known, **changes})
 
 
 def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int | None = None, **changes: object) -> Accuracy:

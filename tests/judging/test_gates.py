@@ -230,7 +230,7 @@ def test_latency_that_nothing_ran_for_is_missing_with_its_reason():
 @pytest.mark.parametrize(("side", "bound"), [("max", 20), ("max", 1)])
 def test_no_gate_takes_a_forecast_however_far_from_the_bound_it_is(side, bound):
     unmeasured = a_judged_latency(None, runs=0, reason="not measured on raspberry-pi-5")
-    result = judge(a_gate("p50_ms", bound, side=side), facts(latency=unmeasured, predicted=a_forecast(5, 4, 6)))
+    result = judge(a_gate("p50_ms", bound, side=side), facts(latency=unmeasured, forecast=a_forecast(5, 4, 6)))
     assert (result.verdict, result.figure, result.fidelity) == (MISSING, None, Fidelity.MISSING)
 
 

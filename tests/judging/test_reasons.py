@@ -241,8 +241,8 @@ def forecast(ms: Mapping[str, float], *names: str, late: str = "", **rules: obje
     away = {"validation": an_accuracy(split="validation", fidelity=Fidelity.EMULATED)}
     good = {"validation": an_accuracy(split="validation")}
     known = {name: a_forecast(time, 0.8 * time, 1.3 * time) for name, time in ms.items()}
-    table = [facts(name, predicted=known.get(name), **(away if name == late else good)) for name in names]
-    baseline = fp32(predicted=known.get("onnxruntime-fp32"))
+    table = [facts(name, forecast=known.get(name), **(away if name == late else good)) for name in names]
+    baseline = fp32(forecast=known.get("onnxruntime-fp32"))
     return chosen(baseline, *table, rules=AWAY.model_copy(update=rules))
 
 

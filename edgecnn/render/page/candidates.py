@@ -108,7 +108,7 @@ def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
     if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
         times = (_median(facts), _time(latency, latency.p99_ms), _speed(facts))
-    elif facts.predicted is not None:
+    elif facts.forecast is not None:
         times = (_median(facts), replace(_time(latency, None), span=2))
     return (*first, *times, _size(facts), _residency(facts))
 
@@ -158,12 +158,12 @@ def _drop(facts: CandidateFacts) -> Cell:
 
 
 def _median(facts: CandidateFacts) -> Cell:
-    latency, predicted = facts.latency, facts.predicted
+    latency, forecast = facts.latency, facts.forecast
     if latency is None or latency.p50_ms is None:
-        if predicted is None:
+        if forecast is None:
             return _time(latency, None)
-        detail = f"{figures.predicted_rate(predicted.p50_ms)} images/s; {predicted.basis}"
-        return Cell(figures.roughly(predicted.p50_ms), OF_FIDELITY[predicted.fidelity], detail)
+        detail = f"{figures.predicted_rate(forecast)} images/s; {figures.forecast_basis(forecast)}"
+        return Cell(figures.roughly(forecast.p50_ms), OF_FIDELITY[forecast.fidelity], detail)
     cell = _time(latency, latency.p50_ms)
     return replace(cell, detail=f"{figures.images_per_s(latency.p50_ms.estimate)} images/s; {cell.detail}")
 

@@ -205,9 +205,9 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:
     seen = facts.latency
     if seen is None or seen.p50_ms is None:
-        if (said := facts.predicted) is not None:
-            rate = f"{figures.predicted_rate(said.p50_ms)} images/s"
-            yield f"  p50 {figures.predicted(said)} ms ({rate}), predicted for {said.device}: {said.basis}"
+        if (forecast := facts.forecast) is not None:
+            rate = f"{figures.predicted_rate(forecast)} images/s"
+            yield f"  p50 {figures.predicted(forecast)} ms ({rate}), predicted for {figures.forecast_basis(forecast)}"
         return
     ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
     where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"

@@ -43,16 +43,19 @@ def test_a_figure_that_the_sample_cannot_support_is_a_dash() -> None:
 
 
 def test_a_forecast_stands_in_the_place_of_a_latency_with_its_mark_and_two_digits() -> None:
-    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), predicted=a_forecast(24.13, 17.9, 31.2))
+    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=a_forecast(24.13, 17.9, 31.2))
     row = figures.row(away)
     assert (cell("p50 ms", row), cell("images/s", row), cell("p99 ms", row)) == ("▲ 24 [18, 31]", "▲ 41", "–")
     assert any(line.startswith("▲ predicted") for line in figures.legend([away]))
-    assert a_forecast(1, 1, 1).basis in figures.legend([away])
+    assert figures.legend([away])[-1] == (
+        "▲ raspberry-pi-5, ncnn fp16 on 4 threads: from times of this network on other machines and ncnn's benchmark of "
+        "2026-03-30 (Raspberry Pi 5, 17 networks); half of the forecasts for 18 networks left out were off by at most 9 %"
+    )
     assert figures.roughly(a_forecast(0.834, 0.61, 1.128).p50_ms) == "0.83 [0.61, 1.1]"
 
 
 def test_what_was_measured_goes_before_a_forecast() -> None:
-    row = figures.row(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1)), predicted=a_forecast(24, 18, 31)))
+    row = figures.row(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1)), forecast=a_forecast(24, 18, 31)))
     assert (cell("p50 ms", row), cell("images/s", row)) == ("2.00 [1.90, 2.10]", "500")
 
 
