@@ -11,6 +11,7 @@ from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.folds import observe_folds
+from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -63,12 +64,16 @@ class PlannedBuild:
     steps: tuple[PlannedStep, ...]
     gates: tuple[Gate, ...]
     test_set: str
+    forecasts: CandidateForecasts = CandidateForecasts()
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates]
-        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set}
+        found = {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set}
+        if self.forecasts.by_candidate:
+            found["forecasts"] = {name: each.model_dump(mode="json") for name, each in self.forecasts.by_candidate.items()}
+        return found
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
@@ -78,7 +83,8 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     steps = [*looked_up(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
-    return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
+    about = {"test_set": _can_show(planned.resolved), "forecasts": planned_forecasts(planned.resolved)}
+    return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, **about)
 
 
 def _can_show(resolved: Resolved) -> str:

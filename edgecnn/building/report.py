@@ -13,6 +13,7 @@ from edgecnn.building.data_notices import calibration_facts, calibration_notices
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
+from edgecnn.building.forecasts import built_forecasts
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
@@ -71,7 +72,8 @@ def decide(seen: ObservedBuild, request: BuildRequest, evidence: Sequence[Eviden
     """
     resolved = seen.execution.plan.resolved
     gates = gates_of(resolved, request.gates)
-    facts = candidate_facts(seen)
+    predicted = built_forecasts(seen.execution).by_candidate
+    facts = {name: row.model_copy(update={"forecast": predicted.get(name)}) for name, row in candidate_facts(seen).items()}
     budget = budget_pp(gates, labelled=resolved.data.labelled)
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)

@@ -5,16 +5,22 @@ Nothing is measured. A network fits where the whole interval of its forecast doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgecnn.backends.registry import offers
-from edgecnn.devices.files import Target
+from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.usage import ListBudgetInvalid
 from edgecnn.errors.wording import nearest
+from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
+from edgecnn.models.catalogue import archs_like
+from edgecnn.models.weights import held_weights
+from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, Share
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Precision, Runtime
@@ -91,12 +97,32 @@ def budgets_of_a_list(texts: Iterable[str]) -> dict[Budget, float]:
     return {name: in_ms[name] for name in _BUDGETS if name in in_ms}
 
 
+def networks_for(pattern: str, targets: Iterable[str], within: Mapping[Budget, float], store: Store) -> NetworksFor:
+    """Networks of the catalogue whose names fit a pattern, on each device.
+
+    Raises UnknownArch, what ``parse_target`` raises, and PublicTableDamaged: a shipped table cannot be read.
+    """
+    specs, versions = archs_like(pattern), tool_versions()
+    subjects = [subject_of_arch(spec.name) for spec in specs]
+
+    here = {
+        spec.name for spec in specs if spec.weights and held_weights(spec.weights, cached=stored_weights(spec, store, versions))
+    }
+    devices = []
+    for target in map(parse_target, targets):
+        answers = dict[str, list[Forecast | NoForecast]]()
+        for each in forecasts(subjects, target.device):
+            answers.setdefault(each.network, []).append(each)
+        devices.append(networks_on(target, specs, within, answers, here))
+    return NetworksFor(within=dict(within), devices=tuple(devices))
+
+
 def networks_on(
     target: Target,
     specs: Sequence[ArchSpec],
     within: Mapping[Budget, float],
     answers: Answers,
-    weights_here: Callable[[ArchSpec], bool],
+    weights_here: Container[str],
 ) -> NetworksOnDevice:
     """What is published, counted and predicted of networks of the catalogue on one device."""
     device, ways = target.device, _ways(target)
@@ -112,7 +138,7 @@ def networks_on(
                 name=spec.name,
                 resolution_px=spec.resolution_px,
                 accuracy_top1=None if spec.accuracy is None else spec.accuracy.top1,
-                weights_here=weights_here(spec),
+                weights_here=spec.name in weights_here,
                 macs=spec.macs or 0,
                 size_mib=round(_size_mib(spec, best.precision), 2),
                 forecast=best,

@@ -34,7 +34,7 @@ def answers(name: str) -> list[Forecast | NoForecast]:
 
 def listed(**within: float) -> NetworksOnDevice:
     said = {spec.name: answers(spec.name) for spec in SPECS}
-    return networks_on(PI, SPECS, within, said, lambda spec: spec.name == "mobilenet-v2")
+    return networks_on(PI, SPECS, within, said, {"mobilenet-v2"})
 
 
 def test_networks_that_fit_come_by_published_accuracy_with_what_they_cost() -> None:

@@ -18,6 +18,7 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
+from edgecnn.render.figures import forecast_basis, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
 from edgecnn.store.disk import user_path
@@ -25,6 +26,7 @@ from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
 from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
 from edgecnn.values.device import Device
+from edgecnn.values.forecast import MARK
 from edgecnn.values.resolved import Resolved
 
 KEY_SHOWN = 12
@@ -50,6 +52,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"the test set: {planned.test_set}",
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
+            *_forecast(planned),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
             *_not_by_default(resolved),
@@ -72,6 +75,17 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _forecast(planned: PlannedBuild) -> list[str]:
+    """What is predicted of candidates on a device that is away, and why others have no forecast."""
+    known = planned.forecasts.by_candidate
+    times = [f"{name} {predicted(each)} ms ({predicted_rate(each)} images/s)" for name, each in known.items()]
+    return [
+        *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
+        *(f"{MARK} {basis}" for basis in dict.fromkeys(map(forecast_basis, known.values()))),
+        *(f"no forecast: {why}" for why in planned.forecasts.none),
+    ]
 
 
 def _rung(step: PlannedStep, rung: Rung | None) -> str:

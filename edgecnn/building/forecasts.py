@@ -1,0 +1,73 @@
+"""Forecasts of a build's candidates on a device that is away. What is attached is measured, and has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from edgecnn.building.execute import Execution
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.networks import Subject, counted_catalogue, subject_of_arch, subject_of_file
+from edgecnn.values.candidate import Candidate, Method
+from edgecnn.values.forecast import Forecast, NoForecast
+from edgecnn.values.resolved import Resolved
+
+_PLAIN = (Method.FLOAT, Method.POST_TRAINING, Method.AWARE_TRAINING)
+"""Candidates whose arithmetic is that of a table. Quantization-aware training changes weights and no layer."""
+
+
+class CandidateForecasts(NamedTuple):
+    """What is predicted of the candidates of one build."""
+
+    by_candidate: Mapping[str, Forecast] = {}
+    none: tuple[str, ...] = ()
+    """Why others have none, one line a reason."""
+
+
+def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
+    """Before anything is made: of a row of the catalogue at its own resolution. Anything else is counted when it is exported."""
+    if resolved.attachment.attached:
+        return CandidateForecasts()
+    subject = _row(resolved)
+    if subject is None:
+        return CandidateForecasts(none=(f"{resolved.arch.name} at this resolution is counted when it is exported",))
+    return _forecasts(subject, resolved, resolved.candidates)
+
+
+def built_forecasts(execution: Execution) -> CandidateForecasts:
+    """Of what was exported."""
+    resolved, exported = execution.plan.resolved, None
+    if resolved.attachment.attached:
+        return CandidateForecasts()
+    subject = _row(resolved)
+    if subject is None:
+        exported = execution.artifacts.get("export") or execution.artifacts.get("adopt")
+        if exported is None:
+            return CandidateForecasts()
+        try:
+            subject = subject_of_file(exported.folder / "model.onnx")._replace(name=resolved.arch.name)
+        except (EdgecnnError, ValueError) as error:
+            return CandidateForecasts(none=(f"the work of {resolved.arch.name} cannot be counted: {error}",))
+    return _forecasts(subject, resolved, execution.candidates)
+
+
+def _row(resolved: Resolved) -> Subject | None:
+    """The row of the catalogue that the build is of, if its work is counted."""
+    if not resolved.is_catalogue_network or resolved.arch.scale is not None:
+        return None
+    size = resolved.preprocessing.pixels.crop_px
+    counted = counted_catalogue().networks.get(resolved.arch.name)
+    return subject_of_arch(resolved.arch.name) if counted is not None and counted.resolution_px == size else None
+
+
+def _forecasts(subject: Subject, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
+    try:
+        answers = forecasts((subject,), resolved.device)
+    except EdgecnnError as error:
+        return CandidateForecasts(none=(error.line(),))
+    known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}
+    plain = [each for each in candidates if each.surgery is None and each.method in _PLAIN]
+    by_candidate = {each.id: known[each.runtime, each.precision] for each in plain if (each.runtime, each.precision) in known}
+    none = dict.fromkeys(each.sentence for each in answers if isinstance(each, NoForecast))
+    return CandidateForecasts(by_candidate, tuple(none))
