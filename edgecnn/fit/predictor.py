@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edgecnn.fit.features import FUSED, KINDS, Counted, Layer, counted_of, total_of
+from edgecnn.fit.features import Counted, counted_of
+from edgecnn.graph.layer_features import FUSED, KINDS, Layer, total_of
 from edgecnn.values.fit import LEAST_TIMED, US_MAX, OtherLayers, Predicted, Probe, TimedProbe, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.verdict import Interval
