@@ -21,8 +21,8 @@ class CandidateForecasts(NamedTuple):
     """What is predicted of the candidates of one build."""
 
     by_candidate: Mapping[str, Forecast] = {}
-    none: tuple[str, ...] = ()
-    """Why others have none, one line a reason."""
+    absent: Mapping[str, str] = {}
+    """Candidate to why it has none."""
 
 
 def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
@@ -31,24 +31,26 @@ def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
         return CandidateForecasts()
     subject = _row(resolved)
     if subject is None:
-        return CandidateForecasts(none=(f"{resolved.arch.name} at this resolution is counted when it is exported",))
+        why = f"the work of {resolved.arch.name} at this resolution is counted when it is exported"
+        return CandidateForecasts(absent=dict.fromkeys((each.id for each in resolved.candidates), why))
     return _forecasts(subject, resolved, resolved.candidates)
 
 
 def built_forecasts(execution: Execution) -> CandidateForecasts:
-    """Of what was exported."""
-    resolved, exported = execution.plan.resolved, None
+    """Of the row of the catalogue, or of what was exported or adopted."""
+    resolved = execution.plan.resolved
     if resolved.attachment.attached:
         return CandidateForecasts()
     subject = _row(resolved)
     if subject is None:
-        exported = execution.artifacts.get("export") or execution.artifacts.get("adopt")
-        if exported is None:
+        made = execution.artifacts.get("export") or execution.artifacts.get("adopt")
+        if made is None:
             return CandidateForecasts()
         try:
-            subject = subject_of_file(exported.folder / "model.onnx")._replace(name=resolved.arch.name)
+            subject = subject_of_file(made.folder / "model.onnx")._replace(name=resolved.arch.name)
         except (EdgecnnError, ValueError) as error:
-            return CandidateForecasts(none=(f"the work of {resolved.arch.name} cannot be counted: {error}",))
+            why = f"the work of {resolved.arch.name} cannot be counted: {error}"
+            return CandidateForecasts(absent=dict.fromkeys((each.id for each in execution.candidates), why))
     return _forecasts(subject, resolved, execution.candidates)
 
 
@@ -65,9 +67,15 @@ def _forecasts(subject: Subject, resolved: Resolved, candidates: Iterable[Candid
     try:
         answers = forecasts((subject,), resolved.device)
     except EdgecnnError as error:
-        return CandidateForecasts(none=(error.line(),))
+        return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
     known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}
-    plain = [each for each in candidates if each.surgery is None and each.method in _PLAIN]
-    by_candidate = {each.id: known[each.runtime, each.precision] for each in plain if (each.runtime, each.precision) in known}
-    none = dict.fromkeys(each.sentence for each in answers if isinstance(each, NoForecast))
-    return CandidateForecasts(by_candidate, tuple(none))
+    reasons = {each.runtime: each.sentence for each in answers if isinstance(each, NoForecast)}
+    by_candidate, absent = dict[str, Forecast](), dict[str, str]()
+    for each in candidates:
+        forecast = known.get((each.runtime, each.precision))
+        if forecast is not None and each.surgery is None and each.method in _PLAIN:
+            by_candidate[each.id] = forecast
+        else:
+            no_precision = f"no public table has {each.runtime.value} in {each.precision.value} on {resolved.device.name}"
+            absent[each.id] = reasons.get(each.runtime) or reasons.get(None) or no_precision
+    return CandidateForecasts(by_candidate, absent)

@@ -203,7 +203,7 @@ def roughly(p50_ms: Interval) -> Spelt:
 
 
 def _two_digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"  # noqa: PLR2004 - from here on two digits are before the point
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"  # noqa: PLR2004
 
 
 def images_per_s(p50_ms: float) -> str:
@@ -216,12 +216,12 @@ def _rate(facts: CandidateFacts) -> str:
     value = facts.latency
     if value is not None and value.p50_ms is not None:
         return images_per_s(value.p50_ms.estimate) + race_marks(value)
-    return NONE if facts.forecast is None else f"{MARK} {predicted_rate(facts.forecast)}"
+    return NONE if facts.forecast is None else predicted_rate(facts.forecast)
 
 
 def predicted_rate(value: Forecast) -> str:
-    """Images a second at a predicted latency, of two digits too."""
-    return _two_digits(value.images_per_s.estimate)
+    """``▲ 41``: images a second at a predicted latency."""
+    return f"{MARK} {_two_digits(value.images_per_s.estimate)}"
 
 
 def speed(value: Latency | None) -> str:

@@ -69,7 +69,7 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
-        predicted(forecast), f"{MARK} {predicted_rate(forecast)}", f"{forecast.runtime.value} {forecast.precision.value}",
+        predicted(forecast), predicted_rate(forecast), f"{forecast.runtime.value} {forecast.precision.value}",
         row.fits,
     )  # fmt: skip
 

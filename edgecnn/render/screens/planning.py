@@ -80,11 +80,11 @@ def show_plan(planned: PlannedBuild) -> None:
 def _forecast(planned: PlannedBuild) -> list[str]:
     """What is predicted of candidates on a device that is away, and why others have no forecast."""
     known = planned.forecasts.by_candidate
-    times = [f"{name} {predicted(each)} ms ({predicted_rate(each)} images/s)" for name, each in known.items()]
+    times = [f"{name} {predicted(each)} ms, {predicted_rate(each)} images/s" for name, each in known.items()]
     return [
         *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
         *(f"{MARK} {basis}" for basis in dict.fromkeys(map(forecast_basis, known.values()))),
-        *(f"no forecast: {why}" for why in planned.forecasts.none),
+        *(f"no forecast: {names}: {why}" for why, names in by_reason(planned.forecasts.absent).items()),
     ]
 
 
