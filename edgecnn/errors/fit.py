@@ -145,7 +145,7 @@ class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
     def __init__(self, *, device: str) -> None:
         super().__init__(
             what=f"there is no latency table of {device}",
-            because="it is not at hand, and no table of it was measured before",
+            because="it is not at hand, no table of it was measured before, and no public table supports a forecast",
             hint=f"{_measures(device)}; or --table FILE, of another board of its kind or of an emulated machine",
         )
 
