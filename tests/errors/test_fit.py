@@ -36,8 +36,8 @@ def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:
     error = FitBudgetInvalid(text="p50=5", because="'p50' is no budget, the nearest is p50_ms")
     assert error.line() == (
         "'p50=5' is no budget of a search: 'p50' is no budget, the nearest is p50_ms — "
-        "--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85 "
-        "[fit-budget-invalid]"
+        "--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; "
+        "--accuracy top1=0.85 [fit-budget-invalid]"
     )
     assert error.exit_code == ExitCode.BAD_INPUT
 
