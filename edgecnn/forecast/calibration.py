@@ -26,8 +26,9 @@ LEVEL = 0.92
 LEAST_NETWORKS = 3
 """That a run must have timed to say how fast a device is."""
 BOARD_GROUPS = 8
-HERE = ("azure-d64s-v6", "amd-epyc-7742", "amd-ryzen-5700g", "hyper-v-linux-guest-with-gpu-pv-enabled")
-"""x86 machines of the tables, each of which plays the computer on which alone a network was timed."""
+HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742", (1, 64)), ("amd-ryzen-embedded-v1605b", (1, 2)))
+"""x86 machines of the tables and threads: each plays the computer on which alone a network was timed."""
+Machine = tuple[str, tuple[int, ...]]
 Way = tuple[Runtime, Precision]
 
 
@@ -111,12 +112,16 @@ def _errors_of(column: int, log_ms: Array, known: NDArray[np.bool_], networks: A
 
 
 @cache
-def _without_network(column: int, machine: str | None) -> Array:
+def _without_network(column: int, machine: Machine | None) -> Array:
     """The networks' numbers, learned without the times of one of them, but for those of one machine."""
     matrix = base_matrix()
-    kept = np.array([each is not None and each.run.board == machine for each in matrix.runs])
+    board, threads = machine or ("", ())
+    kept = [
+        each is not None and each.run.board == board and each.run.threads in threads and each.run.note is None
+        for each in matrix.runs
+    ]
     log_ms = matrix.log_ms.copy()
-    log_ms[~kept, column] = np.nan
+    log_ms[~np.array(kept), column] = np.nan
     return learn(log_ms, matrix.work).networks
 
 

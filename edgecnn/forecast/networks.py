@@ -86,7 +86,7 @@ def counted_catalogue() -> CountedCatalogue:
 
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
     """Count a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
-    from edgecnn.backends.installed import require_packages
+    from edgecnn.installed import require_packages
 
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
     from edgecnn.graph.traced import operations_of

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-COMPONENTS = 3
-"""Shapes besides the size; a fourth follows single runs."""
-RIDGE_RUN = 0.3
+COMPONENTS = 2
+"""Shapes besides the size; a third one follows single runs (benchmarks/forecast)."""
+RIDGE_RUN = 0.1
 """Of a run's shape, in units of its spread over runs."""
-RIDGE_NETWORK = 0.05
-RIDGE_WORK = 0.05
+RIDGE_NETWORK = 0.5
+RIDGE_WORK = 0.003
 """Of the regression on counted work, a network."""
 ROUNDS = 15
 _NEARLY_FREE = 1e-3

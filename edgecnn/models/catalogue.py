@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from fnmatch import fnmatchcase
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.errors.weights import ResolutionFixed, ResolutionTooLarge, ResolutionTooSmall, UnknownArch
+from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
 from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2

@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from edgecnn.backends.registry import offers
 from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.usage import ListBudgetInvalid
 from edgecnn.errors.wording import nearest
@@ -20,6 +19,7 @@ from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.runtimes.registry import offers
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec, Share
 from edgecnn.values.base import Value

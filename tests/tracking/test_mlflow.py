@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from edgecnn.backends import installed
+from edgecnn import installed
 from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import Tracker, address_of
