@@ -86,9 +86,8 @@ def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were
 
 def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(resolved(**ROW))
-    shown = PlannedBuild(
-        plan=planned, steps=(), gates=(), test_set="", out=Path("out"), forecasts=planned_forecasts(planned.resolved)
-    )
+    about = {"test_set": "", "out": Path("out"), "forecasts": planned_forecasts(planned.resolved)}
+    shown = PlannedBuild(plan=planned, steps=(), gates=(), **about)
     show_plan(shown)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("forecast: ncnn-fp16 ▲ ") for line in lines)
