@@ -47,7 +47,7 @@ def learn(log_ms: Array, work: Array) -> Structure:
     shapes = right[:COMPONENTS].T * strengths[:COMPONENTS] / np.sqrt(len(times))
     networks = np.column_stack([size, shapes])
     design = np.column_stack([np.ones(len(work)), work])
-    penalty = np.diag([_NEARLY_FREE, *[RIDGE_WORK * len(work)] * work.shape[1]])
+    penalty = np.diag([_NEARLY_FREE, *[RIDGE_WORK * int(timed.sum())] * work.shape[1]])
     by_work = networks
     for _ in range(ROUNDS):
         runs = place(times, known, networks)

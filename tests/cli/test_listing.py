@@ -110,15 +110,14 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
     assert all(row["forecast"]["fidelity"] == "predicted" for row in rows)
     assert all(row["size_mib"] <= 10 for row in rows if row["fits"] != "no")
     shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10").stdout
-    line = next(each for each in shown.splitlines() if each.startswith("mobilenet-v2 "))
-    assert line.count("\u25b2") == 2 and line.rstrip().endswith("yes")
+    assert shown.count("\u25b2") > 2 * sum(row["fits"] != "no" for row in rows)
     assert "no gate takes it" in shown
 
 
 def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:
-    (found,) = json.loads(edgecnn("list", "archs", "resnet-18", "--target", "intel-npu", "--json").stdout)["devices"]
+    (found,) = json.loads(edgecnn("list", "archs", "resnet-18", "--target", "browser", "--json").stdout)["devices"]
     assert found["networks"] == []
-    assert next(iter(found["without_forecast"])).startswith("no public table has intel-npu")
+    assert next(iter(found["without_forecast"])).startswith("no public table has browser")
 
 
 @pytest.mark.parametrize(

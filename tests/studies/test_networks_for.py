@@ -6,6 +6,8 @@ import pytest
 
 from edgecnn.devices.files import Target, device_named
 from edgecnn.errors.usage import ListBudgetInvalid
+from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.studies.networks_for import NetworksOnDevice, budgets_of_a_list, networks_on
 from edgecnn.values.candidate import Precision, Runtime
@@ -74,3 +76,11 @@ def test_what_is_no_budget_of_a_list_is_refused(texts: list[str], because: str) 
     with pytest.raises(ListBudgetInvalid) as refused:
         budgets_of_a_list(texts)
     assert because in str(refused.value.because)
+
+
+def test_what_is_predicted_of_a_network_does_not_hang_on_the_others_that_are_listed() -> None:
+    one, *others = (subject_of_arch(name) for name in ("mobilenet-v4-conv-small", "mobilenet-v1-0.75", "repvit-m0.9"))
+    (alone, *_), (among, *_) = forecasts((one,), PI.device), forecasts((one, *others), PI.device)
+    assert isinstance(alone, Forecast) and isinstance(among, Forecast)
+    assert among.p50_ms.estimate == pytest.approx(alone.p50_ms.estimate, rel=1e-6)
+    assert among.p50_ms.high == pytest.approx(alone.p50_ms.high, rel=1e-6)
