@@ -9,7 +9,6 @@ from the network files that the table was measured with, by asking ncnn for the 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from benchmarks.forecast.published import CHECKED, require_unchanged, write_table
+from benchmarks.forecast.published import CHECKED, digest_of, require_unchanged, write_table
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicBoard, PublicNetwork, PublicRun, PublicSource, PublicTable, Work
@@ -202,7 +201,7 @@ def main() -> None:
     parser.add_argument("clone", type=Path)
     clone = parser.parse_args().clone
     page = _git(clone, "show", f"HEAD:{PAGE}")
-    digest = hashlib.sha256(page.encode()).hexdigest()
+    digest = digest_of(page)
     blocks = [block for block in list(blocks_of(page.splitlines())) if block.settings.get("gpu_device") == -1]
     require_unchanged(CHECKED["ncnn"], digest, len(blocks))
     blamed = re.findall(r"^\S+ \(.*?(\d{4}-\d{2}-\d{2}) ", _git(clone, "blame", "--date=short", "HEAD", "--", PAGE), re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from typing import NamedTuple
@@ -20,6 +21,8 @@ class Checked(NamedTuple):
 
 
 CHECKED = {
+    "xnnpack": Checked("xnnpack", "fff7666e2b6729925b6c0ef8e2632dbfb3b83fbbe01ac83a1aa64c8c7f83eafd", 30),
+    "torch2trt": Checked("torch2trt", "67fc7a2dc31783de8546b9c5b4ad5376b56f8b559cfbbc7efeb32f08b850ec94", 38),
     "ncnn": Checked("ncnn", "a0bf366647d99ed1044c766f0c821d70e4998c7ff0e1e6ed5e53ab01052293cc", 208),
 }
 
@@ -38,6 +41,11 @@ def require_unchanged(checked: Checked, sha256: str, parts: int) -> None:
         sys.exit(
             f"{checked.name}: the digest is {sha256} and was {checked.sha256}: read it again, then renew CHECKED in {__file__}"
         )
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a page."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_table(table: PublicTable) -> None:

@@ -30,6 +30,7 @@ HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742",
 """x86 machines of the tables and threads: each plays the computer on which alone a network was timed."""
 Machine = tuple[str, tuple[int, ...]]
 Way = tuple[Runtime, Precision]
+BASE: Way = (Runtime.NCNN, Precision.FP32)
 
 
 class Errors(NamedTuple):
@@ -66,8 +67,11 @@ def difficulty(matrix: Matrix) -> Array:
 
 
 @cache
-def errors(basis: ForecastBasis, way: Way, here: bool = False) -> Errors | None:  # noqa: FBT001, FBT002
-    """Of networks that were left out in turn; None where too few are known. ``here``: each was timed on one x86 machine alone."""
+def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
+    """Of networks that were left out in turn; None where too few are known.
+
+    ``here``: of a network that was timed on one computer alone, in so many runs.
+    """
     matrix, hard = base_matrix(), difficulty(base_matrix())
     pairs = list(_left_out(basis, here, way))
     if not pairs:
@@ -78,8 +82,8 @@ def errors(basis: ForecastBasis, way: Way, here: bool = False) -> Errors | None:
     return Errors(logs, scale, len({matrix.columns[column] for column in columns}))
 
 
-def _left_out(basis: ForecastBasis, here: bool, way: Way) -> Iterator[tuple[float, int]]:  # noqa: FBT001
-    runs = [each for each in table_runs() if each.way == way or (_is_base(way) and _is_base(each.way))]
+def _left_out(basis: ForecastBasis, here: int, way: Way) -> Iterator[tuple[float, int]]:
+    runs = [each for each in table_runs() if each.way == way or (is_base(way) and is_base(each.way))]
     if basis in (ForecastBasis.PUBLISHED, ForecastBasis.MEASURED):
         yield from _between_boards(runs)
         return
@@ -87,7 +91,7 @@ def _left_out(basis: ForecastBasis, here: bool, way: Way) -> Iterator[tuple[floa
     log_ms = np.array([times_of(each, matrix.columns) for each in runs])
     known = ~np.isnan(log_ms)
     if basis is ForecastBasis.COUNTED or here:
-        for machine in HERE if here else (None,):
+        for machine in [(board, threads[:here]) for board, threads in HERE] if here else [None]:
             for column in map(int, np.flatnonzero(matrix.classifies)):
                 off = _errors_of(column, log_ms, known, _without_network(column, machine))
                 yield from ((float(error), column) for error in off if not math.isnan(error))
@@ -135,7 +139,7 @@ def _without_boards(boards: frozenset[str]) -> Array:
 def _between_boards(runs: list[TableRun]) -> Iterator[tuple[float, int]]:
     """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
     columns = base_matrix().columns
-    same = [each for each in table_runs() if each.device is not None and each.run.note is None and _is_base(each.way)]
+    same = [each for each in table_runs() if each.device is not None and each.run.note is None and is_base(each.way)]
     for first, second in combinations(same, 2):
         alike = (first.device, first.run.threads, first.run.cores) == (second.device, second.run.threads, second.run.cores)
         if alike and first.run.board != second.run.board:
@@ -143,5 +147,6 @@ def _between_boards(runs: list[TableRun]) -> Iterator[tuple[float, int]]:
             yield from ((float(apart[column]), int(column)) for column in np.flatnonzero(~np.isnan(apart)))
 
 
-def _is_base(way: Way) -> bool:
+def is_base(way: Way) -> bool:
+    """Whether it is what the structure is learned from."""
     return way[0] is Runtime.NCNN and way[1] is not Precision.INT8

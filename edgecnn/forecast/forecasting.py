@@ -8,18 +8,19 @@ predicted wherever it goes: it never passes a gate, and never appears without ``
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
 import numpy as np
 
 from edgecnn.errors.wording import listed
-from edgecnn.forecast.calibration import LEAST_NETWORKS, Errors, Way, difficulty, errors
+from edgecnn.forecast.calibration import BASE, LEAST_NETWORKS, Errors, Way, difficulty, errors, is_base
 from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
 from edgecnn.forecast.networks import Subject
 from edgecnn.forecast.structure import Array, learn, place, predicted
-from edgecnn.forecast.tables import TableRun, places, runs_on
+from edgecnn.forecast.tables import TableRun, places, runs_on, table_runs
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device
@@ -135,10 +136,10 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
     found = []
     for way in dict.fromkeys(each.way for each in runs):
         of_way = [each for each in runs if each.way == way]
-        chosen = [each for each in of_way if each.run.threads == (threads or _fastest(of_way))]
+        chosen = [each for each in of_way if each.run.threads in (None, threads or _fastest(of_way))]
         log_ms = np.array([times_of(each, matrix.columns) for each in chosen])
         known = ~np.isnan(log_ms)
-        if structure is None or not chosen or known.sum(axis=1).max() < LEAST_NETWORKS:
+        if structure is None or not chosen:
             continue
         placed = place(np.where(known, log_ms, 0.0), known, structure.networks)
         found.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted(placed, structure.networks)))
@@ -158,21 +159,18 @@ def _timed(device: _Device, column: int) -> bool:
 
 
 def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Found:
-    here = [row for row, run in enumerate(cell.matrix.runs) if run is None]
-    is_here = bool(len(here)) and not np.isnan(cell.matrix.log_ms[here, cell.column]).all()
-    tabled = [row for row, run in enumerate(cell.matrix.runs) if run is not None]
-    if _timed(device, cell.column):
-        basis, logs = ForecastBasis.PUBLISHED, device.log_ms[:, cell.column]
-    else:
-        elsewhere = is_here or not np.isnan(cell.matrix.log_ms[tabled, cell.column]).all()
-        basis = ForecastBasis.TRANSFERRED if elsewhere else ForecastBasis.COUNTED
-        logs = device.by_structure[:, cell.column]
-    only_here = is_here and bool(np.isnan(cell.matrix.log_ms[tabled, cell.column]).all())
+    refused = _unsupported(name, device, cell)
+    if refused is not None:
+        return _none(subject, name, device.way, *refused)
+    basis, only_here = _basis(device, cell)
     off = errors(basis, device.way, only_here)
     if off is None:
         return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, "too few networks tell how far it is off")
-    by_work = only_here or basis is ForecastBasis.COUNTED
-    estimate, half = float(np.nanmedian(logs)), _half_width(off, cell.hard if by_work else 1.0, logs)
+    published = basis is ForecastBasis.PUBLISHED
+    logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
+    by_work = only_here > 0 or basis is ForecastBasis.COUNTED
+    spread = off.half_width if published or is_base(device.way) else _spread_of_few(off, basis, only_here)
+    estimate, half = float(np.nanmedian(logs)), math.hypot(spread * (cell.hard if by_work else 1.0), _apart(logs))
     newest = max(device.runs, key=lambda each: each.run.date)
     return Forecast(
         network=subject.name,
@@ -198,10 +196,43 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
     )
 
 
-def _half_width(off: Errors, hard: float, logs: Array) -> float:
-    """Of the log: what was off on networks that were left out, and how far boards of one device are apart."""
-    apart = 1.645 * float(np.nanstd(logs, ddof=1)) if np.count_nonzero(~np.isnan(logs)) > 1 else 0.0
-    return math.hypot(off.half_width * hard, apart)
+def _basis(device: _Device, cell: _Cell) -> tuple[ForecastBasis, int]:
+    """What the figure rests on; and of a network that was timed on this computer alone, in how many runs, at most 2."""
+    if _timed(device, cell.column):
+        return ForecastBasis.PUBLISHED, 0
+    timed = ~np.isnan(cell.matrix.log_ms[:, cell.column])
+    in_tables = [run is not None for run in cell.matrix.runs]
+    if not timed.any():
+        return ForecastBasis.COUNTED, 0
+    return ForecastBasis.TRANSFERRED, 0 if timed[in_tables].any() else min(int(timed.sum()), 2)
+
+
+def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | None:
+    """Why the device's runs say nothing of a network that they have not timed: they are few, or all of another kind."""
+    if _timed(device, cell.column):
+        return None
+    known = ~np.isnan(device.log_ms).all(axis=0)
+    way = f"{device.way[0].value}-{device.way[1].value} on {name}"
+    if known.sum() < LEAST_NETWORKS:
+        return Why.PRECISION_WITHOUT_TABLE, f"the public table of {way} has fewer than {LEAST_NETWORKS} networks"
+    kinds = set(cell.matrix.grouped[known])
+    if cell.matrix.grouped[cell.column] in kinds:
+        return None
+    kind = "with" if cell.matrix.grouped[cell.column] else "without"
+    return Why.NETWORK_OUTSIDE_SUPPORT, f"the public table of {way} has no network {kind} depthwise or grouped convolutions"
+
+
+def _spread_of_few(off: Errors, basis: ForecastBasis, only_here: int) -> float:
+    """Half-width where few networks link a runtime or precision to ncnn's floats: at least that of ncnn's floats, times the
+    quantile of Student's distribution over the normal one (its first two terms)."""
+    base = errors(basis, BASE, only_here)
+    freedom = max(off.networks - 1, 1)
+    return max(off.half_width, base.half_width if base else 0.0) * (1 + 0.926 / freedom + 0.863 / freedom**2)
+
+
+def _apart(logs: Array) -> float:
+    """How far the boards of one device are apart, at 90 %; 0 of a single board."""
+    return 1.645 * float(np.nanstd(logs, ddof=1)) if np.count_nonzero(~np.isnan(logs)) > 1 else 0.0
 
 
 def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
@@ -280,7 +311,14 @@ def _without(  # noqa: PLR0913
 
 
 def nearest_places(device: str) -> tuple[str, ...]:
-    """Up to three devices and boards with a table, by their names."""
-    words = device.split("-")
-    near = get_close_matches(device, places(), n=3, cutoff=0.5)
-    return tuple(near or [place for place in places() if words[0] in place.split("-")][:3])
+    """Up to three devices and boards with a table, by the words that their names and titles share with this name."""
+    words = set(device.split("-"))
+    titles = {each.run.board: _words(each.table.boards[each.run.board].title) for each in table_runs()}
+    shared = {place: len(words & ({*place.split("-")} | titles.get(place, set()))) for place in places()}
+    alike = {place: SequenceMatcher(None, device, place).ratio() for place in places()}
+    near = sorted((place for place in places() if shared[place]), key=lambda place: (-shared[place], -alike[place]))
+    return tuple(near[:3])
+
+
+def _words(title: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", title.lower()))

@@ -34,9 +34,11 @@ class Matrix(NamedTuple):
     log_ms: Array
     """(runs, columns); NaN where a network was not timed."""
     work: Array
-    """(columns, features), standardized by the networks that tables time."""
+    """(columns, features), standardized by the networks that the runs of the tables time."""
     macs: Array
     """(columns,) logarithms."""
+    grouped: NDArray[np.bool_]
+    """(columns,) whether it has depthwise or grouped convolutions."""
     classifies: NDArray[np.bool_]
     """(columns,) whether it is a timed classifier: these are left out in turn."""
 
@@ -74,7 +76,6 @@ def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
     for table in public_tables():
         for name, network in table.networks.items():
             known.setdefault(column_of(table.name, name, network), (network.work, network.classifies))
-    tabled = len(known)
     for subject in subjects:
         known.setdefault(column_of_subject(subject), (subject.work, False))
     columns = tuple(known)
@@ -83,14 +84,14 @@ def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
     rows += [np.log([times.get(column, np.nan) for column in columns]) for times in here]
     log_ms = np.array(rows)
     features = np.array([features_of(work) for work, _ in known.values()])
-    first = features[:tabled]
     timed = ~np.isnan(log_ms[: len(runs)]).all(axis=0)
     return Matrix(
         runs=(*runs, *[None] * len(here)),
         columns=columns,
         log_ms=log_ms,
-        work=(features - first.mean(axis=0)) / first.std(axis=0),
+        work=(features - features[timed].mean(axis=0)) / features[timed].std(axis=0),
         macs=np.log([work.macs for work, _ in known.values()]),
+        grouped=np.array([work.depthwise_macs + work.grouped_macs > 0 for work, _ in known.values()]),
         classifies=timed & np.array([classifies for _, classifies in known.values()]),
     )
 

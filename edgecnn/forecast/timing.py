@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
@@ -35,17 +36,18 @@ def can_time() -> bool:
     return installed_version("ncnn") is not None
 
 
-def times_here(subjects: Sequence[Subject], tell: Callable[[str], None]) -> tuple[TimesHere, tuple[str, ...]]:
+def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> tuple[TimesHere, tuple[str, ...]]:
     """Times of these networks and of the references, a run for each number of threads; and the networks that were timed.
 
-    Networks that ncnn cannot read are left out. ``tell``: hears the name of each network before it is timed.
+    Networks that ncnn cannot read are left out. ``tell``: hears how many networks are timed, and of how many.
     """
     threads = sorted({1, min(4, len(os.sched_getaffinity(0)))})
     runs: list[dict[Column, float]] = [{} for _ in threads]
     timed = []
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
-        for subject in dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)):
-            tell(subject.name)
+        asked = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))
+        for done, subject in enumerate(asked):
+            tell(done, len(asked))
             param = param_of(subject, Path(folder))
             ms = [] if param is None else [_shortest_ms(param, subject, count) for count in threads]
             if not ms or None in ms:
@@ -53,11 +55,19 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[str], None]) -> tupl
             for run, each in zip(runs, ms, strict=True):
                 run[column_of_subject(subject)] = each or 0.0
             timed.append(subject.name)
-    return tuple(runs), tuple(name for name in timed if name in {subject.name for subject in subjects})
+    names = {subject.name for subject in subjects}
+    return undisturbed(runs), tuple(name for name in timed if name in names)
+
+
+def undisturbed(runs: Sequence[Mapping[Column, float]]) -> TimesHere:
+    """The run with one thread, and the one with more where it is faster: on a busy computer threads wait for each other."""
+    first, *others = runs
+    faster = [run for run in others if run and median(run[column] / first[column] for column in run) < 1]
+    return (first, *faster) if first else ()
 
 
 def param_of(subject: Subject, work: Path) -> Path | None:
-    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; None where there is none."""
+    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; None if there is none."""
     if subject.arch is not None:
         shipped = resource_folder("baselines") / "public" / "networks" / f"{subject.arch}.param"
         return shipped if shipped.is_file() else None
