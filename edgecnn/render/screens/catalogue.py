@@ -47,7 +47,7 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.1f}"
 
 
-FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "runs in", "fits")
+FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
 
 
 def show_networks_for(found: NetworksFor) -> None:
@@ -59,7 +59,7 @@ def show_networks_for(found: NetworksFor) -> None:
         (
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
             "MACs: multiply-adds for one image. MiB: the parameters in that precision; the files of a kit are a little larger.",
-            f"{MARK} predicted and not measured: no gate takes it, and a build or `edgecnn bench` measures.",
+            f"{MARK} predicted and not measured: no gate takes it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
 
@@ -69,7 +69,7 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
-        predicted(forecast), predicted_rate(forecast), f"{forecast.runtime.value} {forecast.precision.value}",
+        predicted(forecast), predicted_rate(forecast), forecast.basis.value, f"{forecast.runtime.value} {forecast.precision.value}",
         row.fits,
     )  # fmt: skip
 
