@@ -38,6 +38,8 @@ BOARDS: Mapping[str, tuple[str, str | None]] = {
     "OrangePi5,": ("orange-pi-5", "rk3588"),
     "OrangePi5 Plus": ("orange-pi-5-plus", "rk3588"),
     "NVIDIA Jetson Orin Nano": ("jetson-orin-nano", "jetson-orin-nano"),
+    "NVIDIA Jetson AGX Xavier": ("jetson-agx-xavier", None),
+    "NVIDIA Jetson TX2 NX": ("jetson-tx2-nx", None),
     "NVIDIA Jetson Nano": ("jetson-nano", "jetson-nano"),
     "HUAWEI KunPeng 920 2251K": ("kunpeng-920-8-cores", "arm64-server"),
     "HUAWEI KunPeng 920 3211K": ("kunpeng-920-24-cores", "arm64-server"),

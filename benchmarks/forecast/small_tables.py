@@ -38,12 +38,12 @@ JETSONS = {
 }
 TORCHVISION = {
     "resnet18": "resnet-18", "resnet34": "resnet-34", "resnet50": "resnet-50", "resnet101": "resnet-101",
-    "resnet152": "resnet-152", "densenet121": "densenet-121", "densenet169": "densenet-169", "densenet201": "densenet-201", "vgg11": "vgg-11",
-    "vgg13": "vgg-13", "vgg16": "vgg-16", "vgg19": "vgg-19", "vgg11_bn": "vgg-11-bn", "vgg13_bn": "vgg-13-bn",
-    "vgg16_bn": "vgg-16-bn", "vgg19_bn": "vgg-19-bn", "mobilenet_v2": "mobilenet-v2", "shufflenet_v2_x0_5": "shufflenet-v2-x0.5",
-    "shufflenet_v2_x1_0": "shufflenet-v2-x1.0", "shufflenet_v2_x1_5": "shufflenet-v2-x1.5",
-    "shufflenet_v2_x2_0": "shufflenet-v2-x2.0",
-    "mnasnet1_0": "mnasnet-1.0", "googlenet": "googlenet", "alexnet": "alexnet",
+    "resnet152": "resnet-152", "densenet121": "densenet-121", "densenet169": "densenet-169", "densenet201": "densenet-201",
+    "vgg11": "vgg-11", "vgg13": "vgg-13", "vgg16": "vgg-16", "vgg19": "vgg-19", "vgg11_bn": "vgg-11-bn",
+    "vgg13_bn": "vgg-13-bn", "vgg16_bn": "vgg-16-bn", "vgg19_bn": "vgg-19-bn", "mobilenet_v2": "mobilenet-v2",
+    "shufflenet_v2_x0_5": "shufflenet-v2-x0.5", "shufflenet_v2_x1_0": "shufflenet-v2-x1.0",
+    "shufflenet_v2_x1_5": "shufflenet-v2-x1.5", "shufflenet_v2_x2_0": "shufflenet-v2-x2.0", "mnasnet1_0": "mnasnet-1.0",
+    "googlenet": "googlenet", "alexnet": "alexnet",
 }  # fmt: skip
 
 

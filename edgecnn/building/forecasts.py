@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from edgecnn.building.execute import Execution
+from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.forecast.forecasting import forecasts
-from edgecnn.forecast.networks import Subject, counted_catalogue, subject_of_arch, subject_of_file
-from edgecnn.values.candidate import Candidate, Method
+from edgecnn.forecast.networks import Subject as Network
+from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, subject_of_file
+from edgecnn.values.candidate import TRUNK, Candidate, Method
 from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.resolved import Resolved
 
@@ -29,32 +30,32 @@ def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
     """Before anything is made: of a row of the catalogue at its own resolution. Anything else is counted when it is exported."""
     if resolved.attachment.attached:
         return CandidateForecasts()
-    subject = _row(resolved)
-    if subject is None:
+    network = _row(resolved)
+    if network is None:
         why = f"the work of {resolved.arch.name} at this resolution is counted when it is exported"
         return CandidateForecasts(absent=dict.fromkeys((each.id for each in resolved.candidates), why))
-    return _forecasts(subject, resolved, resolved.candidates)
+    return _forecasts(network, resolved, resolved.candidates)
 
 
-def built_forecasts(execution: Execution) -> CandidateForecasts:
-    """Of the row of the catalogue, or of what was exported or adopted."""
-    resolved = execution.plan.resolved
-    if resolved.attachment.attached:
+def built_forecasts(seen: Subject) -> CandidateForecasts:
+    """Of the row of the catalogue, or of the network as it was exported or adopted. A bundle alone has none."""
+    if seen.about is None or seen.attached:
         return CandidateForecasts()
-    subject = _row(resolved)
-    if subject is None:
-        made = execution.artifacts.get("export") or execution.artifacts.get("adopt")
-        if made is None:
+    resolved = seen.about
+    network = _row(resolved)
+    if network is None:
+        counted = seen.graphs.get(TRUNK)
+        if counted is None:
             return CandidateForecasts()
         try:
-            subject = subject_of_file(made.folder / "model.onnx")._replace(name=resolved.arch.name)
-        except (EdgecnnError, ValueError) as error:
+            network = subject_of_file(counted.with_name("model.onnx"))._replace(name=resolved.arch.name)
+        except (EdgecnnError, OSError, ValueError) as error:
             why = f"the work of {resolved.arch.name} cannot be counted: {error}"
-            return CandidateForecasts(absent=dict.fromkeys((each.id for each in execution.candidates), why))
-    return _forecasts(subject, resolved, execution.candidates)
+            return CandidateForecasts(absent=dict.fromkeys((each.id for each in seen.candidates), why))
+    return _forecasts(network, resolved, seen.candidates)
 
 
-def _row(resolved: Resolved) -> Subject | None:
+def _row(resolved: Resolved) -> Network | None:
     """The row of the catalogue that the build is of, if its work is counted."""
     if not resolved.is_catalogue_network or resolved.arch.scale is not None:
         return None
@@ -63,9 +64,9 @@ def _row(resolved: Resolved) -> Subject | None:
     return subject_of_arch(resolved.arch.name) if counted is not None and counted.resolution_px == size else None
 
 
-def _forecasts(subject: Subject, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
+def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
     try:
-        answers = forecasts((subject,), resolved.device)
+        answers = forecasts((network,), resolved.device)
     except EdgecnnError as error:
         return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
     known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}

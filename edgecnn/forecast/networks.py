@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from edgecnn.errors.fit import CostUnknown
 from edgecnn.graph.layer_features import Layer, fused, layers_of
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.resources import resource_folder
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -66,15 +68,19 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
 def subject_of_file(path: Path) -> Subject:
     """A network in an ONNX file.
 
-    Raises MacsUnknown: sizes in it are not known. ValueError: nothing in it multiplies.
+    Raises MissingPackage: onnx is not installed. CostUnknown: nothing in it multiplies. What ``try_counting`` and
+    ``operations_of_file`` raise.
     """
-    from edgecnn.graph.onnx_file import load_model
-    from edgecnn.graph.onnx_operations import image_shape, operations_of_model
+    require_packages(("onnx",), extra="train", needed_for="forecast")
+    from edgecnn.graph.custom.file_cost import operations_of_file
+    from edgecnn.graph.custom.trial import try_counting
 
-    model = load_model(path)
-    operations = operations_of_model(model)
-    height, width = image_shape(model)[2:]
-    return Subject(path.name, ImageSize(height, width), work_of(layers_of(operations, fused(operations))), file=path)
+    try_counting(path)
+    file = operations_of_file(path)
+    layers = layers_of(file.operations, fused(file.operations))
+    if not layers:
+        raise CostUnknown(path=path, because="nothing in it multiplies")
+    return Subject(path.name, file.resolution_px, work_of(layers), file=path)
 
 
 @cache
@@ -86,8 +92,6 @@ def counted_catalogue() -> CountedCatalogue:
 
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
     """Count a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
-    from edgecnn.installed import require_packages
-
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
     from edgecnn.graph.traced import operations_of
     from edgecnn.models.networks import shipping_shapes
@@ -97,7 +101,7 @@ def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
 
 
 def work_of(layers: Iterable[Layer]) -> Work:
-    """The sums over its layers. Raises ValueError: there is no layer that multiplies."""
+    """The sums over layers, of which there is one at least."""
     total = Counter[str]()
     for layer in layers:
         total[f"{layer.kind}_macs"] += layer.macs

@@ -140,3 +140,10 @@ def test_the_plot_of_networks_for_two_devices_is_written(tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "n.html").read_text("utf-8")
     assert page.count("Published accuracy against predicted latency: raspberry-pi-") >= 2
+
+
+def test_a_word_without_a_wildcard_lists_the_devices_that_contain_it() -> None:
+    rows = json.loads(edgecnn("list", "devices", "raspberry", "--json").stdout)
+    assert {row["name"] for row in rows} == {"raspberry-pi-4", "raspberry-pi-5"}
+    rows = json.loads(edgecnn("list", "devices", "graviton", "--json").stdout)
+    assert {row["name"] for row in rows} == {"arm64-server", "arm64-server-i8mm"}, "by their aliases"

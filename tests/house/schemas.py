@@ -18,6 +18,7 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.facts import MeasuredHistory, SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
 from edgecnn.devices.leases.listed import BoardsFile
+from edgecnn.forecast.networks import CountedCatalogue
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
@@ -34,6 +35,7 @@ from edgecnn.values.board import BoardCheck
 from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
 from edgecnn.values.fit import FitReport, LatencyTable
+from edgecnn.values.forecast import ForecastReport, PublicTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
@@ -85,6 +87,9 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),
     "verification": (BundleVerification, "What verifying a bundle found: `edgecnn verify BUNDLE --json`."),
     "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),
+    "forecast": (ForecastReport, "Predicted latency of networks on devices that are away: `edgecnn forecast --json`."),
+    "public-table": (PublicTable, "baselines/public/NAME.json: times that someone else published, with source and conditions."),
+    "catalogue-work": (CountedCatalogue, "baselines/public/catalogue-work.json: counted work of every network of the catalogue."),
     "evidence": (EvidenceRecord, "What a machine did with reference networks, to be sent: a file of `edgecnn evidence`."),
     "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
     "sweep": (SweepFile, "A sweep file (TOML): which networks, devices and recipe values."),

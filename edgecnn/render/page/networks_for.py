@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from edgecnn.errors.wording import bounds_text
-from edgecnn.render.figures import forecast_basis, predicted
+from edgecnn.render.figures import forecast_notes, predicted
 from edgecnn.render.page.catalogue import PUBLISHED
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MISSING, PREDICTED, Figure, Source, Table, drawn
@@ -16,6 +16,7 @@ from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import FOR_DEVICE, cells_for, lines_for, percent
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
+from edgecnn.values.forecast import MARK
 
 TEMPLATE = "networks.html.j2"
 HEIGHT_PX = 420
@@ -45,7 +46,7 @@ def device_figure(number: int, each: NetworksOnDevice, found: NetworksFor) -> Fi
         f"On the front (dashed), from the fastest: {names}.",
         sources=(
             Source(PUBLISHED, "top-1 of the float network on ImageNet-1k"),
-            *dict.fromkeys(Source(PREDICTED, forecast_basis(row.forecast)) for row in points),
+            *(Source(PREDICTED, line.removeprefix(f"{MARK} ")) for line in forecast_notes(row.forecast for row in points)),
             *((Source(MISSING, f"{without} networks without a forecast, which the table above names"),) if without else ()),
         ),
         spec=_spec(points, front, found.within.get("p50_ms")),

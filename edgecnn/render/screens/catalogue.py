@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.wording import bounds_text, counted
-from edgecnn.render.figures import NONE, forecast_basis, predicted, predicted_rate
+from edgecnn.errors.wording import bounds_text, counted, first_of
+from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
@@ -47,6 +47,7 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.1f}"
 
 
+_NAMED = 6
 FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
 
 
@@ -54,7 +55,7 @@ def show_networks_for(found: NetworksFor) -> None:
     """Print the networks that fit each device, and where each figure comes from."""
     for each in found.devices:
         show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
-        show_lines(lines_for(each, found))
+        show_lines([*lines_for(each, found), *forecast_notes(row.forecast for row in each.of("yes", "unsure"))])
     show_lines(
         (
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
@@ -69,19 +70,17 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
-        predicted(forecast), predicted_rate(forecast), forecast.basis.value, f"{forecast.runtime.value} {forecast.precision.value}",
-        row.fits,
+        predicted(forecast), predicted_rate(forecast), forecast.basis.value,
+        f"{forecast.runtime.value} {forecast.precision.value}", row.fits,
     )  # fmt: skip
 
 
 def lines_for(each: NetworksOnDevice, found: NetworksFor) -> list[str]:
-    """How many fit, why the others are not listed, and what the forecasts are from."""
+    """How many fit, and why the others are not listed."""
     limits = bounds_text(found.within) if found.within else "no budget"
     without = sum(map(len, each.without_forecast.values()))
-    bases = dict.fromkeys(forecast_basis(row.forecast) for row in each.of("yes", "unsure"))
     return [
         f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the interval contains the "
         f"bound), {len(each.of('no'))} do not fit, {without} without a forecast",
-        *(f"no forecast: {', '.join(names)}: {why}" for why, names in each.without_forecast.items()),
-        *(f"{MARK} {basis}" for basis in bases),
+        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in each.without_forecast.items()),
     ]

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.building.build import PlannedBuild
 from edgecnn.building.forecasts import built_forecasts, planned_forecasts
-from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.render.markdown import report_markdown
@@ -25,7 +25,7 @@ from edgecnn.values.forecast import Forecast
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import INT8, resolved
-from tests.building.scenes import ELSEWHERE, Staging, a_request, an_artifact
+from tests.building.scenes import ELSEWHERE, Staging, a_report_of, a_request, an_artifact
 
 PI = device_named("raspberry-pi-5")
 NCNN = Candidate(id="ncnn-fp16", runtime=Runtime.NCNN, precision=Precision.FP16)
@@ -72,9 +72,8 @@ def test_a_candidate_of_other_arithmetic_than_a_tables_has_no_forecast(changes: 
 def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = staged(tmp_path).seen
     request = a_request(tmp_path / "out", device=PI).model_copy(update={"gates": GateChoice(min={"images_per_s": 1.0})})
-    report = report_of(seen, request, seconds=1.0)
+    report = a_report_of(staged(tmp_path), request)
     row = next(each for each in report.candidates if each.candidate.id == NCNN.id)
     assert row.forecast is not None and row.latency is not None and row.latency.p50_ms is None
     assert [(gate.verdict, gate.fidelity) for gate in row.gates] == [(Verdict.MISSING, Fidelity.MISSING)]
@@ -87,7 +86,7 @@ def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were
 def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(resolved(**ROW))
     about = {"test_set": "", "out": Path("out"), "forecasts": planned_forecasts(planned.resolved)}
-    shown = PlannedBuild(plan=planned, steps=(), gates=(), **about)
+    shown = PlannedBuild(plan=planned, steps=(), gates=EffectiveGates(gates=()), **about)
     show_plan(shown)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("forecast: ncnn-fp16 ▲ ") for line in lines)
@@ -97,8 +96,8 @@ def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFi
 
 def test_a_network_that_is_no_row_is_counted_from_its_file(tmp_path: Path) -> None:
     small = {**ROW, "preprocessing": resolved().preprocessing}
-    seen = staged(tmp_path, **small).seen
-    assert built_forecasts(seen.execution) == ({}, {}), "nothing was exported yet"
+    stage = staged(tmp_path, **small)
+    assert built_forecasts(stage.seen) == ({}, {}), "nothing was exported yet"
     folder = tmp_path / "export"
     artifact = an_artifact("export", folder)
     image, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in SHAPES.items())
@@ -106,8 +105,9 @@ def test_a_network_that_is_no_row_is_counted_from_its_file(tmp_path: Path) -> No
     nodes = [helper.make_node("Conv", ["image", "w"], ["logits"], strides=[2, 2], pads=[3, 3, 3, 3])]
     graph = helper.make_graph(nodes, "g", [image], [made], [weights])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), folder / "model.onnx")
-    seen.execution.artifacts["export"] = artifact
-    found = built_forecasts(seen.execution)
+    stage.execution.artifacts["export"] = artifact
+    stage.made()
+    found = built_forecasts(stage.seen)
     said = found.by_candidate.get(NCNN.id) or found.absent[NCNN.id]
     assert found.absent[INT8.id] == "no public table has onnxruntime on raspberry-pi-5"
     assert isinstance(said, Forecast) and said.network == "mobilenet-v3-small"
