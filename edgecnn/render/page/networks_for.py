@@ -20,8 +20,9 @@ from edgecnn.values.forecast import MARK
 
 TEMPLATE = "networks.html.j2"
 HEIGHT_PX = 420
-FITS = {"yes": "var(--build-1)", "unsure": "transparent", "no": "var(--line)"}
-"""How a point is filled."""
+FILL = {"yes": "var(--build-1)", "unsure": "transparent", "no": "var(--line)"}
+STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft)"}
+"""How a point is drawn by whether its network fits."""
 
 
 def networks_page(found: NetworksFor) -> str:
@@ -66,11 +67,12 @@ def _spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDevice], b
     x = alt.X("x:Q", title="predicted p50 in ms, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6))
     y = alt.Y("y:Q", title="published top-1, %", scale=up.scale())
     base = alt.Chart(vega.chart_data(rows)).encode(x=x, y=y)
-    intervals = base.mark_rule(color="var(--soft)", opacity=0.6, aria=False).encode(
+    intervals = base.mark_rule(color="var(--soft)", opacity=0.4, aria=False).encode(
         x=alt.X("low:Q", scale=across.scale()), x2=vega.HIGH
     )
-    marks = base.mark_point(shape="triangle-up", strokeWidth=1.4, stroke="var(--build-1)", size=90, opacity=1).encode(
+    marks = base.mark_point(shape="triangle-up", strokeWidth=1.4, size=90, opacity=1).encode(
         fill=alt.Fill("fill:N", scale=None, legend=None),
+        stroke=alt.Stroke("stroke:N", scale=None, legend=None),
         tooltip=vega.tips("network", "top-1", "p50", "runs in", "fits", "weights here"),
     )
     bound = [] if bound_ms is None else [_bound(bound_ms)]
@@ -95,8 +97,8 @@ def _names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
 def _row(row: NetworkOnDevice, front: Sequence[NetworkOnDevice]) -> dict[str, Any]:
     p50, forecast = row.forecast.p50_ms, row.forecast
     return {
-        "x": p50.estimate, "low": p50.low, "high": p50.high, "y": 100 * (row.accuracy_top1 or 0.0), "fill": FITS[row.fits],
-        "front": row in front, "network": row.name, "top-1": f"{percent(row.accuracy_top1)} %",
+        "x": p50.estimate, "low": p50.low, "high": p50.high, "y": 100 * (row.accuracy_top1 or 0.0), "fill": FILL[row.fits],
+        "stroke": STROKE[row.fits], "front": row in front, "network": row.name, "top-1": f"{percent(row.accuracy_top1)} %",
         "p50": f"{predicted(forecast)} ms", "runs in": f"{forecast.runtime.value} {forecast.precision.value}", "fits": row.fits,
         "weights here": "yes" if row.weights_here else "no",
     }  # fmt: skip
