@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.errors.wording import bounds_text
+from edgecnn.errors.wording import bounds_text, counted
 from edgecnn.render.figures import forecast_notes, predicted
 from edgecnn.render.page.catalogue import PUBLISHED
 from edgecnn.render.page.charts import vega
@@ -48,7 +48,7 @@ def device_figure(number: int, each: NetworksOnDevice, found: NetworksFor) -> Fi
         sources=(
             Source(PUBLISHED, "top-1 of the float network on ImageNet-1k"),
             *(Source(PREDICTED, line.removeprefix(f"{MARK} ")) for line in forecast_notes(row.forecast for row in points)),
-            *((Source(MISSING, f"{without} networks without a forecast, which the table above names"),) if without else ()),
+            *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed above"),) if without else ()),
         ),
         spec=_spec(points, front, found.within.get("p50_ms")),
         table=Table(f"Networks on {each.device}", FOR_DEVICE, tuple(cells_for(row) for row in points)),
