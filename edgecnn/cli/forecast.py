@@ -57,7 +57,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     """
     from edgecnn.building.dated_records import measured_times
     from edgecnn.errors.forecast import NothingForecast
-    from edgecnn.forecast.forecasting import Asked, forecasts
+    from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import can_time, times_here
     from edgecnn.render.screens.forecast import show_forecasts
     from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
@@ -74,7 +74,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     found: list[Forecast | NoForecast] = []
     for place in places:
         records = () if isinstance(place, str) else measured_times(place.name)
-        found += forecasts(subjects, place, Asked(threads=threads, here=here, records=records))
+        found += forecasts(subjects, place, ForecastOptions(threads=threads, here=here, records=records))
     report = ForecastReport(
         forecasts=tuple(row for row in found if isinstance(row, Forecast)),
         without=tuple(row for row in found if isinstance(row, NoForecast)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class MeasuredTime(NamedTuple):
     date: str
 
 
-class Asked(NamedTuple):
+class ForecastOptions(NamedTuple):
     """What forecasts are made from besides the tables."""
 
     threads: int | None = None
@@ -56,6 +56,9 @@ class Asked(NamedTuple):
     here: TimesHere = ()
     """Times that ncnn took on this computer: of the networks that are asked about, and of reference networks."""
     records: Sequence[MeasuredTime] = ()
+
+
+DEFAULT = ForecastOptions()
 
 
 class _Device(NamedTuple):
@@ -73,7 +76,7 @@ class _Device(NamedTuple):
 Found = Forecast | NoForecast
 
 
-def forecasts(subjects: Sequence[Subject], device: Device | str, asked: Asked = Asked()) -> tuple[Found, ...]:  # noqa: B008
+def forecasts(subjects: Sequence[Subject], device: Device | str, options: ForecastOptions = DEFAULT) -> tuple[Found, ...]:
     """Forecast every network on one device: for each runtime and precision that a table has, and for each runtime of the device
     file that no table has, why there is no figure. Networks in the order of ``subjects``.
 
@@ -83,23 +86,24 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, asked: Asked = 
     """
     name = device if isinstance(device, str) else device.name
     runs = runs_on(name)
-    matrix = with_subjects(subjects, asked.here)
-    ways = _ways(runs, matrix, asked.threads)
+    matrix = with_subjects(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
+    place = _Place(name, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
     hard = difficulty(matrix)
     found: list[Found] = []
     for subject in subjects:
         column = matrix.columns.index(column_of_subject(subject))
-        measured = [_measured(subject, record) for record in asked.records if _is_of(record, subject, name)]
+        measured = [_measured(subject, record) for record in options.records if _is_of(record, subject, name)]
         found += measured
-        known = {(each.runtime, each.precision) for each in measured}
         outside = _outside(subject, matrix, column, hard)
-        found += [
-            _forecast(subject, name, way, _Cell(matrix, column, float(hard[column]))) if outside is None or _timed(way, column)
-            else _none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside)
-            for way in ways if way.way not in known
-        ]  # fmt: skip
-        found += _without(subject, name, runtimes, runs, ways, asked.threads, {runtime for runtime, _ in known})
+        for way in place.ways:
+            if any((row.runtime, row.precision) == way.way for row in measured):
+                continue
+            if outside is None or _timed(way, column):
+                found.append(_forecast(subject, name, way, _Cell(matrix, column, float(hard[column]))))
+            else:
+                found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
+        found += _without(subject, place, {row.runtime for row in measured})
     return tuple(found)
 
 
@@ -108,10 +112,10 @@ def forecast(
     device: Device,
     runtime: Runtime,
     precision: Precision,
-    asked: Asked = Asked(),  # noqa: B008
+    options: ForecastOptions = DEFAULT,
 ) -> Found:
     """The forecast of one candidate, or why there is none. Raises PublicTableDamaged: see ``forecasts``."""
-    found = forecasts((subject,), device, asked)
+    found = forecasts((subject,), device, options)
     exact = next((each for each in found if (each.runtime, each.precision) == (runtime, precision)), None)
     if exact is not None:
         return exact
@@ -120,6 +124,18 @@ def forecast(
         return same
     sentence = f"no public table has {runtime.value} in {precision.value} on {device.name}"
     return _none(subject, device.name, (runtime, precision), Why.PRECISION_WITHOUT_TABLE, sentence)
+
+
+class _Place(NamedTuple):
+    """A device with what its tables have."""
+
+    name: str
+    runtimes: tuple[Runtime, ...]
+    """That its file lists."""
+    runs: tuple[TableRun, ...]
+    ways: Sequence[_Device]
+    threads: int | None
+    """That are wanted."""
 
 
 class _Cell(NamedTuple):
@@ -273,41 +289,34 @@ def _none(subject: Subject, device: str, way: tuple[Runtime | None, Precision | 
     return NoForecast(network=subject.name, device=device, runtime=way[0], precision=way[1], why=why, sentence=sentence)
 
 
-def _without(  # noqa: PLR0913
-    subject: Subject,
-    device: str,
-    runtimes: Sequence[Runtime],
-    runs: Sequence[TableRun],
-    ways: Sequence[_Device],
-    threads: int | None,
-    measured: set[Runtime],
-) -> list[NoForecast]:
+def _without(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
     """The runtimes of a device that have no figure, or the device that has no table at all."""
-    if not runs:
-        if measured:
-            return []
-        nearest = nearest_places(device)
-        sentence = f"no public table has {device}" + (f"; the nearest are {listed(nearest)}" if nearest else "")
-        return [
-            NoForecast(network=subject.name, device=device, runtime=None, precision=None, threads=threads,
-                       why=Why.DEVICE_WITHOUT_TABLE, sentence=sentence, nearest=nearest)
-        ]  # fmt: skip
-    none = []
-    for way in dict.fromkeys(each.way for each in runs):
-        if threads is None or any(each.way == way for each in ways):
-            continue
-        most = max((each.run.threads or 0 for each in runs if each.way == way), default=0)
-        has = sorted({each.run.threads for each in runs if each.way == way and each.run.threads is not None})
-        if has:
-            beyond = f"at most {most} threads" if threads > most else f"{listed([str(count) for count in has])} threads"
-            sentence = f"the public table of {device} has {beyond}, not {threads}"
-            none.append(_none(subject, device, way, Why.THREADS_BEYOND_TABLE, sentence))
-    timed = {each.run.runtime for each in runs} | measured
-    return none + [
-        _none(subject, device, (runtime, None), Why.RUNTIME_WITHOUT_TABLE, f"no public table has {runtime.value} on {device}")
-        for runtime in runtimes
-        if runtime not in timed
-    ]
+    if not place.runs:
+        return [] if measured else [_no_table(subject, place)]
+    placed = {each.way for each in place.ways}
+    none = [_no_threads(subject, place, way) for way in dict.fromkeys(each.way for each in place.runs) if way not in placed]
+    timed = {each.run.runtime for each in place.runs} | measured
+    for runtime in place.runtimes:
+        if runtime not in timed:
+            sentence = f"no public table has {runtime.value} on {place.name}"
+            none.append(_none(subject, place.name, (runtime, None), Why.RUNTIME_WITHOUT_TABLE, sentence))
+    return none
+
+
+def _no_table(subject: Subject, place: _Place) -> NoForecast:
+    nearest = nearest_places(place.name)
+    sentence = f"no public table has {place.name}" + (f"; the nearest are {listed(nearest)}" if nearest else "")
+    found = _none(subject, place.name, (None, None), Why.DEVICE_WITHOUT_TABLE, sentence)
+    return found.model_copy(update={"nearest": nearest})
+
+
+def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
+    has = sorted({each.run.threads for each in place.runs if each.way == way and each.run.threads is not None})
+    beyond = place.threads is not None and place.threads > has[-1]
+    counts = f"at most {has[-1]}" if beyond else listed([str(count) for count in has])
+    sentence = f"the public table of {place.name} has {counts} threads, not {place.threads}"
+    found = _none(subject, place.name, way, Why.THREADS_BEYOND_TABLE, sentence)
+    return found.model_copy(update={"threads": place.threads})
 
 
 def nearest_places(device: str) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ def learn(log_ms: Array, work: Array) -> Structure:
         networks[:, 0] += networks[:, 1:] @ mean
         networks[:, 1:] *= spread
         runs[:, 1:] = (runs[:, 1:] - mean) / spread
-        seen = design[timed]
-        by_work = design @ np.linalg.solve(seen.T @ seen + penalty, seen.T @ networks[timed])
+        rows = design[timed]
+        by_work = design @ np.linalg.solve(rows.T @ rows + penalty, rows.T @ networks[timed])
         factors = np.column_stack([np.ones(len(runs)), runs[:, 1:]])
         rest = np.where(known, times - runs[:, :1] - factors @ by_work.T, 0.0)
         networks = by_work + _ridge(factors, rest.T, known.T, np.full(1 + COMPONENTS, RIDGE_NETWORK))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.forecast.forecasting import Asked, MeasuredTime, forecast, forecasts, nearest_places
+from edgecnn.forecast.forecasting import ForecastOptions, MeasuredTime, forecast, forecasts, nearest_places
 from edgecnn.forecast.matrix import Column
 from edgecnn.forecast.networks import Subject, subject_of_arch
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -17,14 +17,14 @@ from edgecnn.values.verdict import Fidelity, Interval
 SIZE = ImageSize.square(224)
 
 
-def _one(name: str, device: str, precision: Precision = Precision.FP16, asked: Asked = Asked()) -> Forecast:  # noqa: B008
-    found = forecast(subject_of_arch(name), device_named(device), Runtime.NCNN, precision, asked)
+def _one(name: str, device: str, precision: Precision = Precision.FP16, options: ForecastOptions = ForecastOptions()) -> Forecast:  # noqa: B008
+    found = forecast(subject_of_arch(name), device_named(device), Runtime.NCNN, precision, options)
     assert isinstance(found, Forecast), found
     return found
 
 
-def _none(name: str, device: str, asked: Asked = Asked()) -> NoForecast:  # noqa: B008
-    found = forecasts((subject_of_arch(name),), device_named(device), asked)
+def _none(name: str, device: str, options: ForecastOptions = ForecastOptions()) -> NoForecast:  # noqa: B008
+    found = forecasts((subject_of_arch(name),), device_named(device), options)
     return next(row for row in found if isinstance(row, NoForecast))
 
 
@@ -48,7 +48,7 @@ def test_a_network_that_was_timed_nowhere_has_a_wider_interval() -> None:
 def test_times_on_this_computer_narrow_the_interval() -> None:
     references = {"mobilenet-v1": 12.0, "mobilenet-v2": 8.0, "resnet-18": 24.0, "resnet-50": 58.0, "efficientnet-b0": 14.0}
     here = {**{Column(name, SIZE): ms for name, ms in references.items()}, Column("resnet-34", SIZE): 45.0}
-    timed = _one("resnet-34", "raspberry-pi-5", asked=Asked(here=(here, {key: ms / 1.8 for key, ms in here.items()})))
+    timed = _one("resnet-34", "raspberry-pi-5", options=ForecastOptions(here=(here, {key: ms / 1.8 for key, ms in here.items()})))
     assert timed.basis is ForecastBasis.TRANSFERRED
     assert _width(timed) < _width(_one("resnet-34", "raspberry-pi-5"))
 
@@ -69,9 +69,9 @@ def test_boards_that_disagree_widen_the_interval() -> None:
 def test_evidence_of_the_device_outweighs_the_table() -> None:
     p50 = Interval(estimate=30.0, low=29.0, high=31.0, confidence=0.9)
     record = MeasuredTime("resnet-18", SIZE, "raspberry-pi-5", Runtime.NCNN, Precision.FP16, 4, p50, "a Pi", "2026-11-01")
-    found = _one("resnet-18", "raspberry-pi-5", asked=Asked(records=(record,)))
+    found = _one("resnet-18", "raspberry-pi-5", options=ForecastOptions(records=(record,)))
     assert (found.p50_ms, found.basis, found.source.date) == (p50, ForecastBasis.MEASURED, "2026-11-01")
-    assert _one("resnet-50", "raspberry-pi-5", asked=Asked(records=(record,))).basis is ForecastBasis.PUBLISHED
+    assert _one("resnet-50", "raspberry-pi-5", options=ForecastOptions(records=(record,))).basis is ForecastBasis.PUBLISHED
 
 
 def test_images_per_second_turn_the_interval_round() -> None:
@@ -95,7 +95,7 @@ def test_a_device_without_a_table_has_no_figure_and_the_nearest_ones() -> None:
 
 
 def test_more_threads_than_the_table_has_are_refused() -> None:
-    found = _none("resnet-18", "raspberry-pi-5", Asked(threads=8))
+    found = _none("resnet-18", "raspberry-pi-5", ForecastOptions(threads=8))
     assert (found.why, found.precision) == (Why.THREADS_BEYOND_TABLE, Precision.FP16)
     assert "at most 4 threads, not 8" in found.sentence
 
