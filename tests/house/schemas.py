@@ -23,6 +23,7 @@ from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.studies.networks_for import NetworksFor
 from edgecnn.sweeps.file import SweepFile
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.plan import SweepPlan
@@ -61,6 +62,10 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "transfer": (TransferChoice, "transfer.json of a transfer artifact: what is learned anew of a pretrained network, and why."),
     "synthesis": (Provenance, "synthesis.json of a synthesize artifact: what each composed training image is made of."),
     "catalogue": (Catalogue, "Every network by name, with what it costs and was reported to reach: `edgecnn list archs --json`."),
+    "networks-for": (
+        NetworksFor,
+        "Networks for devices inside budgets, with predicted latency: `edgecnn list archs --target DEVICE --json`.",
+    ),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
