@@ -18,7 +18,7 @@ from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
-from edgecnn.runner.meters.found import can_watch
+from edgecnn.runner.meters.kinds import can_watch
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Objective

@@ -272,14 +272,14 @@ class RunsNeeded(NamedTuple):
     energy: int = 0
     """Runs of the energy race, at least."""
     tails: bool = False
-    """A gate is on p90 or p99, so that each run needs many samples, however slow the network is."""
+    """A gate is on a percentile above the median, so that each run needs many samples, however slow the network is."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
     """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
-    latency = runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
-    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS))
+    latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
 
 
 class Circumstances(NamedTuple):

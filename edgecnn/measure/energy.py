@@ -15,7 +15,7 @@ from edgecnn.errors.measuring import MeterLogUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceOptions, RaceRequest
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.meters.found import can_watch
+from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
 from edgecnn.values.profile import EnergyReading, Environment, Purpose, RunEnergy, Stretch
@@ -31,7 +31,7 @@ def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> b
 def no_meter(environment: Environment) -> str:
     """Why no meter can watch a model on the CPU there, and what would make one readable."""
     said = environment.observed.get("energy_absent")
-    only_gpu = "the GPU's meter says nothing of a model on the CPU" if "energy_meters" in environment.observed else None
+    only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
     return said or only_gpu or "the host says of none that it can"
 
 

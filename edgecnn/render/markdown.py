@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
+from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
     decided,
@@ -36,7 +37,7 @@ def report_markdown(report: BuildReport) -> str:
         + (", not shown to have learned" if unlearned else ""),
         *(f"**{markdown_text(line)}**" for line in unlearned),
         markdown_text(". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each)),
-        _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
+        _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _legend(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
@@ -108,7 +109,7 @@ def _legend(report: BuildReport) -> str:
     said = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
-    return "  \n".join(map(markdown_text, [said, *figures.legend(report.candidates)]))
+    return "  \n".join(map(markdown_text, [said, *legend(report.candidates)]))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import PlannedBuild, PlannedStep
-from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.wording import counted, first_of, shell_word
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
@@ -287,13 +286,11 @@ def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
 
 
 def _data_path(data: DataSummary, file: Path) -> str:
-    """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
-    if data.origin == "demo":
-        return DEMO
+    """A folder that is called as a data set is, such as ``demo``, is written as a path."""
     if not is_on_disk(data.root):
         return data.root
     written = _relative(data.root, file)
-    return f"./{written}" if written == DEMO else written
+    return written if is_on_disk(written) else f"./{written}"
 
 
 def _relative(path: str, file: Path) -> str:
