@@ -178,11 +178,11 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.measure.loadgen.facts import Scenario
     from edgecnn.measure.loadgen.run import LoadRequest
     from edgecnn.render.screens.studies import show_loadgen
-    from edgecnn.studies.loadgen import Subject, measure_and_write
+    from edgecnn.studies.loadgen import LoadTarget, measure_and_write
 
     wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
     asked = LoadRequest(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
-    written = measure_and_write(Subject(folder=subject, candidate=candidate, out=out), asked, call.tell)
+    written = measure_and_write(LoadTarget(folder=subject, candidate=candidate, out=out), asked, call.tell)
     facts = {**written.report.model_dump(mode="json", by_alias=True), "folder": str(written.folder)}
     call.show(facts, lambda: show_loadgen(written.report, written.folder))
     valid = all(result.valid for result in written.report.results)
