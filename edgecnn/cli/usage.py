@@ -24,6 +24,7 @@ import typer
 from edgecnn.errors.base import DISK_FULL, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood
+from edgecnn.errors.wording import PROGRAM
 from edgecnn.runner.say import drop_unwritable
 
 _STDOUT_IS_FULL = DISK_FULL | {errno.EIO}
@@ -124,8 +125,6 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
 
 
-PROGRAM = "edgecnn"
-"""How help and hints call it, however it was started: `python -m edgecnn` is the same program."""
 _REFUSAL: type[Exception] = typer.BadParameter.__mro__[1]
 """What every refusal of a command line is; typer publishes this one kind of it."""
 

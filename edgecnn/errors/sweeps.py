@@ -86,13 +86,8 @@ class WorkersDiffer(EdgecnnError, exit_code=ExitCode.MISSING):
 class TrackerMisread(EdgecnnError):
     """Raised before any work when what is given with --track is no address of a tracker."""
 
-    def __init__(self, *, text: str, because: str) -> None:
-        super().__init__(
-            what=f"--track {text!r} names no tracker",
-            because=because,
-            hint="mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
-            "mlflow-figures: sends no paths and no files",
-        )
+    def __init__(self, *, text: str, because: str, takes: str) -> None:
+        super().__init__(what=f"--track {text!r} names no tracker", because=because, hint=takes)
 
 
 class TrackerRefused(EdgecnnError):

@@ -10,10 +10,8 @@ from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreach
     ("error", "line", "code"),
     [
         (
-            TrackerMisread(text="wandb:x", because="mlflow is the one tracker that is known"),
-            "--track 'wandb:x' names no tracker: mlflow is the one tracker that is known"
-            " — mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db;"
-            " mlflow-figures: sends no paths and no files [tracker-misread]",
+            TrackerMisread(text="wandb:x", because="mlflow is the one tracker that is known", takes="mlflow: and a URI"),
+            "--track 'wandb:x' names no tracker: mlflow is the one tracker that is known — mlflow: and a URI [tracker-misread]",
             ExitCode.BAD_INPUT,
         ),
         (
