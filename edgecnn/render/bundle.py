@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import listed, shell_word
 from edgecnn.installed import OLDEST_PYTHON
 from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
@@ -15,7 +15,7 @@ from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
 from edgecnn.runner.installing import ENVIRONMENT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
-from edgecnn.runtimes.registry import backend_for, pythons_with_wheels
+from edgecnn.runtimes.registry import all_backends, backend_for, pythons_with_wheels
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
@@ -77,12 +77,18 @@ def bundle_licences(report: BuildReport) -> str:
         f"## The runner in each kit\n\nedgecnn {report.version}, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0",
         f"## The weights\n\n{_weights(report)}",
         f"## {_PICTURES_ONLY_MEASURED if _is_custom(report) else _PICTURES_LEARNED}\n\n{_pictures(report)}",
-        "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
-        "installed on the device, and have licences of their own.",
+        f"## What runs it\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in here: they are installed on the device, "
+        "and have licences of their own.",
     ]
     if any(each.candidate.runtime.in_a_browser for each in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
+
+
+def _titles(report: BuildReport) -> list[str]:
+    """Of the runtimes that a device needs for the kits in here."""
+    carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
+    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.in_a_browser]
 
 
 def _state(report: BuildReport) -> str:
@@ -104,7 +110,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
     if used is not None and used.runtime.in_a_browser:
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
-    if used is not None and used.needs_engine:
+    if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
     program = [
         f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH={folder}",
