@@ -133,14 +133,8 @@ _OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMU
 
 def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
     """A file's size is counted."""
-    measured = {
-        "accuracy": facts.answered or facts.agreement,
-        "latency": facts.latency,
-        "memory": facts.memory,
-        "energy": facts.energy,
-    }.get(metric.source)
-    if measured is not None:
-        return measured.fidelity
+    if (seen := metric.seen(facts)) is not None:
+        return seen.fidelity
     if metric.source == "residency" and facts.residency is not None:
         return _OF_RESIDENCY[facts.residency.basis]
     return Fidelity.MEASURED if metric.source == "size" else Fidelity.MISSING
@@ -149,8 +143,7 @@ def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
 def _why_none(metric: Metric, facts: CandidateFacts) -> str:
     if metric.source == "size":
         return "not packaged"
-    measured = {"latency": facts.latency, "memory": facts.memory, "energy": facts.energy}.get(metric.source)
-    return (measured.reason if measured else None) or "not measured"
+    return getattr(metric.seen(facts), "reason", None) or "not measured"
 
 
 def _missing(why: str, in_text: str | None = None) -> Cell:
