@@ -54,7 +54,7 @@ class Metric:
     digits: int | None = None
     """After the point; unset: as many as its unit has."""
 
-    def seen(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
+    def measurement(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
         """What says how and where the figure was measured; None of one that is counted, or was not measured."""
         sources: dict[Source, Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None] = {
             "accuracy": facts.answered or facts.agreement,

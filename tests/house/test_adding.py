@@ -281,7 +281,7 @@ print(json.dumps({
     "meter": {
         "opened": "abacus" in read_environment(root=root)["observed"]["energy_meters"].split(),
         "judged_first": next(iter(METERS)),
-        "finding": {each.ref: each.remedy for each in findings_on(facts_of(board), Needs(runtimes={}))}.get("beads-closed"),
+        "finding": {finding.ref: finding.remedy for finding in findings_on(facts_of(board), Needs(runtimes={}))}.get("beads-closed"),
     },
     "percentile": {
         "p95_ms": latency(race).p95_ms.estimate,
@@ -309,10 +309,10 @@ def answers(tree: Tree) -> Any:
 
 
 def test_a_data_format_is_read_named_and_refused_where_it_must_be(answers: Any) -> None:
-    found = answers["format"]
-    assert "a string of beads" in found["reads"]
-    assert found["is_list"] and found["own_order"] and found["classes"] == ["cat", "dog"]
-    assert "[table-not-divided]" in found["divided"] and "[list-without-labels]" in found["unlabelled"]
+    answer = answers["format"]
+    assert "a string of beads" in answer["reads"]
+    assert answer["is_list"] and answer["own_order"] and answer["classes"] == ["cat", "dog"]
+    assert "[table-not-divided]" in answer["divided"] and "[list-without-labels]" in answer["unlabelled"]
 
 
 def test_a_meter_is_opened_judged_by_its_coverage_and_its_remedy_is_a_finding(answers: Any) -> None:
@@ -320,9 +320,9 @@ def test_a_meter_is_opened_judged_by_its_coverage_and_its_remedy_is_a_finding(an
 
 
 def test_a_percentile_is_measured_gated_patiently_and_shown(answers: Any) -> None:
-    found = answers["percentile"]
-    assert (found["p95_ms"], found["tail"], found["patient"]) == (1.0, 1.0, True)
-    assert found["metric"] == "95th percentile of latency" and "p95 1.00" in found["said"]
+    answer = answers["percentile"]
+    assert (answer["p95_ms"], answer["tail"], answer["patient"]) == (1.0, 1.0, True)
+    assert answer["metric"] == "95th percentile of latency" and "p95 1.00" in answer["said"]
 
 
 def test_a_tracker_is_opened_by_its_scheme_and_named_in_the_error(answers: Any) -> None:
@@ -332,10 +332,10 @@ def test_a_tracker_is_opened_by_its_scheme_and_named_in_the_error(answers: Any) 
 
 
 def test_a_column_stands_in_markdown_on_the_page_and_in_a_tracker(answers: Any) -> None:
-    found = answers["column"]
-    assert "| first ms |" in found["markdown"] and "| 7.25 [" in found["markdown"]
-    assert "first" in found["page"] and any(text.startswith("7.25") for text in found["cells"])
-    assert found["tracked"] == 7.25
+    answer = answers["column"]
+    assert "| first ms |" in answer["markdown"] and "| 7.25 [" in answer["markdown"]
+    assert "first" in answer["page"] and any(text.startswith("7.25") for text in answer["cells"])
+    assert answer["tracked"] == 7.25
 
 
 def test_a_percentile_without_its_field_fails_at_import_with_its_name(tree: Tree) -> None:

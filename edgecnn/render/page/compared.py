@@ -60,8 +60,8 @@ def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot
     for name, label, facts in each_facts(found, labels):
         if facts is None or (figure := metric.value(facts)) is None:
             continue
-        seen = metric.seen(facts)
-        mark = MEASURED if seen is None else OF_FIDELITY[seen.fidelity]
+        measurement = metric.measurement(facts)
+        mark = MEASURED if measurement is None else OF_FIDELITY[measurement.fidelity]
         shown = figures.percent(figure) if metric.unit == "share" else figure
         lines.append(Dot(name, mark, shown, _text(metric, figure), label, _detail(metric, facts)))
     return lines

@@ -33,7 +33,7 @@ def _dot(
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     """The chart that a metric's row alone describes; None where nobody has a figure."""
     known: list[tuple[CandidateFacts, Any, Interval]] = [
-        (facts, metric.seen(facts), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None
+        (facts, metric.measurement(facts), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None
     ]
     if not known:
         return None
