@@ -27,10 +27,10 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
+    reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
-        f"**{g.verdict.value}** "
-        + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {gate_reason(g)}")
-        for g in report.gates
+        f"**{g.verdict.value}** " + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {why}")
+        for g, why in zip(report.gates, reasons, strict=True)
     )
     parts = [
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"

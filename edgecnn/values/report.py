@@ -305,6 +305,8 @@ class BuildReport(Value):
     verdict: Verdict
     gates: tuple[GateResult, ...]
     """Of the chosen candidate."""
+    require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
+    """Whether the recipe or the command line lets no figure of a gate be missing: the exit code follows."""
     baseline: BaselineFacts
     references: tuple[DatedReference, ...] = Field(default=(), exclude_if=lambda references: not references)
     """Out of dated records of the same network on a machine of this device: no gate takes them, and nothing is chosen by them."""

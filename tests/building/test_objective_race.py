@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
-from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.observe import Observer
+from edgecnn.building.subject import Subject
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
 from edgecnn.judging.choice import Contest
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
@@ -58,9 +57,7 @@ class Stand:
     def __init__(self, folder: Path, meters: str = "rapl") -> None:
         self.host = UnequalHost()
         self.host.meters = meters
-        self.observer = Observer(
-            ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, Store.open(folder / "store")))
-        )
+        self.observer = Observer(Subject.of_build(resolved(), lab=lab_at(self.host, Store.open(folder / "store"))))
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
         self.observer.seen.answering = dict(self.observer.seen.kits)
         self.observer.time_all((), RaceOptions())
@@ -71,7 +68,7 @@ class Stand:
         return race_shown(self.observer.seen)
 
     @property
-    def seen(self) -> ObservedBuild:
+    def seen(self) -> Subject:
         return self.observer.seen
 
 

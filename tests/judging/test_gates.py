@@ -1,7 +1,8 @@
 import pytest
 
-from edgecnn.judging.gates import judge, judge_candidate, runs_for, verdict_of
+from edgecnn.judging.gates import judge, runs_for, verdict_of
 from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Failed
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
@@ -129,7 +129,7 @@ def report_page(facts: PageFacts) -> str:
         report=facts.report,
         decided=decided(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
-        gate_reason=gate_reason,
+        gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),

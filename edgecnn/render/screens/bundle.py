@@ -92,13 +92,13 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
     )
 
 
-def show_bundle_bench(found: BundleBench, *, require_measured: bool = False) -> None:
+def show_bundle_bench(found: BundleBench) -> None:
     """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
     show_lines(learned_lines(found.gates))
     title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
     heads = [column.heading for column in columns_of(found.candidates)]
     show_rows(heads, text_rows(found.candidates), title=title, styles=VERDICT_STYLE)
-    show_lines([*legend(found.candidates), *bundle_bench_lines(found, require_measured=require_measured)])
+    show_lines([*legend(found.candidates), *bundle_bench_lines(found)])
 
 
 def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
@@ -109,7 +109,7 @@ def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
     return f" of {len(folds.each)} folds ({alone})"
 
 
-def bundle_bench_lines(found: BundleBench, *, require_measured: bool = False) -> list[str]:
+def bundle_bench_lines(found: BundleBench) -> list[str]:
     """One fact a line."""
     recorded = [
         f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
@@ -117,6 +117,6 @@ def bundle_bench_lines(found: BundleBench, *, require_measured: bool = False) ->
         f"on {then.machine}"
         for name, then in found.recorded.items()
     ]
-    gates = gate_lines(found.gates, require_measured=require_measured)
+    gates = gate_lines(found.gates, require_measured=found.require_measured)
     lines = (*recorded, *gates, *(f"note: {notice}" for notice in found.notices), found.output)
     return [f"  {line}" for line in lines]

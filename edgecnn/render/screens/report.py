@@ -37,7 +37,7 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Verdict
 
 
-def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
+def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     screen = console()
@@ -50,7 +50,7 @@ def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
     say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
     if because is not None:
         say(screen, f"  chosen: {report.choice.why}")
-    gates = gate_lines(report.gates, require_measured=require_measured)
+    gates = gate_lines(report.gates, require_measured=report.require_measured)
     for line in (*gates, *(f"knobs: {said}" for said in knob_lines(report.choice))):
         say(screen, f"  {line}")
     _show_notices(report, screen)

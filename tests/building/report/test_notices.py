@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ ENGINES = ("tensorrt-fp16",)
 
 def said_of(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
     changes.setdefault("data", summary().model_copy(update={"origin": "folder"}))
-    return notices(Staging(tmp_path, **changes).seen, anew=ANEW)
+    return notices_of(Staging(tmp_path, **changes))
 
 
 def test_where_all_is_as_wished_there_is_nothing_to_say(tmp_path: Path) -> None:
@@ -130,25 +130,25 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     }
     (trained.folder / "history.json").write_text(json.dumps(told))
     staged.execution.artifacts["train"] = trained
-    taught, kept = notices(staged.seen, anew=ANEW)
+    taught, kept = notices_of(staged)
     assert taught.startswith(first) and "91.2%" in taught
     assert "epoch 8 " in kept and "90.5%" in kept
 
 
 def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> None:
     staged = Staging(tmp_path, attachment=ELSEWHERE, data=summary().model_copy(update={"origin": "folder"}))
-    assert notices(staged.seen, anew=ANEW) == (), "a verb that stops before anything answers computed no accuracy"
+    assert notices_of(staged) == (), "a verb that stops before anything answers computed no accuracy"
     staged.answered("onnxruntime-fp32", 900)
-    assert len(notices(staged.seen, anew=ANEW)) == 1
+    assert len(notices_of(staged)) == 1
 
 
 def test_engines_are_emulated_only_where_a_twin_answered(tmp_path: Path) -> None:
     data = summary().model_copy(update={"origin": "folder"})
     staged = Staging(tmp_path, data=data, candidates=(BASELINE, TRT_FP16))
-    assert notices(staged.seen, anew=ANEW) == ()
+    assert notices_of(staged) == ()
     staged.answered(TRT_FP16.id, 900)
     staged.seen.answering[TRT_FP16.id] = staged.seen.kits[TRT_FP16.id].model_copy(update={"stands_for": "d" * 64})
-    assert len(notices(staged.seen, anew=ANEW)) == 1
+    assert len(notices_of(staged)) == 1
 
 
 def _half(runtime: str, precision: str = "fp16") -> Candidate:
@@ -193,15 +193,14 @@ def test_of_half_precision_that_did_not_answer_here_nothing_is_said(tmp_path: Pa
         staged.seen.answering[half.id] = kit.model_copy(update={"stands_for": "d" * 64})
     if why == "not evaluated":
         staged.seen.evaluations.clear()
-    assert not [each for each in notices(staged.seen, anew=ANEW) if each.startswith("accuracy of openvino-fp16")]
+    assert not [each for each in notices_of(staged) if each.startswith("accuracy of openvino-fp16")]
 
 
 def test_without_labels_no_accuracy_was_computed(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}), attachment=ELSEWHERE)
     staged.answered("onnxruntime-fp32", 900)
     unlabelled = staged.resolved.data.model_copy(update={"classes": ()})
-    planned = staged.execution.plan
-    staged.execution.plan = replace(planned, resolved=planned.resolved.model_copy(update={"data": unlabelled}))
+    staged.seen.about = staged.resolved.model_copy(update={"data": unlabelled})
     assert "accuracy" not in notices(staged.seen, anew=ANEW)[-1]
 
 
@@ -211,18 +210,26 @@ def test_a_reused_race_says_how_old_it_is_and_a_fresh_one_says_nothing(tmp_path:
     when = (datetime.now(UTC) - timedelta(hours=5)).isoformat(timespec="seconds")
     staged.raced("select", {BASELINE.id: 4.0}, reused=True, observed_at=when)
     staged.raced("report", {BASELINE.id: 4.0})
-    (said,) = notices(staged.seen, anew=ANEW)
+    (said,) = notices_of(staged)
     assert when in said and "5.0 h" in said and said.endswith(ANEW)
 
 
 def test_what_was_seen_to_go_wrong_on_the_side_is_said(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}))
     staged.seen.notes.append("no trace")
-    assert notices(staged.seen, anew=ANEW) == ("no trace",)
+    assert notices_of(staged) == ("no trace",)
 
 
 def test_without_engines_everything_that_ships_was_executed(tmp_path: Path) -> None:
-    assert unexecuted(Staging(tmp_path).seen, ()) == ()
+    assert not_run(Staging(tmp_path), ()) == ()
+
+
+def notices_of(staged: Staging) -> tuple[str, ...]:
+    return notices(staged.seen, anew=ANEW, execution=staged.execution)
+
+
+def not_run(staged: Staging, carried: Sequence[str]) -> tuple[str, ...]:
+    return unexecuted(staged.seen, staged.execution, carried)
 
 
 def engine(tmp_path: Path, **changes: Any) -> Staging:
@@ -232,14 +239,14 @@ def engine(tmp_path: Path, **changes: Any) -> Staging:
 
 
 def test_an_engine_without_a_builder_here_is_not_even_parsed_and_the_extra_is_named(tmp_path: Path) -> None:
-    assert "edgecnn[tensorrt-rtx]" in unexecuted(engine(tmp_path).seen, ENGINES)[-1]
+    assert "edgecnn[tensorrt-rtx]" in not_run(engine(tmp_path), ENGINES)[-1]
 
 
 def test_an_engine_that_does_not_ship_is_not_said_to(tmp_path: Path) -> None:
-    assert unexecuted(engine(tmp_path).seen, (BASELINE.id,)) == ()
+    assert not_run(engine(tmp_path), (BASELINE.id,)) == ()
 
 
 def test_an_engine_built_ahead_of_time_says_for_which_gpus(tmp_path: Path) -> None:
     staged = engine(tmp_path, builder="tensorrt_rtx_bindings", device=device_named("jetson"))
     staged.execution.artifacts["compile:tensorrt-fp16"] = an_artifact("compile", tmp_path / "compiled")
-    assert unexecuted(staged.seen, ENGINES)[-1].endswith(resolved(device=device_named("jetson")).device.title)
+    assert not_run(staged, ENGINES)[-1].endswith(resolved(device=device_named("jetson")).device.title)
