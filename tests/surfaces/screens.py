@@ -63,7 +63,9 @@ def plan_screen(_: Path) -> str:
     texts = {}
     for name, made in (("cpu", here), ("raspberry-pi-5", away)):
         steps = tuple(PlannedStep(step.id, KEY, why[place % 2]) for place, step in enumerate(made.steps))
-        planned = PlannedBuild(plan=made, steps=steps, gates=gates, test_set="it resolves ± 0.5 pp", out=Path("out"))
+        planned = PlannedBuild(
+            plan=made, steps=steps, gates=gates, test_set="it resolves ± 0.5 pp", out=Path("out"), make_seconds=(40.0, 320.0)
+        )
         texts[name] = printed(lambda planned=planned: show_plan(planned))  # type: ignore[misc]
     return sections(texts)
 
