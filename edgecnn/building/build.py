@@ -13,6 +13,7 @@ from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.folds import observe_folds
+from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -70,13 +71,17 @@ class PlannedBuild:
     out: Path
     data_change: DataChange | None = None
     """How the images differ from those of the build that is in ``out``; None where they do not, or there is no build."""
+    forecasts: CandidateForecasts = CandidateForecasts()
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
-        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
+        found = {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
+        if self.forecasts.by_candidate:
+            found["forecasts"] = {name: each.model_dump(mode="json") for name, each in self.forecasts.by_candidate.items()}
+        return found
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
@@ -94,6 +99,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         test_set=_can_show(planned.resolved),
         out=request.out,
         data_change=None if before is None else DataChange.between(before, planned.resolved.data),
+        forecasts=planned_forecasts(planned.resolved),
     )
 
 
@@ -170,7 +176,8 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
-    call = Call(request, effective_gates(resolved, request.gates, request.stored_race))
+    gates = effective_gates(resolved, request.gates, request.stored_race, finished=request.only_judge)
+    call = Call(request, gates)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     execution, subject = Execution(plan=planned), Subject.of_build(resolved, lab)

@@ -29,7 +29,6 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -75,8 +74,7 @@ def report_of(execution: Execution, subject: Subject, call: Call, seconds: float
         )
         for name, row in reported(facts, subject).items()
     }
-    spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
-    judged = judge_rows(facts.values(), effective, spelled)
+    judged = judge_rows(facts.values(), effective)
     calibration = calibration_facts(execution)
     return BuildReport(
         version=edgecnn.__version__,

@@ -11,6 +11,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "data preview": ("edgecnn data preview photos/",),
     "init": ("edgecnn init photos/", "edgecnn init photos/ --target raspberry-pi-5 --arch mobilenet-v2"),
     "list": ("edgecnn list archs", "edgecnn list archs mobilenet", "edgecnn list devices"),
+    "forecast": (
+        "edgecnn forecast --arch mobilenet-v2 --arch resnet-18 --target raspberry-pi-5",
+        "edgecnn forecast --model model.onnx --threads 1 --no-timing",
+    ),
     "plan": (
         "edgecnn plan --data photos/ --arch mobilenet-v2 --target cpu",
         "edgecnn plan recipe.toml",

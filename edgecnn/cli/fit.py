@@ -26,7 +26,7 @@ WithinOpt = Annotated[
     typer.Option(
         "--within",
         metavar="METRIC=NUMBER",
-        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib; once per metric.",
+        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib, or the least images_per_s.",
     ),
 ]
 AccuracyOpt = Annotated[

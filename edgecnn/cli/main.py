@@ -19,6 +19,7 @@ from edgecnn.cli import (
     devices,
     evidence,
     fit,
+    forecast,
     judging,
     listing,
     recipe,
@@ -33,9 +34,9 @@ from edgecnn.cli.examples import EXAMPLES
 
 ABOUT = "Train, quantize, compile and measure an image classifier for a device, and ship it as a bundle that tests itself."
 FIRST_SCREEN: Mapping[str, tuple[str, ...]] = {
-    "Start": ("doctor", "data", "init", "list"),
+    "Start": ("doctor", "data", "init", "list", "forecast"),
     "Build": ("plan", "build", "fit", "sweep"),
-    "Decide": ("report", "explain", "compare", "judge"),
+    "Decide": ("explain", "compare", "judge"),
     "Devices": ("devices", "bench"),
     "Ship": ("predict", "bundle"),
 }
@@ -94,6 +95,7 @@ for module in (
     recipe,
     data,
     listing,
+    forecast,
     studies,
     results,
     bench,

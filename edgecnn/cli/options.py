@@ -216,7 +216,7 @@ class BuildOptions:
         enters=PART,
         default=(),
         metavar="METRIC=NUMBER",
-        help="Gate: METRIC must be at least NUMBER, such as top1=0.8.",
+        help="Gate: METRIC must be at least NUMBER, such as top1=0.8 or images_per_s=20.",
     )
     require_measured: bool = row(
         GATES, "--require-measured", enters=PART, default=False,

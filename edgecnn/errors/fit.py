@@ -79,7 +79,8 @@ class FitBudgetInvalid(EdgecnnError):
         super().__init__(
             what=f"{text!r} is no budget of a search",
             because=because,
-            hint="--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85",
+            hint="--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; "
+            "--accuracy top1=0.85",
         )
 
 
@@ -144,7 +145,7 @@ class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
     def __init__(self, *, device: str) -> None:
         super().__init__(
             what=f"there is no latency table of {device}",
-            because="it is not at hand, and no table of it was measured before",
+            because="it is not at hand, no table of it was measured before, and no public table supports a forecast",
             hint=f"{_measures(device)}; or --table FILE, of another board of its kind or of an emulated machine",
         )
 

@@ -93,6 +93,28 @@ class PlotOfWhat(EdgecnnError):
         super().__init__(what="nothing to draw", because=because, hint="edgecnn list archs --plot FILE.html")
 
 
+class ListBudgetInvalid(EdgecnnError):
+    """Raised when ``edgecnn list archs`` is asked for networks inside what is no budget."""
+
+    def __init__(self, *, text: str, because: str) -> None:
+        super().__init__(
+            what=f"{text!r} is not a budget of `edgecnn list archs`",
+            because=because,
+            hint="edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10; or images_per_s=20",
+        )
+
+
+class TargetOfAList(EdgecnnError):
+    """Raised when a list other than that of networks is asked for a device, or budgets are stated of no device."""
+
+    def __init__(self, *, option: str, because: str) -> None:
+        super().__init__(
+            what=f"{option} has no meaning here",
+            because=because,
+            hint="edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+        )
+
+
 class PortInUse(EdgecnnError):
     """Raised when another process listens there already."""
 
