@@ -6,7 +6,7 @@ To add a column, write its row in ``COLUMNS``; of a metric, ``metric_cell`` make
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -114,7 +114,9 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    return changed + [figures.REPORTED] * timed + [says for mark, says in marks.items() if any(mark in text for text in texts)]
+    explained = [says for mark, says in marks.items() if any(mark in text for text in texts)]
+    forecasts = figures.forecast_notes(facts.forecast for facts in candidates if facts.forecast is not None)
+    return [*changed, *([figures.REPORTED] * timed), *explained, *forecasts]
 
 
 def metric_cell(name: str, facts: CandidateFacts) -> Cell:
@@ -200,6 +202,24 @@ def _time(name: str, facts: CandidateFacts) -> Cell:
     return Cell(figures.spelt(SHOWN[name], figure), latency.fidelity, runs, figure, race_marks(latency))
 
 
+def _median(facts: CandidateFacts) -> Cell:
+    """The p50; of a device that is away its forecast, which has no number for programs, so that no tracker takes it."""
+    cell, forecast = _time("p50_ms", facts), facts.forecast
+    if cell.value is not None:
+        return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
+    if forecast is None:
+        return cell
+    why = f"{figures.predicted_rate(forecast)} images/s; {figures.forecast_off(forecast)}; {forecast.source.title}"
+    return Cell(figures.roughly(forecast.p50_ms), forecast.fidelity, why, in_text=figures.predicted(forecast))
+
+
+def _rate(facts: CandidateFacts) -> Cell:
+    p50 = _time("p50_ms", facts)
+    if p50.value is not None:
+        return Cell(figures.images_per_s(p50.value.estimate), p50.fidelity, marks=p50.marks)
+    return p50 if facts.forecast is None else Cell(figures.predicted_rate(facts.forecast), facts.forecast.fidelity)
+
+
 def _speed(facts: CandidateFacts) -> Cell:
     latency = facts.latency
     if facts.is_baseline:
@@ -255,7 +275,8 @@ COLUMNS: Final = (
            lambda facts: _drop(facts, facts.multi_label)),
     Column("agreement", "as fp32 (95 %)", "as fp32 answers", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
     Column("others", "other answers", "other answers", "images", 4, "unlabelled", _SHOWN, _others),
-    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, partial(_time, "p50_ms")),
+    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, _median),
+    Column("images_per_s", "images/s", "images/s", "1,000 / median", 12, "any", _TEXT, _rate),
     Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time, "p99_ms")),
     Column("ratio_to_fp32", _heading("ratio_to_fp32"), "speed-up", "against fp32, same race", 6, "any", _EVERYWHERE, _speed),
     Column("size_mib", _heading("size_mib"), "size", "MiB", 8, "any", _EVERYWHERE, partial(metric_cell, "size_mib")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from edgecnn.data.formats.registry import DataFormat
 from edgecnn.render.columns import Column
 from edgecnn.runner.meters.kinds import MACHINE, MeterKind
+from edgecnn.runtimes.protocol import Backend
 from edgecnn.tracking.tracker import TrackerKind
 from tests.house.source_tree import ROOT
 
@@ -47,6 +49,12 @@ class Tree:
         environment = {**os.environ, "PYTHONPATH": path, "EDGECNN_STORE": str(self.root / "store")}
         command = [sys.executable, *words]
         return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def answer(self, code: str) -> Any:
+        """What a program prints as JSON, in the copy."""
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}
+        done = subprocess.run([sys.executable, "-c", code], cwd=self.root, env=environment, capture_output=True, check=True)
+        return json.loads(done.stdout)
 
     def told(self, *words: str) -> Any:
         done = self.run(*words, "--json")
@@ -83,9 +91,15 @@ def add_a_runtime(tree: Tree) -> None:
     tree.write(
         "edgecnn/runtimes/abacus.py",
         "from edgecnn.runtimes.onnxruntime import OnnxRuntimeBackend\n"
+        "from edgecnn.runtimes.protocol import Line\n"
         "from edgecnn.values.candidate import Candidate, Precision, Runtime\n\n\n"
         "class AbacusBackend(OnnxRuntimeBackend):\n"
         "    runtime = Runtime.ABACUS\n"
+        '    adds = "beads"\n'
+        '    size = "not measured: made of wood"\n'
+        '    line = Line((9, 9), "beaded")\n'
+        '    licences = {"abacus": "0BSD"}\n'
+        '    runtime_packages = {"abacus": ">=1"}\n'
         '    session_module = "abacus_cpu"\n\n'
         "    def supports(self, device):\n"
         "        if self.runtime not in device.runtimes:\n"
@@ -212,6 +226,42 @@ def test_a_plan_has_the_new_network_on_the_new_device_in_the_new_runtime(tree: T
     plan = tree.told("plan", "tiny-on-slate")
     assert plan["resolved"]["arch"]["name"] == "lenet-5-tall"
     assert {"onnxruntime-fp32", "abacus-fp32"} <= {step["candidate"] for step in plan["steps"] if step["candidate"]}
+
+
+def test_lists_the_doctor_charts_and_components_know_a_runtime_by_its_module_alone(tree: Tree) -> None:
+    assert "abacus>=1" in next(row for row in tree.told("list", "runtimes") if row["name"] == "abacus")["needs"]
+    known = tree.answer(
+        "import json\n"
+        "from edgecnn.bundle.sbom import _package\n"
+        "from edgecnn.devices.doctor.parts import PARTS, addition_of\n"
+        "from edgecnn.render.page.charts.vega import runtime_dashes\n"
+        "row = next(row for row in PARTS if row.name == 'abacus')\n"
+        "print(json.dumps({\n"
+        "    'doctor': [row.kind, row.adds, addition_of(row).measured],\n"
+        "    'chart': runtime_dashes(['abacus']).to_dict()['scale']['range'],\n"
+        "    'components': [licence.id for licence in _package('abacus').licenses],\n"
+        "}))"
+    )
+    assert known == {
+        "doctor": ["runtime", "beads", "not measured: made of wood"],
+        "chart": [[9, 9]],
+        "components": ["0BSD"],
+    }
+
+
+@pytest.mark.slow  # mypy without a cache
+def test_a_runtime_that_lacks_a_member_does_not_type_check(tree: Tree) -> None:
+    members = [name for name in vars(Backend) if not name.startswith("_")]
+    lines = ["from typing import Any", "from edgecnn.runtimes.protocol import Backend"]
+    for lacking in ("nothing", *members):
+        lines += [f"class Without_{lacking}(Backend):", *(f"    {name}: Any = None" for name in members if name != lacking)]
+        lines += [f"Without_{lacking}()"]
+    tree.write("edgecnn/runtimes/lacking.py", "\n".join(lines) + "\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "edgecnn/runtimes/lacking.py"]
+    done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
+    (tree.root / "edgecnn/runtimes/lacking.py").unlink()
+    refused = re.findall(r'Cannot instantiate abstract class "Without_(\w+)" with abstract attribute "(\w+)"', done.stdout)
+    assert refused == [(name, name) for name in members], done.stdout
 
 
 def test_a_metric_and_a_percentile_can_be_bounded_and_a_misspelt_one_cannot(tree: Tree) -> None:
