@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.verbs import LOOK, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.usage import MissingArgument
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ NoTimingOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    verb(app, "forecast", short="Predict latency on devices that are away.", panel=LOOK)(forecast)
+    verb(app, "forecast", short="Predict latency on devices that are away.")(forecast)
 
 
 def forecast(  # noqa: PLR0913 - a command line's options are its parameters
@@ -48,10 +48,6 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     no_timing: NoTimingOpt = False,
 ) -> None:
     """Predict the latency of networks on devices that are away, with a 90 % interval, without training.
-
-    Example: `edgecnn forecast --arch mobilenet-v2 --arch resnet-18 --target raspberry-pi-5`
-
-    Example: `edgecnn forecast --model model.onnx --threads 1 --no-timing`
 
     Every figure is predicted (▲) from tables that others published, and passes no gate.
     """

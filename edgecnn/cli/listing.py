@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edgecnn.cli.verbs import LOOK, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.usage import PlotOfWhat, TargetOfAList, UnknownList
 from edgecnn.errors.wording import names_like
 
@@ -35,7 +35,7 @@ BuildOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    verb(app, "list", short="List networks, devices, pipelines or runtimes.", panel=LOOK)(list_)
+    verb(app, "list", short="List networks, devices, pipelines or runtimes.")(list_)
 
 
 def _named(name: str) -> What:

@@ -40,7 +40,7 @@ from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import TAILS, explained, runs_needed
-from edgecnn.judging.runs.stopping import OF_A_BUILD, rounds_to_settle, what_helps
+from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
@@ -310,6 +310,8 @@ class Circumstances(NamedTuple):
     stored_race: StoredRace = "fresh-enough"
     in_ci: bool = False
     """Whether a CI job makes the call: a race of another job says nothing of its machine."""
+    more_rounds: str = OF_A_BUILD
+    """How more rounds are asked for."""
 
 
 class EffectiveGates(Value):
@@ -320,6 +322,8 @@ class EffectiveGates(Value):
     """Whether the recipe or the command line lets no figure be missing."""
     labelled: bool = True
     freshness: Freshness = "fresh-enough"
+    more_rounds: str = OF_A_BUILD
+    """How more rounds are asked for where a gate is UNSURE."""
 
     @classmethod
     def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
@@ -336,12 +340,13 @@ class EffectiveGates(Value):
             require_measured=_is_strict(recipe, command_line),
             labelled=call.labelled,
             freshness=_freshness(gates, call),
+            more_rounds=call.more_rounds,
         )
 
     @classmethod
-    def of_two(cls, bounds: GateChoice) -> EffectiveGates:
+    def of_two(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON) -> EffectiveGates:
         """Return the gates of a comparison of two builds, which run in this job."""
-        return cls(gates=comparison_gates(bounds), freshness="this-job")
+        return cls(gates=comparison_gates(bounds), freshness="this-job", more_rounds=more_rounds)
 
     @property
     def races_again(self) -> bool:

@@ -17,8 +17,9 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
+from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, percentile_name
+from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Interval
 
 Unit = Literal["share", "pp", "ms", "MiB", "mJ", "W", "ratio"]
@@ -55,6 +56,16 @@ class Metric:
     chart: bool = True
     digits: int | None = None
     """After the point; unset: as many as its unit has."""
+
+    def measurement(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
+        """What says how and where the figure was measured; None of one that is counted, or was not measured."""
+        sources: dict[Source, Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None] = {
+            "accuracy": facts.answered or facts.agreement,
+            "latency": facts.latency,
+            "memory": facts.memory,
+            "energy": facts.energy,
+        }
+        return sources.get(self.source)
 
     @property
     def signs(self) -> str:

@@ -135,14 +135,8 @@ _OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMU
 
 def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
     """A file's size is counted."""
-    measured = {
-        "accuracy": facts.answered or facts.agreement,
-        "latency": facts.latency,
-        "memory": facts.memory,
-        "energy": facts.energy,
-    }.get(metric.source)
-    if measured is not None:
-        return measured.fidelity
+    if (measurement := metric.measurement(facts)) is not None:
+        return measurement.fidelity
     if metric.source == "residency" and facts.residency is not None:
         return _OF_RESIDENCY[facts.residency.basis]
     return Fidelity.MEASURED if metric.source == "size" else Fidelity.MISSING
@@ -151,8 +145,7 @@ def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
 def _why_none(metric: Metric, facts: CandidateFacts) -> str:
     if metric.source == "size":
         return "not packaged"
-    measured = {"latency": facts.latency, "memory": facts.memory, "energy": facts.energy}.get(metric.source)
-    return (measured.reason if measured else None) or "not measured"
+    return getattr(metric.measurement(facts), "reason", None) or "not measured"
 
 
 def _missing(why: str, in_text: str | None = None) -> Cell:
@@ -182,23 +175,23 @@ def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None)
 
 def agreement_cell(facts: CandidateFacts) -> Cell:
     """How often a candidate answers as fp32 does, with labels or without."""
-    seen = facts.agreement
-    if seen is None:
-        found = metric_cell("agreement", facts)
-        return _missing(_UNEVALUATED) if found.value is None else found
+    agreement = facts.agreement
+    if agreement is None:
+        of_labels = metric_cell("agreement", facts)
+        return _missing(_UNEVALUATED) if of_labels.value is None else of_labels
     if facts.is_baseline:
-        return Cell("baseline", seen.fidelity, "the reference", seen.same, in_text=NONE)
-    why = f"{figures.images_of(seen)} without labels"
-    return Cell(figures.percent_interval(seen.same), seen.fidelity, why, seen.same, MARKS[seen.fidelity])
+        return Cell("baseline", agreement.fidelity, "the reference", agreement.same, in_text=NONE)
+    why = f"{figures.images_of(agreement)} without labels"
+    return Cell(figures.percent_interval(agreement.same), agreement.fidelity, why, agreement.same, MARKS[agreement.fidelity])
 
 
 def _others(facts: CandidateFacts) -> Cell:
-    seen = facts.agreement
-    if seen is None:
+    agreement = facts.agreement
+    if agreement is None:
         return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
     if facts.is_baseline:
-        return Cell("baseline", seen.fidelity, "the reference")
-    return Cell(figures.others(seen), seen.fidelity, "accuracy can have fallen by no more")
+        return Cell("baseline", agreement.fidelity, "the reference")
+    return Cell(figures.others(agreement), agreement.fidelity, "accuracy can have fallen by no more")
 
 
 def _time(name: str, facts: CandidateFacts) -> Cell:
@@ -239,21 +232,21 @@ def _speed(facts: CandidateFacts) -> Cell:
 
 
 def _residency(facts: CandidateFacts) -> Cell:
-    found, precision = facts.residency, facts.candidate.precision.value
-    if found is None:
+    residency, precision = facts.residency, facts.candidate.precision.value
+    if residency is None:
         return _missing("nothing was traced")
 
     def part(shares: Mapping[str, float] | None, what: str) -> str:
         return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"
 
-    unknown = found.mac_share.get("unknown", 0.0)
+    unknown = residency.mac_share.get("unknown", 0.0)
     beside = f", {figures.whole_share(unknown)} unknown" if unknown >= figures.LEAST_SHOWN else ""
     return Cell(
-        f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
-        _OF_RESIDENCY[found.basis],
-        f"{part(found.time_share, 'time')}, {part(found.byte_share, 'bytes')}",
-        marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[found.basis] + beside,
-        in_text=None if found.mac_share else NONE,
+        f"{figures.whole_share(residency.mac_share.get(precision, 0.0))} {precision}",
+        _OF_RESIDENCY[residency.basis],
+        f"{part(residency.time_share, 'time')}, {part(residency.byte_share, 'bytes')}",
+        marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[residency.basis] + beside,
+        in_text=None if residency.mac_share else NONE,
     )
 
 

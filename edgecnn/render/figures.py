@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from edgecnn.errors.wording import counted, images_in
@@ -11,7 +11,8 @@ from edgecnn.judging.metrics import Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.forecast import MARK, Forecast, ForecastBasis
 from edgecnn.values.layers import LayerResidency
-from edgecnn.values.report import BuildReport, CandidateFacts, Latency
+from edgecnn.values.profile import DatedReference
+from edgecnn.values.report import PERCENTILES, BuildReport, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
@@ -160,6 +161,12 @@ def points(interval: Interval, digits: int = DIGITS["pp"]) -> Spelt:
 def milliseconds(interval: Interval | None) -> Spelt:
     """A latency with its interval, or a dash."""
     return written(interval, "ms", DIGITS["ms"])
+
+
+def percentiles(value: Latency | DatedReference, percents: Sequence[int] = PERCENTILES) -> list[str]:
+    """``p50 2.35 [2.31, 2.38]``, in ms, of each percentile that is known."""
+    known = {percent: getattr(value, percentile_name(percent), None) for percent in percents}
+    return [f"p{percent} {milliseconds(figure)}" for percent, figure in known.items() if figure]
 
 
 def p50(value: Latency | None) -> str:

@@ -13,6 +13,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.devices.check.board import ReachedBoard, checked
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.plan import plan
 from edgecnn.planning.recipe_settings import Differing, RecipeDifference, RecipeSettings, Setting
 from edgecnn.render.screens.machines import board_lines, show_doctor
@@ -58,11 +59,11 @@ def plan_screen(_: Path) -> str:
             unsupported=(Unsupported(runtime=Runtime.OPENVINO, precision=Precision.BF16, why="the CPU has no bf16"),),
         )
     )
-    why = (("never made",), None)
+    why, gates = (("never made",), None), EffectiveGates(gates=(a_gate(),))
     texts = {}
     for name, made in (("cpu", here), ("raspberry-pi-5", away)):
         steps = tuple(PlannedStep(step.id, KEY, why[place % 2]) for place, step in enumerate(made.steps))
-        planned = PlannedBuild(plan=made, steps=steps, gates=(a_gate(),), test_set="it resolves ± 0.5 pp", out=Path("out"))
+        planned = PlannedBuild(plan=made, steps=steps, gates=gates, test_set="it resolves ± 0.5 pp", out=Path("out"))
         texts[name] = printed(lambda planned=planned: show_plan(planned))  # type: ignore[misc]
     return sections(texts)
 

@@ -179,10 +179,10 @@ def build_notices(folder: Path) -> str:
     history = {"phases": phases, "best": best, "stopped": "no better epoch in 5", "initial": {"kind": "pretrained"}}
     (trained.folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
     scenes["trained"].execution.artifacts["train"] = trained
-    texts = {name: "\n".join(notices(scene.seen, anew="ANEW")) for name, scene in scenes.items()}
+    texts = {name: "\n".join(notices(scene.seen, anew="ANEW", execution=scene.execution)) for name, scene in scenes.items()}
     engine = staged("l", candidates=(BASELINE, TRT_FP16))
     engine.kit(TRT_FP16.id)
-    return sections({**texts, "not executed": "\n".join(unexecuted(engine.seen, (TRT_FP16.id,)))})
+    return sections({**texts, "not executed": "\n".join(unexecuted(engine.seen, engine.execution, (TRT_FP16.id,)))})
 
 
 def _half(runtime: str) -> Candidate:
