@@ -39,7 +39,8 @@ def write_network(spec: ArchSpec) -> str | None:
     with tempfile.TemporaryDirectory() as name, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = Path(name)
-        torch.jit.trace(network, torch.zeros(1, 3, height, width), check_trace=False).save(folder / "network.pt")
+        traced = torch.jit.trace(network, torch.zeros(1, 3, height, width), check_trace=False)  # type: ignore[no-untyped-call]
+        traced.save(folder / "network.pt")
         words = [str(_program()), "network.pt", f"inputshape=[1,3,{height},{width}]f32", "fp16=0", "ncnnparam=made.param"]
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=150)  # noqa: S603
         made = folder / "made.param"

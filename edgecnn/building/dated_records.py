@@ -23,7 +23,7 @@ from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EvidenceUnreadable
 from edgecnn.errors.wording import first_problem
-from edgecnn.forecast.forecasting import MeasuredTime
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of

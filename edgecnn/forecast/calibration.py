@@ -7,7 +7,7 @@ unlike that of the others is harder: its error counts divided by its difficulty,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations
 from typing import NamedTuple
@@ -68,12 +68,17 @@ def difficulty(matrix: Matrix) -> Array:
 
 @cache
 def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
-    """Of networks that were left out in turn; None where too few are known.
+    """Of networks that were left out in turn on the public runs; None where too few are known.
 
     ``here``: of a network that was timed on one computer alone, in so many runs.
     """
+    return errors_among([each for each in table_runs() if each.way == way or (is_base(way) and is_base(each.way))], basis, here)
+
+
+def errors_among(runs: Sequence[TableRun], basis: ForecastBasis, here: int = 0) -> Errors | None:
+    """The same on these runs."""
     matrix, hard = base_matrix(), difficulty(base_matrix())
-    pairs = list(_left_out(basis, here, way))
+    pairs = list(_between_boards() if basis is ForecastBasis.PUBLISHED else _left_out(runs, basis, here))
     if not pairs:
         return None
     logs, columns = np.abs([error for error, _ in pairs]), np.array([column for _, column in pairs])
@@ -82,10 +87,8 @@ def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
     return Errors(logs, scale, len({matrix.columns[column] for column in columns}))
 
 
-def _left_out(basis: ForecastBasis, here: int, way: Way) -> Iterator[tuple[float, int]]:
-    runs = [each for each in table_runs() if each.way == way or (is_base(way) and is_base(each.way))]
-    if basis in (ForecastBasis.PUBLISHED, ForecastBasis.MEASURED):
-        yield from _between_boards(runs)
+def _left_out(runs: Sequence[TableRun], basis: ForecastBasis, here: int) -> Iterator[tuple[float, int]]:
+    if not runs:
         return
     matrix = base_matrix()
     log_ms = np.array([times_of(each, matrix.columns) for each in runs])
@@ -136,7 +139,7 @@ def _without_boards(boards: frozenset[str]) -> Array:
     return learn(matrix.log_ms[kept], matrix.work).networks
 
 
-def _between_boards(runs: list[TableRun]) -> Iterator[tuple[float, int]]:
+def _between_boards() -> Iterator[tuple[float, int]]:
     """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
     columns = base_matrix().columns
     same = [each for each in table_runs() if each.device is not None and each.run.note is None and is_base(each.way)]

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from edgecnn.errors.wording import listed
-from edgecnn.forecast.calibration import BASE, LEAST_NETWORKS, Errors, Way, difficulty, errors, is_base
+from edgecnn.forecast.calibration import BASE, LEAST_NETWORKS, Errors, Way, difficulty, errors, errors_among, is_base
 from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
 from edgecnn.forecast.networks import Subject
+from edgecnn.forecast.records import MeasuredTime, runs_of_records
 from edgecnn.forecast.structure import Array, learn, place, predicted
 from edgecnn.forecast.tables import TableRun, places, runs_on, table_runs
-from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device
 from edgecnn.values.forecast import CONFIDENCE, Forecast, ForecastBasis, ForecastSource, NoForecast, Why
@@ -31,21 +31,6 @@ HARDEST = 3.0
 """Beyond this difficulty, about that of the hardest network of a table, a network that was timed nowhere has no forecast."""
 SIZES = 3.0
 """How many times fewer or more multiply-adds than those of any table it may have."""
-
-
-class MeasuredTime(NamedTuple):
-    """One figure of an evidence record: a network that was measured on the device itself."""
-
-    arch: str
-    resolution_px: ImageSize
-    device: str
-    runtime: Runtime
-    precision: Precision
-    threads: int | None
-    p50_ms: Interval
-    title: str
-    """Of the machine."""
-    date: str
 
 
 class ForecastOptions(NamedTuple):
@@ -85,7 +70,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     Raises PublicTableDamaged: a shipped table cannot be read.
     """
     name = device if isinstance(device, str) else device.name
-    runs = runs_on(name)
+    runs = (*runs_on(name), *runs_of_records(options.records, name))
     matrix = with_subjects(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
     place = _Place(name, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
@@ -152,6 +137,7 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
     found = []
     for way in dict.fromkeys(each.way for each in runs):
         of_way = [each for each in runs if each.way == way]
+        of_way = [each for each in of_way if each.is_evidence and len(each.run.ms) >= LEAST_NETWORKS] or of_way
         chosen = [each for each in of_way if each.run.threads in (None, threads or _fastest(of_way))]
         log_ms = np.array([times_of(each, matrix.columns) for each in chosen])
         known = ~np.isnan(log_ms)
@@ -179,7 +165,7 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
     if refused is not None:
         return _none(subject, name, device.way, *refused)
     basis, only_here = _basis(device, cell)
-    off = errors(basis, device.way, only_here)
+    off = errors(basis, device.way, only_here) or errors_among(device.runs, basis, only_here)
     if off is None:
         return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, "too few networks tell how far it is off")
     published = basis is ForecastBasis.PUBLISHED
@@ -203,7 +189,7 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
         off_networks=off.networks,
         source=ForecastSource(
             title=newest.table.source.title,
-            url=newest.table.source.url,
+            url=newest.table.source.url or None,
             date=newest.run.date,
             board=newest.table.boards[newest.run.board].title,
             networks=len(newest.run.ms),

@@ -15,6 +15,8 @@ from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicRun, PublicTable
 
+EVIDENCE = "evidence"
+
 
 class TableRun(NamedTuple):
     """One run with the table that has it."""
@@ -26,6 +28,11 @@ class TableRun(NamedTuple):
     def device(self) -> str | None:
         """The device file that describes its board."""
         return self.table.boards[self.run.board].device
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it comes from evidence records, which outweigh a table."""
+        return self.table.name == EVIDENCE
 
     @property
     def way(self) -> tuple[Runtime, Precision]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
@@ -41,29 +40,22 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
 
     Networks that ncnn cannot read are left out. ``tell``: hears how many networks are timed, and of how many.
     """
-    threads = sorted({1, min(4, len(os.sched_getaffinity(0)))})
-    runs: list[dict[Column, float]] = [{} for _ in threads]
-    timed = []
+    runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, len(os.sched_getaffinity(0)))})}
+    timed = set()
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
-        asked = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))
-        for done, subject in enumerate(asked):
-            tell(done, len(asked))
-            param = param_of(subject, Path(folder))
-            ms = [] if param is None else [_shortest_ms(param, subject, count) for count in threads]
-            if not ms or None in ms:
-                continue
-            for run, each in zip(runs, ms, strict=True):
-                run[column_of_subject(subject)] = each or 0.0
-            timed.append(subject.name)
-    names = {subject.name for subject in subjects}
-    return undisturbed(runs), tuple(name for name in timed if name in names)
-
-
-def undisturbed(runs: Sequence[Mapping[Column, float]]) -> TimesHere:
-    """The run with one thread, and the one with more where it is faster: on a busy computer threads wait for each other."""
-    first, *others = runs
-    faster = [run for run in others if run and median(run[column] / first[column] for column in run) < 1]
-    return (first, *faster) if first else ()
+        wanted = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))
+        for done, subject in enumerate(wanted):
+            tell(done, len(wanted))
+            param, column = param_of(subject, Path(folder)), column_of_subject(subject)
+            for count in tuple(runs):
+                ms = None if param is None else _shortest_ms(param, subject, count)
+                if ms is None:
+                    break
+                runs[count][column] = ms
+                timed.add(subject.name)
+                if ms > runs[1][column]:  # threads wait for each other on a busy computer
+                    del runs[count]
+    return tuple(run for run in runs.values() if run), tuple(subject.name for subject in subjects if subject.name in timed)
 
 
 def param_of(subject: Subject, work: Path) -> Path | None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.forecast.forecasting import ForecastOptions, MeasuredTime, forecast, forecasts, nearest_places
+from edgecnn.forecast.forecasting import ForecastOptions, forecast, forecasts, nearest_places
 from edgecnn.forecast.matrix import Column
 from edgecnn.forecast.networks import Subject, subject_of_arch
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, ForecastBasis, NoForecast, Why
@@ -72,6 +73,30 @@ def test_evidence_of_the_device_outweighs_the_table() -> None:
     found = _one("resnet-18", "raspberry-pi-5", options=ForecastOptions(records=(record,)))
     assert (found.p50_ms, found.basis, found.source.date) == (p50, ForecastBasis.MEASURED, "2026-11-01")
     assert _one("resnet-50", "raspberry-pi-5", options=ForecastOptions(records=(record,))).basis is ForecastBasis.PUBLISHED
+
+
+def test_a_record_of_a_board_forecasts_its_other_networks() -> None:
+    published = {"resnet-18": 40.0, "resnet-50": 92.0, "mobilenet-v2": 21.0, "efficientnet-b0": 25.0}
+    records = [
+        MeasuredTime(name, SIZE, "raspberry-pi-5", Runtime.ONNXRUNTIME, Precision.FP32, 4, _exact(ms), "a Pi", "2026-11-01")
+        for name, ms in published.items()
+    ]
+    device, subject = device_named("raspberry-pi-5"), subject_of_arch("resnet-34")
+    found = forecast(subject, device, Runtime.ONNXRUNTIME, Precision.FP32, ForecastOptions(records=records))
+    assert isinstance(found, Forecast)
+    assert (found.basis, found.source.title, found.off_networks) == (ForecastBasis.COUNTED, "evidence record", 4)
+    assert found.p50_ms.estimate == pytest.approx(2 * _one("resnet-34", "raspberry-pi-5").p50_ms.estimate, rel=0.1)
+    assert _width(found) > _width(_one("resnet-34", "raspberry-pi-5"))  # few networks link the runtimes
+    slow = [record._replace(runtime=Runtime.NCNN, precision=Precision.FP16) for record in records]
+    outweighed = _one("resnet-34", "raspberry-pi-5", options=ForecastOptions(records=slow))
+    assert (outweighed.source.title, outweighed.p50_ms.estimate) == ("evidence record", pytest.approx(found.p50_ms.estimate))
+    few = forecast(subject, device, Runtime.ONNXRUNTIME, Precision.FP32, ForecastOptions(records=records[:2]))
+    assert isinstance(few, NoForecast)
+    assert few.why is Why.PRECISION_WITHOUT_TABLE
+
+
+def _exact(ms: float) -> Interval:
+    return Interval(estimate=ms, low=ms, high=ms, confidence=0.9)
 
 
 def test_images_per_second_turn_the_interval_round() -> None:

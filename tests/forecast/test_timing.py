@@ -11,13 +11,18 @@ from edgecnn.forecast.matrix import Column
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.runner.pixel_recipe import ImageSize
 
-A, B = Column("a", ImageSize.square(224)), Column("b", ImageSize.square(224))
+SIZE = ImageSize.square(224)
 
 
-def test_a_run_with_more_threads_counts_where_it_is_faster() -> None:
-    assert timing.undisturbed([{A: 2.0, B: 4.0}, {A: 1.0, B: 2.5}]) == ({A: 2.0, B: 4.0}, {A: 1.0, B: 2.5})
-    assert timing.undisturbed([{A: 2.0, B: 4.0}, {A: 3.0, B: 9.0}]) == ({A: 2.0, B: 4.0},)
-    assert timing.undisturbed([{}, {}]) == ()
+def test_more_threads_count_where_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "REFERENCES", ("mobilenet-v1", "resnet-18"))
+    monkeypatch.setattr(timing.os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 / count)
+    runs, _ = timing.times_here((), lambda done, of: None)
+    assert [run[Column("resnet-18", SIZE)] for run in runs] == [10.0, 2.5]
+    monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 * count)
+    runs, _ = timing.times_here((), lambda done, of: None)
+    assert [list(run.values()) for run in runs] == [[10.0, 10.0]]
 
 
 def test_a_network_is_timed_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def ms(value: float) -> str:
 
 def _row(row: Forecast) -> tuple[str, ...]:
     p50, rate = row.p50_ms, row.images_per_s.estimate
-    threads = "GPU" if row.threads is None else str(row.threads)
+    threads = "–" if row.threads is None else str(row.threads)
     way = f"{row.runtime.value}-{row.precision.value}"
     return (
         row.network,
