@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edgecnn.errors.graph import LayerNotFound, NothingLeftToQuantize
-from edgecnn.runtimes import litert, onnxruntime_files, openvino_files, tensorrt_files
+from edgecnn.runtimes import litert, onnxruntime, onnxruntime_files, openvino, openvino_files, tensorrt_files
 from edgecnn.runtimes.job import Job
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
@@ -25,7 +25,7 @@ from tests.runtimes.planted import PLANTED, planted_trunk
 from tests.slow_parameters import slowly
 from tests.stages.test_rank import convolutions, ranked, ranking
 
-EXECUTORS = {"onnxruntime-int8": onnxruntime_files, "openvino-int8": openvino_files, "litert-int8": litert}
+BACKENDS = {"onnxruntime-int8": onnxruntime.BACKEND, "openvino-int8": openvino.BACKEND, "litert-int8": litert.BACKEND}
 EACH = pytest.mark.parametrize("candidate", ["onnxruntime-int8", "litert-int8", *slowly("openvino-int8")])
 
 
@@ -54,7 +54,8 @@ def compared(candidate: str, kept: int) -> tuple[float, float]:
     feed, folder = feed_of(pictures(120, seed=3)), made(candidate, kept)
     model = ModelFile.model_validate_json((folder / "model.json").read_text())
     exact = onnxruntime_files.logits_of(planted_trunk() / "model.onnx", feed)
-    answered = EXECUTORS[candidate].run(folder, model, feed.transpose(0, 2, 3, 1) if model.model.input.layout == "NHWC" else feed)
+    shown = feed.transpose(0, 2, 3, 1) if model.model.input.layout == "NHWC" else feed
+    answered = BACKENDS[candidate].logits(folder, model, shown)
     distance = np.sqrt(np.mean((answered - exact) ** 2)) / np.ptp(exact)
     return float(np.mean(answered.argmax(axis=1) != exact.argmax(axis=1))), float(distance)
 

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.render.ci import junit_of, sheets_of_fleet
 from edgecnn.render.page.fleet import fleet_page
-from edgecnn.render.screens.sweep import beside_verdict, fleet_lines, show_fleet
+from edgecnn.render.screens.sweep import beside_verdict, fleet_lines, row_of, show_fleet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
@@ -13,7 +13,7 @@ from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Gate, Interval, Verdict
-from tests.judging.made import a_latency, an_accuracy, an_interval
+from tests.judging.made import a_forecast, a_latency, an_accuracy, an_interval
 from tests.render.reports import a_build, a_gate, a_report, a_row
 from tests.sweeps.written import cells
 
@@ -195,3 +195,16 @@ def test_a_page_of_a_hundred_builds_is_below_three_megabytes(tmp_path: Path) -> 
     hostile = found.model_copy(update={"why": "<script>alert(1)", "command": "<script>alert"})
     assert "<script>alert" not in fleet_page(hostile)
     assert FleetReport.model_validate(json.loads(found.model_dump_json(by_alias=True))) == found
+
+
+def test_a_build_whose_device_is_away_shows_its_forecast_and_is_on_no_front(tmp_path: Path) -> None:
+    made = fleet(tmp_path, cells(tmp_path, THREE), (share(0.6), an_interval(1.0, 0.9, 1.1)))
+    facts = made.cells[0].facts
+    assert facts is not None
+    away = facts.model_copy(update={"latency": a_latency(None, reason="not measured"), "forecast": a_forecast(24, 18, 31)})
+    cell = made.cells[0].model_copy(update={"facts": away})
+    assert row_of(cell)[5] == "▲ 24 [18, 31]"
+    assert (cell.p50_ms, cell.on_front) == (None, False)
+    found = made.model_copy(update={"cells": (cell,)})
+    assert "▲ 24 [18, 31]" in fleet_page(found)
+    assert any("no gate takes it" in line for line in fleet_lines(found))

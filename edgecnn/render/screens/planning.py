@@ -16,6 +16,7 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
+from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
 from edgecnn.store.disk import user_path
@@ -53,6 +54,7 @@ def show_plan(planned: PlannedBuild) -> None:
                 for gate in planned.gates.gates
             ),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
+            *_forecast(planned),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
             *_not_by_default(resolved),
@@ -75,6 +77,17 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _forecast(planned: PlannedBuild) -> list[str]:
+    """What is predicted of candidates on a device that is away, and why others have no forecast."""
+    known = planned.forecasts.by_candidate
+    times = [f"{name} {predicted(each)} ms, {predicted_rate(each)} images/s" for name, each in known.items()]
+    return [
+        *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
+        *forecast_notes(known.values()),
+        *(f"no forecast: {names}: {why}" for why, names in by_reason(planned.forecasts.absent).items()),
+    ]
 
 
 def _changed_images(planned: PlannedBuild) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
-from edgecnn.render.columns import legend, metric_cell
+from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
@@ -79,7 +79,7 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
         return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = ", ".join(filter(None, [cell.verdict.value, beside_verdict(cell)]))
-    rest = (metric_cell(name, facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
+    rest = (COLUMN[name].cell(facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
     return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *rest, standing_of(cell))
 
 

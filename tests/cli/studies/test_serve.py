@@ -1,4 +1,4 @@
-"""`edgecnn serve` as a process: it says where it listens, answers, and ends cleanly."""
+"""`edgecnn bundle serve` as a process: it says where it listens, answers, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(folder: Path, *words: object) -> AbstractContextManager[Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
-    return child([sys.executable, "-m", "edgecnn", "serve", *map(str, words)], env=environment)
+    return child([sys.executable, "-m", "edgecnn", "bundle", "serve", *map(str, words)], env=environment)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
             ([whole, "--allow-host", ""], "empty-option"),
             ([whole, "--candidate", "none"], "kit-not-carried"),
         ):
-            done = CliRunner().invoke(app, ["serve", *map(str, words), "--json"])
+            done = CliRunner().invoke(app, ["bundle", "serve", *map(str, words), "--json"])
             assert (done.stdout, json.loads(done.stderr)["error"]["ref"]) == ("", ref)
 
 
@@ -76,11 +76,11 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
     "name", ["http://photos.example", "photos.example:8000", "*.example", "-photos", "[::1]", "bücher.example"]
 )
 def test_an_allowed_host_is_a_name_and_no_more(name: str) -> None:
-    done = CliRunner().invoke(app, ["serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
+    done = CliRunner().invoke(app, ["bundle", "serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
     assert (done.exit_code, done.stderr) == (
         2,
-        f"edgecnn: error: edgecnn serve: --allow-host cannot be {name!r}: it is a name alone, without http:// and "
-        "without a port, such as photos.example — what it takes: edgecnn serve --help [bad-value]\n",
+        f"edgecnn: error: edgecnn bundle serve: --allow-host cannot be {name!r}: it is a name alone, without http:// and "
+        "without a port, such as photos.example — what it takes: edgecnn bundle serve --help [bad-value]\n",
     )
 
 
