@@ -12,7 +12,7 @@ from edgecnn.bundle.predictions import LabelShare, Predicted, Predictions, Serve
 from edgecnn.comparing.facts import BuildChanges
 from edgecnn.measure.loadgen.facts import Scenario, ScenarioResult
 from edgecnn.models.catalogue import arch_named
-from edgecnn.render import figures
+from edgecnn.render.columns import legend
 from edgecnn.render.page.catalogue import catalogue_page
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.fit_front import fit_page
@@ -293,7 +293,7 @@ def forecasts(_: Path) -> str:
         notes=("the tables are of 2026",),
     )
     away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=found.forecasts[-1])
-    return sections({"forecast": printed(lambda: forecast.show_forecasts(found)), "legend": "\n".join(figures.legend([away]))})
+    return sections({"forecast": printed(lambda: forecast.show_forecasts(found)), "legend": "\n".join(legend([away]))})
 
 
 def catalogue(_: Path) -> str:
