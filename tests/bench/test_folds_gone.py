@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.building.observed import ObservedBuild
+
 from edgecnn.bench.subject import read_folds
 from edgecnn.building.execute import Execution
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import plan
 from edgecnn.results.finished import KeptStep
