@@ -274,5 +274,5 @@ class HistoryOfWhat(EdgecnnError):
     def __init__(self, *, options: Sequence[str]) -> None:
         super().__init__(
             what=f"BUILD says already what {' and '.join(options)} would say",
-            hint="edgecnn history BUILD, or edgecnn history --arch NAME --target DEVICE",
+            hint="edgecnn study history BUILD, or edgecnn study history --arch NAME --target DEVICE",
         )

@@ -169,7 +169,7 @@ class SignatureMissing(EdgecnnError):
         super().__init__(
             what=f"{path}: is not signed",
             because="there is no bundle.json.sig",
-            hint="where it was built: edgecnn sign BUNDLE --key KEY",
+            hint="where it was built: edgecnn bundle sign BUNDLE --key KEY",
         )
 
 
@@ -195,7 +195,7 @@ class BundleRolledBack(EdgecnnError):
         super().__init__(
             what=f"{path}: version {version} of {ascii(name)} is refused",
             because=f"{same} was accepted here before",
-            hint="sign a later one: edgecnn sign BUNDLE --key KEY --version N",
+            hint="sign a later one: edgecnn bundle sign BUNDLE --key KEY --version N",
         )
 
 
@@ -220,5 +220,6 @@ class NothingToSign(EdgecnnError):
 
     def __init__(self, *, verb: str) -> None:
         super().__init__(
-            what=f"--sign: `edgecnn {verb}` makes no bundle", hint="edgecnn build --sign KEY, or edgecnn sign BUNDLE --key KEY"
+            what=f"--sign: `edgecnn {verb}` makes no bundle",
+            hint="edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY",
         )

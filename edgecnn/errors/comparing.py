@@ -116,7 +116,7 @@ class NotSoManyBuilds(EdgecnnError):
     def __init__(self, *, given: int, most: int) -> None:
         super().__init__(
             what=f"compare takes 2 to {most} builds, and {counted(given, 'was', 'were')} named",
-            hint="edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD",
+            hint="edgecnn compare builds/A builds/B; for one build over time: edgecnn study history BUILD",
         )
 
 

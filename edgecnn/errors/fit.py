@@ -79,7 +79,8 @@ class FitBudgetInvalid(EdgecnnError):
         super().__init__(
             what=f"{text!r} is no budget of a search",
             because=because,
-            hint="--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85",
+            hint="--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; "
+            "--accuracy top1=0.85",
         )
 
 
@@ -144,7 +145,7 @@ class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
     def __init__(self, *, device: str) -> None:
         super().__init__(
             what=f"there is no latency table of {device}",
-            because="it is not at hand, and no table of it was measured before",
+            because="it is not at hand, no table of it was measured before, and no public table supports a forecast",
             hint=f"{_measures(device)}; or --table FILE, of another board of its kind or of an emulated machine",
         )
 
@@ -200,7 +201,7 @@ class UnknownLayer(EdgecnnError):
         near = next((name for name in known if name.startswith(layer)), None) or nearest(layer, known, cutoff=0.3)
         super().__init__(
             what=f"{network} has no layer {layer!r}",
-            hint=f"did you mean {near}? `edgecnn cost {network}` lists all {len(known)}" if near else None,
+            hint=f"did you mean {near}? `edgecnn study cost {network}` lists all {len(known)}" if near else None,
         )
 
 
@@ -230,7 +231,7 @@ class BudgetTooSmall(EdgecnnError):
             what=f"no scale of {arch} on the compound rule is inside {asked}",
             because=f"the smallest of them has {used}",
             hint="larger budgets, a smaller network with --arch, or one off the rule: "
-            f"edgecnn cost {arch} --scale depth=0.5,width=0.25",
+            f"edgecnn study cost {arch} --scale depth=0.5,width=0.25",
         )
 
 
@@ -340,7 +341,7 @@ class OneMember(EdgecnnError):
         super().__init__(
             what=f"an ensemble is of several builds, not of {', '.join(map(str, folders))}",
             because="one network's answers averaged with themselves are its own",
-            hint="name two or more builds: edgecnn ensemble builds/a builds/b",
+            hint="name two or more builds: edgecnn study ensemble builds/a builds/b",
         )
 
 

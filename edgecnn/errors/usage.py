@@ -10,11 +10,28 @@ from edgecnn.errors.wording import did_you_mean, shell_word, shortened
 
 
 class NoSuchCommand(EdgecnnError):
-    """Raised when a word stands where a verb should; ``command`` is what stands before it, such as `edgecnn store`."""
+    """Raised when a word stands where a verb should; ``command`` is what stands before it, such as `edgecnn store`.
 
-    def __init__(self, *, command: str, name: str, known: Sequence[str]) -> None:
+    ``inside``: commands of that name inside groups, such as `edgecnn study cost`.
+    """
+
+    def __init__(self, *, command: str, name: str, known: Sequence[str], inside: Sequence[str] = ()) -> None:
+        named = " or ".join(f"`{command}`" for command in inside)
+        meant = f"did you mean {named}? " if inside else did_you_mean(name, known)
+        super().__init__(what=f"{command} has no command {name!r}", hint=f"{meant}all commands: {command} --help")
+
+
+class NothingToBuildFrom(EdgecnnError):
+    """Raised when a build names neither a recipe nor a network, images or device. ``verb``: such as ``build``."""
+
+    def __init__(self, *, verb: str) -> None:
         super().__init__(
-            what=f"{command} has no command {name!r}", hint=f"{did_you_mean(name, known)}all commands: {command} --help"
+            what=f"`edgecnn {verb}` names no recipe, network, images or device",
+            hint=(
+                f"your images: edgecnn {verb} --data photos/ --arch mobilenet-v2 --target cpu; "
+                f"a first try on demo images: edgecnn {verb} --arch mobilenet-v2 --target cpu; "
+                "a recipe for your images: edgecnn init photos/"
+            ),
         )
 
 
@@ -76,6 +93,28 @@ class PlotOfWhat(EdgecnnError):
         super().__init__(what="nothing to draw", because=because, hint="edgecnn list archs --plot FILE.html")
 
 
+class ListBudgetInvalid(EdgecnnError):
+    """Raised when ``edgecnn list archs`` is asked for networks inside what is no budget."""
+
+    def __init__(self, *, text: str, because: str) -> None:
+        super().__init__(
+            what=f"{text!r} is not a budget of `edgecnn list archs`",
+            because=because,
+            hint="edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10; or images_per_s=20",
+        )
+
+
+class TargetOfAList(EdgecnnError):
+    """Raised when a list other than that of networks is asked for a device, or budgets are stated of no device."""
+
+    def __init__(self, *, option: str, because: str) -> None:
+        super().__init__(
+            what=f"{option} has no meaning here",
+            because=because,
+            hint="edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+        )
+
+
 class PortInUse(EdgecnnError):
     """Raised when another process listens there already."""
 
@@ -83,7 +122,7 @@ class PortInUse(EdgecnnError):
         super().__init__(
             what=f"port {port} of {host} is taken",
             because="another process listens there",
-            hint=f"a free one: edgecnn serve {shell_word(bundle)} --port 0",
+            hint=f"a free one: edgecnn bundle serve {shell_word(bundle)} --port 0",
         )
 
 
@@ -94,7 +133,7 @@ class AddressUnusable(EdgecnnError):
         super().__init__(
             what=f"cannot listen on {host}, port {port}",
             because=because,
-            hint=f"for this machine alone, on a free port: edgecnn serve {shell_word(bundle)}",
+            hint=f"for this machine alone, on a free port: edgecnn bundle serve {shell_word(bundle)}",
         )
 
 

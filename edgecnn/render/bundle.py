@@ -46,7 +46,8 @@ def bundle_readme(report: BuildReport) -> str:
         _verdict(report),
         "## What else is here\n\n"
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
-        "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
+        "`bundle.json` has the SHA-256 of every file; `edgecnn bundle verify` compares them, "
+        "and its signature where there is one.",
     ]
     return visible_lines("\n\n".join(parts) + "\n")
 

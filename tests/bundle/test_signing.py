@@ -54,7 +54,8 @@ def test_an_unsigned_bundle_warns_and_is_refused_where_a_signature_is_asked_for(
     (tmp_path / "signers").write_text("")
     for require in (True, False):
         assert refusal(whole, signers=tmp_path / "signers", require_signature=require) == (
-            "is not signed: there is no bundle.json.sig — where it was built: edgecnn sign BUNDLE --key KEY [signature-missing]"
+            "is not signed: there is no bundle.json.sig"
+            " — where it was built: edgecnn bundle sign BUNDLE --key KEY [signature-missing]"
         )
 
 
@@ -151,7 +152,7 @@ def test_an_older_version_and_another_of_the_same_are_refused_by_the_record(bund
     assert verified(new, **trust).facts.remembered == 1
     assert refusal(old, **trust) == (
         "version 1 of 'out' is refused: version 3 was accepted here before"
-        " — sign a later one: edgecnn sign BUNDLE --key KEY --version N [bundle-rolled-back]"
+        " — sign a later one: edgecnn bundle sign BUNDLE --key KEY --version N [bundle-rolled-back]"
     )
     (bundle / "README.md").write_text("another")
     reseal(bundle)

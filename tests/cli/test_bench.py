@@ -29,7 +29,7 @@ def run(*words: object) -> Any:
             "leave --clean out [host-option-without-host]",
         ),
         (
-            ("build", "--python", "python3"),
+            ("build", "--arch", "lenet-5", "--python", "python3"),
             "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or "
             "leave --python out [host-option-without-host]",
         ),
@@ -72,7 +72,7 @@ def test_a_folder_that_is_no_build_is_refused_before_the_board_is_asked(tmp_path
 def test_a_build_on_a_board_asks_the_board_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_SSH", "/nowhere/ssh")
     monkeypatch.chdir(tmp_path)
-    found = run("build", "--host", "pi@board", "--quiet")
+    found = run("build", "--arch", "lenet-5", "--host", "pi@board", "--quiet")
     assert (found.exit_code, found.stderr.strip()) == (
         3,
         "edgecnn: error: /nowhere/ssh: cannot be started — apt install openssh-client [ssh-absent]",

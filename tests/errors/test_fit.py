@@ -36,8 +36,8 @@ def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:
     error = FitBudgetInvalid(text="p50=5", because="'p50' is no budget, the nearest is p50_ms")
     assert error.line() == (
         "'p50=5' is no budget of a search: 'p50' is no budget, the nearest is p50_ms — "
-        "--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85 "
-        "[fit-budget-invalid]"
+        "--within p50_ms=5 or images_per_s=200, and once more each for energy_mj, peak_memory_mib and size_mib; "
+        "--accuracy top1=0.85 [fit-budget-invalid]"
     )
     assert error.exit_code == ExitCode.BAD_INPUT
 
@@ -56,8 +56,9 @@ def test_a_budget_that_nothing_is_predicted_to_meet_names_the_nearest() -> None:
 
 def test_a_device_that_is_not_at_hand_and_has_no_table_is_measured_over_ssh() -> None:
     assert NoTable(device="raspberry-pi-5").line() == (
-        "there is no latency table of raspberry-pi-5: it is not at hand, and no table of it was measured before — "
-        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD; or --table FILE, of another board of its kind or of an "
+        "there is no latency table of raspberry-pi-5: it is not at hand, no table of it was measured before, "
+        "and no public table supports a forecast — edgecnn devices measure raspberry-pi-5 --host USER@BOARD; "
+        "or --table FILE, of another board of its kind or of an "
         "emulated machine [no-table]"
     )
     assert "edgecnn devices measure arm64-emulated --host emulated; or" in NoTable(device="arm64-emulated").line()

@@ -79,6 +79,6 @@ def test_a_history_is_of_a_build_or_of_names() -> None:
     error = HistoryOfWhat(options=("--arch", "--target"))
     assert error.line() == (
         "BUILD says already what --arch and --target would say"
-        " — edgecnn history BUILD, or edgecnn history --arch NAME --target DEVICE [history-of-what]"
+        " — edgecnn study history BUILD, or edgecnn study history --arch NAME --target DEVICE [history-of-what]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT

@@ -50,12 +50,12 @@ BUNDLE = Path("mine/bundle")
         (
             BundleRolledBack(path=BUNDLE, name="flöwers", version=1, accepted=3),
             "mine/bundle: version 1 of 'fl\\xf6wers' is refused: version 3 was accepted here before"
-            " — sign a later one: edgecnn sign BUNDLE --key KEY --version N [bundle-rolled-back]",
+            " — sign a later one: edgecnn bundle sign BUNDLE --key KEY --version N [bundle-rolled-back]",
         ),
         (
             BundleRolledBack(path=BUNDLE, name="flowers", version=3, accepted=3),
             "mine/bundle: version 3 of 'flowers' is refused: another bundle of this version was accepted here before"
-            " — sign a later one: edgecnn sign BUNDLE --key KEY --version N [bundle-rolled-back]",
+            " — sign a later one: edgecnn bundle sign BUNDLE --key KEY --version N [bundle-rolled-back]",
         ),
         (
             RecordUnusable(path=Path("accepted/x.json"), because="it is damaged (no JSON)"),

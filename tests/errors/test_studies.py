@@ -9,13 +9,13 @@ from edgecnn.errors.fit import BudgetInvalid, BudgetTooSmall, CostUnknown, Memor
 def test_an_unknown_layer_is_answered_with_the_nearest() -> None:
     assert UnknownLayer(network="resnet-18", layer="layer1.0.conv9", known=("conv1", "layer1.0.conv2")).line() == (
         "resnet-18 has no layer 'layer1.0.conv9' — did you mean layer1.0.conv2? "
-        "`edgecnn cost resnet-18` lists all 2 [unknown-layer]"
+        "`edgecnn study cost resnet-18` lists all 2 [unknown-layer]"
     )
 
 
 def test_the_beginning_of_a_name_is_answered_with_what_is_in_it() -> None:
     hint = UnknownLayer(network="lenet-5", layer="c3", known=("c1", "c3.parts.0", "c5")).hint
-    assert hint == "did you mean c3.parts.0? `edgecnn cost lenet-5` lists all 3"
+    assert hint == "did you mean c3.parts.0? `edgecnn study cost lenet-5` lists all 3"
 
 
 def test_a_file_that_leaves_its_sizes_open_is_named() -> None:
@@ -37,7 +37,7 @@ def test_a_budget_under_every_scale_says_what_the_smallest_takes() -> None:
     assert BudgetTooSmall(arch="resnet-18", budgets={"params": 1000}, smallest=smallest).line() == (
         "no scale of resnet-18 on the compound rule is inside params 1,000: the smallest of them has macs 2,000,000, "
         "params 500,000, memory 2,930 KiB — larger budgets, a smaller network with --arch, or one off the rule: "
-        "edgecnn cost resnet-18 --scale depth=0.5,width=0.25 [budget-too-small]"
+        "edgecnn study cost resnet-18 --scale depth=0.5,width=0.25 [budget-too-small]"
     )
 
 

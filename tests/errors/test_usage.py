@@ -5,12 +5,14 @@ import pytest
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.usage import (
     BadValue,
+    ListBudgetInvalid,
     MissingArgument,
     NoSuchCommand,
     NoSuchOption,
     NotUnderstood,
     PathTooLong,
     PlotOfWhat,
+    TargetOfAList,
     UnknownList,
 )
 
@@ -67,6 +69,16 @@ CASES = [
         UnknownList(name="archz", known=LISTS),
         "there is no list 'archz': there are archs, devices"
         " — did you mean archs? what each holds: edgecnn list --help [unknown-list]",
+    ),
+    (
+        ListBudgetInvalid(text="p99=5", because="'p99' is not a figure of this list"),
+        "'p99=5' is not a budget of `edgecnn list archs`: 'p99' is not a figure of this list — edgecnn list archs --target "
+        "raspberry-pi-5 --within p50_ms=50 --within size_mib=10; or images_per_s=20 [list-budget-invalid]",
+    ),
+    (
+        TargetOfAList(option="--within", because="no device is named with --target"),
+        "--within has no meaning here: no device is named with --target — edgecnn list archs --target raspberry-pi-5 "
+        "--within p50_ms=50 [target-of-a-list]",
     ),
     (
         PlotOfWhat(what="devices", plotted=True),

@@ -106,7 +106,7 @@ def test_a_build_with_itself_is_no_ensemble(networks: BuiltNetworks) -> None:
             made(networks, *folders)
     assert OneMember(folders=[Path("a")]).line() == (
         "an ensemble is of several builds, not of a: one network's answers averaged with themselves are its own — "
-        "name two or more builds: edgecnn ensemble builds/a builds/b [one-member]"
+        "name two or more builds: edgecnn study ensemble builds/a builds/b [one-member]"
     )
 
 

@@ -58,7 +58,7 @@ PARTS = (
     PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`, beside `train`"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
-    PartRow("sbom", "extra", "cyclonedx-python-lib", "what a bundle is made of, as CycloneDX (edgecnn sbom)"),
+    PartRow("sbom", "extra", "cyclonedx-python-lib", "what a bundle is made of, as CycloneDX (edgecnn bundle sbom)"),
     PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
     PartRow("ray", "extra", "ray", "sweeps whose stages the machines of a cluster make"),
     PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),

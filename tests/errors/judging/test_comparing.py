@@ -104,7 +104,7 @@ def test_what_is_not_there_to_be_measured_is_missing_and_the_rest_is_bad_input()
 def test_one_build_alone_is_sent_to_its_history() -> None:
     assert NotSoManyBuilds(given=1, most=26).line() == (
         "compare takes 2 to 26 builds, and 1 was named"
-        " — edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD [not-so-many-builds]"
+        " — edgecnn compare builds/A builds/B; for one build over time: edgecnn study history BUILD [not-so-many-builds]"
     )
 
 
