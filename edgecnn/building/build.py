@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, PLAN, output_lock
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object
+from edgecnn.store.durations import Durations, total
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
@@ -69,6 +70,9 @@ class PlannedBuild:
     gates: EffectiveGates
     test_set: str
     out: Path
+    make_seconds: tuple[float, float] | None = None
+    """How long the missing steps take to make, by how long steps of their kinds took here; None where no record tells.
+    Rungs that are climbed only if needed do not count, and measuring does not."""
     data_change: DataChange | None = None
     """How the images differ from those of the build that is in ``out``; None where they do not, or there is no build."""
     forecasts: CandidateForecasts = CandidateForecasts()
@@ -78,7 +82,8 @@ class PlannedBuild:
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
-        found = {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
+        known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change}
+        found = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
         if self.forecasts.by_candidate:
             found["forecasts"] = {name: each.model_dump(mode="json") for name, each in self.forecasts.by_candidate.items()}
         return found
@@ -98,9 +103,21 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         gates=gates,
         test_set=_can_show(planned.resolved),
         out=request.out,
+        make_seconds=_make_seconds(planned, steps, store),
         data_change=None if before is None else DataChange.between(before, planned.resolved.data),
         forecasts=planned_forecasts(planned.resolved),
     )
+
+
+def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> tuple[float, float] | None:
+    """None where nothing of a missing kind was made here."""
+    perhaps = {candidate.id for rung in planned.rungs if rung.mends is not None for candidate in rung.candidates}
+    stages = {step.key: step.stage for step in planned.steps if step.candidate not in perhaps}
+    stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
+    missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
+    durations = Durations(store) if missing else None
+    known, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    return None if unknown else (known.low, known.high)
 
 
 def _can_show(resolved: Resolved) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from edgecnn.building.dated_records import measured_times
 from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.forecasting import ForecastOptions, forecasts
 from edgecnn.forecast.networks import Subject as Network
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, subject_of_file
 from edgecnn.values.candidate import TRUNK, Candidate, Method
@@ -66,7 +67,7 @@ def _row(resolved: Resolved) -> Network | None:
 
 def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
     try:
-        answers = forecasts((network,), resolved.device)
+        answers = forecasts((network,), resolved.device, ForecastOptions(records=measured_times(resolved.device.name)))
     except EdgecnnError as error:
         return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
     known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}

@@ -84,7 +84,7 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """List networks, devices, pipelines or runtimes."""
     if target or within:
-        _show_for(call, what, pattern or "*", Asked(target or [], within or [], plot))
+        _show_for(call, what, pattern or "*", DeviceList(target or [], within or [], plot))
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
@@ -93,7 +93,7 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
         _plotted(call, plot, build, pattern or "*")
 
 
-class Asked(NamedTuple):
+class DeviceList(NamedTuple):
     """Networks for devices, inside budgets."""
 
     targets: Sequence[str]
@@ -101,22 +101,22 @@ class Asked(NamedTuple):
     plot: Path | None
 
 
-def _show_for(call: Call, what: What, pattern: str, asked: Asked) -> None:
+def _show_for(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
     from edgecnn.render.screens.catalogue import show_networks_for
     from edgecnn.studies.networks_for import budgets_of_a_list, networks_for
 
     if what is not What.ARCHS:
-        raise TargetOfAList(option="--target" if asked.targets else "--within", because=f"the list is of {what}")
-    budgets = budgets_of_a_list(asked.within)
-    if not asked.targets:
+        raise TargetOfAList(option="--target" if wanted.targets else "--within", because=f"the list is of {what}")
+    budgets = budgets_of_a_list(wanted.within)
+    if not wanted.targets:
         raise TargetOfAList(option="--within", because="no device is named with --target")
-    if asked.plot is not None:
-        require_plot(asked.plot, forms=(".html",))
-    found = networks_for(pattern, asked.targets, budgets, call.store)
+    if wanted.plot is not None:
+        require_plot(wanted.plot, forms=(".html",))
+    found = networks_for(pattern, wanted.targets, budgets, call.store)
     call.show(found, lambda: show_networks_for(found))
-    if asked.plot is not None:
-        call.add([f"{asked.plot}: {write_networks_page(found, asked.plot):,} bytes"])
+    if wanted.plot is not None:
+        call.add([f"{wanted.plot}: {write_networks_page(found, wanted.plot):,} bytes"])
 
 
 def _plotted(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:

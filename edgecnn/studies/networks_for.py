@@ -10,10 +10,11 @@ from typing import Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
 from edgecnn.errors.usage import ListBudgetInvalid
 from edgecnn.errors.wording import nearest
-from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.forecasting import ForecastOptions, forecasts
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import archs_like
@@ -111,7 +112,8 @@ def networks_for(pattern: str, targets: Iterable[str], within: Mapping[Budget, f
     devices = []
     for target in map(parse_target, targets):
         answers = dict[str, list[Forecast | NoForecast]]()
-        for each in forecasts(subjects, target.device):
+        records = measured_times(target.device.name)
+        for each in forecasts(subjects, target.device, ForecastOptions(records=records)):
             answers.setdefault(each.network, []).append(each)
         devices.append(networks_on(target, specs, within, answers, here))
     return NetworksFor(within=dict(within), devices=tuple(devices))

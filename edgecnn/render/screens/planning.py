@@ -18,7 +18,7 @@ from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import by_reason
+from edgecnn.render.wording import by_reason, took_between
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
@@ -56,6 +56,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *_forecast(planned),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
+            *_time(planned),
             *_perhaps(planned),
             *_not_by_default(resolved),
             *(
@@ -90,6 +91,14 @@ def _forecast(planned: PlannedBuild) -> list[str]:
     ]
 
 
+def _time(planned: PlannedBuild) -> list[str]:
+    if planned.make_seconds is None:
+        return []
+    low, high = planned.make_seconds
+    missing = sum(step.missing is not None for step in planned.steps)
+    return [f"time: {took_between(low, high)} to make the missing steps, measuring not included"] if missing else []
+
+
 def _changed_images(planned: PlannedBuild) -> list[str]:
     change = planned.data_change
     return [] if change is None else [f"images since the build in {planned.out}: {change.sentence}"]
@@ -98,7 +107,7 @@ def _changed_images(planned: PlannedBuild) -> list[str]:
 def _rung(step: PlannedStep, rung: Rung | None) -> str:
     if rung is None:
         return "trunk" if step.fold == 1 else f"fold {step.fold}"
-    return rung.name if rung.mends is None else f"mends {rung.mends}"
+    return rung.name if rung.mends is None else f"repairs {rung.mends}"
 
 
 def _licence(resolved: Resolved) -> str:

@@ -10,7 +10,7 @@ from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
-from edgecnn.render.wording import took
+from edgecnn.render.wording import took, took_between
 from edgecnn.sweeps.boards import boards_line
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
@@ -35,19 +35,17 @@ def _planned_row(each: PlannedCell) -> tuple[str, ...]:
     if each.finished:
         return (each.name, "–", "–", "–", "–", "nothing", "finished")
     missing = each.stages - each.cached - each.afar - each.shared
-    spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else _between(*each.seconds)
+    spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else took_between(*each.seconds)
     return (each.name, *map(str, (each.stages, each.cached, each.afar, each.shared)), spent, "open")
-
-
-def _between(low: float, high: float) -> str:
-    return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"
 
 
 def plan_lines(found: SweepPlan) -> Iterator[str]:
     """What holds of all builds together."""
     open_builds = sum(not each.finished for each in found.cells)
     yield f"{counted(len(found.cells), 'build')}, {open_builds} open; results in {found.out}"
-    known = f"{_between(*found.make_seconds)}, one after another, by how long its like took here" if found.make_seconds[1] else ""
+    known = (
+        f"{took_between(*found.make_seconds)}, one after another, by how long its like took here" if found.make_seconds[1] else ""
+    )
     unknown = f"{counted(found.unknown, 'stage')} of whose kind none was made here, for unknown time" if found.unknown else ""
     yield f"  making what is missing: {'; and '.join(each for each in (known, unknown) if each) or 'nothing'}"
     measuring = (

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from edgecnn.store.durations import Durations, Seconds, spread, total
 from edgecnn.store.store import Store
-from edgecnn.sweeps.plan import Durations, Seconds, spread, total
 from tests.store.toys import Quantize, Train, obtain
 
 
