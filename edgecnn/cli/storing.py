@@ -8,7 +8,7 @@ import typer
 
 from edgecnn.cli.verbs import STORE, Call, family, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.store import NoRemote, NothingAfar
+from edgecnn.errors.store import NO_REMOTE, NOTHING_AFAR
 from edgecnn.errors.usage import BadValue
 
 if TYPE_CHECKING:
@@ -120,16 +120,16 @@ def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
     if name != "push":
         found["pull"] = fetched(call.store, remote, call.tell)
         if not any((found["pull"].entries, found["pull"].there, found["pull"].left)):
-            raise NothingAfar(url=remote.url)
+            raise NOTHING_AFAR(url=remote.url)
     call.show({way: each.model_dump(mode="json") for way, each in found.items()}, transfer_lines(found, remote.url))
     return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
 
 
 def _remote(call: Call, name: str, url: str | None) -> Remote:
-    """Raises NoRemote, RemoteNeedsPackage, RemoteUnusable."""
+    """Raises NO_REMOTE, RemoteNeedsPackage, RemoteUnusable."""
     from edgecnn.store.remote import Remote
 
     stated = url or call.store.remote
     if not stated:
-        raise NoRemote(verb=name)
+        raise NO_REMOTE(verb=name)
     return Remote(stated)

@@ -21,12 +21,12 @@ from typing import Any
 
 import typer
 
-from edgecnn.errors.base import DISK_FULL, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood
 from edgecnn.runner.say import drop_unwritable
 
-_STDOUT_IS_FULL = DISK_FULL | {errno.EIO}
+_STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
@@ -73,13 +73,13 @@ def _tell_interrupted() -> ExitCode:
 
 def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     """Of an error without a name: neither a full disk nor a path that is too long is our fault, wherever it was met."""
-    from edgecnn.errors.store import DiskFull
+    from edgecnn.errors.store import disk_full
     from edgecnn.errors.usage import OwnFault, PathTooLong
 
     for cause in causes_of(error):
-        if isinstance(cause, OSError) and cause.errno in {*DISK_FULL, errno.ENAMETOOLONG}:
+        if isinstance(cause, OSError) and cause.errno in {*FULL_ERRNOS, errno.ENAMETOOLONG}:
             path = cause.filename2 or cause.filename
-            named = DiskFull(file=path) if cause.errno in DISK_FULL else PathTooLong(path=path)
+            named = disk_full(file=path) if cause.errno in FULL_ERRNOS else PathTooLong(path=path)
             return _tell(named, as_json=as_json, traced=error if debug else None)
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)
 

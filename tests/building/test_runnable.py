@@ -16,7 +16,7 @@ from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EveryCandidateFailed
 from edgecnn.errors.hosts.process import RunnerCannotWrite
-from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
@@ -77,9 +77,9 @@ def test_a_disk_that_fails_ends_the_build_and_says_nothing_of_a_candidate(number
 @pytest.mark.parametrize(
     "error",
     [
-        StoreFull(root=Path("store"), free_bytes=0, doing="making it"),
-        StoreUnusable(root=Path("store"), because="read-only"),
-        TemporaryFolderFull(folder=Path("tmp"), free_bytes=0, doing="making it"),
+        STORE_FULL(root=Path("store"), free_bytes=0, doing="making it"),
+        STORE_UNUSABLE(root=Path("store"), because="read-only"),
+        TEMPORARY_FOLDER_FULL(folder=Path("tmp"), free_bytes=0, doing="making it"),
         RunnerCannotWrite(argv=["selftest"], board=None),
     ],
     ids=lambda error: error.ref,

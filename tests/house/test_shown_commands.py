@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardKeyChanged, BoardUnknown, BoardUnreachable, LoginRefused
-from edgecnn.errors.store import NothingAfar
+from edgecnn.errors.store import NOTHING_AFAR
 from edgecnn.errors.usage import PortInUse
 from tests.house.source_tree import PACKAGE
 
@@ -66,7 +66,7 @@ HOST = "pi@board; rm -rf ~"
         BoardUnknown(board=HOST),
         BoardKeyChanged(board=HOST),
         LoginRefused(board=HOST, said=""),
-        NothingAfar(url=HOST),
+        NOTHING_AFAR(url=HOST),
         PortInUse(host="127.0.0.1", port=8000, bundle=HOST),
     ],
 )

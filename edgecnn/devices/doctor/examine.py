@@ -31,7 +31,7 @@ from edgecnn.devices.doctor.parts import PARTS, packages_of
 from edgecnn.devices.doctor.trying import LEASE_S, Trials
 from edgecnn.devices.files import build_targets, known_devices
 from edgecnn.devices.this_machine import local_facts, matches
-from edgecnn.errors.base import DISK_FULL, system_reason
+from edgecnn.errors.base import FULL_ERRNOS, system_reason
 from edgecnn.errors.devices import UnknownNeed
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.hosts.local import LocalHost
@@ -81,7 +81,7 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
             os.fsync(file.fileno())
     except OSError as error:
         why = system_reason(error)
-        full = error.errno in DISK_FULL
+        full = error.errno in FULL_ERRNOS
         found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
     else:
         state, found, hint = State.WORKS, "takes files", None

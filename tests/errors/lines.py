@@ -1,0 +1,60 @@
+"""The sentence of every error, one line each. Renew ``lines.txt`` with: python -m tests.errors.lines --write."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import string
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import edgecnn.errors
+from edgecnn.errors.base import ROWS, ErrorRow
+from tests.errors.samples import SAMPLES
+
+FILE = Path(__file__).with_name("lines.txt")
+
+
+def rows() -> list[ErrorRow]:
+    """Every row of the package."""
+    for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
+        importlib.import_module(module.name)
+    return [row for ref, row in sorted(ROWS.items()) if "of-a-test" not in ref]
+
+
+def lines() -> str:
+    """One line for each sample of each row."""
+    made = [(error.ref, error.sentence()) for error in SAMPLES]
+    shown = {ref for ref, _ in made}
+    made += [(row.ref, sampled(row)) for row in rows() if row.ref not in shown]
+    return "".join(f"{ref}: {sentence}\n" for ref, sentence in sorted(made))
+
+
+def sampled(row: ErrorRow) -> str:
+    """The sentence of a row, each field filled in by its name or, where its format needs one, by a value of that type."""
+    fields: dict[str, Any] = dict.fromkeys(row.also)
+    for template in (row.what, row.why, row.fix):
+        for _, name, spec, _ in string.Formatter().parse(template):
+            if name is not None:
+                field = name.split(".")[0].split("[")[0]
+                fields[field] = _value(field, name, spec or "", fields.get(field))
+    return row(**fields).sentence()
+
+
+def _value(field: str, name: str, spec: str, before: Any) -> Any:
+    word = spec.split(" ")[0]
+    if "." in name:
+        return PurePosixPath(f"FOLDER/{field.upper()}")
+    if word in ("counted", "number", "listed", "commas", "joined", "first", "quoted") or "[" in name:
+        return 3 if word == "counted" and not isinstance(before, list) else [f"{field.upper()}-{n}" for n in range(3)]
+    if word in ("mib", "gib"):
+        return 3 * 2**29
+    if before is None and spec and word not in ("word", "short", "reason"):
+        return 1234 if spec in (",", "d", "02d") else 0.125
+    return field.upper() if before is None else before
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv:
+        FILE.write_text(lines(), encoding="utf-8")
