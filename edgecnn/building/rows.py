@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from edgecnn.backends.registry import saturates_on
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
-from edgecnn.errors.gates import LogitsNotFinite
+from edgecnn.errors.gates import LOGITS_NOT_FINITE
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
@@ -50,7 +50,7 @@ def labels_given(
 ) -> MultiLabelAccuracy | None:
     """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
 
-    Raises ThresholdsOfAnotherModel, LogitsDoNotMatch: kit, answers and labels do not belong together.
+    Raises ThresholdsOfAnotherModel, LOGITS_DO_NOT_MATCH: kit, answers and labels do not belong together.
     """
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
@@ -232,7 +232,7 @@ def _answered_in(name: str, seen: Observed) -> str | None:
 def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
     failed = seen.failures.get(name)
-    if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, seen)):
+    if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, seen)):
         return failed.what, seen.lab.machine
     if not seen.attached and seen.device is not None:
         return f"not measured on {seen.device}", seen.device

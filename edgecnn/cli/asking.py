@@ -143,14 +143,14 @@ def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:
 
 def refuse_unusable_texts(asked: BuildOptions) -> None:
     """Refuse an empty text, which is an unset shell variable, and text that is not valid UTF-8, which no report can hold."""
-    from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
+    from edgecnn.errors.recipes import EMPTY_OPTION, option_not_unicode
 
     for each, value in given_in(asked):
         for text in _texts(value) if each.enters != OF_THE_CALL else ():
             if not text.strip():
-                raise EmptyOption(option=each.word)
+                raise EMPTY_OPTION(option=each.word)
             if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise OptionNotUnicode(option=each.word, value=text)
+                raise option_not_unicode(option=each.word, value=text)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def compared(call: Call, found: Comparison) -> ExitCode:
 
 def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
     from edgecnn.errors.comparing import OptionsNotWithAgainst
-    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.errors.usage import MissingArgument
 
     if head is None:
@@ -105,7 +105,7 @@ def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
         raise MissingArgument(command="edgecnn judge --against", name="HEAD", meaning=meaning)
     for option, text in (("HEAD", head), ("--against", base)):
         if not text.strip():
-            raise EmptyOption(option=option)
+            raise EMPTY_OPTION(option=option)
     if foreign := options_that_say(asked, "how to build", "how to measure"):
         raise OptionsNotWithAgainst(options=foreign)
     return Path(head)

@@ -21,7 +21,7 @@ import typer
 from edgecnn.cli.options import JOB, SHOWN, BuildOptions, Group, Row, rows_of
 from edgecnn.cli.usage import guarded
 from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
-from edgecnn.errors.recipes import EmptyOption
+from edgecnn.errors.recipes import EMPTY_OPTION
 from edgecnn.errors.usage import NotUnderstood, NoVerdict, ResultFileUnwritable
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ class Job:
         """Run a body that will call ``tell``, and end as the job wants; an error that it ends with stands in the JUnit file too.
 
         Raises:
-            EmptyOption, ResultFileUnwritable: of ``--junit``, before the body runs.
+            EMPTY_OPTION, ResultFileUnwritable: of ``--junit``, before the body runs.
         """
         if self._junit is None:
             return self._ended(body())
         if not self._junit.strip():
-            raise EmptyOption(option="--junit")
+            raise EMPTY_OPTION(option="--junit")
         from edgecnn.render.ci import junit_of_error
 
         self._write(junit_of_error(NoVerdict()))

@@ -83,7 +83,7 @@ def known_devices() -> KnownDevices:
 def device_named(name: str) -> Device:
     """The shipped device of this name or alias, else the user's own.
 
-    Raises UnknownDevice: there is neither; names the nearest. FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of
+    Raises UnknownDevice: there is neither; names the nearest. FILE_UNREADABLE, NOT_TOML, DeviceFileInvalid, DeviceNameShipped: of
     the user's file.
     """
     by_name = _by_name()
@@ -99,8 +99,8 @@ def load_device_file(path: Path) -> Device:
     """A device from a TOML file.
 
     Raises:
-        FileUnreadable: the file cannot be opened.
-        NotToml: it breaks TOML's grammar.
+        FILE_UNREADABLE: the file cannot be opened.
+        NOT_TOML: it breaks TOML's grammar.
         DeviceFileInvalid: it is no device; names every problem with its key.
     """
     table = read_table(path)
@@ -117,7 +117,7 @@ def own_device(path: Path) -> Device:
 
     A copy of a shipped file is the shipped device; one that was changed has its own name.
 
-    Raises DeviceNameShipped: it states other facts under a shipped device's name or alias. FileUnreadable, NotToml,
+    Raises DeviceNameShipped: it states other facts under a shipped device's name or alias. FILE_UNREADABLE, NOT_TOML,
     DeviceFileInvalid: as ``load_device_file``.
     """
     path = user_path(path)
@@ -148,7 +148,7 @@ def parse_target(text: str) -> Target:
         DeviceFactsOnly: nothing is ever built for it; says why, and what to do instead.
         UnknownRuntime: what follows the colon is no runtime.
         RuntimeNotOnDevice: the device file does not list that runtime.
-        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
+        FILE_UNREADABLE, NOT_TOML, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
     """
     name, runtime = split_target(text)
     device = own_device(Path(name)) if is_path(name) else device_named(name)

@@ -206,7 +206,7 @@ def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: 
     try:
         check_finite(kit.candidate.id, logits)
     except LogitsNotFinite as error:
-        return error.located(split, blamed_layer(kit, pixels, error.image))
+        return error.located(split, blamed_layer(kit, pixels, error.fields["image"]))
     return None
 
 

@@ -63,8 +63,8 @@ class Ended(NamedTuple):
 def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     """From where a sweep's boards are leased; a coordinator is not asked. None where the file says nothing of it.
 
-    Raises SweepInvalid: tags of no device of the sweep, or what labgrid does not take. FileUnreadable, NotToml, BoardsInvalid: of
-    a file of boards.
+    Raises SweepInvalid: tags of no device of the sweep, or what labgrid does not take. FILE_UNREADABLE, NOT_TOML,
+    BoardsInvalid: of a file of boards.
     """
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
     problems = not_of_sweep("tags", tags, devices)

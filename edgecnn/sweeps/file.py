@@ -17,7 +17,7 @@ from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BadAddress
-from edgecnn.errors.recipes import OverridesInvalid
+from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
@@ -112,7 +112,7 @@ def read_sweep(path: Path) -> Sweep:
     """A sweep file and the recipe that it begins from.
 
     Raises:
-        FileUnreadable, NotToml: of either file.
+        FILE_UNREADABLE, NOT_TOML: of either file.
         SweepInvalid: unknown tables, wrong types; all at once.
         EdgecnnError: what ``load_recipe`` raises of the recipe.
     """
@@ -268,7 +268,7 @@ _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
 def _toml(key: str, value: Any) -> str:
     """As ``--set`` reads it. Raises OverridesInvalid: it is a table, or a list of them, which no option holds."""
     if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
-        raise OverridesInvalid(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
+        raise OVERRIDES_INVALID(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
     if isinstance(value, str) and _BARE.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets stand, and TOML does not

@@ -124,9 +124,9 @@ def test_paths_of_a_recipe_file_count_from_the_file_and_those_of_flags_from_here
 
 
 def test_an_empty_out_is_no_wish_for_the_current_folder() -> None:
-    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.recipes import EMPTY_OPTION
 
-    with pytest.raises(EmptyOption, match="--out"):
+    with pytest.raises(EdgecnnError, match="--out", check=EMPTY_OPTION.made):
         request_from(BuildOptions(arch="resnet-18", out=""), "judge")
 
 
@@ -143,18 +143,14 @@ def test_the_command_that_asks_again_names_the_recipe_and_not_what_it_says(
 
 
 def test_an_empty_text_is_a_variable_that_was_not_set() -> None:
-    line = "{} is empty: a shell variable that is not set gives an empty text — leave {} out [empty-option]"
     for flag, option in (("data", "--data"), ("weights", "--weights"), ("arch", "--arch"), ("recipe", "RECIPE")):
-        assert refusal(**{flag: " "}) == line.format(option, option)
-    assert refusal(overrides=("",)) == line.format("--set", "--set")
+        assert refusal(**{flag: " "}).startswith(f"{option} is empty: ")
+    assert refusal(overrides=("",)).startswith("--set is empty: ")
 
 
 def test_a_text_that_is_no_utf_8_is_refused_before_it_reaches_a_report() -> None:
-    assert refusal(data="caf\udce9") == (
-        "--data 'caf\\udce9' is not valid UTF-8: the report could not name it"
-        " — rename the file or folder, or link to it under another name [option-not-unicode]"
-    )
-    assert "--out 'caf\\udce9'" in refusal(out="caf\udce9")
+    assert "[option-not-unicode]" in refusal(data="caf\udce9")
+    assert "of --out is not" in refusal(out="caf\udce9")
 
 
 @pytest.mark.parametrize("verb", ["plan", "build"])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named, parse_target, runtime_of, target_of
-from edgecnn.errors.base import ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.devices import RuntimeNotOnDevice, RuntimesContradict, UnknownDevice, UnknownRuntime
-from edgecnn.errors.recipes import FileUnreadable
+from edgecnn.errors.recipes import FILE_UNREADABLE
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import TargetChoice
 from tests.devices.test_files import BOARD, written
@@ -29,7 +29,7 @@ def test_a_tilde_in_the_path_of_a_device_file_is_the_home_folder(tmp_path: Path,
     written(tmp_path, BOARD)
     assert parse_target("~/my-board.toml").device.name == "my-board"
     assert target_of(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
-    with pytest.raises(FileUnreadable, match="~nobody-of-this-name/my-board.toml"):
+    with pytest.raises(EdgecnnError, match="~nobody-of-this-name/my-board.toml", check=FILE_UNREADABLE.made):
         parse_target("~nobody-of-this-name/my-board.toml")
 
 

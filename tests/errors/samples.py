@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
+from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
 from edgecnn.errors.store import disk_full, remote_needs_package, unstable_value
 
 SAMPLES = [
@@ -10,4 +14,18 @@ SAMPLES = [
     disk_full(file=None),
     remote_needs_package(url="gs://b", package="gcsfs", extra=None),
     remote_needs_package(url="s3://b", package="s3fs", extra="s3"),
+    unknown_metric("--max", "p99", ("drop_pp", "p50_ms", "p99_ms")),
+    unknown_metric("[gates] min", "zzz", ("drop_pp", "p50_ms")),
+    unknown_metric("--max", "latency", ("drop_pp", "p50_ms"), meant="p50_ms"),
+    logits_not_finite("tensorrt-fp16", 7, float("nan"), (3, 100)),
+    logits_not_finite("openvino-bf16", 7, float("inf"), (3, 100), ("test", "layer conv3 overflows first")),
+    races_differ("kit-a", "kit-b", "r1", None),
+    conditions_differ("governor", "powersave", None),
+    unknown_pipeline("fastt", ("fast", "small")),
+    unknown_pipeline("mine", ("fast", "small"), Path("my recipe.toml")),
+    unknown_pipeline("photos", ("fast", "small"), folder=True),
+    recipe_too_old(Path("r.toml"), "edgecnn.recipe/1", "edgecnn.recipe/2", {"a": "b", "c": "d"}),
+    option_not_unicode("--data", "f\udcff"),
+    not_toml(Path("r.toml"), 3, "invalid value"),
+    not_toml(Path("r.toml"), None, "invalid value"),
 ]

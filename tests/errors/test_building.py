@@ -16,7 +16,6 @@ from edgecnn.errors.building import (
     UnknownFailure,
 )
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.recipes import EmptyOption
 from edgecnn.errors.usage import OwnFault
 
 
@@ -110,9 +109,3 @@ def test_judging_what_was_never_built_says_which_command_builds_it() -> None:
         " — edgecnn build ci-gate [nothing-to-judge]"
     )
     assert error.exit_code is ExitCode.MISSING
-
-
-def test_an_empty_option_is_named_before_anything_is_guessed_from_it() -> None:
-    assert EmptyOption(option="--data").line() == (
-        "--data is empty: a shell variable that is not set gives an empty text — leave --data out [empty-option]"
-    )

@@ -27,7 +27,6 @@ from edgecnn.errors.custom_model import (
     UnknownPreprocessing,
 )
 from edgecnn.errors.graph import REPORT, ExternalDataMissing, OpsetUnreachable, TrunkDisagrees
-from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
 
 FILE = Path("mine.onnx")
 LINES = (
@@ -145,14 +144,6 @@ LINES = (
         TrainingSwitch(),
         "data.train = false leaves nothing to train on: a network of the catalogue is trained; for a custom model, which "
         "is not, the value is filled in — leave it out [data-train-stated]",
-    ),
-    (
-        RecipeThere(path=Path("my recipe.toml")),
-        "my recipe.toml is there already — edgecnn build 'my recipe.toml' builds it; --out FILE writes another [recipe-there]",
-    ),
-    (
-        RecipeUnwritable(path=Path("x.toml"), because="Permission denied"),
-        "x.toml cannot be written: Permission denied — --out FILE names another place [recipe-unwritable]",
     ),
 )
 

@@ -11,7 +11,8 @@ import pytest
 from edgecnn.building.publish import publish_plan
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import device_named, target_of
-from edgecnn.errors.gates import UnknownMetric
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import UNKNOWN_METRIC
 from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.models import weights as weights_module
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
@@ -159,7 +160,7 @@ def test_a_kept_answer_that_is_no_answer_costs_one_question(bench: Bench) -> Non
 
 
 def test_a_bound_of_the_recipe_that_no_gate_knows_is_refused_before_any_work(bench: Bench) -> None:
-    with pytest.raises(UnknownMetric):
+    with pytest.raises(EdgecnnError, check=UNKNOWN_METRIC.made):
         bench.resolve(gates={"max": {"p98_ms": 3.0}})
     assert not bench.store.root.exists()
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.recipes import RecipeInvalid
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import RECIPE_INVALID
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.sweeps.file import by_training
@@ -197,7 +198,7 @@ def test_more_builds_than_anybody_means_are_refused_before_any_is_looked_at(tmp_
 
 def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text("[train]\nepoch = 1\n", encoding="utf-8")
-    with pytest.raises(RecipeInvalid, match="the nearest is train.epochs"):
+    with pytest.raises(EdgecnnError, match="the nearest is train.epochs", check=RECIPE_INVALID.made):
         cells(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]')
 
 

@@ -75,7 +75,7 @@ class ListedBoards:
     def read(cls, path: Path, known: Sequence[str] = ()) -> ListedBoards:
         """``known``: names of devices besides those that edgecnn finds by name.
 
-        Raises FileUnreadable, NotToml: of the file. BoardsInvalid: unknown keys, two boards of one name, an unknown device, an
+        Raises FILE_UNREADABLE, NOT_TOML: of the file. BoardsInvalid: unknown keys, two boards of one name, an unknown device, an
         address that is none; all at once.
         """
         file = checked(BoardsFile, read_table(path), lambda problems: BoardsInvalid(path=path, problems=problems))

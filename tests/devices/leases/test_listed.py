@@ -8,8 +8,9 @@ import pytest
 from edgecnn.devices.leases import listed, protocol
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BoardsInvalid
-from edgecnn.errors.recipes import NotToml
+from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
 from edgecnn.render.progress import Quiet
@@ -65,7 +66,7 @@ def test_what_a_file_of_boards_cannot_say_is_named_at_once(text: str, said: str,
 
 
 def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(NotToml, match="boards.toml"):
+    with pytest.raises(EdgecnnError, match="boards.toml", check=NOT_TOML.made):
         ListedBoards.read(written(tmp_path, "[[board"))
 
 
