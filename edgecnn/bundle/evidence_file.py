@@ -21,7 +21,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import SignatureRefused, SignersNotNamed, SshKeygenMissing
 from edgecnn.errors.measuring import EvidenceChanged, EvidenceUnreadable, EvidenceUnsigned
 from edgecnn.errors.store import UnstableValue
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, write_text_atomically
@@ -75,24 +75,24 @@ def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
 
 
 def write_evidence(record: EvidenceRecord, path: Path) -> None:
-    """Write a record whole, or not at all. Raises ResultFileUnwritable: it cannot be written."""
+    """Write a record whole, or not at all. Raises RESULT_FILE_UNWRITABLE: it cannot be written."""
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except (OSError, ValueError) as error:  # a NUL inside the path
-        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=system_reason(error)) from error
 
 
 def require_record_file(path: Path) -> None:
     """Refuse, before anything is measured, a file that could not be written, or that holds something else.
 
-    Raises ResultFileUnwritable: saying which.
+    Raises RESULT_FILE_UNWRITABLE: saying which.
     """
     try:
         because = _why_not_written(path)
     except (OSError, ValueError) as error:  # a NUL inside the path
         because = system_reason(error)
     if because is not None:
-        raise ResultFileUnwritable(option="--out", path=path, because=because)
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=because)
 
 
 def _why_not_written(path: Path) -> str | None:

@@ -78,10 +78,10 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
 
     Raises:
         BadAddress: no destination.
-        HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
+        HOST_OPTION_WITHOUT_HOST, CarryWithoutHost: how to use a board, and no board.
     """
     from edgecnn.errors.hosts.board import CarryWithoutHost
-    from edgecnn.errors.usage import HostOptionWithoutHost
+    from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest
 
@@ -90,7 +90,7 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
             raise CarryWithoutHost
         for option, given in (("--python", asked.python is not None), ("--clean", asked.clean)):
             if given:
-                raise HostOptionWithoutHost(option=option)
+                raise HOST_OPTION_WITHOUT_HOST(option=option)
     if asked.host is None:
         return None
     address = Address.of(asked.host).destination

@@ -13,7 +13,7 @@ from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, Takes, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.bundle import NothingToSign
-from edgecnn.errors.usage import HostOfNothing, NothingJudged
+from edgecnn.errors.usage import HOST_OF_NOTHING, NOTHING_JUDGED
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest, Goal
@@ -72,9 +72,9 @@ def _up_to(call: Call) -> ExitCode:
 def _refuse_what_only_builds_do(call: Call) -> None:
     asked, judges = call.asked, call.asked.verb == "build"
     if asked.host is not None and asked.verb not in ON_HOST:
-        raise HostOfNothing(verb=asked.verb)
+        raise HOST_OF_NOTHING(verb=asked.verb)
     if asked.junit is not None and not judges:
-        raise NothingJudged(verb=asked.verb)
+        raise NOTHING_JUDGED(verb=asked.verb)
     if asked.sign is not None and not judges:
         raise NothingToSign(verb=asked.verb)
 

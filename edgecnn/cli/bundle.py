@@ -178,7 +178,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
 def _host_names(given: Iterable[str]) -> tuple[str, ...]:
     """What ``--allow-host`` names, each a name and no more."""
     from edgecnn.errors.recipes import EMPTY_OPTION
-    from edgecnn.errors.usage import BadValue
+    from edgecnn.errors.usage import bad_value
     from edgecnn.serving.http import is_host_name
 
     names = tuple(given)
@@ -187,7 +187,7 @@ def _host_names(given: Iterable[str]) -> tuple[str, ...]:
             raise EMPTY_OPTION(option="--allow-host")
         if not is_host_name(name):
             reason = "it is a name alone, without http:// and without a port, such as photos.example"
-            raise BadValue(command="edgecnn serve", name="--allow-host", value=name, reason=reason)
+            raise bad_value(command="edgecnn serve", name="--allow-host", value=name, reason=reason)
     return names
 
 

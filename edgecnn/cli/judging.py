@@ -98,11 +98,11 @@ def compared(call: Call, found: Comparison) -> ExitCode:
 def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
     from edgecnn.errors.comparing import OptionsNotWithAgainst
     from edgecnn.errors.recipes import EMPTY_OPTION
-    from edgecnn.errors.usage import MissingArgument
+    from edgecnn.errors.usage import MISSING_ARGUMENT
 
     if head is None:
         meaning = "the folder of the finished build that is judged"
-        raise MissingArgument(command="edgecnn judge --against", name="HEAD", meaning=meaning)
+        raise MISSING_ARGUMENT(command="edgecnn judge --against", name="HEAD", meaning=meaning)
     for option, text in (("HEAD", head), ("--against", base)):
         if not text.strip():
             raise EMPTY_OPTION(option=option)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn.cli.verbs import LOOK, Call, verb
-from edgecnn.errors.usage import PlotOfWhat, UnknownList
+from edgecnn.errors.usage import plot_of_what, unknown_list
 
 
 class What(StrEnum):
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def _named(name: str) -> What:
     """The list of that name. typer would choose among the members of an enum too, but in its own words."""
     if name not in set(What):
-        raise UnknownList(name=name, known=tuple(What))
+        raise unknown_list(name=name, known=tuple(What))
     return What(name)
 
 
@@ -65,7 +65,7 @@ def list_(call: Call, what: WhatArg, pattern: PatternArg = None, plot: PlotOpt =
     if plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
-        raise PlotOfWhat(what=what.value, plotted=plot is not None)
+        raise plot_of_what(what=what.value, plotted=plot is not None)
     else:
         _plotted(call, plot, build, pattern or "*")
 

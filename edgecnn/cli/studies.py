@@ -11,7 +11,7 @@ from edgecnn.cli.options import scale_text
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import UnknownScenario
-from edgecnn.errors.usage import NotUnderstood
+from edgecnn.errors.usage import USAGE
 
 if TYPE_CHECKING:
     from edgecnn.runner.pixel_recipe import ImageSize
@@ -102,16 +102,16 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution
 
 
 def _size(network: str, resolution: str) -> ImageSize:
-    """Raises NotUnderstood: no size, or that of a file, which has its own."""
+    """Raises USAGE: no size, or that of a file, which has its own."""
     from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.studies.cost import SUFFIX
 
     if network.endswith(SUFFIX):
-        raise NotUnderstood(command="edgecnn cost", reason=f"{network} has the resolution that it has")
+        raise USAGE(command="edgecnn cost", reason=f"{network} has the resolution that it has")
     try:
         return ImageSize.of(resolution)
     except ValueError as error:
-        raise NotUnderstood(command="edgecnn cost", reason=f"--resolution {error}") from error
+        raise USAGE(command="edgecnn cost", reason=f"--resolution {error}") from error
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:

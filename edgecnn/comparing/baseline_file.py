@@ -19,7 +19,7 @@ from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.judging.runs.resources import energy
@@ -108,12 +108,12 @@ def sealed(record: Sealed) -> Sealed:
 def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
     """Write a baseline's file or a pinned build's, whole or not at all.
 
-    Raises ResultFileUnwritable: it cannot be written.
+    Raises RESULT_FILE_UNWRITABLE: it cannot be written.
     """
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=system_reason(error)) from error
 
 
 def read_baseline(path: Path) -> LatencyBaseline:

@@ -111,7 +111,7 @@ class ImageSource(ABC):
 
         Raises:
             ImageGone: the file is not there any more, or may not be read.
-            ImageChanged: its bytes are not those of the manifest. WrongBytes: and they show why.
+            ImageChanged: its bytes are not those of the manifest. WRONG_BYTES: and they show why.
             CorruptImages: it cannot be decoded to the end.
         """
 
@@ -133,7 +133,7 @@ class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
+        """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WRONG_BYTES: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
             data = bounded_content(path, LARGEST_BYTES)

@@ -25,7 +25,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
-from edgecnn.errors.usage import PathTooLong
+from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
@@ -84,7 +84,7 @@ class Layout(NamedTuple):
 def root_of(text: str) -> Path:
     """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
 
-    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name. PathTooLong.
+    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name. PATH_TOO_LONG.
     """
     if "\0" in text:
         raise DataPathUnusable(path=text, because="it holds a NUL character")
@@ -99,7 +99,7 @@ def root_of(text: str) -> Path:
         raise DataPathUnusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
     except OSError as error:  # an absent or unreadable folder has a clearer error of its own
         if error.errno == errno.ENAMETOOLONG:
-            raise PathTooLong(path=root) from error
+            raise path_too_long(path=root) from error
     return root
 
 

@@ -150,7 +150,7 @@ def foreign_form(path: Path) -> ForeignForm | None:
 def refuse_foreign(path: Path) -> None:
     """Refuse what ``--model`` does not take.
 
-    Raises ForeignModel: a folder, or a file of another format. CustomModelUnusable: it is empty. WrongBytes: see
+    Raises ForeignModel: a folder, or a file of another format. CustomModelUnusable: it is empty. WRONG_BYTES: see
     ``refuse_known_cause``. OSError: it cannot be read.
     """
     if not path.is_dir():

@@ -68,7 +68,7 @@ def format_of(path: Path) -> WeightsFormat:
     when it is read.
 
     Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
-    optimizer or any other Python object was saved. WrongBytes: see ``refuse_known_cause``.
+    optimizer or any other Python object was saved. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         with open_regular(path) as file:

@@ -63,7 +63,7 @@ def read_table(path: Path) -> dict[str, Any]:
     """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
     Raises FILE_UNREADABLE: the file is absent, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: the text breaks
-    TOML's grammar; names the line. WrongBytes: see ``refuse_known_cause``.
+    TOML's grammar; names the line. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         data = bounded_content(path, LARGEST_BYTES)

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
-from edgecnn.errors.usage import WrongBytes
+from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
@@ -247,11 +247,11 @@ def json_object(path: Path) -> Mapping[str, Any] | None:
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
     """Refuse a file whose bytes show why it cannot be used, before its format is looked at. ``content``: where it was read.
 
-    Raises WrongBytes: it is a Git LFS pointer, or its line endings were converted.
+    Raises WRONG_BYTES: it is a Git LFS pointer, or its line endings were converted.
     """
     cause = cause_of_file(path) if content is None else cause_in(content, path)
     if cause is not None:
-        raise WrongBytes(file=path, because=cause.why, hint=cause.fix)
+        raise WRONG_BYTES(file=path, because=cause.why, hint=cause.fix)
 
 
 def free_bytes(root: Path) -> int:

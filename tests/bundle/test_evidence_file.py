@@ -24,7 +24,7 @@ from edgecnn.bundle.evidence_file import (
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.bundle import SignersNotNamed
 from edgecnn.errors.measuring import EvidenceChanged
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from tests.bundle.evidence_records import (
     EMULATED,
     HERE,
@@ -235,7 +235,7 @@ def test_a_file_that_holds_something_else_is_refused_before_anything_is_measured
         (tmp_path, "it is a folder"),
         (tmp_path / "no" / "evidence.json", "there is no such folder"),
     ):
-        with pytest.raises(ResultFileUnwritable) as caught:
+        with pytest.raises(EdgecnnError, check=RESULT_FILE_UNWRITABLE.made) as caught:
             require_record_file(path)
         assert caught.value.because == because
 

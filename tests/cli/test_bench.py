@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.errors.usage import HOST_OF_NOTHING, HOST_OPTION_WITHOUT_HOST
 
 
 def run(*words: object) -> Any:
@@ -25,13 +26,11 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--clean"),
-            "edgecnn: error: --clean is about a board, and --host names none — say --host user@board, or "
-            "leave --clean out [host-option-without-host]",
+            f"edgecnn: error: {HOST_OPTION_WITHOUT_HOST(option='--clean').line()}",
         ),
         (
             ("build", "--python", "python3"),
-            "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or "
-            "leave --python out [host-option-without-host]",
+            f"edgecnn: error: {HOST_OPTION_WITHOUT_HOST(option='--python').line()}",
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),
@@ -50,8 +49,7 @@ def run(*words: object) -> Any:
         ),
         (
             ("train", "--host", "pi"),
-            "edgecnn: error: edgecnn train runs no kit, so --host has nothing to do — build, profile and bench take it "
-            "[host-of-nothing]",
+            f"edgecnn: error: {HOST_OF_NOTHING(verb='train').line()}",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
 from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.usage import NO_VERDICT
 from edgecnn.values.verdict import Verdict
 from tests.cli.test_build import Builder
 
@@ -81,7 +82,7 @@ def test_a_call_that_is_killed_leaves_no_older_verdict(builder: Builder, tmp_pat
     path.write_text("<testsuites/>")
     builder.error = KeyboardInterrupt()
     assert run("build", "--junit", str(path)).exit_code == 130
-    assert errors_of(path) == ["edgecnn ended before any verdict: it was killed, or is still running [no-verdict]"]
+    assert errors_of(path) == [NO_VERDICT().line()]
 
 
 def test_a_file_that_cannot_be_written_is_bad_input_before_any_work(builder: Builder, tmp_path: Path) -> None:

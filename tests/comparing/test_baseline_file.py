@@ -10,9 +10,10 @@ from jsonschema import Draft202012Validator
 
 from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, imported, read_baseline, recorded, write_record
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.store.store import Store
 from edgecnn.values.report import sealed_digest
 from edgecnn.values.stage import digest_of
@@ -201,7 +202,7 @@ def test_a_candidate_that_is_not_carried_is_named_with_those_that_are(board: tup
 
 
 def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(ResultFileUnwritable):
+    with pytest.raises(EdgecnnError, check=RESULT_FILE_UNWRITABLE.made):
         write_record(imported(*board), tmp_path / "absent" / "board.json")
 
 

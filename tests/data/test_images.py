@@ -10,9 +10,10 @@ from PIL import Image
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.images import ImageSource, demo_digests, demo_images, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
-from edgecnn.errors.usage import WrongBytes
+from edgecnn.errors.usage import WRONG_BYTES
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
@@ -107,7 +108,7 @@ def test_an_image_that_became_a_git_lfs_pointer_since_it_was_planned_with_is_nam
     source = opened(photos, tmp_path / "store")
     entry = source.entries("train")[0]
     write(photos / entry.path, POINTER)
-    with pytest.raises(WrongBytes, match="it is a Git LFS pointer, not the file itself — git lfs pull"):
+    with pytest.raises(EdgecnnError, match="it is a Git LFS pointer, not the file itself — git lfs pull", check=WRONG_BYTES.made):
         source.read(entry)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,
@@ -18,7 +19,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
-from edgecnn.errors.usage import PathTooLong
+from edgecnn.errors.usage import PATH_TOO_LONG
 from tests.data.folders import Heard
 
 SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
@@ -189,7 +190,7 @@ def test_a_data_path_counts_from_the_current_folder_and_from_home(tmp_path: Path
 
 @pytest.mark.parametrize("text", ["x" * 5000, "x" * 300 + ".csv", "a/" * 3000 + "photos"])
 def test_a_path_that_the_file_system_does_not_take_is_refused_before_any_look(text: str) -> None:
-    with pytest.raises(PathTooLong):
+    with pytest.raises(EdgecnnError, check=PATH_TOO_LONG.made):
         root_of(text)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
 from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
 from edgecnn.errors.store import disk_full, remote_needs_package, unstable_value
+from edgecnn.errors.usage import bad_value, no_such_command, no_such_option, own_fault, path_too_long, plot_of_what, unknown_list
 
 SAMPLES = [
     unstable_value("value.settings.rates[1]", float("nan")),
@@ -28,4 +29,17 @@ SAMPLES = [
     option_not_unicode("--data", "f\udcff"),
     not_toml(Path("r.toml"), 3, "invalid value"),
     not_toml(Path("r.toml"), None, "invalid value"),
+    own_fault(error=KeyError("candidate")),
+    no_such_command(command="edgecnn store", name="vrify", known=("list", "verify")),
+    no_such_command(command="edgecnn", name="a\nb", known=("build",)),
+    no_such_option(command="edgecnn list", option="--jsno", near=("--json",)),
+    no_such_option(command="edgecnn build", option="--epochs", near=("--help",), key="train.epochs"),
+    no_such_option(command="edgecnn list", option="-z", near=()),
+    bad_value(command="edgecnn store gc", name="--days", value="x", reason="it is no number"),
+    bad_value(command="edgecnn x", name="FILE", value=None, reason="it is no file"),
+    unknown_list(name="archz", known=("archs", "devices")),
+    plot_of_what(what="devices", plotted=True),
+    plot_of_what(what="archs", plotted=False),
+    unknown_list(name="", known=("archs", "devices")),
+    path_too_long("/a/" + "x" * 5000),
 ]

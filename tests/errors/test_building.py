@@ -16,7 +16,6 @@ from edgecnn.errors.building import (
     UnknownFailure,
 )
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.usage import OwnFault
 
 
 def test_nothing_to_build_names_what_is_missing_and_how_to_get_it() -> None:
@@ -56,15 +55,6 @@ def test_an_unexpected_exception_names_its_type_and_the_way_to_its_traceback() -
         "stopped at an unexpected error (RuntimeError): Check 'x' failed at line 3"
         " — run the same command with --debug for the traceback [unknown-failure]"
     )
-
-
-def test_a_fault_of_ours_is_never_worded_as_the_users() -> None:
-    error = OwnFault(error=KeyError("candidate"))
-    assert error.line() == (
-        "edgecnn failed in a way it should not: KeyError: 'candidate' — please report the traceback above;"
-        " no verdict was given [own-fault]"
-    )
-    assert error.exit_code is ExitCode.OWN_FAULT
 
 
 def test_a_runner_that_changed_under_a_build_is_named_and_asks_for_the_same_command() -> None:

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardKeyChanged, BoardUnknown, BoardUnreachable, LoginRefused
 from edgecnn.errors.store import NOTHING_AFAR
-from edgecnn.errors.usage import PortInUse
+from edgecnn.errors.usage import PORT_IN_USE
 from tests.house.source_tree import PACKAGE
 
 COMMAND = re.compile(r"(^|[\s`:;(])(edgecnn [a-z-]+|ssh|ssh-copy-id|labgrid-client|python3? -\w+|git|cd|rm)\s[^`;—\n]*$")
@@ -67,7 +67,7 @@ HOST = "pi@board; rm -rf ~"
         BoardKeyChanged(board=HOST),
         LoginRefused(board=HOST, said=""),
         NOTHING_AFAR(url=HOST),
-        PortInUse(host="127.0.0.1", port=8000, bundle=HOST),
+        PORT_IN_USE(host="127.0.0.1", port=8000, bundle=HOST),
     ],
 )
 def test_a_hint_quotes_hosts_urls_and_paths(error: EdgecnnError) -> None:

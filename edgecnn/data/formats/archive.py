@@ -61,7 +61,7 @@ def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
         ArchiveUnusable: no archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
-        WrongBytes: see ``refuse_known_cause``.
+        WRONG_BYTES: see ``refuse_known_cause``.
     """
     for archive in archives.values():
         refuse_known_cause(archive)

@@ -27,7 +27,7 @@ def is_json_labels(file: Path) -> bool:
 
 
 def rows_of_json(file: Path) -> Iterator[Row]:
-    """Its images. Raises LabelFileUnusable: no such form, or an image without exactly one class. WrongBytes: see there."""
+    """Its images. Raises LabelFileUnusable: no such form, or an image without exactly one class. WRONG_BYTES: see there."""
     refuse_known_cause(file)
     form = _FORMS[file.name.lower().endswith(EDGE_IMPULSE)]
     try:

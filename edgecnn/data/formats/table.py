@@ -43,7 +43,7 @@ def read_table(file: Path, choice: DataChoice, seen: ListingProgress, tell: Prog
         OneClass: a single label.
         TrainFolderMissing: several splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
-        WrongBytes: see ``refuse_known_cause``.
+        WRONG_BYTES: see ``refuse_known_cause``.
     """
     folder = file.parent if choice.image_root is None else root_of(choice.image_root)
     table = ListTable.of(file, choice)
@@ -64,7 +64,7 @@ class ListTable:
 
     @classmethod
     def of(cls, file: Path, choice: DataChoice, *, is_known_form: bool = False) -> ListTable:
-        """``is_known_form``: as ``columns_of``. Raises TableUnusable, MissingPackage, WrongBytes: see ``read_table``."""
+        """``is_known_form``: as ``columns_of``. Raises TableUnusable, MissingPackage, WRONG_BYTES: see ``read_table``."""
         refuse_known_cause(file)
         return cls(file, columns_of(file, header_of(file), choice, is_known_form=is_known_form), choice.path_suffix or "")
 

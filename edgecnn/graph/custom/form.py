@@ -144,7 +144,7 @@ def form_of(path: Path) -> TorchForm | None:
     Raises:
         CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
         CustomHoldsObjects: a state dict, a pickled module, or compiled code.
-        WrongBytes: see ``refuse_known_cause``.
+        WRONG_BYTES: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
     with open_regular(path) as file:
