@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from edgecnn.backends.wheels import without_wheel
-from edgecnn.errors.weights import MissingPackage
+from edgecnn.errors.weights import missing_package
 from edgecnn.errors.wording import plural
 
 VENDORED: Mapping[str, str] = {"onnxruntime-web": "1.30.0"}
@@ -50,4 +50,4 @@ def require_packages(distributions: Iterable[str], *, extra: str, needed_for: st
     """
     for distribution in distributions:
         if (lacks := lacking((distribution,), extra)) is not None:
-            raise MissingPackage(distribution=distribution, needed_for=needed_for, **lacks._asdict())
+            raise missing_package(distribution=distribution, needed_for=needed_for, **lacks._asdict())

@@ -18,7 +18,7 @@ from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MovedTensor, exe
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.backends.separate_process import run_separately
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
@@ -56,7 +56,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     yet joined that has as many multiply-adds: of two alike it may be the other one, which changes no share. What lies between two
     of them XNNPACK may run as it is or within its neighbours: its bytes are counted with the first kernel that follows.
 
-    Raises TraceUnreadable: the file is missing, is no JSON, or names no kernel.
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no kernel.
     """
     kernels, operators = _read(trace / "layers.json")
     waiting, multiplying = deque(operators), [each for each in kernels if _multiplies(each["kernel"])]
@@ -106,9 +106,9 @@ def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str
         found = json.loads(path.read_text(encoding="utf-8"))
         kernels, operators = found["kernels"], found["operators"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     if not kernels:
-        raise TraceUnreadable(path=path, why="it names no kernel")
+        raise TRACE_UNREADABLE(path=path, why="it names no kernel")
     return kernels, operators
 
 

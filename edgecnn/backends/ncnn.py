@@ -55,7 +55,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     Layers carry other names than the trunk's nodes. Each is joined with the first node not yet joined that has as many
     multiply-adds: of two alike it may be the other one, which changes no share.
 
-    Raises TraceUnreadable: the file is missing, or holds no layer.
+    Raises TRACE_UNREADABLE: the file is missing, or holds no layer.
     """
     free = list(macs.layers)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]

@@ -59,7 +59,7 @@ _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TraceUnreadable: the file is missing, or holds no layer."""
+    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or holds no layer."""
     join = MacJoin(macs)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)

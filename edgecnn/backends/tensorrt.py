@@ -20,7 +20,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.backends.onnxruntime import BACKEND as CARRIER
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET, Backend, Halves, OutputCheck
 from edgecnn.errors.graph import BuildLogUnreadable
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
@@ -105,16 +105,16 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
     """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
 
-    Raises TraceUnreadable: the listing or the times are missing, or the listing names no layer.
+    Raises TRACE_UNREADABLE: the listing or the times are missing, or the listing names no layer.
     """
     listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
     for path in (listing, times):
         if not path.is_file():
-            raise TraceUnreadable(path=path, why="the traced session did not write it")
+            raise TRACE_UNREADABLE(path=path, why="the traced session did not write it")
     lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
     layers = _listed(line for line in lines if line != "Layers:")
     if not layers:
-        raise TraceUnreadable(path=listing, why="no line of it begins with Name:")
+        raise TRACE_UNREADABLE(path=listing, why="no line of it begins with Name:")
     return executed_residency(_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
 
 

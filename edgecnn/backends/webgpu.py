@@ -13,7 +13,7 @@ from pathlib import Path
 from edgecnn.backends.executed_layers import executed_residency
 from edgecnn.backends.onnxruntime_web import BrowserBackend
 from edgecnn.backends.wasm import FILE, layer_of, what_it_said
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.layers import MacTable, Residency
@@ -28,11 +28,11 @@ _ANY = ""
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """The residency of a traced session; kinds of layers of which some ran in WebAssembly are called so.
 
-    Raises TraceUnreadable: the file is missing, is no JSON, or places no layer.
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or places no layer.
     """
     where = _placed(what_it_said(trace)[0])
     if not where:
-        raise TraceUnreadable(path=trace / FILE, why="it places no layer")
+        raise TRACE_UNREADABLE(path=trace / FILE, why="it places no layer")
     fell = {op for provider, op in where if provider != _GPU}
     names = {op: f"{op}, in part in WebAssembly" if fell & {op, _ANY} else op for op in {layer.op for layer in macs.layers}}
     return executed_residency([layer_of(layer, names[layer.op], "fp32") for layer in macs.layers], macs)

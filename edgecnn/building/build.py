@@ -23,7 +23,7 @@ from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
-from edgecnn.errors.measuring import KnobsByLatency
+from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.gates import budget_pp, runs_for
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
@@ -198,7 +198,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
     resolved = planned.resolved
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
-        raise KnobsByLatency(objective=objective)
+        raise KNOBS_BY_LATENCY(objective=objective)
     if objective == "energy" and request.goal in MEASURING and resolved.attachment.attached and here.timed:
         require_meter(here, resolved.candidates, request.meter)
 

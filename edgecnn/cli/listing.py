@@ -106,14 +106,14 @@ def _cell(value: Any) -> str:
 def _of_timm(pattern: str) -> list[dict[str, Any]]:
     """What is known of them without building them."""
     from edgecnn.backends.installed import require_packages
-    from edgecnn.errors.weights import UnknownArch
+    from edgecnn.errors.weights import unknown_arch
 
     require_packages(("timm",), extra="zoo", needed_for=pattern)
     from edgecnn.models.timm_zoo import recorded_arch, timm_names
 
     found = [recorded_arch(name) for name in timm_names(pattern)]
     if not found:
-        raise UnknownArch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
+        raise unknown_arch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
     return [
         {
             "name": spec.name, "resolution_px": spec.resolution_px.stated, "least_px": spec.least_px, "classes": spec.classes,

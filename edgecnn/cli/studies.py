@@ -10,7 +10,7 @@ import typer
 from edgecnn.cli.options import scale_text
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.measuring import UnknownScenario
+from edgecnn.errors.measuring import unknown_scenario
 from edgecnn.errors.usage import USAGE
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _named(name: str) -> str:
     """LoadGen's name, however it was spelt: single-stream is SingleStream."""
     found = next((each for each in SCENARIOS if each.lower() == name.lower().replace("-", "").replace("_", "")), None)
     if found is None:
-        raise UnknownScenario(name=name, known=SCENARIOS)
+        raise unknown_scenario(name=name, known=SCENARIOS)
     return found
 
 

@@ -18,7 +18,7 @@ import edgecnn
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
-from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.errors.measuring import RUNS_UNUSABLE
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
@@ -93,7 +93,7 @@ def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     if because is None and not profile.environment.timed:
         because = f"they were made on {profile.environment.conditions['emulator']}, and {EMULATED_TIMES}"
     if because is not None:
-        raise RunsUnusable(folder=folder, because=because)
+        raise RUNS_UNUSABLE(folder=folder, because=because)
     return profile
 
 

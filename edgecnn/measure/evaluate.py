@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.hosts.board import AnswerUnusable
-from edgecnn.errors.measuring import PixelsChanged
+from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
@@ -87,7 +87,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
             return stored
         facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
         if facts.pixels_sha256 != pixels.sha256:
-            raise PixelsChanged(file=pixels.file, split=pixels.split)
+            raise PIXELS_CHANGED(file=pixels.file, split=pixels.split)
         try:
             with usable(lab.board, "evaluate"):
                 logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)

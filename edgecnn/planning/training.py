@@ -213,7 +213,7 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
         NoTeacher: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
             store with a trained network.
         TeacherSawOtherImages: the build is of other images, or of other roles of these.
-        ResolutionTooSmall: the network of the list cannot see images as small as those that are learned from.
+        RESOLUTION_TOO_SMALL: the network of the list cannot see images as small as those that are learned from.
     """
     named = recipe.train.teacher
     if named is None:

@@ -14,7 +14,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.graph import NothingLeftToQuantize
-from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.quantization.registry import packages_for, way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -55,7 +55,7 @@ class QuantizeStage(Stage):
 
         Raises:
             MissingPackage: the runtime or its quantizer is not installed.
-            PackageUnimportable: one of these is broken.
+            PACKAGE_UNIMPORTABLE: one of these is broken.
             CalibrationSetTooSmall: fewer calibration images than ``images``.
             CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
             CalibrationRangeNotFinite: a tensor inside the network holds NaN or infinity on calibration images.
@@ -74,7 +74,7 @@ class QuantizeStage(Stage):
             make_candidate(self._request(given), out, tell)
         except ImportError as error:
             package, because = error.name or ", ".join(self.tools), " ".join(str(error).split())
-            raise PackageUnimportable(
+            raise PACKAGE_UNIMPORTABLE(
                 package=package, extra=backend.extra, needed_for=self.candidate.id, because=because
             ) from error
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 from edgecnn.errors.usage import WRONG_BYTES
-from edgecnn.errors.weights import DownloadFailed
+from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
@@ -305,10 +305,10 @@ def download(url: str, into: Path, what: str, tell: Progress | None = None) -> N
     except urllib.error.HTTPError as problem:
         if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # all of it was there already; the digest decides
-        raise DownloadFailed(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
+        raise DOWNLOAD_FAILED(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
     except (OSError, http.client.HTTPException) as problem:
         received = into.stat().st_size if into.exists() else 0
-        raise DownloadFailed(url=url, reason=str(getattr(problem, "reason", problem)), received=received) from problem
+        raise DOWNLOAD_FAILED(url=url, reason=str(getattr(problem, "reason", problem)), received=received) from problem
 
 
 def _receive(answer: http.client.HTTPResponse, into: Path, have: int, what: str, tell: Progress | None) -> None:

@@ -13,7 +13,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.measuring import NothingToLoad
+from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure
 from edgecnn.results.folder import BUNDLE
@@ -50,7 +50,7 @@ def measure_and_write(subject: Subject, asked: LoadRequest, tell: Progress) -> W
     """Measure a kit with LoadGen.
 
     Raises:
-        NothingToLoad, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
+        NOTHING_TO_LOAD, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
         OutputUnusable: the folder holds something already or cannot be made.
         MissingPackage and what ``measure`` raises beside it.
     """
@@ -72,7 +72,7 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
     """The kit in a folder, or of a build or bundle the chosen candidate's, unless another one is named.
 
     Raises:
-        NothingToLoad: it is none of these.
+        NOTHING_TO_LOAD: it is none of these.
         BundleUnreadable, KitNotCarried: see ``shipped_kit``.
         RunnerFailed: the kit cannot be read, or does not run here; in the runner's words.
     """
@@ -81,7 +81,7 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
-            raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+            raise NOTHING_TO_LOAD(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
         except KitNotCarried as error:
             here = kits_that_run_here(manifests_in(bundle), bundle)
             raise KitNotCarried(folder=folder, candidate=candidate, carried=error.carried, here=here) from error

@@ -29,7 +29,7 @@ from edgecnn.errors.hosts.board import (
 )
 from edgecnn.errors.hosts.leases import BoardsLostToBuild, BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
 from edgecnn.errors.hosts.process import RecordingUnusable
-from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
@@ -63,7 +63,7 @@ class Ended(NamedTuple):
 def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     """From where a sweep's boards are leased; a coordinator is not asked. None where the file says nothing of it.
 
-    Raises SweepInvalid: tags of no device of the sweep, or what labgrid does not take. FILE_UNREADABLE, NOT_TOML,
+    Raises SWEEP_INVALID: tags of no device of the sweep, or what labgrid does not take. FILE_UNREADABLE, NOT_TOML,
     BoardsInvalid: of a file of boards.
     """
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
@@ -73,7 +73,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     elif where.startswith(SCHEME):
         problems += labgrid_problems(where, [tag for each in tags.values() for tag in each])
     if problems:
-        raise SweepInvalid(path=sweep.path, problems=problems)
+        raise SWEEP_INVALID(path=sweep.path, problems=problems)
     if where is None:
         return None
     return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.beside(where), sorted(devices))
@@ -94,7 +94,7 @@ def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[
 def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
     """The boards that these builds would be measured on. Nothing is reserved.
 
-    Raises NoSuchBoards: none has the tags that are asked for. SweepInvalid: a device has a host and boards. LabgridAbsent,
+    Raises NoSuchBoards: none has the tags that are asked for. SWEEP_INVALID: a device has a host and boards. LabgridAbsent,
     CoordinatorUnreachable: of a coordinator.
     """
     found = dict[Kind, tuple[Board, ...]]()
@@ -102,7 +102,7 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         kind = Kind(device, sweep.file.tags.get(device, ()))
         every = boards.of(Kind(device))
         if every and device in sweep.file.hosts:
-            raise SweepInvalid(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
+            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
         found[kind] = boards.of(kind) if kind.tags else every
         if kind.tags and not found[kind]:
             others = [f"{each.name} ({', '.join(each.tags) or 'no tags'})" for each in every]

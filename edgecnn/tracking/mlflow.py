@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TRACKER_UNREACHABLE
 from edgecnn.tracking.run import TrackedRun, figures_only
 
 if TYPE_CHECKING:
@@ -65,18 +65,18 @@ class Address(NamedTuple):
 
 
 def address_of(text: str) -> Address:
-    """What ``--track`` names. Raises TrackerMisread: it is no address, or of no tracker that is known."""
+    """What ``--track`` names. Raises TRACKER_MISREAD: it is no address, or of no tracker that is known."""
     shown = _shown(text)
     kind, _, uri = text.partition(":")
     if kind not in (SCHEME, FIGURES):
-        raise TrackerMisread(text=shown, because=f"{SCHEME} is the one tracker that is known")
+        raise TRACKER_MISREAD(text=shown, because=f"{SCHEME} is the one tracker that is known")
     try:
         parts = urlsplit(uri)
         server, port = parts.scheme in ("http", "https"), parts.port
     except ValueError:  # whose words may be a part of a password
-        raise TrackerMisread(text=shown, because="it is no URI that can be read") from None
+        raise TRACKER_MISREAD(text=shown, because="it is no URI that can be read") from None
     if not uri.strip() or (server and not parts.hostname):
-        raise TrackerMisread(text=shown, because="it names no server" if server else f"nothing stands behind {kind}:")
+        raise TRACKER_MISREAD(text=shown, because="it names no server" if server else f"nothing stands behind {kind}:")
     if not server or parts.username is None:
         return Address(uri, shown)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -106,9 +106,9 @@ class Tracker:
     """One MLflow server or store, as ``--track`` names it.
 
     Raises:
-        TrackerMisread: it is no address.
+        TRACKER_MISREAD: it is no address.
         MissingPackage: the extra ``mlflow`` is not installed.
-        TrackerRefused: MLflow takes no such address here.
+        TRACKER_REFUSED: MLflow takes no such address here.
     """
 
     def __init__(self, text: str) -> None:
@@ -124,7 +124,7 @@ class Tracker:
                 MlflowClient(tracking_uri=self._at.uri)
             except UnsupportedModelRegistryStoreURIException:
                 hint = "an address begins with http://, https://, sqlite:///, postgresql:// or databricks"
-                raise TrackerRefused(address=self.shown, because="it knows no such kind of store", hint=hint) from None
+                raise TRACKER_REFUSED(address=self.shown, because="it knows no such kind of store", hint=hint) from None
             except Exception:  # noqa: BLE001 - a database that does not answer is a matter of ``ask``
                 return
 
@@ -171,10 +171,10 @@ class Tracker:
         local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
         if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
             hint = "mlflow:sqlite:///mlflow.db, or a server; MLFLOW_ALLOW_FILE_STORE=true takes a folder all the same"
-            raise TrackerRefused(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
+            raise TRACKER_REFUSED(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
         if scheme in _DATABASES and importlib.util.find_spec("sqlalchemy") is None:
             because = "its client alone reaches servers, and no database"
-            raise TrackerRefused(address=self.shown, because=because, hint="pip install mlflow")
+            raise TRACKER_REFUSED(address=self.shown, because=because, hint="pip install mlflow")
 
     @contextmanager
     def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
@@ -184,7 +184,7 @@ class Tracker:
             try:
                 yield MlflowClient(tracking_uri=self._at.uri)
             except Exception as error:  # its stores raise what their libraries do; no build is lost over it
-                raise TrackerUnreachable(address=self.shown, because=_reason(error, self._at)) from error
+                raise TRACKER_UNREACHABLE(address=self.shown, because=_reason(error, self._at)) from error
 
     @contextmanager
     def _told(self, patience: dict[str, str]) -> Iterator[None]:

@@ -239,7 +239,7 @@ def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -
 def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
     """The network with the weights that were fetched, and a new last layer.
 
-    Raises TypeError: there are no weights. WeightsUnreadable, WeightsDoNotFit: see ``read_weights``.
+    Raises TypeError: there are no weights. WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``read_weights``.
     """
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")

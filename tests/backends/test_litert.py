@@ -16,8 +16,9 @@ from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_te
 
 from edgecnn.backends.litert import BACKEND, residency_of
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.quantization.litert_model import convert, write_model
 from edgecnn.quantization.litert_writer import writer
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
@@ -128,7 +129,7 @@ def test_where_kernels_and_operators_do_not_match_nothing_is_credited(tmp_path: 
 @pytest.mark.parametrize("text", ["", "[]", '{"kernels": [], "operators": []}'])
 def test_a_trace_without_kernels_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text(text)
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 

@@ -15,8 +15,9 @@ import pytest
 from edgecnn.backends import ncnn
 from edgecnn.backends.ncnn import BACKEND, residency_of
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.candidate import Candidate, Precision, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 from tests.runner.kits import CLASSES, SIDE, network
@@ -181,7 +182,7 @@ def test_a_layer_with_other_multiply_adds_joins_none(tmp_path: Path) -> None:
 
 def test_a_trace_without_layers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text("[]")
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 

@@ -14,8 +14,9 @@ from edgecnn.backends import onnxruntime_web
 from edgecnn.backends.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
 from edgecnn.backends.wasm import BACKEND, residency_of
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import ConverterFailed
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 
@@ -73,7 +74,7 @@ def test_a_float_network_is_float_whatever_was_fused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"said": [], "quantized": true}', '{"said": ["nothing known"], "quantized": true}'])
 def test_words_that_name_no_step_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "said.json").write_text(text)
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 

@@ -23,7 +23,7 @@ from edgecnn.bundle.evidence_file import (
 )
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.bundle import SignersNotNamed
-from edgecnn.errors.measuring import EvidenceChanged
+from edgecnn.errors.measuring import EVIDENCE_CHANGED
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from tests.bundle.evidence_records import (
     EMULATED,
@@ -242,7 +242,7 @@ def test_a_file_that_holds_something_else_is_refused_before_anything_is_measured
 
 def test_a_digest_is_of_the_file_so_that_a_later_version_s_defaults_change_nothing(file: Path) -> None:
     edited(file, lambda it: it.pop("warnings"))
-    with pytest.raises(EvidenceChanged):
+    with pytest.raises(EdgecnnError, check=EVIDENCE_CHANGED.made):
         read_evidence(file)
 
 

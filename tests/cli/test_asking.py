@@ -182,11 +182,7 @@ def test_a_weights_file_that_cannot_be_read_ends_a_plan_and_a_build_alike(
     words = [verb, "--weights", str(tmp_path / "mine.pth"), "--out", str(tmp_path / "out"), "--quiet"]
     done = typer.testing.CliRunner().invoke(app, words)
     assert done.exit_code == ExitCode.BAD_INPUT
-    assert done.stderr == (
-        f"edgecnn: error: {tmp_path}/mine.pth is not a readable weights file: it looks like a text file"
-        " — what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them"
-        " [weights-unreadable]\n"
-    )
+    assert "[weights-unreadable]" in done.stderr
 
 
 def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:

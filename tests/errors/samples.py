@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
+from edgecnn.errors.measuring import duration_misread, nothing_in_evidence, share_misread, unknown_scenario
 from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
 from edgecnn.errors.store import disk_full, remote_needs_package, unstable_value
 from edgecnn.errors.usage import bad_value, no_such_command, no_such_option, own_fault, path_too_long, plot_of_what, unknown_list
+from edgecnn.errors.weights import (
+    unknown_arch,
+    weights_changed,
+    weights_corrupt,
+    weights_do_not_fit,
+    weights_file_missing,
+    weights_hold_objects,
+    weights_not_a_file,
+)
 
 SAMPLES = [
     unstable_value("value.settings.rates[1]", float("nan")),
@@ -42,4 +52,20 @@ SAMPLES = [
     plot_of_what(what="archs", plotted=False),
     unknown_list(name="", known=("archs", "devices")),
     path_too_long("/a/" + "x" * 5000),
+    share_misread(option="--until", text="2", least=0.001, most=0.5),
+    duration_misread(option="--soak", text="60", least_s=30.0, most_s=1800.0),
+    nothing_in_evidence(device="cpu", reasons={"onnxruntime-fp32": "the process was killed"}),
+    unknown_scenario(name="ofline", known=("SingleStream", "Offline")),
+    unknown_scenario(name="x", known=("Offline",)),
+    unknown_arch(name="x", nearest=()),
+    unknown_arch(name="resnet18", nearest=("resnet-18", "resnet-101")),
+    weights_file_missing(path=Path("/a/b.pth")),
+    weights_file_missing(path=Path("imagnet")),
+    weights_not_a_file(path=Path("w"), kind="a folder", inside=[Path("w/a.pth"), Path("w/b.pth")]),
+    weights_hold_objects(path=Path("b.pth"), names=["a.A", "b.B", "c.C", "d.D"]),
+    weights_corrupt(source="http://x/y.pth", expected_prefix="1234", found="aaaabbbb"),
+    weights_changed(path=Path("/mine.pth"), planned="a" * 64, found="b" * 64),
+    weights_do_not_fit(Path("b.pth"), "resnet-18", [f"it lacks {n}" for n in "abcde"]),
+    weights_do_not_fit(Path("b.pth"), "resnet-18", ["it lacks a"], fits=["resnet-34"]),
+    weights_do_not_fit(Path("b.pth"), "resnet-18", ["it lacks a"], fits=[]),
 ]

@@ -3,26 +3,26 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TRACKER_UNREACHABLE
 
 
 @pytest.mark.parametrize(
     ("error", "line", "code"),
     [
         (
-            TrackerMisread(text="wandb:x", because="mlflow is the one tracker that is known"),
+            TRACKER_MISREAD(text="wandb:x", because="mlflow is the one tracker that is known"),
             "--track 'wandb:x' names no tracker: mlflow is the one tracker that is known"
             " — mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db;"
             " mlflow-figures: sends no paths and no files [tracker-misread]",
             ExitCode.BAD_INPUT,
         ),
         (
-            TrackerRefused(address="mlflow:foo://x", because="it knows no such kind of store", hint="try http://"),
+            TRACKER_REFUSED(address="mlflow:foo://x", because="it knows no such kind of store", hint="try http://"),
             "MLflow cannot use mlflow:foo://x: it knows no such kind of store — try http:// [tracker-refused]",
             ExitCode.BAD_INPUT,
         ),
         (
-            TrackerUnreachable(address="mlflow:http://host:5000", because="connection refused"),
+            TRACKER_UNREACHABLE(address="mlflow:http://host:5000", because="connection refused"),
             "mlflow:http://host:5000 cannot be written: connection refused [tracker-unreachable]",
             ExitCode.MISSING,
         ),

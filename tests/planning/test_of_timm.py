@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import HeadNotAlone, NothingToPrune, NothingToReplace
-from edgecnn.errors.weights import ResolutionFixed, ShapeNotTaken
+from edgecnn.errors.weights import RESOLUTION_FIXED, SHAPE_NOT_TAKEN
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
@@ -49,15 +50,15 @@ def test_a_network_of_one_size_takes_its_own_and_refuses_others(tmp_path: Path) 
     assert settled(tmp_path, "timm:efficientformerv2_s0").model.resolution_px == ImageSize.square(224), (
         "though the demo is shown at 64 px"
     )
-    with pytest.raises(ResolutionFixed):
+    with pytest.raises(EdgecnnError, check=RESOLUTION_FIXED.made):
         settled(tmp_path, "timm:efficientformerv2_s0", "model.resolution_px=256")
 
 
 def test_a_shape_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
     assert settled(tmp_path, "timm:repvit_m0_9", "model.resolution_px=48x192").model.resolution_px == ImageSize(48, 192)
-    with pytest.raises(ShapeNotTaken):
+    with pytest.raises(EdgecnnError, check=SHAPE_NOT_TAKEN.made):
         settled(tmp_path, "timm:halonet26t", "model.resolution_px=256x544")
-    with pytest.raises(ShapeNotTaken):
+    with pytest.raises(EdgecnnError, check=SHAPE_NOT_TAKEN.made):
         settled(tmp_path, "timm:hrnet_w18_small", "model.resolution_px=200")
 
 

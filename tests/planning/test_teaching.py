@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import NoTeacher, TeacherNotFitting, TeacherSawOtherImages
-from edgecnn.errors.weights import ResolutionTooSmall, UnknownArch
+from edgecnn.errors.weights import RESOLUTION_TOO_SMALL, UnknownArch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
@@ -133,7 +134,7 @@ def test_a_build_that_sees_another_shape_or_part_cannot_teach() -> None:
 
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.planning.training.answer_weights", lambda *_args, **_kept: FOUND)
-    with pytest.raises(ResolutionTooSmall):
+    with pytest.raises(EdgecnnError, check=RESOLUTION_TOO_SMALL.made):
         asked("inception-v3", tmp_path)
 
 

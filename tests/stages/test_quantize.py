@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import CalibrationSetTooSmall
-from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
@@ -108,7 +109,7 @@ def test_a_broken_package_is_named_with_the_command_that_mends_it(tmp_path: Path
         monkeypatch.delitem(sys.modules, name)
     litert = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
     quantize = QuantizeStage(inputs={}, candidate=litert, images=0, normalization=NORMALIZATION)
-    with pytest.raises(PackageUnimportable) as caught:
+    with pytest.raises(EdgecnnError, check=PACKAGE_UNIMPORTABLE.made) as caught:
         quantize.make({"model": exported("resnet18"), "pixels": prepared()}, tmp_path, Quiet())
     assert caught.value.line() == (
         "litert-fp32 needs the package ai_edge_litert, which cannot be imported: "

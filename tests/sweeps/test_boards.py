@@ -14,7 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DataPathUnusable
 from edgecnn.errors.hosts.board import BoardBusy, LinkLost
 from edgecnn.errors.hosts.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoBoardLeft, NoSuchBoards
-from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.sweep import plan_lines
@@ -75,17 +75,23 @@ def test_a_tag_without_a_board_is_an_error_before_anything_is_made(tmp_path: Pat
     ],
 )
 def test_what_a_sweep_cannot_say_of_boards_is_named(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(SweepInvalid) as caught:
+    with pytest.raises(EdgecnnError, check=SWEEP_INVALID.made) as caught:
         opened(tmp_path, board("lab-1", "pi5"), text)
     assert said in caught.value.line()
 
 
 def test_what_labgrid_does_not_take_is_named_without_asking_it(tmp_path: Path) -> None:
     sweep = read_sweep(written(tmp_path, f'boards = "labgrid://lab:x"\n{GRID}[tags]\ncpu = ["fan"]'))
-    with pytest.raises(SweepInvalid, match=r"has 2 problems: boards 'labgrid://lab:x' is no coordinator: .*; 'fan' has none"):
+    with pytest.raises(
+        EdgecnnError,
+        match=r"has 2 problems: boards 'labgrid://lab:x' is no coordinator: .*; 'fan' has none",
+        check=SWEEP_INVALID.made,
+    ):
         boards_of(sweep, cells_of(sweep))
     sweep = read_sweep(written(tmp_path, f'{GRID}[tags]\ncpu = ["fan"]'))
-    with pytest.raises(SweepInvalid, match=r"\[tags\] are of boards, and boards says not where these are"):
+    with pytest.raises(
+        EdgecnnError, match=r"\[tags\] are of boards, and boards says not where these are", check=SWEEP_INVALID.made
+    ):
         boards_of(sweep, cells_of(sweep))
 
 

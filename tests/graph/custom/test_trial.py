@@ -18,7 +18,7 @@ from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, _most_memory, try_file
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
@@ -173,7 +173,7 @@ def test_a_package_that_cannot_be_imported_is_named_and_not_the_file(
     onnx.save(classifier(), tmp_path / "mine.onnx")
     (tmp_path / "onnx.py").write_text(f"raise {raised}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(PackageUnimportable) as refused:
+    with pytest.raises(EdgecnnError, check=PACKAGE_UNIMPORTABLE.made) as refused:
         try_file(tmp_path / "mine.onnx", None, None)
     assert refused.value.line().startswith(
         f"{tmp_path}/mine.onnx needs the package {package}, which cannot be imported: {because}"
