@@ -28,11 +28,11 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
-from edgecnn.quantization.litert_writer.preparation import prepare
-from edgecnn.quantization.litert_writer.registry import RULES
-from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runtimes.litert_writer.preparation import prepare
+from edgecnn.runtimes.litert_writer.registry import RULES
+from edgecnn.runtimes.litert_writer.writer import LayerWithoutForm, litert_model
+from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
 from edgecnn.values.arch import ArchSpec
 
 RECORD = Path(__file__).with_name("litert_coverage.json")

@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.installed import lacking
-from edgecnn.backends.registry import backend_for
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
+from edgecnn.installed import lacking
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.judging.runs.latency import estimated_ms, latency_when_chosen
 from edgecnn.measure.lab import Lab
@@ -30,6 +29,7 @@ from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.render.progress import PlainLines
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.fit import Probe

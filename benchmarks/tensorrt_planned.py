@@ -2,7 +2,7 @@
 
     python -m benchmarks.tensorrt_planned [NETWORK ...] [--capability 8.6] [--scales-after] [--work FOLDER]
 
-The forms are those that ship, made by ``quantization`` and built by the runner's own ``build-engine``, each in a fresh process.
+The forms are those that ship, made by ``runtimes`` and built by the runner's own ``build-engine``, each in a fresh process.
 Nothing is executed: no GPU is needed, and no accuracy is claimed. Weights are random and batch norms have seen pictures: what is
 planned does not depend on what a network has learned.
 
@@ -28,18 +28,18 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from edgecnn.backends.tensorrt import BACKEND, UNFUSED
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.quantization import float16, tensorrt
-from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
-from edgecnn.quantization.job import Job
 from edgecnn.runner.engines.engine import Wish, build_engines
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runtimes import tensorrt_files
+from edgecnn.runtimes.job import Job
+from edgecnn.runtimes.onnxruntime_files import logits_of
+from edgecnn.runtimes.tensorrt import BACKEND, UNFUSED
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Normalization
@@ -172,11 +172,11 @@ def forms(arch: str, folder: Path, *, also_after: bool) -> list[tuple[str, Path]
     """The forms' files, made by the modules that make what ships."""
     source, shown = trunk(arch, folder), pictures(PICTURES)
     made = []
-    for candidate, module in ((FP16, float16), (INT8, tensorrt)):
+    for candidate, make in ((FP16, tensorrt_files.write_half), (INT8, tensorrt_files.quantize)):
         out = folder / f"{arch}--{candidate.id}"
         out.mkdir(exist_ok=True)
         if not (out / "model.onnx").is_file():
-            module.quantize(Job(source, out, candidate, CENTRED, shown))
+            make(Job(source, out, candidate, CENTRED, shown))
         made.append((candidate.id, out / "model.onnx"))
     if also_after:
         out = folder / f"{arch}--after"

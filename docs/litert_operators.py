@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.litert_coverage import RECORD, rounded_up
 from benchmarks.marked_sections import put
 from edgecnn.models.catalogue import TIMM, all_archs
-from edgecnn.quantization.litert_writer import writer  # noqa: F401 - registers the rules
-from edgecnn.quantization.litert_writer.registry import FORMS
+from edgecnn.runtimes.litert_writer import writer  # noqa: F401 - registers the rules
+from edgecnn.runtimes.litert_writer.registry import FORMS
 
 PAGE = Path(__file__).parent / "reference" / "litert-operators.md"
 NOTHING_WRITTEN = "nothing, or `TRANSPOSE` and `RESHAPE`"

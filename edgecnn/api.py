@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
 from edgecnn.devices.files import OnDevice, on_device
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import archs_like
 from edgecnn.planning.custom_model import network_name
 from edgecnn.planning.request import BuildRequest

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.cross_check.kits import SAMPLES, SIDE, asked_for, compare, exported, harness_ms, kit_with, show
-from edgecnn.backends.openvino import convert_trunk, save_ir
+from edgecnn.runtimes.openvino import convert_trunk, save_ir
 
 APP = "import sys; sys.modules['openvino_telemetry'] = None; from openvino.tools.benchmark.main import main; sys.exit(main())"
-"""What the program ``benchmark_app`` runs, reporting to nobody; see ``edgecnn.backends.openvino``."""
+"""What the program ``benchmark_app`` runs, reporting to nobody; see ``edgecnn.runtimes.openvino``."""
 
 
 def intermediate(onnx: Path) -> Path:

@@ -103,7 +103,7 @@ def _input_name(path: str) -> str:
 
 def openvino_on(model: Any, batch: int | None, config: dict[str, str]) -> Call:
     """``compile_model`` with its defaults, for the batch that comes."""
-    from edgecnn.backends.openvino import import_openvino
+    from edgecnn.runtimes.openvino import import_openvino
 
     openvino = import_openvino()
     if batch is not None:
@@ -119,21 +119,21 @@ def openvino_on(model: Any, batch: int | None, config: dict[str, str]) -> Call:
 
 def read(path: Path) -> Any:
     """``Core.read_model``: an IR, or a file that is quantized already."""
-    from edgecnn.backends.openvino import import_openvino
+    from edgecnn.runtimes.openvino import import_openvino
 
     return import_openvino().Core().read_model(str(path))
 
 
 def converted(path: str) -> Any:
     """``ov.convert_model``, of the trained network."""
-    from edgecnn.backends.openvino import import_openvino
+    from edgecnn.runtimes.openvino import import_openvino
 
     return import_openvino().convert_model(str(path))
 
 
 def nncf_int8(network: Network, out: Path) -> None:
     """``nncf.quantize`` of ``ov.convert_model``'s network, with its defaults; ``ov.save_model`` without fp16 weights."""
-    from edgecnn.backends.openvino import import_nncf, import_openvino
+    from edgecnn.runtimes.openvino import import_nncf, import_openvino
 
     nncf = import_nncf()
     quantized = nncf.quantize(converted(network.onnx), nncf.Dataset(list(network.calibration())))

@@ -19,7 +19,6 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 import edgecnn
-from edgecnn.backends.installed import require_packages
 from edgecnn.building.engines import builder_for, with_engines
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
@@ -29,6 +28,7 @@ from edgecnn.devices.desktop_gpu import Which, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
+from edgecnn.installed import require_packages
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.judging.runs.resources import throughput
 from edgecnn.measure.kits import KitRef

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from edgecnn.building.desktop_gpu import local_record, play
@@ -31,11 +32,14 @@ from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
-from edgecnn.results.folder import BUNDLE, output_lock
+from edgecnn.results.folder import BUNDLE, PLAN, output_lock
+from edgecnn.results.origin import planned_data
+from edgecnn.store.disk import json_object
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
 from edgecnn.values.candidate import is_of_a_device, reference_of
+from edgecnn.values.dataset import DataChange
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
@@ -63,12 +67,16 @@ class PlannedBuild:
     steps: tuple[PlannedStep, ...]
     gates: tuple[Gate, ...]
     test_set: str
+    out: Path
+    data_change: DataChange | None = None
+    """How the images differ from those of the build that is in ``out``; None where they do not, or there is no build."""
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates]
-        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set}
+        change = None if self.data_change is None else self.data_change.model_dump(mode="json")
+        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
@@ -78,7 +86,15 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     steps = [*looked_up(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
-    return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
+    before = planned_data(json_object(request.out / PLAN) or {})
+    return PlannedBuild(
+        plan=planned,
+        steps=tuple(steps),
+        gates=gates,
+        test_set=_can_show(planned.resolved),
+        out=request.out,
+        data_change=None if before is None else DataChange.between(before, planned.resolved.data),
+    )
 
 
 def _can_show(resolved: Resolved) -> str:
@@ -150,7 +166,8 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     with output_lock(request.out):
         publish_plan(planned, request.out)
     if resolved.weights.fell_back and not request.only_judge:
-        tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
+        better = resolved.weights.alternative
+        tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)

@@ -73,7 +73,7 @@ def calibration_facts(seen: ObservedBuild) -> CalibrationFacts | None:
     """Of the images that were used; None where the build has no INT8 candidate, or did not prepare images."""
     import numpy as np
 
-    from edgecnn.quantization.job import calibration_classes, calibration_pixels
+    from edgecnn.runtimes.job import calibration_classes, calibration_pixels
 
     prepared, resolved = seen.execution.artifacts.get("prepare"), seen.execution.plan.resolved
     images = resolved.recipe.quantize.images

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.machine import Machine
 from edgecnn.errors.hosts.board import BoardLacksBuilder, BuilderUnfit
@@ -17,6 +16,7 @@ from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTime
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit
+from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.compile import KIT, EngineStage
 from edgecnn.store.entry import StageInputs
 from edgecnn.values.artifact import Failed, FoundInput

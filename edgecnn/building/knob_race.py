@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.backends.registry import backend_for
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
@@ -15,6 +14,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device
 from edgecnn.values.profile import Environment

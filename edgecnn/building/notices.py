@@ -19,7 +19,7 @@ from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.recipes.target import split_target
 from edgecnn.results.explain import bench_command
 from edgecnn.training.history import BestFacts
-from edgecnn.values.artifact import Unavailable
+from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import utc_moment
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.command import Command
@@ -62,12 +62,17 @@ def _for_a_real_device(made_by: Command) -> str:
     return str(kept.adding(("--target", target), ("--host", "USER@DEVICE")))
 
 
+def _not_pretrained(weights: WeightsAnswer) -> str:
+    better = "" if weights.alternative is None else f"{weights.alternative.sentence}. Now "
+    return f"NOT PRETRAINED: {better}{weights.why}" + (ASK_AGAIN if weights.asked else "")
+
+
 def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
     """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
     resolved = seen.execution.plan.resolved
     said = []
     if resolved.weights.fell_back:
-        said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
+        said.append(_not_pretrained(resolved.weights))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
     said += _of_the_training(seen)
     if not seen.attached and seen.evaluations:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from edgecnn.backends.registry import saturates_on
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
@@ -23,6 +22,7 @@ from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES
+from edgecnn.runtimes.registry import saturates_on
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy, Throughput

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.backends.installed import lacking
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.wording import first_of
+from edgecnn.installed import lacking
 from edgecnn.judging.learned import Weakness, weakness_of
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights

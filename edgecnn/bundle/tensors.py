@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from edgecnn.backends.installed import installed_version
+from edgecnn.installed import installed_version
 from edgecnn.runner.model_files import is_checked, model_fault
 
 

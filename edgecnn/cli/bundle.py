@@ -115,8 +115,8 @@ def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None)
 
 def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
     """Verify a bundle and list its models, the origin of their weights and the packages they need, as CycloneDX 1.6."""
-    from edgecnn.backends.installed import require_packages
     from edgecnn.bundle.verify import verify
+    from edgecnn.installed import require_packages
     from edgecnn.render.screens.bundle import warning_lines
 
     require_packages(("cyclonedx-python-lib",), extra="sbom", needed_for="edgecnn sbom")

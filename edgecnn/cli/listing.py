@@ -105,8 +105,8 @@ def _cell(value: Any) -> str:
 
 def _of_timm(pattern: str) -> list[dict[str, Any]]:
     """What is known of them without building them."""
-    from edgecnn.backends.installed import require_packages
     from edgecnn.errors.weights import unknown_arch
+    from edgecnn.installed import require_packages
 
     require_packages(("timm",), extra="zoo", needed_for=pattern)
     from edgecnn.models.timm_zoo import recorded_arch, timm_names
@@ -163,8 +163,8 @@ def _pipelines() -> list[dict[str, Any]]:
 
 
 def _runtimes() -> list[dict[str, Any]]:
-    from edgecnn.backends.installed import installed_version
-    from edgecnn.backends.registry import all_backends
+    from edgecnn.installed import installed_version
+    from edgecnn.runtimes.registry import all_backends
 
     return [
         {

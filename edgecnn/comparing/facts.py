@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment, Purpose
@@ -102,6 +103,28 @@ class ComparedCandidate(Value):
     """In the order of the builds; None where a build has no such candidate. Layers are left out: report.json has them."""
 
 
+class Pairing(Value):
+    """How images were paired where the two test splits differ: by source image, whatever the resolution or preprocessing."""
+
+    images: int
+    """In both test splits."""
+    base_images: int
+    head_images: int
+    """In the whole test split of each side."""
+    relabelled: int = 0
+    """Common images whose label differs; HEAD's labels count for both sides."""
+
+    def sentence(self, base: str, head: str) -> str:
+        """For notices and captions. ``base``, ``head``: what the reader calls the two builds."""
+        labels = (
+            f"; {counted(self.relabelled, 'label')} changed, and the labels of {head} count for both" if self.relabelled else ""
+        )
+        return (
+            f"accuracy is compared on the {counted(self.images, 'image')} that both test splits hold "
+            f"({self.base_images:,} in {base}, {self.head_images:,} in {head}){labels}"
+        )
+
+
 class PairedAccuracy(Value):
     """Top-1 of one candidate in two builds, image by image; mAP where an image has several labels."""
 
@@ -116,6 +139,8 @@ class PairedAccuracy(Value):
     gained: int | None = None
     """Images that only HEAD gets right."""
     images: int | None = None
+    pairing: Pairing | None = None
+    """None where both sides answered to the same pixels."""
     fidelity: Fidelity = Fidelity.MISSING
     machine: str | None = None
     absent: str | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.building.observed import Observed
 from edgecnn.building.rows import thresholds_of, timed_row, times
+from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.gates import comparison_gates, judge, judge_identical, runs_for, verdict_of
@@ -69,7 +70,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
         finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
-        answered = _accuracy(seen, head, base)
+        answered, pairing = _accuracy(seen, head, base)
     sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
@@ -97,7 +98,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         verdict=verdict_of(facts, judged),
         gates=judged,
         changed=tuple(map(str, changes(base.origin, head.origin))),
-        notices=tuple(_notices(head, base, identical=identical)),
+        notices=(*_notices(head, base, identical=identical), *(() if pairing is None else (pairing.sentence("BASE", "HEAD"),))),
         seconds=round(time.perf_counter() - started, 2),
     )
 
@@ -153,24 +154,28 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool
     return finding
 
 
-def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | MultiLabelAccuracy | None:
-    """HEAD's against BASE's. Where HEAD answered what is no number, every gate on accuracy fails; of BASE, there is no figure."""
+def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> tuple[Accuracy | MultiLabelAccuracy | None, Pairing | None]:
+    """HEAD's accuracy against BASE's, and how their images were paired where the test splits differ.
+
+    If HEAD's logits hold NaN or infinity, every gate on accuracy fails; if BASE's do, there is no figure.
+    """
     try:
         found = paired_answers(head, base, seen.lab.store)
     except Unavailable as why:
         seen.absent["accuracy"] = str(why)
-        return None
+        return None, None
     for name, answers in (("BASE", found.base), ("HEAD", found.head)):
         if (failure := nonfinite(seen.kits[name], answers.logits, "test", found.images)) is not None:
             seen.failures[name] = Failed.of(failure)
             seen.absent["accuracy"] = f"{name}: {failure.line()}"
     if "accuracy" in seen.absent:
-        return None
-    measured = judged(found.head, found, head, found.base)
+        return None, None
+    common = found.of_common_images()
+    measured = judged(common.head, common.labels, head, common.base)
     if isinstance(measured, MultiLabelAccuracy):
-        return measured
-    beyond = quality(found.head, found.labels, found.names, found.base)
-    return measured.model_copy(update={"quality": beyond})
+        return measured, found.pairing
+    beyond = quality(common.head, common.labels, common.names, common.base)
+    return measured.model_copy(update={"quality": beyond}), found.pairing
 
 
 def _joined(profiles: Sequence[Profile]) -> Profile | None:

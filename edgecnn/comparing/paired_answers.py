@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.rows import answers_from, required_thresholds
+from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
-from edgecnn.results.lineage import ancestor, kit_artifact
+from edgecnn.results.lineage import ancestor, kit_artifact, listed_images
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
@@ -20,6 +21,7 @@ from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -32,16 +34,63 @@ class Unavailable(Exception):
 
 
 @dataclass(frozen=True, eq=False)
+class CommonImages:
+    """Which rows of two test splits show the same source images, where the splits themselves differ."""
+
+    head: NDArray[np.int64]
+    """Rows of HEAD's split, int64 (pairs,)."""
+    base: NDArray[np.int64]
+    """Rows of BASE's split that show the same images in the same order, int64 (pairs,)."""
+    base_labels: NDArray[Any]
+    """Labels of BASE's whole split."""
+
+
+@dataclass(frozen=True, eq=False)
 class PairedAnswers:
-    """Both sides' logits of the test split, with what is right."""
+    """Both sides' logits of the test split, with the labels."""
 
     head: Answers
     base: Answers
     labels: NDArray[Any]
-    """int64 (images,), or of a multi-label data set uint8 (images, labels)."""
+    """HEAD's: int64 (images,), or of a multi-label data set uint8 (images, labels)."""
     names: tuple[str, ...]
     images: Path
     """``.npy`` of what HEAD's kit was shown, uint8 (images, *crop_px, 3); it need not be there any more."""
+    common: CommonImages | None = None
+    """None where both sides were shown the same pixels: then row by row is image by image."""
+
+    @property
+    def base_labels(self) -> NDArray[Any]:
+        """Labels of BASE's own split."""
+        return self.labels if self.common is None else self.common.base_labels
+
+    def of_common_images(self) -> PairedAnswers:
+        """The answers to the images that both test splits hold, in one order, with HEAD's labels."""
+        if self.common is None:
+            return self
+        head, base = (
+            replace(
+                answers,
+                logits=answers.logits[rows],
+                pixels=self.head.pixels,
+                groups=None if answers.groups is None else answers.groups[rows],
+            )
+            for answers, rows in ((self.head, self.common.head), (self.base, self.common.base))
+        )
+        return replace(self, head=head, base=base, labels=self.labels[self.common.head], common=None)
+
+    @property
+    def pairing(self) -> Pairing | None:
+        """How the images were paired, where the two splits differ."""
+        if self.common is None:
+            return None
+        differ = self.labels[self.common.head] != self.common.base_labels[self.common.base]
+        return Pairing(
+            images=len(differ),
+            base_images=len(self.common.base_labels),
+            head_images=len(self.labels),
+            relabelled=int(differ.reshape(len(differ), -1).any(axis=1).sum()),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,51 +99,83 @@ class _Split:
     labels: NDArray[Any]
     groups: NDArray[Any] | None
     images: Path
+    sources: tuple[str, ...] | None
+    """SHA-256 of each source image; None where the store no longer lists them."""
+
+    def shows_the_same_as(self, other: _Split) -> bool:
+        import numpy as np
+
+        return self.pixels == other.pixels and np.array_equal(self.labels, other.labels)
 
 
-def paired_answers(
-    head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE"), *, resized: bool = False
-) -> PairedAnswers:
-    """The newest stored answers of both to the same pixels, of one machine where there are such.
+def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
+    """The newest stored answers of both to the same images, from one machine where possible.
 
-    ``names``: what the reader knows ``head`` and ``base`` by. ``resized``: both are known to be of the same images,
-    which each was shown at a resolution of its own.
+    Images are paired by their source files, so the builds may differ in resolution, in preprocessing, in corrected labels and in
+    images that were added. An image that only one test split holds is not compared.
+
+    ``names``: what the reader knows ``head`` and ``base`` by.
 
     Raises:
-        Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.
+        Unavailable: one side was not evaluated with this store, the classes differ, or no image is in both test splits.
         EdgecnnError: the store cannot be read.
     """
     ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
-    if ours.pixels != theirs.pixels and not resized:
-        raise Unavailable(f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
-    if ours.labels.shape != theirs.labels.shape or (ours.labels != theirs.labels).any():
-        raise Unavailable("their test splits label the same pixels otherwise")
-    if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
-        raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     classes = head.kit.manifest["labels"]
     if classes != base.kit.manifest["labels"]:
         raise Unavailable("their classes are not the same, or not in the same order")
+    if ours.labels.ndim != theirs.labels.ndim:
+        raise Unavailable("one build has one class an image, the other any number of labels")
+    same_order = (
+        ours.pixels == theirs.pixels and ours.labels.shape == theirs.labels.shape and not (ours.labels != theirs.labels).any()
+    )
+    common = None if same_order else _common_images(ours, theirs, names)
+    if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
+        raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     mine = _evaluations(head, store, ours.pixels, names[0])
     others = _evaluations(base, store, theirs.pixels, names[1])
-    groups = theirs.groups if ours.groups is None else ours.groups
-    alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
+    same_host = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
+    groups = (ours.groups, theirs.groups)
+    if common is None:
+        known = theirs.groups if ours.groups is None else ours.groups
+        groups = (known, known)
     return PairedAnswers(
-        head=_answers(head, alike[0], groups),
-        base=_answers(base, alike[1], groups),
+        head=_answers(head, same_host[0], groups[0]),
+        base=_answers(base, same_host[1], groups[1]),
         labels=ours.labels,
         names=tuple(str(name) for name in classes),
         images=ours.images,
+        common=common,
     )
 
 
-def judged(answers: Answers, found: PairedAnswers, of: ShippedKit, base: Answers | None = None) -> Accuracy | MultiLabelAccuracy:
-    """What one side's answers come to, against ``base`` where that is given; ``of``: the kit that gave them.
+def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> CommonImages:
+    import numpy as np
+
+    for split, name in ((ours, names[0]), (theirs, names[1])):
+        if split.sources is None:
+            raise Unavailable(
+                f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]}), "
+                f"and the store no longer lists the images of {name}: build {name} again to pair them by source image"
+            )
+    row_in_base = {source: row for row, source in enumerate(theirs.sources or ())}
+    pairs = [(row, row_in_base[source]) for row, source in enumerate(ours.sources or ()) if source in row_in_base]
+    if not pairs:
+        raise Unavailable(f"no image is in both test splits: build {names[1]} again from the images of {names[0]}")
+    rows = np.array(pairs, np.int64)
+    return CommonImages(head=rows[:, 0], base=rows[:, 1], base_labels=theirs.labels)
+
+
+def judged(
+    answers: Answers, labels: NDArray[Any], shipped: ShippedKit, base: Answers | None = None
+) -> Accuracy | MultiLabelAccuracy:
+    """Accuracy of one side's answers, and its drop against ``base`` where that is passed; ``shipped``: the side's own.
 
     Raises EdgecnnError: of ``accuracy`` and ``multi_label_accuracy``.
     """
-    if found.labels.ndim == 1:
-        return accuracy(answers, found.labels, "test", base)
-    return multi_label_accuracy(answers, found.labels, required_thresholds(of.kit), "test", base)
+    if labels.ndim == 1:
+        return accuracy(answers, labels, "test", base)
+    return multi_label_accuracy(answers, labels, required_thresholds(shipped.kit), "test", base)
 
 
 def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
@@ -106,6 +187,7 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
         raise Unavailable(
             f"the store {store.root} does not hold what {what}'s kit was made from: {_remedy(shipped, store, what)}"
         )
+    listed = listed_images(store, prepared, "test")
     try:
         pixels = str(prepared_digests(prepared.folder)["test"])
         return _Split(
@@ -113,6 +195,7 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
             labels=np.load(prepared.folder / "test.labels.npy", allow_pickle=False),
             groups=prepared_groups(prepared.folder, "test"),
             images=prepared.folder / "test.pixels.npy",
+            sources=None if listed is None else tuple(image.sha256 for image in listed),
         )
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable(f"{what}'s stored images cannot be read: {error}") from error

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 import edgecnn
-from edgecnn.backends.installed import installed_version
 from edgecnn.comparing.baseline_file import sealed
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, GitFailed, NoBuildToCompare, PinnedKitMissing, PinUnreadable, RevisionMisspelt
 from edgecnn.errors.wording import first_problem, shell_word
+from edgecnn.installed import installed_version
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import toml_value

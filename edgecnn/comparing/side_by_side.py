@@ -198,17 +198,20 @@ def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFo
     """``names``: of HEAD's candidate and of BASE's."""
     sides = _side(head, names[0], kits), _side(base, names[1], kits)
     found = paired_answers(*sides, kits.store, names=(head.label, base.label))
-    for each, own, answers, side in zip((head, base), names, (found.head, found.base), sides, strict=True):
+    labels = (found.labels, found.base_labels)
+    for each, own, answers, side, own_labels in zip((head, base), names, (found.head, found.base), sides, labels, strict=True):
         facts = each.facts(own)
         told = None if facts is None else facts.multi_label or facts.test
-        if told is None or abs(_share(told) - _share(judged(answers, found, side))) > 0.5 / len(found.labels):
+        if told is None or abs(_share(told) - _share(judged(answers, own_labels, side))) > 0.5 / len(own_labels):
             raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
-    measured = judged(found.head, found, sides[0], found.base)
+    common = found.of_common_images()
+    measured = judged(common.head, common.labels, sides[0], common.base)
     emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,
         **({"lost": measured.lost, "gained": measured.gained} if isinstance(measured, Accuracy) else {}),
         "images": measured.images,
+        "pairing": found.pairing,
         "fidelity": Fidelity.EMULATED if emulated else measured.fidelity,
         "machine": " and ".join(dict.fromkeys((found.base.machine, found.head.machine))),
     }

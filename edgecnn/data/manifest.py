@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -41,11 +42,11 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable
 from edgecnn.errors.data.formats import DemoDamaged
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Fold
+from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
-_REVISION: Final = 5
+_REVISION: Final = 6
 """Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
 _NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label_separator", "path_suffix", "image_root")
 
@@ -232,6 +233,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
         manifest_path=str(path),
         classes=manifest.classes,
         counts=images_by_role(manifest.images),
+        roles={role: _summed_up(manifest, role) for role in SPLIT_ROLES},
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,
@@ -239,6 +241,13 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
         own_roles=tuple(sorted(assigned.own)) if assigned else (),
         multi_label=manifest.multi_label,
     )
+
+
+def _summed_up(manifest: DataManifest, role: SplitRole) -> RoleSummary:
+    images = [image for image in manifest.images if image.role == role]
+    counts = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
+    rows = sorted(f"{image.sha256} {image.shown}" for image in images)
+    return RoleSummary(content=digest_of(rows), by_class=tuple(counts[place] for place in range(len(manifest.classes))))
 
 
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.backends.installed import installed_version
 from edgecnn.devices.files import device_named, load_devices
 from edgecnn.devices.this_machine import local_facts, matches
+from edgecnn.installed import installed_version
 from edgecnn.runner.machine.nvml import driver_cuda
 from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.candidate import Candidate, Precision, Runtime

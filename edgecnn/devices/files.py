@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.registry import offers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import (
     DeviceFactsOnly,
@@ -24,6 +23,7 @@ from edgecnn.errors.devices import (
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.resources import resource_folder
+from edgecnn.runtimes.registry import offers
 from edgecnn.store.disk import user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device

@@ -88,7 +88,7 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     Both builds are of the same images; each was shown them at its own resolution.
     """
     try:
-        found = paired_answers(shipped_kit(head), shipped_kit(base), store, resized=True)
+        found = paired_answers(shipped_kit(head), shipped_kit(base), store).of_common_images()
     except Unavailable as why:
         return str(why)
     ours, theirs = (each.logits.argmax(axis=1) == found.labels for each in (found.head, found.base))

@@ -13,7 +13,6 @@ from statistics import median
 from typing import NamedTuple
 
 import edgecnn
-from edgecnn.backends.installed import require_packages
 from edgecnn.building.runnable import tried
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.board import Wanted
@@ -30,6 +29,7 @@ from edgecnn.errors.fit import (
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, traced_layers
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
+from edgecnn.installed import require_packages
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -17,8 +17,8 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from edgecnn.backends.operators import operators_named
 from edgecnn.errors.graph import ExportDisagrees
+from edgecnn.graph.operators import operators_named
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Runtime
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.measuring import PIXELS_CHANGED
@@ -198,7 +199,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
     return _evaluation(out, lab)
 
 
-def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> LogitsNotFinite | None:
+def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> EdgecnnError | None:
     """The failure of a kit whose answers to a split are not all numbers, with the layer to blame; None where they are.
 
     ``logits``: (images, classes). ``pixels``: as of ``blamed_layer``.

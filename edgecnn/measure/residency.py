@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.backends.protocol import Backend
-from edgecnn.backends.registry import backend_for
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.hosts.program import runner_failed
@@ -20,6 +18,8 @@ from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.measure.race_request import emptied
 from edgecnn.measure.run_file import read_run, require_as_scheduled
 from edgecnn.runner.runs.items import trace_name
+from edgecnn.runtimes.protocol import Backend
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Environment, Profile

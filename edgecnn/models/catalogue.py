@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from fnmatch import fnmatchcase
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.errors.weights import (
     RESOLUTION_FIXED,
     RESOLUTION_TOO_LARGE,
     RESOLUTION_TOO_SMALL,
     unknown_arch,
 )
+from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
 from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2

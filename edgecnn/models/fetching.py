@@ -8,7 +8,11 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import WEIGHTS_UNAVAILABLE, WeightsCorrupt, weights_corrupt
+from edgecnn.errors.weights import (
+    WEIGHTS_UNAVAILABLE,
+    WeightsCorrupt,
+    weights_corrupt,
+)
 from edgecnn.models.hugging_face import fetched_from_hub
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file

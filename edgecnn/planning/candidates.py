@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from edgecnn.backends.installed import installed_version, lacking
-from edgecnn.backends.onnxruntime import exact_products
-from edgecnn.backends.registry import all_backends, backend_for, offers
 from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
@@ -14,9 +11,11 @@ from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.errors.wording import shell_word
+from edgecnn.installed import installed_version, lacking
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
 from edgecnn.models.compound import RULES
-from edgecnn.quantization.registry import keeps_layers, packages_for
+from edgecnn.runtimes.onnxruntime import exact_products
+from edgecnn.runtimes.registry import all_backends, backend_for, keeps_layers, offers, packages_for
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import names_in_model, order_by_names
 from edgecnn.data.formats.registry import has_own_order
 from edgecnn.data.layout import natural_order
@@ -17,7 +16,8 @@ from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ClassOrderOpen
 from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
-from edgecnn.models.catalogue import arch_named, pixel_recipe, require_size
+from edgecnn.installed import installed_version, require_packages
+from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.defaults import (
     Mode,
@@ -27,7 +27,7 @@ from edgecnn.models.defaults import (
     default_label_smoothing,
     default_learning_rate,
 )
-from edgecnn.models.weights import answer_weights
+from edgecnn.models.weights import answer_weights, held_weights
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
 from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
@@ -48,7 +48,7 @@ from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
+from edgecnn.values.artifact import ABSENT, Artifact, NetworkWithWeights, WeightsAnswer
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
@@ -181,7 +181,35 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
             raise WeightsNotWanted(weights=choice)
         choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
-    return answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
+    answer = answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
+    return answer.model_copy(update={"alternative": _with_weights_here(arch, store, versions)}) if answer.fell_back else answer
+
+
+def _with_weights_here(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
+    """The most accurate network with weights on this machine that does at most twice the work; else the smallest one."""
+    work = arch.macs or 0
+    held = [
+        spec
+        for spec in all_archs()
+        if spec.weights is not None
+        and spec.name != arch.name
+        and held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None
+    ]
+    if not held:
+        return None
+    alike = [spec for spec in held if (spec.macs or 0) <= 2 * work]
+    best = max(alike, key=_published_top1) if alike else min(held, key=lambda spec: spec.macs or 0)
+    return NetworkWithWeights(
+        arch=best.name,
+        top1=_published_top1(best) or None,
+        macs=best.macs,
+        instead_of_top1=_published_top1(arch) or None,
+        instead_of_macs=arch.macs,
+    )
+
+
+def _published_top1(spec: ArchSpec) -> float:
+    return 0.0 if spec.accuracy is None else spec.accuracy.top1
 
 
 def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> Path | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import ModelNames, joined
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import read_json, write_json
@@ -34,6 +33,7 @@ from edgecnn.errors.custom_model import (
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.fit import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
+from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
     HeadNotAlone,
@@ -23,6 +22,7 @@ from edgecnn.errors.training import (
 )
 from edgecnn.errors.weights import WeightsUnavailable
 from edgecnn.errors.wording import counted
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights

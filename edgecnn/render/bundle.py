@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.backends.registry import backend_for
-from edgecnn.backends.wheels import OLDEST_PYTHON, pythons_with_wheels
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import shell_word
+from edgecnn.installed import OLDEST_PYTHON, pythons_with_wheels
 from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
 from edgecnn.render.sentences import learned_lines
@@ -16,6 +15,7 @@ from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
 from edgecnn.runner.installing import ENVIRONMENT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
-from edgecnn.values.stage import Progress
+from edgecnn.installed import require_packages
+from edgecnn.values.stage import Plotting, Progress
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -55,6 +55,8 @@ class Curves:
     def begin(self, step_id: str) -> None:
         """What comes is of another step."""
         self.close()
+        if isinstance(self._tell, Plotting):
+            self._tell.begin(step_id)
         self._step, self._drawn = step_id.replace(":", "-"), set()
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
@@ -62,9 +64,13 @@ class Curves:
 
         A file that cannot be written ends the drawing, with a note, and not the training.
         """
-        if self._given_up or (phase, epoch) in self._drawn:
+        if (phase, epoch) in self._drawn:
             return
         self._drawn.add((phase, epoch))
+        if isinstance(self._tell, Plotting):
+            self._tell.plot(phase, epoch, figures)
+        if self._given_up:
+            return
         try:
             self._draw(phase, epoch, figures)
         except OSError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgecnn.errors.data.formats import ManifestUnreadable
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.store.entry import read_entry, trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
+from edgecnn.values.dataset import DataManifest, ImageEntry, SplitRole
 from edgecnn.values.profile import Profile
 
 KIT = "kit.json"
@@ -46,6 +48,21 @@ def pixels_of_test(prepared: Artifact) -> str | None:
         return str(prepared_digests(prepared.folder)["test"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def listed_images(store: Store, prepared: Artifact, role: SplitRole) -> tuple[ImageEntry, ...] | None:
+    """The source images of one role of a prepare artifact, in the order of its rows; None where the store lists none."""
+    from edgecnn.data.images import read_list
+
+    content = prepared.record.inputs["images"].key if "images" in prepared.record.inputs else ""
+    for path in sorted((store.root / "manifests").glob(f"{content}-*.json")) if content else ():
+        try:
+            manifest = read_list(DataManifest, path)
+        except ManifestUnreadable:
+            continue
+        if manifest.content == content:
+            return tuple(image for image in manifest.images if image.role == role)
+    return None
 
 
 TRUNK_KINDS = ("export", "adopt", "surgery")

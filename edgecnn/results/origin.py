@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgecnn.store.entry import flattened, shown
+from edgecnn.values.dataset import DataChange, DataSummary
 from edgecnn.values.report import Change, ChangeKind, Origin
 from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import FOLDERS
@@ -34,7 +37,17 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
 
     Nothing unknown is refused: either may be of another version, and what it lacks is absent.
     """
-    return Origin(kit=dict(_of_kit(manifest)), plan=None if plan is None else dict(_of_plan(plan)))
+    if plan is None:
+        return Origin(kit=dict(_of_kit(manifest)))
+    return Origin(kit=dict(_of_kit(manifest)), plan=dict(_of_plan(plan)), data=planned_data(plan))
+
+
+def planned_data(plan: Mapping[str, Any]) -> DataSummary | None:
+    """The images of a ``plan.json``; None where it is of another version."""
+    try:
+        return DataSummary.model_validate(_table(plan, "resolved").get("data"))
+    except ValidationError:
+        return None
 
 
 _KINDS: Mapping[str, ChangeKind] = {
@@ -51,7 +64,11 @@ def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
     """What differs, such as ``recipe train.epochs: 3 → 10``; the kits' own manifests where one side has no plan."""
     lines = list[Change]()
     if base.plan is not None and head.plan is not None:
-        lines += _differing(base.plan, head.plan)
+        data = None if base.data is None or head.data is None else DataChange.between(base.data, head.data)
+        lines += (
+            change.model_copy(update={"data": data}) if change.name == "images" else change
+            for change in _differing(base.plan, head.plan)
+        )
         told: tuple[str, ...] = ("candidate ",)
     else:
         told = ("candidate ", "needs ", "preprocessing ", "runner")

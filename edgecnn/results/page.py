@@ -20,7 +20,7 @@ from edgecnn.judging.intervals import ACCURACY_CONFIDENCE
 from edgecnn.judging.predictions.accuracy import NO_LABELS, share_of
 from edgecnn.judging.runs.latency import run_ms
 from edgecnn.measure.evaluate import logits_of, prepared_digests, prepared_groups
-from edgecnn.results.lineage import ancestor, kit_artifact, reported_race
+from edgecnn.results.lineage import ancestor, kit_artifact, listed_images, reported_race
 from edgecnn.results.page_facts import SHARES, ClassAnswers, Mistake, Mistakes, PageFacts, Part, Raced, RunShape
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
@@ -64,6 +64,8 @@ class Answered:
     """(images, classes); None where the shown candidate is the baseline."""
     groups: NDArray[np.int64] | None = None
     """Which images came together, (images,); None where they are independent, or it is not known."""
+    files: tuple[str, ...] | None = None
+    """Path of each image under the data's root; None where the store no longer lists them."""
 
 
 def mistakes_of(answered: Answered) -> Mistakes:
@@ -128,6 +130,7 @@ def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
     return tuple(
         Mistake(
             image=int(image),
+            file=None if answered.files is None else answered.files[image],
             truth=names[answered.labels[image]],
             answer=names[answers[image]],
             confidence=float(1 / (1 + each)),
@@ -210,6 +213,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     if shown is None or shown.test is None:
         raise _Gone("no candidate's answers to the test split are known")
     prepared = _made(shown, store, "prepare")
+    listed = listed_images(store, prepared, "test")
     try:
         if prepared_digests(prepared.folder)["test"] != shown.test.pixels:
             raise _Gone("the stored pixels are not those that the report is about")
@@ -224,6 +228,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
             logits=_logits(shown, labels, store),
             baseline=None if baseline is None or shown.is_baseline else _logits(baseline, labels, store),
             groups=prepared_groups(prepared.folder, "test"),
+            files=None if listed is None else tuple(image.path for image in listed),
         )
         return mistakes_of(answered)
     except (OSError, ValueError, KeyError, IndexError) as error:

@@ -67,6 +67,8 @@ class Mistake(Value):
 
     image: int
     """Index in the test split."""
+    file: str | None = None
+    """Path of the image under the data's root; None where the store no longer lists it."""
     truth: str
     answer: str
     confidence: float

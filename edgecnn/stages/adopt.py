@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.custom_model import CustomModelChanged
+from edgecnn.installed import require_packages
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress, Role, Stage

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.backends.installed import require_packages
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.training.settings import AwareSettings
@@ -55,7 +55,7 @@ class AwareStage(Stage, AwareSettings):
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="aware's check")
         logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # it warns of how torchao registers its own names
         with sleeping_threads():
-            from edgecnn.quantization.aware import make_aware
+            from edgecnn.training.aware import make_aware
             from edgecnn.training.beginning import TrainingInputs
 
         make_aware(self, TrainingInputs.of(given), out, tell)

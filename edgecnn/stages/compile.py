@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.errors.graph import BuildLogUnreadable
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
+from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.stage import Key, Progress, Role, Stage
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.custom_model import HeadDiffers
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage

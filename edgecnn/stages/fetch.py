@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WEIGHTS_UNREADABLE, weights_changed
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
 from edgecnn.store.disk import sha256_of

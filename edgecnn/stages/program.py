@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PositiveInt
 
-from edgecnn.backends.installed import require_packages
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import (
@@ -64,7 +64,7 @@ class ProgramStage(Stage):
         from edgecnn.graph.export import save_program
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_shipping
-        from edgecnn.quantization.candidate_files import record_answers
+        from edgecnn.runtimes.candidate import record_answers
         from edgecnn.training.untrained import untrained_network
 
         tell.step(f"make {self.candidate.id}", 0, 1)
@@ -118,7 +118,7 @@ class VariantStage(Stage):
             GoldenNotTelling: every golden image gets the same answer.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
-        from edgecnn.quantization.candidate_files import record_answers
+        from edgecnn.runtimes.candidate import record_answers
 
         tell.step(f"make {self.candidate.id}", 0, 1)
         reference = ModelFile.model_validate_json((given["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))

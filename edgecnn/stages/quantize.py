@@ -1,6 +1,6 @@
 """Turns the trunk into one candidate's model files, float candidates included, and records what they answer.
 
-Which module does it follows from the candidate alone, through the tables of ``backends`` and ``quantization``.
+Which module does it follows from the candidate alone, through the tables of ``runtimes``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from edgecnn.backends.installed import require_packages
-from edgecnn.backends.registry import backend_for
 from edgecnn.errors.graph import NothingLeftToQuantize
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
-from edgecnn.quantization.registry import packages_for, way_to
+from edgecnn.installed import require_packages
+from edgecnn.runtimes.registry import backend_for, packages_for, way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 if TYPE_CHECKING:
-    from edgecnn.quantization.candidate_files import CandidateRequest
+    from edgecnn.runtimes.candidate import CandidateRequest
 
 
 class QuantizeStage(Stage):
@@ -69,7 +68,7 @@ class QuantizeStage(Stage):
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)
         try:
-            from edgecnn.quantization.candidate_files import make_candidate
+            from edgecnn.runtimes.candidate import make_candidate
 
             make_candidate(self._request(given), out, tell)
         except ImportError as error:
@@ -79,7 +78,7 @@ class QuantizeStage(Stage):
             ) from error
 
     def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
-        from edgecnn.quantization.candidate_files import CandidateRequest
+        from edgecnn.runtimes.candidate import CandidateRequest
 
         return CandidateRequest(
             onnx=given["model"] / "model.onnx",

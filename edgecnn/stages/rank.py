@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.backends.installed import require_packages
-from edgecnn.quantization.job import RankSettings
+from edgecnn.installed import require_packages
+from edgecnn.runtimes.job import RankSettings
 from edgecnn.values.stage import Progress, Role, Stage
 
 
@@ -36,6 +36,6 @@ class RankStage(Stage, RankSettings):
             AlreadyQuantized: the trunk already holds quantization nodes.
         """
         require_packages(self.tools, extra="onnxruntime", needed_for="ranking layers")
-        from edgecnn.quantization.sensitivity import rank_layers
+        from edgecnn.runtimes.ranking import rank_layers
 
         rank_layers(self, given["model"] / "model.onnx", given["pixels"], out, tell)

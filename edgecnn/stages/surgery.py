@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.backends.installed import require_packages
+from edgecnn.installed import require_packages
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.values.stage import Progress, Role, Stage

@@ -15,9 +15,6 @@ from edgecnn.errors.store import (
     STORE_FULL,
     STORE_UNUSABLE,
     TEMPORARY_FOLDER_FULL,
-    StoreFull,
-    StoreUnusable,
-    TemporaryFolderFull,
 )
 from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
@@ -85,7 +82,7 @@ def in_temporary_folder(doing: str) -> Iterator[None]:
         raise _temporary_folder_full(doing) from error
 
 
-def temporary_folder_full(error: BaseException, root: Path, doing: str) -> TemporaryFolderFull | None:
+def temporary_folder_full(error: BaseException, root: Path, doing: str) -> EdgecnnError | None:
     """Where no space was left on the temporary folder's disk, and that is another one than that of ``root``; else None.
 
     A write() to an open file names no file: then it is the disk of the two that takes nothing now, or that has less space left,
@@ -107,7 +104,7 @@ def _place(error: OSError) -> object:
     return error.filename2 or error.filename
 
 
-def _temporary_folder_full(doing: str) -> TemporaryFolderFull:
+def _temporary_folder_full(doing: str) -> EdgecnnError:
     folder = temporary_folder()
     return TEMPORARY_FOLDER_FULL(folder=folder, free_bytes=free_bytes(folder), doing=doing)
 
@@ -122,7 +119,7 @@ def _is_full_beside(root: Path) -> bool:
     return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
 
 
-def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnusable:
+def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:
     if error.errno in NO_SPACE:
         return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
     words = system_reason(error)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.fit import ScaleOfAFile, UnknownLayer
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.fit import NoMaps
+from edgecnn.installed import require_packages
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import write_text_atomically

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.demo import DEMO
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import summarize
 from edgecnn.data.sheet import check_sheet
+from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import default_augmentation

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.errors.fit import NothingIsRight
+from edgecnn.installed import require_packages
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_groups
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label

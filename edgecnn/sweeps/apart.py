@@ -18,9 +18,9 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, BinaryIO, Final
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
+from edgecnn.installed import require_packages
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import LOGS, usable

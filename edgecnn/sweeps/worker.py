@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import edgecnn
-from edgecnn.backends.installed import installed_version
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.installed import installed_version
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.disk import sha256_of, write_bytes_atomically

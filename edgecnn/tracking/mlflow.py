@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TRACKER_UNREACHABLE
+from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
 
 if TYPE_CHECKING:

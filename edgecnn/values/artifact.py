@@ -157,6 +157,39 @@ ABSENT = "absent"
 """The version of a distribution that is not installed: it enters the key, so that installing it makes another."""
 
 
+class NetworkWithWeights(Value):
+    """A network whose pretrained weights are on this machine, offered in place of one that has none here."""
+
+    arch: str
+    top1: float | None
+    """Published top-1 on ImageNet-1k, 0…1; None where nobody published a figure."""
+    macs: int | None
+    """Multiply-adds for one image at the published resolution."""
+    instead_of_top1: float | None
+    instead_of_macs: int | None
+    """The same of the network that was asked for."""
+
+    @property
+    def sentence(self) -> str:
+        """Such as ``efficientnet-lite0 has pretrained weights on this machine (…): --arch efficientnet-lite0``."""
+        figures = [
+            f"{name} {ours} instead of {theirs}"
+            for name, ours, theirs in (
+                ("published top-1", _percent(self.top1), _percent(self.instead_of_top1)),
+                ("MACs", _millions(self.macs), _millions(self.instead_of_macs)),
+            )
+        ]
+        return f"{self.arch} has pretrained weights on this machine ({', '.join(figures)}): --arch {self.arch}"
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.1f} %"
+
+
+def _millions(macs: int | None) -> str:
+    return "unknown" if macs is None else f"{macs / 1e6:,.0f} M"
+
+
 class WeightsAnswer(Value):
     """What ``--weights`` came to on this machine. Only what is fetched enters a key; where it lay does not."""
 
@@ -177,6 +210,8 @@ class WeightsAnswer(Value):
     """Why none are pretrained, and what brings them; None where some are, or none were wished for."""
     why: str
     """One sentence."""
+    alternative: NetworkWithWeights | None = Field(default=None, exclude_if=lambda alternative: alternative is None)
+    """Where no pretrained weights are available: the best network that has some here."""
 
     @classmethod
     def starting(cls, what: str, **facts: Any) -> Self:

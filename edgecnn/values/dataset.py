@@ -149,6 +149,15 @@ class SkippedImages(Value):
     why: SkippedBecause
 
 
+class RoleSummary(Value):
+    """The images of one role, summed up: enough to say what changed between two builds."""
+
+    content: Key
+    """Digest over the images and their labels, whatever their order and paths."""
+    by_class: tuple[int, ...]
+    """Images of each class, in the order of ``DataSummary.classes``; of several labels, images with each label."""
+
+
 class DataSummary(Value):
     """What planning needs of a manifest, without its 100,000 lines."""
 
@@ -159,6 +168,8 @@ class DataSummary(Value):
     manifest_path: str
     classes: tuple[str, ...]
     counts: Mapping[SplitRole, int]
+    roles: Mapping[SplitRole, RoleSummary] = Field(default={}, exclude_if=lambda roles: not roles)
+    """Empty in a plan of an older version."""
     skipped: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     splits_from: str
@@ -182,6 +193,61 @@ class DataSummary(Value):
     def labelled(self) -> bool:
         """False where nobody said what the images show: then nothing is known but whether two networks agree."""
         return bool(self.classes)
+
+
+class DataChange(Value):
+    """What differs between the images of two builds."""
+
+    images: tuple[int, int]
+    """In all, before and now."""
+    classes: Mapping[str, tuple[int, int]]
+    """Images of each class whose number changed, before and now; empty where an older plan does not say."""
+    roles: Mapping[SplitRole, tuple[int, int]]
+    """Images of each role, before and now."""
+    unchanged: tuple[SplitRole, ...] | None
+    """Roles that hold the same images with the same labels; None where an older plan does not say."""
+
+    @classmethod
+    def between(cls, before: DataSummary, now: DataSummary) -> DataChange | None:
+        """None where both are the same images in the same roles."""
+        if before.content == now.content:
+            return None
+        classes, unchanged = {}, None
+        if before.roles and now.roles:
+            totals = _images_by_class(before), _images_by_class(now)
+            names = dict.fromkeys((*now.classes, *before.classes))
+            counts = {name: (totals[0].get(name, 0), totals[1].get(name, 0)) for name in names}
+            classes = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
+            unchanged = tuple(role for role in SPLIT_ROLES if before.roles[role].content == now.roles[role].content)
+        return cls(
+            images=(sum(before.counts.values()), sum(now.counts.values())),
+            classes=classes,
+            roles={role: (before.counts.get(role, 0), now.counts.get(role, 0)) for role in SPLIT_ROLES},
+            unchanged=unchanged,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """Such as ``+80 images (hat +24, shoes +56); train 2,400 → 2,470; validation 130 → 140; test unchanged``."""
+        if self.unchanged == SPLIT_ROLES:
+            return "the same images and labels under other paths or in another order"
+        added = self.images[1] - self.images[0]
+        total = f"{added:+,} {plural(abs(added), 'image')}" if added else f"other images or labels, {self.images[1]:,} as before"
+        changed = [f"{name} {now - before:+,}" for name, (before, now) in self.classes.items()]
+        classes = f" ({', '.join(changed[:_NAMED])}{and_more(len(changed), _NAMED)})" if changed else ""
+        return "; ".join((total + classes, *(self._role_words(role) for role in SPLIT_ROLES if any(self.roles[role]))))
+
+    def _role_words(self, role: SplitRole) -> str:
+        before, now = self.roles[role]
+        if before != now:
+            return f"{role} {before:,} → {now:,}"
+        if self.unchanged is None:
+            return f"{role} {now:,} as before"
+        return f"{role} unchanged" if role in self.unchanged else f"{role} {now:,} as before, other images or labels"
+
+
+def _images_by_class(data: DataSummary) -> dict[str, int]:
+    return {name: sum(role.by_class[place] for role in data.roles.values()) for place, name in enumerate(data.classes)}
 
 
 class DataDivision(Value):

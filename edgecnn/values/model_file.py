@@ -11,6 +11,10 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 
 MODEL_FILE_NAME = "model.json"
+TRUNK_OPSET = 20
+"""Opset of the ONNX trunk that every candidate is made from."""
+TRUNK_IR = 10
+"""ONNX IR version of the trunk: onnxruntime 1.19, the last for Python 3.8, reads no newer one."""
 BATCH_MAX = 64
 """Images in one call that every exported network takes, from 1 upwards."""
 

@@ -12,6 +12,7 @@ from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.candidate import DEFAULT, Candidate, KnobRace, Knobs, Unsupported
 from edgecnn.values.command import Command
+from edgecnn.values.dataset import DataChange, DataSummary
 from edgecnn.values.figures import (
     Accuracy,
     Agreement,
@@ -323,9 +324,13 @@ class Change(Value):
     after: str
     candidate: str | None = None
     """Of which alone it is known; None: it holds for every one."""
+    data: DataChange | None = Field(default=None, exclude_if=lambda data: data is None)
+    """How the images differ, of a change named ``images``; ``before`` and ``after`` are then digests."""
 
     def __str__(self) -> str:
         whose = "" if self.candidate is None else f"[{self.candidate}] "
+        if self.data is not None:
+            return f"{whose}{self.name}: {self.data.sentence}"
         return f"{whose}{self.name}: {self.before} → {self.after}"
 
 
@@ -336,6 +341,8 @@ class Origin(Value):
     """From the kit's own manifest."""
     plan: Mapping[str, str] | None = None
     """From the ``plan.json`` of its build; None for a bundle without one."""
+    data: DataSummary | None = None
+    """The images of its build; None where the plan is of another version."""
 
 
 class ShippedKitFacts(Value):

@@ -29,13 +29,13 @@ class Progress(Protocol):
 
 @runtime_checkable
 class Plotting(Protocol):
-    """What a ``Progress`` may be besides: where a training's figures are drawn. Nothing is lost where it is not."""
+    """What a ``Progress`` may also be: where the figures of each epoch are shown or drawn. Training does not depend on it."""
 
     def begin(self, step_id: str) -> None:
-        """What is drawn from now on is of this step of a build."""
+        """The figures that follow are of this step of a build."""
 
     def plot(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Draw the figures of an epoch; after a resumption those of earlier epochs come again."""
+        """Show the figures of an epoch; after a resumption those of earlier epochs come again."""
 
 
 Key = NewType("Key", str)

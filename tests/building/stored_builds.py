@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgecnn.data.manifest import filed
 from edgecnn.judging.intervals import wilson
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
-from edgecnn.values.artifact import Artifact
+from edgecnn.values.artifact import Artifact, FoundInput
+from edgecnn.values.dataset import DataManifest, ImageEntry
 from edgecnn.values.figures import Accuracy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import BuildReport
-from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.stage import Progress, Role, Stage, digest_of
 from edgecnn.values.verdict import Fidelity
 from tests.building.scenes import HERE, a_choice, a_race_profile, a_report
 from tests.judging.made import a_latency, an_interval, facts
@@ -89,17 +91,39 @@ def manifest(name: str, resolution_px: int = PX, classes: tuple[str, ...] = CLAS
 
 
 class StoredBuild:
-    """fp32 and int8, from images to kits, with answers and a race. ``classes`` and ``history`` are as the artifacts have them."""
+    """fp32 and int8, from images to kits, with answers and a race. ``classes`` and ``history`` are as the artifacts have them.
 
-    def __init__(self, folder: Path, classes: tuple[str, ...] = CLASSES, history: str = HISTORY) -> None:
+    ``first_source``: the test images are ``source-N.png`` from this number on, as the store lists them; None: it lists none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: tuple[str, ...] = CLASSES,
+        history: str = HISTORY,
+        *,
+        first_source: int | None = None,
+        pixels: str = PIXELS,
+    ) -> None:
         self.folder, self.store = folder, Store.open(folder / "store")
-        texts = {"labels.json": json.dumps(list(classes)), "pixels.json": json.dumps({"test": PIXELS})}
-        self.prepared = self._made(Prepare(texts=texts))
+        texts = {"labels.json": json.dumps(list(classes)), "pixels.json": json.dumps({"test": pixels})}
+        images = {} if first_source is None else {"images": self._listed(first_source)}
+        self.resolution_px = PX if pixels == PIXELS else 2 * PX
+        stage = Prepare(texts=texts, inputs={role: found.key for role, found in images.items()})
+        self.prepared = obtain(self.store, stage, given=images)[0]
         self.trained = self._made(
             Train(texts={"history.json": history}, inputs={"pixels": self.prepared.key}), pixels=self.prepared
         )
         self.kits = {name: self._kit(name) for name in ("onnxruntime-fp32", "onnxruntime-int8")}
         self.report = self._report()
+
+    def _listed(self, first: int) -> FoundInput:
+        rows = [
+            ImageEntry(path=f"source-{first + row}.png", label=int(label), role="test", sha256=digest_of(first + row))
+            for row, label in enumerate(labels())
+        ]
+        summary = filed(DataManifest(origin="folder", root="/photos", classes=CLASSES, images=tuple(rows)), "", self.store.root)
+        return FoundInput(path=Path(summary.manifest_path), key=summary.content, content=summary.content)
 
     def _made(self, stage: Stage, **inputs: Artifact) -> Artifact:
         return obtain(self.store, stage, given={role: each.given for role, each in inputs.items()})[0]
@@ -114,7 +138,7 @@ class StoredBuild:
         parts = {"model": quantized, "pixels": self.prepared}
         return self._made(
             Package(
-                texts={"kit.json": json.dumps(manifest(name))},
+                texts={"kit.json": json.dumps(manifest(name, self.resolution_px))},
                 inputs={role: each.key for role, each in parts.items()},
                 candidate={"id": name},
                 name=f"resnet-18--{name}",

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import Observer
@@ -28,6 +27,7 @@ from edgecnn.hosts.protocol import Task
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
+from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.compile import EngineStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.registry import backend_for
 from edgecnn.bundle.tensors import fault_of
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal

@@ -39,7 +39,7 @@ from tests.bundle.test_signing import allow, needs_ssh_keygen
 from tests.house.schemas import FOLDER
 from tests.judging.made import a_latency, an_interval
 
-AGAIN = "ask whoever measured it to send it again"
+AGAIN = "ask the person who measured it for a new copy"
 WRITES = f"{AGAIN}; `edgecnn evidence --target DEVICE` writes one [evidence-unreadable]"
 OPEN = EvidenceTrust()
 
@@ -94,9 +94,7 @@ FIGURES: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_changed_figure_is_refused_whichever_it_is(file: Path, figure: str) -> None:
-    assert refusal(edited(file, FIGURES[figure])) == (
-        f"was changed since it was written: its content is not what its sha256 says — {AGAIN} [evidence-changed]"
-    )
+    assert "[evidence-changed]" in refusal(edited(file, FIGURES[figure]))
 
 
 def test_another_layout_of_the_same_content_is_no_change(file: Path) -> None:
@@ -201,9 +199,7 @@ def test_of_another_signer_a_bundle_s_namespace_or_nobody_it_is_refused(tmp_path
     assert refusal(written(tmp_path / "bob.json", key=keys / "bob"), signers).startswith(
         "its signature is refused: of nobody in "
     )
-    assert refusal(written(tmp_path / "unsigned.json"), signers) == (
-        "is not signed: it holds no signature — where it was measured: the same command with --sign KEY [evidence-unsigned]"
-    )
+    assert "[evidence-unsigned]" in refusal(written(tmp_path / "unsigned.json"), signers)
     path = written(tmp_path / "bundle.json")
     content = read_evidence(path).content
     of_a_bundle = ssh_keygen.sign(content, keys / "ann")

@@ -7,10 +7,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edgecnn.comparing.paired_answers import Unavailable, paired_answers
+from edgecnn.comparing.facts import Pairing
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
 from edgecnn.comparing.pin import pinned, rebuild_command
+from edgecnn.judging.predictions.accuracy import accuracy
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.shipped import ShippedKit
 from tests.building.builds import Place
@@ -56,3 +59,38 @@ def test_a_pin_without_answers_is_told_what_builds_it_and_never_the_store_s_own_
     remedy = f"EDGECNN_STORE={build.store.root} {rebuild_command(pin, tmp_path)} puts it there"
     with pytest.raises(Unavailable, match=re.escape(remedy)):
         paired_answers(shipped(build, "onnxruntime-int8"), base, build.store)
+
+
+def paired_builds(tmp_path: Path, first_in_base: int | None) -> PairedAnswers:
+    """HEAD tests images 0 to 39, BASE 40 images from ``first_in_base`` on, at another resolution; they share a store."""
+    head = StoredBuild(tmp_path, first_source=0)
+    base = StoredBuild(tmp_path, first_source=first_in_base, pixels="6" * 64)
+    head.answered("onnxruntime-int8", 3)
+    base.answered("onnxruntime-fp32", 5, pixels="6" * 64)
+    return paired_answers(shipped(head, "onnxruntime-int8"), shipped(base, "onnxruntime-fp32"), head.store)
+
+
+def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path) -> None:
+    answers = paired_builds(tmp_path, 9)
+    assert answers.pairing == Pairing(images=31, base_images=40, head_images=40)
+    common = answers.of_common_images()
+    head, base = (side.logits.argmax(axis=1) == common.labels for side in (common.head, common.base))
+    assert (len(common.labels), int((~head).sum()), np.flatnonzero(~base).tolist()) == (31, 0, [0, 1, 2, 3, 4])
+    measured = accuracy(common.head, common.labels, "test", common.base)
+    assert (measured.images, measured.lost, measured.gained) == (31, 0, 5)
+
+
+def test_labels_that_were_corrected_count_as_head_has_them(tmp_path: Path) -> None:
+    answers = paired_builds(tmp_path, 10)  # three classes in turn: every common image has another label in BASE
+    assert answers.pairing == Pairing(images=30, base_images=40, head_images=40, relabelled=30)
+    common = answers.of_common_images()
+    assert common.labels.tolist() == answers.labels[10:].tolist()
+
+
+def test_pixels_that_cannot_be_paired_name_the_build_to_repeat(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no image is in both test splits: build BASE again from the images of HEAD"):
+        paired_builds(tmp_path, 40)
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(Unavailable, match="no longer lists the images of BASE: build BASE again"):
+        paired_builds(other, None)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.installed import lacking
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
+from edgecnn.installed import lacking
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import open_session
 from tests.conformance.subjects import Subject, kit_of, marked, subjects
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 
 BUILD_LEASE_S = 600.0
 

@@ -1,6 +1,6 @@
 """What the suite is about: every candidate that every backend offers for this machine, found through the registry.
 
-A new runtime is one module in ``backends`` and one in ``runner/sessions``; nothing here names any. Each candidate is made from
+A new runtime is one module in ``runtimes`` and one in ``runner/sessions``; nothing here names any. Each candidate is made from
 one small network as the quantize stage makes it, and laid into a kit as package does.
 """
 
@@ -17,23 +17,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.backends.protocol import Backend
-from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.emulated_machine import DEVICE
 from edgecnn.devices.files import device_named
-from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
-from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.runner.runtimes import BROWSER
+from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
+from edgecnn.runtimes.checks import TWIN_FOLDER
+from edgecnn.runtimes.protocol import Backend
+from edgecnn.runtimes.registry import all_backends, offers
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.model_file import MODEL_FILE_NAME
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, fitted_trunk, prepared, scratch, trunk
 from tests.made_once import made_once
-from tests.quantization.made import Quiet
 from tests.runner.kits import copy_runner, seal, write_golden
+from tests.runtimes.made import Quiet
 
 NETWORK = "resnet18"
 IMAGES = 24

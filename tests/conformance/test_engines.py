@@ -13,7 +13,7 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.stages.compile import CompileStage
 from edgecnn.values.layers import Residency
 from tests.conformance.subjects import Subject, copied, kit_of, spoiled, subjects
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 
 BUILT = [each for each in subjects() if each.candidate.needs_engine]
 CAPABILITY = "8.9"

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.runner.browser import server as serving
 from edgecnn.runner.browser.server import KitServer
 from edgecnn.runner.failure import RunnerError
@@ -25,6 +24,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.runner.sessions.wasm_browser import open_session
+from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.values.preprocessing import PixelRecipe
 from tests.conformance.subjects import copied, subjects
 from tests.render.page.browser import Tab, a_tab, chromium

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.backends.installed import lacking
 from edgecnn.data.images import demo_images
 from edgecnn.devices.emulated_machine import DEVICE, FOLDER, PROGRAM, emulated_machine
 from edgecnn.devices.files import device_named
@@ -22,6 +21,7 @@ from edgecnn.hosts.local import EmulatedHost, LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import Address
+from edgecnn.installed import lacking
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.candidate import Precision

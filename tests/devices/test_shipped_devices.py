@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import ExitCode
@@ -16,6 +15,7 @@ from edgecnn.errors.devices import DeviceFactsOnly, DeviceFileInvalid
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.resources import resource_folder
+from edgecnn.runtimes.registry import all_backends, offers
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device

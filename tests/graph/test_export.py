@@ -12,7 +12,7 @@ from edgecnn.graph.checks import compare_logits, onnx_logits
 from edgecnn.graph.export import TrunkRequest, export_onnx, fixed_threads, make_trunk, torch_logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared, trunk
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 
 
 class Small(nn.Module):

@@ -20,9 +20,9 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.values.board import EMULATED, HostRequest
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
-from tests.quantization.made import Quiet
 from tests.runner.kits import make_kit
 from tests.runner.processes import schedule_of
+from tests.runtimes.made import Quiet
 
 SAID = "QEMU user mode, cortex-a76"
 

@@ -66,8 +66,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 def add_a_runtime(tree: Tree) -> None:
     tree.insert("edgecnn/values/candidate.py", '    TORCH = "torch"', '    ABACUS = "abacus"\n')
     tree.write(
-        "edgecnn/backends/abacus.py",
-        "from edgecnn.backends.onnxruntime import OnnxRuntimeBackend\n"
+        "edgecnn/runtimes/abacus.py",
+        "from edgecnn.runtimes.onnxruntime import OnnxRuntimeBackend\n"
         "from edgecnn.values.candidate import Candidate, Precision, Runtime\n\n\n"
         "class AbacusBackend(OnnxRuntimeBackend):\n"
         "    runtime = Runtime.ABACUS\n"

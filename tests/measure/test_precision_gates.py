@@ -25,9 +25,9 @@ from edgecnn.store.store import Store
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
-from tests.backends.glued import DEPTH, network
 from tests.render.reports import a_report
 from tests.runner.kits import make_kit, rewrite_manifest
+from tests.runtimes.glued import DEPTH, network
 from tests.store.toys import Ear
 
 RUNTIMES = ("onnxruntime", "openvino")

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from edgecnn.backends.installed import Lacking
-from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.installed import Lacking
 from edgecnn.planning import candidates
 from edgecnn.planning.candidates import require_candidate, require_precision
+from edgecnn.runtimes.registry import all_backends, offers
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device

@@ -15,6 +15,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import UNKNOWN_METRIC
 from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.models import weights as weights_module
+from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
@@ -119,7 +120,8 @@ def keep_answer(bench: Bench, answer: WeightsAnswer = ANSWER) -> None:
 
 def test_what_the_network_answered_this_folder_s_last_build_is_not_asked_again(bench: Bench) -> None:
     keep_answer(bench)
-    assert bench.resolve(model={"weights": "auto"}).weights == ANSWER
+    answer = bench.resolve(model={"weights": "auto"}).weights
+    assert answer.model_copy(update={"alternative": None}) == ANSWER
 
 
 def test_refreshing_asks_the_network_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +181,21 @@ def test_what_a_custom_model_is_said_to_have_learned_from_is_not_reported_on(tmp
     assert kept.recipe.data.train and "role train (data.train = true), which is kept out" in kept.weights.why
     assert usual.data.counts["train"] == 0 and usual.data.counts["test"] > kept.data.counts["test"]
     assert "not known here" in usual.weights.why and settled(train=False).data == usual.data
+
+
+def test_a_network_without_weights_here_is_told_which_one_has_some(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(bench.folder / "hub"))
+    answer = bench.resolve(model={"weights": "auto", "arch": "resnet-18"}).weights
+    assert answer.fell_back and answer.alternative is not None
+    assert answer.alternative.arch.startswith("efficientnet-lite")  # of the extra offline-weights
+    assert answer.alternative.sentence.endswith(f": --arch {answer.alternative.arch}")
+    (hub := weights_module.hub_folder()).mkdir(parents=True)
+    weights = arch_named("mobilenet-v3-small").weights
+    assert weights is not None
+    (hub / weights.file).write_bytes(b"")
+    monkeypatch.setattr(weights_module, "sha256_of", lambda _path: weights.sha256_prefix)
+    better = bench.resolve(model={"weights": "auto", "arch": "mobilenet-v1-0.5"}).weights.alternative
+    assert better is not None
+    most_work = 2 * (better.instead_of_macs or 0)
+    assert (better.arch, (better.macs or 0) <= most_work) == ("mobilenet-v3-small", True)
+    assert bench.resolve(model={"weights": "none"}).weights.alternative is None

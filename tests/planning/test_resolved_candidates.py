@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends import installed as installed_module
-from edgecnn.backends.registry import backend_for
+from edgecnn import installed as installed_module
 from edgecnn.devices import desktop_gpu as gpu_module
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
@@ -18,6 +17,7 @@ from edgecnn.planning import complete
 from edgecnn.planning.plan import plan
 from edgecnn.planning.resolve import resolve
 from edgecnn.resources import resource_folder
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import BASELINE_ID, Runtime
 from edgecnn.values.resolved import Resolved

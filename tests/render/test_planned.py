@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.backends import installed
+from edgecnn import installed
 from edgecnn.cli.main import app
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from edgecnn.render.progress import LiveBars, PlainLines, Quiet, progress_for
+from edgecnn.values.stage import Plotting
 
 
 @dataclass
@@ -141,3 +142,25 @@ def test_the_right_one_is_taken_for_this_stderr(monkeypatch: pytest.MonkeyPatch)
     bars = progress_for(quiet=False)
     bars.close()
     assert isinstance(bars, LiveBars)
+
+
+def test_each_epoch_is_a_line_with_the_best_one_so_far(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainLines()
+    lines.begin("train")
+    for epoch, top1 in ((1, 0.8), (2, 0.9125), (3, 0.9)):
+        lines.plot("finetune", epoch, {"validation_top1": top1, "train_loss": 0.4321, "learning_rate": 0.1})
+    lines.plot("finetune", 4, {"train_loss": 0.4})  # at a smaller size, which is not judged
+    lines.begin("aware:onnxruntime-int8")
+    lines.plot("aware", 1, {"validation_top1": 0.5, "validation_recall": 0.6, "train_loss": 1.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "edgecnn: train: finetune, epoch 1: validation top-1 80.0 % (the best so far), training loss 0.432",
+        "edgecnn: train: finetune, epoch 2: validation top-1 91.2 % (the best so far), training loss 0.432",
+        "edgecnn: train: finetune, epoch 3: validation top-1 90.0 % (best 91.2 % in epoch 2), training loss 0.432",
+        "edgecnn: train: finetune, epoch 4: training loss 0.4",
+        "edgecnn: aware:onnxruntime-int8: aware, epoch 1: mean validation recall 60.0 % (the best so far), training loss 1",
+    ]
+
+
+def test_every_display_is_told_of_epochs() -> None:
+    (bars := LiveBars()).close()
+    assert all(isinstance(display, Plotting) for display in (Quiet(), PlainLines(), bars))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from edgecnn.backends import installed
+from edgecnn import installed
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.render.tensorboard import Curves

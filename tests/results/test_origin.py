@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from edgecnn.data.manifest import filed
 from edgecnn.results.origin import changes, origin_of
+from edgecnn.values.dataset import DataChange, DataManifest, DataSummary, ImageEntry, SplitRole
 
 MANIFEST: dict[str, Any] = {
     "candidate": {"id": "onnxruntime-int8", "scheme": {"activation_dtype": "uint8"}},
@@ -132,3 +135,56 @@ def test_without_plans_the_kits_tell_what_they_can() -> None:
 def test_a_plan_of_another_version_takes_lines_away_and_fails_nothing() -> None:
     odd = origin_of({"candidate": 3, "files": [1], "model": None}, {"resolved": [], "steps": [7, {"payload": None}]})
     assert changes(odd, origin_of(MANIFEST, PLAN))
+
+
+def images(folder: Path, **roles: Mapping[str, Iterable[int]]) -> DataSummary:
+    """``train={"hat": range(3)}``: the images of each class, by numbers that are also their content."""
+    rows = [
+        ImageEntry(
+            path=f"{role}/{name}/{number}.png",
+            label=("hat", "shoes").index(name),
+            role=cast("SplitRole", role),
+            sha256=f"{number}",
+        )
+        for role, numbers in roles.items()
+        for name, drawn in numbers.items()
+        for number in drawn
+    ]
+    return filed(DataManifest(origin="folder", root="/photos", classes=("hat", "shoes"), images=tuple(rows)), "", folder)
+
+
+BEFORE = {"train": {"hat": range(10)}, "validation": {"shoes": range(20, 24)}, "test": {"shoes": range(30, 34)}}
+
+
+@pytest.mark.parametrize(
+    ("now", "sentence"),
+    [
+        (
+            {"train": {"hat": range(12)}, "validation": {"shoes": range(20, 23)}},
+            "+1 image (hat +2, shoes -1); train 10 → 12; validation 4 → 3; test unchanged",
+        ),
+        (
+            {"train": {"hat": range(9), "shoes": [9]}},
+            "other images or labels, 18 as before (hat -1, shoes +1); train 10 as before, other images or labels; "
+            "validation unchanged; test unchanged",
+        ),
+        ({"train": {"hat": reversed(range(10))}}, "the same images and labels under other paths or in another order"),
+    ],
+)
+def test_changed_images_are_counted_by_class_and_role(tmp_path: Path, now: Any, sentence: str) -> None:
+    summaries = images(tmp_path, **BEFORE), images(tmp_path, **{**BEFORE, **now})
+    plans = []
+    for data in summaries:
+        plan = copy.deepcopy(PLAN)
+        plan["resolved"]["data"] = data.model_dump(mode="json")
+        plans.append(plan)
+    (change,) = changes(*(origin_of(MANIFEST, plan) for plan in plans))
+    assert (change.kind, change.name, str(change)) == ("data", "images", f"images: {sentence}")
+
+
+def test_a_plan_of_an_older_version_counts_roles_alone(tmp_path: Path) -> None:
+    old = images(tmp_path, **BEFORE).model_copy(update={"roles": {}})
+    change = DataChange.between(old, images(tmp_path, **{**BEFORE, "train": {"hat": range(12)}}))
+    assert change is not None
+    assert (change.classes, change.unchanged) == ({}, None)
+    assert change.sentence == "+2 images; train 10 → 12; validation 4 as before; test 4 as before"

@@ -221,3 +221,12 @@ def test_an_emulated_twin_s_answers_serve_where_it_answered_for_the_kit(tmp_path
 def test_the_value_survives_a_file(stored: StoredBuild) -> None:
     found = page_facts(stored.report, stored.store)
     assert type(found).model_validate(json.loads(found.model_dump_json(by_alias=True))) == found
+
+
+def test_the_worst_mistakes_name_the_files_that_the_store_lists(tmp_path: Path) -> None:
+    build = StoredBuild(tmp_path, first_source=7)
+    for name, wrong in (("onnxruntime-fp32", 4), ("onnxruntime-int8", 6)):
+        build.answered(name, wrong)
+    mistakes = page_facts(build.report, build.store).mistakes
+    assert mistakes is not None
+    assert {(mistake.image, mistake.file) for mistake in mistakes.worst} == {(row, f"source-{7 + row}.png") for row in range(6)}

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
+from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
+from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk
 from tests.made_once import made_once

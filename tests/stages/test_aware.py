@@ -11,21 +11,20 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.backends.registry import backend_for
 from edgecnn.errors.graph import CalibrationSetTooSmall
 from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named
-from edgecnn.quantization.onnxruntime import float_layers
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
+from edgecnn.runtimes.onnxruntime_files import float_layers
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.training.memory import held_mib
 from edgecnn.values.layers import MacTable
-from tests.backends.traces import kit_around
 from tests.data.folders import Heard
-from tests.quantization.aware_made import (
+from tests.runtimes.aware_made import (
     CANDIDATES,
     COUNTS,
     LENET,
@@ -38,6 +37,7 @@ from tests.quantization.aware_made import (
     stage_of_lenet,
     weights,
 )
+from tests.runtimes.traces import kit_around
 from tests.slow_parameters import slowly
 from tests.stages.killed import killed_when
 from tests.training.made import files_of

@@ -15,9 +15,9 @@ from edgecnn.stages import compile as compile_stage
 from edgecnn.stages.compile import CompileStage
 from edgecnn.values.layers import Residency
 from tests.graph.trunks import trunk
-from tests.quantization.misread import with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, Silent, engine_kit, made
 from tests.runner.kits import rewrite_manifest
+from tests.runtimes.misread import with_uint8_activations
 from tests.slow_parameters import slowly
 
 CAPABILITIES = ("8.6", "8.9")

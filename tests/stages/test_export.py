@@ -14,7 +14,7 @@ from edgecnn.stages.export import NETWORK, ExportStage
 from edgecnn.values.layers import MacTable
 from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, prepared
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 
 VERSIONS = {"onnx": "1", "onnxruntime": "1", "onnxscript": "1", "torch": "1", "torchvision": "1"}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.models.catalogue import arch_named
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 from tests.slow_parameters import slowly
 from tests.stages.whole_way import IMAGES, answers, exported, hold_against, prepared
 from tests.training.made import LITE, fetched, make_given, stage

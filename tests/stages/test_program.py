@@ -17,7 +17,7 @@ from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
 from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 
 CANDIDATE = Candidate(id="torch-fp32", runtime=Runtime.TORCH, precision=Precision.FP32)
 STAGE = ProgramStage(

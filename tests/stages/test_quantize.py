@@ -14,7 +14,7 @@ from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import CLASSES, NORMALIZATION, feed_of, network, prepared
-from tests.quantization.made import CANDIDATES, IMAGES, Quiet, exported, made, stage
+from tests.runtimes.made import CANDIDATES, IMAGES, Quiet, exported, made, stage
 from tests.slow_parameters import slowly
 
 EVERY = pytest.mark.parametrize("candidate", sorted(CANDIDATES))
@@ -105,7 +105,7 @@ def test_a_golden_set_that_cannot_show_swapped_channels_is_noted(tmp_path: Path)
 def test_a_broken_package_is_named_with_the_command_that_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The build goes on without the candidate: whatever a step of a candidate raises ends that candidate alone."""
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    for name in [name for name in sys.modules if name.startswith(("edgecnn.quantization.litert", "ai_edge_litert."))]:
+    for name in [name for name in sys.modules if name.startswith(("edgecnn.runtimes.litert_", "ai_edge_litert."))]:
         monkeypatch.delitem(sys.modules, name)
     litert = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
     quantize = QuantizeStage(inputs={}, candidate=litert, images=0, normalization=NORMALIZATION)

@@ -13,8 +13,8 @@ from edgecnn.values.layers import Ranking
 from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, prepared
 from tests.made_once import made_once
-from tests.quantization.made import IMAGES, Quiet, exported, made
-from tests.quantization.planted import PLANTED, planted_trunk
+from tests.runtimes.made import IMAGES, Quiet, exported, made
+from tests.runtimes.planted import PLANTED, planted_trunk
 
 pytestmark = pytest.mark.slow  # every layer is quantized by itself
 

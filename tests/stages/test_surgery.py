@@ -26,7 +26,7 @@ from edgecnn.values.layers import MacTable
 from edgecnn.values.training import Surgery
 from tests.data.folders import Heard
 from tests.graph.trunks import scratch
-from tests.quantization.aware_made import COUNTS, PREPROCESSING, SMALL, pixels, roles, weights
+from tests.runtimes.aware_made import COUNTS, PREPROCESSING, SMALL, pixels, roles, weights
 from tests.stages.killed import killed_when
 from tests.training.made import files_of
 

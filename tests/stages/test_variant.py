@@ -14,7 +14,7 @@ from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import ModelFile
 from edgecnn.values.stage import Key
 from tests.graph.trunks import NORMALIZATION, network, prepared
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 from tests.stages.test_program import STAGE
 
 NAMED = {candidate.id: candidate for candidate in BESIDE}

@@ -23,7 +23,7 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.values.arch import ArchSpec
 from tests.models.smallest import OF_TIMM, each_with_the_others_slow
-from tests.quantization.made import SATURATES, Quiet
+from tests.runtimes.made import SATURATES, Quiet
 from tests.stages.whole_way import CLASSES, IMAGES, answers, exported, hold_against, prepared
 from tests.training.made import make_given, stage
 

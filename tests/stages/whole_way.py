@@ -17,7 +17,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Key
-from tests.quantization.made import CANDIDATES, SATURATES, Quiet
+from tests.runtimes.made import CANDIDATES, SATURATES, Quiet
 from tests.training.made import Given
 
 CLASSES, IMAGES = 10, 16

@@ -155,8 +155,8 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from edgecnn.backends.separate_process import answers_separately, run_separately
-from edgecnn.backends.openvino import convert_trunk, save_ir
+from edgecnn.runtimes.separate_process import answers_separately, run_separately
+from edgecnn.runtimes.openvino import convert_trunk, save_ir
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.graph.export import save_program
 from edgecnn.runner.pixel_recipe import ImageSize

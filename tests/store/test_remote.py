@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.store import (
-    RemoteUnusable,
-)
+from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import remote as of_remote
 from edgecnn.store.listing import verify

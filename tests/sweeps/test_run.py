@@ -16,7 +16,7 @@ from edgecnn.store.transfer import say_if_unusable
 from tests.building.builds import Place, place_with_photos
 from tests.data.folders import Heard
 from tests.house.child import child
-from tests.quantization.made import SATURATES
+from tests.runtimes.made import SATURATES
 from tests.store.toys import wait_until
 from tests.sweeps.written import LENET
 

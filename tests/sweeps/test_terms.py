@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgecnn import __version__
-from edgecnn.backends.installed import installed_version
+from edgecnn.installed import installed_version
 from edgecnn.store.layout import Layout
 from edgecnn.store.store import Store
 from edgecnn.sweeps.worker import Shared, Terms

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from edgecnn.backends import installed
+from edgecnn import installed
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage

@@ -13,7 +13,7 @@ from edgecnn.models.families.built import AUXILIARY_MAPS, LargeEnoughAux
 from edgecnn.models.networks import build_network
 from edgecnn.training import beginning
 from edgecnn.training.teacher import answers_of
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 from tests.training.made import make_given, stage
 
 

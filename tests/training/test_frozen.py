@@ -19,7 +19,7 @@ from edgecnn.training.heads import Work, frozen, in_onnxruntime, in_torch, macs_
 from edgecnn.training.settings import TransferSettings
 from edgecnn.training.transfer import make_transfer
 from tests.graph.trunks import NORMALIZATION
-from tests.quantization.made import Quiet
+from tests.runtimes.made import Quiet
 from tests.slow_parameters import slowly
 from tests.training.made import LITE, fetched, make_given, stage
 

@@ -8,11 +8,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.formats.label_columns import NAMES
 from edgecnn.data.formats.members import FILES_MAX
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.wording import first_line, shortened
+from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
 
 PARQUET: Final = ".parquet"

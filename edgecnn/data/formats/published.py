@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.class_names import names_in
 from edgecnn.data.formats.archive import kept_folder
 from edgecnn.data.formats.idx import NAMES_FILE
 from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.errors.wording import first_line
+from edgecnn.installed import require_packages
 from edgecnn.store.disk import user_path
 from edgecnn.values.stage import Progress
 

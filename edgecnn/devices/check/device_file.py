@@ -12,9 +12,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import edgecnn
-from edgecnn.backends.isa import multiplies_bf16
-from edgecnn.backends.registry import versions_taken
-from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.findings import installed, require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
@@ -22,7 +19,10 @@ from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
+from edgecnn.installed import series_for
 from edgecnn.recipes.toml_file import toml_value
+from edgecnn.runtimes.processor import multiplies_bf16
+from edgecnn.runtimes.registry import versions_taken
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.board import BoardFacts, Finding
 from edgecnn.values.candidate import Precision, Runtime

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.backends.registry import versions_taken
-from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.errors.wording import listed, plural
+from edgecnn.installed import oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.runner.installing import command_for
 from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
+from edgecnn.runtimes.registry import versions_taken
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import BoardFacts, Finding, LocalFacts, Weight
 from edgecnn.values.candidate import Runtime

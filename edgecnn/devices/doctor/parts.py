@@ -15,10 +15,9 @@ from typing import Literal, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from edgecnn.backends.installed import installed_version
-from edgecnn.backends.wheels import without_wheel
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
+from edgecnn.installed import installed_version, without_wheel
 from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.runtimes import BROWSER
 from edgecnn.runner.runtimes import installed_version as runtime_version

@@ -83,7 +83,7 @@ def aware() -> dict[str, Any]:
     """A tiny network rounded as INT8 rounds, learned one step, and made integers."""
     import torch
 
-    from edgecnn.quantization.aware_network import calibrate, integers, rounded
+    from edgecnn.training.aware_network import calibrate, integers, rounded
     from edgecnn.values.candidate import Scheme
 
     size = ImageSize.square(SIDE_PX)

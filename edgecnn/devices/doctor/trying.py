@@ -14,11 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgecnn.backends.ncnn import FP32 as NCNN_FP32
-from edgecnn.backends.onnxruntime_web import is_unpacked
-from edgecnn.backends.openvino import PRECISION_HINT
-from edgecnn.backends.registry import backend_for
-from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.data.golden import write_golden
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, no_wheel, packages_of, version_of
@@ -29,6 +24,11 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import package_file
+from edgecnn.runtimes.ncnn import FP32 as NCNN_FP32
+from edgecnn.runtimes.onnxruntime_web import is_unpacked
+from edgecnn.runtimes.openvino import PRECISION_HINT
+from edgecnn.runtimes.registry import backend_for
+from edgecnn.runtimes.tensorrt import LEAST_VERSION
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.candidate import Candidate, Precision, Runtime
@@ -81,7 +81,7 @@ def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec 
     runtime."""
     converted = candidate.model_copy(update={"session_options": session.options})
     if candidate.runtime is Runtime.LITERT:
-        from edgecnn.quantization.litert_model import convert as convert_for_litert  # imports onnx
+        from edgecnn.runtimes.litert_writer.writer import convert as convert_for_litert  # imports onnx
 
         convert_for_litert(FILE, converted, model)
     elif candidate.runtime is Runtime.NCNN or candidate.runtime.in_a_browser:

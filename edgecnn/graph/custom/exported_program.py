@@ -16,11 +16,11 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, written
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
+from edgecnn.values.model_file import TRUNK_OPSET
 
 _MODEL: Final = "models/model.json"
 _CONFIGS: Final = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")

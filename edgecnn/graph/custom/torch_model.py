@@ -12,7 +12,6 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.exported_program import archive_to_load
@@ -20,6 +19,7 @@ from edgecnn.graph.custom.feeding import by_class, in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
+from edgecnn.values.model_file import TRUNK_OPSET
 
 _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name that file"
 

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import torch
 
-from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import STATE_SIZE, CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, written
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
+from edgecnn.values.model_file import TRUNK_OPSET
 
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))

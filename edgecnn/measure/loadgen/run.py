@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.measuring import LOADGEN_LOG_UNREADABLE
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
+from edgecnn.installed import installed_version, require_packages
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs

@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, InceptionB, InceptionC, InceptionD, InceptionE
 
-from edgecnn.backends.installed import require_packages
+from edgecnn.installed import require_packages
 from edgecnn.models.families import shufflenet_v1
 from edgecnn.models.families.blocks import random_blocks
 from edgecnn.models.families.classic import ALEXNETS, AlexNet, LeNet5, NetworkInNetwork

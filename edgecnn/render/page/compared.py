@@ -17,7 +17,14 @@ from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, Mar
 from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
 from edgecnn.render.plots import far_apart
-from edgecnn.render.screens.comparing import NOT_IN_BUILD, each_facts, latency_advice, machine_text, unlearned_lines
+from edgecnn.render.screens.comparing import (
+    NOT_IN_BUILD,
+    each_facts,
+    latency_advice,
+    machine_text,
+    pairing_sentences,
+    unlearned_lines,
+)
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -100,7 +107,10 @@ def _differences(found: SideBySide) -> Figure | None:
             axis=f"{metric.words} lost against {base}, pp",
             caption=f"{metric.title} lost against {base}, paired on the same images, with its 90 % interval",
             of="both builds' stored answers to the same images",
-            notes=tuple(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
+            notes=(
+                *(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
+                *pairing_sentences(found),
+            ),
             zero=True,
         ),
     )

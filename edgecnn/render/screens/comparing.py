@@ -150,11 +150,18 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     if paired:
         lines += ["", f"{what} lost, image by image, pp, 90 %; right is worse:"]
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
+        lines += [f"  {sentence}" for sentence in pairing_sentences(found)]
         lines += [f"  {figures.LEGEND[Fidelity.DEFINED]}"] * any(bar.fidelity is Fidelity.DEFINED for bar in paired)
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
         lines += _indented(interval_lines(_bars(found, group.labels, "p50_ms"), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(found)]
+
+
+def pairing_sentences(found: SideBySide) -> tuple[str, ...]:
+    """How the images of two builds were paired where their test splits differ, once for each pair of builds."""
+    pairings = {(difference.base, difference.head): difference.pairing for difference in found.paired if difference.pairing}
+    return tuple(pairing.sentence(base, head) for (base, head), pairing in pairings.items())
 
 
 def machine_text(group: MachineGroup, number: int) -> str:

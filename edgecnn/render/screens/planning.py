@@ -39,9 +39,11 @@ def show_plan(planned: PlannedBuild) -> None:
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
+            *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
             f"photographs: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
+            *_changed_images(planned),
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
             *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
@@ -72,6 +74,11 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _changed_images(planned: PlannedBuild) -> list[str]:
+    change = planned.data_change
+    return [] if change is None else [f"images since the build in {planned.out}: {change.sentence}"]
 
 
 def _rung(step: PlannedStep, rung: Rung | None) -> str:

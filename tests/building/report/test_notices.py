@@ -16,7 +16,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.measure.kits import KitRef
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.values.artifact import Unavailable, WeightsAnswer
+from edgecnn.values.artifact import NetworkWithWeights, Unavailable, WeightsAnswer
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.dataset import Grouping
@@ -98,6 +98,17 @@ def test_training_from_scratch_for_want_of_weights_is_said_first(tmp_path: Path)
     weights = WeightsAnswer(choice="auto", kind="none", asked=True, why="the network was silent")
     assert said_of(tmp_path, weights=weights, data=summary())[0] == (
         "NOT PRETRAINED: the network was silent; --refresh-weights asks the network again"
+    )
+
+
+def test_a_network_with_weights_on_this_machine_is_named_before_the_reason(tmp_path: Path) -> None:
+    better = NetworkWithWeights(
+        arch="efficientnet-lite0", top1=0.755, macs=384_000_000, instead_of_top1=0.698, instead_of_macs=1_814_000_000
+    )
+    weights = WeightsAnswer(choice="auto", kind="none", why="training starts from random weights: …", alternative=better)
+    assert said_of(tmp_path, weights=weights)[0] == (
+        "NOT PRETRAINED: efficientnet-lite0 has pretrained weights on this machine (published top-1 75.5 % instead of 69.8 %, "
+        "MACs 384 M instead of 1,814 M): --arch efficientnet-lite0. Now training starts from random weights: …"
     )
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from edgecnn.values.report import BuildReport
 from tests.building.builds import Place
-from tests.quantization.planted import plant
+from tests.runtimes.planted import plant
 
 pytestmark = pytest.mark.slow  # builds of a ResNet-18 with a ladder of mixed rungs: minutes on two cores
 BLOCKS = ("layer2.0", "layer3.0", "layer4.0")

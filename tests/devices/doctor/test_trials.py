@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.backends.installed import installed_version
 from edgecnn.devices.doctor.facts import State
 from edgecnn.devices.doctor.parts import PARTS
 from edgecnn.devices.doctor.trials import TRIALS
 from edgecnn.devices.doctor.trying import Trials
+from edgecnn.installed import installed_version
 from tests.store.toys import Ear
 
 LEADS = {row.name: row.lead for row in PARTS}

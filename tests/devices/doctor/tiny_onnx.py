@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.devices.doctor.trying import CLASSES, FILE, SIDE_PX, STRIDE, weights
+from edgecnn.values.model_file import TRUNK_IR, TRUNK_OPSET
 
 
 def tiny_onnx() -> bytes:

@@ -12,7 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from edgecnn.graph.macs import tensors_of_layers
 from edgecnn.graph.passes.qdq import Rounding, one_quantized, read_rounding
-from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.runtimes.onnxruntime_files import logits_of
 from tests.graph.strands import relu_strand, swish_strand
 
 AS_WRITTEN = {"session.disable_quant_qdq": "1"}

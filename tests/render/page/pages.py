@@ -135,9 +135,17 @@ def some_mistakes(classes: tuple[str, ...] = CLASSES, **changes: Any) -> Mistake
         ),
         "counts": counts,
         "worst": tuple(
-            Mistake(image=n, truth=truth, answer=answer, confidence=0.9, baseline_answer=truth, jpeg_base64=a_jpeg(n * 15))
+            Mistake(
+                image=n,
+                file="hats/a <b>.jpg" if n == 1 else None,
+                truth=truth,
+                answer=answer,
+                confidence=0.9,
+                baseline_answer=truth,
+                jpeg_base64=a_jpeg(n * 15),
+            )
             for n, truth, answer in zip(range(12), cycle(classes), cycle(classes[1:] + classes[:1]), strict=False)
-        ),
+        ),  # fmt: skip
     }
     return Mistakes.model_validate({**known, **changes})
 

@@ -241,6 +241,7 @@ def test_the_worst_mistakes_are_pictures_with_what_they_are_and_what_was_said(do
     pictures = document.by_id("mistakes").all("img")
     assert len(pictures) == 12
     assert pictures[0].attributes["alt"] == "image 0 of the test split: bag, taken for boot"
+    assert pictures[1].attributes["alt"] == "hats/a <b>.jpg: boot, taken for shirt"
     assert all(each.attributes["src"].startswith("data:image/jpeg;base64,/9j/") for each in pictures)
 
 

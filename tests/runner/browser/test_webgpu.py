@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.backends.webgpu import BACKEND
 from edgecnn.devices.doctor.trying import SIDE_PX, make_tiny_kit
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -18,12 +17,13 @@ from edgecnn.runner.browser.page import WITH_GPU
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.runner.sessions.webgpu_browser import open_session
+from edgecnn.runtimes.webgpu import BACKEND
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import SessionSpec
 from edgecnn.values.verdict import Fidelity
 from tests.conformance.test_kit_page import page_of, settled
-from tests.quantization.made import Quiet
 from tests.render.page.browser import chromium
+from tests.runtimes.made import Quiet
 
 pytestmark = pytest.mark.full  # needs a browser
 

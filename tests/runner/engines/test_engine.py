@@ -16,11 +16,11 @@ from edgecnn.runner.engines.log import Heard
 from edgecnn.runner.engines.timing_cache import keep_cache, read_cache
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.files import sha256_of
-from tests.quantization.misread import with_shifted_activations, with_uint8_activations
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.engines.conftest import NETWORK
 from tests.runner.kits import make_kit
 from tests.runner.model_files.test_onnx_files import with_weights
+from tests.runtimes.misread import with_shifted_activations, with_uint8_activations
 
 
 def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:

@@ -1,0 +1,1 @@
+"""One runtime one or two files: what it supports on a device, how its files are made and checked, how its trace is read."""

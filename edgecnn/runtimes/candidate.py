@@ -1,0 +1,108 @@
+"""The quantize stage's work in order: calibration images, the check for fp16, the candidate's own method, the check of what it
+
+made, golden answers, the facts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors.wording import counted
+from edgecnn.graph.checks import CHECK_IMAGES
+from edgecnn.runtimes.checks import TWIN_FOLDER, beyond_half, check_files, golden_of
+from edgecnn.runtimes.job import Job, calibration_classes, calibration_count, calibration_pixels
+from edgecnn.runtimes.registry import backend_for, way_to
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.layers import RankedLayer
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
+from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.stage import Progress
+
+
+@dataclass(frozen=True)
+class CandidateRequest:
+    """``pixels`` is the folder that ``prepare`` made, ``images`` how many calibration pictures are used (0: none)."""
+
+    onnx: Path
+    pixels: Path
+    candidate: Candidate
+    images: int
+    normalization: Normalization
+    kept: tuple[RankedLayer, ...] = ()
+    """Layers that stay in float."""
+
+
+def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
+    """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
+
+    Raises CalibrationSetTooSmall, CalibrationNotFinite, CalibrationRangeNotFinite, AlreadyQuantized, HalfOverflow, OutputsDiffer,
+    GoldenNotTelling, ConverterFailed: see their modules.
+    """
+    candidate = request.candidate
+    tell.step(f"make {candidate.id}", 0, 2)
+    job = _job(request, out, tell)
+    facts = {"candidate": candidate.model_dump(mode="json"), **_make(job, request, tell)}
+    tell.step(f"make {candidate.id}", 1, 2)
+    if job.wide:
+        facts["beyond_half"] = dict(job.wide)
+    if candidate.precision.is_float or way_to(candidate).module is None:
+        facts |= check_files(job)
+    facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
+    (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    tell.step(f"make {candidate.id}", 2, 2)
+
+
+def record_answers(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
+    """Write ``golden_logits.npy``, set the tolerance in ``model.json`` by what exchanged colours change, and say what was found.
+
+    Raises GoldenNotTelling: every golden image gets the same answer.
+    """
+    golden = golden_of(out, pixels, normalization, candidate)
+    np.save(out / "golden_logits.npy", golden.logits)
+    _set_tolerance(out, golden.tolerance)
+    if not golden.tells_channels:
+        tell.note(f"{candidate.id}: this network hardly looks at colour, so its golden logits do not show exchanged channels")
+    return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
+
+
+def _set_tolerance(out: Path, tolerance: float) -> None:
+    for path in (out / MODEL_FILE_NAME, out / TWIN_FOLDER / MODEL_FILE_NAME):
+        if path.is_file():
+            model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
+            path.write_text(model.model_copy(update={"logits_tolerance": tolerance}).to_json(), encoding="utf-8")
+
+
+def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
+    """The job with its images and with the tensors that fp16 cannot hold."""
+    candidate, count = request.candidate, calibration_count(request.pixels)
+    pixels = calibration_pixels(request.pixels, request.images or min(CHECK_IMAGES, count))
+    job = Job(request.onnx, out, candidate, request.normalization, pixels, request.kept)
+    wide = beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
+    if wide:
+        tensor = max(wide, key=lambda name: wide[name])
+        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, and fp16 ends at 65,504"
+        tell.note(f"{candidate.id}: layers that make or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
+    return replace(job, wide=wide)
+
+
+def _make(job: Job, request: CandidateRequest, tell: Progress) -> dict[str, Any]:
+    way = way_to(request.candidate)
+    if way.module is None:
+        backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, job.out)
+        return {}
+    made: dict[str, Any] = way.quantize(job)
+    if request.kept:
+        made["kept_float"] = [layer.name for layer in request.kept]
+    if not request.images:
+        return made
+    classes = calibration_classes(request.pixels, request.images)
+    if request.images == 1:
+        tell.note(f"{request.candidate.id}: calibrated on a single image, so ranges fit that image")
+    elif classes == 1:
+        tell.note(f"{request.candidate.id}: all {request.images} calibration images are of one class, so ranges fit that class")
+    return {"calibration_images": request.images, "calibration_classes": classes, **made}

@@ -1,0 +1,208 @@
+"""What a candidate's files answer here: compared with the trunk; to the golden images, for other machines; whether fp16 holds it.
+
+How far another machine may be from the golden answers without being wrong leaves room for other kernels, and yet is kept under
+what swapped colour channels change, so that a kit that feeds its network blue for red fails its self-test. A network that
+hardly looks at colour cannot be tested so; that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.graph import CalibrationRangeNotFinite, GoldenNotTelling, HalfOverflow, OutputsDiffer
+from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
+from edgecnn.graph.passes.half import LARGEST_HALF
+from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
+from edgecnn.runtimes.job import Job
+from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
+from edgecnn.runtimes.protocol import Halves, OutputCheck
+from edgecnn.runtimes.registry import backend_for
+from edgecnn.runtimes.tensorrt import UNFUSED
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
+from edgecnn.values.preprocessing import Normalization
+
+TWIN_FOLDER = "twin"
+"""Where a candidate that this machine cannot run leaves the model that answers for it."""
+LEAST_TOLERANCE = {Precision.FP32: 0.0005, Precision.TF32: 0.01, Precision.BF16: 0.02, Precision.FP16: 0.02, Precision.INT8: 0.02}
+"""Share of the logits' spread that other machines are granted in any case. Between x86 and aarch64 fp32 differed by 1e-6 and
+INT8 not at all in ONNX Runtime; TensorRT rounds activations where its twin does not; TF32 has fp16's mantissa."""
+
+HALVES_COMPUTED_WIDER = {Runtime.NCNN: 0.06, Runtime.OPENVINO: 0.06}
+"""The same of fp16 in runtimes that compute it in fp32 on the machine that builds: a ResNet-18 on an emulated Cortex-A76 was off
+by 0.047 in ncnn and by 0.026 in OpenVINO."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """``logits`` float32 (G, classes); ``tolerance`` and ``swap`` as shares of the logits' spread."""
+
+    logits: npt.NDArray[np.float32]
+    tolerance: float
+    swap: float
+    """What exchanging red and blue changes at most."""
+
+    @property
+    def tells_channels(self) -> bool:
+        """True where a kit with exchanged channels fails its self-test by its logits."""
+        return self.swap > self.tolerance
+
+
+def golden_of(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
+    """The golden answers of the model in ``made``, or of its twin where there is one; ``prepared`` is what ``prepare`` made.
+
+    Raises GoldenNotTelling: every image gets the same answer, or one that is no number.
+    """
+    folder = answering_folder(made)
+    model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
+    pixels = np.load(prepared / "golden" / "pixels.npy")
+    logits = answers_of_files(folder, model, pixels, normalization)
+    spread = float(logits.max() - logits.min())
+    if not np.ptp(logits, axis=0).max() > 0:
+        raise GoldenNotTelling(candidate=candidate.id, images=len(pixels))
+    swap = float(np.max(np.abs(answers_of_files(folder, model, pixels[..., ::-1], normalization) - logits))) / spread
+    least, most = least_tolerance(candidate), LOGITS_TOLERANCE[candidate.precision]
+    return Golden(logits=logits, tolerance=max(least, min(most, swap / 2)), swap=swap)
+
+
+def least_tolerance(candidate: Candidate) -> float:
+    """Share of the logits' spread that another machine is granted in any case."""
+    least = LEAST_TOLERANCE[candidate.precision]
+    return max(least, HALVES_COMPUTED_WIDER.get(candidate.runtime, least)) if candidate.precision is Precision.FP16 else least
+
+
+def answering_folder(made: Path) -> Path:
+    """Return the folder of the twin where there is one, else the candidate's own."""
+    return made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
+
+
+def answers_of_files(
+    folder: Path, model: ModelFile, pixels: npt.NDArray[np.uint8], normalization: Normalization
+) -> npt.NDArray[np.float32]:
+    """Return the logits, float32 (N, classes), of model files in their runtime. ``pixels``: uint8 (N, H, W, 3)."""
+    wants = model.model.input
+    feed = normalization.feed(pixels, wants.dtype, wants.layout)
+    executor: Any = import_module(f"edgecnn.runtimes.{_ANSWERING[model.session.module]}")
+    return cast("npt.NDArray[np.float32]", executor.run(folder, model, feed))
+
+
+_ANSWERING = {
+    "onnxruntime_cpu": "onnxruntime_files",
+    "wasm_browser": "onnxruntime_files",
+    "webgpu_browser": "onnxruntime_files",
+    "openvino_cpu": "openvino_files",
+    "ncnn_cpu": "ncnn",
+    "litert_cpu": "litert",
+    "torch_gpu": "torch_files",
+}
+"""Session of the runner to the module of this room that answers without the runner. A page's file is ONNX Runtime's: its golden
+logits are such that no browser had a part in."""
+
+
+FROM_TRUNK: Mapping[Precision, float] = {
+    Precision.FP32: TOLERANCE,
+    Precision.FP16: 0.05,
+    Precision.BF16: 0.3,
+    Precision.INT8: INTEGER_TOLERANCE,
+}
+"""Largest difference from the trunk's outputs, as a share of their spread. Between fp32 kernels it was at most 1e-5. Weights and
+activations rounded to fp16 made 0.02 in networks with random weights, which is where rounding costs most; bf16 rounds 8 times as
+coarsely. INT8 has the tolerance of every comparison between integer kernels."""
+
+Logits = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+def check_files(job: Job) -> dict[str, Any]:
+    """Compare the files of a candidate, or of its twin, with the job's ONNX file; return the distances for ``quantize.json``.
+
+    Where nothing is compared, the distance is None and ``not_compared`` says why.
+
+    Raises OutputsDiffer: see ``distance_from_trunk``.
+    """
+    backend, distances = backend_for(job.candidate.runtime), {}
+    check = backend.output_check(job.candidate)
+    if check.not_compared is not None:
+        return {"distance_from_trunk": None, "not_compared": check.not_compared}
+    if check.unhalved is not None:
+        with TemporaryDirectory(prefix="edgecnn-unhalved-") as name:
+            backend.convert(job.onnx, check.unhalved, Path(name))
+            distances["distance_of_float_from_trunk"] = _files_apart(job, Path(name), OutputCheck(check.converter))
+    return {**distances, "distance_from_trunk": _files_apart(job, answering_folder(job.out), check)}
+
+
+def _files_apart(job: Job, folder: Path, check: OutputCheck) -> float:
+    model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
+    if (folder / model.model.entry).read_bytes() == job.onnx.read_bytes():
+        return 0.0
+    if check.options is not None:
+        model = model.model_copy(update={"session": model.session.model_copy(update={"options": check.options})})
+    return distance_from_trunk(job, check, lambda pixels: answers_of_files(folder, model, pixels, job.normalization))
+
+
+def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]], Logits]) -> float:
+    """Compare a converted fp32 network, of which INT8 or fp16 is made next, with the trunk; return the distance.
+
+    ``logits``: of a feed, float32 (N, 3, H, W). Raises OutputsDiffer: see ``distance_from_trunk``.
+    """
+    return distance_from_trunk(job, OutputCheck(converter), lambda pixels: logits(job.normalization.feed(pixels)))
+
+
+def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels], Logits]) -> float:
+    """Return the largest difference from the trunk's outputs, as a share of their spread.
+
+    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OutputsDiffer: it is beyond ``FROM_TRUNK``.
+    """
+    pixels = spread(job.pixels, CHECK_IMAGES)
+    trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
+    away, allowed = distance(trunk, answers(pixels)), FROM_TRUNK[check.precision]
+    if away > allowed:
+        raise OutputsDiffer(candidate=job.candidate.id, converter=check.converter, away=away, allowed=allowed, images=len(pixels))
+    return round(away, 9)
+
+
+def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
+    """Return the tensors that fp16 cannot hold, with their largest magnitudes, where the candidate keeps their layers in fp32.
+
+    Empty for a candidate that computes nothing in fp16, and for a network whose every tensor fits.
+
+    Raises HalfOverflow: the candidate computes every layer in fp16. CalibrationRangeNotFinite: a tensor is infinite or NaN.
+    """
+    halves = backend_for(candidate.runtime).halves(candidate)
+    if halves is Halves.NONE:
+        return {}
+    weights, activations = _magnitudes(job)
+    largest = {**weights, **activations}
+    if (broken := next((name for name, value in largest.items() if not isfinite(value)), None)) is not None:
+        raise CalibrationRangeNotFinite(tensor=broken)
+    wide = {name: value for name, value in largest.items() if value > LARGEST_HALF}
+    if wide and halves is Halves.ALL:
+        tensor = max(wide, key=lambda name: wide[name])
+        weight = tensor in weights
+        images = 0 if weight else len(job.pixels)
+        raise HalfOverflow(candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight)
+    return wide
+
+
+def _magnitudes(job: Job) -> Magnitudes:
+    """Return the magnitudes of the job's ONNX file, measured once in this process for the same file and feed."""
+    content = sha256(job.onnx.read_bytes())
+    content.update(np.ascontiguousarray(job.pixels).data)
+    key = content.hexdigest(), job.pixels.shape, job.normalization.model_dump_json()
+    magnitudes = _MEASURED.get(key) or largest_magnitudes(job.onnx, job.feeds())
+    _MEASURED[key] = magnitudes
+    return magnitudes
+
+
+_MEASURED: dict[tuple[str, tuple[int, ...], str], Magnitudes] = {}
+"""By the digest of file and pixels, the shape of the pixels, and the normalization. A few kilobytes for each file."""

@@ -1,0 +1,286 @@
+"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32, fp16 and INT8; and how its trace is read.
+
+``litert_files`` makes the model files. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file. In
+a trace the names of XNNPACK's kernels say what they multiply: ``QC8`` and ``QS8`` are INT8 with scales for each channel and for
+each tensor, ``F32`` and ``F16`` floats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, moved_bytes
+from edgecnn.runtimes.separate_process import answers_separately, run_separately
+from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelInput,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+_DELEGATED = "Delegate/"
+_KERNELS = ("Convolution", "Deconvolution", "Fully Connected", "Batch Matrix Multiply")
+_OPERATORS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})
+_MOVES = ("Convert", "Transpose", "Copy", "Constant Pad", "QUANTIZE", "DEQUANTIZE", "CAST", "TRANSPOSE", "PAD")
+_VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+_INT8 = ("QC8", "QS8", "QU8")
+_HALF = "F16"
+_DYNAMIC = "QD8"
+"""Activations that are rounded while it runs; nothing here is made so."""
+_BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
+_INPUT_OF_WEIGHTS = 1
+"""Of each of ``_OPERATORS``."""
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session.
+
+    Kernels that multiply stand in the order of the file's operators that do, one for one. Of a network in several pieces the
+    profiler joins rows, and their order is lost: where as many were called as there are operators, all of one precision, each
+    operator is credited with that. Where their numbers differ nothing is credited. An operator is joined with the first node not
+    yet joined that has as many multiply-adds: of two alike it may be the other one, which changes no share. What lies between two
+    of them XNNPACK may run as it is or within its neighbours: its bytes are counted with the first kernel that follows.
+
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no kernel.
+    """
+    kernels, operators = _read(trace / "layers.json")
+    waiting, multiplying = deque(operators), [each for each in kernels if _multiplies(each["kernel"])]
+    known = len(multiplying) == sum(each["op"] in _OPERATORS for each in operators)
+    free, layers = list(macs.layers), list[LayerResidency]()
+    if not known:
+        layers += _in_pieces(multiplying, [each for each in operators if each["op"] in _OPERATORS], free)
+    float32 = "fp16" if any(_HALF in each["kernel"] for each in kernels) else "fp32"
+    for index, ran in enumerate(kernels):
+        run = _taken(waiting, _multiplies(ran["kernel"])) if known else None
+        layers.append(_layer(index, ran, run, free, float32))
+    return executed_residency(layers, macs)
+
+
+def _in_pieces(
+    multiplying: Sequence[Mapping[str, Any]], operators: Sequence[Mapping[str, Any]], free: list[LayerMacs]
+) -> list[LayerResidency]:
+    """The operators, whose times the kernels have; none where the kernels do not account for all of them in one precision."""
+    kinds = {_precision(each["kernel"], None) for each in multiplying}
+    if len(kinds) != 1 or UNKNOWN in kinds or sum(each.get("calls", 1.0) for each in multiplying) != len(operators):
+        return []
+    (precision,) = kinds
+    joined = [(operator["op"], _joined(operator, free)) for operator in operators]
+    return [
+        LayerResidency(
+            name=f"{op} {index}",
+            op=op,
+            precision=precision,
+            macs=0 if node is None else node.macs,
+            time_us=None,
+            onnx_nodes=() if node is None else (node.name,),
+        )
+        for index, (op, node) in enumerate(joined)
+    ]
+
+
+def _taken(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:
+    """The operators that a kernel stands for: up to the one that multiplies, and that too where the kernel does."""
+    taken = []
+    while waiting and waiting[0]["op"] not in _OPERATORS:
+        taken.append(waiting.popleft())
+    return [*taken, waiting.popleft()] if multiplies else taken
+
+
+def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kernels, operators = found["kernels"], found["operators"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
+    if not kernels:
+        raise TRACE_UNREADABLE(path=path, why="it names no kernel")
+    return kernels, operators
+
+
+def _layer(
+    index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, free: list[LayerMacs], float32: str
+) -> LayerResidency:
+    kernel, operator = str(ran["kernel"]).removeprefix(_DELEGATED), run[-1] if run and _multiplies(ran["kernel"]) else None
+    joined = None if operator is None else _joined(operator, free)
+    return LayerResidency(
+        name=f"{kernel} {index}",
+        op=kernel if operator is None else operator["op"],
+        precision=_precision(ran["kernel"], operator),
+        macs=0 if joined is None else joined.macs,
+        time_us=ran["time_us"],
+        onnx_nodes=() if joined is None else (joined.name,),
+        moved_bytes=None if run is None else _moved(run, float32),
+    )
+
+
+def _multiplies(named: str) -> bool:
+    kernel = named.removeprefix(_DELEGATED)
+    return kernel.startswith(_KERNELS) if named.startswith(_DELEGATED) else kernel in _OPERATORS
+
+
+def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
+    kernel = named.removeprefix(_DELEGATED)
+    if kernel.startswith(_MOVES) and kernel not in _OPERATORS:  # TRANSPOSE moves numbers, TRANSPOSE_CONV multiplies them
+        return OVERHEAD
+    if not named.startswith(_DELEGATED):
+        return UNKNOWN if operator is None else _BY_TYPE.get(_read_by(operator)["type"], UNKNOWN)
+    if _DYNAMIC in kernel:
+        return UNKNOWN
+    if any(each in kernel for each in _INT8):
+        return "int8"
+    return "fp16" if _HALF in kernel else "fp32" if "F32" in kernel else UNKNOWN
+
+
+def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
+    weights, made = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"], operator["outputs"][0]["shape"]
+    read = _read_by(operator)["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
+    positions = 1 if operator["op"] == "FULLY_CONNECTED" else prod(read[1:3])
+    found = next((each for each in free if each.macs == prod(weights) * positions), None)
+    if found is not None:
+        free.remove(found)
+    return found
+
+
+def _read_by(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The input that it computes of: a transposed convolution's first is the size of its output."""
+    read: Mapping[str, Any] = operator["inputs"][2 if operator["op"] == "TRANSPOSE_CONV" else 0]
+    return read
+
+
+def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:
+    """``float32``: what XNNPACK reads and writes where the file says so, since it may be told to compute in halves."""
+    kinds = {**_BY_TYPE, "float32": float32}
+    ends = (port for each in run if not _only_named_otherwise(each) for port in (*each["inputs"], *each["outputs"]))
+    return moved_bytes(MovedTensor(kinds.get(each["type"], each["type"]), tuple(each["shape"])) for each in ends)
+
+
+def _only_named_otherwise(operator: Mapping[str, Any]) -> bool:
+    """Weights in halves are packed once for all calls, when the file is opened."""
+    return operator["op"] in _VIEWS or (operator["op"] == "DEQUANTIZE" and operator["inputs"][0]["type"] == "float16")
+
+
+ENTRY = "model.tflite"
+WRITER = "edgecnn's LiteRT writer"
+"""What errors call ``litert_writer``."""
+HALF = {"force_fp16": "1"}
+_NO_BF16 = "it has no switch for it"
+_NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
+
+
+class LitertBackend(Backend):
+    """``ai-edge-litert`` with its XNNPACK delegate."""
+
+    runtime = Runtime.LITERT
+    extra = "litert"
+    session_module = "litert_cpu"
+    packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer")
+    runtime_packages: Mapping[str, str] = {"ai-edge-litert": ">=2.3,<3"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``. The model is a FlatBuffer: the device's limits on ONNX do not bear on it."""
+        if self.runtime not in device.runtimes:
+            return ()
+        return (
+            Candidate(id="litert-fp32", runtime=self.runtime, precision=Precision.FP32),
+            self._half(device),
+            Unsupported(runtime=self.runtime, precision=Precision.BF16, why=_NO_BF16),
+            Candidate(
+                id="litert-int8",
+                runtime=self.runtime,
+                precision=Precision.INT8,
+                method=Method.POST_TRAINING,
+                scheme=Scheme(activation_dtype="int8", activation_symmetric=False),
+            ),
+        )
+
+    def _half(self, device: Device) -> Candidate | Unsupported:
+        if multiplies_halves(device.processor):
+            return Candidate(id="litert-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=HALF)
+        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
+
+    def model_file(self, candidate: Candidate, name: str, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose file is ``model.tflite``; ``name``: of its input."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(
+                entry=ENTRY,
+                files=(ENTRY,),
+                input=ModelInput(name=name, layout="NHWC"),
+                output=ModelOutput(classes=classes),
+            ),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. Raises LookupError: ``litert_files`` makes every candidate."""
+        raise LookupError(f"{candidate.id} is made by litert_files")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
+        return OutputCheck(WRITER, candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
+        return False
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``."""
+        return thread_knobs(device.processor)
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.json``."""
+        return residency_of(trace, macs)
+
+
+BACKEND = LitertBackend()
+
+
+PROGRAM = str(Path(__file__).with_name("litert_program.py"))
+
+
+def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
+    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
+
+
+def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
+    """``model.json`` of what was made of an ONNX file."""
+    from onnx import load
+
+    graph = load(onnx, load_external_data=False).graph
+    classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+    described = BACKEND.model_file(candidate, graph.input[0].name, classes)
+    (out / MODEL_FILE_NAME).write_text(described.to_json(), encoding="utf-8")
+
+
+def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a feed as the model wants it. Raises ConverterFailed: LiteRT does not open the file."""
+    return logits_of(folder / model.model.entry, feed, folder.name)
+
+
+def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises ConverterFailed: as ``run``."""
+    return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

@@ -1,0 +1,129 @@
+"""fp32, fp16 and INT8 for LiteRT: our own writer makes the FlatBuffer from the trunk, LiteRT's quantizer the others from that.
+
+The writer changes the layout of every layer, so its network is compared with the trunk before anything is made of it. Of a
+network that learned its rounding, the float network is written, and the quantizer is given the ranges that were learned.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from ai_edge_litert import schema_py_generated as schema
+
+from edgecnn.graph.attention import attention_products, float_nodes
+from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
+from edgecnn.graph.passes.qdq import Ranges, take_rounding_out
+from edgecnn.runtimes.checks import check_converted, distance_from_trunk
+from edgecnn.runtimes.job import Job, require_finite_answers
+from edgecnn.runtimes.litert import ENTRY, WRITER, logits_of, make_by_program, write_described
+from edgecnn.runtimes.litert_writer.writer import write_model
+from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
+from edgecnn.runtimes.protocol import OutputCheck
+from edgecnn.store.failures import told_by_system
+from edgecnn.values.candidate import Method, Precision
+
+_READ = {
+    schema.BuiltinOperator.CONV_2D: 0,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 0,
+    schema.BuiltinOperator.FULLY_CONNECTED: 0,
+    schema.BuiltinOperator.BATCH_MATMUL: 0,
+    schema.BuiltinOperator.TRANSPOSE_CONV: 2,
+}
+"""Operators that multiply, and which of their inputs holds the activations."""
+
+
+def quantize(job: Job) -> dict[str, Any]:
+    """Write ``model.tflite`` and ``model.json``.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        CalibrationNotFinite: the network answers an image with NaN or infinity.
+        ConverterFailed: the quantizer made nothing, or the model is larger than a FlatBuffer.
+        OutputsDiffer: the written network answers otherwise than the trunk.
+        LayerNotConverted: LiteRT has no operator for a layer.
+    """
+    candidate, made = job.candidate, job.out / ENTRY
+    with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
+        whole, ranges = Path(name) / ENTRY, Ranges()
+        trunk = load_model(job.onnx)
+        if candidate.method is Method.AWARE_TRAINING:
+            ranges = take_rounding_out(trunk)
+            unrounded = Path(name) / "float.onnx"
+            save_model(trunk, unrounded)
+            check = OutputCheck("taking the rounding out", Precision.INT8)
+            distance_from_trunk(job, check, lambda pixels: trunk_logits_of(unrounded, job.normalization.feed(pixels)))
+            job = replace(job, onnx=unrounded)
+        require_unquantized(trunk, job.onnx)
+        require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
+        write_model(job.onnx, candidate, whole)
+        facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
+        if candidate.precision is not Precision.FP32:  # which is compared as it ships
+            converted = partial(_logits, whole, candidate.id)
+            facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
+        if candidate.precision is Precision.INT8:
+            _quantize_whole(job, trunk, whole, ranges)
+            facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
+        elif candidate.precision is Precision.FP16:
+            make_by_program("halve", (whole, made), made, candidate.id)
+        else:
+            shutil.copyfile(whole, made)
+        write_described(job.onnx, candidate, job.out)
+    return facts
+
+
+def _quantize_whole(job: Job, trunk: onnx.ModelProto, whole: Path, ranges: Ranges) -> None:
+    """Write the INT8 model from the float one, in whose folder the program finds its feed and how it is asked.
+
+    ``ranges``: of tensors that learned them. The others have those of the calibration images.
+    """
+    feed, how, made = whole.with_name("feed.npy"), whole.with_name("how.json"), job.out / ENTRY
+    shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
+    with told_by_system(feed, shown.nbytes):
+        np.save(feed, shown)
+    how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": ranges}), encoding="utf-8")
+    make_by_program("quantize", (whole, feed, how, made), made, job.candidate.id)
+
+
+def _float_tensors(job: Job, trunk: onnx.ModelProto) -> list[str]:
+    """What the operators that stay in float write, whether an activation was fused into them or not."""
+    names = set(float_nodes(trunk, job.kept))
+    tensors = [tensor for node in trunk.graph.node if node.name in names for tensor in node.output]
+    return list(dict.fromkeys((*tensors, *(tensor for layer in job.kept for tensor in layer.outputs))))
+
+
+def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
+    """Names of the trunk's layers, and of its products of attention, that multiply floats in the made model."""
+    written = _float_products(made.read_bytes())
+    layers = [layer.name for layer in mac_table(trunk).layers if written.intersection(layer.outputs)]
+    return {"float_layers": layers, "attention": [name for name in attention_products(trunk) if name in layers]}
+
+
+def _float_products(content: bytes) -> set[str]:
+    """Names of the tensors that operators write which multiply floats."""
+    model = schema.Model.GetRootAs(content)
+    graph, written = model.Subgraphs(0), set()
+    for number in range(graph.OperatorsLength()):
+        operator = graph.Operators(number)
+        read = _READ.get(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
+        if read is not None and graph.Tensors(operator.Inputs(read)).Type() == schema.TensorType.FLOAT32:
+            written.add(graph.Tensors(operator.Outputs(0)).Name().decode())
+    return written
+
+
+def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return logits_of(converted, _last_channels(feed), candidate)
+
+
+def _last_channels(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(N, 3, H, W) as (N, H, W, 3)."""
+    return np.ascontiguousarray(feed.transpose(0, 2, 3, 1))

@@ -1,0 +1,212 @@
+"""Operators that compute number by number."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from edgecnn.runtimes.litert_writer.axes import largest_order, with_rank
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order
+from edgecnn.runtimes.litert_writer.registry import RULES, rule
+from edgecnn.runtimes.litert_writer.steps import BINARY, Steps
+
+_UNARY: Final = {
+    "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""),
+    "Exp": ("EXP", "ExpOptions"), "Log": ("LOG", ""), "Sqrt": ("SQRT", ""), "Neg": ("NEG", "NegOptions"),
+    "Abs": ("ABS", "AbsOptions"), "Floor": ("FLOOR", ""), "Ceil": ("CEIL", ""), "Sin": ("SIN", ""), "Cos": ("COS", "CosOptions"),
+    "Round": ("ROUND", ""), "Sign": ("SIGN", ""),
+}  # fmt: skip
+_RELU6: Final = 3
+"""``ActivationFunctionType.RELU6``."""
+_FUSING: Final = ("Add", "Sub", "Mul", "Div")
+
+
+def _unary(operator: str, table: str, conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    steps.one(operator, steps.input(), steps.output(), table)
+
+
+for _name, (_operator, _table) in _UNARY.items():
+    rule(_name, held=_operator)(partial(_unary, _operator, _table))
+rule("HardSwish", held="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "HARD_SWISH", "HardSwishOptions"))
+
+
+def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
+    """Of two values, or more where ONNX allows them, broadcast to the rank of the result."""
+    rank = len(conversion.shape(node.outputs[0]))
+    names = [with_rank(conversion, name, rank) for name in node.inputs]
+    order = largest_order(conversion, names)
+    values = [compact(conversion, name, order) for name in names]
+    while len(values) > 2:
+        shapes = [conversion.network.shape(value) for value in values[:2]]
+        partial_result = conversion.fresh(node.outputs[0], np.broadcast_shapes(*shapes))
+        conversion.network.add(operator, values[:2], [partial_result], table)
+        values = [partial_result, *values[2:]]
+    if not fuses:
+        conversion.network.add(operator, values, [conversion.made(node.outputs[0], order)], table)
+        return
+    fused, output = conversion.ended(node, order)
+    conversion.network.add(operator, values, [output], table, fusedActivationFunction=fused)
+
+
+def compact(conversion: Conversion, name: str, order: Order) -> int:
+    """A value in an order; a constant of one number, of any type, has no axes, which every operator takes."""
+    if name in conversion.constants and conversion.constants[name].size == 1:
+        return conversion.number(conversion.constants[name])
+    return conversion.value(name, order)
+
+
+for _name, (_operator, _table) in BINARY.items():
+    rule(_name, held=_operator)(partial(_binary, _operator, _table, _name in _FUSING))
+
+
+@rule("Sum", held="ADD")
+@rule("Mean", held="ADD, MUL")
+def _sum(conversion: Conversion, node: Node) -> None:
+    if len(node.inputs) == 1:
+        conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
+    elif node.op == "Sum":
+        RULES["Add"](conversion, node)
+    else:
+        total, share = (conversion.part(node.outputs[0]) for _ in range(2))
+        conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
+        conversion.constants[share] = np.array(1 / len(node.inputs), np.float32)
+        conversion.write("Mul", [total, share], node.outputs[0], conversion.shape(node.outputs[0]))
+
+
+@rule("Pow", held="SQUARE, SQRT, MUL, POW")
+def _power(conversion: Conversion, node: Node) -> None:
+    """XNNPACK leaves POW to LiteRT: squares, square roots, and the 3/4 of local response normalization are written by parts."""
+    constant = conversion.constants.get(node.inputs[1])
+    exponent = float(constant.reshape(())) if constant is not None and constant.size == 1 else None
+    steps = Steps.of(conversion, node)
+    if exponent == 2.0:
+        steps.one("SQUARE", steps.input(), steps.output(), "SquareOptions")
+    elif exponent == 0.5:
+        steps.one("SQRT", steps.input(), steps.output())
+    elif exponent == 0.75:
+        root = steps.one("SQRT", steps.input())
+        fused, output = steps.end()
+        steps.two("MUL", root, steps.one("SQRT", root), output, fusedActivationFunction=fused)
+    else:
+        _binary(*BINARY["Pow"], False, conversion, node)
+
+
+@rule("Reciprocal", held="DIV")
+def _reciprocal(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    fused, output = steps.end()
+    inputs = [conversion.number(1.0), steps.input()]
+    conversion.network.add("DIV", inputs, [output], "DivOptions", fusedActivationFunction=fused)
+
+
+@rule("Clip", held="RELU, RELU6, RELU_0_TO_1, RELU_N1_TO_1, MAXIMUM, MINIMUM", limits="constant bounds")
+def _clip(conversion: Conversion, node: Node) -> None:
+    low, high = clip_bounds(node, conversion.constants)
+    steps = Steps.of(conversion, node)
+    whole = {(0.0, 6.0): "RELU6", (0.0, 1.0): "RELU_0_TO_1", (0.0, np.inf): "RELU", (-1.0, 1.0): "RELU_N1_TO_1"}.get((low, high))
+    if whole is not None:
+        steps.one(whole, steps.input(), steps.output())
+        return
+    value = steps.input()
+    if low > -np.inf:
+        value = steps.two("MAXIMUM", value, low, steps.output() if high == np.inf else None)
+    if high < np.inf:
+        steps.two("MINIMUM", value, high, steps.output())
+
+
+def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
+    """The bounds of a Clip, infinite where it has none. Raises NoForm: one is computed."""
+    bounds = [node.attributes.get("min", -np.inf), node.attributes.get("max", np.inf)]
+    for place in (0, 1):
+        if node.has(place + 1):
+            if node.inputs[place + 1] not in constants:
+                raise NoForm("computed bounds are not supported")
+            bounds[place] = float(constants[node.inputs[place + 1]].reshape(()))
+    return bounds[0], bounds[1]
+
+
+@rule("HardSigmoid", held="ADD, MUL, MINIMUM, MAXIMUM")
+def _hard_sigmoid(conversion: Conversion, node: Node) -> None:
+    """relu6(x + 3) / 6 where it has the usual slope; ONNX's definition elsewhere."""
+    alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
+    steps = Steps.of(conversion, node)
+    if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
+        moved = steps.two("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
+        fused, output = steps.end()
+        steps.two("MUL", moved, 1 / 6, output, fusedActivationFunction=fused)
+        return
+    line = steps.two("ADD", steps.two("MUL", steps.input(), float(alpha)), float(beta))
+    steps.two("MINIMUM", steps.two("MAXIMUM", line, 0.0), 1.0, steps.output())
+
+
+def hard_swish_of_parts(conversion: Conversion, node: Node) -> None:
+    """x · relu6(x + 3) / 6, as it is defined: Howard et al. 2019, arXiv:1905.02244, section 5.2."""
+    steps = Steps.of(conversion, node)
+    moved = steps.two("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
+    share = steps.two("MUL", moved, 1 / 6)
+    fused, output = steps.end()
+    steps.two("MUL", steps.input(), share, output, fusedActivationFunction=fused)
+
+
+@rule("LeakyRelu", held="LEAKY_RELU")
+def _leaky(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    steps.one("LEAKY_RELU", steps.input(), steps.output(), "LeakyReluOptions", alpha=node.attributes.get("alpha", 0.01))
+
+
+@rule("Elu", held="ELU, MINIMUM, MAXIMUM, MUL, ADD")
+def _elu(conversion: Conversion, node: Node) -> None:
+    """max(x, 0) + alpha · (exp(min(x, 0)) - 1); LiteRT's own has an alpha of 1."""
+    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    value = steps.input()
+    if alpha == 1.0:
+        steps.one("ELU", value, steps.output())
+        return
+    below = steps.two("MUL", steps.one("ELU", steps.two("MINIMUM", value, 0.0)), alpha)
+    fused, output = steps.end()
+    steps.two("ADD", steps.two("MAXIMUM", value, 0.0), below, output, fusedActivationFunction=fused)
+
+
+@rule("PRelu", held="PRELU")
+def _prelu(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    slope = with_rank(conversion, node.inputs[1], len(steps.order))
+    conversion.network.add("PRELU", [steps.input(), conversion.value(slope, steps.order)], [steps.output()])
+
+
+@rule("Gelu", held="GELU")
+def _gelu(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    approximate = node.attributes.get("approximate", b"none") == b"tanh"
+    steps.one("GELU", steps.input(), steps.output(), "GeluOptions", approximate=approximate)
+
+
+@rule("Softplus", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM")
+@rule("Mish", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM, TANH, MUL")
+def _softplus(conversion: Conversion, node: Node) -> None:
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which no x overflows; Mish is x · tanh of that."""
+    steps = Steps.of(conversion, node)
+    value = steps.input()
+    small = steps.one(
+        "EXP", steps.one("NEG", steps.one("ABS", value, table="AbsOptions"), table="NegOptions"), table="ExpOptions"
+    )
+    tail, head = steps.one("LOG", steps.two("ADD", small, 1.0)), steps.two("MAXIMUM", value, 0.0)
+    if node.op == "Softplus":
+        fused, output = steps.end()
+        steps.two("ADD", head, tail, output, fusedActivationFunction=fused)
+        return
+    gate = steps.one("TANH", steps.two("ADD", head, tail))
+    fused, output = steps.end()
+    steps.two("MUL", value, gate, output, fusedActivationFunction=fused)
+
+
+@rule("Swish", held="LOGISTIC, MUL")
+def _swish(conversion: Conversion, node: Node) -> None:
+    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    value = steps.input()
+    gate = steps.one("LOGISTIC", value if alpha == 1.0 else steps.two("MUL", value, alpha))
+    fused, output = steps.end()
+    steps.two("MUL", value, gate, output, fusedActivationFunction=fused)

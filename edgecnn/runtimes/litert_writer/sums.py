@@ -1,0 +1,254 @@
+"""Operators that sum over axes: reductions, normalizations, softmax and products of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from edgecnn.runtimes.litert_writer.axes import with_rank, without_axes
+from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
+from edgecnn.runtimes.litert_writer.registry import rule
+from edgecnn.runtimes.litert_writer.steps import Steps
+
+_REDUCTIONS: Final = {
+    "ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN", "ReduceProd": "REDUCE_PROD",
+}  # fmt: skip
+
+
+@rule("Softmax", held="SOFTMAX")
+@rule("LogSoftmax", held="LOG_SOFTMAX")
+def _softmax(conversion: Conversion, node: Node) -> None:
+    rank = len(conversion.shape(node.inputs[0]))
+    axis = node.attributes.get("axis", -1) % rank
+    order = order_ending(conversion, node.inputs[0], [axis])
+    steps = Steps(conversion, node, order)
+    if node.op == "Softmax":
+        steps.one("SOFTMAX", steps.input(), steps.output(), "SoftmaxOptions", beta=1.0)
+    else:
+        steps.one("LOG_SOFTMAX", steps.input(), steps.output(), "LogSoftmaxOptions")
+
+
+def order_ending(conversion: Conversion, name: str, axes: Sequence[int]) -> Order:
+    """An order in which a value is stored and that ends with these axes, else the nearest one."""
+    if name not in conversion.constants:
+        for order in conversion.stored(name):
+            if list(order[-len(axes) :]) == list(axes):
+                return order
+    return (*(axis for axis in conversion.order(name) if axis not in axes), *axes)
+
+
+def _reduction(operator: str, conversion: Conversion, node: Node) -> None:
+    shape = conversion.shape(node.inputs[0])
+    axes = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes.get("axes", range(len(shape))))
+    _reduced(conversion, node, operator, [axis % len(shape) for axis in axes])
+
+
+def _reduced(conversion: Conversion, node: Node, operator: str, axes: Sequence[int]) -> None:
+    order = conversion.order(node.inputs[0])
+    keeps = bool(node.attributes.get("keepdims", 1))
+    made = conversion.made(node.outputs[0], order if keeps else without_axes(order, axes))
+    places = conversion.axes(sorted(order.index(axis) for axis in axes))
+    conversion.network.add(operator, [conversion.value(node.inputs[0], order), places], [made], "ReducerOptions", keepDims=keeps)
+
+
+for _name, _operator in _REDUCTIONS.items():
+    rule(_name, held=_operator, limits="constant axes")(partial(_reduction, _operator))
+
+
+@rule("GlobalAveragePool", held="MEAN")
+@rule("GlobalMaxPool", held="REDUCE_MAX")
+def _global_pool(conversion: Conversion, node: Node) -> None:
+    operator = "MEAN" if node.op == "GlobalAveragePool" else "REDUCE_MAX"
+    _reduced(conversion, node, operator, list(range(2, len(conversion.shape(node.inputs[0])))))
+
+
+@rule("ReduceL2", held="SQUARE, SUM, SQRT", limits="constant axes")
+def _reduce_l2(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    rank = len(steps.order)
+    axes = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes.get("axes", range(rank)))
+    axes, keeps = [axis % rank for axis in axes], bool(node.attributes.get("keepdims", 1))
+    square = steps.one("SQUARE", steps.input(), table="SquareOptions")
+    order = steps.order if keeps else without_axes(steps.order, axes)
+    total = conversion.fresh(node.outputs[0], [conversion.shape(node.outputs[0])[axis] for axis in order])
+    places = conversion.axes(sorted(steps.order.index(axis) for axis in axes))
+    conversion.network.add("SUM", [square, places], [total], "ReducerOptions", keepDims=keeps)
+    conversion.network.add("SQRT", [total], [conversion.made(node.outputs[0], order)])
+
+
+@rule("BatchNormalization", held="MUL, ADD", limits="constant statistics")
+def _batch_norm(conversion: Conversion, node: Node) -> None:
+    scale, offset, mean, variance = (conversion.constant(name).astype(np.float64) for name in node.inputs[1:5])
+    factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+    steps = Steps.of(conversion, node)
+    scaled = steps.two("MUL", steps.input(), steps.vector(factor, 1))
+    fused, output = steps.end()
+    steps.two("ADD", scaled, steps.vector(offset - mean * factor, 1), output, fusedActivationFunction=fused)
+
+
+@rule("InstanceNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
+def _instance_norm(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
+    places = [place for place, axis in enumerate(steps.order) if axis > 1]
+    normal = _normalized(steps, steps.input(), places, node.attributes.get("epsilon", 1e-5))
+    scaled = steps.two("MUL", normal, steps.vector(scale, 1))
+    fused, output = steps.end()
+    steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
+
+
+def _normalized(steps: Steps, value: int, places: Sequence[int], epsilon: float, *, centred: bool = True) -> int:
+    """A tensor less its mean over some axes, divided by its standard deviation there; not centred, by its root mean square."""
+    apart = steps.two("SUB", value, steps.mean(value, places)) if centred else value
+    variance = steps.mean(steps.one("SQUARE", apart, table="SquareOptions"), places)
+    return steps.two("MUL", apart, steps.one("RSQRT", steps.two("ADD", variance, float(epsilon))))
+
+
+@rule("LayerNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL")
+@rule("RMSNormalization", held="MEAN, SQUARE, ADD, RSQRT, MUL")
+def _layer_norm(conversion: Conversion, node: Node) -> None:
+    rank = len(conversion.shape(node.inputs[0]))
+    axes = list(range(node.attributes.get("axis", -1) % rank, rank))
+    steps = Steps.of(conversion, node)
+    places = [place for place, axis in enumerate(steps.order) if axis in axes]
+    centred = node.op == "LayerNormalization"
+    normal = _normalized(steps, steps.input(), places, node.attributes.get("epsilon", 1e-5), centred=centred)
+    scale = with_rank(conversion, node.inputs[1], rank)
+    if not node.has(2):
+        fused, output = steps.end()
+        steps.two("MUL", normal, conversion.value(scale, steps.order), output, fusedActivationFunction=fused)
+        return
+    scaled = steps.two("MUL", normal, conversion.value(scale, steps.order))
+    offset = with_rank(conversion, node.inputs[2], rank)
+    fused, output = steps.end()
+    steps.two("ADD", scaled, conversion.value(offset, steps.order), output, fusedActivationFunction=fused)
+
+
+@rule("GroupNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
+def _group_norm(conversion: Conversion, node: Node) -> None:
+    """Over (H, W) and the channels of a group; opset 21 has a scale for each channel, opset 18 for each group."""
+    _, channels, *size = conversion.shape(node.inputs[0])
+    groups = node.attributes["num_groups"]
+    conversion.known_shapes.setdefault(node.outputs[0], conversion.shape(node.inputs[0]))  # which onnx does not infer
+    order = last(2 + len(size))
+    steps = Steps(conversion, node, order)
+    grouped = conversion.fresh(node.outputs[0], [1, prod(size), groups, channels // groups])
+    conversion.reshaped(steps.input(), grouped)
+    normal = _normalized(steps, grouped, [1, 3], node.attributes.get("epsilon", 1e-5))
+    back = conversion.fresh(node.outputs[0], [1, *size, channels])
+    conversion.reshaped(normal, back)
+    scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
+    scale, offset = (np.repeat(values, channels // len(values)) for values in (scale, offset))
+    fused, output = steps.end()
+    scaled = steps.two("MUL", back, steps.vector(scale, 1))
+    steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
+
+
+@rule("LpNormalization", held="L2_NORMALIZATION", limits="`p` of 2")
+def _lp_norm(conversion: Conversion, node: Node) -> None:
+    if node.attributes.get("p", 2) != 2:
+        raise NoForm("a `p` other than 2 is not supported")
+    axis = node.attributes.get("axis", -1) % len(conversion.shape(node.inputs[0]))
+    steps = Steps(conversion, node, order_ending(conversion, node.inputs[0], [axis]))
+    steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")
+
+
+@rule("MatMul", held="FULLY_CONNECTED, BATCH_MATMUL")
+def _matmul(conversion: Conversion, node: Node) -> None:
+    first, second = node.inputs
+    rank = len(conversion.shape(first))
+    if second in conversion.constants and conversion.constants[second].ndim == 2 and rank > 1:
+        order = order_ending(conversion, first, [rank - 1])
+        weights = np.ascontiguousarray(conversion.constants[second].T, np.float32)
+        _fully_connected(conversion, node, order, weights, np.zeros(len(weights), np.float32))
+        return
+    rank = len(conversion.shape(node.outputs[0]))
+    if any(len(conversion.shape(name)) < 2 for name in node.inputs):
+        _by_vector(conversion, node)
+        return
+    values, turned = [], []
+    for name in (with_rank(conversion, name, rank) for name in node.inputs):
+        exchanged = (*range(rank - 2), rank - 1, rank - 2)
+        turned.append(name not in conversion.constants and exchanged in conversion.stored(name))
+        values.append(conversion.value(name, exchanged if turned[-1] else plain(rank)))
+    output = conversion.made(node.outputs[0], plain(rank))
+    conversion.network.add("BATCH_MATMUL", values, [output], "BatchMatMulOptions", adjX=turned[0], adjY=turned[1])
+
+
+def _by_vector(conversion: Conversion, node: Node) -> None:
+    """A vector is a matrix of one row where it comes first, and of one column where it comes second."""
+    shapes, names = [conversion.shape(name) for name in node.inputs], list(node.inputs)
+    for place, wide in enumerate([(1, -1), (-1, 1)]):
+        if len(shapes[place]) == 1:
+            shapes[place] = tuple(conversion.shape(names[place])[0] if size < 0 else size for size in wide)
+            names[place] = conversion.part(node.outputs[0])
+            conversion.write("Reshape", [node.inputs[place]], names[place], shapes[place])
+    groups = np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])
+    conversion.write("MatMul", names, product := conversion.part(node.outputs[0]), [*groups, shapes[0][-2], shapes[1][-1]])
+    conversion.write("Reshape", [product], node.outputs[0], conversion.shape(node.outputs[0]))
+
+
+def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:
+    """``weights``: (outputs, inputs). The tensor's last axis is multiplied, whichever order the others have."""
+    value = conversion.value(node.inputs[0], order)
+    fused, output = conversion.ended(node, order)
+    numbers = [
+        conversion.network.constant(values, f"{node.outputs[0]}/{name}")
+        for name, values in (("weights", weights), ("bias", bias))
+    ]
+    options = {"keepNumDims": len(order) > 2, "fusedActivationFunction": fused}
+    conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
+
+
+@rule("Gemm", held="FULLY_CONNECTED, BATCH_MATMUL, MUL, ADD")
+def _gemm(conversion: Conversion, node: Node) -> None:
+    """One operator where the second matrix and the added row are constants, else a product of matrices and what follows it."""
+    attributes = node.attributes
+    if attributes.get("transA", 0):
+        rows, columns = conversion.shape(node.inputs[0])
+        conversion.write("Transpose", [node.inputs[0]], turned := conversion.part(node.outputs[0]), [columns, rows], perm=[1, 0])
+        node = node._replace(inputs=[turned, *node.inputs[1:]], attributes={**attributes, "transA": 0})
+    is_computed = any(name not in conversion.constants for name in node.inputs[1:] if name)
+    if is_computed or (node.has(2) and conversion.shape(node.inputs[2])[:-1] not in ((), (1,))):
+        _gemm_in_steps(conversion, node)
+        return
+    weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
+    if attributes.get("alpha", 1.0) != 1.0:
+        weights = weights * np.float32(attributes["alpha"])
+    weights = np.ascontiguousarray(weights if attributes.get("transB", 0) else weights.T)
+    bias = np.zeros(len(weights), np.float32)
+    if node.has(2):
+        bias = bias + conversion.constant(node.inputs[2]).astype(np.float32).reshape(-1) * np.float32(attributes.get("beta", 1.0))
+    _fully_connected(conversion, node, (0, 1), weights, bias)
+
+
+def _gemm_in_steps(conversion: Conversion, node: Node) -> None:
+    (first, second, *addends), made = node.inputs, node.outputs[0]
+    shape = conversion.shape(made)
+    if node.attributes.get("transB", 0):
+        rows, columns = conversion.shape(second)
+        conversion.write("Transpose", [second], turned := conversion.part(node.outputs[0]), [columns, rows], perm=[1, 0])
+        second = turned
+
+    def scaled(value: str, factor: float, name: str) -> str:
+        """A value times a number, under this name; itself where the number is 1."""
+        if factor == 1.0:
+            return value
+        if value in conversion.constants:
+            conversion.constants[name] = conversion.constants[value] * np.float32(factor)
+            return name
+        conversion.constants[share := conversion.part(node.outputs[0])] = np.array(factor, np.float32)
+        conversion.write("Mul", [value, share], name, conversion.shape(value))
+        return name
+
+    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    added = [scaled(value, beta, conversion.part(node.outputs[0])) for value in addends if value]
+    product = made if alpha == 1.0 and not added else conversion.part(node.outputs[0])
+    conversion.write("MatMul", [first, second], product, shape)
+    total = scaled(product, alpha, conversion.part(node.outputs[0]) if added else made)
+    if added:
+        conversion.write("Add", [total, *added], made, shape)

@@ -1,0 +1,310 @@
+"""ncnn on a CPU: fp32, and fp16 where the processor has it; and how its trace is read.
+
+An app for Android loads the same files. pnnx makes the model from the trunk. The kit sets every number format that ncnn would
+otherwise choose by the processor. ncnn names no kernel: the formats of the tensors between layers say what was computed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.installed import require_packages
+from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, listed_layers, moved_bytes
+from edgecnn.runtimes.separate_process import answers_separately
+from edgecnn.store.failures import require_room
+from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device, Processor
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelInput,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+_CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise")
+_WEIGHTS = {**dict.fromkeys(_CONVOLUTIONS, "6"), "InnerProduct": "2"}
+_BIAS = {**dict.fromkeys(_CONVOLUTIONS, "5"), "InnerProduct": "1"}
+_INT8 = dict.fromkeys((*_CONVOLUTIONS, "InnerProduct"), "8")
+"""Which number of a layer's settings holds its weights' count, whether it has a bias, and whether its weights have INT8 scales:
+https://github.com/Tencent/ncnn/wiki/operators"""
+_TRANSPOSED = frozenset({"Deconvolution", "DeconvolutionDepthWise"})
+_MOVES = frozenset({"Packing", "Cast", "Quantize", "Dequantize", "Requantize", "Permute"})
+_VIEWS = frozenset({"Reshape", "Flatten", "Split", "Squeeze", "ExpandDims", "Noop", "Dropout"})
+"""Give the same numbers under another shape or another name: none is moved."""
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session.
+
+    Layers carry other names than the trunk's nodes. Each is joined with the first node not yet joined that has as many
+    multiply-adds: of two alike it may be the other one, which changes no share.
+
+    Raises TRACE_UNREADABLE: the file is missing, or holds no layer.
+    """
+    free = list(macs.layers)
+    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]
+    return executed_residency([_layer(entry, free) for entry in ran], macs)
+
+
+def _layer(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerResidency:
+    kind = str(entry["type"])
+    joined = _joined(entry, free) if kind in _WEIGHTS else None
+    return LayerResidency(
+        name=str(entry["name"]),
+        op=kind,
+        precision=OVERHEAD if kind in _MOVES else _precision(entry),
+        macs=0 if joined is None else joined.macs,
+        time_us=entry["time_us"],
+        onnx_nodes=() if joined is None else (joined.name,),
+        moved_bytes={} if kind in _VIEWS else _moved(entry),
+    )
+
+
+def _joined(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
+    ports = entry["inputs"] if entry["type"] in _TRANSPOSED else entry["outputs"]
+    if any(port is None for port in ports):
+        return None
+    positions = 1 if entry["type"] == "InnerProduct" else prod(ports[0]["shape"][1:])
+    count = _weights(entry) * positions
+    found = next((each for each in free if each.macs == count), None)
+    if found is not None:
+        free.remove(found)
+    return found
+
+
+def _precision(entry: Mapping[str, Any]) -> str:
+    ports = [*entry["inputs"], *entry["outputs"]]
+    if _number(entry, _INT8.get(entry["type"])) != 0 or any(port is None for port in ports):
+        return UNKNOWN
+    if entry["outputs"] and all(port["bits"] == 16 for port in entry["outputs"]):
+        return entry.get("sixteen_bits") or UNKNOWN
+    return "fp32" if all(port["bits"] == 32 for port in ports) else UNKNOWN
+
+
+def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """Read and written, weights included; None where that is not known."""
+    ports = [*entry["inputs"], *entry["outputs"]]
+    precision = _precision(entry)
+    if precision == UNKNOWN:
+        return None
+    tensors = [MovedTensor("fp32" if port["bits"] == 32 else precision, tuple(port["shape"])) for port in ports]
+    return moved_bytes([*tensors, MovedTensor(precision, (_weights(entry) + _biases(entry),))])
+
+
+def _weights(entry: Mapping[str, Any]) -> int:
+    return _number(entry, _WEIGHTS.get(entry["type"]))
+
+
+def _biases(entry: Mapping[str, Any]) -> int:
+    """One an output channel, whose number is a layer's setting 0."""
+    return _number(entry, "0") if _number(entry, _BIAS.get(entry["type"])) else 0
+
+
+def _number(entry: Mapping[str, Any], setting: str | None) -> int:
+    return 0 if setting is None else int(entry["settings"].get(setting, 0))
+
+
+INPUT, OUTPUT = "in0", "out0"
+"""What pnnx calls the network's two ends."""
+PARAM, WEIGHTS = "model.param", "model.bin"
+FP32 = dict.fromkeys(("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"), "0")
+"""Left alone, ncnn stores and computes in half precision where the processor can. Names:
+https://github.com/Tencent/ncnn/blob/master/src/option.h"""
+FP16 = {name: str(int("fp16" in name)) for name in FP32}
+_NO_FP16 = "{} has no half-precision arithmetic"
+_REFUSED = {
+    Precision.BF16: "what its bf16 storage computes on this processor has not been read",
+    Precision.INT8: "its wheels hold no calibrator: ncnn2table and ncnn2int8 are not in them",
+}
+
+
+class NcnnBackend(Backend):
+    """``ncnn`` without Vulkan."""
+
+    runtime = Runtime.NCNN
+    extra = "ncnn"
+    session_module = "ncnn_cpu"
+    packages: tuple[str, ...] = ("ncnn", "pnnx")
+    runtime_packages: Mapping[str, str] = {"ncnn": ">=1.0.20261020,<2"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``. The model is ncnn's own: the device's limits on ONNX do not bear on it."""
+        if self.runtime not in device.runtimes:
+            return ()
+        return (
+            Candidate(id="ncnn-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=FP32),
+            self._half(device),
+            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+        )
+
+    def _half(self, device: Device) -> Candidate | Unsupported:
+        if multiplies_halves(device.processor):
+            return Candidate(id="ncnn-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=FP16)
+        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose files are ``model.param`` and ``model.bin``."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(
+                entry=PARAM,
+                files=(WEIGHTS, PARAM),
+                input=ModelInput(name=INPUT),
+                output=ModelOutput(name=OUTPUT, classes=classes),
+            ),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``.
+
+        Raises:
+            MissingPackage: there is no ncnn or no pnnx.
+            ConverterFailed: pnnx crashed, hung, or left no model.
+            LayerNotConverted: it left a layer that ncnn does not have.
+        """
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+
+        classes = convert_trunk(onnx, candidate, out)
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
+        fp32 = candidate.model_copy(update={"precision": Precision.FP32, "session_options": FP32})
+        return OutputCheck("pnnx", candidate.precision, unhalved=fp32 if candidate.precision is Precision.FP16 else None)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. No INT8 candidate is made."""
+        return False
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``."""
+        return thread_knobs(device.processor)
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.json``."""
+        return residency_of(trace, macs)
+
+
+BACKEND = NcnnBackend()
+
+
+TIMEOUT_S = 600.0
+"""The largest network of the catalogue takes seconds."""
+_LAST_LINES = 3
+
+
+def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
+    """Write ``model.param`` and ``model.bin`` for one image a call, weights as the candidate has them; how many classes it has.
+
+    Raises ConverterFailed: pnnx crashed, hung, or left no model. LayerNotConverted: it left a layer that ncnn does not have.
+    """
+    from onnx import load
+
+    graph = load(onnx, load_external_data=False).graph
+    sizes = [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]]
+    classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+    with tempfile.TemporaryDirectory(prefix="edgecnn-pnnx-") as name:
+        work = Path(name)  # it leaves files of other forms beside its input
+        shutil.copyfile(onnx, work / "model.onnx")
+        shape = ",".join(str(size) for size in (1, *sizes))
+        halved = f"fp16={int(candidate.precision is Precision.FP16)}"
+        words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
+        said = _run([str(_program()), *words], work, candidate.id)
+        require_room(work)  # pnnx ends well where its files were cut off
+        for each in ("model.param", "model.bin"):
+            if not (work / each).is_file() or not (work / each).stat().st_size:
+                raise ConverterFailed(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
+        _check_layers(work / "model.param", candidate.id)
+        for each in ("model.param", "model.bin"):
+            shutil.copyfile(work / each, out / each)
+    return classes
+
+
+def _program() -> Path:
+    """pnnx's own executable: its Python module would import torch."""
+    root = Path(str(metadata.distribution("pnnx").locate_file("")))
+    return root / "pnnx" / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
+
+
+def _run(words: list[str], work: Path, candidate: str) -> str:
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=work,
+            env=clean_environment(work),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ConverterFailed(converter="pnnx", candidate=candidate, why=str(error)) from error
+    try:
+        said, _ = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise ConverterFailed(
+            converter="pnnx", candidate=candidate, why=f"it did not end in {TIMEOUT_S:g} s and was killed"
+        ) from error
+    finally:
+        kill_group(process)
+    if process.returncode:
+        why = f"{ending(process.returncode)}; it said last: {_last(said)}"
+        raise ConverterFailed(converter="pnnx", candidate=candidate, why=why)
+    return said
+
+
+def _check_layers(param: Path, candidate: str) -> None:
+    """What pnnx cannot express it writes under its own or torch's name (``pnnx.Expression``, ``F.mish``, ``aten::erf``)."""
+    layers = [line.split() for line in param.read_text(encoding="utf-8").splitlines()[2:] if line.strip()]
+    for kind, name, *_ in layers:
+        if "." in kind or "::" in kind:
+            raise LayerNotConverted(converter="pnnx", candidate=candidate, layer=kind, name=name)
+    tensors = {word for line in layers for word in line[4:] if "=" not in word}
+    if not {INPUT, OUTPUT} <= tensors:
+        raise ConverterFailed(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
+
+
+def _last(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return " | ".join(lines[-_LAST_LINES:])
+
+
+_PROGRAM = Path(__file__).with_name("ncnn_program.py")
+
+
+def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a feed as the model wants it.
+
+    Raises ConverterFailed: ncnn does not open what was made for it, or crashes over it.
+    """
+    weights = next(each for each in model.model.files if each != model.model.entry)
+    files = [str(folder / model.model.entry), str(folder / weights)]
+    return answers_separately("ncnn", [str(_PROGRAM), *files, model.model.input.name, model.model.output.name], feed, folder.name)

@@ -1,0 +1,253 @@
+"""ONNX Runtime on a CPU: what it computes on a device, how its files are made, and how its profile is read.
+
+fp32, and INT8 with unsigned asymmetric activations, the one scheme that its kernels fuse well. fp16 is for 64-bit Arm with
+half-precision arithmetic. Elsewhere it is refused, as bf16 is everywhere: the CPU provider has few kernels for either. In a
+profile the runtime renames what it fuses: a quantized convolution keeps its node's name with ``_token_N`` appended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.installed import require_packages
+from edgecnn.runtimes.processor import arm_halves, byte_products_saturate, fewer_threads, has_full_range
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck
+from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    TRUNK_IR,
+    TRUNK_OPSET,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+_KERNEL = "_kernel_time"
+_MULTIPLIES = re.compile(r"Conv|Gemm|MatMul")
+_INTEGER_KERNELS = re.compile(r"^(QLinear|QGemm|QAttention|ConvInteger|MatMulInteger|DynamicQuantizeMatMul|NhwcMaxPool)")
+_MOVES = re.compile(r"^(QuantizeLinear|DequantizeLinear|Transpose|Reorder(In|Out)put|Cast|MemcpyToHost|MemcpyFromHost)$")
+_VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Shape"})
+"""Give the same numbers under another shape, or the shape alone: none is moved."""
+_TYPES = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "uint8": "int8", "int8": "int8"}
+_RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session. Raises TRACE_UNREADABLE: a file is missing, or the profile holds no kernel."""
+    nodes = _nodes(trace / "optimized.onnx")
+    join = MacJoin(macs)
+    layers = [
+        _layer(name, events, nodes.get(name, _Node((), ())), join) for name, events in _kernels(trace / "profile.json").items()
+    ]
+    return executed_residency(layers, macs)
+
+
+class _Node(NamedTuple):
+    """What the optimized graph says of a node."""
+
+    outputs: tuple[str, ...]
+    weights: tuple[MovedTensor, ...]
+    """Constants that it reads."""
+
+
+def _kernels(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Node name to its calls, in the order of the first one."""
+    try:
+        events = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
+    calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            calls[event["name"].removesuffix(_KERNEL)].append(event)
+    if not calls:
+        raise TRACE_UNREADABLE(path=path, why="it holds no event of a node's kernel")
+    return calls
+
+
+def _nodes(path: Path) -> Mapping[str, _Node]:
+    from onnx import TensorProto, load
+
+    try:
+        graph = load(path, load_external_data=False).graph
+    except OSError as error:
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
+    constants = {
+        each.name: MovedTensor(TensorProto.DataType.Name(each.data_type).lower(), tuple(each.dims)) for each in graph.initializer
+    }
+    return {
+        node.name: _Node(tuple(node.output), tuple(constants[name] for name in node.input if name in constants))
+        for node in graph.node
+    }
+
+
+def _layer(name: str, calls: Sequence[Mapping[str, Any]], node: _Node, join: MacJoin) -> LayerResidency:
+    args = calls[0]["args"]
+    op = str(args.get("op_name", ""))
+    claimed = join.claim(_names(name, node.outputs)) if _MULTIPLIES.search(op) else ()
+    # The first call allocates; it counts only where it is alone.
+    times = [float(call["dur"]) for call in calls[1:] or calls]
+    return LayerResidency(
+        name=name,
+        op=op,
+        precision=_precision(op, args),
+        macs=sum(layer.macs for layer in claimed),
+        time_us=sum(times) / len(times),
+        onnx_nodes=tuple(layer.name for layer in claimed),
+        moved_bytes={} if op in _VIEWS else _moved(args, node.weights),
+    )
+
+
+def _moved(args: Mapping[str, Any], weights: Iterable[MovedTensor]) -> Mapping[str, int] | None:
+    """Read and written by one call. A weight stands in the profile or not, so it is counted where either names it, once."""
+    if "output_type_shape" not in args:
+        return None
+    read = Counter(_tensors(args.get("input_type_shape", ()))) | Counter(weights)
+    return moved_bytes((*read.elements(), *_tensors(args["output_type_shape"])))
+
+
+def _tensors(listed: Iterable[Mapping[str, Sequence[int]]]) -> Iterator[MovedTensor]:
+    """The profile's list of objects with one entry each, as ``{"uint8": [1, 3, 64, 64]}``."""
+    for each in listed:
+        for element, shape in each.items():
+            yield MovedTensor(element, tuple(shape))
+
+
+def _names(name: str, outputs: Sequence[str]) -> Iterator[str]:
+    """What the trunk may have called this node or its output."""
+    yield name
+    kept = name.removeprefix("fused ")
+    yield kept
+    while (shorter := _RENAMED.sub("", kept)) != kept:
+        kept = shorter
+        yield kept
+    yield from outputs
+
+
+def _precision(op: str, args: Mapping[str, Any]) -> str:
+    if _MOVES.match(op):
+        return OVERHEAD
+    if _INTEGER_KERNELS.match(op):
+        return "int8"
+    shapes = args.get("input_type_shape") or [{}]
+    first = next(iter(shapes[0]), "")
+    return _TYPES.get(first, UNKNOWN)
+
+
+class OnnxRuntimeBackend(Backend):
+    """``onnxruntime`` with its CPU execution provider."""
+
+    runtime = Runtime.ONNXRUNTIME
+    extra = "onnxruntime"
+    session_module = "onnxruntime_cpu"
+    packages: tuple[str, ...] = ("onnx", "onnxruntime")
+    runtime_packages: Mapping[str, str] = {"onnxruntime": ">=1.19,<2"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``."""
+        facts = device.runtimes.get(self.runtime)
+        if facts is None:
+            return ()
+        if (too_old := _too_old(facts)) is not None:
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
+        return (
+            Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
+            self._fp16(device.processor),
+            Unsupported(runtime=self.runtime, precision=Precision.BF16, why="the CPU provider has no bf16 convolution"),
+            self._int8(device.processor),
+        )
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose file is ``model.onnx``."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes)),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. The trunk is what ONNX Runtime reads: its bytes are copied."""
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        from onnx import load
+
+        shutil.copyfile(onnx, out / "model.onnx")
+        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. In fp32 the file is the trunk."""
+        return OutputCheck("onnxconverter-common", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``. The file states the type of every tensor."""
+        return Halves.MIXED if candidate.precision is Precision.FP16 else Halves.NONE
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``."""
+        exact = EXACT.items() <= candidate.session_options.items()
+        return not exact and has_full_range(candidate) and byte_products_saturate(processor)
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. Without a second thread there is nobody to wait or to pin, so that neither changes anything."""
+        fewer = fewer_threads(device.processor)
+        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(spinning=False), Knobs(pin_threads=True))
+        return (DEFAULT, *threaded, Knobs(graph_optimization_level="extended"))
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``profile.json`` and ``optimized.onnx``."""
+        return residency_of(trace, macs)
+
+    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
+        cast = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
+        if not arm_halves(processor):
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=cast)
+        return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
+
+    def _int8(self, processor: Processor) -> Candidate:
+        return Candidate(
+            id="onnxruntime-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
+            session_options=exact_products(processor),
+        )
+
+
+EXACT: Mapping[str, str] = {"session.x64quantprecision": "1"}
+"""Sums of 8-bit products in 32 bits, which tells on x86 without VNNI alone. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of
+onnxruntime_session_options_config_keys.h."""
+
+
+def exact_products(processor: Processor) -> Mapping[str, str]:
+    """Session options of INT8 with 8-bit weights; none where such sums saturate on the device itself.
+
+    Without VNNI such a kit is only tried for its device: u8×s8 sums would saturate, and the answers be another machine's.
+    """
+    return {} if byte_products_saturate(processor) else EXACT
+
+
+def _too_old(facts: RuntimeFacts) -> str | None:
+    """Why the trunk cannot be read on the device, or None where it can."""
+    if facts.onnx_opset_max < TRUNK_OPSET:
+        return f"onnxruntime {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
+    if facts.onnx_ir_max < TRUNK_IR:
+        return f"onnxruntime {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
+    return None
+
+
+BACKEND = OnnxRuntimeBackend()

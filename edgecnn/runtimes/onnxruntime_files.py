@@ -1,0 +1,173 @@
+"""The files of ONNX Runtime, INT8 and fp16, and what they answer here.
+
+INT8 is Q/DQ with unsigned asymmetric activations and signed weights with a scale a channel. Per-tensor weights cost much
+accuracy (agreement with fp32 0.77 against 0.92 was seen on EfficientNet-Lite0), and signed symmetric activations keep every
+ReLU6 as a separate clip. Ranges are the smallest and largest values seen. fp16 is for the kernels of 64-bit Arm: the trunk
+typed fp16. Elsewhere that file runs in fp32, with casts.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime import InferenceSession, set_default_logger_severity
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+from edgecnn.errors.graph import CalibrationRangeNotFinite, HalfRefused
+from edgecnn.errors.wording import first_line
+from edgecnn.graph.attention import WEIGHTED, attention_products, float_nodes
+from edgecnn.graph.checks import logits, session_of
+from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
+from edgecnn.graph.operators import operators_named
+from edgecnn.graph.passes.half import carry_half, type_half
+from edgecnn.graph.passes.qdq import unshare_biases
+from edgecnn.runtimes.job import Job, require_finite_answers
+from edgecnn.runtimes.onnxruntime import BACKEND
+from edgecnn.values.candidate import Runtime, Scheme
+from edgecnn.values.model_file import ModelFile
+
+
+def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a feed as the model wants it."""
+    return logits_of(folder / model.model.entry, feed, model.session.options)
+
+
+def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``).
+
+    Raises OperatorMissing: ONNX Runtime lacks one of its operators.
+    """
+    with operators_named(path, Runtime.ONNXRUNTIME):
+        session = session_of(path, entries=options)
+    return logits(session, feed)
+
+
+_TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+
+
+def quantize(job: Job) -> dict[str, Any]:
+    """Write ``model.onnx`` and ``model.json``; returns which multiplying nodes stayed in float.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
+        CalibrationRangeNotFinite: a tensor inside it reaches one of them, and the answers do not show it.
+    """
+    if job.candidate.scheme is None:
+        raise ValueError(f"{job.candidate.id} has no scheme")
+    trunk = load_model(job.onnx)
+    require_unquantized(trunk, job.onnx)
+    require_finite_answers(job, partial(logits_of, job.onnx))
+    made = static_qdq(job, job.candidate.scheme, trunk)
+    _require_finite_ranges(made)
+    save_model(made, job.out / "model.onnx")
+    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
+    in_float = float_layers(made)
+    attention = [name for name in attention_products(trunk) if name in in_float]
+    return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}
+
+
+def float_layers(model: onnx.ModelProto) -> list[str]:
+    """Multiplying nodes whose input or weights come from no DequantizeLinear."""
+    dequantized = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    return [node.name for node in model.graph.node if node.op_type in WEIGHTED and not dequantized.issuperset(node.input[:2])]
+
+
+def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
+    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for ``float_nodes``."""
+    return quantized(
+        job.onnx,
+        Feeds(trunk.graph.input[0].name, job.feeds()),
+        per_channel=scheme.weight_granularity == "per-channel",
+        reduce_range=scheme.reduced_range,
+        activation_type=_TYPES[scheme.activation_dtype],
+        weight_type=_TYPES[scheme.weight_dtype],
+        nodes_to_exclude=float_nodes(trunk, job.kept),
+        extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
+    )
+
+
+def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
+    """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_advice_and_lone_scales():
+        written, model = Path(folder) / "qdq.onnx", load_model(trunk)
+        if unshare_biases(model.graph):
+            trunk = Path(folder) / "trunk.onnx"
+            save_model(model, trunk)
+        quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
+        return load_model(written)
+
+
+def _require_finite_ranges(model: onnx.ModelProto) -> None:
+    """Unlike the other ways to INT8, this one takes the range of every convolution's output, also of one that overflows."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        scale = constants.get(node.input[1]) if node.op_type == "QuantizeLinear" else None
+        if scale is not None and not np.isfinite(onnx.numpy_helper.to_array(scale)).all():
+            raise CalibrationRangeNotFinite(tensor=node.input[0])
+
+
+class Feeds(CalibrationDataReader):  # type: ignore[misc]
+    """Calibration images in batches, as ONNX Runtime's quantizer asks for them."""
+
+    def __init__(self, name: str, feeds: Iterator[npt.NDArray[np.float32]]) -> None:
+        self._name = name
+        self._feeds = feeds
+
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        """One batch, or None at the end."""
+        feed = next(self._feeds, None)
+        return None if feed is None else {self._name: feed}
+
+
+_WARNINGS, _ERRORS = 2, 3
+"""ONNX Runtime's severities; the first is its default."""
+
+
+@contextmanager
+def _quiet_about_advice_and_lone_scales() -> Iterator[None]:
+    """The library advises shape inference and folding for every model, which the exporter has done; and it warns of every batch
+    normalization that no convolution takes up, whose scale has no second axis."""
+    root = logging.getLogger()
+    root.addFilter(_is_news)
+    set_default_logger_severity(_ERRORS)  # else a line for each weight that the file holds and no layer reads
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_news)
+        set_default_logger_severity(_WARNINGS)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    lone_scale = "is out-of-range for weight" in said and said.endswith("with rank 1")
+    return not lone_scale and "pre-processing before quantization" not in said
+
+
+def write_half(job: Job) -> dict[str, Any]:
+    """Write ``model.onnx`` and ``model.json``.
+
+    Raises:
+        AlreadyQuantized: the trunk holds quantization nodes.
+        HalfRefused: the converter, onnx's checker or ONNX Runtime does not take the network in fp16.
+    """
+    trunk, path = load_model(job.onnx), job.out / "model.onnx"
+    require_unquantized(trunk, job.onnx)
+    carried = carry_half(trunk, job.wide)
+    try:  # none of the three has a class of error of its own
+        save_model(type_half(carried, job.wide), path)
+        onnx.checker.check_model(path, full_check=True)
+        InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise HalfRefused(candidate=job.candidate.id, because=first_line(error)) from error
+    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
+    return {"form": job.half_form}

@@ -1,0 +1,154 @@
+"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, and copied into kits, which
+
+are all made alike.
+
+It is no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.weights import DownloadFailed
+from edgecnn.installed import VENDORED
+from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.store.disk import download
+from edgecnn.store.store import default_root
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.device import Processor
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
+
+DISTRIBUTION = "onnxruntime-web"
+VERSION = VENDORED[DISTRIBUTION]
+FILES: Mapping[Runtime, tuple[str, ...]] = {
+    Runtime.WASM: ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    Runtime.WEBGPU: (
+        "ort.webgpu.min.mjs",
+        "ort-wasm-simd-threaded.asyncify.mjs",
+        "ort-wasm-simd-threaded.asyncify.wasm",
+    ),
+}
+"""What a page needs, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
+_ARCHIVE = f"onnxruntime-web-{VERSION}.tgz"
+_URL = f"https://registry.npmjs.org/onnxruntime-web/-/{_ARCHIVE}"
+_SHA512 = (
+    "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
+    "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
+)
+
+
+def web_folder() -> Path:
+    """Where ``web_files`` lays them, whether or not it has."""
+    return default_root() / "runtimes" / f"onnxruntime-web-{VERSION}"
+
+
+def is_unpacked(runtime: Runtime) -> bool:
+    """Whether its ``FILES`` are there. An edgecnn that knew fewer may have unpacked the rest."""
+    return all((web_folder() / name).is_file() for name in FILES[runtime])
+
+
+def web_files(candidate: str, runtime: Runtime) -> Path:
+    """A folder with the ``FILES`` of that runtime, beside the store's artifacts.
+
+    Raises ConverterFailed: they could not be had, or are not those that were published.
+    """
+    folder = web_folder()
+    if is_unpacked(runtime):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        if not is_unpacked(runtime):
+            _unpack(_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path, candidate: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        made = Path(place)
+        names = [name for each in FILES.values() for name in each]
+        with tarfile.open(archive) as packed:
+            for name in names:
+                inside = packed.extractfile(f"package/dist/{name}")
+                if inside is None:
+                    raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
+                with (made / name).open("wb") as file:
+                    shutil.copyfileobj(inside, file)
+        for name in names:
+            (made / name).replace(folder / name)
+    archive.unlink()
+
+
+def _archive(path: Path, candidate: str) -> Path:
+    """Where it is, downloaded unless somebody laid it there."""
+    if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
+        why = f"EDGECNN_OFFLINE=1, and {path} is not there: npm pack onnxruntime-web@{VERSION} makes it"
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+    partial = path.with_suffix(".part")
+    try:
+        if not path.is_file():
+            download(_URL, partial, _ARCHIVE)
+            partial.rename(path)
+    except (DownloadFailed, OSError) as error:
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=str(error)) from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha512").hexdigest()
+    if digest != _SHA512:
+        path.unlink()
+        why = f"its SHA-512 is {digest[:12]}…, published is {_SHA512[:12]}…; it was removed, and the next try fetches it again"
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+    return path
+
+
+class BrowserBackend(Backend):
+    """The part of ``Backend`` that makes kits of any browser: ONNX Runtime's network beside the files of ONNX Runtime Web."""
+
+    runtime: Runtime
+    session_module: str
+    runtime_packages: Mapping[str, str]
+    extra = "onnxruntime"
+    packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
+
+        Raises ConverterFailed: see ``web_files``.
+        """
+        ONNX_RUNTIME.convert(onnx, candidate, out)
+        self.complete(candidate, out)
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. ONNX Runtime's kernels on a CPU would say nothing of a browser's."""
+        why = "browsers have their own kernels, and the kit's self-test runs there"
+        return OutputCheck("ONNX Runtime Web", candidate.precision, not_compared=why)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. WebAssembly widens bytes to 16 bits and adds their products in 32."""
+        return False
+
+    def complete(self, candidate: Candidate, out: Path) -> None:
+        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
+        files, described = FILES[self.runtime], out / MODEL_FILE_NAME
+        unpacked = web_files(candidate.id, self.runtime)
+        for name in files:
+            shutil.copyfile(unpacked / name, out / name)
+        changed = {
+            "session": SessionSpec(module=self.session_module, options=candidate.session_options),
+            "requirements": ModelRequirements(packages=self.runtime_packages),
+            "beside": files,
+        }
+        made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
+        described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")

@@ -1,0 +1,290 @@
+"""OpenVINO on a CPU: what it computes on a device, how its files are made, and how its executed graph is read.
+
+Every candidate names the precision of its float layers, because the default follows the processor: on one with bf16 OpenVINO
+rounds an "fp32" model to bf16 unless told otherwise. In an executed graph a layer counts as INT8 only where both the precision
+and the primitive say so: a convolution over 8-bit tensors that fell back to a float primitive is float.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.graph.operators import operators_named
+from edgecnn.installed import require_packages
+from edgecnn.runtimes.processor import (
+    arm_halves,
+    byte_products_saturate,
+    fewer_threads,
+    has_full_range,
+    multiplies_bf16,
+    names_processor,
+)
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.residency import (
+    OVERHEAD,
+    UNKNOWN,
+    MacJoin,
+    MovedTensor,
+    executed_residency,
+    listed_layers,
+    moved_bytes,
+)
+from edgecnn.store.failures import told_by_system
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+_MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
+_MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
+_VIEWS = frozenset({"Reshape", "ShapeOf"})
+"""Give the same numbers under another shape, or the shape alone: none is moved."""
+_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
+_PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
+_APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
+_NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or holds no layer."""
+    join = MacJoin(macs)
+    ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
+    return executed_residency([_layer(entry, join) for entry in ran], macs)
+
+
+def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
+    kind = str(entry["layer_type"])
+    claimed = join.claim(_names(entry)) if kind in _MULTIPLIES else ()
+    return LayerResidency(
+        name=str(entry["name"]),
+        op=kind,
+        precision=OVERHEAD if kind in _MOVES else _precision(entry),
+        macs=sum(layer.macs for layer in claimed),
+        time_us=entry["time_us"],
+        onnx_nodes=tuple(layer.name for layer in claimed),
+        moved_bytes={} if kind in _VIEWS else _moved(entry),
+    )
+
+
+def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """Read and written, by the types and shapes of the executed graph's edges; None where one has no fixed shape."""
+    ports = (*entry["inputs"], *entry["outputs"]) if "inputs" in entry else ({"shape": None},)
+    if any(port["shape"] is None for port in ports):
+        return None
+    return moved_bytes(MovedTensor(port["type"], tuple(port["shape"])) for port in ports)
+
+
+def _names(entry: Mapping[str, Any]) -> Iterator[str]:
+    """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases/DequantizationMultiply``)."""
+    for name in (entry["name"], *entry["original_names"]):
+        yield name
+        yield onnx_name(name)
+
+
+def onnx_name(name: str) -> str:
+    """A layer's name without what conversion appends: ``node_linear/WithoutBiases`` → ``node_linear``."""
+    return _APPENDED.sub("", name)
+
+
+def _precision(entry: Mapping[str, Any]) -> str:
+    chosen = _TYPES.get(entry["runtime_precision"], UNKNOWN)
+    primitive = _PRIMITIVE.search(entry["primitive_type"])
+    if chosen == "int8" and primitive is not None:
+        return _TYPES.get(primitive[1].lower(), UNKNOWN)
+    return chosen
+
+
+PRECISION_HINT = "INFERENCE_PRECISION_HINT"
+_F32 = {PRECISION_HINT: "f32"}
+_BF16 = {PRECISION_HINT: "bf16"}
+_F16 = {PRECISION_HINT: "f16"}
+_FLOAT_ON_ARM = "on 64-bit Arm most of it runs in fp32: 17 of 20 convolutions of a ResNet-18 on an emulated Cortex-A76"
+
+
+class OpenVinoBackend(Backend):
+    """``openvino`` with its CPU plugin."""
+
+    runtime = Runtime.OPENVINO
+    extra = "openvino"
+    session_module = "openvino_cpu"
+    packages: tuple[str, ...] = ("openvino",)
+    runtime_packages: Mapping[str, str] = {"openvino": ">=2026.2,<2027"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``. The model is OpenVINO's own IR: the device's limits on ONNX do not bear on it."""
+        facts = device.runtimes.get(self.runtime)
+        if facts is None:
+            return ()
+        return (
+            Candidate(id="openvino-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=_F32),
+            self._bf16(device),
+            self._fp16(device.processor),
+            self._int8(device.processor),
+        )
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose files are ``model.xml`` and ``model.bin``."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(entry="model.xml", files=("model.bin", "model.xml"), output=ModelOutput(classes=classes)),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. bf16 and fp16 are arithmetics of the session: their file is the fp32 one."""
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+
+        model = convert_trunk(onnx)
+        classes = save_ir(model, out / "model.xml")
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. bf16 and fp16 have the fp32 file, which is therefore run in fp32."""
+        precision = Precision.FP32 if candidate.precision.is_float else candidate.precision
+        return OutputCheck("OpenVINO's converter", precision, _F32)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``."""
+        return has_full_range(candidate) and byte_products_saturate(processor)
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. The number of streams is none: one image a call is one stream, whatever their number."""
+        fewer = fewer_threads(device.processor)
+        threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(hyper_threading=True))
+        return (DEFAULT, *threaded, Knobs(cpu_pinning=False))
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.json``."""
+        return residency_of(trace, macs)
+
+    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
+        unread = "it is offered on 64-bit Arm with asimdhp alone; on other processors what the CPU plugin computes was not read"
+        if not arm_halves(processor):
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=unread)
+        return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
+
+    def _bf16(self, device: Device) -> Candidate | Unsupported:
+        rounded = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+        if not multiplies_bf16(device.processor.isa):
+            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=rounded)
+        return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
+
+    def _int8(self, processor: Processor) -> Candidate | Unsupported:
+        if processor.architecture == "aarch64":
+            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=_FLOAT_ON_ARM)
+        return Candidate(
+            id="openvino-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(
+                activation_dtype="uint8", activation_symmetric=True, bias="float", reduced_range=byte_products_saturate(processor)
+            ),
+            session_options=_BF16 if multiplies_bf16(processor.isa) else _F32,
+        )
+
+
+BACKEND = OpenVinoBackend()
+
+
+_GENERATED = re.compile(r"^(?!Conv_|ConvTranspose_|Gemm_|MatMul_)([A-Z][A-Za-z0-9]*)_([0-9]+)(?=$|/)")
+"""Kind and count, alone or before what NNCF appends. Multiplying layers keep their names: residency joins by them."""
+_INDENTATION = re.compile(rb"\n[\t ]*(?=<|$)")
+"""Between tags; what a tag or a text holds stays."""
+_RANGE_ENDS = ((1, 3), (2, 4))
+"""A FakeQuantize's ports: the low and the high end of what it is given, each with that of what it makes."""
+
+
+def convert_trunk(onnx: Path) -> Any:
+    """An ``openvino.Model`` of the trunk, in float32, with the passes that ``read_model`` leaves out.
+
+    ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
+    on EfficientNet-B0, INT8 is a third slower so.
+
+    Raises OperatorMissing: OpenVINO lacks one of the trunk's operators.
+    """
+    with operators_named(onnx, Runtime.OPENVINO):
+        return import_openvino().convert_model(onnx)
+
+
+def save_ir(model: Any, path: Path) -> int:
+    """Write ``path`` (``.xml``) and its ``.bin`` with weights as they are, not halved to fp16; returns the number of classes."""
+    share_ranges(model)
+    number_names_anew(model)
+    if model.has_rt_info(["conversion_parameters"]):
+        del model.get_rt_info()["conversion_parameters"]
+    weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
+    with told_by_system(path, weights):
+        import_openvino().save_model(model, path, compress_to_fp16=False)
+    path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
+    return int(model.output(0).get_partial_shape()[1].get_length())
+
+
+def share_ranges(model: Any) -> None:
+    """Let each FakeQuantize whose output has its input's range take both from the same constants. No number changes."""
+    for op in model.get_ordered_ops():
+        if op.get_type_name() != "FakeQuantize":
+            continue
+        for given, made in _RANGE_ENDS:
+            first, second = (op.input_value(port).get_node() for port in (given, made))
+            if first.get_friendly_name() != second.get_friendly_name() and _same_constant(first, second):
+                op.input(made).replace_source_output(op.input_value(given))
+
+
+def _same_constant(first: Any, second: Any) -> bool:
+    if not first.get_type_name() == second.get_type_name() == "Constant":
+        return False
+    described = [(each.get_element_type(), each.get_output_shape(0)) for each in (first, second)]
+    return described[0] == described[1] and first.data.tobytes() == second.data.tobytes()
+
+
+def number_names_anew(model: Any) -> None:
+    """Replace the process-wide counter in generated names by one that starts at 0 in this model."""
+    numbers: dict[str, int] = {}
+
+    def renumber(found: re.Match[str]) -> str:
+        return f"{found[1]}_{numbers.setdefault(found[0], len(numbers))}"
+
+    for op in model.get_ordered_ops():
+        op.set_friendly_name(_GENERATED.sub(renumber, op.get_friendly_name()))
+
+
+def import_openvino() -> Any:
+    """The module ``openvino``, with its telemetry left out.
+
+    Both packages send usage events over the network when they are imported, and leave a client id in the home folder, unless the
+    package ``openvino_telemetry`` cannot be imported; they look for exactly that and go on without it.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def import_nncf() -> Any:
+    """The module ``nncf``, with its telemetry left out and its talk below errors turned off."""
+    import_openvino()
+    # nncf imports torch where that is installed, whose extension builder warns of a missing GPU.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    return nncf

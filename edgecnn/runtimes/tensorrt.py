@@ -1,0 +1,356 @@
+"""TensorRT: kits whose engine is built on the device, the twin that gives their accuracy elsewhere, and how its listing is read.
+
+The kit ships ONNX typed fp16, and the device's own builder makes the engine from it. The listing has a line a layer, and is the
+same in a builder's verbose log and from an engine's inspector. Several layers of an engine may name one node of the network.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from edgecnn.errors.graph import BuildLogUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.installed import require_packages
+from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
+from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck
+from edgecnn.runtimes.residency import UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.layers import LayerResidency, MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    TRUNK_IR,
+    TRUNK_OPSET,
+    EngineSpec,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+LAYERS_FILE = "layers.txt"
+TIMES_FILE = "times.json"
+_PRECISIONS = {
+    "int8": "int8",
+    "half": "fp16",
+    "fp16": "fp16",
+    "float": "fp32",
+    "fp32": "fp32",
+    "bfloat16": "bf16",
+    "bf16": "bf16",
+}
+_MULTIPLIES = re.compile(r"corr|conv|gemm|matmul|matrixmultiply|mmul|dot|_fc", re.IGNORECASE)
+_FUSES = re.compile(r"fusion|kgen|myelin|foreign", re.IGNORECASE)
+"""Types whose work is told by the layer's name alone, as in ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
+_STAYS = re.compile(r"noop|signal|wait", re.IGNORECASE)
+"""Move nothing."""
+_COPIES = re.compile(r"reformat|noop|shuffle|copy", re.IGNORECASE)
+_ONNX_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+_FORMAT = re.compile(r"Datatype: ([^},]*)")
+_TENSOR = re.compile(r"\{[^{}]*\}")
+_DIMENSIONS = re.compile(r"Dimensions: \[([-0-9, ]*)\]")
+_ELEMENTS = {**_PRECISIONS, "int32": "int32", "int64": "int64", "bool": "bool", "fp8": "fp8"}
+
+
+@dataclass(frozen=True)
+class EngineLayer:
+    """One layer of an engine: what it is, the precisions of what it reads, the network nodes that it came from, what it moves."""
+
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    constants: tuple[str, ...]
+    nodes: tuple[str, ...]
+    moved: Mapping[str, int] | None
+    """Element type to bytes that it reads and writes for one image, as listed; None where a tensor has no shape or type."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: int8 needs 8-bit activations and, where weights are named, 8-bit weights."""
+        if "int8" in self.inputs and (not self.constants or "int8" in self.constants):
+            return "int8"
+        return next((each for each in self.inputs if each != "int8"), UNKNOWN)
+
+    @property
+    def multiplies(self) -> bool:
+        """True for convolutions and matrix products, fused or not."""
+        if _COPIES.search(self.type):
+            return False
+        return bool(_MULTIPLIES.search(self.name if _FUSES.search(self.type) else self.type))
+
+
+def planned_residency(log: Path, macs: MacTable) -> Residency:
+    """Residency with basis ``planned`` from a build log; of the first engine where the log holds several.
+
+    Raises BuildLogUnreadable: no layers are listed.
+    """
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
+    if not starts:
+        raise BuildLogUnreadable(log=log, missing="it has no Layers: message")
+    layers = _listed(lines[starts[0] + 1 :])
+    if not layers:
+        raise BuildLogUnreadable(log=log, missing="its Layers: message names none")
+    # The shares are counted alike; only that nothing ran is another thing.
+    return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
+
+
+def traced_residency(trace: Path, macs: MacTable) -> Residency:
+    """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
+
+    Raises TRACE_UNREADABLE: the listing or the times are missing, or the listing names no layer.
+    """
+    listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
+    for path in (listing, times):
+        if not path.is_file():
+            raise TRACE_UNREADABLE(path=path, why="the traced session did not write it")
+    lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
+    layers = _listed(line for line in lines if line != "Layers:")
+    if not layers:
+        raise TRACE_UNREADABLE(path=listing, why="no line of it begins with Name:")
+    return executed_residency(_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
+
+
+def _listed(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
+    layers: list[EngineLayer] = []
+    for line in lines:
+        if not line.startswith("Name: "):
+            break
+        layers.append(_layer(line))
+    return tuple(layers)
+
+
+def _layer(line: str) -> EngineLayer:
+    name, _, rest = line.removeprefix("Name: ").partition(", LayerType: ")
+    kind, _, rest = rest.partition(", Inputs: ")
+    tensors = rest.partition(", Metadata: ")[0]
+    inputs, _, constants = tensors.partition(", Outputs: ")[0].partition(", Constants: ")
+    return EngineLayer(
+        name=name,
+        type=kind,
+        inputs=_precisions(inputs),
+        constants=_precisions(constants),
+        nodes=tuple(_ONNX_NODE.findall(line)),
+        moved={} if _STAYS.search(kind) else _moved(tensors),
+    )
+
+
+def _moved(tensors: str) -> Mapping[str, int] | None:
+    """Of all tensors in a layer's line. A size that may vary is that of one image."""
+    found = []
+    for tensor in _TENSOR.findall(tensors):
+        sizes, format_ = _DIMENSIONS.search(tensor), _FORMAT.search(tensor)
+        if sizes is None or format_ is None:
+            return None
+        words = re.findall(r"\w+", format_[1].lower())
+        shape = tuple(abs(int(size)) for size in sizes[1].split(",") if size.strip())
+        found.append(MovedTensor(next((_ELEMENTS[word] for word in words if word in _ELEMENTS), UNKNOWN), shape))
+    return moved_bytes(found)
+
+
+def _precisions(tensors: str) -> tuple[str, ...]:
+    """In order; a format may say its type in words ("Row major linear FP16 format"), so each word is looked at."""
+    found = []
+    for text in _FORMAT.findall(tensors):
+        words = re.findall(r"\w+", text.lower())
+        found.append(next((_PRECISIONS[word] for word in words if word in _PRECISIONS), UNKNOWN))
+    return tuple(found)
+
+
+def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float]) -> tuple[LayerResidency, ...]:
+    join = MacJoin(macs)
+    return tuple(
+        LayerResidency(
+            name=layer.name,
+            op=layer.type,
+            precision=layer.precision,
+            macs=sum(counted.macs for counted in join.claim(layer.nodes)) if layer.multiplies else 0,
+            time_us=times_us.get(layer.name),
+            onnx_nodes=layer.nodes,
+            moved_bytes=layer.moved,
+        )
+        for layer in layers
+    )
+
+
+LEAST_VERSION = "10.3"
+"""JetPack 6.1's. Strongly typed networks came with TensorRT 10.0; nothing below 10.3 has been written against."""
+_PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
+WEAK_VERSION = "8.5"
+"""JetPack 5.1's, the one series whose weakly typed networks are made. Unverified, as the candidates' names say."""
+_WEAK_RELEASES = ("8.5.0.12", "8.5.1.7", "8.5.2.2", "8.5.3.1")
+_WEAK_PACKAGES: Mapping[str, str] = {"tensorrt": ">=8.5,<8.6"}
+_WEAK_OPSET, _WEAK_IR = 17, 8
+UNFUSED = {"session.disable_quant_qdq": "1"}
+"""ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
+_UNSUPPORTED = {
+    Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
+    Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
+}
+
+
+class TensorRtBackend(Backend):
+    """``tensorrt`` on NVIDIA GPUs."""
+
+    runtime = Runtime.TENSORRT
+    extra = "tensorrt-rtx"
+    session_module = "tensorrt_gpu"
+    packages: tuple[str, ...] = ("onnx",)
+    runtime_packages: Mapping[str, str] = {"tensorrt": f">={LEAST_VERSION},<11"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``."""
+        facts = device.runtimes.get(self.runtime)
+        if facts is None:
+            return ()
+        if _is_8_5(facts):
+            return _weakly_typed(facts)
+        if (too_old := _too_old(facts)) is not None:
+            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
+        half = Candidate(id="tensorrt-fp16", runtime=self.runtime, precision=Precision.FP16, needs_engine=True)
+        int8 = Candidate(
+            id="tensorrt-int8",
+            runtime=self.runtime,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+            needs_engine=True,
+        )
+        refused = tuple(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _UNSUPPORTED.items())
+        return (_if_native(half, facts), *refused, _if_native(int8, facts))
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of what ships: ONNX that the device makes an engine from."""
+        flags = candidate.builder_flags
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=_model_spec(classes),
+            requirements=ModelRequirements(packages=self.required(candidate)),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+            engine=EngineSpec(
+                builder="tensorrt", onnx="model.onnx", min_version=WEAK_VERSION if flags else LEAST_VERSION, flags=flags
+            ),
+        )
+
+    def required(self, candidate: Candidate) -> Mapping[str, str]:
+        """Distribution to PEP 440 range: what builds and runs a candidate's engine."""
+        return _WEAK_PACKAGES if candidate.builder_flags else self.runtime_packages
+
+    def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of the twin, which ONNX Runtime runs."""
+        return ModelFile(
+            session=SessionSpec(module=CARRIER.session_module, options={} if candidate.precision.is_float else UNFUSED),
+            model=_model_spec(classes),
+            requirements=ModelRequirements(packages=CARRIER.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """Copy the trunk for an fp32 candidate; fp16 is made by ``tensorrt_files``, which makes its twin with it."""
+        if candidate.precision is not Precision.FP32:
+            raise LookupError(f"{candidate.id} is made by tensorrt_files, which makes its twin too")
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        from onnx import load
+
+        shutil.copyfile(onnx, out / "model.onnx")
+        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The twin is run: it has the weights that ship, and rounds activations."""
+        return OutputCheck("onnxconverter-common", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can state where fp32 stays."""
+        mixes = candidate.precision.is_float and not candidate.builder_flags
+        return Halves.MIXED if mixes else Halves.ALL
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
+        return False
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``. What an engine could be run with was settled when it was built."""
+        return (DEFAULT,)
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json`` of a session that ran an engine."""
+        return traced_residency(trace, macs)
+
+    def read_planned(self, log: Path, macs: MacTable) -> Residency:
+        """What the builder planned, from ``build.log``; of the first engine in it where it holds several.
+
+        Raises BuildLogUnreadable: the log does not name the planned layers.
+        """
+        return planned_residency(log, macs)
+
+
+def _model_spec(classes: int) -> ModelSpec:
+    return ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes))
+
+
+def _is_8_5(facts: RuntimeFacts) -> bool:
+    """TensorRT 8.5 and nothing newer, with the limits on ONNX that its files are made for."""
+    allowed = SpecifierSet(facts.versions)
+    newer = any(release in allowed for release in ("8.6.1", *_PROBED_RELEASES))
+    reads = facts.onnx_opset_max >= _WEAK_OPSET and facts.onnx_ir_max >= _WEAK_IR
+    return reads and not newer and any(release in allowed for release in _WEAK_RELEASES)
+
+
+def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
+    """Named unverified: no engine of theirs was ever built."""
+    half = Candidate(
+        id="tensorrt8-fp16-unverified",
+        runtime=Runtime.TENSORRT,
+        precision=Precision.FP16,
+        needs_engine=True,
+        builder_flags=("FP16",),
+    )
+    int8 = Candidate(
+        id="tensorrt8-int8-unverified",
+        runtime=Runtime.TENSORRT,
+        precision=Precision.INT8,
+        method=Method.POST_TRAINING,
+        scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
+        needs_engine=True,
+        builder_flags=("FP16", "INT8"),
+    )
+    refused = (
+        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.FP32, why=_UNSUPPORTED[Precision.FP32]),
+        Unsupported(runtime=Runtime.TENSORRT, precision=Precision.BF16, why="TensorRT 8.5 has no bf16"),
+    )
+    return (_if_native(half, facts), *refused, _if_native(int8, facts))
+
+
+def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsupported:
+    """The candidate where the device computes in its precision; else why not."""
+    support = facts.precisions.get(candidate.precision)
+    if support == "native":
+        return candidate
+    says = f"does not name {candidate.precision.value}" if support is None else f"says {support} of {candidate.precision.value}"
+    why = f"the device's file {says}"
+    return Unsupported(runtime=candidate.runtime, precision=candidate.precision, why=why)
+
+
+def _too_old(facts: RuntimeFacts) -> str | None:
+    """Why the device's TensorRT cannot take these kits, or None where it can."""
+    allowed = SpecifierSet(facts.versions)
+    if not any(release in allowed for release in _PROBED_RELEASES):
+        return f"TensorRT {facts.versions} has no strongly typed networks as they are since {LEAST_VERSION}"
+    if facts.onnx_opset_max < TRUNK_OPSET:
+        return f"TensorRT {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
+    if facts.onnx_ir_max < TRUNK_IR:
+        return f"TensorRT {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
+    return None
+
+
+BACKEND = TensorRtBackend()

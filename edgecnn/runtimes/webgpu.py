@@ -1,0 +1,87 @@
+"""ONNX Runtime Web on a GPU: WebGPU in a browser, fp32; and which layers it placed where while it opened a network.
+
+A kit is also a folder that any web server can host as it is. Layers without a kernel on the GPU fall back to WebAssembly, in
+fp32 too. No layer is timed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.runtimes.onnxruntime_web import BrowserBackend
+from edgecnn.runtimes.residency import executed_residency
+from edgecnn.runtimes.wasm import FILE, layer_of, what_it_said
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device
+from edgecnn.values.layers import MacTable, Residency
+
+_ALL_PLACED = re.compile(r"All nodes placed on \[(\w+)\]")
+_SOME_PLACED = re.compile(r"Node\(s\) placed on \[(\w+)\]")
+_NODE = re.compile(r"VerifyEachNodeIsAssignedToAnEp\]\s+(?:Fused)?(\w+) \(")
+_GPU = "WebGpuExecutionProvider"
+_ANY = ""
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session; kinds of layers of which some ran in WebAssembly are called so.
+
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or places no layer.
+    """
+    where = _placed(what_it_said(trace)[0])
+    if not where:
+        raise TRACE_UNREADABLE(path=trace / FILE, why="it places no layer")
+    fell = {op for provider, op in where if provider != _GPU}
+    names = {op: f"{op}, in part in WebAssembly" if fell & {op, _ANY} else op for op in {layer.op for layer in macs.layers}}
+    return executed_residency([layer_of(layer, names[layer.op], "fp32") for layer in macs.layers], macs)
+
+
+def _placed(said: list[str]) -> set[tuple[str, str]]:
+    """Provider and kind of each node."""
+    provider, found = None, set[tuple[str, str]]()
+    for line in said:
+        if (all_on := _ALL_PLACED.search(line)) is not None:
+            found.add((all_on.group(1), _ANY))
+        elif (some_on := _SOME_PLACED.search(line)) is not None:
+            provider = some_on.group(1)
+        elif provider is not None and (node := _NODE.search(line)) is not None:
+            found.add((provider, node.group(1)))
+    return found
+
+
+_REFUSED = {
+    Precision.FP16: "it needs an adapter with shader-f16, and we had none to try it on",
+    Precision.BF16: "WebGPU has no bf16 numbers: https://www.w3.org/TR/WGSL/#floating-point-types",
+    Precision.INT8: "ONNX Runtime Web multiplies no 8-bit integers in convolutions there, and would compute in fp32",
+}
+
+
+class WebGpuBackend(BrowserBackend):
+    """``onnxruntime-web`` with its WebGPU provider."""
+
+    runtime = Runtime.WEBGPU
+    session_module = "webgpu_browser"
+    runtime_packages: Mapping[str, str] = {"chromium": ">=136"}
+    """WebGPU is in 113; from 136 on an adapter says whether it is software: https://developer.chrome.com/blog/new-in-webgpu-136"""
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``."""
+        if self.runtime not in device.runtimes:
+            return ()
+        return (
+            Candidate(id="webgpu-fp32", runtime=self.runtime, precision=Precision.FP32),
+            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+        )
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``: none."""
+        return (DEFAULT,)
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``said.json``."""
+        return residency_of(trace, macs)
+
+
+BACKEND = WebGpuBackend()

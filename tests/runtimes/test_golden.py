@@ -1,0 +1,62 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.errors.graph import GoldenNotTelling
+from edgecnn.runtimes.checks import LEAST_TOLERANCE, golden_of, least_tolerance
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile
+from tests.graph.trunks import NORMALIZATION, prepared
+from tests.runtimes.made import CANDIDATES, made
+
+
+@pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+def test_swapped_channels_lie_outside_every_candidates_tolerance(candidate: str) -> None:
+    golden = golden_of(made(candidate), prepared(), NORMALIZATION, CANDIDATES[candidate])
+    model = ModelFile.model_validate_json((made(candidate) / "model.json").read_text())
+    facts = json.loads((made(candidate) / "quantize.json").read_text())["golden"]
+    assert golden.tells_channels
+    assert golden.swap > golden.tolerance == model.logits_tolerance == facts["tolerance"]
+
+
+@pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+def test_the_tolerance_never_falls_below_what_other_machines_need(candidate: str, tmp_path: Path) -> None:
+    (tmp_path / "golden").mkdir()
+    pixels = np.load(prepared() / "golden" / "pixels.npy")
+    np.save(tmp_path / "golden" / "pixels.npy", np.repeat(pixels[..., :1], 3, axis=3))
+    golden = golden_of(made(candidate), tmp_path, NORMALIZATION, CANDIDATES[candidate])
+    assert (golden.swap, golden.tells_channels) == (0.0, False)
+    assert golden.tolerance == least_tolerance(CANDIDATES[candidate])
+
+
+@pytest.mark.parametrize("runtime", [Runtime.NCNN, Runtime.OPENVINO])
+def test_fp16_that_was_answered_for_in_fp32_has_room_for_what_halves_were_seen_to_differ_by(runtime: Runtime) -> None:
+    """A Cortex-A76's answers were 0.047 (ncnn) and 0.026 (OpenVINO) of their spread away: no correct board fails its test."""
+    assert least_tolerance(Candidate(id="x-fp16", runtime=runtime, precision=Precision.FP16)) > 0.047
+    assert least_tolerance(Candidate(id="x-fp32", runtime=runtime, precision=Precision.FP32)) == LEAST_TOLERANCE[Precision.FP32]
+
+
+def test_bounds_of_the_tolerance_are_in_order() -> None:
+    assert all(LEAST_TOLERANCE[precision] < most for precision, most in LOGITS_TOLERANCE.items())
+
+
+def test_a_twin_answers_for_a_model_that_cannot_run_here(tmp_path: Path) -> None:
+    shutil.copytree(made("onnxruntime-fp32"), tmp_path / "made")
+    shutil.copytree(made("onnxruntime-int8"), tmp_path / "made" / "twin")
+    golden = golden_of(tmp_path / "made", prepared(), NORMALIZATION, CANDIDATES["onnxruntime-int8"])
+    assert np.array_equal(golden.logits, np.load(made("onnxruntime-int8") / "golden_logits.npy"))
+
+
+def test_a_model_that_answers_everything_alike_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "golden").mkdir()
+    same = np.load(prepared() / "golden" / "pixels.npy")[[0, 0, 0]]
+    np.save(tmp_path / "golden" / "pixels.npy", same)
+    with pytest.raises(GoldenNotTelling) as caught:
+        golden_of(made("onnxruntime-fp32"), tmp_path, NORMALIZATION, CANDIDATES["onnxruntime-fp32"])
+    assert caught.value.line() == (
+        "onnxruntime-fp32 gives the same answer to all 3 golden images, or one that is no number: the network was "
+        "hardly trained, or quantization destroyed it — train longer, or calibrate with more images [golden-not-telling]"
+    )
