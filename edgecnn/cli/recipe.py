@@ -62,14 +62,14 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
-    from edgecnn.errors.custom_model import CustomAndNamed
+    from edgecnn.errors.custom_model import CUSTOM_MODEL_AND_ARCH
     from edgecnn.errors.data.folder import SplitFolders
     from edgecnn.errors.recipes import RECIPE_THERE, RECIPE_UNWRITABLE
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
 
     if call.asked.arch is not None and call.asked.onnx is not None:
-        raise CustomAndNamed(option="--arch")
+        raise CUSTOM_MODEL_AND_ARCH(option="--arch")
     if out.exists():
         raise RECIPE_THERE(path=out)
     read_as = {name: value for name in OF_LISTS if (value := getattr(call.asked, name)) is not None}

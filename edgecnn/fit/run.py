@@ -166,7 +166,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
 
     Raises:
         NothingToScale: no rule scales the family.
-        NotInASearch, TeacherNotFitting: what the recipe states goes with no search.
+        NotInASearch, TEACHER_NOT_FITTING: what the recipe states goes with no search.
         OutputUnusable, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results or energy could not be written or read.
         TableNeedsFile: the device's name is any machine's, and a board is named.
         NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
@@ -240,7 +240,7 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:
-    """Before the teacher itself is trained. Raises TeacherNotFitting: what does not go with one."""
+    """Before the teacher itself is trained. Raises TEACHER_NOT_FITTING: what does not go with one."""
     taught = resolved.asked.train.model_copy(update={"teacher": family})
     mode = resolved.mode
     taught_by = resolved.asked.model_copy(update={"train": taught})

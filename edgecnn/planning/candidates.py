@@ -6,10 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NothingToBuild
-from edgecnn.errors.custom_model import QuantizedElsewhere
+from edgecnn.errors.custom_model import quantized_elsewhere
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
-from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
+from edgecnn.errors.training import (
+    NOTHING_CHANGES_HERE,
+    NOTHING_TO_PRUNE,
+    SURGERY_OF_NOTHING,
+    nothing_to_replace,
+)
 from edgecnn.errors.wording import shell_word
 from edgecnn.installed import installed_version, lacking
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
@@ -152,8 +158,8 @@ def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     """Refuse what the network does not have, before any time is spent.
 
-    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
-    says what it has. NothingToPrune: its channels cannot go. SurgeryOfNothing: nothing is to take its place.
+    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NOTHING_TO_REPLACE: it has no SiLU, or no squeeze-excite;
+    says what it has. NOTHING_TO_PRUNE: its channels cannot go. SURGERY_OF_NOTHING: nothing is to take its place.
     """
     asked = recipe.surgery
     if asked.activation != "keep" and not holds(arch.family, SILU):
@@ -161,15 +167,15 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     if asked.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
         raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
     if asked.pruned and arch.family not in RULES:
-        raise NothingToPrune(arch=arch.name, share=asked.pruned, families=tuple(RULES))
+        raise NOTHING_TO_PRUNE(arch=arch.name, share=asked.pruned, families=tuple(RULES))
     if asked.instead and not asked.suffix:
-        raise SurgeryOfNothing()
+        raise SURGERY_OF_NOTHING()
 
 
-def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToReplace:
+def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> EdgecnnError:
     fitting = tuple(each.name for each in all_archs() if holds(each.family, lacks))
     has = parts_of(arch.family)
-    return NothingToReplace(
+    return nothing_to_replace(
         arch=arch.name, setting=setting, lacks=lacks, has=None if has is None else has.worded, fitting=fitting
     )
 
@@ -183,14 +189,14 @@ def custom_candidates(
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """The candidates of a custom model, and those that cannot be had of it: the same as given, of one in float.
 
-    Raises QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
+    Raises QUANTIZED_ELSEWHERE: it came quantized, and the target runs something else than ONNX Runtime.
     """
     form = model.entry.quantized
     if form is None:
         return candidates, unavailable
     facts = device.runtimes.get(Runtime.ONNXRUNTIME)
     if Runtime.ONNXRUNTIME not in device.built_for(recipe.target.runtime):
-        raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
+        raise quantized_elsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
         why=f"the file came quantized ({form}), and its float network is not in it",
         command="--model with the float network that it was made from",
@@ -300,11 +306,11 @@ def with_learned(
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """Candidates that cost another training come last, and only where they are asked for.
 
-    Raises NothingChangesHere: all of them are to be of a changed network, and there can be none.
+    Raises NOTHING_CHANGES_HERE: all of them are to be of a changed network, and there can be none.
     """
     no_surgery = surgery_unavailable(recipe, data)
     if recipe.surgery.instead and no_surgery is not None:
-        raise NothingChangesHere(because=no_surgery.why, command=no_surgery.command)
+        raise NOTHING_CHANGES_HERE(because=no_surgery.why, command=no_surgery.command)
     aware = aware_candidates(candidates) if recipe.quantize.aware else ()
     found = list(candidates)
     for more, why in (

@@ -41,9 +41,9 @@ class AwareStage(Stage, AwareSettings):
 
         Raises:
             MissingPackage: torch, torchao or ONNX Runtime is not installed.
-            BatchTooLarge: a batch does not fit into memory; names the size that would.
-            TrainingDiverged: the loss is no finite number.
-            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+            BATCH_TOO_LARGE: a batch does not fit into memory; names the size that would.
+            TRAINING_DIVERGED: the loss is no finite number.
+            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
             CalibrationSetTooSmall: fewer calibration images than ``images``.
             CalibrationNotFinite: the float network's answers to calibration images hold NaN or infinity.
             WrongOpset: the exporter left another opset than the one asked for.

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
 from edgecnn.errors.measuring import duration_misread, nothing_in_evidence, share_misread, unknown_scenario
 from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
 from edgecnn.errors.store import disk_full, remote_needs_package, unstable_value
+from edgecnn.errors.training import (
+    batch_too_large,
+    batch_too_small_to_share,
+    nothing_to_replace,
+    nothing_to_share,
+    processes_lost,
+    training_diverged,
+)
 from edgecnn.errors.usage import bad_value, no_such_command, no_such_option, own_fault, path_too_long, plot_of_what, unknown_list
 from edgecnn.errors.weights import (
     unknown_arch,
@@ -68,4 +77,28 @@ SAMPLES = [
     weights_do_not_fit(Path("b.pth"), "resnet-18", [f"it lacks {n}" for n in "abcde"]),
     weights_do_not_fit(Path("b.pth"), "resnet-18", ["it lacks a"], fits=["resnet-34"]),
     weights_do_not_fit(Path("b.pth"), "resnet-18", ["it lacks a"], fits=[]),
+    answers_alike(path=Path("mine.onnx"), images=36, ways=12),
+    custom_model_unusable(
+        path=Path("mine.onnx"), because="its input image leaves height and width open", hint="say at which it is used"
+    ),
+    custom_model_classes_differ(path=Path("mine.onnx"), classes=1000, data="val", found=("cat", "dog")),
+    unknown_preprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),
+    nothing_to_replace(
+        arch="mobilenet-v2",
+        setting="activation=hard-swish",
+        lacks="SiLU",
+        has="ReLU6, and no squeeze-excite",
+        fitting=("efficientnet-b0", "efficientnet-b1"),
+    ),
+    training_diverged(
+        phase="scratch", epoch=3, batch=17, kept="the state after epoch 2 is kept in /r/a", rate=("train.learning_rate", 0.002)
+    ),
+    training_diverged(phase="scratch", epoch=0, batch=0, kept=None, rate=("train.learning_rate", 0.002)),
+    training_diverged(phase="aware", epoch=0, batch=2, kept=None, rate=("quantize.aware_learning_rate", 3e-05)),
+    batch_too_large(batch=256, needed_mib=5712.4, room=("cpu", 4096), fits=160),
+    batch_too_large(batch=2, needed_mib=5712.4, room=("cpu", 4096), fits=1, ran_out=True),
+    batch_too_large(batch=256, needed_mib=5712.4, room=("gpu", 4096), fits=160),
+    batch_too_small_to_share(processes=4, images=6, least=2),
+    nothing_to_share(processes=2, beside="--transfer head"),
+    processes_lost(processes=2, restarts=3, phase="scratch", said="exitcode  : -9 (pid: 7)"),
 ]

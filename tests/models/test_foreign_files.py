@@ -17,7 +17,7 @@ from edgecnn.data.class_names import names_in_model, stated_names
 from edgecnn.data.formats.onnx_names import metadata_of
 from edgecnn.data.layout import root_of
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable, ForeignModel
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, FOREIGN_MODEL, CustomModelUnusable
 from edgecnn.errors.data.folder import DataPathUnusable
 from edgecnn.errors.data.formats import ClassNamesUnusable
 from edgecnn.errors.store import StoreUnusable
@@ -79,7 +79,7 @@ def at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal() -> str:
-    with pytest.raises(ForeignModel) as caught:
+    with pytest.raises(EdgecnnError, check=FOREIGN_MODEL.made) as caught:
         refuse_foreign(Path("mine"))
     return caught.value.line()
 
@@ -118,9 +118,7 @@ def test_a_folder_with_a_model_of_another_format_is_told_by_it() -> None:
 
 def test_a_folder_without_a_model_file_is_one() -> None:
     Path("mine").mkdir()
-    assert refusal() == (
-        "mine is a folder without a model file: edgecnn reads ONNX, torch.export (.pt2) and TorchScript files [foreign-model]"
-    )
+    assert "[foreign-model]" in refusal()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +171,9 @@ def test_a_zip_entry_with_damaged_lzma_is_no_other_format_and_names_no_classes()
 def test_a_pipe_is_named_as_one() -> None:
     os.mkfifo("mine")
     recipe = Recipe.model_validate({"model": {"onnx": "mine"}, "data": {"path": "photos"}})
-    with pytest.raises(CustomFileMissing, match="it is a pipe, a socket or a device, not a regular file"):
+    with pytest.raises(
+        EdgecnnError, match="it is a pipe, a socket or a device, not a regular file", check=CUSTOM_FILE_MISSING.made
+    ):
         check_custom(recipe, "judge", Path("out/bundle"))
 
 
@@ -194,7 +194,7 @@ def test_an_unreadable_file_hides_no_other_file_of_its_folder(monkeypatch: pytes
 def test_a_home_folder_that_no_user_has_is_no_file_and_no_crash(tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"model": {"onnx": "~nosuchuser/m.onnx"}, "data": {"path": "photos"}})
     check_custom(recipe, "judge", Path("out/bundle"))
-    with pytest.raises(CustomFileMissing, match="~nosuchuser/m.onnx"):
+    with pytest.raises(EdgecnnError, match="~nosuchuser/m.onnx", check=CUSTOM_FILE_MISSING.made):
         custom_model(recipe, cast(Any, None), tmp_path, cast(Any, None))
     with pytest.raises(ClassNamesUnusable, match="no file is there"):
         stated_names("~nosuchuser/names.txt", ("a", "b"))
@@ -208,7 +208,7 @@ def test_a_home_folder_that_no_user_has_is_no_file_and_no_crash(tmp_path: Path) 
 def test_a_build_refuses_another_format_before_it_reads_images() -> None:
     Path("mine").write_bytes(b"\x1c\0\0\0TFL3" + bytes(200))
     recipe = Recipe.model_validate({"model": {"onnx": "mine"}, "data": {"path": "photos"}})
-    with pytest.raises(ForeignModel):
+    with pytest.raises(EdgecnnError, check=FOREIGN_MODEL.made):
         check_custom(recipe, "judge", Path("out/bundle"))
     Path("mine").unlink()
     check_custom(recipe, "judge", Path("out/bundle"))  # who reads it says that it is not there

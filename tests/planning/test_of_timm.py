@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.training import HeadNotAlone, NothingToPrune, NothingToReplace
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.training import HEAD_NOT_ALONE, NOTHING_TO_PRUNE, NOTHING_TO_REPLACE
 from edgecnn.errors.weights import RESOLUTION_FIXED, SHAPE_NOT_TAKEN
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.request import BuildRequest
@@ -37,7 +37,7 @@ def weights_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.transfer=auto", "train.head=svm", "train.epochs=0"])
 @pytest.mark.parametrize("arch", ["timm:repvit_m0_9", "repvit-m0.9"])
 def test_several_heads_do_not_learn_on_frozen_features(arch: str, override: str, tmp_path: Path) -> None:
-    with pytest.raises(HeadNotAlone, match=r"head\.head\.l, head\.head_dist\.l"):
+    with pytest.raises(EdgecnnError, match=r"head\.head\.l, head\.head_dist\.l", check=HEAD_NOT_ALONE.made):
         settled(tmp_path, arch, override)
 
 
@@ -65,11 +65,11 @@ def test_a_shape_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "refusal"),
     [
-        ("surgery.activation=relu6", NothingToReplace),
-        ("surgery.squeeze_excite=remove", NothingToReplace),
-        ("surgery.pruned=0.5", NothingToPrune),
+        ("surgery.activation=relu6", NOTHING_TO_REPLACE),
+        ("surgery.squeeze_excite=remove", NOTHING_TO_REPLACE),
+        ("surgery.pruned=0.5", NOTHING_TO_PRUNE),
     ],
 )
-def test_surgery_is_refused_where_nobody_knows_the_blocks(override: str, refusal: type[Exception], tmp_path: Path) -> None:
-    with pytest.raises(refusal):
+def test_surgery_is_refused_where_nobody_knows_the_blocks(override: str, refusal: ErrorRow, tmp_path: Path) -> None:
+    with pytest.raises(EdgecnnError, check=refusal.made):
         settled(tmp_path, "timm:efficientnet_b0", override)

@@ -10,9 +10,10 @@ import pytest
 
 from edgecnn import installed as installed_module
 from edgecnn.devices import desktop_gpu as gpu_module
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
-from edgecnn.errors.training import NothingToReplace
+from edgecnn.errors.training import NOTHING_TO_REPLACE
 from edgecnn.planning import complete
 from edgecnn.planning.plan import plan
 from edgecnn.planning.resolve import resolve
@@ -74,7 +75,7 @@ def test_a_changed_network_is_built_only_when_asked_for_and_refused_before_anyth
     assert ids(found) == [*without, *(f"{name}-hard-swish" for name in without)]
     assert not any("hard-swish" in name for name in found.unavailable)
     nowhere = bench.request(surgery={"activation": "hard-swish"}, data={"path": "/nowhere"})
-    with pytest.raises(NothingToReplace, match="resnet-18, which has none: it has ReLU, and no squeeze-excite"):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_REPLACE.made):
         resolve(nowhere, bench.store, Ear())
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.devices.files import device_named
-from edgecnn.errors.custom_model import TrainingSwitch
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import DATA_TRAIN_STATED
 from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, SynthesisIncomplete, SynthesisNotFitting
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.custom_model import check_custom
@@ -129,7 +130,7 @@ def test_one_folder_of_the_two_is_no_synthesis(tmp_path: Path) -> None:
 
 
 def test_photographs_may_be_kept_out_of_training_only_where_something_is_composed(tmp_path: Path) -> None:
-    with pytest.raises(TrainingSwitch):
+    with pytest.raises(EdgecnnError, check=DATA_TRAIN_STATED.made):
         check_custom(apply_overrides(Recipe(), ["data.train=false"]), "judge", tmp_path)
     folders = ["synthesis.cutouts=/c", "synthesis.backgrounds=/b"]
     check_custom(apply_overrides(Recipe(), ["data.train=false", *folders]), "judge", tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.custom_model import CustomFileMissing
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING
 from edgecnn.errors.fit import CostUnknown
 from edgecnn.graph.custom.onnx_entry import parameters_of
 from edgecnn.graph.layer_cost import counted, tallied
@@ -19,12 +19,12 @@ from edgecnn.values.layers import NetworkCost
 def cost_of_file(path: Path) -> NetworkCost:
     """Of an ONNX file; activations are taken as float32 whatever the file computes in.
 
-    Raises CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
     """
     try:
         model = load_model(path)
     except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:

@@ -2,16 +2,6 @@ from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.graph import MergeDiffers
-from edgecnn.errors.training import HeadNotAlone
-
-
-def test_a_network_of_several_heads_is_answered_with_what_goes() -> None:
-    assert HeadNotAlone(
-        arch="timm:levit_128s.fb_dist_in1k", heads=("head.linear", "head_dist.linear"), asked="--transfer head"
-    ).line() == (
-        "--transfer head does not go with timm:levit_128s.fb_dist_in1k: its answer is that of several last layers together: "
-        "head.linear, head_dist.linear — leave it out, so that the whole network learns, or --transfer last [head-not-alone]"
-    )
 
 
 def test_merged_branches_that_answer_otherwise_are_our_own_fault() -> None:

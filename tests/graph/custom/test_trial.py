@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, CustomModelUnusable
 from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, _most_memory, try_file
 from edgecnn.planning.custom_model import custom_model
@@ -242,7 +242,9 @@ def test_a_reason_behind_a_long_name_is_not_cut_off(tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.onnx")
     recipe = Recipe.model_validate({"model": {"onnx": str(tmp_path / "mine.onnx")}})
-    with pytest.raises(CustomFileMissing, match="it is a pipe, a socket or a device, not a regular file"):
+    with pytest.raises(
+        EdgecnnError, match="it is a pipe, a socket or a device, not a regular file", check=CUSTOM_FILE_MISSING.made
+    ):
         custom_model(recipe, cast(Any, None), tmp_path, Quiet())
 
 
