@@ -20,7 +20,7 @@ from edgecnn.data.manifest import Files, list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import Listed, entirely_test
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import BenchClassesDiffer
+from edgecnn.errors.building import bench_classes_differ
 from edgecnn.errors.data.folder import FoldsBesideSplit, NoClassFolders, SplitFolders, TooFewImages
 from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import (
@@ -84,7 +84,7 @@ def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
 
     Raises:
-        BenchClassesDiffer, UnknownLabel, FoldersOfOneClass, MultiLabelNotFitting: they are not of the kit's classes or labels.
+        BENCH_CLASSES_DIFFER, UnknownLabel, FoldersOfOneClass, MultiLabelNotFitting: they are not of the kit's classes or labels.
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
@@ -135,7 +135,7 @@ def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]
     except NotInClassNames as error:
         if source.manifest.multi_label:
             raise UnknownLabel(file=Path(data), name=error.folder, known=classes, known_by="the bundle's network") from error
-        raise BenchClassesDiffer(data=data, name=error.folder, classes=classes) from error
+        raise bench_classes_differ(data=data, name=error.folder, classes=classes) from error
 
 
 _OTHER_KIND = (

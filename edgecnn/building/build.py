@@ -23,7 +23,7 @@ from edgecnn.building.runnable import kits_that_fail
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
-from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
+from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.gates import budget_pp, runs_for
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
@@ -184,7 +184,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
             if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
-                raise EveryCandidateFailed(reasons=reasons, device=device)
+                raise every_candidate_failed(reasons=reasons, device=device)
             failures = _publish(report, seen, request, context, here.lab(store, tell))
             if not failures:
                 return report
@@ -231,7 +231,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     for number, fold in enumerate(planned.folds, 2):
         missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
     if missing:
-        raise NothingToJudge(missing=missing[:3], command=str(request.command.to("build")))
+        raise NOTHING_TO_JUDGE(missing=missing[:3], command=str(request.command.to("build")))
 
 
 def _lacking(planned: Plan, store: Store) -> list[str]:
@@ -287,14 +287,14 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
         return
     reference = reference_of(seen.candidates)
     if reference not in seen.answering:
-        raise EveryCandidateFailed(reasons=_failed_steps(seen.execution))
+        raise every_candidate_failed(reasons=_failed_steps(seen.execution))
     pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
     if _none_left(seen, request.goal):
         return
     observe_folds(observer, stages)
     if (failed := seen.failures.get(reference)) is not None:
-        raise BaselineFailed(reason=failed.what)
+        raise BASELINE_FAILED(reason=failed.what)
     observer.read_residency()
     seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=request.stored_race == "never")
     if seen.attached and seen.timed:

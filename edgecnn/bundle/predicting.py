@@ -17,7 +17,7 @@ from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos, PhotoNotAFile
-from edgecnn.errors.comparing import KitNotCarried
+from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.causes.left_behind import without_left_behind
@@ -79,7 +79,7 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
     name = candidate or found.contents.chosen
     if name is None or name not in found.contents.kits:
         here = kits_that_run_here(found.contents.manifests, found.opened.path)
-        raise KitNotCarried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
+        raise kit_not_carried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
     try:
         with _as_folder(found) as folder:
             classifier = Classifier(folder / "kits" / name)

@@ -29,7 +29,7 @@ from edgecnn.bundle.opening import copy_compared, read_through
 from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, Verified, bundle_at, verify
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.bundle import BundleManifestUnreadable, BundleOfAnotherBuild, NotAFolderToSign
 from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
@@ -51,16 +51,16 @@ def write_zip(bundle: Verified, out: Path) -> str:
     ``out``: the zip; an earlier zip of a bundle there is replaced by one rename.
 
     Raises:
-        NotOverwritten: something else stands there.
-        OutputUnwritable: it cannot be written.
+        NOT_OVERWRITTEN: something else stands there.
+        OUTPUT_UNWRITABLE: it cannot be written.
         BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
     """
     if out.exists() and not _is_ours(out):
-        raise NotOverwritten(path=out, because="it is no bundle of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is no bundle of edgecnn")
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
@@ -69,7 +69,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         digest = synced(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     finally:
         fresh.unlink(missing_ok=True)
     return digest

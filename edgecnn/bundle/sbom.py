@@ -27,7 +27,7 @@ from edgecnn.bundle.manifest import Made
 from edgecnn.bundle.opening import copy_compared
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.bundle import BundleInconsistent
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
@@ -76,18 +76,18 @@ def sbom_of(found: Verified) -> str:
 def write_sbom(found: Verified, out: Path) -> str:
     """Write it into a file, where an earlier SBOM is replaced; its text.
 
-    Raises NotOverwritten: something else stands there. OutputUnwritable: it cannot be written, or it would lie in the bundle,
+    Raises NOT_OVERWRITTEN: something else stands there. OUTPUT_UNWRITABLE: it cannot be written, or it would lie in the bundle,
     which is whole only without it. What ``sbom_of`` raises.
     """
     text = sbom_of(found)
     if found.opened.path.resolve() in out.resolve().parents:
-        raise OutputUnwritable(path=out, because="it lies in the bundle, whose manifest does not list it")
+        raise OUTPUT_UNWRITABLE(path=out, because="it lies in the bundle, whose manifest does not list it")
     try:
         if out.is_file() and not _is_ours(out):
-            raise NotOverwritten(path=out, because="it is no SBOM of CycloneDX")
+            raise NOT_OVERWRITTEN(path=out, because="it is no SBOM of CycloneDX")
         write_text_atomically(out, text)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     return text
 
 

@@ -14,7 +14,7 @@ from edgecnn.cli.build import built, judged
 from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.comparing import RoundsWithoutAgainst
+from edgecnn.errors.comparing import ROUNDS_WITHOUT_AGAINST
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest
@@ -41,7 +41,7 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
     if call.asked.against is not None:
         return _against(call, recipe, call.asked.against)
     if call.asked.rounds is not None:
-        raise RoundsWithoutAgainst(rounds=call.asked.rounds)
+        raise ROUNDS_WITHOUT_AGAINST(rounds=call.asked.rounds)
     from edgecnn.results.finished import build_folder
 
     folder = build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
@@ -53,11 +53,11 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
 def _finished(call: Call, folder: Path) -> ExitCode:
     from edgecnn.bench.judge import JudgeRequest, judge_finished
     from edgecnn.devices.machine import local_lab
-    from edgecnn.errors.comparing import OptionsNotWithBuild
+    from edgecnn.errors.comparing import OPTIONS_NOT_WITH_BUILD
 
     refuse_unusable_texts(call.asked)
     if foreign := options_that_say(call.asked, "how to build"):
-        raise OptionsNotWithBuild(folder=folder, options=foreign)
+        raise OPTIONS_NOT_WITH_BUILD(folder=folder, options=foreign)
     request = JudgeRequest(folder=folder, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
     found = judge_finished(request, local_lab(call.store, call.tell))
     return judged(call, found.report, require_measured=found.require_measured)
@@ -96,7 +96,7 @@ def compared(call: Call, found: Comparison) -> ExitCode:
 
 
 def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
-    from edgecnn.errors.comparing import OptionsNotWithAgainst
+    from edgecnn.errors.comparing import OPTIONS_NOT_WITH_AGAINST
     from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.errors.usage import MISSING_ARGUMENT
 
@@ -107,5 +107,5 @@ def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
         if not text.strip():
             raise EMPTY_OPTION(option=option)
     if foreign := options_that_say(asked, "how to build", "how to measure"):
-        raise OptionsNotWithAgainst(options=foreign)
+        raise OPTIONS_NOT_WITH_AGAINST(options=foreign)
     return Path(head)

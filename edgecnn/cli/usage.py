@@ -22,7 +22,7 @@ from typing import Any
 import typer
 
 from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
-from edgecnn.errors.building import ResultsNotWritten
+from edgecnn.errors.building import RESULTS_NOT_WRITTEN
 from edgecnn.errors.usage import (
     MISSING_ARGUMENT,
     USAGE,
@@ -61,7 +61,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _fault(error, as_json=as_json, debug=debug)
         drop_unwritable()
-        return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
+        return _tell(RESULTS_NOT_WRITTEN(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
             # A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it.

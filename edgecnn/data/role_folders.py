@@ -23,7 +23,7 @@ from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
@@ -42,19 +42,19 @@ def check_out(out: Path, root: Path) -> None:
     """Refuse a place before any time is spent.
 
     Raises:
-        OutputInsideData: it would become a class of the data.
-        NotOverwritten: something is there that is no empty folder.
-        OutputUnwritable: no such folder above it.
+        OUTPUT_INSIDE_DATA: it would become a class of the data.
+        NOT_OVERWRITTEN: something is there that is no empty folder.
+        OUTPUT_UNWRITABLE: no such folder above it.
     """
     if out.absolute().resolve().is_relative_to(root.resolve()):
-        raise OutputInsideData(path=out, root=root)
+        raise OUTPUT_INSIDE_DATA(path=out, root=root)
     if not out.absolute().parent.is_dir():
-        raise OutputUnwritable(path=out, because="no such folder above it")
+        raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-            raise NotOverwritten(path=out, because="it is no empty folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is no empty folder")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
 def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
@@ -91,7 +91,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     images = Counter(FOLDERS[image.role] for image in manifest.images)
     return DataDivision(
         version=edgecnn.__version__,

@@ -167,7 +167,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     Raises:
         NothingToScale: no rule scales the family.
         NotInASearch, TEACHER_NOT_FITTING: what the recipe states goes with no search.
-        OutputUnusable, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results or energy could not be written or read.
+        OUTPUT_UNUSABLE, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results or energy could not be written or read.
         TableNeedsFile: the device's name is any machine's, and a board is named.
         NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
         NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.custom_model import quantized_elsewhere
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.training import (
@@ -291,13 +291,13 @@ def candidates_of(
                 built[entry.id] = entry
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
     if needed is not None:
-        raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
+        raise NOTHING_TO_BUILD(device=device.name, reasons=(needed.why,), command=needed.command)
     require_candidate(device, supported)
     if asked.quantize.aware:
         require_precision(device, Precision.INT8, "quantize.aware", supported)
     if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in supported):
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
-        raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
+        raise NOTHING_TO_BUILD(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgecnn.errors.comparing import PlanOfAnotherBuild
+from edgecnn.errors.comparing import PLAN_OF_ANOTHER_BUILD
 from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
@@ -78,7 +78,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
 
     Raises:
         PLAN_UNREADABLE: there is none, it is damaged, or of a later version.
-        PlanOfAnotherBuild: a later call renewed the plan and did not finish.
+        PLAN_OF_ANOTHER_BUILD: a later call renewed the plan and did not finish.
         ReportUnreadable: the report beside it is damaged.
     """
     try:
@@ -136,7 +136,7 @@ def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
     report = read_report(folder)
     if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
         again = report.build.again or "the same build command makes it again"
-        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
+        raise PLAN_OF_ANOTHER_BUILD(folder=folder, differs=differs, command=again)
 
 
 _MODES: Mapping[Mode, str] = {

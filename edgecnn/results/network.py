@@ -80,7 +80,7 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
     """The network of the build in ``folder``.
 
     Raises:
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild: of the folder's files.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: of the folder's files.
         NetworkGone: the store has no longer what it was made of.
     """
     report = read_report(folder)

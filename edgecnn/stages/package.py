@@ -17,7 +17,7 @@ import numpy as np
 
 import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
+from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, self_test_failed
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.store import OF_THE_DISK
@@ -73,8 +73,8 @@ class PackageStage(Stage):
         """Write the kit, and test it.
 
         Raises:
-            RunnerSourceChanged, ThresholdsOfAnotherModel: see ``write``.
-            SelfTestFailed: the kit does not give its golden answers, or its runner ends without a result.
+            RUNNER_SOURCE_CHANGED, ThresholdsOfAnotherModel: see ``write``.
+            SELF_TEST_FAILED: the kit does not give its golden answers, or its runner ends without a result.
         """
         self.write(given, out)
         if json.loads((out / "kit.json").read_text(encoding="utf-8"))["engine"] is None:
@@ -84,11 +84,11 @@ class PackageStage(Stage):
         """Write the kit without testing it; ``kit.json`` last.
 
         Raises:
-            RunnerSourceChanged: the runner is not the one that was planned with.
+            RUNNER_SOURCE_CHANGED: the runner is not the one that was planned with.
             ThresholdsOfAnotherModel: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
-            raise RunnerSourceChanged(folder=runner_source())
+            raise RUNNER_SOURCE_CHANGED(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
         described = json.loads((model / "model.json").read_text(encoding="utf-8"))
         for name in (*described["model"]["files"], *described.get("beside", ())):
@@ -120,7 +120,7 @@ class PackageStage(Stage):
             raise
         except EdgecnnError as error:
             if not (isinstance(error, RunnerFailed) and error.missing):
-                raise SelfTestFailed(candidate=self.candidate.id, failure=error) from error
+                raise self_test_failed(candidate=self.candidate.id, failure=error) from error
 
     def _labels(self, given: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
 from edgecnn.errors.fit import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.installed import require_packages
 from edgecnn.judging.learned import commonest_share
@@ -38,8 +38,8 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
         OneMember, MembersDiffer, MemberQuantized: of the builds together.
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of one of them.
-        NotOverwritten, OutputUnwritable: of ``out``.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NetworkGone: of one of them.
+        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
         ModelTooLarge: one file cannot hold it.
     """
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
@@ -61,7 +61,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         try:
             save_model(whole, out)
         except OSError as error:
-            raise OutputUnwritable(path=out, because=system_reason(error)) from error
+            raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
         return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
@@ -80,7 +80,7 @@ def _check_place(out: Path) -> None:
     except (OSError, DecodeError):
         ours = False
     if not ours:
-        raise NotOverwritten(path=out, because="it is no ensemble of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is no ensemble of edgecnn")
 
 
 def _check_alike(members: Sequence[BuiltNetwork]) -> None:

@@ -37,7 +37,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NetworkGone: of the build.
         NothingIsRight: it has no labelled test images.
         ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
     """

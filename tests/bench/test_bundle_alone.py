@@ -22,7 +22,8 @@ from edgecnn.building.runnable import ENGINE
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.building import NoKitRuns
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NO_KIT_RUNS
 from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.hosts.board import BoardLacksBuilder
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -174,7 +175,9 @@ def test_a_bundle_alone_is_raced_as_often_as_its_gates_need(
 def test_a_builder_that_fails_says_so_itself(of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Jetson(ends=DIED)
     at(host, monkeypatch)
-    with pytest.raises(NoKitRuns, match=r"tensorrt-fp16: tensorrt ended by signal 11 \[builder-died\]"):
+    with pytest.raises(
+        EdgecnnError, match=r"tensorrt-fp16: tensorrt ended by signal 11 \[builder-died\]", check=NO_KIT_RUNS.made
+    ):
         benched(of_tensorrt, tmp_path)
     assert host.commands == ["build-engine"]
 
@@ -187,7 +190,7 @@ def test_without_a_builder_the_board_is_refused_and_this_machine_names_no_folder
     with pytest.raises(BoardLacksBuilder, match=r"^nano: the builder tensorrt cannot be imported"):
         benched(of_tensorrt, tmp_path)
     at(Jetson(lacks=lacking), monkeypatch, board=None)
-    with pytest.raises(NoKitRuns) as caught:
+    with pytest.raises(EdgecnnError, check=NO_KIT_RUNS.made) as caught:
         benched(of_tensorrt, tmp_path)
     assert caught.value.because == (
         "tensorrt-fp16: it needs an engine, and nothing on this machine builds one: --host names a board that does"

@@ -21,7 +21,7 @@ from edgecnn.devices import machine as of_evidence_machine
 from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.building import OUTPUT_UNUSABLE
 from edgecnn.errors.hosts.board import LinkLost
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, NOTHING_IN_EVIDENCE
 from edgecnn.errors.weights import DOWNLOAD_FAILED
@@ -163,7 +163,7 @@ def test_a_board_that_drops_in_the_middle_ends_the_call_in_the_words_that_go_on(
 
 
 def test_a_network_that_cannot_be_made_is_named_without_anybody_s_paths(board: Board) -> None:
-    board.broken["resnet-18"] = OutputUnusable(folder=Path("/home/ann/.cache/edgecnn"), because="no")
+    board.broken["resnet-18"] = OUTPUT_UNUSABLE(folder=Path("/home/ann/.cache/edgecnn"), because="no")
     found = board.measured()
     assert "resnet-18" not in [each.arch for each in found.networks]
     assert "/home" not in found.left_out["resnet-18"] and "/ann" not in found.left_out["resnet-18"]

@@ -14,7 +14,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import kits_that_fail, tried
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import EveryCandidateFailed
+from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
 from edgecnn.errors.hosts.process import RunnerCannotWrite
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
@@ -120,7 +120,7 @@ def test_another_error_of_the_system_ends_one_candidate() -> None:
 
 def a_measured_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: set[str]
-) -> tuple[BuildRequest, BuildReport | EveryCandidateFailed]:
+) -> tuple[BuildRequest, BuildReport | EdgecnnError]:
     """A build of two candidates that was executed and measured; these kits fail in the finished bundle."""
     planned, request = plan(resolved()), a_request(tmp_path / "out")
 
@@ -150,7 +150,8 @@ def a_measured_build(
     context = BuildContext(Store.open(tmp_path / "store"), Ear(), pages)
     try:
         return request, measured_build(planned, machine, request, context)
-    except EveryCandidateFailed as error:
+    except EdgecnnError as error:
+        assert EVERY_CANDIDATE_FAILED.made(error)
         return request, error
 
 
@@ -164,7 +165,7 @@ def test_a_build_whose_every_kit_fails_in_the_bundle_publishes_nothing_and_ends_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, error = a_measured_build(tmp_path, monkeypatch, {"onnxruntime-int8", "onnxruntime-fp32"})
-    assert isinstance(error, EveryCandidateFailed) and error.exit_code == 3
+    assert EVERY_CANDIDATE_FAILED.made(error) and error.exit_code == 3
     assert error.because == "onnxruntime-int8: no; onnxruntime-fp32 failed too"
     assert sorted(path.name for path in request.out.iterdir() if not path.name.startswith(".")) == ["plan.json"]
 
@@ -184,7 +185,7 @@ def test_nothing_is_measured_once_every_candidate_of_the_target_has_failed(
     monkeypatch.setattr(build, "execute", executed)
     monkeypatch.setattr(build, "observe", lambda *_: pytest.fail("the reference was measured for nothing"))
     context = BuildContext(Store.open(tmp_path / "store"), Ear())
-    with pytest.raises(EveryCandidateFailed) as raised:
+    with pytest.raises(EdgecnnError, check=EVERY_CANDIDATE_FAILED.made) as raised:
         measured_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)
     assert raised.value.because == "litert-fp32: no kit was made: quantize failed: no form of Det"
     assert raised.value.hint == "pass --target cpu to build for the other runtimes of the device"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.build import UP_TO
 from edgecnn.cli.main import app
-from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.request import BuildRequest
 from edgecnn.values.artifact import Failed
@@ -119,7 +119,7 @@ def test_a_verb_that_stops_earlier_prints_where_each_thing_is(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(NothingToBuild(device="cpu", reasons=(), command=None), 3), (KeyboardInterrupt(), 130), (KeyError("x"), 70)],
+    [(NOTHING_TO_BUILD(device="cpu", reasons=(), command=None), 3), (KeyboardInterrupt(), 130), (KeyError("x"), 70)],
 )
 def test_what_ends_a_build_early_is_never_read_as_a_verdict(
     builder: Builder, edgecnn: Callable[..., Any], error: BaseException, code: int

@@ -42,7 +42,7 @@ def test_the_plot_is_written_and_said(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_page_is_not_written_under_a_picture_s_name(tmp_path: Path) -> None:
     done = edgecnn("list", "archs", "--plot", str(tmp_path / "n.png"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "its name ends in '.png'; this plot is drawn in .html — --plot n.html [plot-form-unknown]" in done.stderr
+    assert "[plot-form-unknown]" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

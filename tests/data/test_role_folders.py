@@ -12,7 +12,8 @@ from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
-from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
 from edgecnn.values.dataset import DataDivision, DataManifest
@@ -110,18 +111,16 @@ def test_what_is_left_out_is_named(photos: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_may_be_filled_and_another_may_not(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     divided(photos, tmp_path / "empty")
-    with pytest.raises(NotOverwritten) as caught:
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made) as caught:
         divided(photos, tmp_path / "empty")
-    assert caught.value.line() == (
-        f"{tmp_path}/empty: not overwritten: it is no empty folder — choose another place, or remove it [not-overwritten]"
-    )
+    assert (caught.value.ref, caught.value.fields["because"]) == ("not-overwritten", "it is no empty folder")
     write(tmp_path / "file", b"mine")
     for place in ("file", "photos/cat/000.png"):
-        with pytest.raises((NotOverwritten, OutputInsideData)):
+        with pytest.raises(EdgecnnError):
             divided(photos, tmp_path / place)
-    with pytest.raises(OutputInsideData):
+    with pytest.raises(EdgecnnError, check=OUTPUT_INSIDE_DATA.made):
         divided(photos, photos / "divided")
-    with pytest.raises(OutputUnwritable, match="no such folder above it"):
+    with pytest.raises(EdgecnnError, match="no such folder above it", check=OUTPUT_UNWRITABLE.made):
         divided(photos, tmp_path / "none" / "out")
 
 

@@ -1,4 +1,4 @@
-"""The sentence of every error, one line each. Renew ``lines.txt`` with: python -m tests.errors.lines --write."""
+"""The exit code and the sentence of every error, one line each. Renew ``lines.txt`` with: python -m tests.errors.lines --write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import edgecnn.errors
-from edgecnn.errors.base import ROWS, ErrorRow
+from edgecnn.errors.base import ROWS, EdgecnnError, ErrorRow
 from tests.errors.samples import SAMPLES
 
 FILE = Path(__file__).with_name("lines.txt")
@@ -25,21 +25,20 @@ def rows() -> list[ErrorRow]:
 
 def lines() -> str:
     """One line for each sample of each row."""
-    made = [(error.ref, error.sentence()) for error in SAMPLES]
-    shown = {ref for ref, _ in made}
-    made += [(row.ref, sampled(row)) for row in rows() if row.ref not in shown]
-    return "".join(f"{ref}: {sentence}\n" for ref, sentence in sorted(made))
+    shown = {error.ref for error in SAMPLES}
+    errors = [*SAMPLES, *(sampled(row) for row in rows() if row.ref not in shown)]
+    return "".join(sorted(f"{error.ref} {error.exit_code}: {error.sentence()}\n" for error in errors))
 
 
-def sampled(row: ErrorRow) -> str:
-    """The sentence of a row, each field filled in by its name or, where its format needs one, by a value of that type."""
+def sampled(row: ErrorRow) -> EdgecnnError:
+    """The error of a row, each field filled in by its name or, where its format needs one, by a value of that type."""
     fields: dict[str, Any] = dict.fromkeys(row.also)
     for template in (row.what, row.why, row.fix):
         for _, name, spec, _ in string.Formatter().parse(template):
             if name is not None:
                 field = name.split(".")[0].split("[")[0]
                 fields[field] = _value(field, name, spec or "", fields.get(field))
-    return row(**fields).sentence()
+    return row(**fields)
 
 
 def _value(field: str, name: str, spec: str, before: Any) -> Any:

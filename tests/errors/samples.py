@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.errors.building import (
+    bench_classes_differ,
+    every_candidate_failed,
+    history_of_what,
+    no_history,
+    plot_form_unknown,
+    report_unreadable,
+    unknown_failure,
+)
+from edgecnn.errors.comparing import (
+    baseline_elsewhere,
+    bundle_unreadable,
+    folder_or_pipeline,
+    kit_not_carried,
+    latency_baseline_unreadable,
+    no_build_to_compare,
+    pin_unreadable,
+    pinned_kit_missing,
+    unknown_candidate,
+    unknown_condition,
+)
 from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
 from edgecnn.errors.measuring import duration_misread, nothing_in_evidence, share_misread, unknown_scenario
@@ -101,4 +122,32 @@ SAMPLES = [
     batch_too_small_to_share(processes=4, images=6, least=2),
     nothing_to_share(processes=2, beside="--transfer head"),
     processes_lost(processes=2, restarts=3, phase="scratch", said="exitcode  : -9 (pid: 7)"),
+    bench_classes_differ(data="photos", name="boots", classes=["bag", "boot"]),
+    bench_classes_differ(data="photos", name="hat", classes=["bag", *[f"class-{number}" for number in range(8)]]),
+    every_candidate_failed(reasons={"quantize:onnxruntime-fp32": "no", "package:x": "no"}),
+    unknown_failure(error=RuntimeError("Check 'x' failed\nat line 3")),
+    report_unreadable(path=Path("out/report.json"), because="build.arch: Field required"),
+    plot_form_unknown(path=Path("out/frontier.jpg"), forms=(".html", ".png", ".svg")),
+    no_history(asked="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",)),
+    no_history(asked="x", store=Path("/store"), known=()),
+    history_of_what(options=("--arch", "--target")),
+    no_build_to_compare(folder=Path("builds/x")),
+    bundle_unreadable(path=Path("b/choice.json"), because="it lacks 'kits'"),
+    kit_not_carried(folder=Path("b"), candidate="openvino-int8", carried=("onnxruntime-fp32", "tensorrt-fp16")),
+    kit_not_carried(folder=Path("b"), candidate="x", carried=("litert-fp32", "onnxruntime-fp32"), here=("onnxruntime-fp32",)),
+    kit_not_carried(folder=Path("b"), candidate="x", carried=("litert-fp32",), here=()),
+    kit_not_carried(folder=Path("b"), candidate=None, carried=()),
+    latency_baseline_unreadable(path=Path("board.json"), because="it was edited"),
+    baseline_elsewhere(differing=(("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))),
+    unknown_condition(name="cpus", known=("machine", "cpu", "kernel")),
+    folder_or_pipeline(name="demo"),
+    pin_unreadable(where="base.json", because="it was edited"),
+    no_build_to_compare(folder=Path("x"), record=True),
+    unknown_candidate(
+        folder=Path("builds/x"), candidate="onnxruntime-in8", known=("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")
+    ),
+    unknown_candidate(
+        folder=Path("builds/x"), candidate="fast one", known=("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")[:1]
+    ),
+    pinned_kit_missing("base.json", "0a8b" * 16, "the store s does not hold it", "edgecnn build --arch a", ("x 1 (here 2)",)),
 ]

@@ -11,7 +11,7 @@ import pytest
 from edgecnn import installed as installed_module
 from edgecnn.devices import desktop_gpu as gpu_module
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.training import NOTHING_TO_REPLACE
 from edgecnn.planning import complete
@@ -112,7 +112,7 @@ def test_a_candidate_whose_package_is_missing_is_unavailable_with_the_line_that_
 
 def test_without_the_baseline_s_runtime_nothing_can_be_built(bench: Bench, without: Callable[[str], None]) -> None:
     without(backend_for(Runtime.ONNXRUNTIME).packages[-1])
-    with pytest.raises(NothingToBuild) as caught:
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_BUILD.made) as caught:
         bench.resolve("cpu:openvino")
     name = backend_for(Runtime.ONNXRUNTIME).packages[-1]
     assert caught.value.line() == (
@@ -133,7 +133,7 @@ def test_where_the_only_runtime_of_the_target_is_not_installed_nothing_is_traine
     bench: Bench, without: Callable[[str], None]
 ) -> None:
     without("openvino")
-    with pytest.raises(NothingToBuild) as caught:
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_BUILD.made) as caught:
         bench.resolve("cpu:openvino")
     assert caught.value.line() == (
         'nothing can be built for cpu here: openvino is not installed — pip install "edgecnn[openvino]" [nothing-to-build]'

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.building import NotOverwritten
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOT_OVERWRITTEN
 from edgecnn.errors.fit import MembersDiffer, OneMember
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
@@ -129,9 +130,9 @@ def test_an_earlier_ensemble_is_replaced_and_another_file_is_not(networks: Built
     made(networks, a, b)
     made(networks, a, b)
     (networks.folder / "e.onnx").write_bytes((networks.folder / "photos" / "red" / "0.png").read_bytes())
-    with pytest.raises(NotOverwritten):
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
         made(networks, a, b)
     with (networks.folder / "e.onnx").open("wb") as stream:
         stream.truncate(1 << 40)
-    with pytest.raises(NotOverwritten):
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
         made(networks, a, b)

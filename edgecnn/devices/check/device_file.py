@@ -17,7 +17,7 @@ from edgecnn.devices.check.findings import installed, require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import OutputUnwritable
+from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
 from edgecnn.installed import series_for
 from edgecnn.recipes.toml_file import toml_value
@@ -186,7 +186,7 @@ def check_name(name: str, force: bool) -> Path:
 def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
-    Raises BoardNotReady: nothing can be built for its processor or its programs. OutputUnwritable: the folder does not take it.
+    Raises BoardNotReady: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take it.
     """
     require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
@@ -194,5 +194,5 @@ def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, device_toml(device))
     except OSError as error:
-        raise OutputUnwritable(path=path, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error
     return device

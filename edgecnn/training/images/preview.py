@@ -48,7 +48,7 @@ def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> Augme
     """Draw the sheet.
 
     Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. ImageGone, ImageChanged, CorruptImages, CutoutsUnusable,
-    OutputUnwritable: of the files.
+    OUTPUT_UNWRITABLE: of the files.
     """
     source, entries, files = _originals(data, asked)
     count = len(entries)

@@ -164,7 +164,7 @@ def test_a_signature_can_be_asked_for_as_verify_asks_for_it(whole: Path, photos:
 def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole: Path, photos: Path, tmp_path: Path) -> None:
     done = predict(whole, photos, "--candidate", "onnxruntime-int8")
     assert done.exit_code == 3
-    assert f"{whole} carries no kit of onnxruntime-int8: it carries {KIT}" in done.stderr
+    assert "[kit-not-carried]" in done.stderr
     bundle = copied(whole, tmp_path / "bundle")
     with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(machines=["s390x"])))
     done = predict(bundle, photos)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.hosts.board import (
     AndroidHost,
     AnswerUnusable,
@@ -132,19 +131,3 @@ def test_what_is_not_understood_is_passed_on() -> None:
 def test_a_board_that_is_another_device_says_what_it_is(matching: tuple[str, ...], hint: str) -> None:
     error = BoardIsAnotherDevice(board="pi", machine="aarch64 with 4 cores", device="Raspberry Pi 5", matching=matching)
     assert error.line() == f"pi is aarch64 with 4 cores, which is not Raspberry Pi 5 — {hint} [board-is-another-device]"
-
-
-def test_a_build_is_measured_as_what_it_was_built_for() -> None:
-    assert BenchTargetDiffers(folder="b", built_for="cpu", target="raspberry-pi-5").line() == (
-        "b was built for cpu, and --target says raspberry-pi-5: what a device runs fast, and in which scheme, was decided when "
-        "it was built — edgecnn build … --target raspberry-pi-5 --host …, or leave --target out [bench-target-differs]"
-    )
-
-
-def test_a_build_for_whatever_made_it_is_not_measured_on_another_processor() -> None:
-    error = BenchProcessorDiffers(folder="b", device="cpu", built_for="x86_64 with fma", machine="pi", here="aarch64 with neon")
-    assert error.line() == (
-        "b was built for cpu as it was then, x86_64 with fma, and pi is aarch64 with neon: schemes are chosen for a processor, "
-        "and figures of two processors do not go under one device's name — build for the board's device file, or write one: "
-        "edgecnn devices add NAME --host BOARD [bench-processor-differs]"
-    )
