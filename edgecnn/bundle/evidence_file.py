@@ -18,7 +18,7 @@ from edgecnn.bundle.evidence import EvidenceKit, EvidenceRecord, EvidenceVerific
 from edgecnn.bundle.manifest import once
 from edgecnn.bundle.ssh_keygen import EVIDENCE, SIGNATURE_BYTES_MAX, Signed, key_of, sign, signer_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import SignatureRefused, SignersNotNamed, SshKeygenMissing
+from edgecnn.errors.bundle import SIGNATURE_REFUSED, SIGNERS_NOT_NAMED, SshKeygenMissing
 from edgecnn.errors.measuring import EVIDENCE_CHANGED, EVIDENCE_UNREADABLE, EVIDENCE_UNSIGNED
 from edgecnn.errors.store import UnstableValue
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
@@ -51,9 +51,9 @@ class EvidenceTrust:
     """Whose signature it must be; None: anybody's in that file."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose. Raises SignersNotNamed."""
+        """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED."""
         if self.identity is not None and self.signers is None:
-            raise SignersNotNamed(option="--identity")
+            raise SIGNERS_NOT_NAMED(option="--identity")
 
 
 class ReadEvidence(NamedTuple):
@@ -66,7 +66,7 @@ class ReadEvidence(NamedTuple):
 def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
     """The same record with its digest, and with ``key`` signed.
 
-    Raises SshKeygenMissing, KeyUnusable: it cannot be signed.
+    Raises SshKeygenMissing, KEY_UNUSABLE: it cannot be signed.
     """
     written = _unsigned(record.model_dump(mode="json", by_alias=True))
     written["sha256"] = sealed_digest(written)
@@ -143,8 +143,8 @@ def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
     Raises:
         EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``read_evidence``.
         EVIDENCE_UNSIGNED: a signer is asked for, and it is not signed.
-        SignatureRefused: it is of other bytes, of another namespace, or of nobody among the signers.
-        SshKeygenMissing, SignersUnreadable: whether it is cannot be told.
+        SIGNATURE_REFUSED: it is of other bytes, of another namespace, or of nobody among the signers.
+        SshKeygenMissing, SIGNERS_UNREADABLE: whether it is cannot be told.
     """
     return vouched_for(path, read_evidence(path), trust)
 
@@ -177,7 +177,7 @@ def _vouched(
             raise EVIDENCE_UNSIGNED(path=path)
         return "none", {}
     if len(signature) > SIGNATURE_BYTES_MAX:
-        raise SignatureRefused(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
+        raise SIGNATURE_REFUSED(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
     signed = Signed(found.content, signature, EVIDENCE)
     if trust.signers is not None:
         return "good", {"signer": signer_of(path, signed, trust.signers, trust.identity)}

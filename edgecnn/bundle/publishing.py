@@ -30,7 +30,7 @@ from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, Verified, bundle_at, verify
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.bundle import BundleManifestUnreadable, BundleOfAnotherBuild, NotAFolderToSign
+from edgecnn.errors.bundle import BUNDLE_OF_ANOTHER_BUILD, NOT_A_FOLDER_TO_SIGN, BundleManifestUnreadable
 from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, output_lock, report_text
@@ -53,7 +53,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
     Raises:
         NOT_OVERWRITTEN: something else stands there.
         OUTPUT_UNWRITABLE: it cannot be written.
-        BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
+        BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
     """
     if out.exists() and not _is_ours(out):
         raise NOT_OVERWRITTEN(path=out, because="it is no bundle of edgecnn")
@@ -283,22 +283,22 @@ def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: 
     it has. ``of``: the build whose bundle it must be; None: whichever lies there.
 
     Raises:
-        NotAFolderToSign: it is a zip.
-        BundleOfAnotherBuild: another build wrote there after ``of``.
-        SshKeygenMissing, KeyUnusable: nothing was changed then.
+        NOT_A_FOLDER_TO_SIGN: it is a zip.
+        BUNDLE_OF_ANOTHER_BUILD: another build wrote there after ``of``.
+        SshKeygenMissing, KEY_UNUSABLE: nothing was changed then.
         EdgecnnError: one of ``errors.bundle``, where it is not whole.
     """
     check_readable(key)
     with _undisturbed(path) as build:
         if of is not None and not _is_of(build, of):
-            raise BundleOfAnotherBuild(folder=path)
+            raise BUNDLE_OF_ANOTHER_BUILD(folder=path)
         return _signed(path, key, version, tell)
 
 
 def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> BundleManifest:
     found = verify(path, Trust(made_here=True), tell)
     if found.opened.form == "zip":
-        raise NotAFolderToSign(path=path)
+        raise NOT_A_FOLDER_TO_SIGN(path=path)
     manifest = found.manifest if version is None else found.manifest.model_copy(update={"version": version})
     text = manifest_text(manifest)
     signature = sign(text.encode("utf-8"), key)

@@ -28,7 +28,7 @@ from edgecnn.bundle.opening import copy_compared
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.bundle import BundleInconsistent
+from edgecnn.errors.bundle import bundle_inconsistent
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
@@ -48,7 +48,7 @@ _WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
 def sbom_of(found: Verified) -> str:
     """The CycloneDX 1.6 document of a verified bundle, as JSON.
 
-    Raises BundleInconsistent: ``choice.json`` has a ``made`` that is none. BundleFileChanged, BundleFileMissing,
+    Raises BUNDLE_INCONSISTENT: ``choice.json`` has a ``made`` that is none. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
     BundleEntryRefused: a file is no longer what was verified.
     """
     choice = json.loads(_content(found, CHOICE))
@@ -108,7 +108,9 @@ def _made(found: Verified, choice: dict[str, Any]) -> Made | None:
     try:
         return None if choice.get("made") is None else Made.model_validate(choice["made"])
     except ValidationError as error:
-        raise BundleInconsistent(path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes") from error
+        raise bundle_inconsistent(
+            path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes"
+        ) from error
 
 
 def _whole(found: Verified, choice: dict[str, Any]) -> Component:

@@ -12,7 +12,7 @@ from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, T
 from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, Takes, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.bundle import NothingToSign
+from edgecnn.errors.bundle import NOTHING_TO_SIGN
 from edgecnn.errors.usage import HOST_OF_NOTHING, NOTHING_JUDGED
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _refuse_what_only_builds_do(call: Call) -> None:
     if asked.junit is not None and not judges:
         raise NOTHING_JUDGED(verb=asked.verb)
     if asked.sign is not None and not judges:
-        raise NothingToSign(verb=asked.verb)
+        raise NOTHING_TO_SIGN(verb=asked.verb)
 
 
 def built(call: Call, request: BuildRequest) -> ExitCode:

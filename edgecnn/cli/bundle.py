@@ -139,11 +139,11 @@ def predict(
     """Verify a bundle and classify images with its kit. Exits with 2 if an image cannot be read."""
     from edgecnn.bundle.predicting import predict_photos, require_paths
     from edgecnn.bundle.verify import verify
-    from edgecnn.errors.bundle import TwoOutputForms
+    from edgecnn.errors.bundle import TWO_FORMS_ASKED
     from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
 
     if as_csv and call.asked.as_json:
-        raise TwoOutputForms
+        raise TWO_FORMS_ASKED()
     require_paths(photos)
     verified = verify(bundle, trust_of(call.asked), call.tell)
     found = predict_photos(verified, photos, candidate, top, call.tell)

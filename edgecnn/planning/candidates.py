@@ -9,7 +9,7 @@ from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.custom_model import quantized_elsewhere
-from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.errors.devices import NO_CANDIDATE, PRECISION_NOT_ON_DEVICE
 from edgecnn.errors.training import (
     NOTHING_CHANGES_HERE,
     NOTHING_TO_PRUNE,
@@ -210,7 +210,7 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
 
-    Raises NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
+    Raises NO_CANDIDATE: each of ``supported`` is refused; says why, runtime by runtime.
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
@@ -220,10 +220,10 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
         reasons = [
             f"its device file builds none of its runtimes ({', '.join(each.value for each in has)}) unless the target names it"
         ]
-        raise NoCandidate(device=device.name, reasons=reasons, hint=_target_hint(has))
+        raise NO_CANDIDATE(device=device.name, reasons=reasons, hint=_target_hint(has))
     others = [each for each in has if each not in {entry.runtime for entry in refused}]
     hint = _target_hint(others) if others else "`edgecnn list devices` names devices that a build can be made for"
-    raise NoCandidate(device=device.name, reasons=_reasons(refused), hint=hint)
+    raise NO_CANDIDATE(device=device.name, reasons=_reasons(refused), hint=hint)
 
 
 def _target_hint(runtimes: Sequence[Runtime]) -> str:
@@ -239,13 +239,13 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
 
     ``asked_by``: the recipe's key, as a user writes it.
 
-    Raises PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
+    Raises PRECISION_NOT_ON_DEVICE: there is no candidate of that precision; says why of each runtime, and what there is.
     """
     has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:
         return
     refused = [entry for entry in supported if isinstance(entry, Unsupported) and entry.precision is precision]
-    raise PrecisionNotOnDevice(
+    raise PRECISION_NOT_ON_DEVICE(
         device=device.name,
         precision=precision.value,
         asked_by=asked_by,

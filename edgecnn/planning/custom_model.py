@@ -31,7 +31,7 @@ from edgecnn.errors.custom_model import (
     custom_model_unusable,
 )
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.fit import ScaleOfAFile
+from edgecnn.errors.fit import SCALE_OF_A_FILE
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named
@@ -69,7 +69,7 @@ is off by the more the more classes there are, so that what makes them has to te
 def network_name(choice: ModelChoice) -> str:
     """What a build is called after: the row of the catalogue, or the custom model's file.
 
-    Raises UnknownArch: of a name. NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
+    Raises UnknownArch: of a name. NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
@@ -80,7 +80,7 @@ def network_name(choice: ModelChoice) -> str:
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions, and a model of another format, before images are read.
 
-    Raises CUSTOM_MODEL_AND_ARCH, ScaleOfAFile, LABELS_NEEDED, CUSTOM_MODEL_WITHOUT_DATA, NOTHING_TO_TRAIN,
+    Raises CUSTOM_MODEL_AND_ARCH, SCALE_OF_A_FILE, LABELS_NEEDED, CUSTOM_MODEL_WITHOUT_DATA, NOTHING_TO_TRAIN,
     PREPROCESSING_OF_AN_ARCH, MODEL_OUTPUT_OF_AN_ARCH,
     DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING, KEPT_HEAD_WITHOUT_DATA: each says what to leave out. CustomModelUnusable: it
     lies in the ``bundle`` that the build would replace. CUSTOM_FILE_MISSING: it cannot be read. Others: see ``refuse_foreign``.
@@ -150,7 +150,7 @@ def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
         if stated:
             raise CUSTOM_MODEL_AND_ARCH(option=option)
     if model.scale is not None:
-        raise ScaleOfAFile(onnx=str(model.onnx))
+        raise SCALE_OF_A_FILE(onnx=str(model.onnx))
 
 
 def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:

@@ -41,7 +41,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
     Raises CalibrationSetTooSmall, CalibrationNotFinite, CalibrationRangeNotFinite, AlreadyQuantized, HalfOverflow, OutputsDiffer,
-    GoldenNotTelling, ConverterFailed: see their modules.
+    GoldenNotTelling, CONVERTER_FAILED: see their modules.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)

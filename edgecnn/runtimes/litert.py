@@ -262,7 +262,7 @@ PROGRAM = str(Path(__file__).with_name("litert_program.py"))
 
 
 def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
-    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises CONVERTER_FAILED: it left nothing."""
     run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
@@ -277,10 +277,10 @@ def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
 
 
 def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed as the model wants it. Raises ConverterFailed: LiteRT does not open the file."""
+    """Logits (N, classes) of a feed as the model wants it. Raises CONVERTER_FAILED: LiteRT does not open the file."""
     return logits_of(folder / model.model.entry, feed, folder.name)
 
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises ConverterFailed: as ``run``."""
+    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises CONVERTER_FAILED: as ``run``."""
     return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

@@ -121,7 +121,7 @@ BACKEND = WasmBackend()
 def quantize(job: Job) -> dict[str, Any]:
     """Write ``model.onnx`` as ONNX Runtime's quantizer makes it for its CPU kernels, the page around it and ``model.json``.
 
-    Raises: as ``runtimes.onnxruntime_files``; ConverterFailed: see ``web_files``.
+    Raises: as ``runtimes.onnxruntime_files``; CONVERTER_FAILED: see ``web_files``.
     """
     from edgecnn.runtimes.onnxruntime_files import quantize as for_cpu
 

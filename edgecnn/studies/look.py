@@ -13,7 +13,7 @@ from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.fit import NoMaps
+from edgecnn.errors.fit import NO_MAPS
 from edgecnn.installed import require_packages
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -50,8 +50,8 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NetworkGone: of the build.
-        NoMaps, MacsUnknown: of its network.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        NO_MAPS, MacsUnknown: of its network.
         NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
     """
     _check_folder(out)
@@ -65,7 +65,7 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
         model, pixels = load_model(network.model), network.array("validation.pixels")
         looked = maps_of(model)
         if not looked:
-            raise NoMaps(network=network.report.build.arch)
+            raise NO_MAPS(network=network.report.build.arch)
         found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
         shown = _ImageLabels(network, pixels)
         maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]

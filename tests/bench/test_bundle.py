@@ -29,7 +29,7 @@ from edgecnn.errors.building import (
     BENCH_TARGET_DIFFERS,
     NOT_OVERWRITTEN,
 )
-from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.data.folder import SplitFolders
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
@@ -209,7 +209,7 @@ def test_what_was_changed_is_refused_before_anything_runs(built: Place, tmp_path
     shutil.copytree(built.out / "bundle", bundle)
     (worker,) = bundle.glob("kits/*/runner/runs/worker.py")
     worker.write_text(worker.read_text().replace("import", "IMPORT", 1))
-    with pytest.raises(BundleFileChanged):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made):
         benched(bundle, tmp_path)
     assert not (tmp_path / "found").exists()
 

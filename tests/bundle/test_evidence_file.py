@@ -22,7 +22,7 @@ from edgecnn.bundle.evidence_file import (
     verify_evidence,
 )
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.bundle import SignersNotNamed
+from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
 from edgecnn.errors.measuring import EVIDENCE_CHANGED
 from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from tests.bundle.evidence_records import (
@@ -205,9 +205,7 @@ def test_of_another_signer_a_bundle_s_namespace_or_nobody_it_is_refused(tmp_path
     of_a_bundle = ssh_keygen.sign(content, keys / "ann")
     assert "its signature is refused" in refusal(edited(path, lambda it: it.update(signature=of_a_bundle)), signers)
     huge = edited(path, lambda it: it.update(signature="x" * 70_000))
-    assert refusal(huge) == (
-        "its signature is refused: it is longer than 65,536 bytes — get it again from where it was built [signature-refused]"
-    )
+    assert "[signature-refused]" in refusal(huge)
 
 
 def test_without_ssh_keygen_a_signature_is_said_to_be_unchecked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +216,7 @@ def test_without_ssh_keygen_a_signature_is_said_to_be_unchecked(file: Path, monk
 
 
 def test_asking_for_a_signer_without_saying_who_may_sign_is_refused() -> None:
-    with pytest.raises(SignersNotNamed, match="--identity"):
+    with pytest.raises(EdgecnnError, match="--identity", check=SIGNERS_NOT_NAMED.made):
         EvidenceTrust(identity="ann@example.com")
 
 

@@ -15,7 +15,7 @@ from edgecnn.bundle.manifest import made_facts, recorded_facts
 from edgecnn.bundle.sbom import sbom_of, write_sbom
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.bundle import BundleInconsistent
+from edgecnn.errors.bundle import BUNDLE_INCONSISTENT
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.candidate import Runtime
@@ -152,7 +152,9 @@ def test_onnx_runtime_web_is_named_with_the_version_that_its_file_says(bundle: P
 
 @pytest.mark.parametrize("made", [{"edgecnn": "1", "weights_sha256": "no digest"}, {"edgecnn": "1", "more": 1}, "1"])
 def test_a_bundle_that_says_nonsense_of_who_made_it_has_none(bundle: Path, made: object) -> None:
-    with pytest.raises(BundleInconsistent, match=r"choice\.json .*its `made` is none that edgecnn writes"):
+    with pytest.raises(
+        EdgecnnError, match=r"choice\.json .*its `made` is none that edgecnn writes", check=BUNDLE_INCONSISTENT.made
+    ):
         sbom_of(verified(retold(bundle, made=made)))
 
 

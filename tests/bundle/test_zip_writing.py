@@ -14,7 +14,7 @@ import pytest
 from edgecnn.bundle.publishing import write_zip
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.bundle import BundleFileChanged, BundleFileMissing
+from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING
 from tests.bundle.sealed import KIT_FOLDER, copied, verified, zipped
 from tests.store.toys import files_in
 
@@ -61,14 +61,11 @@ def test_a_file_that_changes_after_it_was_verified_makes_no_zip(bundle: Path, tm
     found = verified(bundle)
     content = (bundle / name).read_bytes()
     (bundle / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    with pytest.raises(BundleFileChanged) as caught:
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made) as caught:
         write_zip(found, tmp_path / "x.zip")
-    assert caught.value.line() == (
-        f"{bundle}: {name} was changed: it changed while it was copied — get it again from where it was built"
-        " [bundle-file-changed]"
-    )
+    assert (caught.value.ref, caught.value.fields["because"]) == ("bundle-file-changed", "it changed while it was copied")
     (bundle / name).unlink()
-    with pytest.raises(BundleFileMissing):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_MISSING.made):
         write_zip(found, tmp_path / "x.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 

@@ -81,11 +81,7 @@ def test_bounds_of_the_command_of_are_the_request_s_and_not_the_recipe_s() -> No
 
 
 def test_two_runtimes_of_one_recipe_contradict_each_other() -> None:
-    assert refusal(overrides=("target.device=cpu:openvino", "target.runtime=onnxruntime")) == (
-        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: "
-        "a build takes one runtime, or all that the device has"
-        " — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
-    )
+    assert "[runtimes-contradict]" in refusal(overrides=("target.device=cpu:openvino", "target.runtime=onnxruntime"))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
 from edgecnn.errors.usage import HOST_OF_NOTHING, HOST_OPTION_WITHOUT_HOST
 
 
@@ -44,8 +45,7 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--require-signature"),
-            "edgecnn: error: --require-signature needs to know whose signature is good — --allowed-signers FILE "
-            "[signers-not-named]",
+            f"edgecnn: error: {SIGNERS_NOT_NAMED(option='--require-signature').line()}",
         ),
         (
             ("train", "--host", "pi"),

@@ -1,4 +1,4 @@
-"""The exit code and the sentence of every error, one line each. Renew ``lines.txt`` with: python -m tests.errors.lines --write."""
+"""The exit code and sentence of every error, one line each. To renew ``lines.txt``: python -m tests.errors.lines --write."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from edgecnn.errors.building import (
     bench_classes_differ,
@@ -13,6 +14,7 @@ from edgecnn.errors.building import (
     report_unreadable,
     unknown_failure,
 )
+from edgecnn.errors.bundle import bundle_rolled_back, no_photo_readable, signers_unreadable
 from edgecnn.errors.comparing import (
     baseline_elsewhere,
     bundle_unreadable,
@@ -26,6 +28,21 @@ from edgecnn.errors.comparing import (
     unknown_condition,
 )
 from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
+from edgecnn.errors.devices import device_file_there, layer_not_converted, needs_unmet, unknown_device, unknown_need
+from edgecnn.errors.fit import (
+    budget_too_small,
+    memory_unknown,
+    no_table,
+    no_table_beside,
+    nothing_predicted_inside,
+    nothing_timed,
+    resolution_under_stride,
+    scale_leaves_no_channel,
+    table_elsewhere,
+    table_of_another,
+    table_too_short,
+    unknown_layer,
+)
 from edgecnn.errors.gates import conditions_differ, logits_not_finite, races_differ, unknown_metric
 from edgecnn.errors.measuring import duration_misread, nothing_in_evidence, share_misread, unknown_scenario
 from edgecnn.errors.recipes import not_toml, option_not_unicode, recipe_too_old, unknown_pipeline
@@ -49,6 +66,7 @@ from edgecnn.errors.weights import (
     weights_not_a_file,
 )
 
+SMALLEST = SimpleNamespace(parameters=500_000, macs=2_000_000, memory_bytes=3_000_000)
 SAMPLES = [
     unstable_value("value.settings.rates[1]", float("nan")),
     disk_full(file="/mnt/a"),
@@ -150,4 +168,31 @@ SAMPLES = [
         folder=Path("builds/x"), candidate="fast one", known=("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")[:1]
     ),
     pinned_kit_missing("base.json", "0a8b" * 16, "the store s does not hold it", "edgecnn build --arch a", ("x 1 (here 2)",)),
+    no_photo_readable(count=3, file="a.txt", because="not a picture"),
+    signers_unreadable(file=Path("signers"), because="No such file or directory"),
+    bundle_rolled_back(path=Path("mine/bundle"), name="flöwers", version=1, accepted=3),
+    bundle_rolled_back(path=Path("mine/bundle"), name="flowers", version=3, accepted=3),
+    unknown_need(name="", known=("gpu",)),
+    needs_unmet(unmet={"gpu": "the NVIDIA driver lists no GPU"}, hints=[]),
+    needs_unmet(unmet={"report": "absent", "train": "torch crashed"}, hints=["pip install x", "pip install x"]),
+    unknown_device(name="jetsn", known=["cpu", "jetson"]),
+    device_file_there(name="kitchen", title="", file=Path("/home/me/kitchen.toml")),
+    device_file_there(name="pi5", title="Raspberry Pi 5", file=None),
+    layer_not_converted(converter="pnnx", candidate="ncnn-fp32", layer="aten::erf", name="erf_0"),
+    no_table(device="raspberry-pi-5"),
+    no_table(device="arm64-emulated"),
+    no_table_beside(device="cpu"),
+    table_too_short(path=Path("t.json"), device="cpu", most=4, needed=12),
+    table_of_another(path=Path("t.json"), difference="kernel: then 6.1, now 6.8", device="cpu"),
+    table_elsewhere(device="jetson-orin-nano", why="this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano"),
+    nothing_timed(device="cpu", reasons={"resnet-18@64x10": "the disk is full"}),
+    unknown_layer(network="resnet-18", layer="layer1.0.conv9", known=("conv1", "layer1.0.conv2")),
+    memory_unknown(device="arm64-server", within="macs=1G"),
+    scale_leaves_no_channel(arch="mobilenet-v2", scale="width=0.2", width=0.2, narrowest=16),
+    resolution_under_stride(arch="resnet-18", scale="phi=-9", resolution_px="20", small=True, stride=32),
+    resolution_under_stride(arch="resnet-18", scale="resolution=16", resolution_px="16", small=True, stride=32),
+    resolution_under_stride(arch="resnet-18", scale="phi=17", resolution_px="2408", small=False, stride=32),
+    nothing_predicted_inside("resnet", "p50_ms ≤ 0.1", "depth=0.3,width=0.25,resolution=32, at 0.31 ms"),
+    nothing_predicted_inside("resnet", "p50_ms ≤ 0.1", None, timed=True, slower=2.5),
+    budget_too_small("resnet-18", {"params": 1000, "memory": 2**20}, SMALLEST),
 ]

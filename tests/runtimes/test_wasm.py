@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes import onnxruntime_web
 from edgecnn.runtimes.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
@@ -96,14 +96,14 @@ def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_offline_the_place_and_the_command_are_said(laid: Path) -> None:
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         web_files("wasm-fp32", Runtime.WASM)
     assert str(laid) in caught.value.line() and f"npm pack onnxruntime-web@{VERSION}" in caught.value.line()
 
 
 def test_another_archive_than_the_published_one_is_refused_and_removed(laid: Path) -> None:
     archive(laid, **dict.fromkeys(NAMES, b"x"))
-    with pytest.raises(ConverterFailed, match="SHA-512"):
+    with pytest.raises(EdgecnnError, match="SHA-512", check=CONVERTER_FAILED.made):
         web_files("wasm-fp32", Runtime.WASM)
     assert not laid.exists() and not any(map(is_unpacked, FILES))
 

@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.bundle.predicting import predict_photos
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
@@ -255,7 +255,7 @@ def test_a_bundle_that_does_not_verify_opens_no_port(whole: Path, tmp_path: Path
     model = bundle / KIT_FOLDER / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     monkeypatch.setattr("edgecnn.serving.running.PhotoServer", lambda *_: pytest.fail("a port was opened"))
-    with pytest.raises(BundleFileChanged), photo_server(ToServe(bundle), Quiet(), print):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made), photo_server(ToServe(bundle), Quiet(), print):
         pass
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.bundle import NoPhotos
+from edgecnn.errors.bundle import NO_PHOTOS
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.render.progress import Quiet
 from edgecnn.store.failures import failure_of_maker, refusal_of_disk
@@ -349,7 +349,7 @@ def test_a_failing_disk_that_a_library_does_not_name_is_the_stores(store: Store,
     named = failure_of_maker(unnamed, store.root, "making")
     assert isinstance(named, StoreUnusable)
     assert named.because == "input/output error"
-    assert failure_of_maker(NoPhotos(folder=store.root), store.root, "making") is None, "a reason that is known stays"
+    assert failure_of_maker(NO_PHOTOS(folder=store.root), store.root, "making") is None, "a reason that is known stays"
 
 
 @pytest.mark.parametrize(

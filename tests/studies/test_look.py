@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
-from edgecnn.errors.fit import NetworkGone
+from edgecnn.errors.fit import NETWORK_GONE
 from edgecnn.graph.custom.adopt import adopt
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures
@@ -98,9 +98,6 @@ def test_a_network_that_the_store_lost_is_made_again_by_its_command(networks: Bu
     build = networks.build("a")
     key = json.loads((build / "report.json").read_text())["keys"]["export"]
     (networks.store.layout.entry("export", key) / "files" / "model.onnx").unlink()
-    with pytest.raises(NetworkGone) as raised:
+    with pytest.raises(EdgecnnError, check=NETWORK_GONE.made) as raised:
         looked(networks, build)
-    assert raised.value.line() == (
-        f"the network of {build} cannot be had from the store {networks.store.root}: it was removed or changed, or the build "
-        "used another store — make it again: edgecnn build [network-gone]"
-    )
+    assert raised.value.ref == "network-gone"

@@ -18,7 +18,7 @@ from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
-from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
+from edgecnn.errors.devices import DEVICE_NAME_BAD, device_file_there
 from edgecnn.installed import series_for
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.runtimes.processor import multiplies_bf16
@@ -169,17 +169,17 @@ _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
 def check_name(name: str, force: bool) -> Path:
     """The file that a device of this name will be, before any machine is asked.
 
-    Raises DeviceNameBad: it cannot be a device's name. DeviceFileThere: a shipped device answers to it, or, without ``force``,
-    the user has such a file.
+    Raises DEVICE_NAME_BAD: it cannot be a device's name. DEVICE_FILE_THERE: a shipped device answers to it, or, without
+    ``force``, the user has such a file.
     """
     if not NAME.fullmatch(name):
-        raise DeviceNameBad(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
+        raise DEVICE_NAME_BAD(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
     for device in load_devices().values():
         if name in (device.name, *device.aliases):
-            raise DeviceFileThere(name=name, title=device.title, file=None)
+            raise device_file_there(name=name, title=device.title, file=None)
     path = own_folder() / f"{name}.toml"
     if path.exists() and not force:
-        raise DeviceFileThere(name=name, title="", file=path)
+        raise device_file_there(name=name, title="", file=path)
     return path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING
-from edgecnn.errors.fit import CostUnknown
+from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.graph.custom.onnx_entry import parameters_of
 from edgecnn.graph.layer_cost import counted, tallied
 from edgecnn.graph.macs import image_input
@@ -19,7 +19,7 @@ from edgecnn.values.layers import NetworkCost
 def cost_of_file(path: Path) -> NetworkCost:
     """Of an ONNX file; activations are taken as float32 whatever the file computes in.
 
-    Raises CUSTOM_FILE_MISSING, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NotAnOnnxModel, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
     """
     try:
         model = load_model(path)
@@ -28,10 +28,10 @@ def cost_of_file(path: Path) -> NetworkCost:
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:
-        raise CostUnknown(path=path, because="it has no input of a fixed size besides the batch") from error
+        raise COST_UNKNOWN(path=path, because="it has no input of a fixed size besides the batch") from error
     operations = operations_of_model(model)
     if len(shape) != 4 or not operations:
-        raise CostUnknown(path=path, because="its input is no image, or nothing reads it")
+        raise COST_UNKNOWN(path=path, because="its input is no image, or nothing reads it")
     found = counted(operations, image, shape)
     return NetworkCost(
         network=path.name,

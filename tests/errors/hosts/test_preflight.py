@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import DeviceFileDisagrees, DeviceFileThere, DeviceNameBad
 from edgecnn.errors.hosts.board import BoardNotReady, CarryWithoutHost
 from edgecnn.errors.hosts.process import RecordingUnusable, WheelsNotUnpacked
 
@@ -26,32 +23,6 @@ def test_board_not_ready() -> None:
         "pip install numpy; make room [board-not-ready]"
     )
     assert error.exit_code is ExitCode.MISSING
-
-
-def test_device_file_disagrees() -> None:
-    error = DeviceFileDisagrees(device="pi5", board="pi@board", differences=["the file says 4 cores, a process may use 2 here"])
-    assert error.line() == (
-        "pi@board is not the pi5 of its device file: the file says 4 cores, a process may use 2 here — "
-        "correct the file, or write another: `edgecnn devices add NAME` [device-file-disagrees]"
-    )
-    assert error.exit_code is ExitCode.BAD_INPUT
-
-
-def test_device_file_there() -> None:
-    mine = DeviceFileThere(name="kitchen", title="", file=Path("/home/me/kitchen.toml"))
-    assert mine.line() == (
-        "there is a device 'kitchen' already: /home/me/kitchen.toml — give it another name, or write over it with --force "
-        "[device-file-there]"
-    )
-    shipped = DeviceFileThere(name="pi5", title="Raspberry Pi 5", file=None)
-    assert shipped.line() == "there is a device 'pi5' already: Raspberry Pi 5 — give it another name [device-file-there]"
-
-
-def test_device_name_bad() -> None:
-    assert DeviceNameBad(name="My Board", suggestion="my-board").line() == (
-        "'My Board' is no name of a device: a name is lower-case letters, digits and single dashes between them — "
-        "such as my-board [device-name-bad]"
-    )
 
 
 def test_wheels_not_unpacked() -> None:
