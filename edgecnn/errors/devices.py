@@ -44,7 +44,7 @@ DEVICE_FILE_INVALID = ErrorRow(
 DEVICE_NAME_TAKEN = ErrorRow("device-name-taken", "the devices {first} and {second} both have the name {name!r}")
 DEVICE_NAME_SHIPPED = ErrorRow(
     "device-name-shipped",
-    'device file {path} has name = "{name}", the name of a shipped device',
+    "device file {path} has the name of a shipped device, {name}",
     "its facts differ, so its reports and results would be confused with those of the shipped device",
     'choose another name, such as name = "{suggestion}"; the shipped device is --target {name}',
 )

@@ -134,6 +134,10 @@ def _first_names(value: Any, most: str) -> str:
     return "; ".join(names[: int(most)]) + and_more(len(names), int(most))
 
 
+def _subject(value: Any, noun: str) -> str:
+    return f"{noun} {value[0]}" + (f" and {len(value) - 1} more are" if len(value) > 1 else " is")
+
+
 _WORDS: dict[str, Callable[[Any, str], str]] = {
     "counted": _counted_field,
     "number": lambda value, _: f"{len(value):,}",
@@ -142,13 +146,14 @@ _WORDS: dict[str, Callable[[Any, str], str]] = {
     "quoted": lambda value, _: ", ".join(map(repr, value)),
     "joined": lambda value, _: "; ".join(map(str, value)),
     "first": _first_names,
+    "subject": _subject,
     "word": lambda value, _: shell_word(value),
     "short": lambda value, _: shortened(str(value)),
     "reason": lambda value, _: reason_in(value),
     "mib": lambda value, _: f"{value / 2**20:.1f} MiB",
     "gib": lambda value, _: f"{value / 2**30:.2f} GiB",
 }
-"""Formats of a field besides those of Python: ``counted image``, ``counted class/classes``, ``first 5``."""
+"""Formats of a field besides those of Python: ``counted image``, ``counted class/classes``, ``first 5``, ``subject tensor``."""
 
 
 class _Template(string.Formatter):

@@ -395,7 +395,7 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
 def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> nn.Module:
     """The same as it ships: parallel branches that only helped it to learn are one layer each.
 
-    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``load_trained``. MergeDiffers: the merged network answers otherwise.
+    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``load_trained``. MERGE_DIFFERS: the merged network answers otherwise.
     """
     network = load_trained(spec, classes, path)
     if spec.origin != "timm":

@@ -14,7 +14,7 @@ from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
 from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ClassOrderOpen
-from edgecnn.errors.graph import CalibrationSetTooSmall
+from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
@@ -270,7 +270,7 @@ def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
     """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
     found = data.counts["calibration"]
     if asked.images is not None and asked.images > found:
-        raise CalibrationSetTooSmall(asked=asked.images, found=found)
+        raise CALIBRATION_SET_TOO_SMALL(asked=asked.images, found=found)
     return asked.model_copy(update={"images": asked.images or found})
 
 

@@ -159,7 +159,8 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     ``data``: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet. ``cache``: the
     store's root, where the answer is kept as long as no file of the model changes.
 
-    Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
+    Raises EdgecnnError: one of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE; MissingPackage, of a file of
+    torch.
     """
     path = user_path(recipe.model.onnx or "")
     try:

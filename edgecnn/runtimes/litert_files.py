@@ -46,10 +46,10 @@ def quantize(job: Job) -> dict[str, Any]:
     """Write ``model.tflite`` and ``model.json``.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationNotFinite: the network answers an image with NaN or infinity.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        CALIBRATION_NOT_FINITE: the network answers an image with NaN or infinity.
         CONVERTER_FAILED: the quantizer made nothing, or the model is larger than a FlatBuffer.
-        OutputsDiffer: the written network answers otherwise than the trunk.
+        OUTPUTS_DIFFER: the written network answers otherwise than the trunk.
         LAYER_NOT_CONVERTED: LiteRT has no operator for a layer.
     """
     candidate, made = job.candidate, job.out / ENTRY

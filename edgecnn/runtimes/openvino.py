@@ -219,7 +219,7 @@ def convert_trunk(onnx: Path) -> Any:
     ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
     on EfficientNet-B0, INT8 is a third slower so.
 
-    Raises OperatorMissing: OpenVINO lacks one of the trunk's operators.
+    Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators.
     """
     with operators_named(onnx, Runtime.OPENVINO):
         return import_openvino().convert_model(onnx)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.errors.graph import BuildLogUnreadable
+from edgecnn.errors.graph import BUILD_LOG_UNREADABLE
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import require_packages
 from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
@@ -96,10 +96,10 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
     if not starts:
-        raise BuildLogUnreadable(log=log, missing="it has no Layers: message")
+        raise BUILD_LOG_UNREADABLE(log=log, missing="it has no Layers: message")
     layers = _listed(lines[starts[0] + 1 :])
     if not layers:
-        raise BuildLogUnreadable(log=log, missing="its Layers: message names none")
+        raise BUILD_LOG_UNREADABLE(log=log, missing="its Layers: message names none")
     # The shares are counted alike; only that nothing ran is another thing.
     return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
 

@@ -36,7 +36,7 @@ class AdoptStage(Stage):
         Raises:
             MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
             CUSTOM_MODEL_CHANGED: the file has other bytes than were planned with.
-            CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS, OpsetUnreachable, TrunkDisagrees: see ``errors.custom_model``.
+            CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS, OPSET_UNREACHABLE, TRUNK_DISAGREES: see ``errors.custom_model``.
         """
         require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
         if self.entry.form is not None:

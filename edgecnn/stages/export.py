@@ -47,10 +47,10 @@ class ExportStage(Stage):
         Raises:
             MissingPackage: torch or onnx is not installed.
             KEPT_HEAD_DIFFERS: the head that is kept has other classes.
-            MergeDiffers: branches that were merged for shipping answer otherwise.
-            WrongOpset: the exporter left another opset than the one asked for.
+            MERGE_DIFFERS: branches that were merged for shipping answer otherwise.
+            WRONG_OPSET: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
-            RoundingDecides: nor does the network itself, in another precision.
+            ROUNDING_DECIDES: nor does the network itself, in another precision.
         """
         require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")

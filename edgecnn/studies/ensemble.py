@@ -40,7 +40,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         ONE_MEMBER, MEMBERS_DIFFER, MEMBER_QUANTIZED: of the builds together.
         NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of one of them.
         NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
-        ModelTooLarge: one file cannot hold it.
+        MODEL_TOO_LARGE: one file cannot hold it.
     """
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
         raise ONE_MEMBER(folders=folders)

@@ -89,7 +89,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
     """The same network there.
 
     ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
-    while it is loaded. Raises WrongOpset: see ``export_onnx``.
+    while it is loaded. Raises WRONG_OPSET: see ``export_onnx``.
     """
     import onnxruntime
 
@@ -117,7 +117,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
 def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
     """The sooner of the two for so much work, on a GPU torch; torch too, and it is said, where rounding leads the network astray.
 
-    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WrongOpset: see
+    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WRONG_OPSET: see
     ``export_onnx``.
     """
     plain = in_torch(network, normalization)

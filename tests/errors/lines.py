@@ -45,7 +45,7 @@ def _value(field: str, name: str, spec: str, before: Any) -> Any:
     word = spec.split(" ")[0]
     if "." in name:
         return PurePosixPath(f"FOLDER/{field.upper()}")
-    if word in ("counted", "number", "listed", "commas", "joined", "first", "quoted") or "[" in name:
+    if word in ("counted", "number", "listed", "commas", "joined", "first", "quoted", "subject") or "[" in name:
         return 3 if word == "counted" and not isinstance(before, list) else [f"{field.upper()}-{n}" for n in range(3)]
     if word in ("mib", "gib"):
         return 3 * 2**29

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.graph import MergeDiffers
+from edgecnn.errors.graph import MERGE_DIFFERS
 from edgecnn.errors.weights import NOT_A_CLASSIFIER, UnknownArch
 from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
 from edgecnn.models.networks import NeighbourHead, build_network, load_shipping, replace_head
@@ -134,7 +134,7 @@ def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch
     save_file(build_network(row, 5).state_dict(), tmp_path / "weights.safetensors")
     other = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     monkeypatch.setattr("edgecnn.models.families.from_timm.reparameterize_model", lambda _network: other)
-    with pytest.raises(MergeDiffers):
+    with pytest.raises(EdgecnnError, check=MERGE_DIFFERS.made):
         load_shipping(row, 5, tmp_path / "weights.safetensors", ImageSize.square(64))
 
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.graph import CalibrationSetTooSmall
+from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import BATCH_TOO_LARGE, TRAINING_DIVERGED
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named
@@ -203,7 +203,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: 
 
 
 def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationSetTooSmall):
+    with pytest.raises(EdgecnnError, check=CALIBRATION_SET_TOO_SMALL.made):
         stage(images=49).make(roles(), tmp_path, Heard())
 
 

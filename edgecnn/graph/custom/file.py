@@ -13,7 +13,7 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import custom_model_unusable
-from edgecnn.errors.graph import ANEW, REPORT, TrunkDisagrees
+from edgecnn.errors.graph import ANEW, REPORT, trunk_disagrees
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Level, Logits, answers, onnx_logits, session_of, spread
 from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
@@ -45,7 +45,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     """Its ends and its parameters.
 
     ``output``: the name of the class scores, of an ONNX file that has several outputs. Raises EdgecnnError: one of
-    ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside, ExternalDataMissing.
+    ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
     """
     if form is not None and output is not None:
         because = f"model.output chooses among the outputs of an ONNX file, and this is a {form} file"
@@ -133,7 +133,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
-        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
+        raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))

@@ -19,7 +19,7 @@ from edgecnn.values.layers import NetworkCost
 def cost_of_file(path: Path) -> NetworkCost:
     """Of an ONNX file; activations are taken as float32 whatever the file computes in.
 
-    Raises CUSTOM_FILE_MISSING, NotAnOnnxModel, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
     """
     try:
         model = load_model(path)

@@ -372,8 +372,8 @@ def parameters_of(model: onnx.ModelProto) -> int:
 def read_model(path: Path) -> onnx.ModelProto:
     """A custom file with its weights in memory.
 
-    Raises NotAnOnnxModel, ExternalDataOutside: see ``graph.document``. CustomModelUnusable: weights that should lie beside it are
-    not there.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CustomModelUnusable: weights that should lie
+    beside it are not there.
     """
     try:
         return load_model(path)
@@ -384,8 +384,8 @@ def read_model(path: Path) -> onnx.ModelProto:
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
     """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
 
-    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NotAnOnnxModel,
-    ExternalDataOutside: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
+    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NOT_AN_ONNX_MODEL,
+    EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
