@@ -38,7 +38,6 @@ from edgecnn.render.progress import Quiet
 from edgecnn.results.finished import finished_build
 from edgecnn.results.lineage import whole_kit
 from edgecnn.store.store import Store
-from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
 
 LOST_PP = 2.0
@@ -58,15 +57,16 @@ class Bench:
         self.lab, self.work, self.made = lab, work, 0
         finished = finished_build(folder)
         seen = subject_of(finished, lab, local_facts(), builder=None)
-        artifacts = seen.execution.artifacts
         self.fp32 = seen.kits["onnxruntime-fp32"]
         row = next(row for row in finished.report.candidates if row.candidate.id == "onnxruntime-int8")
         int8 = whole_kit(lab.store, row.kit or "")
         if int8 is None:
             raise SystemExit("the store no longer holds the INT8 kit of this build")
         self.int8 = KitRef.of(row.candidate, int8)
-        self.macs = MacTable.model_validate_json((artifacts["export"].folder / "macs.json").read_text())
-        place = artifacts["prepare"].folder
+        macs, place = seen.macs(self.fp32.candidate), seen.prepared
+        if macs is None or place is None:
+            raise SystemExit("the store no longer holds the network and the images of this build")
+        self.macs = macs
         self.labels: NDArray[Any] = np.load(place / "test.labels.npy", allow_pickle=False)
         self.pixels = PixelSet(
             split="test", file=place / "test.pixels.npy", images=len(self.labels),

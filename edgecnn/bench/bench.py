@@ -21,6 +21,7 @@ from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.building import BENCH_PROCESSOR_DIFFERS, BENCH_TARGET_DIFFERS, NothingToJudge
 from edgecnn.errors.wording import shell_word
+from edgecnn.judging.gates import StoredRace
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.finished import FinishedBuild, finished_build
@@ -45,6 +46,11 @@ class BenchRequest(MeasuringRequest):
     """Whether a stored race may not serve."""
 
     @property
+    def stored_race(self) -> StoredRace:
+        """Whether a stored race serves."""
+        return "never" if self.anew else "fresh-enough"
+
+    @property
     def build(self) -> Path:
         """The build's folder, where its bundle was named."""
         inside = self.folder.resolve().name == BUNDLE and not (self.folder / BUNDLE).exists()
@@ -57,7 +63,6 @@ class Benched:
 
     report: BuildReport
     written: bool
-    require_measured: bool
 
 
 def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> Benched:
@@ -82,12 +87,11 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
         except NothingToJudge as error:
             tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
             same = {name: getattr(request, name) for name in MeasuringRequest.model_fields}
-            judge = JudgeRequest(**{**same, "folder": request.build}, allow_stored=not request.anew, race=True)
-            judged = judge_finished(judge, machine.lab(store, tell), machine.facts, planned.resolved.device_builder)
-            return Benched(judged.report, written=False, require_measured=judged.require_measured)
+            judge = JudgeRequest(**{**same, "folder": request.build}, stored_race=request.stored_race, race=True)
+            report = judge_finished(judge, machine.lab(store, tell), machine.facts, planned.resolved.device_builder)
+            return Benched(report, written=False)
         report = measured_build(planned, machine, asked, BuildContext(store, tell, pages or {}))
-    required = request.gates.require_measured or finished.resolved.recipe.gates.require_measured
-    return Benched(report, written=True, require_measured=required)
+    return Benched(report, written=True)
 
 
 def _require_same_device(request: BenchRequest, device: Device) -> None:
@@ -132,7 +136,7 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
         device=resolved.device,
         device_file=None if resolved.device_file is None else Path(resolved.device_file),
         out=request.build,
-        stored_race="never" if request.anew else "fresh-enough",
+        stored_race=request.stored_race,
         only_judge=True,
         gates=stated,
         host=request.host,

@@ -21,9 +21,9 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
-from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
+from edgecnn.building.subject import Subject, evaluated
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.board import Wanted, runtimes_of
@@ -39,13 +39,13 @@ from edgecnn.errors.building import (
 )
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.gates import RunsNeeded, gates_for, judge_candidate, overall, runs_for, verdict_of
-from edgecnn.judging.metrics import METRICS
-from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD, rule_of
+from edgecnn.judging.gates import Circumstances, EffectiveGates
+from edgecnn.judging.judgement import judge_rows
+from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceRequest, run_max_s
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
@@ -56,9 +56,7 @@ from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
-from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
-from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 _NO_BUILDER = "it needs an engine, and nothing on this machine builds one: --host names a board that does"
 
@@ -117,7 +115,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
             name = _filed_under(device, machine)
             seen = _begun(kits, shown, machine, machine.lab(store, tell, name))
             gates = _gates(asked, shown)
-            _measure(seen, shown, request, runs_for(gates))
+            _measure(seen, shown, request, RaceOptions.of(gates, asked.until, asked.meter))
         took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
         found = _report(verified, recorded, seen, shown, gates).model_copy(update=took)
         return write_bench(found, seen, out)
@@ -159,13 +157,13 @@ def _filed_under(device: Device | None, machine: Machine) -> str:
     return alike[0] if len(alike) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Observed:
+def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Subject:
     """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
     found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
     whole = {**named, **found.kits}
-    seen = Observed(
+    seen = Subject(
         lab=lab,
         attached=lab.device != THIS_MACHINE,
         reference=reference_of(kit.candidate for kit in kits),
@@ -182,7 +180,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     return seen
 
 
-def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, runs: RunsNeeded) -> None:
+def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
     lab = seen.lab
     for name in seen.runnable:
         _answer(name, seen, shown)
@@ -192,17 +190,12 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, r
         raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not seen.timed:
         return
-    choice, asked = request.race, request.bench
-    until = None if asked.until is None else rule_of(asked.until)
-    rounds = max(choice.rounds, runs.latency) if until is None else until.looks[-1]
-    question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until, max_s=run_max_s(runs))
-    seen.races["report"] = seen.race(question)
-    if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
-        rounds = max(choice.rounds, runs.energy)
-        seen.races["energy"] = seen.race(energy_request(watched, rounds=rounds, max_age_h=question.max_age_h, log=asked.meter))
+    seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
+    if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
+        seen.races["energy"] = seen.race(energy_request(request.race, watched, how))
 
 
-def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
+def _answer(name: str, seen: Subject, shown: OpenedImages) -> None:
     """Its self-test, then the images; a kit that fails is out, with its own words."""
     if (why := seen.why_not_runnable(name)) is not None:
         if name not in seen.failures:
@@ -217,29 +210,20 @@ def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
         seen.evaluations[name, "test"] = answered
 
 
-def _judged(row: CandidateFacts, chosen: str | None, shown: OpenedImages, gates: Sequence[Gate]) -> CandidateFacts:
-    results = tuple(_worded(each, shown) for each in judge_candidate(gates, row, OF_A_FINISHED_BUILD))
-    return row.model_copy(update={"chosen": row.candidate.id == chosen, "gates": results, "verdict": verdict_of(row, results)})
-
-
-def _worded(result: GateResult, shown: OpenedImages) -> GateResult:
-    """The recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call."""
-    of_accuracy = METRICS[result.gate.metric].source == "accuracy"
-    if result.verdict is not Verdict.MISSING or not of_accuracy or shown.pixels is not None:
-        return result
-    return result.model_copy(update={"reason": shown.facts.said})
-
-
-def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
+def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     """Those of the command line, else the default one, which needs images."""
     several = shown.labels is not None and shown.labels.ndim == 2
-    gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates, multi_label=several)
-    return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
+    gates = EffectiveGates.of(GateChoice(), asked.gates, Circumstances(multi_label=several, stored_race=asked.stored_race))
+    stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
+    return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 
 
-def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: OpenedImages, gates: Sequence[Gate]) -> BundleBench:
-    rows = tuple(_judged(row, verified.contents.chosen, shown, gates) for row in reported(candidate_facts(seen), seen).values())
-    of_chosen = next((row.gates for row in rows if row.chosen), ())
+def _report(verified: Verified, recorded: Recorded, seen: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
+    rows = reported(candidate_facts(seen), seen)
+    shipping = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
+    # the recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call
+    unshown = {} if shown.pixels is not None else {"accuracy": shown.facts.said}
+    judged = judge_rows(shipping, gates, OF_A_FINISHED_BUILD, unshown)
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -250,18 +234,19 @@ def _report(verified: Verified, recorded: Recorded, seen: Observed, shown: Opene
         board=None,
         environment=seen.lab.environment,
         images=shown.facts,
-        candidates=rows,
+        candidates=judged.rows,
         recorded=recorded.accuracy,
         profiles={},
-        gates=of_chosen,
-        verdict=overall(of_chosen),
+        gates=judged.gates,
+        require_measured=gates.require_measured,
+        verdict=judged.verdict,
         notices=tuple(_notices(seen, shown, recorded, verified)),
         seconds=0.0,
         output="",
     )
 
 
-def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
+def _notices(seen: Subject, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
     yield f"images: {shown.facts.said}"
     yield from seen.lab.warnings
     if recorded.device is not None and not seen.attached:

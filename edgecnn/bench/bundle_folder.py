@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.bench.facts import BundleBench
-from edgecnn.building.observed import Observed
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
@@ -39,7 +39,7 @@ def output_folder(asked: Path | None, verified: Verified) -> Path:
     return out
 
 
-def write_bench(found: BundleBench, seen: Observed, out: Path) -> BundleBench:
+def write_bench(found: BundleBench, seen: Subject, out: Path) -> BundleBench:
     """Copy the profiles, and write ``bundle-bench.json`` last; what it says.
 
     Raises OUTPUT_UNWRITABLE: the folder does not take them.
@@ -53,14 +53,14 @@ def write_bench(found: BundleBench, seen: Observed, out: Path) -> BundleBench:
     return whole
 
 
-def _copied(kit: KitRef, seen: Observed, out: Path) -> Iterator[str]:
+def _copied(kit: KitRef, seen: Subject, out: Path) -> Iterator[str]:
     for stored in _stored(kit, seen):
         name = f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}"
         shutil.copytree(stored.folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
         yield name
 
 
-def _stored(kit: KitRef, seen: Observed) -> Iterator[StoredProfile]:
+def _stored(kit: KitRef, seen: Subject) -> Iterator[StoredProfile]:
     if (answers := seen.evaluations.get((kit.candidate.id, "test"))) is not None:
         yield answers
     raced = [result.profiles[kit.entrant] for result in seen.races.values() if kit.entrant in result.profiles]

@@ -54,6 +54,7 @@ class BundleBench(Value):
     """Candidate to the folders of its profiles, beside this file; the store has the same."""
     gates: tuple[GateResult, ...]
     """Of the kit that the bundle uses."""
+    require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
     verdict: Verdict
     notices: tuple[str, ...]
     seconds: float

@@ -12,7 +12,7 @@ from edgecnn.bench.facts import BenchImages
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import Recorded
 from edgecnn.data.class_names import labels_by_name
-from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.registry import has_folder
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.label_roles import roles_of
@@ -197,7 +197,7 @@ def shown_sources(
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
     asked = images if drawn is None else drawn.of_images(images)
-    if images.path == DEMO:
+    if not has_folder(images.path):
         plain = DataChoice(path=images.path, seed=asked.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))
         return

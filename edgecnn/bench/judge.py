@@ -5,10 +5,7 @@ Nothing is chosen again, nothing is trained, and nothing in the build's folder i
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,32 +14,29 @@ from edgecnn.bench.subject import subject_of
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import notices, timing_command
-from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.report import gates_of
+from edgecnn.building.observe import Observer
 from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.subject import Subject
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.gates import judge_candidate, overall, runs_for, verdict_of
-from edgecnn.judging.metrics import METRICS
+from edgecnn.judging.gates import EffectiveGates, StoredRace
+from edgecnn.judging.judgement import Judgement, judge_rows
 from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import latest_race
-from edgecnn.planning.request import ExtraRuns
+from edgecnn.measure.race_request import RaceOptions
+from edgecnn.planning.request import ExtraRuns, effective_gates
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Gate, GateResult, Verdict
+from edgecnn.values.report import BuildReport
 
 RACED = ("latency", "memory", "energy")
 """Sources of metrics that only a race gives."""
-ANEW = ("latency", "energy")
-"""Those of which a race of another hour says too little."""
 ANEW_HOW = "a gate on latency or energy, where the device is at hand and without --allow-stored, races anew"
 
 
@@ -60,26 +54,15 @@ class MeasuringRequest(Value):
 class JudgeRequest(MeasuringRequest):
     """The same of a build that is judged by itself."""
 
-    allow_stored: bool = False
-    """Whether a stored race that is young enough may serve, in CI too."""
+    stored_race: StoredRace = "unless-gated"
     race: bool = False
     """Whether to race though no gate asks for it."""
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What a finished build is worth now."""
-
-    report: BuildReport
-    """Of this judging: rows of what ships and of the fp32 network, and the gates. It is written nowhere."""
-    require_measured: bool
-    """Whether the call or the build's recipe wants everything measured."""
-
-
 def judge_finished(
     request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None, builder: EngineBuilder | None = None
-) -> Judgement:
-    """Judge what lies in the folder of a finished build, in this lab.
+) -> BuildReport:
+    """Judge a finished build in this lab. The report holds the rows of the shipped and the fp32 network, and is not written.
 
     ``facts``: of the lab's machine; None: it is this one. ``builder``: what builds engines there; None: a kit that needs one
     runs only where it lies in the kit.
@@ -89,28 +72,28 @@ def judge_finished(
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    gates = gates_of(finished.resolved, request.gates)
+    gates = effective_gates(finished.resolved, request.gates, request.stored_race)
     if request.meter is not None:
         open_log(request.meter)
     with lab.store.in_use.held():
         seen = subject_of(finished, lab, facts or local_facts(), builder)
         _race(finished, seen, gates, request)
-        rows = _rows(finished, seen, gates)
-    results = next(row.gates for row in rows if row.chosen)
-    report = finished.report.model_copy(
+        judged = _judged(finished, seen, gates)
+    return finished.report.model_copy(
         update={
             "version": edgecnn.__version__,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "build": finished.report.build.model_copy(update={"device_attached": seen.attached}),
             "environment": lab.environment,
-            "candidates": rows,
-            "verdict": overall(results),
-            "gates": results,
+            "candidates": judged.rows,
+            "verdict": judged.verdict,
+            "gates": judged.gates,
+            "require_measured": gates.require_measured,
             "notices": (
-                *weak_notices(seen, rows),
-                *fold_notices(rows, finished.resolved.weights),
+                *weak_notices(seen, judged.rows),
+                *fold_notices(judged.rows, finished.resolved.weights),
                 *notices(seen, anew=ANEW_HOW),
-                *class_notices(rows),
+                *class_notices(judged.rows),
             ),
             "outcomes": {},
             "timings_s": {},
@@ -118,27 +101,24 @@ def judge_finished(
             "output": str(request.folder),
         }
     )
-    return Judgement(report, request.gates.require_measured or finished.resolved.recipe.gates.require_measured)
 
 
-def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest) -> None:
+def _race(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
-    wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
+    wanted = gates.sources & set(RACED)
     if seen.attached and not metered(seen.kits[finished.row.candidate.id], seen.lab.environment, request.meter):
-        wanted.discard("energy")
+        wanted -= {"energy"}
         seen.absent["energy"] = why_not(seen.lab.environment)
     asked = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
-    in_ci = bool(os.environ.get("CI")) and not request.allow_stored
     why = _why_no_race(finished, seen) if asked or not seen.timed else "no gate asks for a race"
     if why is None:
-        anew = not request.allow_stored and (in_ci or bool(wanted & set(ANEW)))
-        _raced(finished, seen, gates, request, anew=anew)
+        _raced(finished, seen, gates, request)
         return
     mine = seen.kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
     others = seen.kits.values()
     stored = latest_race(mine, others, seen.lab, device=seen.device, max_age_h=max_age_h) if seen.timed else None
-    if stored is not None and not in_ci:
+    if stored is not None and gates.freshness != "this-job":
         seen.races["report"] = stored
         return
     if stored is not None and asked:
@@ -146,7 +126,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
     seen.absent = {**dict.fromkeys(RACED, why), **seen.absent}
 
 
-def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
+def _why_no_race(finished: FinishedBuild, seen: Subject) -> str | None:
     device, folder = finished.resolved.device, finished.folder
     measures = timing_command(folder, device.name, finished.report.build.called)
     if not seen.attached:
@@ -156,46 +136,26 @@ def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
     return seen.why_not_runnable(finished.row.candidate.id)
 
 
-def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:
+def _raced(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
     """As a build's last race: what ships against fp32, where that runs here too."""
     ships = finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
-    energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
-    how = RaceOptions(anew=anew, runs=runs_for(gates), until=request.until, meter=request.meter)
+    how = RaceOptions.of(gates, request.until, request.meter)
+    energy = request.meter is not None or "energy" in gates.sources
     Observer(seen).report(names, how, request.extra_runs, energy=energy)
 
 
-def _rows(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate]) -> tuple[CandidateFacts, ...]:
-    ships = finished.row
-    rows = []
+def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Judgement:
+    """What is missing for want of stored work says which command makes it again."""
+    ships, rows = finished.row, []
     for name, row in reported(candidate_facts(seen), seen).items():
-        said = _with_reasons(row, seen)
-        results = tuple(_worded(result, finished, seen) for result in judge_candidate(gates, said, OF_A_FINISHED_BUILD))
         chosen = name == ships.candidate.id
         update = {
-            "gates": results,
-            "verdict": verdict_of(said, results),
             "chosen": chosen,
             "reason": ships.reason if chosen else "",
             "because": ships.because if chosen else None,
             "kept_float": ships.kept_float if chosen else row.kept_float,
         }
-        rows.append(said.model_copy(update=update))
-    return tuple(rows)
-
-
-def _with_reasons(row: CandidateFacts, seen: ObservedBuild) -> CandidateFacts:
-    update = {}
-    for source, found in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
-        if found is not None and not found.runs and source in seen.absent:
-            update[source] = found.model_copy(update={"reason": seen.absent[source]})
-    return row.model_copy(update=update)
-
-
-def _worded(result: GateResult, finished: FinishedBuild, seen: ObservedBuild) -> GateResult:
-    """What is missing for want of stored work, with the command that makes it again."""
-    source = METRICS[result.gate.metric].source
-    why = seen.absent.get(source)
-    if result.verdict is not Verdict.MISSING or source in RACED or why is None:
-        return result
-    return result.model_copy(update={"reason": f"{why}; {finished.again}"})
+        rows.append(row.model_copy(update=update))
+    gone = {source: f"{why}; {finished.again}" for source, why in seen.absent.items() if source not in RACED}
+    return judge_rows(rows, gates, OF_A_FINISHED_BUILD, gone)

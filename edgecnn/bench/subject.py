@@ -12,16 +12,14 @@ from functools import partial
 import numpy as np
 
 from edgecnn.building.engines import with_engines
-from edgecnn.building.execute import Execution
-from edgecnn.building.observed import Observed, ObservedBuild, pixel_sets
 from edgecnn.building.runnable import has_engine, tried
+from edgecnn.building.subject import Subject
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite, prepared_groups
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
-from edgecnn.planning.plan import Plan
 from edgecnn.results.finished import FinishedBuild, KeptStep
 from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_entry, whole_kit
 from edgecnn.results.shipped import shipped_kit
@@ -36,7 +34,7 @@ from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
 
 
-def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: EngineBuilder | None) -> ObservedBuild:
+def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: EngineBuilder | None) -> Subject:
     """The kits of what ships and of the network that drops are counted from, with what they answered and what really ran.
 
     ``facts``: of the lab's machine. ``builder``: of the engines that kits need there; None: only those in their kits run.
@@ -49,25 +47,19 @@ def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: En
     return seen
 
 
-def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> ObservedBuild:
+def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject:
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
     here = attachment_of(finished.resolved.device, facts)
-    resolved = finished.resolved.model_copy(
-        update={
-            "candidates": tuple({row.candidate.id: row.candidate for row in rows}.values()),
-            "attachment": here,
-            "desktop_gpu": None,
-        }
-    )
-    plan = Plan(resolved=resolved, steps=(), rungs=())
-    seen = ObservedBuild(execution=Execution(plan=plan), lab=replace(lab, device=resolved.device.name) if here.attached else lab)
+    candidates = tuple({row.candidate.id: row.candidate for row in rows}.values())
+    resolved = finished.resolved.model_copy(update={"candidates": candidates, "attachment": here, "desktop_gpu": None})
+    seen = Subject.of_build(resolved, replace(lab, device=resolved.device.name) if here.attached else lab)
     for row in rows:
         _find_kits(finished, seen, row)
     _find_origins(seen)
     return seen
 
 
-def _add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
+def _add_engines(seen: Subject, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
     found = with_engines(seen.kits, builder, seen.lab)
     seen.kits.update(found.kits)
@@ -75,11 +67,11 @@ def _add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
     seen.unrunnable.update({name: failed.what for name, failed in found.failed.items()})
 
 
-def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
+def _read_accuracy(finished: FinishedBuild, seen: Subject) -> None:
     """Answers to the test split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
-    if "accuracy" in seen.absent:
+    if seen.prepared is None:
         return
-    pixels = pixel_sets(seen.execution)["test"]
+    pixels = PixelSet.prepared(seen.prepared, "test", finished.resolved.data.counts["test"])
     for name, kit in seen.answering.items():
         stored = _answered(seen, name, kit, pixels)
         if isinstance(stored, Failed):
@@ -105,7 +97,7 @@ def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that the kit was evaluated on"
 
 
-def _read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
+def _read_residency(finished: FinishedBuild, seen: Subject) -> None:
     """What really ran; traced now where the store has no trace of this machine and the kit runs here."""
     for name, kit in seen.kits.items():
         row = next(row for row in finished.report.candidates if row.candidate.id == name)
@@ -118,7 +110,7 @@ def _read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
             seen.absent["residency"] = f"residency of {name} could not be read: {traced.what}"
 
 
-def _find_kits(finished: FinishedBuild, seen: ObservedBuild, row: CandidateFacts) -> None:
+def _find_kits(finished: FinishedBuild, seen: Subject, row: CandidateFacts) -> None:
     kit, name = _kit(finished, seen, row.candidate, row.kit), row.candidate.id
     if kit is None:
         return
@@ -128,7 +120,7 @@ def _find_kits(finished: FinishedBuild, seen: ObservedBuild, row: CandidateFacts
         seen.answering[name] = answering
 
 
-def _kit(finished: FinishedBuild, seen: ObservedBuild, candidate: Candidate, digest: str | None) -> KitRef | None:
+def _kit(finished: FinishedBuild, seen: Subject, candidate: Candidate, digest: str | None) -> KitRef | None:
     if digest is None:
         return None
     try:
@@ -141,24 +133,27 @@ def _kit(finished: FinishedBuild, seen: ObservedBuild, candidate: Candidate, dig
     return None if made is None else KitRef.of(candidate, made)
 
 
-def _find_origins(seen: ObservedBuild) -> None:
+def _find_origins(seen: Subject) -> None:
     """The images and the multiply-adds, along the records of whichever kit of this build the store still has."""
-    store, artifacts = seen.lab.store, seen.execution.artifacts
+    store = seen.lab.store
     for kit in seen.kits.values():
-        made = kit_artifact(store, kit.digest)
-        for step in ("prepare", graph_of(kit.candidate)):
-            kinds = TRUNK_KINDS if step == "export" else (KINDS.get(step, step),)
-            if made is not None and step not in artifacts and (found := ancestor(store, made, *kinds)) is not None:
-                artifacts[step] = found
-    if "prepare" not in artifacts:
+        if (made := kit_artifact(store, kit.digest)) is None:
+            continue
+        if seen.prepared is None and (prepared := ancestor(store, made, "prepare")) is not None:
+            seen.prepared = prepared.folder
+        graph = graph_of(kit.candidate)
+        kinds = TRUNK_KINDS if graph == "export" else (KINDS.get(graph, graph),)
+        if graph not in seen.graphs and (exported := ancestor(store, made, *kinds)) is not None:
+            seen.graphs[graph] = exported.folder / "macs.json"
+    if seen.prepared is None:
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the images that this build was evaluated on"
 
 
-def _store(seen: ObservedBuild) -> str:
+def _store(seen: Subject) -> str:
     return f"the store {seen.lab.store.root}"
 
 
-def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
+def _answered(seen: Subject, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
     answered = tried(partial(evaluate, kit, pixels, seen.lab))
     if not isinstance(answered, Failed):
         return answered
@@ -176,15 +171,13 @@ def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> 
     return found
 
 
-def _trace(seen: ObservedBuild, name: str, resolution_px: ImageSize) -> None:
-    kit, artifacts = seen.kits[name], seen.execution.artifacts
-    made_from = graph_of(kit.candidate)
+def _trace(seen: Subject, name: str, resolution_px: ImageSize) -> None:
+    kit = seen.kits[name]
     stored = stored_residency(kit, seen.lab)
     if stored is None and seen.attached:
         if (why := seen.why_not_runnable(name)) is not None:
             seen.absent["residency"] = why
-        elif made_from in artifacts:
-            macs = MacTable.model_validate_json((artifacts[made_from].folder / "macs.json").read_text(encoding="utf-8"))
+        elif (macs := seen.macs(kit.candidate)) is not None:
             stored = residency(kit, macs, seen.lab)
         else:
             gone = f"{_store(seen)} no longer holds the network whose multiply-adds are counted"
@@ -197,16 +190,16 @@ def _trace(seen: ObservedBuild, name: str, resolution_px: ImageSize) -> None:
         seen.residency[name] = stored.profile.residency
 
 
-Answering = Callable[[ObservedBuild, str, KitRef, PixelSet], StoredProfile | Failed]
+Answering = Callable[[Subject, str, KitRef, PixelSet], StoredProfile | Failed]
 """What a candidate's kit answers to pixels: asked now, or stored of any machine where it does not run here."""
 
 
-def read_folds(folds: Sequence[Mapping[str, KeptStep]], seen: ObservedBuild, asked: Answering) -> None:
+def read_folds(folds: Sequence[Mapping[str, KeptStep]], seen: Subject, asked: Answering) -> None:
     """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
 
     ``folds``: the steps of each, as the build's plan names them. ``seen``: what its first network answered.
     """
-    found: list[Observed] = []
+    found: list[Subject] = []
     for number, steps in enumerate(folds, 2):
         fold = _read(steps, seen, asked)
         if isinstance(fold, str):
@@ -216,15 +209,13 @@ def read_folds(folds: Sequence[Mapping[str, KeptStep]], seen: ObservedBuild, ask
     seen.folds = found
 
 
-def _read(steps: Mapping[str, KeptStep], seen: ObservedBuild, asked: Answering) -> Observed | str:
+def _read(steps: Mapping[str, KeptStep], seen: Subject, asked: Answering) -> Subject | str:
     store = seen.lab.store
     prepared = _made(steps, "prepare", store)
     if prepared is None:
         return f"the store {store.root} no longer holds the images"
-    fold = Observed(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes)
-    fold.known_labels = {"test": np.load(prepared.folder / "test.labels.npy", allow_pickle=False)}
-    fold.known_groups = {"test": prepared_groups(prepared.folder, "test")}
-    pixels = PixelSet.prepared(prepared.folder, "test", len(fold.known_labels["test"]))
+    fold = Subject(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes, prepared=prepared.folder)
+    pixels = PixelSet.prepared(prepared.folder, "test", len(np.load(prepared.folder / "test.labels.npy", mmap_mode="r")))
     for name, kit in seen.answering.items():
         if (name, "test") not in seen.evaluations:
             continue

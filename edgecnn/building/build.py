@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
 from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
@@ -15,22 +16,22 @@ from edgecnn.building.folds import observe_folds
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
-from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild, pixel_sets
+from edgecnn.building.observe import Observer, add_made, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
-from edgecnn.building.report import Decision, decide, gates_of, last_race, report_of
+from edgecnn.building.report import report_of
 from edgecnn.building.runnable import kits_that_fail
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
-from edgecnn.judging.gates import budget_pp, runs_for
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.request import BuildRequest, Goal
+from edgecnn.planning.request import BuildRequest, Goal, effective_gates
 from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, PLAN, output_lock
 from edgecnn.results.origin import planned_data
@@ -38,13 +39,12 @@ from edgecnn.store.disk import json_object
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
-from edgecnn.values.candidate import is_of_a_device, reference_of
+from edgecnn.values.candidate import Rung, is_of_a_device, reference_of
 from edgecnn.values.dataset import DataChange
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key, Progress
-from edgecnn.values.verdict import Gate
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PlannedBuild:
 
     plan: Plan
     steps: tuple[PlannedStep, ...]
-    gates: tuple[Gate, ...]
+    gates: EffectiveGates
     test_set: str
     out: Path
     data_change: DataChange | None = None
@@ -74,7 +74,7 @@ class PlannedBuild:
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
-        gates = [gate.model_dump(mode="json") for gate in self.gates]
+        gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
         return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
 
@@ -82,7 +82,7 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
-    gates = gates_of(planned.resolved, request.gates)
+    gates = effective_gates(planned.resolved, request.gates, request.stored_race)
     steps = [*looked_up(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
@@ -170,37 +170,44 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
+    call = Call(request, effective_gates(resolved, request.gates, request.stored_race))
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
-    observer = Observer(seen)
+    execution, seen = Execution(plan=planned), Subject.of_build(resolved, lab)
+    observer, decision = Observer(seen), None
+
+    def drops(rung: Rung) -> Mapping[str, float]:
+        add_made(seen, execution, rung.candidates)
+        return observer.drops(rung, pixel_sets(execution)["validation"])
+
     with store.in_use.held():
-        drops = observer.drops if request.goal in MEASURING else None
-        execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
-        if not _none_left(seen, request.goal):
-            observe(request, observer, stages, here.lab(store, tell))
+        limits = _limits(planned, store, request, call.gates)
+        execute(execution, stages, request.goal, limits, drops if request.goal in MEASURING else None)
+        add_made(seen, execution, execution.candidates)
+        if request.goal in MEASURING and not _none_left(seen, request.goal):
+            decision = observe(execution, observer, call, stages, here.lab(store, tell))
         while True:
-            report = report_of(seen, request, seconds=time.perf_counter() - started)
+            report = report_of(execution, seen, call, time.perf_counter() - started, decision)
             if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
                 raise every_candidate_failed(reasons=reasons, device=device)
-            failures = _publish(report, seen, request, context, here.lab(store, tell))
+            failures = _publish(report, seen, planned, request, context)
             if not failures:
                 return report
             for name, failed in failures.items():  # the choice is made again without it
                 seen.fail(name, failed, "failed its self-test in the bundle")
             if seen.attached and seen.timed:
-                _race_winner(observer, request)
+                decision = _race_winner(observer, call)
 
 
-def _none_left(seen: ObservedBuild, goal: Goal) -> bool:
+def _none_left(seen: Subject, goal: Goal) -> bool:
     """Whether every candidate that the target allows, and that was tried, has failed: nothing is left to measure or to ship."""
-    resolved, outcomes = seen.execution.plan.resolved, seen.execution.outcomes
+    resolved = seen.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
     tried = {
-        candidate.id: [outcomes[step] for kind in kinds if (step := f"{kind}:{candidate.id}") in outcomes]
+        candidate.id: [outcome for kind, outcome in seen.steps.get(candidate.id, {}).items() if kind in kinds]
         for candidate in resolved.candidates
         if candidate.runtime in allowed
     }
@@ -241,7 +248,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 
 
 def _publish(
-    report: BuildReport, seen: ObservedBuild, request: BuildRequest, context: BuildContext, home: Lab
+    report: BuildReport, seen: Subject, planned: Plan, request: BuildRequest, context: BuildContext
 ) -> Mapping[str, Failed]:
     """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone.
 
@@ -249,13 +256,14 @@ def _publish(
     """
     texts = {name: page(report) for name, page in context.pages.items()}
     with output_lock(request.out):
-        publish_plan(seen.execution.plan, request.out)
+        publish_plan(planned, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
             return {}
         inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
         with staged_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note) as bundle:
             carried = {name: seen.kits[name] for name in report.choice.carried if name in seen.kits}
+            home = this_machine().lab(context.store, context.tell)
             if failures := kits_that_fail(bundle.folder, carried, home, is_new=bundle.is_new):
                 return failures
             bundle.publish()
@@ -264,69 +272,55 @@ def _publish(
     return {}
 
 
-def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
+def _limits(planned: Plan, store: Store, request: BuildRequest, gates: EffectiveGates) -> Limits:
     """The budgets of accuracy and of time, and for a call that only judges what it may not build."""
     unbuilt = frozenset[str]()
     if request.only_judge:
         missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    bound = budget_pp(gates_of(planned.resolved, request.gates), labelled=planned.resolved.data.labelled)
-    return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
+    return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer, stages: StageContext, home: Lab) -> None:
-    """Evaluate, and race where this machine is the device and no emulator, as far as the goal asks for it.
+def observe(execution: Execution, observer: Observer, call: Call, stages: StageContext, home: Lab) -> Decision | None:
+    """Evaluate, and race where this machine is the device and no emulator.
 
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
-    build is measured.
+    build is measured. Returns the choice that the last race was run for; None where nothing was raced.
     """
-    seen = observer.seen
-    observer.collect_kits(seen.candidates)
-    if request.goal not in MEASURING:
-        return
+    seen, request = observer.seen, call.request
     reference = reference_of(seen.candidates)
     if reference not in seen.answering:
-        raise every_candidate_failed(reasons=_failed_steps(seen.execution))
-    pixels = pixel_sets(seen.execution)
+        raise every_candidate_failed(reasons=_failed_steps(execution))
+    pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
     if _none_left(seen, request.goal):
-        return
-    observe_folds(observer, stages)
+        return None
+    observe_folds(observer, execution.plan.folds, stages)
     if (failed := seen.failures.get(reference)) is not None:
         raise BASELINE_FAILED(reason=failed.what)
     observer.read_residency()
-    seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=request.stored_race == "never")
-    if seen.attached and seen.timed:
-        _race(observer, request)
+    seen.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
+    return _race(observer, call) if seen.attached and seen.timed else None
 
 
-def _race(observer: Observer, request: BuildRequest) -> None:
+def _race(observer: Observer, call: Call) -> Decision:
     """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
-    decision = decide(observer.seen, request)
-    how = _race_options(decision, request)
-    observer.time_all(decision.inside_budget, how)
-    race_for_choice(observer, decision.inside_budget, observer.seen.objective, how)
-    _race_winner(observer, request)
+    inside = inside_budget(observer.seen, call.gates)
+    observer.time_all(inside, call.races)
+    race_for_choice(observer, inside, observer.seen.objective, call.races)
+    return _race_winner(observer, call)
 
 
-def _race_options(decision: Decision, request: BuildRequest) -> RaceOptions:
-    return RaceOptions(
-        anew=request.stored_race == "never",
-        runs=runs_for(decision.gates),
-        until=request.until,
-        meter=request.meter,
-    )
-
-
-def _race_winner(observer: Observer, request: BuildRequest) -> None:
-    seen = observer.seen
-    decision = decide(seen, request)
-    how, last = _race_options(decision, request), last_race(decision)
-    if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
-        race_knobs(observer, decision.choice.candidate, how)
+def _race_winner(observer: Observer, call: Call) -> Decision:
+    seen, request, how = observer.seen, call.request, call.races
+    decision = decide(seen, call.gates)
+    last, winner = last_race(decision), decision.chosen.choice.candidate
+    if seen.race_choice.knobs and last and winner is not None:
+        race_knobs(observer, winner, how)
     best_batch = request.extra_runs.best_batch or seen.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
+    return decision
 
 
 def _failed_steps(execution: Execution) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.execute import Execution
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
 from edgecnn.values.candidate import Method
@@ -69,15 +69,15 @@ VALIDATION_AT_MOST = 2000
 _WORDS = {"level": "mean", "contrast": "spread inside an image", "variety": "spread between images"}
 
 
-def calibration_facts(seen: ObservedBuild) -> CalibrationFacts | None:
+def calibration_facts(execution: Execution) -> CalibrationFacts | None:
     """Of the images that were used; None where the build has no INT8 candidate, or did not prepare images."""
     import numpy as np
 
     from edgecnn.runtimes.job import calibration_classes, calibration_pixels
 
-    prepared, resolved = seen.execution.artifacts.get("prepare"), seen.execution.plan.resolved
+    prepared, resolved = execution.artifacts.get("prepare"), execution.plan.resolved
     images = resolved.recipe.quantize.images
-    calibrated = any(not each.precision.is_float and each.method is not Method.ORIGINAL for each in seen.execution.candidates)
+    calibrated = any(not each.precision.is_float and each.method is not Method.ORIGINAL for each in execution.candidates)
     if prepared is None or images is None or not calibrated:
         return None
     if not (prepared.folder / "calibration.pixels.npy").is_file():

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, vouched_for
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
@@ -66,9 +66,9 @@ def dated_records(device: str) -> DatedRecords:
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 
 
-def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
+def dated_references(seen: Subject, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
     """Figures of the build's network at its resolution, in its candidates: of each machine the newest, of signed ones if any."""
-    resolved, candidates = seen.execution.plan.resolved, {candidate.id for candidate in seen.candidates}
+    resolved, candidates = seen.resolved, {candidate.id for candidate in seen.candidates}
     if not resolved.is_catalogue_network:
         return ()
     newest = dict[tuple[str, str], tuple[tuple[bool, datetime], DatedReference]]()
@@ -84,13 +84,13 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
     return tuple(newest[name][1] for name in sorted(newest))
 
 
-def dated_order(seen: ObservedBuild, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
+def dated_order(seen: Subject, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
     """How fast candidates were on a machine of the build's device, by its newest record; a signed record goes first.
 
     The build's own network at its resolution counts alone where the record has it. Else all networks count that have a time of
     every candidate in the record. None: no record of such a machine has times of more than fp32 in ONNX Runtime.
     """
-    resolved = seen.execution.plan.resolved
+    resolved = seen.resolved
     of_device = [each for each in evidence if each.record.device == resolved.device.name and _speaks_for(each.record, seen)]
     of_device.sort(key=lambda each: (each.vouched_by is not None, utc_moment(each.record.measured_at)), reverse=True)
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
@@ -172,8 +172,8 @@ def _vouched(found: EvidenceVerification) -> str:
     return f"signed by {found.vouched_by}" if found.vouched_by else "unsigned"
 
 
-def _fitting(record: EvidenceRecord, seen: ObservedBuild) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
-    resolved = seen.execution.plan.resolved
+def _fitting(record: EvidenceRecord, seen: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
+    resolved = seen.resolved
     if not _speaks_for(record, seen):
         return
     adapters = {_adapter(profile.environment) for result in seen.races.values() for profile in result.profiles.values()} - {None}
@@ -185,16 +185,16 @@ def _fitting(record: EvidenceRecord, seen: ObservedBuild) -> Iterator[tuple[Evid
                     yield network, kit
 
 
-def _speaks_for(record: EvidenceRecord, seen: ObservedBuild) -> bool:
+def _speaks_for(record: EvidenceRecord, seen: Subject) -> bool:
     """Whether its times are of a machine that is like the build's device, or of a GPU."""
-    of_device = record.device == seen.execution.plan.resolved.device.name
+    of_device = record.device == seen.resolved.device.name
     return record.environment.timed and (not of_device or _is_alike(record, seen))
 
 
-def _is_alike(record: EvidenceRecord, seen: ObservedBuild) -> bool:
+def _is_alike(record: EvidenceRecord, seen: Subject) -> bool:
     """A device file that states its cores is one board's, whose count must not differ. Another is many processors': then it must
     be known to be the same one, with as many cores. A user's own file must have been the same."""
-    resolved, there, here = seen.execution.plan.resolved, record.environment.conditions, seen.lab.environment.conditions
+    resolved, there, here = seen.resolved, record.environment.conditions, seen.lab.environment.conditions
     if resolved.device_file is not None and record.device_sha256 != _digest_of(Path(resolved.device_file)):
         return False
     processor = resolved.device.processor

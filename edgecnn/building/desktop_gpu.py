@@ -13,14 +13,14 @@ from functools import partial
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observed import Observed, ObservedBuild, evaluated
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.building.runnable import tried
+from edgecnn.building.subject import Subject, evaluated
 from edgecnn.devices.desktop_gpu import how, how_of, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.judging.runs.latency import latency
-from edgecnn.measure.evaluate import PixelSet, prepared_groups
+from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import file_failure, stored_race
@@ -33,7 +33,7 @@ from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.resolved import DesktopGpu
 
 
-def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns, *, anew: bool = False) -> Observed | None:
+def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns, *, anew: bool = False) -> Subject | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
     ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extra_runs``: its batches
@@ -42,10 +42,11 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
         return None
-    seen = Observed(
+    seen = Subject(
         lab=replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"),
         reference=gpu.candidate.id,
-        known_groups={"test": prepared_groups(execution.artifacts["prepare"].folder, "test")},
+        race_choice=execution.plan.resolved.recipe.race,
+        prepared=execution.artifacts["prepare"].folder,
     )
     if gpu.unusable is not None:
         seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
@@ -66,7 +67,7 @@ class _DesktopRunner:
 
     execution: Execution
     gpu: DesktopGpu
-    seen: Observed
+    seen: Subject
     pixels: PixelSet
     anew: bool
 
@@ -105,14 +106,11 @@ class _DesktopRunner:
         seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
-        asked, choice = (
-            ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch),
-            self.execution.plan.resolved.recipe.race,
-        )
-        ExtraRunner(seen, tuple(seen.runnable.values()), choice, anew=self.anew).measure(asked)
+        asked = ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch)
+        ExtraRunner(seen, tuple(seen.runnable.values()), seen.race_choice, anew=self.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
-        return RaceRequest.of(self.execution.plan.resolved.recipe.race, kits, "baseline", anew=self.anew)
+        return RaceRequest.of(self.seen.race_choice, kits, "baseline", anew=self.anew)
 
     def _why_not_made(self, name: str) -> str:
         outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]
@@ -121,9 +119,9 @@ class _DesktopRunner:
         return said or blocked or "its kit was not made"
 
 
-def desktop_baseline(seen: ObservedBuild, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
+def desktop_baseline(seen: Subject, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
     """The role's figures, by whoever plays it; MISSING, with why, where nobody does. ``records``: of ``baselines/``."""
-    played, resolved = seen.desktop, seen.execution.plan.resolved
+    played, resolved = seen.desktop, seen.resolved
     gpu = resolved.desktop_gpu
     failed = played.failures.get(played.reference) if played else None
     question = BaselineQuestion(
@@ -142,9 +140,9 @@ def desktop_baseline(seen: ObservedBuild, records: Sequence[BaselineRecord] = ()
     return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{gpu.model} itself", "variants": variants})
 
 
-def local_record(seen: ObservedBuild) -> BaselineRecord | None:
+def local_record(seen: Subject) -> BaselineRecord | None:
     """What a GPU of this machine did in this build, in the form of a dated record; None where none raced."""
-    played, resolved = seen.desktop, seen.execution.plan.resolved
+    played, resolved = seen.desktop, seen.resolved
     gpu = resolved.desktop_gpu
     if gpu is None or played is None or (profile := played.raced("baseline").get(played.reference)) is None:
         return None
@@ -164,7 +162,7 @@ def local_record(seen: ObservedBuild) -> BaselineRecord | None:
     )
 
 
-def _variant(played: Observed, gpu: DesktopGpu, name: str) -> BaselineVariant:
+def _variant(played: Subject, gpu: DesktopGpu, name: str) -> BaselineVariant:
     raced = played.raced("baseline")
     if name not in raced:
         why = played.failures[name].what if name in played.failures else "it did not race"
@@ -173,7 +171,7 @@ def _variant(played: Observed, gpu: DesktopGpu, name: str) -> BaselineVariant:
     return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=throughput_of(name, played))
 
 
-def _accuracy(seen: ObservedBuild, played: Observed, name: str, reference: Answers | None) -> Accuracy | None:
+def _accuracy(seen: Subject, played: Subject, name: str, reference: Answers | None) -> Accuracy | None:
     """A variant's is held against the reference's own answers: what it changes, whatever the GPU changes."""
     answers, labels = answer_of(played, name, "test"), seen.labels("test")
     if answers is None or labels is None or labels.ndim != 1 or name not in played.raced("baseline"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.building.observed import Observed
+from edgecnn.building.subject import Subject
 from edgecnn.judging.runs.resources import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
@@ -21,7 +21,7 @@ from edgecnn.values.recipe import RaceChoice
 class ExtraRunner:
     """Races of one call, for the same candidates; what they gave is kept with the rest that was seen."""
 
-    def __init__(self, seen: Observed, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
+    def __init__(self, seen: Subject, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
         self.seen, self.kits, self.choice, self.anew = seen, kits, choice, anew
 
     def measure(self, extra_runs: ExtraRuns) -> None:

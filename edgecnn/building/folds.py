@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edgecnn.building.execute import Execution, StageContext, execute_candidates
-from edgecnn.building.observe import Observer
-from edgecnn.building.observed import ObservedBuild, pixel_sets
+from edgecnn.building.observe import Observer, add_made, pixel_sets
+from edgecnn.building.subject import Subject
+from edgecnn.planning.plan import Plan
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Candidate
 
 
-def observe_folds(observer: Observer, context: StageContext) -> None:
+def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageContext) -> None:
     """Ask every candidate that has answered for the first network about the other folds; one that fails in any of them is out.
 
-    Raises as ``execute`` does.
+    ``plans``: of the other folds. Raises as ``execute`` does.
     """
     seen = observer.seen
-    plans = seen.execution.plan.folds
     wanted = [each for each in seen.candidates if each.id in seen.answering and each.id not in seen.failures]
     for number, plan in enumerate(plans, 2):
         seen.lab.tell.note(
             f"fold {number} of {len(plans) + 1}: another network, tested on {plan.resolved.data.counts['test']:,} images"
         )
         execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), wanted)
-        fold = ObservedBuild(execution=execution, lab=seen.lab, reference=seen.reference)
-        asking = Observer(fold)
-        asking.collect_kits(wanted)
-        asking.evaluate_all({"test": pixel_sets(execution)["test"]})
+        fold = Subject.of_build(plan.resolved, seen.lab, seen.reference)
+        add_made(fold, execution, wanted)
+        Observer(fold).evaluate_all({"test": pixel_sets(execution)["test"]})
         seen.folds.append(fold)
         for candidate in wanted:
             if (candidate.id, "test") not in fold.evaluations and candidate.id not in seen.failures:
                 seen.fail(candidate.id, _failure(candidate, fold, number))
 
 
-def _failure(candidate: Candidate, fold: ObservedBuild, number: int) -> Failed:
+def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:
     found = next((each for each in fold.outcomes(candidate).values() if isinstance(each, Failed)), None)
     if found is not None:
         return found.model_copy(update={"what": f"fold {number}: {found.what}"})

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import Observer
 from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device
@@ -23,15 +23,14 @@ from edgecnn.values.profile import Environment
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
     seen, lab = observer.seen, observer.seen.lab
-    resolved = seen.execution.plan.resolved
     kit = seen.kits[name]
-    device = _as_it_is_here(resolved.device, lab.environment)
+    device = _as_it_is_here(seen.resolved.device, lab.environment)
     settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
     if len(settings) < 2:  # noqa: PLR2004 - the default alone
         return
     kits = [kit.with_knobs(knobs) for knobs in settings]
-    samples = min(resolved.recipe.race.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
-    request = RaceRequest.of(resolved.recipe.race, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
+    samples = min(seen.race_choice.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
+    request = RaceRequest.of(seen.race_choice, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
     if stored_race(request, lab) is None:
         others = ", or ".join(each.words for each in settings if each != Knobs())
         lab.tell.note(f"race {name} with its default knobs against itself with {others}")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.execute import Execution
+from edgecnn.building.subject import Subject
 from edgecnn.building.trained import history_of, made_images
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.errors.wording import counted, first_of, listed
@@ -67,14 +68,17 @@ def _not_pretrained(weights: WeightsAnswer) -> str:
     return f"NOT PRETRAINED: {better}{weights.why}" + (ASK_AGAIN if weights.asked else "")
 
 
-def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
-    """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
-    resolved = seen.execution.plan.resolved
+def notices(seen: Subject, *, anew: str, execution: Execution | None = None) -> tuple[str, ...]:
+    """In the order in which a sceptic would ask.
+
+    ``anew``: the command that races again where a stored race served. ``execution``: what trained the network in this call.
+    """
+    resolved = seen.resolved
     said = []
     if resolved.weights.fell_back:
         said.append(_not_pretrained(resolved.weights))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
-    said += _of_the_training(seen)
+    said += _of_the_training(resolved, execution)
     if not seen.attached and seen.evaluations:
         answered = "accuracy was" if resolved.data.labelled else "answers were"
         known = f"{answered} computed here, latency on the device is not known{_stand_in(seen)}"
@@ -108,7 +112,7 @@ def _not_built(unavailable: Mapping[str, Unavailable]) -> list[str]:
     return [f"not built: {', '.join(candidates)}: {words}" for words, candidates in names.items()]
 
 
-def _of_engines(seen: ObservedBuild) -> list[str]:
+def _of_engines(seen: Subject) -> list[str]:
     twins = [kit for name, kit in seen.answering.items() if kit.stands_for is not None and (name, "test") in seen.evaluations]
     if twins:
         return [
@@ -118,7 +122,7 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
     return []
 
 
-def _of_halves(seen: ObservedBuild) -> list[str]:
+def _of_halves(seen: Subject) -> list[str]:
     """Kits of half precision that answered in another precision here, as their trace on this machine says."""
     said = []
     for name, kit in seen.answering.items():
@@ -137,7 +141,7 @@ def _of_halves(seen: ObservedBuild) -> list[str]:
     return said
 
 
-def _has_run(candidate: Candidate, seen: ObservedBuild) -> bool:
+def _has_run(candidate: Candidate, seen: Subject) -> bool:
     """Whether the engine itself answered, where the device built it, and no stand-in."""
     answered = seen.answering.get(candidate.id)
     return answered is not None and answered.stands_for is None and (candidate.id, "test") in seen.evaluations
@@ -152,8 +156,7 @@ def _quantized(custom: CustomModel) -> list[str]:
     ]
 
 
-def _of_the_training(seen: ObservedBuild) -> list[str]:
-    resolved = seen.execution.plan.resolved
+def _of_the_training(resolved: Resolved, execution: Execution | None) -> list[str]:
     if resolved.custom_model is not None:
         return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
     said, balance = [], resolved.recipe.train.balance
@@ -164,8 +167,8 @@ def _of_the_training(seen: ObservedBuild) -> list[str]:
         )
     if balance != "none":
         said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
-    said += synthesis_notices(resolved, synthesis_facts(resolved, made_images(seen.execution)))
-    history = history_of(seen.execution) or {}
+    said += synthesis_notices(resolved, synthesis_facts(resolved, None if execution is None else made_images(execution)))
+    history = (None if execution is None else history_of(execution)) or {}
     said += _of_the_teacher(resolved, history)
     said += _of_what_is_kept(history)
     if (transfer := history.get("transfer")) is not None:
@@ -204,8 +207,8 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     return [f"trained: {kept}: {name} {share:.1%} on validation; ended: {history['stopped']}"]
 
 
-def _of_the_desktop_gpu(seen: ObservedBuild, anew: str) -> list[str]:
-    played, gpu = seen.desktop, seen.execution.plan.resolved.desktop_gpu
+def _of_the_desktop_gpu(seen: Subject, anew: str) -> list[str]:
+    played, gpu = seen.desktop, seen.resolved.desktop_gpu
     if played is None or gpu is None:
         return []
     if (failed := played.failures.get(played.reference)) is not None:
@@ -217,15 +220,15 @@ def _of_the_desktop_gpu(seen: ObservedBuild, anew: str) -> list[str]:
     return said
 
 
-def unexecuted(seen: ObservedBuild, carried: Sequence[str]) -> tuple[str, ...]:
+def unexecuted(seen: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
     """What ships (``carried``) without having run here."""
-    resolved = seen.execution.plan.resolved
-    needing = [each for each in seen.execution.candidates if each.needs_engine and each.id in carried]
+    resolved = seen.resolved
+    needing = [each for each in seen.candidates if each.needs_engine and each.id in carried]
     engines = [each.id for each in needing if not _has_run(each, seen)]
     if not engines:
         return ()
     names = ", ".join(engines)
-    built = [name for name in engines if f"compile:{name}" in seen.execution.artifacts]
+    built = [name for name in engines if f"compile:{name}" in execution.artifacts]
     lines = [
         f"{names}: no engine was executed; runner/sessions/tensorrt_gpu.py (deserializing, buffers, enqueue) needs a GPU",
         f"{names}: the engine that the device will use is built there, by `edgecnn bench` or `python3 -m runner build-engine`",
@@ -233,17 +236,17 @@ def unexecuted(seen: ObservedBuild, carried: Sequence[str]) -> tuple[str, ...]:
     if built and resolved.builder:
         where = f"for the GPUs in build.json, not for {resolved.device.title}"
         lines.append(f"{', '.join(built)}: parsed and built ahead of time by {resolved.builder} {where}")
-    elif any(each.builder_flags for each in seen.execution.candidates):
+    elif any(each.builder_flags for each in seen.candidates):
         lines.append(f"{names}: unverified, checked against TensorRT 8.5's documented operators alone; no builder here parses it")
     else:
         lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
     return tuple(lines)
 
 
-def _stand_in(seen: ObservedBuild) -> str:
+def _stand_in(seen: Subject) -> str:
     """Where this machine runs the same instruction set, there is a target that measures it."""
     here = seen.lab.environment.observed.get("architecture")
-    return "; --target cpu measures this machine" if here == seen.execution.plan.resolved.device.processor.architecture else ""
+    return "; --target cpu measures this machine" if here == seen.resolved.device.processor.architecture else ""
 
 
 def _age(observed_at: str) -> str:

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observe import Observer, RaceOptions, choosing
-from edgecnn.building.observed import Observed, ObservedBuild
+from edgecnn.building.observe import Observer, choosing
+from edgecnn.building.subject import Subject
 from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceRequest
-from edgecnn.runner.meters.found import can_watch
+from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceOptions, RaceRequest
+from edgecnn.runner.meters.kinds import can_watch
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Objective
@@ -48,7 +48,7 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
         _energy(observer.seen, ran, how)
 
 
-def race_shown(seen: Observed) -> Contest | None:
+def race_shown(seen: Subject) -> Contest | None:
     """What the race for the choice showed; None where there was none, or where size is the objective."""
     purpose = next((each for each, objective in CHOOSING.items() if objective == seen.objective), None)
     if purpose is None or purpose not in seen.races:
@@ -56,9 +56,9 @@ def race_shown(seen: Observed) -> Contest | None:
     return contest_of(CHOOSING[purpose], seen.raced(purpose), seen.lab.machine)
 
 
-def _throughput(seen: ObservedBuild, kits: Mapping[str, KitRef], how: RaceOptions) -> None:
-    choice = seen.execution.plan.resolved.recipe.race
-    screens = Observed(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each
+def _throughput(seen: Subject, kits: Mapping[str, KitRef], how: RaceOptions) -> None:
+    choice = seen.race_choice
+    screens = Subject(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each
     runner = ExtraRunner(screens, tuple(kits.values()), choice, anew=how.anew)
     runner.screen()
     best = {kit.entrant: batch for kit in kits.values() if (batch := runner.best_of(kit)) is not None}
@@ -70,14 +70,14 @@ def _throughput(seen: ObservedBuild, kits: Mapping[str, KitRef], how: RaceOption
         seen.races["select-throughput"] = seen.race(request, "select-throughput race of {} failed")
 
 
-def _energy(seen: ObservedBuild, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
+def _energy(seen: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
     """What an external meter wrote is joined to the runs when all have ended, so that such a race cannot end sooner."""
-    choice, lab = seen.execution.plan.resolved.recipe.race, seen.lab
+    choice, lab = seen.race_choice, seen.lab
     kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
     if not kits:
         return
-    rounds, rule = (LOOKS[-1], choosing(kits)) if how.meter is None else (choice.rounds, None)
     lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in kits)}, to choose by")
-    max_age_h = 0.0 if how.anew else choice.max_age_h
-    request = energy_request(kits, rounds=rounds, max_age_h=max_age_h, log=how.meter, purpose="select-energy")
-    seen.races["select-energy"] = seen.race(request.model_copy(update={"choosing": rule}), "select-energy race of {} failed")
+    request = energy_request(choice, kits, how, "select-energy")
+    if how.meter is None:
+        request = request.model_copy(update={"rounds": LOOKS[-1], "choosing": choosing(kits)})
+    seen.races["select-energy"] = seen.race(request, "select-energy race of {} failed")

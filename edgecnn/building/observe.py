@@ -7,33 +7,31 @@ precision, since the winner of a selection flatters itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
-from edgecnn.building.runnable import tried
+from edgecnn.building.runnable import has_engine, tried
+from edgecnn.building.subject import SPLITS, Split, Subject, evaluated
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.predictions.accuracy import accuracy, agreement
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
-from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceRequest, run_max_s
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.artifact import Failed
-from edgecnn.values.candidate import ENGINE, Candidate, Rung, graph_of, reference_of
-from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.artifact import Artifact, Failed
+from edgecnn.values.candidate import ENGINE, Candidate, Method, Rung, graph_of, reference_of
+from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Choosing, Purpose
 
 CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
@@ -42,45 +40,65 @@ CHOICE_BUDGET_S = 300.0
 """After which such a race begins no more rounds: 24 of five kits that take 2.5 s each, with what a process takes to begin."""
 
 
-@dataclass(frozen=True)
-class RaceOptions:
-    """How races of one call are run."""
+def add_made(seen: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
+    """Add what an execution made of these candidates: their kits with the engines that were built for this lab, the kits that
+    answer for them here, what became of their steps, and the images.
+    """
+    artifacts, outcomes = execution.artifacts, execution.outcomes
+    seen.listed = execution.candidates
+    if "prepare" in artifacts:
+        seen.prepared = artifacts["prepare"].folder
+    for candidate in candidates:
+        name, graph = candidate.id, graph_of(candidate)
+        steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.of_candidate(name)}
+        seen.steps[name] = {kind: outcome for kind, outcome in steps.items() if outcome is not None}
+        if graph in artifacts:
+            seen.graphs[graph] = artifacts[graph].folder / "macs.json"
+        if (quantized := artifacts.get(f"quantize:{name}")) is not None:
+            seen.layers_kept_float[name] = _kept_float(candidate, quantized)
+        if (made := artifacts.get(f"package:{name}")) is None:
+            continue
+        twin, engine = artifacts.get(f"package-twin:{name}"), artifacts.get(f"{ENGINE}:{name}")
+        kit = seen.kits[name] = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
+        if engine is not None or not candidate.needs_engine:
+            seen.answering[name] = kit
+        elif twin is not None:
+            seen.answering[name] = KitRef.of(candidate, twin)
+        compiled = engine or artifacts.get(f"compile:{name}")
+        if compiled is not None and (compiled.folder / PLANNED).is_file():
+            seen.planned[name] = compiled.folder / PLANNED
+        if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # a stand-in's figures are none of the device's
+            seen.failures.setdefault(name, unbuilt)
 
-    anew: bool = False
-    """Whether a stored one may not serve."""
-    runs: RunsNeeded = RunsNeeded()
-    """Of the race for the reported figures and of that of energy, at least."""
-    until: float | None = None
-    """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
-    meter: Path | None = None
-    """An external meter's log."""
 
-    @property
-    def max_s(self) -> float:
-        """Of one process."""
-        return run_max_s(self.runs)
+def _kept_float(candidate: Candidate, quantized: Artifact) -> tuple[str, ...]:
+    """As quantizing wrote it down: what the ranking says of mixed precision, then attention."""
+    if candidate.method not in (Method.MIXED, Method.POST_TRAINING):
+        return ()
+    written = json.loads((quantized.folder / "quantize.json").read_text(encoding="utf-8"))
+    return tuple(dict.fromkeys((*written.get("kept_float", ()), *written.get("attention", ()))))
+
+
+def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
+    """The evaluated splits of a build's prepared images."""
+    counts, folder = execution.plan.resolved.data.counts, execution.artifacts["prepare"].folder
+    return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}
 
 
 class Observer:
-    """Measures the kits of one build."""
+    """Measures the kits of a subject."""
 
-    def __init__(self, seen: ObservedBuild) -> None:
+    def __init__(self, seen: Subject) -> None:
         self.seen = seen
 
-    def _macs(self, candidate: Candidate) -> MacTable:
-        """Of the graph that the candidate was made from: residency is joined by its names."""
-        made = self.seen.execution.artifacts[graph_of(candidate)]
-        return MacTable.model_validate_json((made.folder / "macs.json").read_text(encoding="utf-8"))
-
-    def drops(self, rung: Rung) -> dict[str, float]:
+    def drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
         """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
 
         Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
         evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
         """
         seen = self.seen
-        self.collect_kits(rung.candidates)
-        self.evaluate_all({"validation": pixel_sets(seen.execution)["validation"]})
+        self.evaluate_all({"validation": pixels})
         reference = reference_of(seen.candidates)
         baseline = answer_of(seen, reference, "validation")
         if baseline is None:
@@ -97,24 +115,6 @@ class Observer:
             elif (drop := accuracy(answers, labels, "validation", baseline).drop_pp) is not None:
                 drops[name] = drop.estimate
         return drops
-
-    def collect_kits(self, candidates: Iterable[Candidate]) -> None:
-        """Find each candidate's kit, with its engine where one was built for this lab, and the kit that answers for it here."""
-        for candidate in candidates:
-            made = self.seen.execution.artifacts.get(f"package:{candidate.id}")
-            if made is None:
-                continue
-            twin = self.seen.execution.artifacts.get(f"package-twin:{candidate.id}")
-            engine = self.seen.execution.artifacts.get(f"{ENGINE}:{candidate.id}")
-            kit = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
-            self.seen.kits[candidate.id] = kit
-            if engine is not None or not candidate.needs_engine:
-                self.seen.answering[candidate.id] = kit
-            elif twin is not None:
-                self.seen.answering[candidate.id] = KitRef.of(candidate, twin)
-            unbuilt = self.seen.execution.outcomes.get(f"{ENGINE}:{candidate.id}")
-            if isinstance(unbuilt, Failed):  # a stand-in's figures are none of the device's
-                self.seen.failures.setdefault(candidate.id, unbuilt)
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
         """Logits of every kit on these splits, where it has not answered yet; a kit that fails is out, with its own words."""
@@ -135,7 +135,9 @@ class Observer:
                 continue
             if kit.candidate.needs_engine and not self._runs_its_engine(name):
                 continue
-            stored = tried(partial(residency, kit, self._macs(kit.candidate), self.seen.lab))
+            macs = self.seen.macs(kit.candidate)
+            assert macs is not None
+            stored = tried(partial(residency, kit, macs, self.seen.lab))
             if isinstance(stored, Failed):
                 self.seen.notes.append(f"residency of {name} could not be read: {stored.what}")
             elif stored.profile.residency is not None:
@@ -143,11 +145,9 @@ class Observer:
 
     def _runs_its_engine(self, name: str) -> bool:
         """Whether a candidate's engine runs in this lab; what its builder planned, where that is known, holds until it does."""
-        engine = self.seen.execution.artifacts.get(f"{ENGINE}:{name}")
-        compiled = engine or self.seen.execution.artifacts.get(f"compile:{name}")
-        if compiled is not None and (compiled.folder / PLANNED).is_file():
-            self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text(encoding="utf-8"))
-        return engine is not None and name not in self.seen.failures
+        if (planned := self.seen.planned.get(name)) is not None:
+            self.seen.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
+        return has_engine(self.seen.kits[name]) and name not in self.seen.failures
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **asked: Any) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
@@ -168,16 +168,13 @@ class Observer:
         self.race(names, "select", how, choosing=choosing(contenders))
 
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
-        recipe = self.seen.execution.plan.resolved.recipe
+        choice = self.seen.race_choice
+        if purpose == "report":
+            return RaceRequest.for_figures(choice, kits, how)
         asked: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
-            asked |= {"rounds": LOOKS[-1], "samples": min(recipe.race.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
-        elif how.until is not None and purpose == "report":
-            until = rule_of(how.until)
-            asked |= {"rounds": until.looks[-1], "until": until}
-        elif purpose == "report":
-            asked["rounds"] = max(recipe.race.rounds, how.runs.latency)
-        return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
+            asked |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
+        return RaceRequest.of(choice, kits, purpose, anew=how.anew, **asked)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
         """Race for the reported figures, then measure energy, and what was asked for beyond."""
@@ -185,7 +182,7 @@ class Observer:
         if energy:
             self.energy(names, how)
         kits = tuple(self.seen.kits[name] for name in names)
-        ExtraRunner(self.seen, kits, self.seen.execution.plan.resolved.recipe.race, anew=how.anew).measure(extra_runs)
+        ExtraRunner(self.seen, kits, self.seen.race_choice, anew=how.anew).measure(extra_runs)
 
     def energy(self, names: Iterable[str], how: RaceOptions) -> None:
         """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it."""
@@ -194,10 +191,7 @@ class Observer:
         watched = [kit for kit in kits if metered(kit, seen.lab.environment, how.meter)]
         if not watched:
             return
-        choice = seen.execution.plan.resolved.recipe.race
-        max_age_h = 0.0 if how.anew else choice.max_age_h
-        rounds = max(choice.rounds, how.runs.energy)
-        request = energy_request(watched, rounds=rounds, max_age_h=max_age_h, log=how.meter)
+        request = energy_request(seen.race_choice, watched, how)
         each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
         seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
         seen.races["energy"] = seen.race(request, "energy of {} could not be measured")

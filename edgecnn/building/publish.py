@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.layout import root_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_HOLDS_OTHER_FILES, OUTPUT_UNUSABLE
@@ -31,7 +31,7 @@ def check_output(folder: Path, data: str) -> None:
         OUTPUT_AMONG_DATA: it lies inside the images' folder.
         DataPathUnusable: ``data`` can name no folder.
     """
-    images = None if data == DEMO else _links_followed(root_of(data))
+    images = _links_followed(root_of(data)) if is_on_disk(data) else None
     try:
         there = _links_followed(folder)
         if images is not None and (there == images or images in there.parents):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from edgecnn.building.observed import SPLITS, Observed, Split
+from edgecnn.building.subject import SPLITS, Split, Subject
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
@@ -46,7 +46,7 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
 
 
 def labels_given(
-    name: str, seen: Observed, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
+    name: str, seen: Subject, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
 ) -> MultiLabelAccuracy | None:
     """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
 
@@ -91,28 +91,36 @@ def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = Non
     )
 
 
-def answer_of(seen: Observed, name: str, split: Split) -> Answers | None:
+def answer_of(seen: Subject, name: str, split: Split) -> Answers | None:
     """What one candidate answered to a split; None where it was not evaluated."""
     stored = seen.evaluations.get((name, split))
     own = seen.answers_as_device(name)
     return None if stored is None else answers_from(stored, name, seen.groups(split), attached=own)
 
 
-def answers_of(seen: Observed, split: Split) -> dict[str, Answers]:
+def answers_of(seen: Subject, split: Split) -> dict[str, Answers]:
     """What each evaluated candidate answered to a split, by its name."""
     found = {name: answer_of(seen, name, split) for name in seen.answering}
     return {name: answers for name, answers in found.items() if answers is not None}
 
 
-def candidate_facts(seen: Observed) -> dict[str, CandidateFacts]:
+def candidate_facts(seen: Subject) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     answers = {split: answers_of(seen, split) for split in SPLITS}
     labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
     answered = _Answered(seen, answers, labels, fold_answers(seen))
-    return {candidate.id: _row(candidate, seen, answered) for candidate in seen.candidates}
+    return {candidate.id: _with_reasons(_row(candidate, seen, answered), seen) for candidate in seen.candidates}
 
 
-def fold_answers(seen: Observed) -> dict[str, FoldAnswers]:
+def _with_reasons(row: CandidateFacts, seen: Subject) -> CandidateFacts:
+    update = {}
+    for source, figures in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
+        if figures is not None and not figures.runs and source in seen.absent:
+            update[source] = figures.model_copy(update={"reason": seen.absent[source]})
+    return row.model_copy(update=update)
+
+
+def fold_answers(seen: Subject) -> dict[str, FoldAnswers]:
     """By candidate, of those that answered in every fold; none without cross-validation."""
     every = [seen, *seen.folds] if seen.folds else []
     found = [answers_of(fold, "test") for fold in every]
@@ -121,7 +129,7 @@ def fold_answers(seen: Observed) -> dict[str, FoldAnswers]:
     return {name: FoldAnswers([answers[name] for answers in found], labels) for name in names}
 
 
-def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, CandidateFacts]:
+def reported(rows: Mapping[str, CandidateFacts], seen: Subject) -> dict[str, CandidateFacts]:
     """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
     answers = answers_of(seen, "test")
     labels = seen.labels("test") if answers else None
@@ -164,7 +172,7 @@ def times(profile: Profile | str, machine: str) -> Latency:
 class _Answered(NamedTuple):
     """What was answered to each split, and the truth where it is known."""
 
-    seen: Observed
+    seen: Subject
     answers: Mapping[Split, Mapping[str, Answers]]
     labels: Mapping[Split, Any]
     folds: Mapping[str, FoldAnswers]
@@ -189,7 +197,7 @@ class _Answered(NamedTuple):
         return agreement(mine, split, None if name == self.seen.reference else theirs, thresholds)
 
 
-def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> CandidateFacts:
+def _row(candidate: Candidate, seen: Subject, answered: _Answered) -> CandidateFacts:
     name = candidate.id
     kit, answering = seen.kits.get(name), seen.answering.get(name)
     return CandidateFacts(
@@ -212,16 +220,16 @@ def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> Candidate
         saturates_on=_saturates_on(candidate, seen),
         runtime_version=_answered_in(name, seen),
         outcomes=seen.outcomes(candidate),
-        kept_float=seen.kept_float(candidate),
+        kept_float=seen.layers_kept_float.get(name, ()),
     )
 
 
-def _saturates_on(candidate: Candidate, seen: Observed) -> Literal["device", "answering machine"] | None:
+def _saturates_on(candidate: Candidate, seen: Subject) -> Literal["device", "answering machine"] | None:
     stored = seen.evaluations.get((candidate.id, "test")) or seen.evaluations.get((candidate.id, "validation"))
     return None if stored is None or seen.answers_as_device(candidate.id) else saturates_on(candidate, stored.profile.environment)
 
 
-def _answered_in(name: str, seen: Observed) -> str | None:
+def _answered_in(name: str, seen: Subject) -> str | None:
     """The version of the runtime that a kit answered in, where that was the device's."""
     kit, stored = seen.kits.get(name), seen.evaluations.get((name, "test"))
     if kit is None or stored is None or not seen.answers_as_device(name) or stored.profile.subject != kit.digest:
@@ -229,7 +237,7 @@ def _answered_in(name: str, seen: Observed) -> str | None:
     return stored.profile.environment.conditions.get("runtime_version")
 
 
-def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
+def _unmeasured(name: str, seen: Subject) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
     failed = seen.failures.get(name)
     if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, seen)):
@@ -239,18 +247,18 @@ def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
     return None if seen.timed else (NOT_TIMED, seen.lab.machine)
 
 
-def _was_raced(name: str, seen: Observed) -> bool:
+def _was_raced(name: str, seen: Subject) -> bool:
     """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
     return any(name in seen.raced(purpose) for purpose in FIGURES)
 
 
-def _not_raced(name: str, seen: Observed) -> str:
+def _not_raced(name: str, seen: Subject) -> str:
     """Why a candidate is in no race for figures: it failed in one, or nobody raced it."""
     kit, result = seen.kits.get(name), seen.races.get("report")
     return result.failed.get(kit.entrant, "not raced") if kit is not None and result is not None else "not raced"
 
 
-def _latency(name: str, seen: Observed) -> Latency:
+def _latency(name: str, seen: Subject) -> Latency:
     """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
     machine = seen.lab.machine
     if (absent := _unmeasured(name, seen)) is not None:
@@ -264,7 +272,7 @@ def _latency(name: str, seen: Observed) -> Latency:
     return Latency(reason=_not_raced(name, seen), machine=machine)
 
 
-def _memory(name: str, seen: Observed) -> Memory:
+def _memory(name: str, seen: Subject) -> Memory:
     """From the same race as the latency; few runs say so."""
     if (absent := _unmeasured(name, seen)) is not None:
         return Memory(reason=absent[0], machine=absent[1])
@@ -274,7 +282,7 @@ def _memory(name: str, seen: Observed) -> Memory:
     return Memory(reason=_not_raced(name, seen), machine=seen.lab.machine)
 
 
-def _energy(name: str, seen: Observed) -> Energy:
+def _energy(name: str, seen: Subject) -> Energy:
     """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
     machine = seen.lab.machine
     if (absent := _unmeasured(name, seen)) is not None:
@@ -290,7 +298,7 @@ def _energy(name: str, seen: Observed) -> Energy:
     return Energy(reason=here, machine=machine)
 
 
-def _residency(name: str, seen: Observed) -> Residency | None:
+def _residency(name: str, seen: Subject) -> Residency | None:
     """What ran here is no evidence of what would run on a device that is not here."""
     found = seen.residency.get(name)
     if found is None or seen.attached or found.basis != "executed":
@@ -298,7 +306,7 @@ def _residency(name: str, seen: Observed) -> Residency | None:
     return found.model_copy(update={"basis": "elsewhere"})
 
 
-def _extra(name: str, seen: Observed) -> dict[str, Any]:
+def _extra(name: str, seen: Subject) -> dict[str, Any]:
     """Throughput, the whole way from a picture file and the soak, as far as the candidate was measured so."""
     machine = seen.lab.machine
     soaked = seen.raced("soak").get(name)
@@ -310,7 +318,7 @@ def _extra(name: str, seen: Observed) -> dict[str, Any]:
     return {field: value for field, value in found.items() if value is not None}
 
 
-def throughput_of(name: str, seen: Observed) -> Throughput | None:
+def throughput_of(name: str, seen: Subject) -> Throughput | None:
     """Images a second of one candidate; None where it was in no such race."""
     if (kit := seen.kits.get(name)) is None:
         return None
@@ -324,7 +332,7 @@ def throughput_of(name: str, seen: Observed) -> Throughput | None:
     return throughput(tuple(once.values()), screened(seen.batches_tried(kit)), seen.extra_runs.batches, machine, why)
 
 
-def _end_to_end(name: str, seen: Observed) -> EndToEnd | None:
+def _end_to_end(name: str, seen: Subject) -> EndToEnd | None:
     raced = seen.raced("end-to-end")
     if name not in raced:
         return None

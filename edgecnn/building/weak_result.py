@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.subject import Subject
 from edgecnn.errors.wording import first_of
 from edgecnn.installed import lacking
 from edgecnn.judging.learned import Weakness, weakness_of
@@ -21,13 +21,13 @@ _NAMES = 3
 """Classes that the notice names; report.json has the recall of each."""
 
 
-def weak_notices(seen: ObservedBuild, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+def weak_notices(seen: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
     shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{_described(shown, weak)}; {what_would_help(seen.execution.plan.resolved, seen.lab.store)}",)
+    return (f"{_described(shown, weak)}; {what_would_help(seen.resolved, seen.lab.store)}",)
 
 
 def _described(row: CandidateFacts, weak: Weakness) -> str:

@@ -11,6 +11,7 @@ from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecip
 
 if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
+    from edgecnn.judging.gates import StoredRace
     from edgecnn.planning.request import BuildRequest, Goal
     from edgecnn.values.board import HostRequest
     from edgecnn.values.command import Command
@@ -51,6 +52,11 @@ def bounds_of(asked: BuildOptions) -> GateChoice:
     from edgecnn.judging.gates import parse_bounds
 
     return parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured)
+
+
+def stored_race_of(asked: BuildOptions) -> StoredRace:
+    """Whether a verb that judges a finished build takes a stored race."""
+    return "fresh-enough" if asked.allow_stored else "unless-gated"
 
 
 def measured_as(asked: BuildOptions) -> dict[str, Any]:

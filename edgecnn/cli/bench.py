@@ -80,8 +80,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     if data is not None or out is not None or is_alone(request.folder):
         return _alone(BundleBenchRequest(request, None if data is None else images, out, trust), call)
     require_trusted(request.folder, trust, Quiet())
-    found = bench_and_write(request, call.tell)
-    return judged(call, found.report, require_measured=found.require_measured)
+    return judged(call, bench_and_write(request, call.tell).report)
 
 
 def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
@@ -90,6 +89,4 @@ def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.render.screens.bundle import show_bundle_bench
 
     found = bench_bundle(request, call.store, call.tell)
-    required = request.bench.gates.require_measured
-    sheet = sheet_of_bundle_bench(found, require_measured=required)
-    return call.judge(sheet, found, lambda: show_bundle_bench(found, require_measured=required))
+    return call.judge(sheet_of_bundle_bench(found), found, lambda: show_bundle_bench(found))

@@ -91,8 +91,7 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
 
     report = build_and_write(request, call.tell)
     if request.goal == "judge":
-        gates = request.recipe.gates.require_measured or (request.gates is not None and request.gates.require_measured)
-        return judged(call, report, require_measured=gates), report
+        return judged(call, report), report
 
     def text() -> None:
         if request.goal == "profile":
@@ -105,13 +104,12 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
     return ExitCode.OK, report
 
 
-def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCode:
+def judged(call: Call, report: BuildReport) -> ExitCode:
     """Show a report with its verdict, to the job too."""
     from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.screens.report import show_report
 
-    sheet = sheet_of_report(report, require_measured=require_measured)
-    return call.judge(sheet, report, lambda: show_report(report, require_measured=require_measured))
+    return call.judge(sheet_of_report(report), report, lambda: show_report(report))
 
 
 def _places_made(report: BuildReport, goal: str, store: Store) -> list[str]:

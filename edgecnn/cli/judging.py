@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from
+from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from, stored_race_of
 from edgecnn.cli.build import built, judged
 from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
 from edgecnn.cli.verbs import BUILD, Call, verb
@@ -17,7 +16,6 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import ROUNDS_WITHOUT_AGAINST
 
 if TYPE_CHECKING:
-    from edgecnn.planning.request import BuildRequest
     from edgecnn.values.report import Comparison
 
 JudgedArg = Annotated[
@@ -47,7 +45,8 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
     folder = build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
     if folder is not None:  # it stands in the recipe's place
         return _finished(call, folder)
-    return built(call, _judging_anew(request_from(replace(call.asked, recipe=recipe), "judge"), call.asked.allow_stored))
+    request = request_from(replace(call.asked, recipe=recipe), "judge")
+    return built(call, request.model_copy(update={"stored_race": stored_race_of(call.asked), "only_judge": True}))
 
 
 def _finished(call: Call, folder: Path) -> ExitCode:
@@ -58,19 +57,8 @@ def _finished(call: Call, folder: Path) -> ExitCode:
     refuse_unusable_texts(call.asked)
     if foreign := options_that_say(call.asked, "how to build"):
         raise OPTIONS_NOT_WITH_BUILD(folder=folder, options=foreign)
-    request = JudgeRequest(folder=folder, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
-    found = judge_finished(request, local_lab(call.store, call.tell))
-    return judged(call, found.report, require_measured=found.require_measured)
-
-
-def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
-    """A gated time or energy wants a race of now, and in CI every one does: a stored one says nothing of this job's machine."""
-    from edgecnn.judging.metrics import METRICS
-
-    bounds = [*(request.gates or request.recipe.gates).max, *request.recipe.gates.max]
-    gated = any(METRICS[name].source in ("latency", "energy") for name in bounds if name in METRICS)
-    anew = not allow_stored and (gated or bool(os.environ.get("CI")))
-    return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
+    request = JudgeRequest(folder=folder, stored_race=stored_race_of(call.asked), **measured_as(call.asked))
+    return judged(call, judge_finished(request, local_lab(call.store, call.tell)))
 
 
 def _against(call: Call, head: str | None, base: str) -> ExitCode:

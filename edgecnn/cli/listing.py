@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from edgecnn.cli.verbs import LOOK, Call, verb
 from edgecnn.errors.usage import plot_of_what, unknown_list
+from edgecnn.errors.wording import names_like
 
 
 class What(StrEnum):
@@ -92,7 +92,9 @@ def _show(call: Call, what: What, pattern: str) -> None:
         rows = _of_timm(pattern)
     else:
         listed = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
-        rows = [row for row in listed if any(fnmatchcase(name, pattern) for name in (row["name"], *row.get("aliases", ())))]
+        names = {name: row["name"] for row in listed for name in (row["name"], *row.get("aliases", ()))}
+        shown = {names[name] for name in names_like(pattern, names)}
+        rows = [row for row in listed if row["name"] in shown]
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 

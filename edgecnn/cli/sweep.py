@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.asking import bounds_of
+from edgecnn.cli.asking import bounds_of, stored_race_of
 from edgecnn.cli.options import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
@@ -124,7 +124,7 @@ def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
 
     refuse_unusable_texts(call.asked)
     given = open_sweep(sweep, out, call.store, call.tell)
-    how = JudgeRequest(folder=given.out, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
+    how = JudgeRequest(folder=given.out, stored_race=stored_race_of(call.asked), **measured_as(call.asked))
     found = judge_sweep(given, how, local_lab(call.store, call.tell), call.tell)
     call.close()
     call.job.tell(*sheets_of_judgement(found))

@@ -14,8 +14,8 @@ from edgecnn.errors.wording import counted
 if TYPE_CHECKING:
     from edgecnn.cli.verbs import Call
     from edgecnn.sweeps.sweep import OpenSweep
-    from edgecnn.tracking.mlflow import Sent, Tracker
     from edgecnn.tracking.run import TrackedRun
+    from edgecnn.tracking.tracker import Sent, Tracker
 
 
 def tracker_of(call: Call) -> Tracker | None:
@@ -25,9 +25,9 @@ def tracker_of(call: Call) -> Tracker | None:
     """
     if call.asked.track is None:
         return None
-    from edgecnn.tracking.mlflow import Tracker
+    from edgecnn.tracking.tracker import open_tracker
 
-    tracker = Tracker(call.asked.track)
+    tracker = open_tracker(call.asked.track)
     try:
         tracker.ask()
     except TrackerUnreachable as error:

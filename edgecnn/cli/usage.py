@@ -30,6 +30,7 @@ from edgecnn.errors.usage import (
     no_such_command,
     no_such_option,
 )
+from edgecnn.errors.wording import PROGRAM
 from edgecnn.runner.say import drop_unwritable
 
 _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
@@ -130,8 +131,6 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
 
 
-PROGRAM = "edgecnn"
-"""How help and hints call it, however it was started: `python -m edgecnn` is the same program."""
 _REFUSAL: type[Exception] = typer.BadParameter.__mro__[1]
 """What every refusal of a command line is; typer publishes this one kind of it."""
 

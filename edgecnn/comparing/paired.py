@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.observed import Observed
 from edgecnn.building.rows import thresholds_of, timed_row, times
+from edgecnn.building.subject import Subject
 from edgecnn.comparing.facts import Pairing
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
-from edgecnn.judging.gates import comparison_gates, judge, judge_identical, runs_for, verdict_of
-from edgecnn.judging.learned import not_learned
+from edgecnn.judging.gates import EffectiveGates
+from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
-from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
+from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, look
 from edgecnn.judging.runs.stopping import OF_A_COMPARISON, ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
@@ -36,7 +36,6 @@ from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts, Comparison, ShippedKitFacts
-from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
 IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
@@ -64,21 +63,19 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     """
     started = time.perf_counter()
     head, named = shipped_kit(request.head), base_named(request.base)
-    gates = comparison_gates(request.gates)
+    gates = EffectiveGates.of_two(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
-        seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
+        seen = Subject(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
         finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
         answered, pairing = _accuracy(seen, head, base)
     sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
-    unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
     equally_right = identical and facts.broken is None
-    results = [_judged(gate, facts, finding, seen, identical=identical) for gate in gates]
-    results = [result for result in (unlearned, *results) if result is not None]
-    judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in results)
+    unknown = {source: f"not known against BASE: {why}" for source, why in seen.absent.items()}
+    judged = judge_row(facts, gates, OF_A_COMPARISON, unknown, Compared(finding, identical, several, head.row))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -95,24 +92,22 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         drop_pp=exactly(0.0) if equally_right else answered.drop_pp if answered else None,
         drop_of="mAP" if several else "top-1",
         drop_absent=None if equally_right else seen.absent.get("accuracy"),
-        verdict=verdict_of(facts, judged),
-        gates=judged,
+        verdict=judged.verdict,
+        gates=judged.gates,
         changed=tuple(map(str, changes(base.origin, head.origin))),
         notices=(*_notices(head, base, identical=identical), *(() if pairing is None else (pairing.sentence("BASE", "HEAD"),))),
         seconds=round(time.perf_counter() - started, 2),
     )
 
 
-def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+def _finding(sides: Sequence[ShippedKit], seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     for side in sides if identical else ():  # nothing else would open them
         side.require_whole()
     raced = must_race(gates, identical=identical)
     return _race(seen, gates, rounds, identical=identical) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
 
 
-def _row(
-    head: ShippedKit, seen: Observed, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None
-) -> CandidateFacts:
+def _row(head: ShippedKit, seen: Subject, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None) -> CandidateFacts:
     accuracy = "test" if thresholds_of(head.kit) is None else "multi_label"
     known = {
         accuracy: answered,
@@ -123,13 +118,13 @@ def _row(
     return timed_row(head.kit, timed, seen.lab.machine).model_copy(update=known)
 
 
-def must_race(gates: Sequence[Gate], *, identical: bool) -> bool:
+def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
     """Whether HEAD has to run: what identical sides ship is raced only for a bound on HEAD's own times or memory."""
-    own = (COMPARED[gate.metric] for gate in gates if COMPARED[gate.metric].identical is None)
+    own = (COMPARED[gate.metric] for gate in gates.gates if COMPARED[gate.metric].identical is None)
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
-def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+def _race(seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio; of identical sides it is known."""
     if not seen.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
@@ -137,8 +132,8 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool
     stuck = [f"{name}: {why}" for name in seen.kits if (why := seen.why_not_runnable(name))]
     if stuck:
         return RatioFinding(ratio=None, absent="; ".join(stuck))
-    gate = next(each for each in gates if each.metric == LATENCY_RATIO)
-    planned, done = looks(rounds, runs_for(gates).latency), 0
+    gate = next(each for each in gates.gates if each.metric == LATENCY_RATIO)
+    planned, done = looks(rounds, gates.runs.latency), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
     for upto in planned:
@@ -154,7 +149,7 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool
     return finding
 
 
-def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> tuple[Accuracy | MultiLabelAccuracy | None, Pairing | None]:
+def _accuracy(seen: Subject, head: ShippedKit, base: ShippedKit) -> tuple[Accuracy | MultiLabelAccuracy | None, Pairing | None]:
     """HEAD's accuracy against BASE's, and how their images were paired where the test splits differ.
 
     If HEAD's logits hold NaN or infinity, every gate on accuracy fails; if BASE's do, there is no figure.
@@ -186,19 +181,6 @@ def _joined(profiles: Sequence[Profile]) -> Profile | None:
     renumbered = tuple(run.model_copy(update={"round": number}) for number, run in enumerate(runs))
     environment = worst_of([profile.environment for profile in profiles])
     return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
-
-
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed, *, identical: bool) -> GateResult:
-    no_numbers = "HEAD" in seen.failures and COMPARED[gate.metric].source == "accuracy"
-    several = thresholds_of(seen.kits["HEAD"]) is not None
-    if identical and not no_numbers and (known := judge_identical(gate, facts, several_labels=several)) is not None:
-        return known
-    if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, finding, facts.candidate.id)
-    result = judge(gate, facts, OF_A_COMPARISON)
-    if result.verdict is Verdict.MISSING and "accuracy" in seen.absent and COMPARED[gate.metric].source == "accuracy":
-        return result.model_copy(update={"reason": f"not known against BASE: {seen.absent['accuracy']}"})
-    return result
 
 
 def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:

@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 import edgecnn
 from edgecnn.comparing.baseline_file import sealed
-from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import (
@@ -45,7 +44,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
 from edgecnn.values.command import Command
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.report import PinnedBuild, sealed_digest
 
 PREFIX = "git:"
@@ -258,7 +257,7 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     parts += [("--target", device + (f":{runtime}" if runtime else ""))]
     if is_on_disk(recipe.data.path):
         parts += [("--data", _from_here(folder, recipe.data.path))]
-    elif recipe.data.path != DEMO or custom is not None:
+    elif recipe.data.path != DataChoice().path or custom is not None:
         parts += [("--data", recipe.data.path)]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)

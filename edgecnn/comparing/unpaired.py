@@ -19,11 +19,11 @@ from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, r
 from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
 from edgecnn.errors.comparing import baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
-from edgecnn.judging.gates import comparison_gates, judge, judge_identical, overall
-from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
+from edgecnn.judging.gates import EffectiveGates
+from edgecnn.judging.judgement import Compared, judge_row
+from edgecnn.judging.metrics import exactly
 from edgecnn.judging.runs.latency import disturbed, runs_needed, worst_of
-from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
+from edgecnn.judging.runs.ratio import RatioFinding, unpaired_finding
 from edgecnn.judging.runs.stopping import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race
@@ -34,12 +34,13 @@ from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import CandidateFacts, Comparison, LatencyBaseline
-from edgecnn.values.verdict import Gate, GateResult
+from edgecnn.values.report import Comparison, LatencyBaseline
 
 ROUNDS = runs_needed()
 """Processes of a present race: as many as show what three of four of them keep p90 and p99 within."""
 SAMPLES_MIN = 50
+_UNKNOWN = {"accuracy": "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"}
+"""Source of a metric to why a gate on it is MISSING."""
 _LONGER = 2.0
 """So many times the time of a recorded run may a present one take for as many inferences."""
 
@@ -72,7 +73,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         if name not in CONDITIONS_THAT_MUST_MATCH:
             raise unknown_condition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
-    baseline, gates = days[-1], comparison_gates(request.gates)
+    baseline, gates = days[-1], EffectiveGates.of_two(request.gates)
     profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
     identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)
@@ -81,10 +82,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    known = _known_results(gates, facts, shipped) if identical else {}
-    unlearned = None if shipped.row is None else not_learned(shipped.row)
-    results = [unlearned, *(known.get(gate) or _judged(gate, facts, finding, spelled) for gate in gates)]
-    judged = tuple(result for result in results if result is not None)
+    several = thresholds_of(shipped.kit) is not None
+    judged = judge_row(facts, gates, spelled, _UNKNOWN, Compared(finding, identical, several, shipped.row))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -100,18 +99,12 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         base_latency=figures_of(baseline),
         drop_pp=exactly(0.0) if identical else None,
         drop_absent=None if identical else "a latency baseline holds no answers",
-        verdict=overall(judged),
-        gates=judged,
+        verdict=judged.verdict,
+        gates=judged.gates,
         changed=tuple(map(str, changes(baseline.origin, shipped.origin))),
         notices=(IDENTICAL,) if identical else _notices(days, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )
-
-
-def _known_results(gates: Sequence[Gate], facts: CandidateFacts, shipped: ShippedKit) -> dict[Gate, GateResult]:
-    several = thresholds_of(shipped.kit) is not None
-    results = {gate: judge_identical(gate, facts, several_labels=several) for gate in gates}
-    return {gate: result for gate, result in results.items() if result is not None}
 
 
 def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment: Environment) -> bool:
@@ -124,7 +117,7 @@ def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment
 
 
 def _present(
-    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: Sequence[Gate]
+    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: EffectiveGates
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:
@@ -159,15 +152,6 @@ def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed
     ]
     if differing:
         raise baseline_elsewhere(differing=differing)
-
-
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: str) -> GateResult:
-    if gate.metric == LATENCY_RATIO:
-        return judge_ratio(gate, finding, facts.candidate.id, spelled)
-    result = judge(gate, facts, spelled)
-    if COMPARED[gate.metric].source == "accuracy":
-        return result.model_copy(update={"reason": "a latency baseline holds no answers: edgecnn judge HEAD --against BASE does"})
-    return result
 
 
 def _notices(days: Sequence[LatencyBaseline], request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:

@@ -19,7 +19,6 @@ import numpy as np
 
 import edgecnn
 from edgecnn.data.class_marks import class_marks
-from edgecnn.data.demo import DEMO
 from edgecnn.data.files import on_every_core, parse, skipped_phrases
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
@@ -31,7 +30,6 @@ from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_group
 from edgecnn.data.splits import Found, LeftOut, Listed, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable, TooFewImages
-from edgecnn.errors.data.formats import DemoHasNoFolder
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
 from edgecnn.errors.wording import counted, first_of, plural
@@ -305,8 +303,6 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
     """
     began = time.monotonic()
-    if choice.path == DEMO:
-        raise DemoHasNoFolder
     files = list_files(choice, cache, tell)
     files.layout.require_trainable(files.source, asked=choice.train)
     listed, _ = read_files(files, cache, tell)

@@ -32,7 +32,7 @@ from edgecnn.data.files import (
     write_json,
     write_text,
 )
-from edgecnn.data.formats.registry import Reading, data_files, is_on_disk
+from edgecnn.data.formats.registry import Reading, data_files, has_folder, is_on_disk
 from edgecnn.data.group_roles import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.label_roles import labels_known, roles_of
@@ -67,7 +67,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     Raises:
         EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
     """
-    if choice.path == DEMO:
+    if not has_folder(choice.path):
         return _summarize_demo(choice, cache, tell, fold)
     found = list_files(choice, cache, tell)
     found.layout.require_trainable(found.source, asked=choice.train)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 import edgecnn
-from edgecnn.data.demo import DEMO
 from edgecnn.data.files import parse
-from edgecnn.data.formats.registry import is_list
+from edgecnn.data.formats.registry import has_folder, is_list
 from edgecnn.data.images import FolderImages
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import Files, list_files, summarize
@@ -71,7 +70,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         EdgecnnError: one of ``errors.data`` and of ``errors.outputs``; what was there before is left as it is.
     """
     root = root_of(choice.path)
-    if choice.path == DEMO:
+    if not has_folder(choice.path):
         raise DemoHasNoFolder
     if is_list(root):
         raise TableNotDivided(file=root)

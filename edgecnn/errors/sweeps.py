@@ -50,8 +50,7 @@ TRACKER_MISREAD = ErrorRow(
     "tracker-misread",
     "--track {text!r} names no tracker",
     "{because}",
-    "write mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
-    "mlflow-figures: sends no paths and no files",
+    "{takes}",
 )
 TRACKER_REFUSED = ErrorRow("tracker-refused", "MLflow cannot use {address}", "{because}", "{hint}")
 TRACKER_UNREACHABLE = ErrorRow(

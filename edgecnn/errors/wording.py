@@ -13,12 +13,15 @@ import string
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+PROGRAM = "edgecnn"
+"""What help, hints and commands call it, however it was started: `python -m edgecnn` is the same program."""
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc|cpp):\d+:? (?:\S+ )*?\S*\([^()]*\) ")
 """A file of C++, a line of it, and the function there with its parameters."""
 _SEARCHED_SIGNS = 4000
@@ -73,9 +76,21 @@ def first_of(names: Sequence[str], most: int) -> str:
     return "; ".join(names[:most]) + more
 
 
+def near_names(name: str, known: Iterable[str], most: int, cutoff: float = 0.6) -> list[str]:
+    """The known names that a mistyped one may mean, the most likely first."""
+    return get_close_matches(name, list(known), n=most, cutoff=cutoff)
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that a mistyped one most likely means; None where none is near."""
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+    return next(iter(near_names(name, known, 1, cutoff)), None)
+
+
+def names_like(pattern: str, known: Iterable[str]) -> list[str]:
+    """The names that match a shell's pattern; if none does, those that contain the pattern as a word."""
+    names, wanted = list(known), pattern.lower()
+    matching = [name for name in names if fnmatchcase(name.lower(), wanted)]
+    return matching or [name for name in names if wanted and wanted in name.lower()]
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

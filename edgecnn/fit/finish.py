@@ -25,7 +25,7 @@ from edgecnn.judging.predictions.accuracy import difference_pp
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
-from edgecnn.measure.race_request import RaceRequest, run_max_s
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
@@ -44,8 +44,7 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     that fails keeps those of its build. ``anew``: no stored race serves."""
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
     runs = runs_for([result.gate for member in members for result in member.gates])
-    rounds = max(choice.rounds, runs.latency)
-    request = RaceRequest.of(choice, kits.values(), "report", anew=anew, rounds=rounds, max_s=run_max_s(runs))
+    request = RaceRequest.for_figures(choice, kits.values(), RaceOptions(anew=anew, runs=runs))
     found = race(request, lab).profiles if kits else {}
     times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
     return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]

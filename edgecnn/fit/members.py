@@ -127,11 +127,11 @@ class MemberBuilder:
             out=out,
             host=self.asked.host,
             meter=self.asked.meter,
-            gates=self._gates(),
+            gates=self._bounds(),
         )
         return self._with_command(self._shortened(asked, member) if course.short else asked, member)
 
-    def _gates(self) -> GateChoice:
+    def _bounds(self) -> GateChoice:
         """The recipe's own, and what the search has to meet."""
         stated, least = self.asked.recipe.gates, self.asked.choice.accuracy_top1
         required = {} if least is None else {"top1": least}

@@ -321,16 +321,13 @@ class Chosen(Value):
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
-def choose(
-    candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None, claims: Claims | None = None
-) -> Chosen:
+def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None) -> Chosen:
     """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
 
     Args:
         candidates: every row of the table, failed ones included; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
         contest: the race for the choice; None where there was none.
-        claims: of the race for the figures, once it was run; they change no choice.
     """
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
@@ -340,7 +337,7 @@ def choose(
     if rules.objective == "size":
         return _smallest(eligible, rules)
     if contest is not None and rules.attached and any(facts.candidate.id in contest.shown for facts in eligible.inside):
-        return _best(eligible, rules, contest, claims or {})
+        return _best(eligible, rules, contest)
     return _provisional(eligible, rules, contest.missing if contest is not None and rules.attached else None)
 
 
@@ -388,7 +385,7 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     return _settled(eligible, best.candidate.id, taken, reasons)
 
 
-def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: Claims) -> Chosen:
+def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
     """The best estimate by the objective, or what is within 1 % of it and of higher precision."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     costs = {name: contest.costs[name] for name in raced}
@@ -410,7 +407,8 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: C
         ahead=None if best == lead.name else lead.name,
         regret=standing.regret,
         rounds=contest.shown[best].runs,
-    ).model_copy(update={**_figures(contest.shown[best], contest), **_claim(raced[best], _rival(best, raced, contest), claims)})
+        against=_rival(best, raced, contest),
+    ).model_copy(update=_figures(contest.shown[best], contest))
     chosen, update = _settled(eligible, best, taken, reasons), dict[str, object](regret=standing.regret)
     if standing.regret > BEARABLE:
         full = [facts.candidate.id for facts in _full_precision(eligible)]
@@ -435,14 +433,18 @@ def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> 
     return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
-def _claim(best: CandidateFacts, rival: str | None, claims: Claims) -> dict[str, object]:
-    claim = claims.get((best.candidate.id, rival)) if rival is not None else None
-    if claim is None:
-        return {"against": rival}
-    ratio, seen = claim.ratio, best.latency
+def claimed(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
+    """The same choice, with what the race for the figures showed of it against the best candidate of another precision."""
+    name = chosen.choice.candidate or ""
+    taken = chosen.because.get(name)
+    if not isinstance(taken, Taken) or taken.against is None or (claim := claims.get((name, taken.against))) is None:
+        return chosen
+    ratio, latency = claim.ratio, rows[name].latency
     is_open = claim.disturbed is None and ratio.low <= 1 < ratio.estimate
-    more = rounds_to_settle(1.0, ratio, seen.runs) if seen and is_open else None
-    return {"against": rival, "ratio": ratio, "disturbed": claim.disturbed, "rounds_to_settle": more}
+    more = rounds_to_settle(1.0, ratio, latency.runs) if latency and is_open else None
+    taken = taken.model_copy(update={"ratio": ratio, "disturbed": claim.disturbed, "rounds_to_settle": more})
+    choice = chosen.choice.model_copy(update={"why": why_chosen(taken, name)})
+    return Chosen(choice=choice, because={**chosen.because, name: taken})
 
 
 def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:

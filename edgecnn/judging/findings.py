@@ -20,7 +20,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import Accuracy, Agreement, ClassFigures, ClassReport, Energy, Memory, MultiLabelAccuracy, group_count
 from edgecnn.values.layers import Residency
-from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
@@ -197,8 +197,9 @@ def _unmeasured(what: str, seen: Latency | Memory | Energy | None) -> Finding:
     return missing(f"{what} is {seen.fidelity.value}, and only a measured one is judged")
 
 
-def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]:
+def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
     """A percentile of latency, which only the device itself can give."""
+    name = percentile_name(percent)
 
     def find_latency(facts: CandidateFacts) -> Finding:
         seen = facts.latency
@@ -208,17 +209,17 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
             few = f"{counted(seen.runs, 'run')} of the race for the choice"
             note = f"p{percent} is open: {few}, and a gate is judged by a race of its own"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        figure = {50: seen.p50_ms, 90: seen.p90_ms, 99: seen.p99_ms}[percent]
+        figure: Interval | None = getattr(seen, name)
         if figure is None:
-            why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
+            why = seen.reason if percent in (MEDIAN, PERCENTILES[-1]) else seen.absent.get(name)
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        note = ", ".join(filter(None, (f"on {seen.machine}", seen.run_settings, seen.dependent.get(f"p{percent}_ms"))))
+        note = ", ".join(filter(None, (f"on {seen.machine}", seen.run_settings, seen.dependent.get(name))))
         about = {"disturbed": seen.disturbed, "rounds": seen.runs, "too_few": do_not_tell(seen.runs)}
         found = Finding(figure=figure, fidelity=seen.fidelity, note=note, **about)
-        if percent == 50:
+        if percent == MEDIAN:
             return found.model_copy(update={"slowed_at_most": seen.slowed_at_most})
-        return _of_a_tail(found, figure, seen, f"p{percent}_ms")
+        return _of_a_tail(found, figure, seen, name)
 
     return find_latency
 

@@ -1,4 +1,4 @@
-"""Gates: which hold for a call, who stated each bound, and how each is judged.
+"""Gates: which hold for a call (``EffectiveGates``), who stated each bound, and how each is judged.
 
 A misspelt metric, a NaN or a bound on the wrong side is refused before any work: a gate that can never fail is worse than none.
 The whole interval passes or fails, straddling is UNSURE, and unmeasured is MISSING. Accuracy gates are non-inferiority tests at
@@ -25,7 +25,6 @@ from edgecnn.errors.gates import (
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
-from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS, Metric, exactly, find
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
@@ -33,6 +32,7 @@ from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import TAILS, explained, runs_needed
 from edgecnn.judging.runs.stopping import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
+from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
@@ -43,6 +43,13 @@ DEFAULT_DROP_PP = 1.0
 
 DEFAULT_LATENCY_RATIO = 1.03
 """What a comparison allows unless told: smaller differences are lost among layouts of memory and links."""
+
+StoredRace = Literal["fresh-enough", "unless-gated", "never"]
+"""Whether a call takes a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, but none
+where a gate is on latency or energy, and none in CI. never: races are run again."""
+Freshness = Literal["fresh-enough", "raced-now", "this-job"]
+"""fresh-enough: a race younger than ``max_age_h`` serves. raced-now: races are run, and a stored one serves only where none can
+run. this-job: no race of another job serves."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
@@ -118,7 +125,7 @@ def gates_for(
     stated = command_line if command_line is not None and asked_on_line else choice
     stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
     check_bounds(stated, stated_by=stated_by)
-    strict = choice.require_measured or (command_line is not None and command_line.require_measured)
+    strict = _is_strict(choice, command_line)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", stated.max), ("min", stated.min))
     gates = tuple(
         Gate(
@@ -153,21 +160,6 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
     if LATENCY_RATIO in choice.max:
         return tuple(stated)
     return (Gate(metric=LATENCY_RATIO, side="max", bound=DEFAULT_LATENCY_RATIO, required="always"), *stated)
-
-
-def budget_pp(gates: Sequence[Gate], *, labelled: bool = True) -> float:
-    """The accuracy budget of the choice: the bound of the gate on the drop of accuracy, or of mAP, else 1 pp.
-
-    Without labels it is what a gate on agreement leaves for other answers, where there is one: no drop can be larger.
-    """
-    if not labelled and (bound := next((gate.bound for gate in gates if gate.metric == "agreement"), None)) is not None:
-        return round(100 * (1 - bound), 6)
-    return next((gate.bound for gate in gates if gate.metric in ("drop_pp", "map_drop_pp")), DEFAULT_DROP_PP)
-
-
-def most_mib(gates: Sequence[Gate]) -> float | None:
-    """The bound on the size of what ships; None where there is none."""
-    return next((gate.bound for gate in gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
 
 
 def _required(metric: Metric, *, strict: bool, attached: bool) -> Literal["always", "when-measured"]:
@@ -231,15 +223,6 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
         raise BOUND_ON_WRONG_SIDE(where=where, metric=name, better=metric.better, right_way=way)
 
 
-def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts, spelled: str = OF_A_BUILD) -> tuple[GateResult, ...]:
-    """Judge one candidate by every gate, in the gates' order; first, if it applies, that it is not shown to have learned.
-
-    ``spelled``: how this command is asked for more rounds.
-    """
-    unlearned = not_learned(facts)
-    return (*(() if unlearned is None else (unlearned,)), *(judge(gate, facts, spelled) for gate in gates))
-
-
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
     """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
     finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
@@ -289,14 +272,105 @@ class RunsNeeded(NamedTuple):
     energy: int = 0
     """Runs of the energy race, at least."""
     tails: bool = False
-    """A gate is on p90 or p99, so that each run needs many samples, however slow the network is."""
+    """A gate is on a percentile above the median, so that each run needs many samples, however slow the network is."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
     """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
-    latency = runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
-    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS))
+    latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
+
+
+class Circumstances(NamedTuple):
+    """What decides on the gates of a call besides its bounds."""
+
+    device_usually_attached: bool = True
+    labelled: bool = True
+    multi_label: bool = False
+    stored_race: StoredRace = "fresh-enough"
+    in_ci: bool = False
+    """Whether a CI job makes the call: a race of another job says nothing of its machine."""
+
+
+class EffectiveGates(Value):
+    """The gates of one call, worked out once, and what they ask of its races and of its choice."""
+
+    gates: tuple[Gate, ...]
+    require_measured: bool = False
+    """Whether the recipe or the command line lets no figure be missing."""
+    labelled: bool = True
+    freshness: Freshness = "fresh-enough"
+
+    @classmethod
+    def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
+        """Return the gates of a recipe and a command line under these circumstances. Raises as ``check_bounds`` does."""
+        gates = gates_for(
+            recipe,
+            device_usually_attached=call.device_usually_attached,
+            command_line=command_line,
+            labelled=call.labelled,
+            multi_label=call.multi_label,
+        )
+        return cls(
+            gates=gates,
+            require_measured=_is_strict(recipe, command_line),
+            labelled=call.labelled,
+            freshness=_freshness(gates, call),
+        )
+
+    @classmethod
+    def of_two(cls, bounds: GateChoice) -> EffectiveGates:
+        """Return the gates of a comparison of two builds, which run in this job."""
+        return cls(gates=comparison_gates(bounds), freshness="this-job")
+
+    @property
+    def races_again(self) -> bool:
+        """Whether a stored race may not serve where one can be run."""
+        return self.freshness != "fresh-enough"
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """What the gated metrics are figures of: ``latency``, ``energy``, ``accuracy`` …"""
+        return _sources(self.gates)
+
+    @property
+    def runs(self) -> RunsNeeded:
+        """What the races need, so that each gate can be answered."""
+        return runs_for(self.gates)
+
+    @property
+    def budget_pp(self) -> float:
+        """The accuracy budget of the choice: the bound of the gate on the drop of accuracy, or of mAP, else 1 pp.
+
+        Without labels it is what a gate on agreement leaves for other answers, where there is one: no drop can be larger.
+        """
+        agreed = next((gate.bound for gate in self.gates if gate.metric == "agreement"), None)
+        if not self.labelled and agreed is not None:
+            return round(100 * (1 - agreed), 6)
+        return next((gate.bound for gate in self.gates if gate.metric in ("drop_pp", "map_drop_pp")), DEFAULT_DROP_PP)
+
+    @property
+    def most_mib(self) -> float | None:
+        """The bound on the size of what ships; None where there is none."""
+        return next((gate.bound for gate in self.gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
+
+
+def _is_strict(recipe: GateChoice, command_line: GateChoice | None) -> bool:
+    return recipe.require_measured or (command_line is not None and command_line.require_measured)
+
+
+def _sources(gates: Sequence[Gate]) -> frozenset[str]:
+    return frozenset({**METRICS, **COMPARED}[gate.metric].source for gate in gates)
+
+
+def _freshness(gates: Sequence[Gate], call: Circumstances) -> Freshness:
+    if call.stored_race == "fresh-enough":
+        return "fresh-enough"
+    if call.in_ci:
+        return "this-job"
+    is_gated = bool(_sources(gates) & {"latency", "energy"})
+    return "raced-now" if call.stored_race == "never" or is_gated else "fresh-enough"
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:

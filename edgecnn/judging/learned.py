@@ -1,6 +1,6 @@
 """Whether a network is shown to have learned: its accuracy against chance, on the same images.
 
-Every verb asks here: what builds, judges and compares (through ``gates.judge_candidate``), the search for a custom model's
+Every verb asks here: what builds, judges and compares (through ``judgement.judge_candidate``), the search for a custom model's
 preprocessing, and ensembles.
 """
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
-from edgecnn.values.report import CandidateFacts
+from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, percentile_name
 from edgecnn.values.verdict import Interval
 
 Unit = Literal["share", "pp", "ms", "MiB", "mJ", "W", "ratio"]
@@ -104,6 +104,15 @@ def _int8(field: Literal["mac_share", "time_share", "byte_share"]) -> Callable[[
     return value
 
 
+def _percentile(percent: int) -> Metric:
+    name, is_median = percentile_name(percent), percent == MEDIAN
+    title = "Median latency" if is_median else f"{percent}th percentile of latency"
+    return Metric(
+        name, "ms", "latency", "lower", _read("latency", name), title, f"p{percent}",
+        judged=findings.latency(percent), compared=is_median, chart=False,
+    )  # fmt: skip
+
+
 def _by_name(*rows: Metric) -> Mapping[str, Metric]:
     return {row.name: row for row in rows}
 
@@ -136,12 +145,7 @@ SHOWN: Mapping[str, Metric] = _by_name(
     Metric("worst_class_drop_pp", "pp", "accuracy", "lower", _quality("classes", "worst_drop_pp"), "Largest drop of a class",
            "largest drop of a class", judged=findings.worst_class, compared=True, identical=0.0, chart=False,
            digits=1),
-    Metric("p50_ms", "ms", "latency", "lower", _read("latency", "p50_ms"), "Median latency", "p50",
-           judged=findings.latency(50), compared=True, chart=False),
-    Metric("p90_ms", "ms", "latency", "lower", _read("latency", "p90_ms"), "90th percentile of latency", "p90",
-           judged=findings.latency(90), chart=False),
-    Metric("p99_ms", "ms", "latency", "lower", _read("latency", "p99_ms"), "99th percentile of latency", "p99",
-           judged=findings.latency(99), chart=False),
+    *map(_percentile, PERCENTILES),
     Metric("load_ms", "ms", "latency", "lower", _read("latency", "load_ms"), "Opening the model", "opening the model",
            chart=False),
     Metric("first_ms", "ms", "latency", "lower", _read("latency", "first_ms"), "First inference", "first inference",

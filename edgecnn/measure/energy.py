@@ -13,12 +13,13 @@ from typing import Any
 
 from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceRequest
+from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceOptions, RaceRequest
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.meters.found import can_watch
+from edgecnn.runner.meters.kinds import NOTHING_OF_A_CPU, can_watch
 from edgecnn.runner.meters.log import COVERS, NAME, MeterLog, read_log
 from edgecnn.runner.meters.meter import MeterAbsent
 from edgecnn.values.profile import EnergyReading, Environment, Purpose, RunEnergy, Stretch
+from edgecnn.values.recipe import RaceChoice
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
@@ -30,7 +31,7 @@ def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> b
 def no_meter(environment: Environment) -> str:
     """Why no meter can watch a model on the CPU there, and what would make one readable."""
     said = environment.observed.get("energy_absent")
-    only_gpu = "the GPU's meter says nothing of a model on the CPU" if "energy_meters" in environment.observed else None
+    only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
     return said or only_gpu or "the host says of none that it can"
 
 
@@ -39,14 +40,12 @@ def why_not(environment: Environment) -> str:
     return f"no meter can be read here: {no_meter(environment)}; --meter takes an external one's log"
 
 
-def energy_request(
-    kits: Sequence[KitRef], *, rounds: int, max_age_h: float, log: Path | None = None, purpose: Purpose = "energy"
-) -> RaceRequest:
+def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:
     """The race that measures these kits' energy: for the reported figures, or for the choice (``select-energy``)."""
-    window_s = ENERGY_WINDOW_S if log is None else EXTERNAL_WINDOW_S
-    return RaceRequest(
-        kits=tuple(kits), purpose=purpose, rounds=rounds, samples=1, max_s=window_s, max_age_h=max_age_h, meter_log=log
-    )
+    window_s = ENERGY_WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
+    rounds = max(choice.rounds, how.runs.energy) if purpose == "energy" else choice.rounds
+    log = {"samples": 1, "max_s": window_s, "meter_log": how.meter}
+    return RaceRequest.of(choice, kits, purpose, anew=how.anew, rounds=rounds, **log)
 
 
 TIMEOUT_S = 20.0

@@ -10,16 +10,17 @@ import random
 import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
 from edgecnn.judging.choice import costs_of
-from edgecnn.judging.gates import RunsNeeded
+from edgecnn.judging.gates import EffectiveGates, RunsNeeded
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.judging.runs.regret import Costs, lead_of
-from edgecnn.judging.runs.stopping import half_width, well_known
+from edgecnn.judging.runs.stopping import half_width, rule_of, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, joined_environment
 from edgecnn.measure.run_file import require_as_scheduled, run_of
@@ -50,9 +51,28 @@ SOAK_WINDOW_S = 10.0
 """Of a soak: long enough for a median of a slow network, short against the minutes that heat takes."""
 
 
-def run_max_s(runs: RunsNeeded) -> float:
-    """Return the longest time of one process of a latency race, for gates that need these runs."""
-    return RUN_PATIENT_S if runs.tails else RUN_MAX_S
+@dataclass(frozen=True)
+class RaceOptions:
+    """How races of one call are run."""
+
+    anew: bool = False
+    """Whether a stored one may not serve."""
+    runs: RunsNeeded = RunsNeeded()
+    """Of the race for the reported figures and of that of energy, at least."""
+    until: float | None = None
+    """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
+    meter: Path | None = None
+    """An external meter's log."""
+
+    @classmethod
+    def of(cls, gates: EffectiveGates, until: float | None, meter: Path | None) -> RaceOptions:
+        """As the gates of a call need them."""
+        return cls(anew=gates.races_again, runs=gates.runs, until=until, meter=meter)
+
+    @property
+    def max_s(self) -> float:
+        """Of one process of a latency race."""
+        return RUN_PATIENT_S if self.runs.tails else RUN_MAX_S
 
 
 class RaceRequest(Value):
@@ -84,6 +104,13 @@ class RaceRequest(Value):
             "max_age_h": 0.0 if anew else choice.max_age_h,
         }
         return cls(kits=tuple(kits), purpose=purpose, **{**usual, **asked})
+
+    @classmethod
+    def for_figures(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
+        """The race for the reported figures: as many rounds as the recipe, the gates or ``until`` want."""
+        until = None if how.until is None else rule_of(how.until)
+        rounds = max(choice.rounds, how.runs.latency) if until is None else until.looks[-1]
+        return cls.of(choice, kits, "report", anew=how.anew, rounds=rounds, until=until, max_s=how.max_s)
 
     @property
     def question(self) -> dict[str, Any]:

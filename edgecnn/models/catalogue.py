@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from fnmatch import fnmatchcase
-
 from edgecnn.errors.weights import (
     RESOLUTION_FIXED,
     RESOLUTION_TOO_LARGE,
     RESOLUTION_TOO_SMALL,
     unknown_arch,
 )
+from edgecnn.errors.wording import names_like, near_names
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
@@ -41,13 +39,10 @@ def all_archs() -> tuple[ArchSpec, ...]:
 
 def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
     """Networks whose names match a shell's pattern, or contain a word without a wildcard. Raises UnknownArch: there are none."""
-    wanted = pattern.lower()
-    found = tuple(spec for spec in _ROWS if fnmatchcase(spec.name, wanted))
-    if not found:
-        found = tuple(spec for spec in _ROWS if wanted and wanted in spec.name)
-    if not found:
+    names = names_like(pattern, (spec.name for spec in _ROWS))
+    if not names:
         raise unknown_arch(name=pattern, nearest=())
-    return found
+    return tuple(spec for spec in _ROWS if spec.name in names)
 
 
 def arch_named(name: str) -> ArchSpec:
@@ -68,8 +63,8 @@ def arch_named(name: str) -> ArchSpec:
     base = rows.get(base_name(name))
     if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
         return scaled(base, scale, base.resolution_px).spec
-    nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
-    raise unknown_arch(name=name, nearest=(*nearest, *_bare_name_of_timm(name)))
+    near = near_names(name.lower().replace("_", "-"), rows, most=3)
+    raise unknown_arch(name=name, nearest=(*near, *_bare_name_of_timm(name)))
 
 
 def _bare_name_of_timm(name: str) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ weights: its ``test_input_size`` and ``test_crop_pct`` where it has them, and pi
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
 from edgecnn.errors.weights import NOT_A_CLASSIFIER, SHAPE_NOT_TAKEN, unknown_arch
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import near_names, shell_word
 from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -175,4 +174,4 @@ def _nearest(asked: str) -> tuple[str, ...]:
     """With the tag first, since a network's name may be right where its tag is not."""
     family = asked.partition(".")[0]
     known = _tagged(family) if timm.is_model(family) else timm.list_models()
-    return tuple(f"{TIMM}{name}" for name in difflib.get_close_matches(asked.lower().replace("-", "_"), known, n=3, cutoff=0.5))
+    return tuple(f"{TIMM}{name}" for name in near_names(asked.lower().replace("-", "_"), known, most=3, cutoff=0.5))

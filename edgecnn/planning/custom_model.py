@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgecnn.data.class_names import ModelNames, joined
-from edgecnn.data.demo import DEMO
 from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
 from edgecnn.errors.base import system_reason
@@ -93,7 +92,7 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     _refuse_named(model, usual.model)
     if recipe.train != usual.train:
         raise CUSTOM_MODEL_AND_ARCH(option="settings of training")
-    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+    if "path" not in recipe.data.model_fields_set:
         raise CUSTOM_MODEL_WITHOUT_DATA()
     if goal == "train":
         raise NOTHING_TO_TRAIN()
@@ -121,7 +120,7 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
     }
     if (first := next((name for name, given in asked.items() if given), None)) is not None:
         raise KEPT_HEAD_AND_TRAINING(asked=first)
-    if recipe.data.path == DEMO and "path" not in recipe.data.model_fields_set:
+    if "path" not in recipe.data.model_fields_set:
         raise KEPT_HEAD_WITHOUT_DATA()
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
 
 from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
+from edgecnn.judging.gates import Circumstances, EffectiveGates, StoredRace
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.recipe import GateChoice, Recipe
+from edgecnn.values.resolved import Resolved
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
 """The last kind of step that is run; ``judge`` is the whole way."""
@@ -44,8 +47,7 @@ class BuildRequest(Value):
     out: Path
     goal: Goal = "judge"
     refresh_weights: bool = False
-    stored_race: Literal["fresh-enough", "never"] = "fresh-enough"
-    """fresh-enough: a race younger than ``max_age_h`` serves. never: race anew."""
+    stored_race: StoredRace = "fresh-enough"
     only_judge: bool = False
     """True: what was never built is an error and not a training."""
     time_budget_s: float | None = None
@@ -64,6 +66,18 @@ class BuildRequest(Value):
     """Under which folder curves are drawn while something learns; None: none are."""
     command: Command = Command()
     """The command that asks this again."""
+
+
+def effective_gates(resolved: Resolved, command_line: GateChoice | None, stored_race: StoredRace) -> EffectiveGates:
+    """Return the gates that follow from a build's recipe, the command line and ``CI``. Raises as ``check_bounds`` does."""
+    call = Circumstances(
+        device_usually_attached=resolved.device.usually_attached,
+        labelled=resolved.data.labelled,
+        multi_label=resolved.data.multi_label,
+        stored_race=stored_race,
+        in_ci=bool(os.environ.get("CI")),
+    )
+    return EffectiveGates.of(resolved.recipe.gates, command_line, call)
 
 
 LEAST, MOST = 0.001, 0.5

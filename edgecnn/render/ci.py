@@ -55,17 +55,17 @@ class GateSheet:
         return gate_reason(result, require_measured=self.require_measured)
 
 
-def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
+def sheet_of_report(report: BuildReport) -> GateSheet:
     """The gates of the chosen candidate of a build."""
     why = "; ".join(each for each in (decided(report.verdict, report.gates), report.choice.why) if each)
     sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, why)
-    return replace(sheet, require_measured=require_measured)
+    return replace(sheet, require_measured=report.require_measured)
 
 
-def sheet_of_bundle_bench(found: BundleBench, *, require_measured: bool = False) -> GateSheet:
+def sheet_of_bundle_bench(found: BundleBench) -> GateSheet:
     """The gates of the kit that the bundle uses."""
     sheet = _sheet(found, f"{found.bundle.name} on {found.machine}", found.bundle.chosen, found.images.said)
-    return replace(sheet, require_measured=require_measured)
+    return replace(sheet, require_measured=found.require_measured)
 
 
 def sheet_of_comparison(found: Comparison) -> GateSheet:
@@ -99,7 +99,7 @@ def sheets_of_judgement(found: SweepJudgement) -> list[GateSheet]:
 
     def sheet(each: JudgedBuild) -> GateSheet:
         if each.report is not None:
-            return replace(sheet_of_report(each.report, require_measured=each.require_measured), title=each.name)
+            return replace(sheet_of_report(each.report), title=each.name)
         moment, why = datetime.now(UTC).isoformat(timespec="seconds"), each.error or ""
         return GateSheet(each.name, "no candidate", each.verdict, why, (), 0.0, moment, edgecnn.__version__)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Self
 
 from edgecnn.errors.wording import images_in
-from edgecnn.judging.metrics import SHOWN, Metric, Unit
+from edgecnn.judging.metrics import Metric, Unit
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -22,7 +22,7 @@ MARKS = {
     Fidelity.MISSING: "",
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
-_OF_RACES = {
+OF_RACES = {
     SELECTING: "ˢ estimated by the race for the choice, without an interval; what ships, fp32 and the best other precision raced "
     "once more, and times of two races cannot be compared",
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "
@@ -40,18 +40,9 @@ DIGITS: Mapping[Unit, int] = {"share": 1, "pp": 2, "ms": 2, "MiB": 1, "mJ": 2, "
 """After the point, unless a metric's row says otherwise."""
 
 
-def spelt(metric: Metric, interval: Interval | None) -> str:
+def spelt(metric: Metric, interval: Interval | None) -> Spelt:
     """A figure of this metric with its interval, or a dash; ms, MiB and mJ stand in the column's head or the sentence."""
-    digits = digits_of(metric)
-    if interval is None:
-        return NONE
-    if metric.unit == "share":
-        return percent_interval(interval)
-    if metric.unit == "ratio":
-        return times(interval)
-    if interval.confidence == 1.0 and interval.low == interval.high:
-        return f"{interval.estimate:.{digits}f}"
-    return points(interval, digits) if metric.unit == "pp" else number(interval, digits)
+    return written(interval, metric.unit, digits_of(metric))
 
 
 def digits_of(metric: Metric) -> int:
@@ -62,17 +53,6 @@ def digits_of(metric: Metric) -> int:
 def count(value: int | None) -> str:
     """``1,234``, or a dash."""
     return NONE if value is None else f"{value:,}"
-
-
-def cell(name: str, facts: CandidateFacts) -> str:
-    """What stands in the column of a metric for one candidate, with the marks of where it comes from."""
-    metric = SHOWN[name]
-    text = spelt(metric, metric.value(facts))
-    if text == NONE:
-        return NONE
-    if metric.source == "accuracy":
-        return text + (MARKS[facts.answered.fidelity] if facts.answered else "")
-    return text + (race_marks(facts.latency) if metric.source == "latency" else "")
 
 
 class Spelt(str):
@@ -89,12 +69,31 @@ class Spelt(str):
         return made
 
 
-def number(interval: Interval | None, digits: int) -> Spelt:
-    """A figure with its interval, if it has one, without its unit; or a dash."""
+_SIGNS: Mapping[str, tuple[float, str, str, str]] = {
+    "share": (100, "", " %", ""),
+    "pp": (1, "+", "", " pp"),
+    "ratio": (1, "", "×", ""),
+}
+"""Unit to the factor of its numbers, their sign, and what stands behind the estimate and behind the interval."""
+
+
+def written(interval: Interval | None, unit: str, digits: int) -> Spelt:
+    """A figure with its interval, such as '+0.31 [-0.12, +0.75] pp', or a dash.
+
+    An estimate alone has no interval, nor has a number that is exact.
+    """
     if interval is None:
         return Spelt(NONE)
-    estimate = f"{interval.estimate:.{digits}f}"
-    return Spelt(estimate, f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.confidence else "")
+    factor, sign, behind, behind_interval = _SIGNS.get(unit, (1, "", "", ""))
+    estimate, low, high = (f"{factor * end:{sign}.{digits}f}" for end in (interval.estimate, interval.low, interval.high))
+    if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
+        return Spelt(f"{estimate}{behind}{behind_interval}")
+    return Spelt(f"{estimate}{behind}", f"[{low}, {high}]{behind_interval}")
+
+
+def number(interval: Interval | None, digits: int) -> Spelt:
+    """A figure with its interval, without its unit."""
+    return written(interval, "", digits)
 
 
 def percent(interval: Interval) -> Interval:
@@ -103,10 +102,8 @@ def percent(interval: Interval) -> Interval:
 
 
 def percent_interval(interval: Interval) -> Spelt:
-    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]', of an estimate alone '86.2 %'."""
-    if not interval.confidence:
-        return Spelt(f"{interval.estimate * 100:.1f} %")
-    return Spelt(f"{interval.estimate * 100:.1f} %", f"[{interval.low * 100:.1f}, {interval.high * 100:.1f}]")
+    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
+    return written(interval, "share", DIGITS["share"])
 
 
 def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
@@ -151,16 +148,14 @@ def tested_on(report: BuildReport) -> str:
     return f"{folded.images:,} images of {len(folded.folds.each)} folds"
 
 
-def points(interval: Interval, digits: int = 2) -> Spelt:
-    """A difference in percentage points with its interval; one that holds by definition has none, nor has an estimate alone."""
-    if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
-        return Spelt(f"{interval.estimate:+.{digits}f} pp")
-    return Spelt(f"{interval.estimate:+.{digits}f}", f"[{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp")
+def points(interval: Interval, digits: int = DIGITS["pp"]) -> Spelt:
+    """A difference in percentage points with its interval."""
+    return written(interval, "pp", digits)
 
 
 def milliseconds(interval: Interval | None) -> Spelt:
     """A latency with its interval, or a dash."""
-    return number(interval, 2)
+    return written(interval, "ms", DIGITS["ms"])
 
 
 def p50(value: Latency | None) -> str:
@@ -193,8 +188,8 @@ def race_of(value: Latency) -> str:
 
 
 def times(ratio: Interval) -> Spelt:
-    """A ratio with its interval, if it has one."""
-    return Spelt(f"{ratio.estimate:.2f}×", f"[{ratio.low:.2f}, {ratio.high:.2f}]" if ratio.confidence else "")
+    """A ratio with its interval."""
+    return written(ratio, "ratio", DIGITS["ratio"])
 
 
 def size(value: float | None) -> str:
@@ -204,17 +199,6 @@ def size(value: float | None) -> str:
 
 LEAST_SHOWN = 0.001
 """Of a share, that is worth a word."""
-
-
-def residency(facts: CandidateFacts) -> str:
-    """The share of multiply-adds that ran in the candidate's precision, 'planned' where nothing ran, and what is not known."""
-    if facts.residency is None or not facts.residency.mac_share:
-        return NONE
-    share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
-    basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
-    unknown = facts.residency.mac_share.get("unknown", 0.0)
-    beside = f", {whole_share(unknown)} unknown" if unknown >= LEAST_SHOWN else ""
-    return f"{whole_share(share)} {facts.candidate.precision.value}{basis}{beside}"
 
 
 def moved_bytes(layer: LayerResidency) -> str:
@@ -234,34 +218,6 @@ def whole_share(share: float) -> str:
 NO_ACCURACY = (
     "The images have no labels: no accuracy is known, and it can have fallen by no more than the share of other answers."
 )
-_TIMED = ("p50_ms", "p99_ms", "ratio_to_fp32", "size_mib")
-_TOP1, _DROP = SHOWN["top1"].heading, SHOWN["drop_pp"].heading
-RESIDENT = "MACs in precision"
-COLUMNS = ("candidate", _TOP1, _DROP, *(SHOWN[name].heading for name in _TIMED), RESIDENT, "verdict", "chosen")
-_SEVERAL = {_TOP1: SHOWN["map"].heading, _DROP: SHOWN["map_drop_pp"].heading}
-_UNLABELLED = {_TOP1: "as fp32 (95 %)", _DROP: "other answers"}
-IMPORTANT = tuple(COLUMNS[place] for place in (0, 9, 8, 1, 2, 3, 5, 4, 6, 7))
-"""The columns in the order in which a narrow terminal gives them room."""
-
-
-def headings(candidates: Iterable[CandidateFacts]) -> dict[str, str]:
-    """Name of each column to what stands above it: without labels the two of accuracy hold agreement, of several labels an image
-    mAP, and are called so."""
-    rows = tuple(candidates)
-    unlabelled = any(facts.agreement is not None for facts in rows)
-    called = _UNLABELLED if unlabelled else _SEVERAL if any(facts.multi_label is not None for facts in rows) else {}
-    return {name: called.get(name, name) for name in COLUMNS}
-
-
-def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """What the marks in these rows mean, and what was done to a network; nothing where there is none of either."""
-    candidates = tuple(candidates)
-    rows = [cell for facts in candidates for cell in row(facts)]
-    marks = {**{MARKS[fidelity]: text for fidelity, text in LEGEND.items()}, **_OF_RACES}
-    done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
-    changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
-    timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    return changed + [REPORTED] * timed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
 
 
 def verdict(facts: CandidateFacts) -> str:
@@ -269,17 +225,3 @@ def verdict(facts: CandidateFacts) -> str:
     if facts.verdict is Verdict.FAIL:
         return facts.verdict.value  # also of answers that are no numbers, for which measuring it counts as failed
     return facts.verdict.value if facts.broken is None else facts.broken.outcome
-
-
-def row(facts: CandidateFacts) -> tuple[str, ...]:
-    """One candidate's cells, in the order of ``COLUMNS``."""
-    seen = facts.agreement
-    return (
-        facts.candidate.id,
-        accuracy(facts.answered) if seen is None else NONE if facts.is_baseline else agreement(seen),
-        "baseline" if facts.is_baseline else drop(facts.answered) if seen is None else others(seen),
-        *(cell(name, facts) for name in _TIMED),
-        residency(facts),
-        verdict(facts),
-        "◀" if facts.chosen else "",
-    )

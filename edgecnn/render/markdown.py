@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
+from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
     decided,
@@ -26,17 +27,17 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
+    reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
-        f"**{g.verdict.value}** "
-        + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {gate_reason(g)}")
-        for g in report.gates
+        f"**{g.verdict.value}** " + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {why}")
+        for g, why in zip(report.gates, reasons, strict=True)
     )
     parts = [
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
         + (", not shown to have learned" if unlearned else ""),
         *(f"**{markdown_text(line)}**" for line in unlearned),
         markdown_text(". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each)),
-        _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
+        _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _legend(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
@@ -108,7 +109,7 @@ def _legend(report: BuildReport) -> str:
     said = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
-    return "  \n".join(map(markdown_text, [said, *figures.legend(report.candidates)]))
+    return "  \n".join(map(markdown_text, [said, *legend(report.candidates)]))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
-from edgecnn.render.figures import NONE, cell, percent_interval, points
+from edgecnn.render.columns import metric_cell
+from edgecnn.render.figures import NONE, percent_interval, points
 from edgecnn.values.figures import Accuracy, ClassFigures, ClassReport, LabelFigures, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 
@@ -31,8 +32,9 @@ def row(facts: CandidateFacts) -> tuple[str, ...] | None:
     known = facts.multi_label is not None or (facts.test is not None and facts.test.quality is not None)
     if not known:
         return None
-    shown = _SHOWN if facts.multi_label is None else _SEVERAL
-    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else cell(name, facts) for name in shown))
+    names = _SHOWN if facts.multi_label is None else _SEVERAL
+    cells = {name: metric_cell(name, facts).plain for name in names}
+    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else text for name, text in cells.items()))
 
 
 def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import counted, listed, plural
 from edgecnn.judging.gates import bound_of, exit_code_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
+from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
 from edgecnn.render.wording import by_reason, grouped
 from edgecnn.values.candidate import KnobTrial, Precision
@@ -17,6 +18,14 @@ from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
+
+Named = Callable[[str], str]
+"""How a candidate's name is written in a sentence: ``in_code`` for Markdown, ``str`` for a page."""
+
+
+def in_code(name: str) -> str:
+    """A name as Markdown marks it."""
+    return f"`{name}`"
 
 
 def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -84,16 +93,17 @@ def _end_to_end(value: EndToEnd) -> str:
     seen = value.latency
     if seen.p50_ms is None:
         return f"not known: {seen.reason}"
-    tails = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p90", seen.p90_ms), ("p99", seen.p99_ms)) if figure]
+    known = ((SHOWN[name].words, getattr(seen, name)) for name in TAILS)
+    tails = [f"{words} {figures.milliseconds(figure)}" for words, figure in known if figure]
     besides = f"; {seen.disturbed}" if seen.disturbed else ""
     return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
 
 
-def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> list[str]:
+def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = in_code) -> list[str]:
     """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
     whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
     said = [
-        f"size of `{facts.candidate.id}`: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
+        f"size of {named(facts.candidate.id)}: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
         for facts in candidates
         if facts.size_mib is not None and facts.kit_mib is not None
     ]
@@ -134,7 +144,7 @@ def energy_words(value: Energy) -> str:
     return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
 
 
-def knob_lines(choice: Choice) -> list[str]:
+def knob_lines(choice: Choice, named: Named = in_code) -> list[str]:
     """One line on what is used, and one a setting; nothing where they were not raced."""
     found = choice.knobs
     if found is None:
@@ -142,7 +152,7 @@ def knob_lines(choice: Choice) -> list[str]:
     raced = sum(trial.ratio is not None for trial in found.trials)
     settings = counted(raced, "other setting")
     how = f"; speed is against its default, estimated in the race of runtime settings with {settings}" if raced else ""
-    return [f"`{found.candidate}` runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
+    return [f"{named(found.candidate)} runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
 
 
 def _trial_said(trial: KnobTrial) -> str:
@@ -229,9 +239,9 @@ def _shares(shares: Mapping[str, float]) -> str:
 REFERENCES = "Dated references: of other days, and no measurement of this build; no gate takes them"
 
 
-def reference_lines(references: Iterable[DatedReference]) -> list[str]:
+def reference_lines(references: Iterable[DatedReference], named: Named = in_code) -> list[str]:
     """One line a reference: what was seen, where and when, and whose word it is."""
-    return [f"`{each.candidate}`: {_reference(each)}" for each in references]
+    return [f"{named(each.candidate)}: {_reference(each)}" for each in references]
 
 
 def runs_of(seen: Latency | DatedReference) -> str:

@@ -157,7 +157,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
     ``report_keys``: of the report beside it. ``again``: the command that makes the build again.
 
     Raises:
-        BundleUnreadable: it is damaged, of another version, or older than the keys of folds.
+        BundleUnreadable: it is damaged or of another version. A plan from before the keys of folds is read, without folds.
         PLAN_OF_ANOTHER_BUILD: a later call renewed it and did not finish.
     """
     path = folder / PLAN

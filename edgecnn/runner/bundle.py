@@ -16,7 +16,7 @@ from .files import make_folder, read_json, write_json
 from .kit import Kit
 from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
 from .machine.environment import read_environment
-from .meters.found import can_watch
+from .meters.kinds import NOTHING_OF_A_CPU, can_watch
 from .runs.items import SCHEMA, run_file
 from .runs.schedule import bench
 from .runtimes import runs_on_gpu
@@ -94,7 +94,7 @@ def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, 
     """Energy runs of the kits that a meter can watch; of the others, and without a meter, why there are none."""
     meters = observed.get("energy_meters", "").split()
     watched = [each for each in carried if can_watch(meters, runs_on_gpu(each.kit.manifest.session.module))]
-    why = observed.get("energy_absent", "the GPU's meter says nothing of a model on the CPU")
+    why = observed.get("energy_absent", NOTHING_OF_A_CPU)
     absent = {each.kit.manifest.name: why for each in carried if each not in watched}
     if absent:
         note("energy of {} is not measured: {}".format(", ".join(sorted(absent)), why))

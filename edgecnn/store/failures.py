@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from edgecnn.errors.base import FULL_ERRNOS, EdgecnnError, causes_of, system_reason
-from edgecnn.errors.store import (
-    STORE_FULL,
-    STORE_UNUSABLE,
-    TEMPORARY_FOLDER_FULL,
-)
+from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
 NO_SPACE = FULL_ERRNOS | {errno.EFBIG}

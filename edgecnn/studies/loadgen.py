@@ -11,7 +11,11 @@ from pathlib import Path
 from edgecnn.bundle.verify import bundle_at
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNUSABLE
-from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare, kit_not_carried
+from edgecnn.errors.comparing import (
+    KitNotCarried,
+    NoBuildToCompare,
+    kit_not_carried,
+)
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import summarize
 from edgecnn.data.sheet import check_sheet
@@ -44,7 +44,7 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
     """
     arch = arch_named(recipe.model.arch)
     require_synthesis(recipe)
-    check_sheet(sheet, None if recipe.data.path == DEMO else root_of(recipe.data.path))
+    check_sheet(sheet, root_of(recipe.data.path) if is_on_disk(recipe.data.path) else None)
     require_packages(("torch", "torchvision"), extra="train", needed_for="a preview")
     data = summarize(recipe.data, Store.open().root, tell)
     usual_px = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px

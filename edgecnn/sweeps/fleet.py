@@ -114,17 +114,17 @@ def cell_of(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
     if report is None or not outcome.reported:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
         return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
-    ships, strict = report.shipped, cell.recipe.gates.require_measured or cell.gates.require_measured
+    ships = report.shipped
     current = outcome.asked == asked and cell.name not in state.begun
     facts = None if ships is None else ships.without_layers
-    code = exit_code_of(report.gates, require_measured=strict)
+    code = exit_code_of(report.gates, require_measured=report.require_measured)
     return FleetCell(
         **known,
         state="finished" if current else "changed",
         exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
         gates=report.gates,
-        require_measured=strict,
+        require_measured=report.require_measured,
         choice=report.choice,
         facts=facts,
         machine=None if facts is None or facts.latency is None else facts.latency.machine,

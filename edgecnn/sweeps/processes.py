@@ -32,7 +32,6 @@ INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
 _TO_END_S: Final = 60.0
 """That an interrupted build has to put its things down."""
 _LOOK_S: Final = 1.0
-_LAST_LINE_BYTES: Final = 1 << 16
 _OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """By which a build would tell a job of itself; the sweep does so once for all."""
 _ENDS_WITH_PARENT: Final = (
@@ -144,15 +143,13 @@ def log_of(out: Path, name: str) -> Path:
 
 
 def ending_of(ended: Ended, log: Path) -> str:
-    """Why a build left no report: its error, the signal that killed it, or else the last line of its log."""
+    """Why a build left no report: its error, the signal that killed it, or its exit code and where its log is."""
     if ended.error is not None:
         return ended.error.line()
     if ended.code < 0:
         return f"ended by {signal.Signals(-ended.code).name}, as where memory ran out or somebody killed it"
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _LAST_LINE_BYTES))
-        lines = stream.read().decode("utf-8", "replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), f"exit {ended.code}")
+    how = "interrupted" if ended.code == ExitCode.INTERRUPTED else f"exit {ended.code}"
+    return f"{how}; its log is {log}"
 
 
 def _error_in(file: Path) -> EdgecnnError | None:

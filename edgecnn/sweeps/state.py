@@ -84,7 +84,7 @@ class CellOutcome(Value):
     reported: bool
     """Whether it left a report; where not, it failed before its verdict."""
     error: str | None = None
-    """The last line that it said, where it left none."""
+    """Why it left no report."""
     seconds: float
     ended_at: str
     since: Since | None = None

@@ -177,10 +177,8 @@ def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -
 
 def _judged(name: str, request: JudgeRequest, lab: Lab) -> JudgedBuild:
     try:
-        found = judge_finished(request, lab)
+        report = judge_finished(request, lab)
     except EdgecnnError as error:
         return JudgedBuild(name=name, exit_code=int(error.exit_code), error=error.line())
-    code: ExitCode = exit_code_of(found.report.gates, require_measured=found.require_measured)
-    return JudgedBuild(
-        name=name, exit_code=code, verdict=found.report.verdict, report=found.report, require_measured=found.require_measured
-    )
+    code: ExitCode = exit_code_of(report.gates, require_measured=report.require_measured)
+    return JudgedBuild(name=name, exit_code=code, verdict=report.verdict, report=report, require_measured=report.require_measured)

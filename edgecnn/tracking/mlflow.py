@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TRACKER_UNREACHABLE
+from edgecnn.errors.sweeps import TRACKER_REFUSED, TRACKER_UNREACHABLE
 from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
+from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, misread, without_user
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-SCHEME: Final = "mlflow"
-FIGURES: Final = "mlflow-figures"
-"""The same address for runs without paths, commands and files: see ``figures_only``."""
 EXPERIMENT: Final = "edgecnn"
 """Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
 OF_TRAINED_MODELS: Final = {"mlflow.experimentKind": "custom_model_development"}
@@ -65,18 +63,16 @@ class Address(NamedTuple):
 
 
 def address_of(text: str) -> Address:
-    """What ``--track`` names. Raises TRACKER_MISREAD: it is no address, or of no tracker that is known."""
-    shown = _shown(text)
+    """What ``--track`` names. Raises TRACKER_MISREAD: it is no address."""
+    shown = without_user(text)
     kind, _, uri = text.partition(":")
-    if kind not in (SCHEME, FIGURES):
-        raise TRACKER_MISREAD(text=shown, because=f"{SCHEME} is the one tracker that is known")
     try:
         parts = urlsplit(uri)
         server, port = parts.scheme in ("http", "https"), parts.port
     except ValueError:  # whose words may be a part of a password
-        raise TRACKER_MISREAD(text=shown, because="it is no URI that can be read") from None
+        raise misread(text, "it is no URI that can be read") from None
     if not uri.strip() or (server and not parts.hostname):
-        raise TRACKER_MISREAD(text=shown, because="it names no server" if server else f"nothing stands behind {kind}:")
+        raise misread(text, "it names no server" if server else f"nothing stands behind {kind}:")
     if not server or parts.username is None:
         return Address(uri, shown)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -88,21 +84,7 @@ def _without_password(text: str) -> str:
     return re.sub(r"//\S*@", "//…@", text)
 
 
-def _shown(text: str) -> str:
-    """An address, however it is mistyped, without what stands before its last @."""
-    return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
-
-
-class Sent(NamedTuple):
-    """What became of a run."""
-
-    where: str
-    experiment: str
-    anew: bool
-    """False: it was there already, with the same figures."""
-
-
-class Tracker:
+class MlflowTracker:
     """One MLflow server or store, as ``--track`` names it.
 
     Raises:
@@ -112,9 +94,9 @@ class Tracker:
     """
 
     def __init__(self, text: str) -> None:
-        self._at, self._figures_only = address_of(text), text.startswith(f"{FIGURES}:")
+        self._at, self._figures_only = address_of(text), text.startswith(f"{MLFLOW_FIGURES}:")
         self.shown = self._at.shown
-        require_packages(("mlflow-skinny",), extra=SCHEME, needed_for="--track")
+        require_packages(("mlflow-skinny",), extra=MLFLOW, needed_for="--track")
         self._refuse_what_lacks_something()
         with self._told(_ASKED):
             from mlflow import MlflowClient

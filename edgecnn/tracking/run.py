@@ -7,35 +7,28 @@ Which build it is stands in two tags. ``edgecnn.build`` is the same whenever the
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import edgecnn
-from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
-from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.judging.metrics import SHOWN
 from edgecnn.planning.recipe_settings import RecipeSettings
+from edgecnn.render.columns import all_numbers, tracked_numbers
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
 from edgecnn.results.page_facts import shown_digest
 from edgecnn.sweeps.fleet import FleetCell
 from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.stage import digest_of
-from edgecnn.values.verdict import Fidelity, Interval
 
 SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Of a build's folder, where they are there."""
 _PLACES: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
 """Parameters that are a path, even where no slash shows it."""
-_NO_PLACES: Final = (DEMO, "auto", "imagenet", "none")
-_OF_CANDIDATES: Final = frozenset((
-    "top1", "drop_pp", "map", "map_drop_pp", "agreement", "p50_ms", "p99_ms", "ratio_to_fp32", "size_mib", "peak_memory_mib",
-    "energy_mj",
-))  # fmt: skip
-"""By which somebody would have chosen another one. A tracker's table has a column a figure, and the report has the others."""
-_OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
+_NO_PLACES: Final = ("auto", "imagenet", "none")
 
 
 class TrackedRun(Value):
@@ -132,58 +125,26 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-class _Figure(NamedTuple):
-    metric: Metric
-    value: Interval
-    fidelity: Fidelity
-
-
-def _figures(facts: CandidateFacts, names: Collection[str] = SHOWN) -> list[_Figure]:
-    found = [(row, _figure(row, facts), _fidelity(row, facts)) for row in SHOWN.values() if row.name in names]
-    return [_Figure(row, value, fidelity) for row, value, fidelity in found if value is not None]
-
-
-def _figure(row: Metric, facts: CandidateFacts) -> Interval | None:
-    if row.name == "agreement" and facts.agreement is not None:  # of images without labels
-        return facts.agreement.same
-    return row.value(facts)
-
-
-def _fidelity(row: Metric, facts: CandidateFacts) -> Fidelity:
-    """Of a row's figure in these facts; a file's size is counted."""
-    seen = {
-        "accuracy": facts.answered or facts.agreement,
-        "latency": facts.latency,
-        "memory": facts.memory,
-        "energy": facts.energy,
-    }.get(row.source)
-    if seen is not None:
-        return seen.fidelity
-    if row.source == "residency" and facts.residency is not None:
-        return _OF_RESIDENCY[facts.residency.basis]
-    return Fidelity.MEASURED if row.source == "size" else Fidelity.MISSING
-
-
 def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:
     """What ships has all its figures under their own names, with the ends of their intervals, so that builds can be compared;
     every candidate has the estimates that a choice goes by under its name."""
-    found = dict[str, float]()
-    for each in [] if ships is None else _figures(ships):
-        found[each.metric.name] = each.value.estimate
-        if each.value.low != each.value.high:
-            found |= {f"{each.metric.name}.low": each.value.low, f"{each.metric.name}.high": each.value.high}
+    metrics = dict[str, float]()
+    for name, (value, _) in ({} if ships is None else all_numbers(ships)).items():
+        metrics[name] = value.estimate
+        if value.low != value.high:
+            metrics |= {f"{name}.low": value.low, f"{name}.high": value.high}
     for row in report.candidates:
-        found |= {f"{row.candidate.id}/{each.metric.name}": each.value.estimate for each in _figures(row, _OF_CANDIDATES)}
-    return found
+        metrics |= {f"{row.candidate.id}/{name}": value.estimate for name, (value, _) in tracked_numbers(row).items()}
+    return metrics
 
 
 def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
     """A tag a figure of what ships; of each candidate one for all, since figures of one kind come from one place."""
-    tags = {f"{each.metric.name}.fidelity": each.fidelity.value for each in ([] if ships is None else _figures(ships))}
+    tags = {} if ships is None else {f"{name}.fidelity": number.fidelity.value for name, number in all_numbers(ships).items()}
     if ships is not None and ships.latency is not None and ships.latency.disturbed is not None:
         tags["p50_ms.disturbed"] = ships.latency.disturbed
     for row in report.candidates:
-        kinds = {each.metric.source: each.fidelity.value for each in _figures(row, _OF_CANDIDATES)}
+        kinds = {SHOWN[name].source: number.fidelity.value for name, number in tracked_numbers(row).items()}
         if "latency" in kinds and row.latency is not None and row.latency.selecting:
             kinds["latency"] += " by the race for the choice"
         if kinds:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from edgecnn.errors.wording import PROGRAM
 from edgecnn.values.base import Value
-
-PROGRAM = "edgecnn"
 
 
 class Command(Value):

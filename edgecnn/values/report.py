@@ -34,7 +34,18 @@ from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import SynthesisFacts
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
-_SELECTED = ("p50_ms", "p90_ms", "p99_ms", "ratio_to_fp32")
+MEDIAN: Final = 50
+PERCENTILES: Final = (MEDIAN, 90, 99)
+"""The percentiles of latency, from the median to the largest. To add one, write it here and its field in ``Latency``: metrics,
+gates, patience, tails and charts iterate these."""
+
+
+def percentile_name(percent: int) -> str:
+    """``p90_ms``: the name of a percentile as a field, a metric and a bound."""
+    return f"p{percent}_ms"
+
+
+_SELECTED = (*map(percentile_name, PERCENTILES), "ratio_to_fp32")
 """Figures of a ``Latency`` of which the race for the choice knows no interval."""
 
 
@@ -92,6 +103,11 @@ class Latency(Value):
             return self
         times = {name: figure.alone for name, figure in self if isinstance(figure, Interval) and name in _SELECTED}
         return self.model_copy(update=times)
+
+
+for _name in map(percentile_name, PERCENTILES):
+    if _name not in Latency.model_fields:
+        raise TypeError(f"Latency has no field {_name}")
 
 
 class EndToEnd(Value):
@@ -289,6 +305,8 @@ class BuildReport(Value):
     verdict: Verdict
     gates: tuple[GateResult, ...]
     """Of the chosen candidate."""
+    require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
+    """Whether the recipe or the command line lets no figure of a gate be missing: the exit code follows."""
     baseline: BaselineFacts
     references: tuple[DatedReference, ...] = Field(default=(), exclude_if=lambda references: not references)
     """Out of dated records of the same network on a machine of this device: no gate takes them, and nothing is chosen by them."""

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from edgecnn.bench.judge import Judgement, JudgeRequest, judge_finished
-from edgecnn.building import observed
+from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.building import subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -26,6 +26,7 @@ from edgecnn.measure.race_request import RaceRequest
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
+from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
 from tests.building.builds import Place
@@ -54,16 +55,21 @@ def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
 
 
-def judged(place: Place, *bounds: str, allow_stored: bool = False, machine: str | None = None) -> Judgement:
+def judged(place: Place, *bounds: str, allow_stored: bool = False, machine: str | None = None) -> BuildReport:
     lab = replace(local_lab(Store.open(place.store), Ear()), host=WithoutRuntime())
     if machine is not None:
         conditions = {**lab.environment.conditions, "cpu": machine}
         lab = replace(lab, machine=machine, environment=lab.environment.model_copy(update={"conditions": conditions}))
-    return judge_finished(JudgeRequest(folder=place.out, gates=parse_bounds(bounds, ()), allow_stored=allow_stored), lab)
+    return judge_finished(
+        JudgeRequest(
+            folder=place.out, gates=parse_bounds(bounds, ()), stored_race="fresh-enough" if allow_stored else "unless-gated"
+        ),
+        lab,
+    )
 
 
-def only_gate(found: Judgement) -> GateResult:
-    (gate,) = found.report.gates
+def only_gate(found: BuildReport) -> GateResult:
+    (gate,) = found.gates
     return gate
 
 
@@ -75,16 +81,16 @@ def planned_otherwise(place: Place, resolved: Mapping[str, Any]) -> None:
 
 def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_once: Place) -> None:
     found = judged(built_once, "p50_ms=10000", "drop_pp=60")
-    assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {"p50_ms": Verdict.UNSURE, "drop_pp": Verdict.PASS}
-    assert next(gate for gate in found.report.gates if gate.gate.metric == "p50_ms").rounds_to_settle == 16, "it has 8 runs"
-    (note,) = [note for note in found.report.notices if note.startswith("race for the report: ")]
+    assert {gate.gate.metric: gate.verdict for gate in found.gates} == {"p50_ms": Verdict.UNSURE, "drop_pp": Verdict.PASS}
+    assert next(gate for gate in found.gates if gate.gate.metric == "p50_ms").rounds_to_settle == 16, "it has 8 runs"
+    (note,) = [note for note in found.notices if note.startswith("race for the report: ")]
     assert "reused from " in note and " h old; " in note
 
 
 def test_in_ci_a_stored_race_is_missing_unless_it_is_allowed(built_once: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     gate = only_gate(found := judged(built_once, "p50_ms=10000"))
-    assert (gate.verdict, exit_code_of(found.report.gates)) == (Verdict.MISSING, 3)
+    assert (gate.verdict, exit_code_of(found.gates)) == (Verdict.MISSING, 3)
     assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the race of ")
     assert gate.reason.endswith(" is not of this job, and only --allow-stored lets it serve")
     assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).figure is not None
@@ -100,7 +106,7 @@ def test_a_build_that_is_judged_is_raced_as_often_as_its_gates_need(
         asked.append(request)
         return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
 
-    monkeypatch.setattr(observed, "race", write_down)
+    monkeypatch.setattr(subject, "race", write_down)
     lab = local_lab(Store.open(built_once.store), Ear())
     judge_finished(JudgeRequest(folder=built_once.out, gates=parse_bounds([bound], ())), lab)
     assert [(request.purpose, request.rounds) for request in asked if request.purpose == "report"] == [("report", rounds)]
@@ -127,7 +133,7 @@ def filed_again(place: Place, purpose: Purpose, ahead: timedelta) -> Profile:
 def test_a_race_dated_into_the_future_serves_nobody(built: Place) -> None:
     future = filed_again(built, "report", timedelta(days=400))
     found = judged(built, "p50_ms=10000")
-    (ships,) = [row for row in found.report.candidates if row.chosen]
+    (ships,) = [row for row in found.candidates if row.chosen]
     assert ships.latency is not None
     assert ships.latency.observed_at < future.observed_at
 
@@ -135,7 +141,7 @@ def test_a_race_dated_into_the_future_serves_nobody(built: Place) -> None:
 def test_a_reported_race_serves_before_a_newer_one_that_was_chosen_by(built: Place) -> None:
     newer = filed_again(built, "select", timedelta(seconds=1))
     found = judged(built, "p50_ms=10000")
-    (ships,) = [row for row in found.report.candidates if row.chosen]
+    (ships,) = [row for row in found.candidates if row.chosen]
     assert ships.latency is not None
     assert ships.latency.observed_at < newer.observed_at
 
@@ -157,9 +163,9 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     (ships,) = [row for row in built.report()["candidates"] if row["chosen"]]
     answered_nan(built, ships)
     found = judged(built, "drop_pp=60", "size_mib=100", "p50_ms=10000")
-    gates = {gate.gate.metric: gate for gate in found.report.gates}
+    gates = {gate.gate.metric: gate for gate in found.gates}
     assert (gates["size_mib"].verdict, gates["p50_ms"].rounds_to_settle) == (Verdict.PASS, 16)
-    assert (gates["drop_pp"].verdict, exit_code_of(found.report.gates)) == (Verdict.FAIL, 1)
+    assert (gates["drop_pp"].verdict, exit_code_of(found.gates)) == (Verdict.FAIL, 1)
     assert "logits of image 2 of the test split hold nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason
     only_size = judged(built, "size_mib=100")
@@ -173,24 +179,22 @@ def test_a_reference_that_answers_no_numbers_leaves_the_drop_missing_and_nothing
         pytest.skip("fp32 was chosen on this machine")
     answered_nan(built, fp32)
     found = judged(built, "drop_pp=60", "size_mib=100")
-    assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {
+    assert {gate.gate.metric: gate.verdict for gate in found.gates} == {
         "drop_pp": Verdict.MISSING, "size_mib": Verdict.PASS,
     }  # fmt: skip
-    assert [
-        note for note in found.report.notices if note.startswith("nothing is counted from onnxruntime-fp32: logits of image 2")
-    ]
+    assert [note for note in found.notices if note.startswith("nothing is counted from onnxruntime-fp32: logits of image 2")]
 
 
 def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:
     planned_otherwise(built, {"device": device_named("raspberry-pi-5").model_dump(mode="json")})
     found = judged(built, "p50_ms=10000", "drop_pp=60")
-    gates = {gate.gate.metric: gate for gate in found.report.gates}
+    gates = {gate.gate.metric: gate for gate in found.gates}
     assert gates["p50_ms"].reason == (
         f"not measured on raspberry-pi-5, which this machine is not: edgecnn bench {built.out} --host USER@raspberry-pi-5"
     )
     assert (gates["drop_pp"].verdict, gates["drop_pp"].fidelity) == (Verdict.PASS, Fidelity.EMULATED)
-    assert (exit_code_of(found.report.gates), exit_code_of(found.report.gates, require_measured=True)) == (0, 3)
-    (ships,) = [row for row in found.report.candidates if row.chosen]
+    assert (exit_code_of(found.gates), exit_code_of(found.gates, require_measured=True)) == (0, 3)
+    (ships,) = [row for row in found.candidates if row.chosen]
     assert ships.residency is not None and ships.residency.basis == "elsewhere"
 
 
@@ -206,4 +210,4 @@ def test_the_recipe_s_own_wish_that_everything_is_measured_still_holds(built: Pl
     planned_otherwise(built, {"recipe": recipe, "device": device_named("raspberry-pi-5").model_dump(mode="json")})
     found = judged(built)
     assert found.require_measured
-    assert exit_code_of(found.report.gates, require_measured=found.require_measured) == 3
+    assert exit_code_of(found.gates, require_measured=found.require_measured) == 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose
-from edgecnn.judging.gates import judge_candidate
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Precision, Runtime, Unsupported
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -24,7 +24,8 @@ RACED = {"onnxruntime-fp32": 0.81, "onnxruntime-int8": 0.73, "openvino-fp32": [0
 def decided(rows: tuple[CandidateFacts, ...], rules: ChoiceRules, claim: Interval = FASTER, **changes: Any) -> BuildReport:
     """The report of these rows, chosen from and judged as a build does it."""
     race = a_contest(RACED) if rules.attached else None
-    found = choose(rows, rules, race, {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=claim)})
+    claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=claim)}
+    found = claimed(choose(rows, rules, race), {row.candidate.id: row for row in rows}, claims)
     known = {
         row.candidate.id: row.model_copy(
             update={

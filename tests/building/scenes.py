@@ -10,15 +10,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.observe import add_made
+from edgecnn.building.report import report_of
+from edgecnn.building.subject import Subject
 from edgecnn.devices.files import device_named
 from edgecnn.hosts.protocol import Task
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
@@ -65,6 +69,14 @@ def an_artifact(kind: str, folder: Path, files: Mapping[str, str] | None = None)
 
 def a_request(out: Path, **changes: Any) -> BuildRequest:
     return BuildRequest.model_validate({"recipe": Recipe(), "device": device_named("cpu"), "out": out, **changes})
+
+
+def gates_of(seen: Subject, request: BuildRequest) -> EffectiveGates:
+    return effective_gates(seen.resolved, request.gates, request.stored_race)
+
+
+def a_report_of(staged: Staging, request: BuildRequest, seconds: float = 1.0, earlier: Decision | None = None) -> BuildReport:
+    return report_of(staged.execution, staged.seen, Call(request, gates_of(staged.seen, request)), seconds, earlier)
 
 
 def a_choice(*carried: str, state: str = "settled", candidate: str | None = None, why: str = "it is the fastest") -> Choice:
@@ -140,11 +152,16 @@ class Staging:
         self.resolved: Resolved = resolved(**changes)
         self.execution = Execution(plan=plan(self.resolved))
         lab = Lab(host=NoHost(), store=self.store, tell=Ear(), device="cpu", machine="a machine", environment=HERE)
-        self.seen = ObservedBuild(execution=self.execution, lab=lab)
+        self.seen = Subject.of_build(self.resolved, lab)
         prepared = an_artifact("prepare", folder / "prepared")
         for split in ("validation", "test"):
             np.save(prepared.folder / f"{split}.labels.npy", np.arange(IMAGES) % CLASSES)
         self.execution.artifacts["prepare"] = prepared
+        self.made()
+
+    def made(self) -> None:
+        """What the execution has come to is known of the subject."""
+        add_made(self.seen, self.execution, self.execution.candidates)
 
     def kit(self, name: str) -> KitRef:
         candidate = next(each for each in self.resolved.candidates if each.id == name)

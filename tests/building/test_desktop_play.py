@@ -12,7 +12,7 @@ import pytest
 from edgecnn.building.desktop_gpu import desktop_baseline, local_record, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
-from edgecnn.building.observed import Observed, ObservedBuild
+from edgecnn.building.subject import Subject
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.planning.plan import plan
@@ -54,13 +54,15 @@ class Stand:
         facts = {"kit.json": made.record.files["kit.json"].model_copy(update={"sha256": self.digests[name]})}
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
-    def played(self, extra_runs: ExtraRuns | None = None) -> Observed:
+    def played(self, extra_runs: ExtraRuns | None = None) -> Subject:
         found = play(self.execution, self.lab, self.pixels, extra_runs or ExtraRuns())
         assert found is not None
         return found
 
-    def seen(self, played: Observed) -> ObservedBuild:
-        return ObservedBuild(execution=self.execution, lab=self.lab, desktop=played)
+    def seen(self, played: Subject) -> Subject:
+        seen = Subject.of_build(self.execution.plan.resolved, self.lab)
+        seen.prepared, seen.desktop = self.execution.artifacts["prepare"].folder, played
+        return seen
 
 
 def stand(folder: Path, *kits: str) -> Stand:

@@ -14,8 +14,8 @@ import pytest
 
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.observe import Observer
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.observe import add_made
+from edgecnn.building.subject import Subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -201,14 +201,14 @@ def test_a_board_that_went_away_while_it_built_ends_the_call(tmp_path: Path) -> 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def an_observer(folder: Path, **changes: Any) -> Observer:
+def executed_kits(folder: Path, **changes: Any) -> tuple[Execution, Subject]:
     """Of a TensorRT kit that was packaged, with its twin."""
     kit = a_kit(folder / "packaged", TRT_FP16)
     execution = Execution(plan=plan(resolved(candidates=BOTH, **changes)))
     for name in ("package", "package-twin"):
         made = an_artifact(name, folder / name, {"kit.json": whole_manifest(kit.folder, twin=name == "package-twin")})
         execution.artifacts[f"{name}:{TRT_FP16.id}"] = made
-    return Observer(ObservedBuild(execution=execution, lab=lab_at(FakeHost(), Store.open(folder / "store"))))
+    return execution, Subject.of_build(execution.plan.resolved, lab_at(FakeHost(), Store.open(folder / "store")))
 
 
 def whole_manifest(kit: Path, *, twin: bool) -> str:
@@ -220,28 +220,28 @@ def whole_manifest(kit: Path, *, twin: bool) -> str:
 
 
 def test_where_the_engine_was_built_it_answers_and_runs_itself_and_ships_without_it(tmp_path: Path) -> None:
-    observer = an_observer(tmp_path)
-    observer.collect_kits((TRT_FP16,))
-    assert observer.seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
-    packaged = observer.seen.execution.artifacts[f"package:{TRT_FP16.id}"].folder
+    execution, seen = executed_kits(tmp_path)
+    add_made(seen, execution, (TRT_FP16,))
+    assert seen.answering[TRT_FP16.id].runtime == "onnxruntime", "its twin, where there is no engine"
+    packaged = execution.artifacts[f"package:{TRT_FP16.id}"].folder
     built = an_artifact("compile", tmp_path / "built")
     shutil.copytree(packaged, built.folder / "kit")
     shutil.copyfile(tmp_path / "packaged/model.onnx", built.folder / "kit/model.onnx")
     (built.folder / "kit/build").mkdir()
     (built.folder / "kit/build/engine.plan").write_bytes(b"of this GPU alone")
-    observer.seen.execution.artifacts[f"engine:{TRT_FP16.id}"] = built
-    observer.collect_kits((TRT_FP16,))
-    kit = observer.seen.answering[TRT_FP16.id]
+    execution.artifacts[f"engine:{TRT_FP16.id}"] = built
+    add_made(seen, execution, (TRT_FP16,))
+    kit = seen.answering[TRT_FP16.id]
     assert (kit.runtime, kit.stands_for, kit.folder) == ("tensorrt", None, built.folder / "kit")
-    assert kit == observer.seen.kits[TRT_FP16.id]
-    publish_bundle(a_report(choice=a_choice(TRT_FP16.id)), observer.seen.kits, tmp_path)
+    assert kit == seen.kits[TRT_FP16.id]
+    publish_bundle(a_report(choice=a_choice(TRT_FP16.id)), seen.kits, tmp_path)
     shipped = tmp_path / "bundle/kits" / TRT_FP16.id
     assert sorted(path.name for path in shipped.iterdir()) == ["kit.json", "model.onnx"]
 
 
 def test_a_kit_whose_engine_could_not_be_built_is_out_and_no_stand_in_takes_its_place(tmp_path: Path) -> None:
-    observer = an_observer(tmp_path)
+    execution, seen = executed_kits(tmp_path)
     failed = Failed(ref="builder-died", what="tensorrt ended by signal 11")
-    observer.seen.execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
-    observer.collect_kits((TRT_FP16,))
-    assert observer.seen.failures == {TRT_FP16.id: failed}
+    execution.outcomes[f"engine:{TRT_FP16.id}"] = failed
+    add_made(seen, execution, (TRT_FP16,))
+    assert seen.failures == {TRT_FP16.id: failed}

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import reported
+from edgecnn.building.subject import Subject
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import plan
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.store import Store
 from edgecnn.values.report import CandidateFacts
@@ -28,12 +26,12 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.host = FakeHost()
         self.store = Store.open(folder / "store")
-        self.seen = ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, self.store))
+        self.seen = Subject.of_build(resolved(), lab=lab_at(self.host, self.store))
         self.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
     def measured(self, extra_runs: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:
-        seen, race = self.seen, self.seen.execution.plan.resolved.recipe.race
-        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), race, anew=anew).measure(extra_runs)
+        seen = self.seen
+        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), seen.race_choice, anew=anew).measure(extra_runs)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
         return reported(rows, seen)
 

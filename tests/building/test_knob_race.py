@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
-from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.observe import Observer
+from edgecnn.building.subject import Subject
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import plan
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
@@ -56,10 +55,9 @@ def an_observer(kit: KitRef, lab: Lab, folder: Path) -> Observer:
     """One that has chosen this kit."""
     default = resolved()
     recipe = default.recipe.model_copy(update={"race": RaceChoice(rounds=8, samples=50)})
-    execution = Execution(plan=plan(default.model_copy(update={"recipe": recipe})))
+    observer = Observer(Subject.of_build(default.model_copy(update={"recipe": recipe}), lab))
     table = MacTable(resolution_px=64, layers=()).model_dump_json()
-    execution.artifacts["export"] = an_artifact("export", folder / "export", {"macs.json": table})
-    observer = Observer(ObservedBuild(execution=execution, lab=lab))
+    observer.seen.graphs["export"] = an_artifact("export", folder / "export", {"macs.json": table}).folder / "macs.json"
     observer.seen.kits[NAME] = observer.seen.answering[NAME] = kit
     return observer
 

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.execute import Execution
-from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.runnable import why_not_runnable
+from edgecnn.building.subject import Subject
 from edgecnn.errors.hosts.board import LinkLost
 from edgecnn.errors.hosts.process import RunnerCrashed
 from edgecnn.hosts.protocol import Task
-from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
 from tests.building.resolutions import resolved
@@ -41,19 +39,19 @@ def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
 def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecnn.building import observe, observed
+    from edgecnn.building import observe, subject
     from edgecnn.measure.evaluate import PixelSet
+    from edgecnn.values.layers import MacTable
 
     def gone(*_: object) -> None:
         raise LinkLost(board="pi", doing="evaluate")
 
     kit = a_kit(tmp_path, "kit")
-    execution = Execution(plan=plan(resolved()))
-    observer = observe.Observer(ObservedBuild(execution=execution, lab=lab_at(FakeHost(), Store.open(tmp_path / "store"))))
+    observer = observe.Observer(Subject.of_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
     observer.seen.kits["kit"] = observer.seen.answering["kit"] = kit
-    monkeypatch.setattr(observed, "evaluate", gone)
+    monkeypatch.setattr(subject, "evaluate", gone)
     monkeypatch.setattr(observe, "residency", gone)
-    monkeypatch.setattr(observer, "_macs", lambda _: None)
+    monkeypatch.setattr(observer.seen, "macs", lambda _: MacTable(resolution_px=64, layers=()))
     pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
     with pytest.raises(LinkLost):
         observer.evaluate_all({"validation": pixels}) if what == "evaluate_all" else observer.read_residency()

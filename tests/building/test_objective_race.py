@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
-from edgecnn.building.observe import Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.observe import Observer
+from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.measuring import NO_METER_FOR_OBJECTIVE
+from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
@@ -59,9 +58,7 @@ class Stand:
     def __init__(self, folder: Path, meters: str = "rapl") -> None:
         self.host = UnequalHost()
         self.host.meters = meters
-        self.observer = Observer(
-            ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, Store.open(folder / "store")))
-        )
+        self.observer = Observer(Subject.of_build(resolved(), lab=lab_at(self.host, Store.open(folder / "store"))))
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
         self.observer.seen.answering = dict(self.observer.seen.kits)
         self.observer.time_all((), RaceOptions())
@@ -72,7 +69,7 @@ class Stand:
         return race_shown(self.observer.seen)
 
     @property
-    def seen(self) -> ObservedBuild:
+    def seen(self) -> Subject:
         return self.observer.seen
 
 
@@ -146,3 +143,7 @@ def test_energy_without_a_meter_is_refused_with_what_would_give_one(tmp_path: Pa
 def test_a_meter_of_the_gpu_says_nothing_of_candidates_on_the_processor() -> None:
     with pytest.raises(EdgecnnError, check=NO_METER_FOR_OBJECTIVE.made):
         require_meter(Environment(conditions={}, observed={"energy_meters": "nvml"}), (BASELINE, INT8), None)
+
+
+def test_knobs_are_refused_where_they_may_harm_what_is_asked_for() -> None:
+    assert KNOBS_BY_LATENCY(objective="energy").ref == "knobs-by-latency"

@@ -6,25 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import build, observed
+from edgecnn.building import build, subject
+from edgecnn.building.choosing import Call, Decision
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
-from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.report import Decision, gates_of
+from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer
+from edgecnn.building.subject import Subject
+from edgecnn.judging.choice import Chosen
 from edgecnn.judging.gates import RunsNeeded, parse_bounds
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import effective_gates
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
+from edgecnn.values.reason import Taken
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import a_choice, a_request
-from tests.judging.made import facts
 
 
 class Ear:
@@ -46,11 +47,11 @@ def kit(candidate: Candidate) -> KitRef:
 
 def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: dict[str, Any] = {BASELINE.id: np.zeros((4, 10), np.float32), INT8.id: np.full((4, 10), np.nan, np.float32)}
-    monkeypatch.setattr(observed, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
-    monkeypatch.setattr(observed, "logits_of", answers.__getitem__)
-    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room()))  # type: ignore[arg-type]
+    monkeypatch.setattr(subject, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
+    monkeypatch.setattr(subject, "logits_of", answers.__getitem__)
+    observer = Observer(Subject.of_build(resolved(), lab=Room()))  # type: ignore[arg-type]
     observer.seen.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
-    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in observed.SPLITS}
+    pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in subject.SPLITS}
     observer.evaluate_all(pixels)
     assert observer.seen.failures[INT8.id].ref == "logits-not-finite"
     assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
@@ -64,8 +65,8 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **said:
         asked.append(request)
         return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
 
-    monkeypatch.setattr(observed, "race", write_down)
-    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room(**said)))  # type: ignore[arg-type]
+    monkeypatch.setattr(subject, "race", write_down)
+    observer = Observer(Subject.of_build(resolved(), lab=Room(**said)))  # type: ignore[arg-type]
     observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 
@@ -110,20 +111,21 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str, latency: int, energy: int
 ) -> None:
     observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
-    seen, rows = observer.seen, {each.id: facts(each.id) for each in (BASELINE, INT8)}
+    seen, taken = observer.seen, Taken(by="estimate", budget_pp=1.0)
     seen.answering = dict(seen.kits)
-    for name in ("collect_kits", "evaluate_all", "read_residency"):
+    for name in ("evaluate_all", "read_residency"):
         monkeypatch.setattr(observer, name, lambda *_: None)
     for name in ("pixel_sets", "observe_folds", "play", "race_for_choice"):
         monkeypatch.setattr(build, name, lambda *_, **__: {"test": None})
 
-    def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
-        gates = gates_of(seen.execution.plan.resolved, request.gates)
-        return Decision(facts=rows, choice=a_choice(INT8.id), inside_budget=(INT8.id,), gates=gates)
+    def decide(*_: object) -> Decision:
+        return Decision(Chosen(choice=a_choice(INT8.id), because={INT8.id: taken}), BASELINE.id)
 
     monkeypatch.setattr(build, "decide", decide)
+    monkeypatch.setattr(build, "inside_budget", lambda *_: (INT8.id,))
     request = a_request(tmp_path, gates=parse_bounds([bound], ()))
-    build.observe(request, observer, None, seen.lab)  # type: ignore[arg-type]
+    call = Call(request, effective_gates(resolved(), request.gates, request.stored_race))
+    build.observe(Execution(plan=plan(resolved())), observer, call, None, seen.lab)  # type: ignore[arg-type]
     rounds = {request.purpose: request.rounds for request in asked}
     assert (rounds["report"], rounds["energy"]) == (latency, energy)
 

@@ -12,6 +12,7 @@ from edgecnn.building import build
 from edgecnn.building.build import BuildContext, measured_build
 from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import kits_that_fail, tried
+from edgecnn.building.subject import Subject
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
@@ -127,7 +128,7 @@ def a_measured_build(
     def executed(execution: Execution, *_: object) -> Execution:
         return execution
 
-    def report(seen: build.ObservedBuild, *_: object, **__: object) -> BuildReport:
+    def report(_: object, seen: Subject, *__: object) -> BuildReport:
         left = [name for name in ("onnxruntime-int8", "onnxruntime-fp32") if name not in seen.failures]
         rows = [facts(name, outcomes={"measure": failed}, reason=failed.what) for name, failed in seen.failures.items()]
         choice = a_choice(left[0]) if left else a_report().choice

@@ -10,7 +10,12 @@ import pytest
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, command_of, request_from
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CUSTOM_MODEL_CLASSES_DIFFER, CUSTOM_MODEL_HOLDS_OBJECTS, STATE_SIZE, CustomModelUnusable
+from edgecnn.errors.custom_model import (
+    CUSTOM_MODEL_CLASSES_DIFFER,
+    CUSTOM_MODEL_HOLDS_OBJECTS,
+    STATE_SIZE,
+    CustomModelUnusable,
+)
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store

@@ -91,3 +91,10 @@ def test_a_word_without_a_wildcard_lists_the_networks_that_contain_it() -> None:
 def test_a_device_is_listed_by_its_alias() -> None:
     (row,) = json.loads(edgecnn("list", "devices", "pi5", "--json").stdout)
     assert row["name"] == "raspberry-pi-5"
+
+
+def test_a_word_without_a_wildcard_lists_the_devices_that_contain_it() -> None:
+    rows = json.loads(edgecnn("list", "devices", "raspberry", "--json").stdout)
+    assert {row["name"] for row in rows} == {"raspberry-pi-4", "raspberry-pi-5"}
+    rows = json.loads(edgecnn("list", "devices", "graviton", "--json").stdout)
+    assert {row["name"] for row in rows} == {"arm64-server", "arm64-server-i8mm"}, "by their aliases"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
 from edgecnn.fit import members
 from edgecnn.fit.choose import choose_member, exit_code
@@ -27,7 +26,7 @@ from edgecnn.values.fit import Member
 from edgecnn.values.recipe import FitChoice, GateChoice, Recipe
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Verdict
-from tests.building.scenes import Staging, a_request
+from tests.building.scenes import Staging, a_report_of, a_request
 from tests.fit.made import report as fit_report
 
 FIRST = "depth=1,width=1,resolution=64"
@@ -149,7 +148,7 @@ def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settle
     staged.answered(BASELINE.id, 117)
     staged.raced("report", {BASELINE.id: 1.0}, rounds=16)
     asked = a_request(tmp_path, device=staged.resolved.device, gates=GateChoice(max={"p50_ms": 3.0}))
-    report = report_of(staged.seen, asked, seconds=1.0)
+    report = a_report_of(staged, asked)
     monkeypatch.setattr(members, "run_build", lambda *_: report)
     built = replace(builder(monkeypatch), store=Store.open(tmp_path / "store")).build(member(), Course())
     assert built.inside is Verdict.PASS, "its latency is"

@@ -12,7 +12,7 @@ from edgecnn.errors.gates import (
     METRIC_NOT_COMPARED,
     UNKNOWN_METRIC,
 )
-from edgecnn.judging.gates import budget_pp, comparison_gates, gates_for, parse_bounds
+from edgecnn.judging.gates import Circumstances, EffectiveGates, comparison_gates, gates_for, parse_bounds
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Gate
@@ -112,6 +112,38 @@ def test_require_measured_makes_it_required_always(where):
     assert required(gates) == {"p50_ms": "always"}
 
 
+@pytest.mark.parametrize(("recipe", "line"), [(True, None), (False, GateChoice(require_measured=True)), (True, NOTHING)])
+def test_the_recipe_or_the_command_line_requires_that_everything_is_measured(recipe: bool, line: GateChoice | None):
+    assert EffectiveGates.of(GateChoice(require_measured=recipe), line, Circumstances()).require_measured
+    assert not EffectiveGates.of(NOTHING, NOTHING, Circumstances()).require_measured
+
+
+@pytest.mark.parametrize(
+    ("stored", "in_ci", "gated", "freshness"),
+    [
+        ("fresh-enough", True, "p50_ms", "fresh-enough"),
+        ("never", False, "drop_pp", "raced-now"),
+        ("never", True, "drop_pp", "this-job"),
+        ("unless-gated", False, "drop_pp", "fresh-enough"),
+        ("unless-gated", False, "peak_memory_mib", "fresh-enough"),
+        ("unless-gated", False, "p99_ms", "raced-now"),
+        ("unless-gated", False, "energy_mj", "raced-now"),
+        ("unless-gated", True, "drop_pp", "this-job"),
+        ("unless-gated", True, "p99_ms", "this-job"),
+    ],
+)
+@pytest.mark.parametrize("where", ["recipe", "command line"])
+def test_a_stored_race_serves_by_what_the_call_says_its_gates_and_ci(where, stored, in_ci, gated, freshness):
+    stated, call = GateChoice(max={gated: 1.0}), Circumstances(stored_race=stored, in_ci=in_ci)
+    of = (stated, NOTHING) if where == "recipe" else (NOTHING, stated)
+    assert EffectiveGates.of(*of, call).freshness == freshness
+
+
+def test_a_gate_of_the_recipe_that_the_command_line_replaces_asks_for_no_race():
+    call = Circumstances(stored_race="unless-gated")
+    assert EffectiveGates.of(GateChoice(max={"p50_ms": 1}), GateChoice(max={"drop_pp": 1}), call).freshness == "fresh-enough"
+
+
 def test_the_command_line_replaces_the_recipe_and_the_default():
     gates = gates_for(
         GateChoice(max={"drop_pp": 2, "size_mib": 9}), device_usually_attached=True, command_line=GateChoice(max={"p50_ms": 5})
@@ -130,8 +162,8 @@ def test_a_typo_in_a_recipe_is_found_too():
 
 
 def test_the_budget_is_the_drop_gates_bound_or_one_point():
-    assert budget_pp(gates_for(GateChoice(max={"drop_pp": 0.3}), device_usually_attached=True)) == 0.3
-    assert budget_pp(gates_for(GateChoice(max={"p50_ms": 3}), device_usually_attached=True)) == 1.0
+    assert EffectiveGates.of(GateChoice(max={"drop_pp": 0.3}), None, Circumstances()).budget_pp == 0.3
+    assert EffectiveGates.of(GateChoice(max={"p50_ms": 3}), None, Circumstances()).budget_pp == 1.0
 
 
 def test_a_ratio_is_of_two_builds_and_bounds_none_by_itself():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, speed_claims
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed, speed_claims
 from edgecnn.values.artifact import Failed
 from edgecnn.values.reason import Slower
 from edgecnn.values.training import Surgery
@@ -106,7 +106,8 @@ def test_a_choice_that_may_cost_more_than_two_percent_is_provisional_and_carries
 def test_that_one_is_faster_is_said_by_the_later_race_alone_and_changes_no_choice(ratio, says):
     race = a_contest({"onnxruntime-fp32": 4.0, "onnxruntime-int8": 2.0})
     claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=ratio)}
-    found = choose([fp32(), row("onnxruntime-int8")], ATTACHED, race, claims)
+    rows = [fp32(), row("onnxruntime-int8")]
+    found = claimed(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, claims)
     assert found.choice.candidate == "onnxruntime-int8"
     assert found.choice.why.endswith(says)
 
@@ -118,7 +119,8 @@ def test_beside_other_work_neither_is_shown_to_be_faster(side):
     profiles = {"onnxruntime-fp32": a_race([4.0] * 8), "onnxruntime-int8": a_race([1.0] * 8)}
     busy = profiles[side].environment.model_copy(update={"observed": {"others_percent": "67"}})
     profiles[side] = profiles[side].model_copy(update={"environment": busy})
-    found = choose([fp32(), row("onnxruntime-int8")], ATTACHED, race, speed_claims(profiles))
+    rows = [fp32(), row("onnxruntime-int8")]
+    found = claimed(choose(rows, ATTACHED, race), {each.candidate.id: each for each in rows}, speed_claims(profiles))
     assert found.choice.why.endswith(
         "; not shown faster than onnxruntime-fp32: other programs took 67 % of the processors' time, and it ran at 4.00 × the "
         "speed in the race for the report"

@@ -1,7 +1,8 @@
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.gates import exit_code_of, judge_candidate, overall
+from edgecnn.judging.gates import exit_code_of, overall
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Failed
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_result, facts

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.gates import exit_code_of, judge_candidate, overall
+from edgecnn.judging.gates import exit_code_of, overall
 from edgecnn.judging.intervals import wilson
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.judging.learned import (
     LEAST_IMAGES,
     Chance,

@@ -12,12 +12,15 @@ from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.energy import energy_request, joined, log_of, metered, open_log, why_not
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.meters.log import read_log
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, RunEnergy, Stretch
+from edgecnn.values.recipe import RaceChoice
 from tests.measure.labs import FakeHost, a_kit, lab_at
 
 ROUNDS = 8
+RACE = RaceChoice(rounds=ROUNDS)
 START_S = 1_795_161_600.0
 
 
@@ -27,7 +30,7 @@ def kit(tmp_path: Path) -> KitRef:
 
 
 def measured(host: FakeHost, store: Store, kit: KitRef, log: Path | None = None) -> RaceResult:
-    return race(energy_request((kit,), rounds=ROUNDS, max_age_h=24.0, log=log), lab_at(host, store))
+    return race(energy_request(RACE, (kit,), RaceOptions(meter=log)), lab_at(host, store))
 
 
 def environment(**observed: str) -> Environment:
@@ -55,7 +58,7 @@ def test_every_item_of_its_schedule_says_energy_and_leaves_room_for_both_stretch
 
 def test_a_race_for_times_sends_what_older_runners_understand(host: FakeHost, store: Store, kit: KitRef) -> None:
     host.stop_after = 0
-    request = energy_request((kit,), rounds=ROUNDS, max_age_h=24.0).model_copy(update={"purpose": "report"})
+    request = energy_request(RACE, (kit,), RaceOptions()).model_copy(update={"purpose": "report"})
     with pytest.raises(KeyboardInterrupt):
         race(request, lab_at(host, store))
     (asked,) = store.root.rglob("asked.json")
@@ -71,7 +74,7 @@ def test_a_stored_energy_race_serves_again_but_not_for_an_external_meter(
     log = a_log(tmp_path, seconds=400)
     assert not measured(host, store, kit, log).reused
     assert measured(host, store, kit, log).reused
-    with_log = energy_request((kit,), rounds=ROUNDS, max_age_h=24.0, log=log)
+    with_log = energy_request(RACE, (kit,), RaceOptions(meter=log))
     without = with_log.model_copy(update={"meter_log": None})
     assert with_log.identity != without.identity, "it is the meter that tells them apart, not only the window"
 

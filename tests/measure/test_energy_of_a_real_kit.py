@@ -16,8 +16,10 @@ from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceOptions
 from edgecnn.runner.files import sha256_of
 from edgecnn.store.store import Store
+from edgecnn.values.recipe import RaceChoice
 from tests.measure.labs import a_candidate
 from tests.runner.kits import make_kit
 from tests.store.toys import Ear
@@ -55,7 +57,8 @@ def test_a_run_is_joined_to_the_log_that_was_written_meanwhile(store: Store, tmp
     log = tmp_path / "meter.csv"
     assert metered(kit, lab.environment, log)
     with a_meter(log):
-        request = energy_request((kit,), rounds=1, max_age_h=24.0, log=log).model_copy(update={"max_s": 1.0})
+        asked = energy_request(RaceChoice(), (kit,), RaceOptions(meter=log))
+        request = asked.model_copy(update={"max_s": 1.0, "rounds": 1})
         profile = race(request, lab).profiles[kit.digest]
     (run,) = profile.runs
     assert run.energy is not None and run.samples_ns == () and run.energy.images > 10

@@ -10,13 +10,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer
-from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.subject import Subject
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
-from edgecnn.planning.plan import plan
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store
 from tests.building.resolutions import resolved
@@ -57,7 +55,7 @@ def a_kit_that_takes_logarithms(folder: Path, runtime: str = "onnxruntime") -> K
 def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(tmp_path: Path, pixels: Path) -> None:
     kit = a_kit_that_takes_logarithms(tmp_path)
     lab = lab_at(LocalHost(), Store.open(tmp_path / "store"))  # type: ignore[arg-type]
-    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab))
+    observer = Observer(Subject.of_build(resolved(), lab=lab))
     observer.seen.answering = {kit.candidate.id: kit}
     split = PixelSet(split="validation", file=pixels, sha256=pixels_sha256(np.load(pixels)), images=IMAGES)
     observer.evaluate_all({"validation": split, "test": split})

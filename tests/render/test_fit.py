@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.screens.fit import cells_of, fit_lines
 from edgecnn.values.fit import Predicted, Trial
@@ -27,7 +25,6 @@ def test_the_page_draws_the_front_the_search_and_what_each_change_saves_and_esca
     for said in ("Accuracy against latency", "What was predicted", "What each axis costs", "no squeeze-excite", FAST.name):
         assert said in page
     assert "<no> weights" not in page
-    assert "2 trainings left out: the time was over" in page
 
 
 def test_a_table_of_devices_is_on_the_page_only_where_others_were_asked_about() -> None:
@@ -35,7 +32,7 @@ def test_a_table_of_devices_is_on_the_page_only_where_others_were_asked_about() 
 
 
 def test_a_member_that_failed_says_why_in_its_row() -> None:
-    assert cells_of(BROKEN, FOUND)[-2] == "failed: it has <no> weights"
+    assert cells_of(BROKEN, FOUND)[-2].endswith(str(BROKEN.failed))
     assert cells_of(FAST, FOUND)[-2:] == ("PASS", "◀")
 
 
@@ -44,21 +41,3 @@ def test_what_is_predicted_is_never_said_to_be_measured() -> None:
     alone = BROKEN.model_copy(update={"failed": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)})
     assert cells_of(alone, FOUND)[3:5] == ("2.00 [1.50, 3.00]", "–")
     assert any(line.startswith("  predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))
-
-
-@pytest.mark.parametrize(
-    ("gain_pp", "distilled", "says"),
-    [
-        (-8.0, True, "so taught it ships still; --no-teacher searches without"),
-        (0.5, True, "so taught it ships"),
-        (-8.0, False, "as labels alone taught it, it is better on validation and ships so"),
-    ],
-)
-def test_what_the_teacher_took_away_is_said_where_it_ships_all_the_same(gain_pp: float, distilled: bool, says: str) -> None:
-    gain = Interval(estimate=gain_pp, low=gain_pp - 0.7, high=gain_pp + 0.7, confidence=0.9)
-    found = FOUND.model_copy(update={"distillation_gain_pp": gain, "shipped_distilled": distilled})
-    (line,) = [each for each in fit_lines(found) if says in each]
-    assert (
-        "pp of a training on that one's answers over one on labels alone, a single seed each (paired too; the interval covers "
-        "the images, not the seeds): " in line
-    )

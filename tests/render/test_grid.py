@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edgecnn.render import figures
+from edgecnn.render.columns import by_rank, columns_of, text_rows
 from edgecnn.render.grid import Grid, narrow_lines, show_grid
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
@@ -22,8 +22,10 @@ CANDIDATES = (
     a_row("tensorrt-fp16", verdict=Verdict.UNSURE, residency=a_residency("planned", fp16=0.999)),
     facts("openvino-int8"),
 )
-CELLS = [figures.row(each) for each in CANDIDATES]
-GRID = Grid(figures.COLUMNS, [[Text(cell) for cell in row] for row in CELLS], "resnet-18 → cpu", figures.IMPORTANT)
+COLUMNS = columns_of(CANDIDATES)
+HEADINGS = tuple(column.heading for column in COLUMNS)
+CELLS = text_rows(CANDIDATES)
+GRID = Grid(HEADINGS, [[Text(cell) for cell in row] for row in CELLS], "resnet-18 → cpu", by_rank(COLUMNS))
 MUST = ("candidate", "verdict", "top-1 (95 %)", "drop")
 
 
@@ -55,7 +57,7 @@ def test_every_figure_of_every_candidate_is_whole_on_one_line_that_fits(width: i
 def test_a_figure_beneath_its_row_has_its_name(width: int) -> None:
     lines = lines_at(width)
     for name in MUST[2:]:
-        cell = CELLS[1][figures.COLUMNS.index(name)]
+        cell = CELLS[1][HEADINGS.index(name)]
         line = next(line for line in of_candidate(lines, "onnxruntime-int8") if cell in line)
         assert f"{name}: {cell}" in line or name in lines[1]
 
@@ -77,7 +79,7 @@ def test_at_60_columns_candidate_accuracy_verdict_and_choice_stand_side_by_side_
 
 def test_at_80_columns_the_drop_stands_beside_them_in_the_order_of_the_wide_table() -> None:
     assert lines_at(80)[1].split("  ")[0] == "candidate"
-    assert [name for name in figures.COLUMNS if name in lines_at(80)[1]] == [
+    assert [name for name in HEADINGS if name in lines_at(80)[1]] == [
         "candidate", "top-1 (95 %)", "drop", "verdict", "chosen",
     ]  # fmt: skip
 
@@ -89,12 +91,12 @@ def test_where_a_row_fits_it_stands_on_one_line_with_a_frame() -> None:
 
 
 def test_a_wider_terminal_never_takes_a_column_away() -> None:
-    heads = [{name for name in figures.COLUMNS if name in lines_at(width)[1]} for width in range(40, 160, 4)]
+    heads = [{name for name in HEADINGS if name in lines_at(width)[1]} for width in range(40, 160, 4)]
     assert all(narrow <= wide for narrow, wide in zip(heads, heads[1:], strict=False))
 
 
 def test_every_column_of_candidates_is_given_an_importance() -> None:
-    assert sorted(figures.IMPORTANT) == sorted(figures.COLUMNS)
+    assert sorted(by_rank(COLUMNS)) == sorted(HEADINGS)
 
 
 def test_a_text_that_is_wider_than_a_line_is_wrapped_at_its_words_and_an_endless_word_is_not_lost() -> None:

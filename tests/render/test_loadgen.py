@@ -41,19 +41,6 @@ def shown(report: LoadGenReport, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_the_verdict_the_figure_and_what_they_are_not_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    run = a_run(Scenario.SINGLE_STREAM, valid=True, figure=2.0)
-    said = shown(
-        a_report(
-            ScenarioResult(scenario=Scenario.SINGLE_STREAM, valid=True, figure=2.0, unit="ms", runs=(run,), counts=0),
-        ),
-        capsys,
-    )
-    assert "VALID" in said and "90th percentile 2.000 ms" in said and "1,234" in said
-    assert "no MLPerf result, and not verified by MLCommons Association" in said
-    assert said.splitlines()[-1].strip() == "builds/x/loadgen/1"
-
-
 def test_what_is_invalid_shows_no_figure_and_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     run = a_run(Scenario.OFFLINE, valid=False, figure=77.7)
     result = ScenarioResult(
@@ -62,14 +49,6 @@ def test_what_is_invalid_shows_no_figure_and_its_reason(capsys: pytest.CaptureFi
     said = shown(a_report(result), capsys)
     assert "INVALID" in said and "Offline: Increase expected QPS" in said
     assert "77.7" not in said
-
-
-def test_a_servers_rate_stands_with_its_bound_and_the_rate_that_was_too_much(capsys: pytest.CaptureFixture[str]) -> None:
-    runs = (a_run(Scenario.SERVER, valid=True, figure=99.0, qps=100), a_run(Scenario.SERVER, valid=False, figure=140.0, qps=150))
-    result = ScenarioResult(scenario=Scenario.SERVER, valid=True, figure=99.0, unit="images/s", runs=runs, counts=0)
-    said = shown(a_report(result), capsys)
-    assert "99.0 images/s" in said and "Server-100-qps" in said
-    assert "Server: 99th percentile at most 15 ms, rates halved 2 times; INVALID at 150 images a second" in said
 
 
 def test_a_scenario_that_was_not_run_is_not_called_invalid(capsys: pytest.CaptureFixture[str]) -> None:

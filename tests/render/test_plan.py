@@ -6,6 +6,7 @@ import pytest
 
 from edgecnn.building.build import PlannedBuild
 from edgecnn.devices.files import device_named
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.plan import plan
 from edgecnn.render.screens.planning import show_plan
 from edgecnn.values.recipe import TargetChoice
@@ -25,6 +26,6 @@ def test_a_plan_names_the_runtimes_that_it_does_not_build_by_default(
 ) -> None:
     recipe = resolved().asked.model_copy(update={"target": TargetChoice.model_validate({"device": device, "runtime": runtime})})
     planned = plan(resolved(recipe, device=device_named(device)))
-    show_plan(PlannedBuild(plan=planned, steps=(), gates=(), test_set=""))
+    show_plan(PlannedBuild(plan=planned, steps=(), gates=EffectiveGates(gates=()), test_set=""))
     begins = "not built unless the target names it: "
     assert [line.removeprefix(begins) for line in capsys.readouterr().out.splitlines() if line.startswith(begins)] == lines

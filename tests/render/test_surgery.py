@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.render import figures
+from edgecnn.render.columns import legend
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.candidates import candidate_rows
 from edgecnn.render.screens.report import explanation_lines, show_report
@@ -30,8 +30,8 @@ def report() -> BuildReport:
 
 
 def test_it_is_said_once_below_the_table_for_all_of_them() -> None:
-    assert [line for line in figures.legend(report().candidates) if "changed" in line] == [NOTE]
-    assert not [line for line in figures.legend([a_row()]) if "changed" in line]
+    assert [line for line in legend(report().candidates) if "changed" in line] == [NOTE]
+    assert not [line for line in legend([a_row()]) if "changed" in line]
 
 
 def test_the_terminal_and_the_report_say_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import UNKNOWN_CANDIDATE
 from edgecnn.judging.choice import ChoiceRules
-from edgecnn.judging.gates import judge_candidate
+from edgecnn.judging.judgement import judge_candidate
 from edgecnn.results.explain import explain, explain_candidate
 from edgecnn.results.explanation import Explanation, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported

@@ -11,7 +11,6 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst
-from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Gate, Interval, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval
@@ -40,7 +39,9 @@ def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval
             verdict = Verdict.FAIL if changes.get("fails") == cell.name else Verdict.PASS
             known = {"gates": (a_gate(), UNTIMED), "build": a_build(device="raspberry-pi-5", device_attached=False)}
             untimed = known if changes.get("untimed") == cell.name else {}
-            (folder / REPORT).write_text(report_text(a_report(row, verdict=verdict, **untimed)), encoding="utf-8")
+            required = bool(changes.get("require_measured"))
+            report = a_report(row, verdict=verdict, **untimed).model_copy(update={"require_measured": required})
+            (folder / REPORT).write_text(report_text(report), encoding="utf-8")
         outcome = CellOutcome(
             name=cell.name, asked="1", exit_code=0 if each else 2, reported=each is not None, seconds=1.0,
             ended_at="2026-11-26T10:00:00+00:00", error=None if each else "there is no folder photos [no-data]",
@@ -146,10 +147,10 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
 
 def test_what_the_bounds_of_a_run_want_measured_stops_it_where_it_was_not(tmp_path: Path) -> None:
     (found, *_) = cells(tmp_path, THREE)
-    strict = found.model_copy(update={"gates": GateChoice(require_measured=True)})
-    for cell, wanted in ((found, False), (strict, True)):
-        report = fleet(tmp_path / str(wanted), (cell,), (share(0.6), an_interval(1.0, 0.9, 1.1)))
-        assert report.cells[0].require_measured is wanted
+    for wanted, code in ((False, 0), (True, 3)):
+        figures = (share(0.6), an_interval(1.0, 0.9, 1.1))
+        cell = fleet(tmp_path / str(wanted), (found,), figures, untimed=found.name, require_measured=wanted).cells[0]
+        assert (cell.require_measured, cell.exit_code) == (wanted, code), "its report says it"
 
 
 def test_accuracies_that_overlap_are_not_called_different(tmp_path: Path) -> None:

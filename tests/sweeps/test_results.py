@@ -74,3 +74,4 @@ def test_a_build_that_fails_leaves_its_error_as_a_value_and_its_line_in_the_log(
     assert ended.error.line() in log_of(tmp_path, cell.name).read_text(encoding="utf-8")
     assert ending_of(ended, tmp_path / "no log") == ended.error.line()
     assert ending_of(Ended(-9), tmp_path / "no log").startswith("ended by SIGKILL")
+    assert ending_of(Ended(1), tmp_path / "no log") == f"exit 1; its log is {tmp_path / 'no log'}"

@@ -20,8 +20,9 @@ from edgecnn import installed
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
-from edgecnn.tracking.mlflow import Tracker, address_of
+from edgecnn.tracking.mlflow import MlflowTracker, address_of
 from edgecnn.tracking.run import TrackedRun, figures_only
+from edgecnn.tracking.tracker import open_tracker
 
 RUN = TrackedRun(
     name="flowers",
@@ -61,7 +62,7 @@ def bundle(folder: Path) -> list[Path]:
 
 
 def test_a_build_is_a_run_with_parameters_figures_tags_and_files(at: str, tmp_path: Path) -> None:
-    sent = Tracker(f"mlflow:{at}").send(RUN, bundle(tmp_path))
+    sent = MlflowTracker(f"mlflow:{at}").send(RUN, bundle(tmp_path))
     assert sent.anew
     (found,) = runs(at)
     assert (found.info.run_name, found.info.status) == ("flowers", "FINISHED")
@@ -73,7 +74,7 @@ def test_a_build_is_a_run_with_parameters_figures_tags_and_files(at: str, tmp_pa
 
 
 def test_the_same_build_sent_again_is_the_same_run(at: str) -> None:
-    tracker = Tracker(f"mlflow:{at}")
+    tracker = MlflowTracker(f"mlflow:{at}")
     assert [tracker.send(RUN).anew for _ in range(2)] == [True, False]
     assert tracker.send(RUN.model_copy(update={"build": "c" * 64})).anew and len(runs(at)) == 2
 
@@ -96,13 +97,13 @@ def test_figures_alone_go_without_paths_command_and_files(at: str, tmp_path: Pat
             "tags": {**RUN.tags, "command": "edgecnn build --data /home/ann", "choice.why": "as C:\\ann says"},
         }
     )
-    tracker, files = Tracker(f"mlflow-figures:{at}"), bundle(tmp_path)
+    tracker, files = MlflowTracker(f"mlflow-figures:{at}"), bundle(tmp_path)
     assert [tracker.send(private, files).anew for _ in range(2)] == [True, False]
     (found,) = runs(at)
     assert (found.data.params, found.data.metrics, artifacts(at, found.info.run_id)) == (KEPT, RUN.metrics, [])
     assert found.info.run_name == f"{RUN.tags['network']}-{RUN.tags['device']}"
     assert "command" not in found.data.tags and "ann" not in str(found.to_dictionary()).replace(str(tmp_path), "")
-    assert Tracker(f"mlflow:{at}").send(private, files).anew and len(runs(at)) == 2, "everything, once that is asked for"
+    assert MlflowTracker(f"mlflow:{at}").send(private, files).anew and len(runs(at)) == 2, "everything, once that is asked for"
 
 
 def test_figures_alone_of_a_failed_build_hold_no_word_of_its_error(at: str) -> None:
@@ -112,7 +113,7 @@ def test_figures_alone_of_a_failed_build_hold_no_word_of_its_error(at: str) -> N
         "metrics": {},
         "tags": {"error": "/home/ann/photos: no such folder", "network": "resnet-18", "device": "cpu"},
     }
-    Tracker(f"mlflow-figures:{at}").send(RUN.model_copy(update=failed))
+    MlflowTracker(f"mlflow-figures:{at}").send(RUN.model_copy(update=failed))
     (found,) = runs(at)
     assert (found.info.status, found.data.tags["error"]) == ("FAILED", "the build failed")
 
@@ -130,7 +131,7 @@ def superseded(at: str) -> dict[str, str | None]:
 
 
 def test_another_report_of_a_build_is_a_run_of_its_own_and_nothing_is_mixed(at: str, tmp_path: Path) -> None:
-    tracker, client = Tracker(f"mlflow:{at}"), MlflowClient(tracking_uri=at)
+    tracker, client = MlflowTracker(f"mlflow:{at}"), MlflowClient(tracking_uri=at)
     provisional = bundle(tmp_path / "provisional")
     (tmp_path / "provisional/bundle/kits/other.onnx").touch()
     tracker.send(RUN, provisional)
@@ -148,7 +149,7 @@ def test_another_report_of_a_build_is_a_run_of_its_own_and_nothing_is_mixed(at: 
 
 
 def test_what_never_arrived_whole_is_no_run_that_goes_on_once_the_build_has_another_report(at: str, tmp_path: Path) -> None:
-    tracker = Tracker(f"mlflow:{at}")
+    tracker = MlflowTracker(f"mlflow:{at}")
     with pytest.raises(TrackerUnreachable):
         tracker.send(RUN, [tmp_path / "gone"])
     tracker.send(RUN.model_copy(update={"report": "r2"}), bundle(tmp_path))
@@ -157,7 +158,7 @@ def test_what_never_arrived_whole_is_no_run_that_goes_on_once_the_build_has_anot
 
 
 def test_what_did_not_arrive_whole_is_sent_again(at: str, tmp_path: Path) -> None:
-    tracker = Tracker(f"mlflow:{at}")
+    tracker = MlflowTracker(f"mlflow:{at}")
     with pytest.raises(TrackerUnreachable):
         tracker.send(RUN, [tmp_path / "gone"])
     assert [each.info.status for each in runs(at)] == ["RUNNING"]
@@ -166,7 +167,7 @@ def test_what_did_not_arrive_whole_is_sent_again(at: str, tmp_path: Path) -> Non
 
 
 def test_a_failed_build_of_a_sweep_becomes_the_finished_one(at: str) -> None:
-    tracker = Tracker(f"mlflow:{at}")
+    tracker = MlflowTracker(f"mlflow:{at}")
     failed = {"failed": True, "report": "e1", "parameters": {}, "metrics": {}, "tags": {"error": "no such folder"}}
     tracker.send(RUN.model_copy(update=failed), experiment="nightly")
     (found,) = runs(at, "nightly")
@@ -180,13 +181,13 @@ def test_a_failed_build_of_a_sweep_becomes_the_finished_one(at: str) -> None:
 
 def test_the_team_s_own_variable_names_the_experiment(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "flowers of 2026")
-    assert Tracker(f"mlflow:{at}").send(RUN, experiment="nightly").experiment == "flowers of 2026"
+    assert MlflowTracker(f"mlflow:{at}").send(RUN, experiment="nightly").experiment == "flowers of 2026"
     assert len(runs(at, "flowers of 2026")) == 1
 
 
 def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    tracker = Tracker("mlflow:sqlite:///mlflow.db")
+    tracker = MlflowTracker("mlflow:sqlite:///mlflow.db")
     tracker.ask()
     files = bundle(tmp_path)
     assert [tracker.send(RUN, files).anew for _ in range(2)] == [True, False]
@@ -210,7 +211,7 @@ def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
 )
 def test_what_is_no_address_is_refused(text: str, because: str) -> None:
     with pytest.raises(EdgecnnError, check=TRACKER_MISREAD.made) as caught:
-        address_of(text)
+        open_tracker(text)
     assert caught.value.because == because
     assert "se/cret" not in caught.value.line() and "me:" not in caught.value.line()
 
@@ -231,18 +232,18 @@ def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: py
             match=r"mlflow:sqlite:///mlflow\.db, or a server; MLFLOW_ALLOW_FILE_STORE=true",
             check=TRACKER_REFUSED.made,
         ):
-            Tracker(text)
+            MlflowTracker(text)
     with pytest.raises(EdgecnnError, match="no such kind of store — an address begins with http", check=TRACKER_REFUSED.made):
-        Tracker("mlflow:localhost:5000")
+        MlflowTracker("mlflow:localhost:5000")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EdgecnnError, match="pip install mlflow", check=TRACKER_REFUSED.made):
-        Tracker("mlflow:sqlite:///mlflow.db")
+        MlflowTracker("mlflow:sqlite:///mlflow.db")
 
 
 def test_without_the_package_the_pip_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "installed_version", lambda _: None)
     with pytest.raises(MissingPackage, match=r'pip install "edgecnn\[mlflow\]"'):
-        Tracker("mlflow:http://host:5000")
+        MlflowTracker("mlflow:http://host:5000")
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -277,7 +278,7 @@ def refusing_server() -> Iterator[tuple[int, list[str]]]:
 def test_a_server_hears_the_password_and_nobody_else_does(capfd: pytest.CaptureFixture[str]) -> None:
     before = dict(os.environ)
     with refusing_server() as (port, heard):
-        tracker = Tracker(f"mlflow:http://me:secret@127.0.0.1:{port}")
+        tracker = MlflowTracker(f"mlflow:http://me:secret@127.0.0.1:{port}")
         with pytest.raises(TrackerUnreachable) as caught:
             tracker.ask()
     assert heard == ["Basic " + base64.b64encode(b"me:secret").decode()]
@@ -290,12 +291,12 @@ def test_nobody_at_the_port_is_said_in_two_words() -> None:
     with refusing_server() as (port, _):
         pass
     with pytest.raises(TrackerUnreachable, match=r"cannot be written: connection refused \["):
-        Tracker(f"mlflow:http://127.0.0.1:{port}").ask()
+        MlflowTracker(f"mlflow:http://127.0.0.1:{port}").ask()
 
 
 def test_mlflow_s_telemetry_is_off() -> None:
     program = (
-        "from edgecnn.tracking.mlflow import Tracker; Tracker('mlflow:http://127.0.0.1:9')\n"
+        "from edgecnn.tracking.mlflow import MlflowTracker; MlflowTracker('mlflow:http://127.0.0.1:9')\n"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )
     in_ci = ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")  # there it is off anyway

@@ -1,12 +1,16 @@
-"""What a data path is, by one row a format, and which files it names: the first format that fits reads it."""
+"""What a data path is, by one row a format, and which files it names: the first format that fits reads it.
+
+To add a format, write its module next to this one and its row in ``FORMATS``. Other rooms ask only the functions of this file.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import ListingProgress, stamps_in
@@ -25,7 +29,7 @@ from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders
-from edgecnn.errors.data.formats import ArchivesOfOneName, ListWithoutLabels
+from edgecnn.errors.data.formats import ArchivesOfOneName, DemoHasNoFolder, ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
 from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
@@ -51,13 +55,25 @@ class Reading(NamedTuple):
         return self.choice.labels is not False
 
 
-class DataFormat(NamedTuple):
-    """A form in which images come."""
+Source = Literal["name", "list", "archive", "folder"]
+
+
+@dataclass(frozen=True)
+class DataFormat:
+    """A form in which images come. Every member is required: a format answers each question that is asked of one."""
 
     reads: str
-    """As the list of all forms names it."""
-    read: Callable[[Path, Reading], tuple[Layout, Stamps] | None]
-    """The files at a path, by class folder; None where it is of another form."""
+    """As the list of all forms names it; empty where another row names it too."""
+    source: Source
+    """What a data path of this form is. Lists name images, which may be anywhere; archives are searched for folders."""
+    without_labels: Literal["reads", "skips", "refuses"]
+    """If labels are not wanted: it is read all the same, another form reads the folder, or it is an error."""
+    has_class_order: bool
+    """Whether the data set itself states the order of its classes."""
+    claims: Callable[[str], bool]
+    """Whether a data path may be of this form, by a quick look."""
+    lay_out: Callable[[Path, Reading], tuple[Layout, Stamps] | None] | None
+    """The files at a path, by class folder; None if a closer look shows another form. A form without it has no folder."""
 
 
 def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
@@ -66,11 +82,11 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
     Raises DataIsAddress, DataNotRead, FormNotRead: no format reads the path. EdgecnnError: one of ``errors.data``, of its format.
     """
     path = reading.choice.path
-    if is_published(path):
-        folder = published_folder(path, reading.cache, reading.tell)
-        layout, stamps = _read(folder, reading)
-        order = published_order(folder) if reading.is_labelled else None
-        return folder, layout if order is None else layout.in_order(order), stamps
+    if (form := _format_named(path)) is not None:
+        found = None if form.lay_out is None else form.lay_out(Path(path), reading)
+        if found is None:
+            raise DemoHasNoFolder
+        return found[0].root, *found
     if is_address(path):
         raise DataIsAddress(address=path, reads=edgecnn_reads())
     source = root_of(path)
@@ -84,48 +100,69 @@ def is_address(text: str) -> bool:
 
 def is_on_disk(text: str) -> bool:
     """Whether a data path names a place on the disk, and neither the demo nor a published set."""
-    return text != DEMO and not is_published(text)
+    return _format_named(text) is None
+
+
+def has_folder(text: str) -> bool:
+    """Whether a data path is or comes to be a folder of images; the demo's images are inside edgecnn."""
+    form = _format_named(text)
+    return form is None or form.lay_out is not None
 
 
 def is_list(place: Path) -> bool:
     """Whether a data path names a file that lists images, which may be anywhere."""
     with suppress(PermissionError):  # reading it then names the folder
-        return is_table(place) or is_json_labels(place)
+        return any(form.source == "list" and form.claims(str(place)) for form in FORMATS)
     return False
 
 
 def has_own_order(root: str) -> bool:
     """Whether a data set itself states the order of its classes: a published one, or IDX files."""
-    return is_published(root) or is_idx(Path(root))
+    return any(form.has_class_order and form.claims(root) for form in FORMATS)
 
 
 def edgecnn_reads() -> str:
     """Every form, in one line."""
-    return "; ".join([*(form.reads for form in reversed(FORMATS) if form.reads), f"{PREFIX}NAME", DEMO])
+    return "; ".join(form.reads for form in reversed(FORMATS) if form.reads)
 
 
-def _read(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
+def _format_named(text: str) -> DataFormat | None:
+    return next((form for form in FORMATS if form.source == "name" and form.claims(text)), None)
+
+
+def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", "archive", "folder")) -> tuple[Layout, Stamps]:
     try:
         for form in FORMATS:
-            if (files := form.read(place, reading)) is not None:
+            if form.source not in sources or form.lay_out is None or not form.claims(str(place)):
+                continue
+            if not reading.is_labelled and form.without_labels != "reads":
+                if form.without_labels == "refuses":
+                    raise ListWithoutLabels(file=place)
+                continue
+            if (files := form.lay_out(place, reading)) is not None:
                 return files
     except PermissionError as error:  # the folder, or one above it, may not be entered
         raise DataFolderUnreadable(folder=place, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
 
-def _list(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    if not is_list(place):
-        return None
-    if not reading.is_labelled:
-        raise ListWithoutLabels(file=place)
-    if is_table(place):
-        return read_table(place, reading.choice, reading.seen, reading.tell)
+def _published(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
+    folder = published_folder(reading.choice.path, reading.cache, reading.tell)
+    layout, stamps = _read(folder, reading)
+    order = published_order(folder) if reading.is_labelled else None
+    return layout if order is None else layout.in_order(order), stamps
+
+
+def _table(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
+    return read_table(place, reading.choice, reading.seen, reading.tell)
+
+
+def _json_labels(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
     return LabelFiles(place.parent, reading.choice, reading.seen, reading.tell, is_confined=False).of_file(place)
 
 
-def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    return _unpacked(place, {"": place}, reading) if is_archive(place) else None
+def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
+    return _unpacked(place, {"": place}, reading)
 
 
 def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
@@ -134,30 +171,21 @@ def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return _without_unlisted(read_table(root / PAIRS, own, reading.seen, reading.tell), reading)
-        return _in_folder(root, reading)
-
-
-def _in_folder(root: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    files = (form.read(root, reading) for form in FORMATS if form.reads not in (_LISTS, _ARCHIVES))
-    return next(found for found in files if found is not None)
+        return _read(root, reading, ("folder",))
 
 
 def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    flat = flat_imagenet(place) if reading.is_labelled else None
+    flat = flat_imagenet(place)
     return None if flat is None else flat_layout(flat, reading.seen, trains=reading.choice.train)
 
 
-def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    if not is_idx(place):
-        return None
-    if not reading.is_labelled:
-        raise ListWithoutLabels(file=place)
+def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
     return _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)
 
 
 def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     """A folder of archives: one class, one split or one shard each, and nothing else that holds images."""
-    archives = _archives_in(place) if place.is_dir() else {}
+    archives = _archives_in(place)
     if not archives:
         return None
     names = [path.name for path in list(archives.values())[:_NAMED]]
@@ -193,8 +221,6 @@ def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, P
 
 
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    if not reading.is_labelled or not place.is_dir():
-        return None
     while (files := LabelFiles(place, reading.choice, reading.seen, reading.tell).read()) is None:
         inside = Inside.of(place)
         if len(inside.folders) != 1 or inside.has_images:
@@ -231,15 +257,25 @@ def _with_stamps(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
     return layout, [stamps_in(layout.root / folder.path, reading.seen) for folder in layout.folders]
 
 
-_LISTS: Final = f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})"
-_ARCHIVES: Final = f"an archive ({', '.join((ZIP, *TARS))})"
+def _is_dir(text: str) -> bool:
+    return Path(text).is_dir()
+
+
 FORMATS: Final = (
-    DataFormat(_LISTS, _list),
-    DataFormat(_ARCHIVES, _archive),
-    DataFormat("", _imagenet),
-    DataFormat("a folder of IDX files", _idx),
-    DataFormat("a folder of archives", _archives),
-    DataFormat("a folder of images with a label file", _label_files),
-    DataFormat("a folder with a sub-folder a class", _class_folders),
+    DataFormat(DEMO, "name", "reads", True, lambda text: text == DEMO, None),
+    DataFormat(f"{PREFIX}NAME", "name", "reads", True, is_published, _published),
+    DataFormat(
+        f"a list ({', '.join(READERS)}, COCO's .json, {EDGE_IMPULSE})", "list", "refuses", False,
+        lambda text: is_table(Path(text)), _table,
+    ),
+    DataFormat("", "list", "refuses", False, lambda text: is_json_labels(Path(text)), _json_labels),
+    DataFormat(
+        f"an archive ({', '.join((ZIP, *TARS))})", "archive", "reads", False, lambda text: is_archive(Path(text)), _archive
+    ),
+    DataFormat("", "folder", "skips", False, _is_dir, _imagenet),
+    DataFormat("a folder of IDX files", "folder", "refuses", True, lambda text: is_idx(Path(text)), _idx),
+    DataFormat("a folder of archives", "folder", "reads", False, _is_dir, _archives),
+    DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _label_files),
+    DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
-"""In the order in which they are tried. torchvision:NAME becomes such a folder first."""
+"""In the order in which they are tried; torchvision:NAME becomes such a folder first."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
@@ -13,6 +15,7 @@ from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.errors.wording import listed, plural
 from edgecnn.installed import oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.runner.installing import command_for
+from edgecnn.runner.meters.kinds import KINDS
 from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
 from edgecnn.runtimes.registry import versions_taken
 from edgecnn.values.artifact import Unavailable
@@ -290,16 +293,11 @@ def _nodes(facts: BoardFacts) -> Iterator[Finding]:
 
 
 def _meters(facts: BoardFacts) -> Iterator[Finding]:
-    powercap = [name for name in facts.refused_meters if name.startswith("sys/class/powercap") and name.endswith("energy_uj")]
-    rails = [name for name in facts.refused_meters if "ina3221" in name]
-    if powercap:
-        what = "the processor counts its energy, and this user may not read it: energy stays unmeasured"
-        remedy = "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (lasts until the next boot)"
-        yield Finding(ref="energy-closed", weight=Weight.NOTES, what=what, remedy=remedy)
-    if rails:
-        what = "the module's supply rails may not be read by this user: energy stays unmeasured"
-        remedy = f"sudo chmod a+r /{rails[0].rpartition('/')[0]}/* (lasts until the next boot)"
-        yield Finding(ref="rails-closed", weight=Weight.NOTES, what=what, remedy=remedy)
+    for kind in KINDS:
+        files = [name for name in facts.refused_meters if any(fnmatchcase(name, pattern) for pattern in kind.files)]
+        if files and kind.closed is not None:
+            remedy = kind.closed.remedy.format(folder=PurePosixPath(files[0]).parent)
+            yield Finding(ref=kind.closed.ref, weight=Weight.NOTES, what=kind.closed.what, remedy=remedy)
 
 
 _RANGE = re.compile(r"\b(cpu|gpu) ([^;]*?) MHz")

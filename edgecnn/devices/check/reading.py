@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines,
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
+from edgecnn.runner.meters.kinds import KINDS
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
@@ -28,7 +30,7 @@ _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 """Where the kernel of a Raspberry Pi shows what its command says too."""
 _TIMEOUT_S = 120
 _LAST_LINES = 3
-_METERS = ("sys/class/powercap/", "sys/bus/i2c/drivers/ina3221")
+_METER_FILES = tuple(pattern for kind in KINDS for pattern in kind.files)
 
 
 def recording_of(board: str, stdout: str, stderr: str) -> Recording:
@@ -121,7 +123,9 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
         cuda=_cuda(recording.files),
         gpus=() if recording.emulator else tuple(_gpus(recording, known.models)),
         nodes=recording.nodes,
-        refused_meters={name: why for name, why in recording.refused.items() if name.startswith(_METERS)},
+        refused_meters={
+            name: why for name, why in recording.refused.items() if any(fnmatchcase(name, pattern) for pattern in _METER_FILES)
+        },
     )
 
 

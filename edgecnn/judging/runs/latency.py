@@ -28,7 +28,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Knobs
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
-from edgecnn.values.report import Latency
+from edgecnn.values.report import MEDIAN, PERCENTILES, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval
 
 
@@ -219,9 +219,8 @@ def _by_chance(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[
 
 SHARE = 0.75
 """Of processes."""
-PERCENTS = (90, 99)
-TAILS = frozenset(f"p{percent}_ms" for percent in PERCENTS)
-"""Metrics."""
+TAILS = {percentile_name(percent): percent for percent in PERCENTILES if percent != MEDIAN}
+"""Metric to its percentile."""
 WITHIN = "tails_within_ms"
 """The key of ``Latency.absent`` under which it says why there is none."""
 NOT_SHOWN = "that three of four processes keep it was not shown"
@@ -233,13 +232,13 @@ def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
 
 
 def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
-    """``p90_ms``, ``p99_ms`` to the milliseconds; without what the runs are too few or too short for."""
+    """Each tail to its milliseconds, without those for which the runs are too few or too short."""
     found = {}
-    for percent in PERCENTS:
+    for name, percent in TAILS.items():
         values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
         within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
         if within is not None:
-            found[f"p{percent}_ms"] = within / 1e6
+            found[name] = within / 1e6
     return found
 
 
@@ -296,12 +295,9 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
     """
     runs, until = profile.runs, profile.until
     each = confidence_at(until)
-    p50, p90, p99 = (over_all(latency_interval_ms(runs, percent, each), until) for percent in (50, 90, 99))
+    figures = {percent: over_all(latency_interval_ms(runs, percent, each), until) for percent in PERCENTILES}
     start, clock = startup(runs, each), device_clock(runs, each)
-    return Latency(
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
+    measured = Latency(
         tails_within_ms=tails_within_ms(runs, each),
         load_ms=over_all(start.load_ms, until),
         first_ms=over_all(start.first_ms, until),
@@ -313,16 +309,17 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         fidelity=profile.fidelity if runs else Fidelity.MISSING,
         machine=machine or profile.environment.conditions.get("cpu", profile.host),
         observed_at=profile.observed_at,
-        reason=_why_incomplete(runs, p50, p99),
+        reason=_why_incomplete(runs, figures),
         disturbed=disturbed(profile.environment),
         slowed_at_most=slowed_at_most(profile.environment),
-        stopped=how_it_stopped(len(runs), p50, until),
+        stopped=how_it_stopped(len(runs), figures[MEDIAN], until),
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
-        dependent=_dependent(runs, {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99}),
+        dependent=_dependent(runs, figures),
         absent={**_absent(runs), **why_not_within(runs, each), **start.absent, **clock.absent} if runs else {},
     )
+    return measured.model_copy(update={percentile_name(percent): figure for percent, figure in figures.items()})
 
 
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
@@ -340,15 +337,14 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
     return found.model_copy(
         update={
             "p50_ms": estimate_alone(estimate(mine.values())),
-            "p90_ms": None,
-            "p99_ms": None,
+            **dict.fromkeys(TAILS),
             "tails_within_ms": {},
             "dependent": {},
             "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
-            "reason": f"p99: {few}",
+            "reason": f"p{PERCENTILES[-1]}: {few}",
             "absent": {
                 **{name: why for name, why in found.absent.items() if name != "p50_ms"},
-                **dict.fromkeys(("p90_ms", "p99_ms"), few),
+                **dict.fromkeys(TAILS, few),
             },
             "stopped": f"{few}; an estimate without an interval",
             "selecting": True,
@@ -474,21 +470,22 @@ def explained(times: int) -> str:
     return f"which can make it at most {times} times slower"
 
 
-def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:
+def _why_incomplete(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> str | None:
     if not runs:
         return "nothing ran"
     if len(runs) < RUNS_NEEDED:
         medians = sorted(value for run in runs if (value := run_ms(run)) is not None)
         return too_few_runs(len(runs), f"{medians[len(medians) // 2]:.2f} ms" if medians else None)
     fewest = min(len(run.samples_ns) for run in runs)
-    if p50 is None:
+    if figures[MEDIAN] is None:
         return f"a run has only {fewest} samples; a median needs 20"
-    return f"p99: {_too_short(fewest, 99)}" if p99 is None else None
+    largest = PERCENTILES[-1]
+    return f"p{largest}: {_too_short(fewest, largest)}" if figures[largest] is None else None
 
 
-def _dependent(runs: Sequence[Run], figures: Mapping[str, Interval | None]) -> dict[str, str]:
-    known = {name: dependence(_each_ms(runs, int(name[1:3]))) for name, figure in figures.items() if figure is not None}
-    return {name: found.says for name, found in known.items() if found is not None}
+def _dependent(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> dict[str, str]:
+    known = {percent: dependence(_each_ms(runs, percent)) for percent, figure in figures.items() if figure is not None}
+    return {percentile_name(percent): found.says for percent, found in known.items() if found is not None}
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:
@@ -496,8 +493,8 @@ def _absent(runs: Sequence[Run]) -> dict[str, str]:
     fewest = min(len(run.samples_ns) for run in runs)
     few = too_few_runs(len(runs))
     return {
-        f"p{percent}_ms": few if len(runs) < RUNS_NEEDED else _too_short(fewest, percent)
-        for percent in (50, 90, 99)
+        percentile_name(percent): few if len(runs) < RUNS_NEEDED else _too_short(fewest, percent)
+        for percent in PERCENTILES
         if latency_interval_ms(runs, percent) is None
     }
 

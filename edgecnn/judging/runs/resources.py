@@ -15,6 +15,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import median_interval, tail
 from edgecnn.judging.runs.dependence import dependence, runs_interval
 from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, latency_interval_ms, too_few_runs
+from edgecnn.runner.meters.kinds import GPU, KINDS, PROCESSOR
 from edgecnn.values.figures import BatchFigure, Energy, Memory, SoakWindow, Sustained, Throughput
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, RunMemory, RunWindow
 from edgecnn.values.verdict import Fidelity, Interval
@@ -65,8 +66,8 @@ def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | 
     return too_few_runs(len(runs), f"{seen[len(seen) // 2]:.1f} MiB")
 
 
-METERS = ("external", "ina3221", "pmic", "nvml", "rapl")
-"""From the one that covers most to the one that covers least; ``nvml`` is read beside a model on the GPU alone."""
+METERS = {kind.name: kind for kind in sorted(KINDS, key=lambda kind: kind.coverage)}
+"""From the one that covers most to the one that covers least."""
 
 
 def energy(profile: Profile, *, machine: str | None = None) -> Energy:
@@ -109,8 +110,9 @@ def meter_of(every: Iterable[Run]) -> str | None:
     """
     runs = [run.energy for run in every]
     common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
-    on_gpu = any(run is not None and _reading(run, "nvml") for run in runs)
-    return next((name for name in common if not (on_gpu and name == "rapl")), None)
+    read = {reading.meter for run in runs if run is not None for reading in run.readings}
+    on_gpu = any(METERS[name].watches == GPU for name in read if name in METERS)
+    return next((name for name in common if not (on_gpu and METERS[name].watches == PROCESSOR)), None)
 
 
 def image_mj(run: Run, meter: str) -> float | None:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgecnn.render import figures
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Mark, of_residency
-from edgecnn.values.report import BuildReport, CandidateFacts, Latency
-from edgecnn.values.verdict import Interval
-
-COLUMNS = (
-    ("top-1", "95 % interval"),
-    ("drop", "paired, 90 % interval"),
-    ("median", "ms"),
-    ("99th percentile", "ms"),
-    ("speed-up", "against fp32, same race"),
-    ("size", "MiB"),
-    ("in its precision", "of multiply-adds, of time, of bytes"),
-)
-"""Name and unit."""
-
-
-_UNLABELLED = (("as fp32 answers", "95 % interval"), ("other answers", "images"))
-"""In the place of the first two where the images have no labels."""
-
-
-_SEVERAL = (("mAP", "95 % interval"), ("drop of mAP", "paired, 90 % interval"))
-"""Where an image has any number of labels."""
+from edgecnn.render.columns import RESIDENCY, Column, columns_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Mark, of_residency
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 
 @dataclass(frozen=True)
@@ -76,17 +57,11 @@ class Row:
 
 def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
     """Every candidate in the plan's order."""
+    columns = columns_of(report.candidates, "page")
     return tuple(
-        Row(number=number, facts=facts, cells=figure_cells(facts), verdict=figures.verdict(facts))
+        Row(number=number, facts=facts, cells=figure_cells(facts, columns), verdict=figures.verdict(facts))
         for number, facts in enumerate(report.candidates, start=1)
     )
-
-
-def columns_of(report: BuildReport) -> tuple[tuple[str, str], ...]:
-    """Name and unit of the report's columns."""
-    if any(facts.multi_label for facts in report.candidates):
-        return (*_SEVERAL, *COLUMNS[2:])
-    return (*_UNLABELLED, *COLUMNS[2:]) if any(facts.agreement for facts in report.candidates) else COLUMNS
 
 
 def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
@@ -94,96 +69,39 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     chosen = report.shipped
     if chosen is None:
         return ()
-    drop, speed = ((), ()) if chosen.is_baseline else ((("drop", _drop(chosen)),), (("speed-up", _speed(chosen)),))
-    name = "top-1" if chosen.multi_label is None else "mAP"
-    first = ((name, _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
-    median = _time(chosen.latency, chosen.latency.p50_ms if chosen.latency else None)
-    rest = (("size, MiB", _size(chosen)), ("in its precision", _residency(chosen)))
-    return (*first, ("median latency, ms", median), *speed, *rest)
+    against_fp32 = ("drop_pp", "map_drop_pp", "others", "ratio_to_fp32")
+    columns = [column for column in columns_of([chosen], "page") if column.name in _KEY_FIGURES]
+    shown = [column for column in columns if not (chosen.is_baseline and column.name in against_fp32)]
+    return tuple((_KEY_FIGURES[column.name], _cell(column, chosen)) for column in shown)
 
 
-def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
-    """One candidate's figures, in the order of ``COLUMNS``."""
-    first = (_accuracy(facts), _drop(facts)) if facts.agreement is None else (_agreement(facts), _others(facts))
+_KEY_FIGURES = {
+    "top1": "top-1",
+    "drop_pp": "drop",
+    "map": "mAP",
+    "map_drop_pp": "drop",
+    "agreement": "as fp32 answers",
+    "p50_ms": "median latency, ms",
+    "ratio_to_fp32": "speed-up",
+    "size_mib": "size, MiB",
+    RESIDENCY: "in its precision",
+}
+_TIMES = ("p50_ms", "p99_ms", "ratio_to_fp32")
+
+
+def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell, ...]:
+    """One candidate's figures; the times are one cell if none was measured."""
     latency = facts.latency
-    times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
-    if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
-        times = (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
-    return (*first, *times, _size(facts), _residency(facts))
-
-
-def _missing(why: str) -> Cell:
-    return Cell("missing", MISSING, why)
-
-
-def _size(facts: CandidateFacts) -> Cell:
-    return _missing("not packaged") if facts.size_mib is None else Cell(figures.size(facts.size_mib), MEASURED)
-
-
-def _accuracy(facts: CandidateFacts) -> Cell:
-    seen = facts.answered
-    if seen is None:
-        return _missing("not evaluated on the test split")
-    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], figures.images_of(seen))
-
-
-def _agreement(facts: CandidateFacts) -> Cell:
-    seen = facts.agreement
-    if seen is None:
-        return _missing("not evaluated on the test split")
-    if facts.is_baseline:
-        return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
-    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{figures.images_of(seen)} without labels")
-
-
-def _others(facts: CandidateFacts) -> Cell:
-    seen = facts.agreement
-    if seen is None or facts.is_baseline:
-        return _agreement(facts)
-    return Cell(figures.others(seen), OF_FIDELITY[seen.fidelity], "accuracy can have fallen by no more")
-
-
-def _drop(facts: CandidateFacts) -> Cell:
-    seen = facts.answered
-    if seen is None:
-        return _missing("not evaluated on the test split")
-    mark = OF_FIDELITY[seen.fidelity]
-    if facts.is_baseline:
-        return Cell("baseline", mark, "the reference")
-    if seen.drop_pp is None:
-        return _missing("no baseline to count from")
-    discordant = "" if facts.test is None else f"{facts.test.discordant or 0:,} discordant images"
-    return Cell(figures.points(seen.drop_pp), mark, discordant)
-
-
-def _time(latency: Latency | None, figure: Interval | None) -> Cell:
-    if latency is None or figure is None:
-        return _missing((latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs of {figures.race_of(latency)}{figures.disturbance(latency)}"
-    return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
-
-
-def _speed(facts: CandidateFacts) -> Cell:
-    latency = facts.latency
-    if facts.is_baseline:
-        return Cell("baseline", MISSING if latency is None else OF_FIDELITY[latency.fidelity])
-    if latency is None or latency.ratio_to_fp32 is None:
-        return _missing("no race with fp32")
-    return Cell(
-        figures.times(latency.ratio_to_fp32), OF_FIDELITY[latency.fidelity], f"paired by round{figures.disturbance(latency)}"
+    untimed = latency is None or (latency.p50_ms is None and latency.p99_ms is None)
+    spans = {"p50_ms": sum(column.name in _TIMES for column in columns)} if untimed else {}
+    return tuple(
+        replace(_cell(column, facts), span=spans.get(column.name, 1))
+        for column in columns
+        if not (untimed and column.name in _TIMES[1:])
     )
 
 
-def _residency(facts: CandidateFacts) -> Cell:
-    found, precision = facts.residency, facts.candidate.precision.value
-    if found is None:
-        return _missing("nothing was traced")
-    return Cell(
-        f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
-        of_residency(found),
-        f"{_beside(found.time_share, precision, 'time')}, {_beside(found.byte_share, precision, 'bytes')}",
-    )
-
-
-def _beside(shares: Mapping[str, float] | None, precision: str, what: str) -> str:
-    return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"
+def _cell(column: Column, facts: CandidateFacts) -> Cell:
+    cell = column.cell(facts)
+    mark = of_residency(facts.residency) if column.name == RESIDENCY else OF_FIDELITY[cell.fidelity]
+    return Cell("missing" if cell.text is None else cell.text, mark, cell.why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,9 +12,10 @@ import altair as alt
 from edgecnn.comparing.facts import MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
-from edgecnn.render.page.candidates import COLUMNS, figure_cells
+from edgecnn.render.columns import columns_of
+from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, Mark, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Dot, Figure, Source, Table, drawn
 from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
 from edgecnn.render.plots import far_apart
@@ -33,6 +35,7 @@ TEMPLATE = "compare.html.j2"
 
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
+    columns = columns_of([facts for row in found.candidates for facts in row.facts if facts is not None], "page")
     shown = {
         "accuracy": drawn((_top1s(found), _differences(found))),
         "latency": _by_machine(found, "latency"),
@@ -43,17 +46,17 @@ def comparison_page(found: SideBySide) -> str:
         [figure for section in shown.values() for figure in section],
         found=found,
         figures=shown,
-        cells_of=figure_cells,
+        cells_of=partial(figure_cells, columns=columns),
         verdict_of=figures.verdict,
         unlearned=unlearned_lines(found),
-        columns=COLUMNS,
+        columns=[(column.title, column.unit) for column in columns],
         changes=found.changed,
         advice=[line.strip() for line in latency_advice(found)],
         unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
     )
 
 
-def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:
+def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
     lines = []
     for name, label, facts in each_facts(found, labels):
         if facts is None or (figure := metric.value(facts)) is None:
@@ -61,7 +64,7 @@ def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Lin
         of = getattr(facts, PLACES.get(metric.source, ""), None)
         mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
         shown = figures.percent(figure) if metric.unit == "share" else figure
-        lines.append(Line(name, label, shown, _text(metric, figure), mark, _detail(metric, facts)))
+        lines.append(Dot(name, mark, shown, _text(metric, figure), label, _detail(metric, facts)))
     return lines
 
 
@@ -89,8 +92,8 @@ def _discordant(each: PairedAccuracy) -> str:
 
 def _differences(found: SideBySide) -> Figure | None:
     lines = [
-        Line(
-            each.candidate, each.head, each.drop_pp, figures.points(each.drop_pp), OF_FIDELITY[each.fidelity],
+        Dot(
+            each.candidate, OF_FIDELITY[each.fidelity], each.drop_pp, figures.points(each.drop_pp), each.head,
             _discordant(each),
         )
         for each in found.paired
@@ -196,19 +199,6 @@ LINE_PX, BETWEEN_PX = 19, 12
 
 
 @dataclass(frozen=True)
-class Line:
-    """One figure of one candidate in one build."""
-
-    candidate: str
-    build: str
-    """Its letter."""
-    figure: Interval
-    text: str
-    mark: Mark
-    detail: str = ""
-
-
-@dataclass(frozen=True)
 class Drawn:
     """What a chart of lines is about."""
 
@@ -224,7 +214,7 @@ class Drawn:
     """True where the axis holds 0 and a rule stands there."""
 
 
-def by_build(lines: Sequence[Line], drawn: Drawn) -> Figure | None:
+def by_build(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
     """A chart of these; None where there is nothing to draw."""
     if not lines:
         return None
@@ -234,20 +224,20 @@ def by_build(lines: Sequence[Line], drawn: Drawn) -> Figure | None:
         says=drawn.says,
         sources=tuple(Source(mark, drawn.of) for mark in dict.fromkeys(line.mark for line in lines)),
         spec=_spec(lines, drawn),
-        legend=tuple(sorted({line.build for line in lines})),
+        legend=tuple(sorted({line.lane for line in lines})),
         sifts=True,
         table=Table(
             caption=drawn.caption,
             columns=("candidate", "build", drawn.axis, "where it comes from", "of"),
-            rows=tuple((line.candidate, line.build, line.text, line.mark.word, line.detail) for line in lines),
+            rows=tuple((line.candidate, line.lane, line.text, line.mark.word, line.detail) for line in lines),
         ),
         notes=drawn.notes,
     )
 
 
-def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
+def _spec(lines: Sequence[Dot], drawn: Drawn) -> dict[str, Any]:
     names = list(dict.fromkeys(line.candidate for line in lines))
-    builds = sorted({line.build for line in lines})
+    builds = sorted({line.lane for line in lines})
     offset = alt.YOffset("build:N", scale=alt.Scale(domain=builds, paddingInner=0.1, paddingOuter=0.1))
     low, high = min(line.figure.low for line in lines), max(line.figure.high for line in lines)
     apart = far_apart(0.0 if drawn.zero else low, high)
@@ -274,9 +264,6 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
     )
 
 
-def _row(line: Line) -> dict[str, Any]:
-    return {
-        "label": line.candidate, "candidate": line.candidate, "build": line.build, "at": line.figure.estimate,
-        "low": line.figure.low, "high": line.figure.high, "shape": line.mark.shape, "figure": line.text,
-        "from": line.mark.word, "of": line.detail,
-    }  # fmt: skip
+def _row(line: Dot) -> dict[str, Any]:
+    about = {"build": line.lane, "figure": line.text, "from": line.mark.word, "of": line.detail}
+    return {**line.row, "label": line.candidate, **about}

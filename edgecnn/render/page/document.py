@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
@@ -21,8 +21,9 @@ from markupsafe import Markup
 import edgecnn
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
+from edgecnn.render.columns import columns_of
 from edgecnn.render.figures import tested_on
-from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
+from edgecnn.render.page.candidates import candidate_rows, key_figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
@@ -128,7 +129,7 @@ def report_page(facts: PageFacts) -> str:
         report=facts.report,
         decided=decided(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
-        gate_reason=gate_reason,
+        gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),
@@ -136,11 +137,11 @@ def report_page(facts: PageFacts) -> str:
         raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
         rows=candidate_rows(facts.report),
         tested_on=tested_on(facts.report),
-        packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
-        knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
-        references=[visible(line).replace("`", "") for line in reference_lines(facts.report.references)],
+        packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
+        knobs=knob_lines(facts.report.choice, named=str),
+        references=[visible(line) for line in reference_lines(facts.report.references, named=str)],
         references_are=REFERENCES,
-        columns=columns_of(facts.report),
+        columns=[(column.title, column.unit) for column in columns_of(facts.report.candidates, "page")],
         labels=labels_of(facts.report),
         key_figures=key_figures(facts.report),
         no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"

@@ -8,6 +8,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
+from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import gate_lines, learned_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import csv_line
@@ -91,13 +92,13 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
     )
 
 
-def show_bundle_bench(found: BundleBench, *, require_measured: bool = False) -> None:
+def show_bundle_bench(found: BundleBench) -> None:
     """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
     show_lines(learned_lines(found.gates))
-    heads = figures.headings(found.candidates)
     title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
-    show_rows(tuple(heads.values()), [figures.row(each) for each in found.candidates], title=title, styles=VERDICT_STYLE)
-    show_lines([*figures.legend(found.candidates), *bundle_bench_lines(found, require_measured=require_measured)])
+    heads = [column.heading for column in columns_of(found.candidates)]
+    show_rows(heads, text_rows(found.candidates), title=title, styles=VERDICT_STYLE)
+    show_lines([*legend(found.candidates), *bundle_bench_lines(found)])
 
 
 def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
@@ -108,7 +109,7 @@ def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
     return f" of {len(folds.each)} folds ({alone})"
 
 
-def bundle_bench_lines(found: BundleBench, *, require_measured: bool = False) -> list[str]:
+def bundle_bench_lines(found: BundleBench) -> list[str]:
     """One fact a line."""
     recorded = [
         f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
@@ -116,6 +117,6 @@ def bundle_bench_lines(found: BundleBench, *, require_measured: bool = False) ->
         f"on {then.machine}"
         for name, then in found.recorded.items()
     ]
-    gates = gate_lines(found.gates, require_measured=require_measured)
+    gates = gate_lines(found.gates, require_measured=found.require_measured)
     lines = (*recorded, *gates, *(f"note: {notice}" for notice in found.notices), found.output)
     return [f"  {line}" for line in lines]

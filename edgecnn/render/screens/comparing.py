@@ -11,6 +11,7 @@ from edgecnn.comparing.facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
+from edgecnn.render.columns import COLUMN, RESIDENCY, legend
 from edgecnn.render.figures import milliseconds, points
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
 from edgecnn.render.sentences import energy_words, error_rates, gate_line, learned_lines
@@ -91,7 +92,8 @@ WHY_NOT_DIVIDED = (
 
 def columns(accuracy: str) -> tuple[str, ...]:
     """Of the table of candidates; ``accuracy``: ``top1``, or ``map`` where an image has several labels."""
-    return ("candidate", "", *(SHOWN[name].heading for name in (*_OF_ACCURACY[accuracy], *_BESIDE)), figures.RESIDENT, "verdict")
+    names = (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)
+    return ("candidate", "", *(COLUMN[name].heading for name in names), "verdict")
 
 
 def show_side_by_side(found: SideBySide) -> None:
@@ -100,7 +102,7 @@ def show_side_by_side(found: SideBySide) -> None:
     show_lines(unlearned_lines(found))
     show_rows(BUILD_COLUMNS, [_build_cells(found, place) for place in range(len(found.builds))])
     show_rows(columns(found.accuracy), list(_rows(found)))
-    show_lines(figures.legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
+    show_lines(legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
     show_lines(plot_lines(found, stdout_signs(), width))
     show_lines(change_lines(found))
     show_lines([f"  note: {notice}" for notice in found.notices])
@@ -129,12 +131,9 @@ def _rows(found: SideBySide) -> Iterator[tuple[str, ...]]:
 
 def cells(facts: CandidateFacts, accuracy: str = "top1") -> tuple[str, ...]:
     """One candidate's figures in one build, in the order of ``columns`` after its first two."""
-    share, drop = _OF_ACCURACY[accuracy]
-    found = {name: figures.cell(name, facts) for name in (share, drop, *_BESIDE)}
-    found[drop] = "baseline" if facts.is_baseline else found[drop]
-    found["p50_ms"] += figures.MARKS[facts.latency.fidelity if facts.latency else Fidelity.MISSING]
+    found = {name: COLUMN[name].cell(facts).plain for name in (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)}
     found["energy_mj"] = figures.number(SHOWN["energy_mj"].value(facts), 1)
-    return (*found.values(), figures.residency(facts), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
+    return (*found.values(), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
 
 
 def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import PlannedBuild, PlannedStep
-from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.wording import counted, first_of, shell_word
-from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
@@ -50,7 +48,10 @@ def show_plan(planned: PlannedBuild) -> None:
             *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set}",
-            *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
+            *(
+                f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})"
+                for gate in planned.gates.gates
+            ),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
@@ -144,7 +145,7 @@ def _teacher(resolved: Resolved) -> str:
 def _perhaps(planned: PlannedBuild) -> list[str]:
     """One line for each INT8 candidate whose loss may ask for layers in float."""
     names = by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
-    budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
+    budget = planned.gates.budget_pp
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
     return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
 
@@ -285,13 +286,11 @@ def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
 
 
 def _data_path(data: DataSummary, file: Path) -> str:
-    """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
-    if data.origin == "demo":
-        return DEMO
+    """A folder that is called as a data set is, such as ``demo``, is written as a path."""
     if not is_on_disk(data.root):
         return data.root
     written = _relative(data.root, file)
-    return f"./{written}" if written == DEMO else written
+    return written if is_on_disk(written) else f"./{written}"
 
 
 def _relative(path: str, file: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +12,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
+from edgecnn.render.columns import Column, by_rank, columns_of, legend, metric_cell
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import (
@@ -36,7 +37,7 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Verdict
 
 
-def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
+def show_report(report: BuildReport) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     screen = console()
@@ -49,7 +50,7 @@ def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
     say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
     if because is not None:
         say(screen, f"  chosen: {report.choice.why}")
-    gates = gate_lines(report.gates, require_measured=require_measured)
+    gates = gate_lines(report.gates, require_measured=report.require_measured)
     for line in (*gates, *(f"knobs: {said}" for said in knob_lines(report.choice))):
         say(screen, f"  {line}")
     _show_notices(report, screen)
@@ -75,12 +76,11 @@ def show_candidates(report: BuildReport) -> None:
     screen = console()
     for line in learned_lines(report.gates):
         say(screen, line, VERDICT_STYLE["UNSURE"])
-    rows = [_candidate_cells(facts) for facts in report.candidates]
+    columns = columns_of(report.candidates)
+    rows = [_candidate_cells(facts, columns) for facts in report.candidates]
     title = f"{report.build.arch} → {report.build.device}"
-    heads = figures.headings(report.candidates)
-    important = tuple(heads[name] for name in figures.IMPORTANT)
-    show_grid(Grid(tuple(heads.values()), rows, title, important=important), screen)
-    for text in figures.legend(report.candidates):
+    show_grid(Grid([column.heading for column in columns], rows, title, important=by_rank(columns)), screen)
+    for text in legend(report.candidates):
         say(screen, f"  {text}")
     _show_labels(report, screen)
 
@@ -92,7 +92,7 @@ def _show_labels(report: BuildReport, screen: Console) -> None:
     rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
     show_grid(Grid(quality.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
     for name in ("micro_f1", "macro_f1"):
-        say(screen, f"  {SHOWN[name].words} {figures.cell(name, chosen)}")
+        say(screen, f"  {SHOWN[name].words} {metric_cell(name, chosen).plain}")
     say(screen, f"  {quality.labels_said(chosen.multi_label)}")
 
 
@@ -126,10 +126,10 @@ def _show_desktop(report: BuildReport, screen: Console) -> None:
         say(screen, f"  {line}")
 
 
-def _candidate_cells(facts: CandidateFacts) -> list[Text]:
-    cells = [Text(visible(cell), style="bold" if facts.chosen else "") for cell in figures.row(facts)]
-    cells[figures.COLUMNS.index("verdict")].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
-    return cells
+def _candidate_cells(facts: CandidateFacts, columns: Sequence[Column]) -> list[Text]:
+    cells = {column.name: Text(visible(column.cell(facts).plain), style="bold" if facts.chosen else "") for column in columns}
+    cells["verdict"].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
+    return list(cells.values())
 
 
 def show_steps(report: BuildReport) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
+from edgecnn.render.columns import legend, metric_cell
 from edgecnn.render.sentences import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
@@ -78,7 +79,7 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
         return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = ", ".join(filter(None, [cell.verdict.value, beside_verdict(cell)]))
-    rest = (figures.cell(name, facts) for name in ("p50_ms", "size_mib", "energy_mj"))
+    rest = (metric_cell(name, facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
     return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *rest, standing_of(cell))
 
 
@@ -160,4 +161,4 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
     yield from (f"  provisional: {name}: {command}" for name, command in found.provisional.items())
     yield from (f"  changed: {line}" for line in found.changed)
     rows = [cell.facts for cell in found.cells if cell.facts is not None]
-    yield from (f"  {line}" for line in figures.legend(rows))
+    yield from (f"  {line}" for line in legend(rows))

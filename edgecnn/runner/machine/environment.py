@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from ..meters.found import open_meters
+from ..meters.kinds import open_meters
 from ..runtimes import installed_version
 from .cgroups import read_limits
 from .clocks import clock_limits

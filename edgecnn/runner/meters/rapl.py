@@ -17,7 +17,7 @@ from .meter import CounterMeter, MeterAbsent, read_number
 _POWERCAP = "sys/class/powercap"
 _TOP = (re.compile(r"intel-rapl:\d+"), re.compile(r"intel-rapl-mmio:\d+"))
 """Domains that stand for themselves; the second kind only where the first is absent."""
-_PERMIT = "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (lasts until the next boot)"
+PERMIT = "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (lasts until the next boot)"
 
 
 class Rapl(CounterMeter):
@@ -38,13 +38,13 @@ class Rapl(CounterMeter):
         if not self._folders:
             raise _none(root)
         self.wraps_at_uj = {
-            name: read_number(folder / "max_energy_range_uj", root, _PERMIT) for name, folder in self._folders.items()
+            name: read_number(folder / "max_energy_range_uj", root, PERMIT) for name, folder in self._folders.items()
         }
         self.read_uj()
 
     def read_uj(self) -> Dict[str, int]:
         """See ``CounterMeter.read_uj``."""
-        return {name: read_number(folder / "energy_uj", self._root, _PERMIT) for name, folder in self._folders.items()}
+        return {name: read_number(folder / "energy_uj", self._root, PERMIT) for name, folder in self._folders.items()}
 
 
 def _packages(root: Path) -> List[Path]:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List
 
 from ..machine.nvml import LIBRARIES
 from ..machine.procfs import ROOT
-from ..meters.found import open_meters
+from ..meters.kinds import open_meters
 from ..meters.meter import MeterAbsent, Spent
 
 WINDOW_S = 4.0

@@ -12,8 +12,7 @@ from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
-from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.report import report_of
+from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
 from edgecnn.devices.files import device_named
@@ -25,7 +24,7 @@ from edgecnn.values.reason import DatedOrder
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import INT8
-from tests.building.scenes import ELSEWHERE, HERE, Staging, a_request
+from tests.building.scenes import ELSEWHERE, HERE, Staging, a_report_of, a_request
 from tests.bundle.evidence_records import (
     EMULATED,
     a_network,
@@ -61,7 +60,7 @@ def staged(tmp_path: Path, **changes: Any) -> Staging:
 
 def references(tmp_path: Path, **changes: Any) -> tuple[DatedReference, ...]:
     seen = staged(tmp_path, **changes).seen
-    return dated_references(seen, dated_records(seen.execution.plan.resolved.device.name).evidence)
+    return dated_references(seen, dated_records(seen.resolved.device.name).evidence)
 
 
 def test_a_record_of_the_device_and_the_network_is_shown_candidate_by_candidate(tmp_path: Path, folder: Path) -> None:
@@ -144,29 +143,29 @@ def test_what_an_emulator_took_is_nobody_s_figure(tmp_path: Path, folder: Path) 
     assert references(tmp_path) == ()
 
 
-def order(seen: ObservedBuild) -> DatedOrder | None:
+def order(seen: Subject) -> DatedOrder | None:
     return dated_order(seen, dated_records(PI.name).evidence)
 
 
 def test_a_device_that_is_away_is_chosen_for_by_what_was_fastest_there(tmp_path: Path, folder: Path) -> None:
     another = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 40.0), arch="resnet-18")
     written(folder / "pi.json", an_evidence(a_network(), another))
-    seen = staged(tmp_path).seen
-    assert order(seen) == DatedOrder(
+    stage = staged(tmp_path)
+    assert order(stage.seen) == DatedOrder(
         relative={BASELINE.id: 1.0, INT8.id: 0.5}, networks=("mobilenet-v3-small",), machine="a board", observed_on="2026-11-20"
     )
-    report = report_of(seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    report = a_report_of(stage, a_request(tmp_path / "out", device=PI))
     assert (report.choice.state, report.choice.candidate) == ("provisional", INT8.id)
 
 
 def test_of_another_network_the_mean_over_the_record_s_networks_orders(tmp_path: Path, folder: Path) -> None:
     networks = [a_network(an_evidence_kit(), an_evidence_kit(INT8.id, ms), arch=name) for name, ms in (("a", 8.0), ("b", 32.0))]
     written(folder / "pi.json", an_evidence(*networks))
-    seen = staged(tmp_path).seen
-    found = order(seen)
+    stage = staged(tmp_path)
+    found = order(stage.seen)
     assert found is not None and found.networks == ("a", "b")
     assert found.relative == {BASELINE.id: 1.0, INT8.id: pytest.approx(4.0)}
-    report = report_of(seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    report = a_report_of(stage, a_request(tmp_path / "out", device=PI))
     assert report.choice.candidate == BASELINE.id
 
 
@@ -184,14 +183,14 @@ def test_the_newest_record_orders_and_one_without_fp32_or_of_an_emulator_does_no
     written(folder / "old.json", an_evidence(measured_at="2026-11-19T09:00:00+00:00"))
     slower = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 5.0))
     written(folder / "new.json", an_evidence(slower, measured_at="2026-11-21T09:00:00+00:00"))
-    seen = staged(tmp_path).seen
-    found = order(seen)
+    stage = staged(tmp_path)
+    found = order(stage.seen)
     assert found is not None and (found.observed_on, found.relative[INT8.id]) == ("2026-11-21", 1.25)
     for path in folder.glob("*.json"):
         path.unlink()
     written(folder / "alone.json", an_evidence(a_network(an_evidence_kit(INT8.id))))
     written(folder / "emulated.json", an_evidence(a_network(an_emulated_kit(), an_evidence_kit(INT8.id)), environment=EMULATED))
-    assert order(seen) is None
+    assert order(stage.seen) is None
 
 
 def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, folder: Path) -> None:
@@ -206,7 +205,7 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
         "the record note.json is left out: device: Field required",
         "the record pi.json is left out: its content is not what its sha256 says",
     )
-    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    report = a_report_of(staged(tmp_path), a_request(tmp_path / "out", device=PI))
     assert [each for each in report.notices if each in found.damaged] == list(found.damaged)
     assert [each.candidate for each in report.references] == [BASELINE.id, INT8.id]
 
@@ -279,7 +278,7 @@ def test_a_record_with_words_that_this_edgecnn_does_not_know_stops_nothing(folde
 
 def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Path) -> None:
     written(folder / "gpu.json", a_gpu_s("rtx-4090"))
-    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    report = a_report_of(staged(tmp_path), a_request(tmp_path / "out", device=PI))
     played = report.baseline
     assert played is not None and played.latency.p50_ms is not None
     assert (played.device, played.latency.p50_ms.estimate) == ("rtx-4090", 3.0)
@@ -299,7 +298,7 @@ def test_no_gate_takes_a_reference_and_no_choice_is_settled_by_it(tmp_path: Path
     gates = GateChoice.model_validate({"max": {"p50_ms": 100.0}})
     asked = a_request(tmp_path / "out", device=PI, gates=gates)
     written(folder / "pi.json")
-    report = report_of(staged(tmp_path).seen, asked, seconds=1.0)
+    report = a_report_of(staged(tmp_path), asked)
     assert len(report.references) == 2
     assert [(each.gate.metric, each.verdict) for each in report.gates] == [("p50_ms", Verdict.MISSING)]
     assert (report.choice.state, report.choice.carried) == ("provisional", (INT8.id, BASELINE.id))
@@ -307,7 +306,7 @@ def test_no_gate_takes_a_reference_and_no_choice_is_settled_by_it(tmp_path: Path
 
 
 def test_a_report_without_references_is_as_it_was_before_there_were_any(tmp_path: Path, folder: Path) -> None:
-    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    report = a_report_of(staged(tmp_path), a_request(tmp_path / "out", device=PI))
     assert "references" not in report.model_dump(mode="json")
 
 

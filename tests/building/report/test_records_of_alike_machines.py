@@ -33,7 +33,7 @@ def of(conditions: Mapping[str, str]) -> Environment:
 def shown(tmp_path: Path, here: Mapping[str, str], **changes: Any) -> set[str]:
     seen = staged(tmp_path, **changes).seen
     seen.lab = replace(seen.lab, environment=of(here))
-    return {each.machine for each in dated_references(seen, dated_records(seen.execution.plan.resolved.device.name).evidence)}
+    return {each.machine for each in dated_references(seen, dated_records(seen.resolved.device.name).evidence)}
 
 
 @pytest.mark.parametrize("device", MANY)

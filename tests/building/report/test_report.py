@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.building.choosing import decide, last_race
 from edgecnn.building.data_notices import calibration_notices
-from edgecnn.building.report import decide, last_race, report_of
+from edgecnn.building.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain
 from edgecnn.values.artifact import Failed, Unavailable
@@ -21,7 +22,7 @@ from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
 from tests.building.resolutions import INT8
-from tests.building.scenes import ELSEWHERE, Staging, a_request
+from tests.building.scenes import ELSEWHERE, Staging, a_report_of, a_request, gates_of
 
 SETTLED = {"model": {"resolution_px": 64}, "train": {"epochs": 1, "learning_rate": 0.1}, "quantize": {"images": 10}}
 FAST = {BASELINE.id: 4.0, INT8.id: 2.0}
@@ -36,7 +37,11 @@ def staged_with(tmp_path: Path, int8_right: int = 900, **changes: Any) -> Stagin
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return report_of(staged.seen, request, seconds=1.234)
+    return a_report_of(staged, request, 1.234)
+
+
+def last_raced(seen: Subject, folder: Path) -> tuple[str, ...]:
+    return last_race(decide(seen, gates_of(seen, a_request(folder / "out"))))
 
 
 def test_the_faster_candidate_inside_the_budget_is_chosen_and_settled(tmp_path: Path) -> None:
@@ -81,7 +86,7 @@ def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) 
     staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
     staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
     again = Command(verb=("build",), parts=(("--time-budget", "60s"),))
-    said = report_of(staged.seen, a_request(tmp_path / "out", command=again), seconds=1.0)
+    said = a_report_of(staged, a_request(tmp_path / "out", command=again))
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
     sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"
     assert row.reason == sentence
@@ -135,14 +140,41 @@ def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_
 def test_the_last_race_is_the_winner_against_the_baseline(tmp_path: Path) -> None:
     staged = staged_with(tmp_path)
     staged.raced("select", FAST)
-    assert last_race(decide(staged.seen, a_request(tmp_path / "out"))) == (BASELINE.id, INT8.id)
+    assert last_raced(staged.seen, tmp_path) == (BASELINE.id, INT8.id)
 
 
 def test_a_baseline_that_wins_runs_alone_and_a_provisional_choice_runs_nothing(tmp_path: Path) -> None:
     staged = staged_with(tmp_path, int8_right=850)
-    assert last_race(decide(staged_with(tmp_path / "b").seen, a_request(tmp_path / "out"))) == ()
+    assert last_raced(staged_with(tmp_path / "b").seen, tmp_path) == ()
     staged.raced("select", {BASELINE.id: 4.0})
-    assert last_race(decide(staged.seen, a_request(tmp_path / "out"))) == (BASELINE.id,)
+    assert last_raced(staged.seen, tmp_path) == (BASELINE.id,)
+
+
+def test_the_last_race_adds_a_claim_to_the_choice_and_changes_nothing_else_of_it(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    gates = gates_of(staged.seen, a_request(tmp_path / "out"))
+    before = decide(staged.seen, gates)
+    staged.raced("report", {BASELINE.id: 3.0, INT8.id: 4.0}, rounds=16)  # slower now
+    assert decide(staged.seen, gates, before) is before
+    assert decide(staged.seen, gates).chosen == before.chosen, "made again, it is the same"
+    said = a_report_of(staged, a_request(tmp_path / "out"), earlier=before)
+    because = before.chosen.because[INT8.id]
+    now = next(row.because for row in said.candidates if row.chosen)
+    assert isinstance(because, Taken) and isinstance(now, Taken) and now.ratio is not None
+    assert now.model_copy(update={"ratio": None, "rounds_to_settle": None}) == because
+
+
+@pytest.mark.parametrize(("fails", "ships"), [(INT8.id, BASELINE.id), (BASELINE.id, INT8.id)], ids=["winner", "reference"])
+def test_a_candidate_that_fails_in_the_last_race_is_out_of_the_choice(tmp_path: Path, fails: str, ships: str) -> None:
+    staged = staged_with(tmp_path)
+    staged.raced("select", FAST)
+    before = decide(staged.seen, gates_of(staged.seen, a_request(tmp_path / "out")))
+    assert before.chosen.choice.candidate == INT8.id
+    staged.seen.failures[fails] = Failed(ref="run-failed", what="the process was killed")
+    said = a_report_of(staged, a_request(tmp_path / "out"), earlier=before)
+    assert said.choice.candidate == ships
+    assert next(row.reason for row in said.candidates if row.candidate.id == fails).endswith("the process was killed")
 
 
 def test_an_absent_device_makes_the_choice_provisional_with_the_command_that_settles_it(tmp_path: Path) -> None:

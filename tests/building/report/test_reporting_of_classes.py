@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.report import report_of
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import ClassReport, UnitLosses
@@ -15,7 +14,7 @@ from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
 from tests.building.resolutions import INT8
-from tests.building.scenes import CLASSES, ELSEWHERE, IMAGES, Staging, a_request
+from tests.building.scenes import CLASSES, ELSEWHERE, IMAGES, Staging, a_report_of, a_request
 
 LABELS = np.arange(IMAGES) % CLASSES
 OF_C = np.arange(2, IMAGES, CLASSES)
@@ -44,7 +43,7 @@ def fill(staged: Staging, lost: int = 20, others: tuple[str, ...] = ()) -> None:
 
 def report(staged: Staging, **bounds: dict[str, float]) -> BuildReport:
     request = a_request(staged.folder / "out", device=staged.resolved.device, gates=GateChoice.model_validate(bounds))
-    return report_of(staged.seen, request, seconds=1.0)
+    return a_report_of(staged, request)
 
 
 def test_a_class_that_lost_a_fifth_is_named_though_the_average_passes(staged: Staging) -> None:

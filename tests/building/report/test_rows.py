@@ -172,6 +172,7 @@ def test_a_candidate_without_a_kit_is_a_row_without_figures(tmp_path: Path) -> N
     staged.execution.outcomes = {
         f"quantize:{INT8.id}": failed, f"package:{INT8.id}": Blocked(by=f"quantize:{INT8.id}"), "train": Cached(),
     }  # fmt: skip
+    staged.made()
     facts = row(staged, INT8.id)
     assert (facts.kit, facts.test, facts.size_mib, facts.residency) == (None, None, None, None)
     assert facts.outcomes == {"quantize": failed, "package": Blocked(by=f"quantize:{INT8.id}")}
@@ -183,6 +184,7 @@ def test_an_engine_shows_its_own_kit_and_the_twin_that_answered(tmp_path: Path) 
     ships = staged.kit(TRT_FP16.id)
     staged.seen.answering[TRT_FP16.id] = a_kit(tmp_path / "twin", TRT_FP16, b"twin")
     staged.execution.outcomes = {f"package:{TRT_FP16.id}": Cached(), f"package-twin:{TRT_FP16.id}": Failed(ref="x", what="y")}
+    staged.made()
     facts = row(staged, TRT_FP16.id)
     assert facts.kit == ships.digest
     assert facts.evaluated_kit == staged.seen.answering[TRT_FP16.id].digest

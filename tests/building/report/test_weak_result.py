@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.report import report_of
 from edgecnn.building.weak_result import pretrained_here, what_would_help
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.planning.candidates import BASELINE
@@ -18,7 +17,7 @@ from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.verdict import Verdict
 from tests.building.resolutions import resolved
-from tests.building.scenes import CLASSES, IMAGES, Staging, a_request
+from tests.building.scenes import CLASSES, IMAGES, Staging, a_report_of, a_request
 
 LABELS = np.arange(IMAGES) % CLASSES
 LITE = arch_named("efficientnet-lite0")
@@ -54,7 +53,7 @@ def notice(folder: Path, share: float, *, never: int = 0, **changes: object) -> 
     named = np.where(named < never, CLASSES // 2, named)
     staged.answered(BASELINE.id, 0)
     staged.logits(BASELINE.id, np.eye(CLASSES, dtype=np.float32)[named])
-    found = report_of(staged.seen, a_request(folder / "out", device=staged.resolved.device), seconds=1.0)
+    found = a_report_of(staged, a_request(folder / "out", device=staged.resolved.device))
     return next((each for each in found.notices if each.startswith("weak result: ")), None)
 
 
@@ -113,7 +112,7 @@ def test_of_a_good_result_nothing_is_said(tmp_path: Path) -> None:
 def test_at_chance_level_the_verdict_is_open_and_its_gate_stands_first(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 117)
-    found = report_of(staged.seen, a_request(tmp_path / "out", device=staged.resolved.device), seconds=1.0)
+    found = a_report_of(staged, a_request(tmp_path / "out", device=staged.resolved.device))
     assert found.verdict is Verdict.UNSURE
     assert [(each.gate.metric, each.gate.stated_by, each.verdict) for each in found.gates] == [
         ("top1", "chance", Verdict.UNSURE),

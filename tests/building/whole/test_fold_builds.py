@@ -76,7 +76,7 @@ def test_judging_reads_the_folds_keys_and_plans_nothing(place: Place, monkeypatc
         judged = judge_finished(JudgeRequest(folder=place.out), local_lab(Store.open(place.store), Quiet()))
     finally:
         sys.setprofile(None)
-    (ships,) = (row for row in judged.report.candidates if row.chosen)
+    (ships,) = (row for row in judged.candidates if row.chosen)
     assert ships.test is not None and ships.test.folds is not None and len(ships.test.folds.each) == 5
     assert entered.isdisjoint({"planning/plan", "planning/lay_trunk", "planning/lay_branch", "planning/resolve"})
     assert "bench/read_folds" in entered

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_address, is_list, is_on_disk
+from edgecnn.data.formats.registry import edgecnn_reads, has_folder, has_own_order, is_address, is_list, is_on_disk
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
@@ -110,6 +110,7 @@ def test_flat_images_without_labels_stay_one_heap(tmp_path: Path) -> None:
 
 def test_what_other_rooms_ask_of_a_path(tmp_path: Path) -> None:
     assert [is_on_disk(text) for text in ("demo", "torchvision:MNIST", "./demo", "photos")] == [False, False, True, True]
+    assert [has_folder(text) for text in ("demo", "torchvision:MNIST", "./demo", "photos")] == [False, True, True, True]
     assert [is_address(text) for text in ("https:/x/a.jpg", "C:/photos", "torchvision:MNIST", "a/b")] == [
         True,
         False,

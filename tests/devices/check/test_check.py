@@ -37,22 +37,12 @@ def test_of_this_machine_nothing_enters() -> None:
 def test_a_ready_board_has_its_governor_alone_to_mend() -> None:
     findings = found(recorded(RASPBERRY_PI_5, READY), needs_of(PI))
     assert [ref for ref in findings if findings[ref].weight is not Weight.NOTES] == ["governor"]
-    left_out = findings["runtime-missing"]
-    assert left_out.what == (
-        "ncnn>=1.0.20261020,<2 and ai-edge-litert>=2.3,<3 are missing for Python 3.11: "
-        "builds skip their kits unless the target names the runtime"
-    )
-    assert "pip install 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3'" in str(left_out.remedy)
-    assert "tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor" in str(findings["governor"].remedy)
+    assert "'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3'" in str(findings["runtime-missing"].remedy)
 
 
 def test_a_new_board_is_told_the_line_that_installs_what_it_lacks() -> None:
     missing = found(recorded(RASPBERRY_PI_5), needs_of(PI))["packages-missing"]
-    assert missing.what == "onnxruntime>=1.19,<2, numpy and pillow are missing for Python 3.11"
-    assert missing.remedy == (
-        "python3 -m venv --system-site-packages ~/edgecnn-env && ~/edgecnn-env/bin/pip install 'onnxruntime>=1.19,<2' numpy "
-        "pillow 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3', then run it with ~/edgecnn-env/bin/python"
-    )
+    assert "'onnxruntime>=1.19,<2' numpy pillow 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3'" in str(missing.remedy)
 
 
 def test_a_board_with_the_system_of_2026_lacks_no_more_than_one_with_that_before() -> None:
@@ -93,65 +83,56 @@ def test_without_pip_the_line_brings_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "ref", "says"),
+    ("change", "ref"),
     [
-        ({"python": {"version": [3, 6, 9]}}, "python-too-old", "its Python is 3.6, and kits need 3.8 or newer"),
-        ({"python": {"version": [3, 15, 0]}}, "no-wheel-for-python",
-         "onnxruntime >=1.19,<2 has packages for Python 3.8 to 3.14, and this is 3.15"),
-        ({"python": {"implementation": "PyPy"}}, "python-is-another",
-         "its Python is PyPy, for which the runtimes have no packages"),
-        ({"python": {"glibc": "2.24"}}, "no-wheel-for-glibc",
-         "onnxruntime >=1.19,<2 has packages for glibc 2.27 or newer, and the C library is 2.24"),
-        ({"python": {"glibc": ""}}, "no-wheel-for-glibc",
-         "onnxruntime >=1.19,<2 has packages for glibc 2.27 or newer, and no GNU C library"),
-        ({"python": {"bits": 32}}, "userland-32-bit",
-         "no runtime has packages for 32-bit programs: its kernel is of 64 bits and its programs are of 32"),
-        ({"disk": {"free_mib": 300}}, "disk-low", "300 MiB are free in the home folder, and kits with their packages want 1,024"),
-        ({"disk": {"noexec": True}}, "disk-noexec",
-         "the home folder's file system is mounted noexec: libraries of packages in it do not load"),
+        ({"python": {"version": [3, 6, 9]}}, "python-too-old"),
+        ({"python": {"version": [3, 15, 0]}}, "no-wheel-for-python"),
+        ({"python": {"implementation": "PyPy"}}, "python-is-another"),
+        ({"python": {"glibc": "2.24"}}, "no-wheel-for-glibc"),
+        ({"python": {"glibc": ""}}, "no-wheel-for-glibc"),
+        ({"python": {"bits": 32}}, "userland-32-bit"),
+        ({"disk": {"free_mib": 300}}, "disk-low"),
+        ({"disk": {"noexec": True}}, "disk-noexec"),
     ],
-)  # fmt: skip
-def test_what_stops_a_kit_is_named(change: dict[str, Any], ref: str, says: str) -> None:
+)
+def test_what_stops_a_kit_is_named(change: dict[str, Any], ref: str) -> None:
     finding = found(recorded(RASPBERRY_PI_5, change))[ref]
-    assert (finding.weight, finding.what) == (Weight.STOPS, says)
+    assert finding.weight is Weight.STOPS
     assert finding.remedy is not None
 
 
 def test_processors_of_32_bits_and_of_other_kinds() -> None:
     assert "armv7l" in found(recorded(RASPBERRY_PI_5, machine="armv7l"))["userland-32-bit"].what
-    assert (
-        found(recorded(machine="riscv64"))["architecture-unknown"].what == "kits run on x86_64 and aarch64, and this is riscv64"
-    )
+    assert "riscv64" in found(recorded(machine="riscv64"))["architecture-unknown"].what
 
 
 def test_large_pages_are_told_with_the_kernel_of_small_ones() -> None:
     finding = found(recorded(RASPBERRY_PI_5, READY, page_bytes=16384))["large-pages"]
-    assert finding.weight is Weight.NOTES and finding.what.startswith("memory pages are of 16 KiB")
+    assert finding.weight is Weight.NOTES
     assert "kernel=kernel8.img" in str(finding.remedy)
     assert found(recorded(READY, page_bytes=65536))["large-pages"].remedy is None
 
 
 def test_throttling_now_is_told_from_throttling_since_boot() -> None:
     now = found(recorded(RASPBERRY_PI_5, READY, {"commands": {"get_throttled": "throttled=0x50005"}}))
-    assert now["throttled"].what == "it slows itself down now: under-voltage, throttled"
-    assert "supply" in str(now["throttled"].remedy) and "throttled-before" not in now
+    assert now["throttled"].what.endswith(": under-voltage, throttled") and "throttled-before" not in now
     before = found(recorded(RASPBERRY_PI_5, READY, {"commands": {"get_throttled": "throttled=0x80000"}}))["throttled-before"]
-    assert (before.weight, before.what) == (Weight.NOTES, "it slowed itself down since boot: soft temperature limit")
+    assert before.weight is Weight.NOTES and before.what.endswith(": soft temperature limit")
 
 
 def test_heat_and_little_memory_distort() -> None:
     files = {"sys/class/thermal/thermal_zone0/temp": "84000\n", "proc/meminfo": "MemTotal: 1048576 kB\nMemAvailable: 204800 kB\n"}
     findings = found(recorded(RASPBERRY_PI_5, READY, {"files": files}))
-    assert findings["hot"].what == "its hottest sensor says 84 °C before anything ran"
-    assert findings["memory-low"].what == "200 MiB of memory are available, and 512 are wanted"
+    assert "84" in findings["hot"].what and findings["hot"].weight is Weight.DISTORTS
+    assert "200" in findings["memory-low"].what and findings["memory-low"].weight is Weight.DISTORTS
 
 
 def test_a_jetson_as_it_is_flashed_may_run_and_is_told_its_mode_and_moving_clocks() -> None:
     findings = found(recorded(JETSON_ORIN_NANO), needs_of(JETSON))
     assert [ref for ref in findings if findings[ref].weight is Weight.STOPS] == []
-    assert findings["clocks-move"].what == "the clocks of cpu and gpu may move (cpu 730-1728 MHz; gpu 306-1020 MHz)"
+    assert "gpu 306-1020 MHz" in findings["clocks-move"].what
     assert str(findings["clocks-move"].remedy).startswith("sudo jetson_clocks")
-    assert findings["power-mode"].what.startswith("the power mode is 25W: figures belong to it")
+    assert "25W" in findings["power-mode"].what
 
 
 def test_held_clocks_and_full_power_are_not_told() -> None:
@@ -164,21 +145,18 @@ def test_held_clocks_and_full_power_are_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "ref", "says"),
+    ("change", "ref"),
     [
-        ({"in_environment": True, "packages": {}}, "tensorrt-hidden",
-         "this Python does not see TensorRT: JetPack installs it for the system's Python, and a virtual environment hides it"),
-        ({"packages": {}}, "tensorrt-missing",
-         "TensorRT is missing (JetPack 6.2.1+b38): the system was flashed without its libraries"),
-        ({"packages": {"tensorrt": "8.5.2.2"}}, "tensorrt-version",
-         "its TensorRT is 8.5.2.2 (JetPack 6.2.1+b38), and kits need >=10.3,<10.17"),
+        ({"in_environment": True, "packages": {}}, "tensorrt-hidden"),
+        ({"packages": {}}, "tensorrt-missing"),
+        ({"packages": {"tensorrt": "8.5.2.2"}}, "tensorrt-version"),
     ],
-)  # fmt: skip
-def test_tensorrt_is_looked_for_where_jetpack_puts_it(change: dict[str, Any], ref: str, says: str) -> None:
+)
+def test_tensorrt_is_looked_for_where_jetpack_puts_it(change: dict[str, Any], ref: str) -> None:
     recording = recorded(JETSON_ORIN_NANO)
     python = recording.python.model_copy(update=change)
     finding = found(recording.model_copy(update={"python": python}), needs_of(JETSON))[ref]
-    assert (finding.weight, finding.what) == (Weight.STOPS, says)
+    assert finding.weight is Weight.STOPS
     assert finding.remedy is not None
 
 
@@ -192,9 +170,9 @@ def test_closed_accelerators_and_counters_of_energy_are_notes_with_the_line_that
     rails = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/in1_input"
     refused = {"sys/class/powercap/intel-rapl:0/energy_uj": "Permission denied", rails: "Permission denied"}
     findings = found(recorded(READY, {"nodes": {"dev/dri/renderD128": False}, "refused": refused}))
-    assert findings["accelerator-closed"].remedy == "sudo usermod -aG render,video $USER, then log in again"
-    assert str(findings["energy-closed"].remedy).startswith("sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj")
-    assert str(findings["rails-closed"].remedy).startswith("sudo chmod a+r /sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/*")
+    assert "render,video" in str(findings["accelerator-closed"].remedy)
+    assert "/sys/class/powercap/intel-rapl*/energy_uj" in str(findings["energy-closed"].remedy)
+    assert "/sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/*" in str(findings["rails-closed"].remedy)
 
 
 def test_a_laptop_that_saves_power_is_told_so() -> None:
@@ -205,7 +183,7 @@ def test_a_laptop_that_saves_power_is_told_so() -> None:
 def test_openvinos_wheels_for_arm_are_bounded_by_the_c_library() -> None:
     needs = Needs({Runtime.OPENVINO: ">=2026.2,<2027"})
     finding = found(recorded({"python": {"glibc": "2.31"}}), needs)["no-wheel-for-glibc"]
-    assert finding.what == "openvino >=2026.2,<2027 has packages for glibc 2.35 or newer, and the C library is 2.31"
+    assert "2.35" in finding.what
 
 
 def test_the_gravest_comes_first() -> None:

@@ -14,6 +14,7 @@ from edgecnn.devices.check.reading import facts_of, record_here, recording_of, u
 from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.ssh.link import in_shell
+from edgecnn.runner.meters.kinds import KINDS, MeterKind
 from edgecnn.runner.runtimes import DISTRIBUTIONS
 from edgecnn.values.candidate import Runtime
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
@@ -31,6 +32,11 @@ def test_this_machine_is_recorded_as_it_is() -> None:
 @pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.in_a_browser])
 def test_the_recorder_looks_for_every_distribution_of_a_runtime(runtime: Runtime) -> None:
     assert set(DISTRIBUTIONS[runtime.value]) <= set(recorder.PACKAGES)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_recorder_copies_the_files_of_every_meter(kind: MeterKind) -> None:
+    assert set(kind.files) <= set(recorder.FILES)
 
 
 def test_a_serial_number_is_left_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, LogitsNotFinite
 from edgecnn.judging.choice import describe, eligibility_of
-from edgecnn.judging.gates import budget_pp, gates_for, judge
+from edgecnn.judging.gates import EffectiveGates, gates_for, judge
 from edgecnn.judging.predictions.accuracy import Answers, agreement
 from edgecnn.judging.reasons import worded
 from edgecnn.values.reason import Differs
@@ -72,9 +72,9 @@ def test_a_gate_on_agreement_is_judged_by_the_whole_interval(bound: float, verdi
 def test_without_labels_the_default_gate_and_the_budget_are_of_agreement() -> None:
     (gate,) = gates_for(GateChoice(), device_usually_attached=True, labelled=False)
     assert (gate.metric, gate.side, gate.bound, gate.required) == ("agreement", "min", 0.99, "advisory")
-    assert budget_pp((gate,), labelled=False) == 1.0
-    assert budget_pp((gate.model_copy(update={"bound": 0.95}),), labelled=False) == 5.0
-    assert budget_pp((gate.model_copy(update={"bound": 0.95}),)) == 1.0
+    assert EffectiveGates(gates=(gate,), labelled=False).budget_pp == 1.0
+    assert EffectiveGates(gates=(gate.model_copy(update={"bound": 0.95}),), labelled=False).budget_pp == 5.0
+    assert EffectiveGates(gates=(gate.model_copy(update={"bound": 0.95}),)).budget_pp == 1.0
 
 
 def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
@@ -48,7 +46,8 @@ def test_the_terminal_markdown_page_junit_annotations_and_summary_say_it(capsys:
         "summary": summary_markdown(sheet),
     }
     assert [name for name, text in said.items() if SAYS not in text] == []
-    strict = replace(sheet, require_measured=True)
-    show_report(report, require_measured=True)
-    assert SAYS not in capsys.readouterr().out
+    required = report.model_copy(update={"require_measured": True})
+    strict = sheet_of_report(required)
+    show_report(required)
+    assert SAYS not in capsys.readouterr().out + report_markdown(required) + report_page(PageFacts(report=required))
     assert SAYS not in junit_of(strict) + "\n".join(annotation_lines(strict)) + summary_markdown(strict)

@@ -11,7 +11,8 @@ import pytest
 from edgecnn.judging import metrics
 from edgecnn.judging.gates import gates_for, judge
 from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
-from edgecnn.render.figures import cell, spelt
+from edgecnn.render.columns import metric_cell
+from edgecnn.render.figures import spelt
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
 from edgecnn.render.page.document import report_page
@@ -116,7 +117,7 @@ def test_every_label_of_what_ships_is_shown_with_its_threshold(capsys: pytest.Ca
 
 
 def test_a_metric_s_cell_is_spelt_from_its_row() -> None:
-    assert cell("p50_ms", chosen()).startswith(spelt(SHOWN["p50_ms"], SHOWN["p50_ms"].value(chosen())))
+    assert metric_cell("p50_ms", chosen()).plain.startswith(spelt(SHOWN["p50_ms"], SHOWN["p50_ms"].value(chosen())))
     assert spelt(SHOWN["size_mib"], metrics.exactly(5.36)) == "5.4"
     assert spelt(SHOWN["worst_class_drop_pp"], an_interval(1.26, 0.5, 2.0)) == "+1.3 [+0.5, +2.0] pp"
     assert spelt(SHOWN["top5"], a_quality().top5).endswith("]")

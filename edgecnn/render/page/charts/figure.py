@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from edgecnn.render.wording import for_all, grouped
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 
 Spec = Mapping[str, Any]
 
@@ -91,6 +91,28 @@ OF_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED}
 def of_residency(residency: Residency | None) -> Mark:
     """The mark of a residency by what it was read from."""
     return MISSING if residency is None else OF_BASIS[residency.basis]
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One figure of one candidate, drawn as a point on its interval."""
+
+    candidate: str
+    mark: Mark
+    figure: Interval
+    text: str
+    """The figure with its unit where the chart has none."""
+    lane: str = ""
+    """Which of several figures of the candidate this is: a stage, or the letter of a build."""
+    detail: str = ""
+    coloured_by: Mapping[str, Any] = field(default_factory=dict)
+    """What the colour of a candidate goes by, as ``vega.row_of`` has it."""
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What the row of the chart's data begins with."""
+        interval = {"at": self.figure.estimate, "low": self.figure.low, "high": self.figure.high}
+        return {"candidate": self.candidate, **self.coloured_by, **interval, "shape": self.mark.shape}
 
 
 def labelled(name: str, mark: Mark) -> str:

@@ -11,12 +11,12 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Mark, Table, absence, labelled, sources_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.quality import without_intervals
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
-from edgecnn.values.report import BuildReport, CandidateFacts, EndToEnd, Latency
+from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name
 from edgecnn.values.verdict import Interval
 
 Answered = Accuracy | MultiLabelAccuracy
@@ -28,7 +28,8 @@ _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_
 def _dot(
     facts: CandidateFacts, of: Accuracy | MultiLabelAccuracy | Latency | Energy, figure: Interval, digits: int, lane: str = ""
 ) -> Dot:
-    return Dot(facts, OF_FIDELITY[of.fidelity], figure, f"{figure.estimate:.{digits}f}", lane)
+    text = f"{figure.estimate:.{digits}f}"
+    return Dot(facts.candidate.id, OF_FIDELITY[of.fidelity], figure, text, lane, coloured_by=vega.row_of(facts))
 
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
@@ -79,7 +80,10 @@ def drops(report: BuildReport) -> Figure | None:
         return None
     bound = next((gate.gate.bound for facts, *_ in known for gate in facts.gates if gate.gate.metric == metric.name), None)
     gate = [] if bound is None else [Rule(bound, f"gate: at most {bound:g} pp", gate=True)]
-    dots = [Dot(facts, OF_FIDELITY[of.fidelity], figure, figures.points(figure).estimate) for facts, of, figure in known]
+    dots = [
+        Dot(facts.candidate.id, OF_FIDELITY[of.fidelity], figure, figures.points(figure).estimate, coloured_by=vega.row_of(facts))
+        for facts, of, figure in known
+    ]
     return Figure(
         id="drops",
         title=f"What precision costs in {'mAP' if several else 'accuracy'}",
@@ -124,7 +128,7 @@ def startup(report: BuildReport) -> Figure | None:
     ]
     if not dots:
         return None
-    drawn = [(facts, latency) for facts, latency in raced if any(dot.facts is facts for dot in dots)]
+    drawn = [(facts, latency) for facts, latency in raced if any(dot.candidate == facts.candidate.id for dot in dots)]
     absent = {
         facts.candidate.id: "; ".join(f"no figure: {line}" for line in grouped(whys))
         for facts, latency in raced
@@ -157,7 +161,8 @@ def end_to_end(report: BuildReport) -> Figure | None:
     dots = [dot for facts, value in known for dot in _ways(facts, value)]
     pictures = {id(value.latency): value.picture for _, value in known}
     absent = {facts.candidate.id: value.latency.reason or "not timed" for facts, value in timed if not value.latency.p50_ms}
-    times = {f"whole way, {SHOWN[name].words}" if name == "p50_ms" else SHOWN[name].words: name for name in _PERCENTILES}
+    words = {percentile_name(percent): SHOWN[percentile_name(percent)].words for percent in PERCENTILES}
+    times = {f"whole way, {text}" if name == percentile_name(MEDIAN) else text: name for name, text in words.items()}
     return Figure(
         id="end-to-end",
         title="End to end",
@@ -186,9 +191,6 @@ def end_to_end(report: BuildReport) -> Figure | None:
             f"{facts.candidate.id} was disturbed: {value.latency.disturbed}" for facts, value in known if value.latency.disturbed
         ),
     )
-
-
-_PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
 
 
 def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
@@ -266,19 +268,6 @@ Spread = Literal["fitting", "from zero", "logarithmic"]
 
 
 @dataclass(frozen=True)
-class Dot:
-    """One figure of one candidate."""
-
-    facts: CandidateFacts
-    mark: Mark
-    figure: Interval
-    said: str
-    """The figure as text, which stands beside the point."""
-    lane: str = ""
-    """Which of several figures of the candidate this is; one name means one line of the row."""
-
-
-@dataclass(frozen=True)
 class Rule:
     """A line across all rows."""
 
@@ -338,10 +327,9 @@ def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
 
 def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
     left, right = extent.share(dot.figure.low), 1 - extent.share(dot.figure.high)
-    said = f"{dot.lane} {dot.said}".strip()
+    text = f"{dot.lane} {dot.text}".strip()
     return {
-        **vega.row_of(dot.facts), "label": labelled(dot.facts.candidate.id, dot.mark), "at": dot.figure.estimate,
-        "low": dot.figure.low, "high": dot.figure.high, "shape": dot.mark.shape, "lane": dot.lane, "said": said, "figure": said,
+        **dot.row, "label": labelled(dot.candidate, dot.mark), "lane": dot.lane, "said": text, "figure": text,
         "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left",
     }  # fmt: skip
 

@@ -1,12 +1,15 @@
-"""What was seen of kits on one machine, whether they are a build's, a bundle's or those of two builds."""
+"""What is measured and judged: kits on one machine, their answers, their races and the images, wherever the kits come from.
+
+A build, a finished build, a bundle, a comparison of two builds, a fold and the desktop GPU each make one. None knows a plan or an
+execution: what these made is handed over by ``observe.add_made``.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.judging.runs.ratio import PairedRace
@@ -18,18 +21,19 @@ from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed, Outcome
-from edgecnn.values.candidate import BASELINE_ID, Candidate, KnobRace, Method
-from edgecnn.values.layers import Residency
+from edgecnn.values.candidate import BASELINE_ID, Candidate, KnobRace, graph_of
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile, Purpose
-from edgecnn.values.recipe import Objective
+from edgecnn.values.recipe import Objective, RaceChoice
+from edgecnn.values.resolved import Resolved
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass(kw_only=True)
-class Observed:
-    """Everything that was seen, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
+class Subject:
+    """Everything that is known, by candidate. What is absent was not measured, and ``failures`` says where it was tried."""
 
     lab: Lab
     """Where."""
@@ -43,6 +47,12 @@ class Observed:
     """Names, in the order of the logits."""
     objective: Objective = "latency"
     """What was chosen by."""
+    about: Resolved | None = None
+    """The build that the kits are of; None of a bundle, of two builds, and of the desktop GPU."""
+    listed: tuple[Candidate, ...] | None = None
+    """The candidates that have a row; None: those that have a kit."""
+    race_choice: RaceChoice = RaceChoice()
+    """How races are run, unless a call asks for more."""
     kits: dict[str, KitRef] = field(default_factory=dict)
     """What ships, in the setting that it ships in once that was raced."""
     answering: dict[str, KitRef] = field(default_factory=dict)
@@ -50,8 +60,17 @@ class Observed:
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
     """Candidates that do not run on this machine, whose evaluations are another one's."""
-    folds: list[Observed] = field(default_factory=list)
+    folds: list[Subject] = field(default_factory=list)
     """Of cross-validation: what the networks of the other folds answered to their test images; the first fold's is here."""
+    steps: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    """Candidate to kind of step to what became of it."""
+    graphs: dict[str, Path] = field(default_factory=dict)
+    """Step whose ONNX candidates are made from to the table of its multiply-adds."""
+    planned: dict[str, Path] = field(default_factory=dict)
+    """Candidate to the layers that its engine's builder planned."""
+    layers_kept_float: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prepared: Path | None = None
+    """The folder of a build's prepared images; None where no build has them prepared."""
     known_labels: dict[Split, Any] = field(default_factory=dict)
     """Of a split's images, int64 (images,), where no build has them prepared."""
     known_groups: dict[Split, Any] = field(default_factory=dict)
@@ -72,6 +91,31 @@ class Observed:
     """Source of a metric (accuracy, residency, latency …) to why nobody has a figure of it."""
     unrunnable: dict[str, str | None] = field(default_factory=dict)
     """What ``why_not_runnable`` answered."""
+    knobs: KnobRace | None = None
+    """What the chosen kit's settings did; None where they were not raced."""
+    desktop: Subject | None = None
+    """What a GPU of this machine did as the desktop baseline; None where there is none."""
+
+    @classmethod
+    def of_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
+        """A build's, as it is to be measured in a lab."""
+        return cls(
+            lab=lab,
+            about=resolved,
+            attached=resolved.attachment.attached,
+            device=resolved.device.name,
+            reference=reference,
+            classes=resolved.data.classes,
+            objective=resolved.recipe.choice.objective,
+            listed=resolved.candidates,
+            race_choice=resolved.recipe.race,
+        )
+
+    @property
+    def resolved(self) -> Resolved:
+        """The build that the kits are of."""
+        assert self.about is not None
+        return self.about
 
     def answers_as_device(self, name: str) -> bool:
         """Whether the evaluations of a candidate are the device's own."""
@@ -80,7 +124,7 @@ class Observed:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Whoever has a row."""
-        return tuple(kit.candidate for kit in self.kits.values())
+        return tuple(kit.candidate for kit in self.kits.values()) if self.listed is None else self.listed
 
     @property
     def timed(self) -> bool:
@@ -114,21 +158,25 @@ class Observed:
 
     def labels(self, split: Split) -> Any | None:
         """The true classes of a split, int64 (images,); None where nobody knows them."""
-        return self.known_labels.get(split)
+        import numpy as np
+
+        if self.prepared is None or (self.about is not None and not self.about.data.labelled):
+            return self.known_labels.get(split)
+        return np.load(self.prepared / f"{split}.labels.npy", allow_pickle=False)
 
     def groups(self, split: Split) -> Any | None:
         """Which images of a split came together, int64 (images,); None where they are independent of each other."""
-        return self.known_groups.get(split)
+        return self.known_groups.get(split) if self.prepared is None else prepared_groups(self.prepared, split)
 
     def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
-        """What became of measuring one candidate."""
-        failure = self.failures.get(candidate.id)
-        return {} if failure is None else {"measure": failure}
+        """What became of each step of one candidate, and of measuring it."""
+        failure, steps = self.failures.get(candidate.id), self.steps.get(candidate.id, {})
+        return dict(steps) if failure is None else {**steps, "measure": failure}
 
-    def kept_float(self, candidate: Candidate) -> tuple[str, ...]:
-        """Layers that a candidate keeps in float, where that is known."""
-        del candidate
-        return ()
+    def macs(self, candidate: Candidate) -> MacTable | None:
+        """Of the graph that the candidate was made from, by whose names residency is joined; None where it is gone."""
+        table = self.graphs.get(graph_of(candidate))
+        return None if table is None else MacTable.model_validate_json(table.read_text(encoding="utf-8"))
 
     def why_not_runnable(self, name: str) -> str | None:
         """Asked of each kit once, since it starts a process. A kit that fails its own test is out."""
@@ -143,62 +191,6 @@ class Observed:
         """A candidate is out, in the failure's own words."""
         self.failures[name] = failed
         self.lab.tell.note(f"{name} {verb}: {failed.what}")
-
-
-@dataclass(kw_only=True)
-class ObservedBuild(Observed):
-    """The same of a build's candidates, with what their steps left."""
-
-    execution: Execution
-    knobs: KnobRace | None = None
-    """What the chosen kit's settings did; None where they were not raced."""
-    desktop: Observed | None = None
-    """What a GPU of this machine did as the desktop baseline; None where there is none."""
-
-    def __post_init__(self) -> None:
-        resolved = self.execution.plan.resolved
-        self.attached, self.device = resolved.attachment.attached, resolved.device.name
-        self.classes, self.objective = resolved.data.classes, resolved.recipe.choice.objective
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Every candidate that the build is about."""
-        return self.execution.candidates
-
-    def labels(self, split: Split) -> Any | None:
-        """Of the prepared images."""
-        import numpy as np
-
-        if not self.execution.plan.resolved.data.labelled:
-            return None
-        return np.load(self.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
-
-    def groups(self, split: Split) -> Any | None:
-        """Of the prepared images."""
-        return prepared_groups(self.execution.artifacts["prepare"].folder, split)
-
-    def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
-        """What became of each step of one candidate, and of measuring it."""
-        found = {
-            step.id.partition(":")[0]: outcome
-            for step in self.execution.plan.of_candidate(candidate.id)
-            if (outcome := self.execution.outcomes.get(step.id)) is not None
-        }
-        return {**found, **super().outcomes(candidate)}
-
-    def kept_float(self, candidate: Candidate) -> tuple[str, ...]:
-        """As quantizing wrote it down: what the ranking says of mixed precision, then attention."""
-        made = self.execution.artifacts.get(f"quantize:{candidate.id}")
-        if made is None or candidate.method not in (Method.MIXED, Method.POST_TRAINING):
-            return ()
-        said = json.loads((made.folder / "quantize.json").read_text(encoding="utf-8"))
-        return tuple(dict.fromkeys((*said.get("kept_float", ()), *said.get("attention", ()))))
-
-
-def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
-    """The evaluated splits of a build's prepared images."""
-    counts, folder = execution.plan.resolved.data.counts, execution.artifacts["prepare"].folder
-    return {split: PixelSet.prepared(folder, split, counts[split]) for split in SPLITS}
 
 
 def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:

@@ -1,0 +1,94 @@
+"""The choice of a build: who may be chosen before the race, who is chosen after it, and who runs in the last race.
+
+It is made once, from the race for the choice. The last race adds claims and changes no choice, unless a candidate fails in it:
+then the choice is made again without that candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edgecnn.building.dated_records import dated_order
+from edgecnn.building.objective_race import race_shown
+from edgecnn.building.rows import candidate_facts
+from edgecnn.building.subject import Subject
+from edgecnn.bundle.evidence import EvidenceVerification
+from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
+from edgecnn.judging.gates import EffectiveGates
+from edgecnn.measure.race_request import RaceOptions
+from edgecnn.planning.request import BuildRequest
+from edgecnn.values.candidate import reference_of
+from edgecnn.values.profile import NOT_TIMED
+from edgecnn.values.reason import Provisional, Taken
+from edgecnn.values.report import CandidateFacts
+
+
+class Call(NamedTuple):
+    """What one build is asked, and the gates that this comes to."""
+
+    request: BuildRequest
+    gates: EffectiveGates
+
+    @property
+    def races(self) -> RaceOptions:
+        """How its races are run."""
+        return RaceOptions.of(self.gates, self.request.until, self.request.meter)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice, and the candidates that had failed when it was made."""
+
+    chosen: Chosen
+    reference: str
+    failed: frozenset[str] = frozenset()
+
+
+def inside_budget(seen: Subject, gates: EffectiveGates) -> tuple[str, ...]:
+    """Candidates that may be chosen, before any race."""
+    facts = candidate_facts(seen)
+    eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(seen, facts), gates.most_mib)
+    return tuple(row.candidate.id for row in eligible.inside)
+
+
+def decide(
+    seen: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
+) -> Decision:
+    """Choose by the race for the choice; an ``earlier`` choice stands until another candidate fails.
+
+    ``evidence``: of such devices on other days, which orders the candidates of one that is away.
+    """
+    failed = frozenset(seen.failures)
+    if earlier is not None and earlier.failed == failed:
+        return earlier
+    facts, was_raced = candidate_facts(seen), seen.attached and seen.timed
+    rules = ChoiceRules(
+        objective=seen.objective,
+        budget_pp=gates.budget_pp,
+        most_mib=gates.most_mib,
+        attached=seen.attached,
+        untimed=None if seen.timed else f"the candidates were {NOT_TIMED}",
+        device=seen.resolved.device.name,
+        dated=None if was_raced else dated_order(seen, evidence),
+        shippable=_shippable(seen, facts),
+    )
+    reference = reference_of(row.candidate for row in facts.values())
+    return Decision(choose(tuple(facts.values()), rules, race_shown(seen)), reference, failed)
+
+
+def _shippable(seen: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
+    resolved = seen.resolved
+    allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
+    return tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
+
+
+def last_race(decision: Decision) -> tuple[str, ...]:
+    """Who runs for the reported figures: the winner, since a selection flatters it, fp32 and the best other precision."""
+    winner = decision.chosen.choice.candidate
+    because = None if winner is None else decision.chosen.because[winner]
+    if winner is None or isinstance(because, Provisional):
+        return ()
+    rival = because.against if isinstance(because, Taken) else None
+    return tuple(dict.fromkeys(name for name in (decision.reference, winner, rival) if name is not None))

@@ -1,0 +1,278 @@
+"""The table of columns: what stands of a candidate in a table on the terminal, in Markdown, on the page and in a tracker.
+
+To add a column, write its row in ``COLUMNS``; of a metric, ``metric_cell`` makes its cell. A job's summary in CI is the Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal, NamedTuple
+
+from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.render import figures
+from edgecnn.render.figures import MARKS, NONE, race_marks
+from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Fidelity, Interval
+
+Images = Literal["any", "classes", "labels", "unlabelled"]
+"""Images of one class each, of several labels each, or without labels."""
+Place = Literal["text", "page", "tracker"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fact of one candidate."""
+
+    text: str | None
+    """A figure with its interval, or a word; None if it is missing."""
+    fidelity: Fidelity
+    why: str = ""
+    """What a reader must know of the figure, or why it is missing."""
+    value: Interval | None = None
+    """The number behind the text."""
+    marks: str = ""
+    """Signs behind the text, where a table has no room for words."""
+    in_text: str | None = None
+    """What a table of text shows instead."""
+
+    @property
+    def plain(self) -> str:
+        """For a table of text: the figure with its marks, or a dash."""
+        if self.in_text is not None:
+            return self.in_text
+        return NONE if self.text is None else self.text + self.marks
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. Every member is required."""
+
+    name: str
+    heading: str
+    """Above the column in a table of text."""
+    title: str
+    """Above the column on the page."""
+    unit: str
+    """Under the title."""
+    rank: int
+    """The order in which a narrow terminal gives columns room."""
+    images: Images
+    """The builds that have this column, by what is known of their images."""
+    places: frozenset[Place]
+    cell: Callable[[CandidateFacts], Cell]
+
+
+def columns_of(candidates: Iterable[CandidateFacts], place: Place = "text") -> tuple[Column, ...]:
+    """The columns of a table of these candidates."""
+    rows = tuple(candidates)
+    labels: Images = "labels" if any(facts.multi_label is not None for facts in rows) else "classes"
+    images: Images = "unlabelled" if any(facts.agreement is not None for facts in rows) else labels
+    return tuple(column for column in COLUMNS if place in column.places and column.images in ("any", images))
+
+
+def text_rows(candidates: Iterable[CandidateFacts]) -> list[tuple[str, ...]]:
+    """The cells of a table of text."""
+    rows = tuple(candidates)
+    columns = columns_of(rows)
+    return [tuple(column.cell(facts).plain for column in columns) for facts in rows]
+
+
+def by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
+    """The headings in the order in which a narrow terminal gives them room."""
+    return tuple(column.heading for column in sorted(columns, key=lambda column: column.rank))
+
+
+class Number(NamedTuple):
+    """A figure that a program reads."""
+
+    value: Interval
+    fidelity: Fidelity
+
+
+def tracked_numbers(facts: CandidateFacts) -> dict[str, Number]:
+    """The numbers by which somebody would have chosen another candidate, those that are known."""
+    return _numbers((column.name, column.cell(facts)) for column in COLUMNS if "tracker" in column.places)
+
+
+def all_numbers(facts: CandidateFacts) -> dict[str, Number]:
+    """Every number that is known of a candidate, by metric."""
+    return _numbers((name, agreement_cell(facts) if name == "agreement" else metric_cell(name, facts)) for name in SHOWN)
+
+
+def _numbers(cells: Iterable[tuple[str, Cell]]) -> dict[str, Number]:
+    return {name: Number(cell.value, cell.fidelity) for name, cell in cells if cell.value is not None}
+
+
+def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
+    """What the marks in these rows mean, and what was done to a network; nothing where there is none of either."""
+    candidates = tuple(candidates)
+    texts = [text for facts in candidates for row in text_rows([facts]) for text in row]
+    marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.OF_RACES}
+    done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
+    changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
+    timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
+    return changed + [figures.REPORTED] * timed + [says for mark, says in marks.items() if any(mark in text for text in texts)]
+
+
+def metric_cell(name: str, facts: CandidateFacts) -> Cell:
+    """The cell of a metric, as its row in the table of metrics says."""
+    metric = SHOWN[name]
+    value, fidelity = metric.value(facts), _fidelity(metric, facts)
+    if value is None:
+        return _missing(_why_none(metric, facts))
+    latency = facts.latency if metric.source == "latency" else None
+    accuracy = MARKS[fidelity] if metric.source == "accuracy" and facts.answered else ""
+    return Cell(figures.spelt(metric, value), fidelity, "", value, race_marks(latency) if latency else accuracy)
+
+
+_OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
+
+
+def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
+    """A file's size is counted."""
+    measured = {
+        "accuracy": facts.answered or facts.agreement,
+        "latency": facts.latency,
+        "memory": facts.memory,
+        "energy": facts.energy,
+    }.get(metric.source)
+    if measured is not None:
+        return measured.fidelity
+    if metric.source == "residency" and facts.residency is not None:
+        return _OF_RESIDENCY[facts.residency.basis]
+    return Fidelity.MEASURED if metric.source == "size" else Fidelity.MISSING
+
+
+def _why_none(metric: Metric, facts: CandidateFacts) -> str:
+    if metric.source == "size":
+        return "not packaged"
+    measured = {"latency": facts.latency, "memory": facts.memory, "energy": facts.energy}.get(metric.source)
+    return (measured.reason if measured else None) or "not measured"
+
+
+def _missing(why: str, in_text: str | None = None) -> Cell:
+    return Cell(None, Fidelity.MISSING, why, in_text=in_text)
+
+
+_UNEVALUATED: Final = "not evaluated on the test split"
+
+
+def _share(answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
+    if answered is None:
+        return _missing(_UNEVALUATED)
+    share, fidelity = answered.share, answered.fidelity
+    return Cell(figures.percent_interval(share), fidelity, figures.images_of(answered), share, MARKS[fidelity])
+
+
+def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None) -> Cell:
+    if answered is None:
+        return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
+    if facts.is_baseline:
+        return Cell("baseline", answered.fidelity, "the reference", answered.drop_pp)
+    if answered.drop_pp is None:
+        return _missing("no baseline to count from")
+    discordant = f"{answered.discordant or 0:,} discordant images" if isinstance(answered, Accuracy) else ""
+    return Cell(figures.points(answered.drop_pp), answered.fidelity, discordant, answered.drop_pp, MARKS[answered.fidelity])
+
+
+def agreement_cell(facts: CandidateFacts) -> Cell:
+    """How often a candidate answers as fp32 does, with labels or without."""
+    seen = facts.agreement
+    if seen is None:
+        found = metric_cell("agreement", facts)
+        return _missing(_UNEVALUATED) if found.value is None else found
+    if facts.is_baseline:
+        return Cell("baseline", seen.fidelity, "the reference", seen.same, in_text=NONE)
+    why = f"{figures.images_of(seen)} without labels"
+    return Cell(figures.percent_interval(seen.same), seen.fidelity, why, seen.same, MARKS[seen.fidelity])
+
+
+def _others(facts: CandidateFacts) -> Cell:
+    seen = facts.agreement
+    if seen is None:
+        return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
+    if facts.is_baseline:
+        return Cell("baseline", seen.fidelity, "the reference")
+    return Cell(figures.others(seen), seen.fidelity, "accuracy can have fallen by no more")
+
+
+def _time(name: str, facts: CandidateFacts) -> Cell:
+    latency, figure = facts.latency, SHOWN[name].value(facts)
+    if latency is None or figure is None:
+        return _missing((latency.reason if latency else None) or "not raced")
+    runs = f"{latency.runs} runs of {figures.race_of(latency)}{figures.disturbance(latency)}"
+    return Cell(figures.spelt(SHOWN[name], figure), latency.fidelity, runs, figure, race_marks(latency))
+
+
+def _speed(facts: CandidateFacts) -> Cell:
+    latency = facts.latency
+    if facts.is_baseline:
+        ratio = metric_cell("ratio_to_fp32", facts)
+        return Cell("baseline", latency.fidelity if latency else Fidelity.MISSING, "", ratio.value, in_text=ratio.plain)
+    if latency is None or latency.ratio_to_fp32 is None:
+        return _missing("no race with fp32")
+    why = f"paired by round{figures.disturbance(latency)}"
+    return Cell(figures.times(latency.ratio_to_fp32), latency.fidelity, why, latency.ratio_to_fp32, race_marks(latency))
+
+
+def _residency(facts: CandidateFacts) -> Cell:
+    found, precision = facts.residency, facts.candidate.precision.value
+    if found is None:
+        return _missing("nothing was traced")
+
+    def part(shares: Mapping[str, float] | None, what: str) -> str:
+        return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"
+
+    unknown = found.mac_share.get("unknown", 0.0)
+    beside = f", {figures.whole_share(unknown)} unknown" if unknown >= figures.LEAST_SHOWN else ""
+    return Cell(
+        f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
+        _OF_RESIDENCY[found.basis],
+        f"{part(found.time_share, 'time')}, {part(found.byte_share, 'bytes')}",
+        marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[found.basis] + beside,
+        in_text=None if found.mac_share else NONE,
+    )
+
+
+def _word(text: str) -> Cell:
+    return Cell(text, Fidelity.MEASURED)
+
+
+RESIDENCY: Final = "residency"
+_EVERYWHERE: Final[frozenset[Place]] = frozenset(("text", "page", "tracker"))
+_SHOWN: Final[frozenset[Place]] = frozenset(("text", "page"))
+_TEXT: Final[frozenset[Place]] = frozenset(("text",))
+_TRACKED: Final[frozenset[Place]] = frozenset(("tracker",))
+
+
+def _heading(name: str) -> str:
+    return SHOWN[name].heading
+
+
+COLUMNS: Final = (
+    Column("candidate", "candidate", "candidate", "", 0, "any", _TEXT, lambda facts: _word(facts.candidate.id)),
+    Column("top1", _heading("top1"), "top-1", "95 % interval", 3, "classes", _EVERYWHERE, lambda facts: _share(facts.test)),
+    Column("drop_pp", _heading("drop_pp"), "drop", "paired, 90 % interval", 4, "classes", _EVERYWHERE,
+           lambda facts: _drop(facts, facts.test)),
+    Column("map", _heading("map"), "mAP", "95 % interval", 3, "labels", _EVERYWHERE, lambda facts: _share(facts.multi_label)),
+    Column("map_drop_pp", _heading("map_drop_pp"), "drop of mAP", "paired, 90 % interval", 4, "labels", _EVERYWHERE,
+           lambda facts: _drop(facts, facts.multi_label)),
+    Column("agreement", "as fp32 (95 %)", "as fp32 answers", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
+    Column("others", "other answers", "other answers", "images", 4, "unlabelled", _SHOWN, _others),
+    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, partial(_time, "p50_ms")),
+    Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time, "p99_ms")),
+    Column("ratio_to_fp32", _heading("ratio_to_fp32"), "speed-up", "against fp32, same race", 6, "any", _EVERYWHERE, _speed),
+    Column("size_mib", _heading("size_mib"), "size", "MiB", 8, "any", _EVERYWHERE, partial(metric_cell, "size_mib")),
+    Column("peak_memory_mib", _heading("peak_memory_mib"), "peak memory", "MiB", 10, "any", _TRACKED,
+           partial(metric_cell, "peak_memory_mib")),
+    Column("energy_mj", _heading("energy_mj"), "energy", "mJ", 11, "any", _TRACKED, partial(metric_cell, "energy_mj")),
+    Column(RESIDENCY, "MACs in precision", "in its precision", "of multiply-adds, of time, of bytes", 9, "any", _SHOWN,
+           _residency),
+    Column("verdict", "verdict", "verdict", "", 2, "any", _TEXT, lambda facts: _word(figures.verdict(facts))),
+    Column("chosen", "chosen", "chosen", "", 1, "any", _TEXT, lambda facts: _word("◀" if facts.chosen else "")),
+)  # fmt: skip
+"""In the order of the tables."""
+COLUMN: Final[Mapping[str, Column]] = {column.name: column for column in COLUMNS}

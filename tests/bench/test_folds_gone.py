@@ -1,0 +1,31 @@
+"""A build with folds is judged from the store: if an entry of another fold is gone, the judgement says what it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.building.observed import ObservedBuild
+
+from edgecnn.bench.subject import read_folds
+from edgecnn.building.execute import Execution
+from edgecnn.measure.kits import KitRef
+from edgecnn.planning.plan import plan
+from edgecnn.results.finished import KeptStep
+from edgecnn.store.profiles import StoredProfile
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
+from tests.building.resolutions import resolved
+from tests.measure.labs import FakeHost, lab_at
+
+
+def never_asked(seen: ObservedBuild, name: str, kit: KitRef, pixels: object) -> StoredProfile | Failed:
+    raise AssertionError(f"{name} was asked although the images of the fold are gone")
+
+
+def test_without_the_images_of_another_fold_accuracy_is_of_the_first_fold(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    seen = ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(FakeHost(), store))
+    read_folds([{"prepare": KeptStep("prepare", "0" * 64)}], seen, never_asked)
+    (note,) = seen.notes
+    assert note.startswith("accuracy is of the first fold's test images alone: of fold 2, ")
+    assert "no longer holds the images" in note and not seen.folds
