@@ -84,16 +84,16 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
 
     Raises:
         BadAddress: no destination.
-        HOST_OPTION_WITHOUT_HOST, CarryWithoutHost: how to use a board, and no board.
+        HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: how to use a board, and no board.
     """
-    from edgecnn.errors.hosts.board import CarryWithoutHost
+    from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
     from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest
 
     if asked.host in (None, EMULATED):
         if asked.carry_wheels:
-            raise CarryWithoutHost
+            raise CARRY_WITHOUT_HOST()
         for option, given in (("--python", asked.python is not None), ("--clean", asked.clean)):
             if given:
                 raise HOST_OPTION_WITHOUT_HOST(option=option)

@@ -132,7 +132,7 @@ class ErrorRow(_Row):
 
     def made(self, error: BaseException) -> bool:
         """Whether the error is one of this row."""
-        return isinstance(error, EdgecnnError) and error.ref == self.ref
+        return type(error) is self.kind and error.ref == self.ref
 
 
 ROWS: dict[str, ErrorRow] = {}
@@ -177,9 +177,9 @@ def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
     for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
         importlib.import_module(module.name)
     ref, texts = kept.get("ref") or "", (kept.get("what") or "", kept.get("because"), kept.get("hint"))
-    if row := ROWS.get(ref):
+    row, kinds = ROWS.get(ref), [EdgecnnError]
+    if row is not None and row.kind.__name__ == kept.get("class"):
         return _again(row.kind, ref, row.exit_code, texts, {})
-    kinds = [EdgecnnError]
     while kinds:
         if (kind := kinds.pop()) is not EdgecnnError and kind.__name__ == kept.get("class"):
             return _again(kind, ref, kind.exit_code, texts, {})

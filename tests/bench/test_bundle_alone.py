@@ -25,7 +25,7 @@ from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NO_KIT_RUNS
 from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA
-from edgecnn.errors.hosts.board import BoardLacksBuilder
+from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
@@ -185,7 +185,7 @@ def test_without_a_builder_the_board_is_refused_and_this_machine_names_no_folder
 ) -> None:
     lacking = RunnerFailed(ref="builder-missing", what="the builder tensorrt cannot be imported", because=None, hint=None)
     at(Jetson(lacks=lacking), monkeypatch)
-    with pytest.raises(BoardLacksBuilder, match=r"^nano: the builder tensorrt cannot be imported"):
+    with pytest.raises(EdgecnnError, match=r"^nano: the builder tensorrt cannot be imported", check=BOARD_LACKS_BUILDER.made):
         benched(of_tensorrt, tmp_path)
     at(Jetson(lacks=lacking), monkeypatch, board=None)
     with pytest.raises(EdgecnnError, check=NO_KIT_RUNS.made) as caught:

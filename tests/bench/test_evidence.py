@@ -22,7 +22,7 @@ from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_UNUSABLE
-from edgecnn.errors.hosts.board import LinkLost
+from edgecnn.errors.hosts.board import LINK_LOST, link_lost
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, NOTHING_IN_EVIDENCE
 from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.measure.kits import KitRef
@@ -88,7 +88,7 @@ class Board:
     def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
         self.races.append(request)
         if len(self.races) == self.lost_at:
-            raise LinkLost(board="pi", doing="bench")
+            raise link_lost(board="pi", doing="bench")
         self.clock += self.each_s
         profiles = {kit.entrant: self.profile(kit, request.purpose, lab.environment) for kit in request.kits}
         return RaceResult(race="r", observed_at="2026-11-20T09:00:00+00:00", profiles=profiles, failed={}, reused=False)
@@ -158,7 +158,7 @@ def test_the_same_minutes_ask_the_same_race_so_that_a_stored_one_serves(board: B
 
 def test_a_board_that_drops_in_the_middle_ends_the_call_in_the_words_that_go_on(board: Board) -> None:
     board.lost_at = 3
-    with pytest.raises(LinkLost, match="the same command goes on where it stopped"):
+    with pytest.raises(EdgecnnError, check=LINK_LOST.made):
         board.measured()
 
 

@@ -16,7 +16,7 @@ from edgecnn.building.subject import Subject
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
-from edgecnn.errors.hosts.process import RunnerCannotWrite
+from edgecnn.errors.hosts.process import runner_cannot_write
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
@@ -81,7 +81,7 @@ def test_a_disk_that_fails_ends_the_build_and_says_nothing_of_a_candidate(number
         STORE_FULL(root=Path("store"), free_bytes=0, doing="making it"),
         STORE_UNUSABLE(root=Path("store"), because="read-only"),
         TEMPORARY_FOLDER_FULL(folder=Path("tmp"), free_bytes=0, doing="making it"),
-        RunnerCannotWrite(argv=["selftest"], board=None),
+        runner_cannot_write(argv=["selftest"], board=None),
     ],
     ids=lambda error: error.ref,
 )

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
 from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
+from edgecnn.errors.hosts.board import BAD_ADDRESS, CARRY_WITHOUT_HOST
 from edgecnn.errors.usage import HOST_OF_NOTHING, HOST_OPTION_WITHOUT_HOST
 
 
@@ -22,8 +23,7 @@ def run(*words: object) -> Any:
     [
         (
             ("bench", "nowhere", "--host", "-oProxyCommand=reboot"),
-            "edgecnn: error: --host '-oProxyCommand=reboot' is no SSH destination — give user@board, or a name of your "
-            "ssh_config [bad-address]",
+            f"edgecnn: error: {BAD_ADDRESS(text='-oProxyCommand=reboot').line()}",
         ),
         (
             ("bench", "nowhere", "--clean"),
@@ -35,8 +35,7 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),
-            "edgecnn: error: --carry-wheels copies packages to a board, and --host names none — say --host user@board, or "
-            "install what the findings name [carry-without-host]",
+            f"edgecnn: error: {CARRY_WITHOUT_HOST().line()}",
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),

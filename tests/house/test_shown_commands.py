@@ -9,7 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardKeyChanged, BoardUnknown, BoardUnreachable, LoginRefused
+from edgecnn.errors.hosts.board import (
+    BOARD_KEY_CHANGED,
+    BOARD_UNKNOWN,
+    LOGIN_REFUSED,
+    board_unreachable,
+)
 from edgecnn.errors.store import NOTHING_AFAR
 from edgecnn.errors.usage import PORT_IN_USE
 from tests.house.source_tree import PACKAGE
@@ -62,10 +67,10 @@ HOST = "pi@board; rm -rf ~"
 @pytest.mark.parametrize(
     "error",
     [
-        BoardUnreachable(board=HOST, said=""),
-        BoardUnknown(board=HOST),
-        BoardKeyChanged(board=HOST),
-        LoginRefused(board=HOST, said=""),
+        board_unreachable(board=HOST, said=""),
+        BOARD_UNKNOWN(board=HOST),
+        BOARD_KEY_CHANGED(board=HOST),
+        LOGIN_REFUSED(board=HOST, said=""),
         NOTHING_AFAR(url=HOST),
         PORT_IN_USE(host="127.0.0.1", port=8000, bundle=HOST),
     ],

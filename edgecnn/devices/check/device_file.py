@@ -186,7 +186,8 @@ def check_name(name: str, force: bool) -> Path:
 def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
-    Raises BoardNotReady: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take it.
+    Raises BOARD_NOT_READY: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take
+    it.
     """
     require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())

@@ -11,7 +11,7 @@ from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import DEVICE_FILE_THERE, DEVICE_NAME_BAD, UnknownDevice
-from edgecnn.errors.hosts.board import BoardNotReady
+from edgecnn.errors.hosts.board import BOARD_NOT_READY
 from edgecnn.values.board import Recording
 from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 
@@ -60,7 +60,7 @@ def test_a_shipped_name_stays_the_shipped_devices(name: str) -> None:
 
 
 def test_for_32_bit_programs_no_device_is_written(own: Path) -> None:
-    with pytest.raises(BoardNotReady, match="no runtime has packages for 32-bit programs"):
+    with pytest.raises(EdgecnnError, match="no runtime has packages for 32-bit programs", check=BOARD_NOT_READY.made):
         add("old-pi", recorded(RASPBERRY_PI_5, machine="armv7l"))
     assert not own.exists()
 

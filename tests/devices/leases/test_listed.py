@@ -9,7 +9,7 @@ from edgecnn.devices.leases import listed, protocol
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BoardsInvalid
+from edgecnn.errors.hosts.leases import BOARDS_INVALID
 from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
@@ -60,7 +60,7 @@ def test_a_file_s_boards_are_found_by_device_however_it_is_spelt_and_by_tags(tmp
     ],
 )
 def test_what_a_file_of_boards_cannot_say_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(BoardsInvalid) as caught:
+    with pytest.raises(EdgecnnError, check=BOARDS_INVALID.made) as caught:
         ListedBoards.read(written(tmp_path, text))
     assert said in caught.value.line()
 
