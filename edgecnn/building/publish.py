@@ -29,7 +29,7 @@ def check_output(folder: Path, data: str) -> None:
         OUTPUT_UNUSABLE: it is a file, or may not be written.
         OUTPUT_HOLDS_OTHER_FILES: it holds a ``bundle`` that is none of ours.
         OUTPUT_AMONG_DATA: it lies inside the images' folder.
-        DataPathUnusable: ``data`` can name no folder.
+        DATA_PATH_UNUSABLE: ``data`` can name no folder.
     """
     images = _links_followed(root_of(data)) if is_on_disk(data) else None
     try:

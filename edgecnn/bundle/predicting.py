@@ -102,7 +102,7 @@ class PhotoFiles(NamedTuple):
 def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
     """List the files that are meant, a folder's in the order of their names, by the rule that holds for a build's images.
 
-    Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DataFolderUnreadable: a folder cannot be listed.
+    Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DATA_FOLDER_UNREADABLE: a folder cannot be listed.
     """
     named, left = without_left_behind(photos)
     seen, files = ListingProgress(tell), list[Path]()

@@ -63,7 +63,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CUSTOM_MODEL_AND_ARCH
-    from edgecnn.errors.data.folder import SplitFolders
+    from edgecnn.errors.data.folder import SplitFolders, split_folders
     from edgecnn.errors.recipes import RECIPE_THERE, RECIPE_UNWRITABLE
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
@@ -80,7 +80,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     try:
         data = summarize(choice, call.store.root, call.tell)
     except SplitFolders as error:
-        raise error.retold("--set data.folders=", "--folders ") from error
+        raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
     call.close()
     choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)

@@ -23,7 +23,7 @@ from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
-from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
+from edgecnn.errors.data.formats import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -71,13 +71,13 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     """
     root = root_of(choice.path)
     if not has_folder(choice.path):
-        raise DemoHasNoFolder
+        raise DEMO_HAS_NO_FOLDER()
     if is_list(root):
-        raise TableNotDivided(file=root)
+        raise TABLE_NOT_DIVIDED(file=root)
     check_out(out, root)
     found = list_files(choice, cache, tell)
     if found.layout.labels is not None:
-        raise TableNotDivided(file=root)
+        raise TABLE_NOT_DIVIDED(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = _places(manifest, found, folders_are_classes=choice.folders == "classes")
@@ -112,7 +112,7 @@ def _places(manifest: DataManifest, found: Files, *, folders_are_classes: bool) 
     layout, inside = found.layout, dict[str, str]()
     for name in layout.classes if manifest.classes else ():
         if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
-            raise ClassNotAFolder(root=found.source, name=name, because=because)
+            raise class_not_a_folder(root=found.source, name=name, because=because)
     for folder, stamps in zip(layout.folders, found.stamps, strict=True):
         name = layout.classes[folder.label] if manifest.classes else ""
         outer = "" if layout.parts else folder.path.rpartition("/")[0]

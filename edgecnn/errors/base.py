@@ -73,11 +73,6 @@ class EdgecnnError(Exception):
         remedy = f" — {self.hint}" if self.hint else ""
         return visible(f"{self.what}{cause}{remedy}")
 
-    def retold(self, old: str, new: str) -> EdgecnnError:
-        """The same with other words for something in it."""
-        what, *more = (text and text.replace(old, new) for text in (self.what, self.because, self.hint))
-        return _again(type(self), self.ref, self.exit_code, (what or "", more[0], more[1]), self.fields)
-
     def facts(self) -> dict[str, str | None]:
         """The error for ``--json``."""
         return {"ref": self.ref, "what": self.what, "because": self.because, "hint": self.hint}

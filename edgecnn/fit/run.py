@@ -13,7 +13,7 @@ import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
@@ -190,7 +190,9 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         with place.machine() as machine:
             resolved = resolve(_plain(asked, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
-                raise MultiLabelNotFitting(asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead")
+                raise multi_label_not_fitting(
+                    asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
+                )
             if asked.choice.teacher:
                 _require_teachable(resolved, asked.family)
             if "energy_mj" in asked.within and resolved.attachment.attached:

@@ -13,7 +13,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
 from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import ClassOrderOpen
+from edgecnn.errors.data.formats import class_order_open
 from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages
@@ -119,7 +119,7 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
     try:
         data = summarize(choice, store.root, tell)
     except NoClassFolders as error:
-        if asked.data.labels is not None or not error.files:
+        if asked.data.labels is not None or not error.fields["files"]:
             raise
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
@@ -147,7 +147,7 @@ def _require_one_order(data: DataSummary) -> None:
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
     if sorted_here and not has_own_order(data.root):
-        raise ClassOrderOpen(root=data.root, folders=data.classes, characters=characters)
+        raise class_order_open(root=data.root, folders=data.classes, characters=characters)
 
 
 def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:

@@ -29,7 +29,7 @@ from edgecnn.errors.custom_model import (
     custom_model_classes_differ,
     custom_model_unusable,
 )
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import SCALE_OF_A_FILE
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
@@ -275,7 +275,7 @@ def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEnt
     if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
         end = "with one number an image" if entry.one_share else "in a softmax"
         because = f"it ends {end}, so that its answers are shares of one class"
-        raise MultiLabelNotFitting(
+        raise multi_label_not_fitting(
             asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})

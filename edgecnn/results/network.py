@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import network_gone
 from edgecnn.results.finished import again_of, planned
 from edgecnn.results.folder import read_report
@@ -73,7 +73,7 @@ def require_one_label(network: BuiltNetwork, asked: str) -> None:
     """Refuse what takes a network's answers for shares of one class. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
-        raise MultiLabelNotFitting(asked=asked, because=because, hint="name a build whose images have one class each")
+        raise multi_label_not_fitting(asked=asked, because=because, hint="name a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:

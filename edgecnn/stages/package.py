@@ -18,7 +18,7 @@ import numpy as np
 import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, self_test_failed
-from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.hosts.local import LocalHost
@@ -73,7 +73,7 @@ class PackageStage(Stage):
         """Write the kit, and test it.
 
         Raises:
-            RUNNER_SOURCE_CHANGED, ThresholdsOfAnotherModel: see ``write``.
+            RUNNER_SOURCE_CHANGED, THRESHOLDS_OF_ANOTHER_MODEL: see ``write``.
             SELF_TEST_FAILED: the kit does not give its golden answers, or its runner ends without a result.
         """
         self.write(given, out)
@@ -85,7 +85,7 @@ class PackageStage(Stage):
 
         Raises:
             RUNNER_SOURCE_CHANGED: the runner is not the one that was planned with.
-            ThresholdsOfAnotherModel: they are not one for each label of the images.
+            THRESHOLDS_OF_ANOTHER_MODEL: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
             raise RUNNER_SOURCE_CHANGED(folder=runner_source())
@@ -137,7 +137,7 @@ class PackageStage(Stage):
         file, labels = given["thresholds"] / THRESHOLDS, self._labels(given)
         found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
         if list(found) != labels:
-            raise ThresholdsOfAnotherModel(file=file, found=tuple(found), labels=labels)
+            raise thresholds_of_another_model(file=file, found=tuple(found), labels=labels)
         return {"activation": "sigmoid", "thresholds": found}
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
         MissingPackage: onnxruntime is not installed.
         NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
         NOTHING_IS_RIGHT: it has no labelled test images.
-        ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
+        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of its images.
     """
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
     from edgecnn.graph.ensemble import probabilities

@@ -228,7 +228,7 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     try:
         return list_files(choice, store.root, tell).state(choice.classes)
     except NoClassFolders as error:
-        if choice.labels is not None or not error.files:
+        if choice.labels is not None or not error.fields["files"]:
             return error.line()
         return _images(choice.model_copy(update={"labels": False}), store, tell)  # as a custom model takes them
     except EdgecnnError as error:  # its builds fail with this line, each by itself

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.building.publish import check_output
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_UNUSABLE
-from edgecnn.errors.data.folder import DataPathUnusable
+from edgecnn.errors.data.folder import DATA_PATH_UNUSABLE
 from edgecnn.results.folder import output_lock
 
 
@@ -50,7 +50,7 @@ def test_a_folder_beside_the_images_is_accepted_however_it_is_spelt(tmp_path: Pa
 
 @pytest.mark.parametrize("data", ["~nobody-of-this-name/photos", "photos\0"])
 def test_images_that_can_lie_nowhere_are_refused_by_name(tmp_path: Path, data: str) -> None:
-    with pytest.raises(DataPathUnusable):
+    with pytest.raises(EdgecnnError, check=DATA_PATH_UNUSABLE.made):
         check_output(tmp_path / "out", data)
     assert list(tmp_path.iterdir()) == []
 

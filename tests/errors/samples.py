@@ -28,6 +28,32 @@ from edgecnn.errors.comparing import (
     unknown_condition,
 )
 from edgecnn.errors.custom_model import answers_alike, custom_model_classes_differ, custom_model_unusable, unknown_preprocessing
+from edgecnn.errors.data.folder import (
+    Shortage,
+    corrupt_images,
+    data_path_unusable,
+    folds_beside_split,
+    name_not_unicode,
+    no_class_folders,
+    nothing_readable,
+    split_folders,
+    split_named_twice,
+    splits_differ,
+    too_few_images,
+    train_folder_missing,
+)
+from edgecnn.errors.data.formats import (
+    class_not_a_folder,
+    class_order_open,
+    no_imagenet_class,
+    not_in_class_names,
+    table_unusable,
+    unknown_published_data,
+)
+from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_group_found, too_few_groups
+from edgecnn.errors.data.lists import label_files_unclear, labels_look_joined, listed_file_twice, listed_files_missing
+from edgecnn.errors.data.multi_label import label_too_rare, multi_label_not_fitting, thresholds_of_another_model
+from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
 from edgecnn.errors.devices import device_file_there, layer_not_converted, needs_unmet, unknown_device, unknown_need
 from edgecnn.errors.fit import (
     budget_too_small,
@@ -79,6 +105,7 @@ from edgecnn.errors.weights import (
     weights_not_a_file,
 )
 
+FOLDER = Path("photos")
 SMALLEST = SimpleNamespace(parameters=500_000, macs=2_000_000, memory_bytes=3_000_000)
 SAMPLES = [
     unstable_value("value.settings.rates[1]", float("nan")),
@@ -244,4 +271,57 @@ SAMPLES = [
     no_board_left(kind="a", reasons={}),
     board_is_another_device("pi", "aarch64 with 4 cores", "Raspberry Pi 5", ("raspberry-pi-4",)),
     board_is_another_device("pi", "aarch64 with 4 cores", "Raspberry Pi 5", ()),
+    multi_label_not_fitting(asked="train.head=svm", because="it is fitted to one class an image"),
+    thresholds_of_another_model(file=Path("thresholds.json"), found=("cat",), labels=("cat", "dog")),
+    synthesis_folder_unusable(key="cutouts", folder=Path("cut"), because="no such folder"),
+    synthesis_folder_unusable(key="backgrounds", folder=Path("under"), because="no such folder"),
+    cutout_class_unknown(folder=Path("cut"), names=["shoe", "x"], classes=["hat", "shoes"]),
+    cutout_class_unknown(folder=Path("cut"), names=["lamp"], classes=["hat"]),
+    classes_without_cutouts(folder=Path("cut"), names=list("abcdefg")),
+    label_too_rare(Path("list.csv"), [("owl", 1, 4), ("elk", 0, 4), ("emu", 3, 5)], ("test", "train")),
+    label_too_rare(Path("list.csv"), [("owl", 1, 4)], ("test",), own=True),
+    data_path_unusable("a\0b", "it holds a NUL character"),
+    no_class_folders(FOLDER, 0),
+    no_class_folders(FOLDER, 3),
+    no_class_folders(FOLDER, 50_000, ("truth.txt", "labels.txt"), ("..",)),
+    too_few_images(FOLDER, [Shortage("cat", 1, 4, ("train", "test"), ("b: the same bytes as a",), ("c: cut off",))]),
+    too_few_images(FOLDER, [Shortage("cat", 0, 4, ("train",)), Shortage("dog", 1, 4, ("train",))]),
+    folds_beside_split(FOLDER, 5, ("test",)),
+    splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), ("dogs",)),
+    splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), ()),
+    splits_differ(FOLDER / "train", FOLDER / "val", ("dog",), (), is_flat=True),
+    split_folders(FOLDER, ("a", "b"), ("cat", "dog")),
+    split_folders(FOLDER, ("train", "val"), splits=True),
+    split_folders(FOLDER, ("train", "val"), splits=True, lists=(Path("labels.csv"),), option="--folders "),
+    split_folders(FOLDER, ("unlabelled",)),
+    split_named_twice(FOLDER, ("val", "validation")),
+    train_folder_missing(FOLDER, ("val", "test")),
+    train_folder_missing(Path("list.csv"), ("val",), is_list=True),
+    nothing_readable(FOLDER, ["a: cut off", "b: a text"]),
+    nothing_readable(FOLDER, [f"{n}: cut off" for n in range(9)], is_one_reason=True),
+    corrupt_images("photos", [("a.jpg", "cut off"), ("b.jpg", "cut off")], 1200),
+    name_not_unicode(FOLDER, "f\udcff"),
+    unknown_published_data("cifar01", ("CIFAR10", "MNIST")),
+    unknown_published_data("x", ("CIFAR10", "MNIST")),
+    class_not_a_folder(FOLDER, "T-shirt/top", "it holds a slash"),
+    table_unusable(Path("list.csv"), 3, "it has no label"),
+    table_unusable(Path("list.parquet"), 3, "it has no label"),
+    table_unusable(Path("truth.txt"), None, "it has 3 lines", is_handed_out=True),
+    no_imagenet_class(FOLDER, "tenches", "tench"),
+    no_imagenet_class(FOLDER, "x", None),
+    not_in_class_names(FOLDER, "boots", "names.txt", "boot"),
+    not_in_class_names(FOLDER, "x", "mine.onnx", None, is_stated=False),
+    class_order_open("photos", ("a", "B"), ("B", "a")),
+    no_group_found("person", FOLDER, "a.png", column=True),
+    no_group_found("person", FOLDER, "a.png", column=False),
+    group_on_two_sides(FOLDER, "2", ("test/2.png", "train/2.png"), 1),
+    too_few_groups(FOLDER, ("cat", "dog"), ("1", "2"), 3, ("train", "test")),
+    too_few_groups(FOLDER, (), ("1",), 0, ("train", "test")),
+    groups_not_divisible(FOLDER, ("train", "test"), "1", 0.9, "cat"),
+    listed_files_missing(Path("list.csv"), FOLDER, ["a.png", "b.png"]),
+    listed_files_missing(Path("list.csv"), FOLDER, ["/a.png"]),
+    listed_files_missing(Path("list.csv"), FOLDER, ["a.png"], has_root=False),
+    listed_file_twice(Path("list.csv"), "a", ["a.png", "a.jpg"]),
+    labels_look_joined(Path("list.csv"), "cat dog", ["cat", "dog"]),
+    label_files_unclear(FOLDER, ["a.csv", "b.csv"]),
 ]

@@ -15,7 +15,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, SELF_TEST_FAILED
-from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.data.multi_label import THRESHOLDS_OF_ANOTHER_MODEL
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
@@ -261,9 +261,6 @@ def test_a_kit_of_several_labels_says_so_and_one_of_a_class_an_image_has_no_word
 
 def test_thresholds_of_another_model_are_no_kit_s(made: Made, tmp_path: Path) -> None:
     trunk = with_thresholds(tmp_path / "trunk", ["class 0", "class 1", "class 2", "owl"])
-    with pytest.raises(ThresholdsOfAnotherModel) as caught:
+    with pytest.raises(EdgecnnError, check=THRESHOLDS_OF_ANOTHER_MODEL.made) as caught:
         kit_in(tmp_path / "several", made, thresholds=trunk)
-    assert caught.value.line() == (
-        f"{trunk / 'thresholds.json'}: its thresholds are those of another model: it has none of 'class 3'"
-        " — take the thresholds and the kit of one build [thresholds-of-another-model]"
-    )
+    assert caught.value.ref == "thresholds-of-another-model"

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.devices.leases import protocol
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DataPathUnusable
+from edgecnn.errors.data.folder import data_path_unusable
 from edgecnn.errors.hosts.board import board_busy, link_lost
 from edgecnn.errors.hosts.leases import (
     BOARD_TAKEN,
@@ -182,7 +182,7 @@ def test_a_build_whose_link_was_lost_goes_to_the_next_board(pool: tuple[Pool, Ce
 @needs_sshd
 def test_a_build_that_fails_by_itself_costs_no_board(pool: tuple[Pool, Cell]) -> None:
     boards, cell = pool
-    error = DataPathUnusable(path="photos", because="there is no such folder")
+    error = data_path_unusable(path="photos", because="there is no such folder")
     assert boards.measured(cell, failing(error), Quiet()) == Ended(3, error, "lab-1")
     assert boards.set_aside == {}
 

@@ -47,7 +47,7 @@ class PreviewRequest(NamedTuple):
 def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
     """Draw the sheet.
 
-    Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. ImageGone, ImageChanged, CorruptImages, CutoutsUnusable,
+    Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. IMAGE_GONE, IMAGE_CHANGED, CorruptImages, CUTOUTS_UNUSABLE,
     OUTPUT_UNWRITABLE: of the files.
     """
     source, entries, files = _originals(data, asked)

@@ -57,7 +57,7 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
         NO_DISTRIBUTED_TORCH: this build of torch cannot.
         TOO_MANY_PROCESSES: there are more of them than threads.
         BATCH_TOO_SMALL_TO_SHARE: some would be shown too little.
-        ManifestUnreadable: see ``training_images``.
+        MANIFEST_UNREADABLE: see ``training_images``.
     """
     processes = settings.processes
     if processes == 1:

@@ -15,7 +15,7 @@ from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import LABELS_NEEDED, PREPROCESSING_UNPROVED
-from edgecnn.errors.data.formats import ListWithoutLabels
+from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
@@ -99,9 +99,6 @@ def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch
         check_custom(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
     listed = DataChoice(path=str(place.folder / "list.csv"), labels=False)
     Path(listed.path).write_text("path,label\nflat/0000.png,a\n")
-    with pytest.raises(ListWithoutLabels) as caught:
+    with pytest.raises(EdgecnnError, check=LIST_WITHOUT_LABELS.made) as caught:
         summarize(listed, place.store, Quiet())
-    assert caught.value.line() == (
-        f"{listed.path} names a label for each image, and --no-labels leaves them unused — leave --no-labels out, or name a "
-        "folder of images [list-without-labels]"
-    )
+    assert caught.value.ref == "list-without-labels"
