@@ -183,11 +183,7 @@ def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
 
 
 def _again(
-    kind: type[EdgecnnError],
-    ref: str,
-    exit_code: ExitCode,
-    texts: tuple[str, str | None, str | None],
-    fields: Mapping[str, Any],
+    kind: type[EdgecnnError], ref: str, exit_code: ExitCode, texts: tuple[str, str | None, str | None], fields: Mapping[str, Any]
 ) -> EdgecnnError:
     error = kind.__new__(kind)
     error.ref, error.exit_code, error.fields = ref, exit_code, MappingProxyType(dict(fields))

@@ -22,11 +22,7 @@ class ReportUnreadable(EdgecnnError):
 
 
 NOTHING_TO_BUILD = ErrorRow(
-    "nothing-to-build",
-    "nothing can be built for {device} here",
-    "{reasons:joined}",
-    "{command}",
-    exit_code=ExitCode.MISSING,
+    "nothing-to-build", "nothing can be built for {device} here", "{reasons:joined}", "{command}", exit_code=ExitCode.MISSING
 )
 OUTPUT_UNUSABLE = ErrorRow(
     "output-unusable", "{folder} cannot hold the results", "{because}", "choose another folder with --out FOLDER"
@@ -56,11 +52,7 @@ BASELINE_FAILED = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 EVERY_CANDIDATE_FAILED = ErrorRow(
-    "every-candidate-failed",
-    "no candidate works, so nothing was published",
-    "{because}",
-    "{hint}",
-    exit_code=ExitCode.MISSING,
+    "every-candidate-failed", "no candidate works, so nothing was published", "{because}", "{hint}", exit_code=ExitCode.MISSING
 )
 UNKNOWN_FAILURE = ErrorRow(
     "unknown-failure",

@@ -28,13 +28,7 @@ class NoBuildToJudge(EdgecnnError):
 NO_BUILD_TO_COMPARE = ErrorRow("no-build-to-compare", "{what}", "{because}", "{hint}", also=("folder",), kind=NoBuildToCompare)
 BUNDLE_UNREADABLE = ErrorRow("bundle-unreadable", "{path} cannot be read", "{because}", "{hint}", kind=BundleUnreadable)
 KIT_NOT_CARRIED = ErrorRow(
-    "kit-not-carried",
-    "{what}",
-    "its kits: {kits}",
-    "{hint}",
-    exit_code=ExitCode.MISSING,
-    kind=KitNotCarried,
-    also=("carried",),
+    "kit-not-carried", "{what}", "its kits: {kits}", "{hint}", exit_code=ExitCode.MISSING, kind=KitNotCarried, also=("carried",)
 )
 OPTIONS_NOT_WITH_AGAINST = ErrorRow(
     "options-not-with-against",
@@ -65,9 +59,7 @@ BASELINE_ELSEWHERE = ErrorRow(
     "record a new baseline, race both builds here with --against, or accept the differences: {allowed}",
 )
 UNKNOWN_CONDITION = ErrorRow(
-    "unknown-condition",
-    "--allow-different: no condition is called {name!r}",
-    fix="{guess}known conditions: {known:commas}",
+    "unknown-condition", "--allow-different: no condition is called {name!r}", fix="{guess}known conditions: {known:commas}"
 )
 NOT_SO_MANY_BUILDS = ErrorRow(
     "not-so-many-builds",

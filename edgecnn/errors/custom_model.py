@@ -112,10 +112,7 @@ MODEL_OUTPUT_OF_AN_ARCH = ErrorRow(
     "leave it out, or name the model by --model FILE",
 )
 NO_HEAD_TO_KEEP = ErrorRow(
-    "no-head-to-keep",
-    "--keep-head needs weights of {arch}, and there are none",
-    "{why}",
-    "--weights imagenet or a FILE",
+    "no-head-to-keep", "--keep-head needs weights of {arch}, and there are none", "{why}", "--weights imagenet or a FILE"
 )
 KEPT_HEAD_AND_TRAINING = ErrorRow(
     "kept-head-and-training",

@@ -56,10 +56,7 @@ RUNTIMES_CONTRADICT = ErrorRow(
     "leave out target.runtime, or the runtime in target.device",
 )
 CONVERTER_FAILED = ErrorRow(
-    "converter-failed",
-    "{converter} made no model of {candidate}",
-    "{why}",
-    "the other candidates are built without this runtime",
+    "converter-failed", "{converter} made no model of {candidate}", "{why}", "the other candidates are built without this runtime"
 )
 LAYER_NOT_CONVERTED = ErrorRow(
     "layer-not-converted",

@@ -53,11 +53,7 @@ TABLE_NEEDS_FILE = ErrorRow(
     "--out FILE keeps the table of another machine; or name another device, which `edgecnn devices add` writes",
 )
 TABLE_ELSEWHERE = ErrorRow(
-    "table-elsewhere",
-    "{device} is not available here to be measured",
-    "{why}",
-    "{command}",
-    exit_code=ExitCode.MISSING,
+    "table-elsewhere", "{device} is not available here to be measured", "{why}", "{command}", exit_code=ExitCode.MISSING
 )
 FIT_BUDGET_INVALID = ErrorRow(
     "fit-budget-invalid",

@@ -34,10 +34,7 @@ BOUND_OUT_OF_RANGE = ErrorRow(
     "bound-out-of-range", "{where}: {bound} is not a valid bound of {metric}", "the bound must be {allowed}"
 )
 BOUND_ON_WRONG_SIDE = ErrorRow(
-    "bound-on-wrong-side",
-    "{where}: this bound would refuse the best {metric}",
-    "{better} is better",
-    "write {right_way}",
+    "bound-on-wrong-side", "{where}: this bound would refuse the best {metric}", "{better} is better", "write {right_way}"
 )
 BOUND_TWICE = ErrorRow(
     "bound-twice", "{where}: {metric} is bounded by both {first:g} and {second:g}", fix="state one bound of {metric}"

@@ -46,19 +46,10 @@ WORKERS_DIFFER = ErrorRow(
     "install the same versions there as here, or remove the machine from the cluster",
     exit_code=ExitCode.MISSING,
 )
-TRACKER_MISREAD = ErrorRow(
-    "tracker-misread",
-    "--track {text!r} names no tracker",
-    "{because}",
-    "{takes}",
-)
+TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} names no tracker", "{because}", "{takes}")
 TRACKER_REFUSED = ErrorRow("tracker-refused", "MLflow cannot use {address}", "{because}", "{hint}")
 TRACKER_UNREACHABLE = ErrorRow(
-    "tracker-unreachable",
-    "{address} cannot be written",
-    "{because}",
-    exit_code=ExitCode.MISSING,
-    kind=TrackerUnreachable,
+    "tracker-unreachable", "{address} cannot be written", "{because}", exit_code=ExitCode.MISSING, kind=TrackerUnreachable
 )
 
 

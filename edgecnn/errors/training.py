@@ -33,10 +33,7 @@ BATCH_TOO_SMALL_TO_SHARE = ErrorRow(
     "--set train.processes={fits}, or a larger train.batch_size",
 )
 NOTHING_TO_SHARE = ErrorRow(
-    "nothing-to-share",
-    "train.processes={processes} cannot be combined with {beside}",
-    "{because}",
-    "leave one of them out",
+    "nothing-to-share", "train.processes={processes} cannot be combined with {beside}", "{because}", "leave one of them out"
 )
 NO_GPU_TO_TRAIN_ON = ErrorRow(
     "no-gpu-to-train-on",
@@ -86,10 +83,7 @@ WEIGHTS_NOT_WANTED = ErrorRow(
     "weights-not-wanted", "--transfer scratch does not use --weights {weights}", fix="leave one of them out"
 )
 NOTHING_TO_UNFREEZE = ErrorRow(
-    "nothing-to-unfreeze",
-    "train.unfreeze=groups cannot be combined with {beside}",
-    "{because}",
-    "leave one of them out",
+    "nothing-to-unfreeze", "train.unfreeze=groups cannot be combined with {beside}", "{because}", "leave one of them out"
 )
 NOTHING_FROM_SCRATCH = ErrorRow(
     "nothing-from-scratch",
@@ -140,10 +134,7 @@ SURGERY_OF_NOTHING = ErrorRow(
     "--set surgery.pruned=0.3, or another of the three; or --set surgery.instead=false",
 )
 NOTHING_CHANGES_HERE = ErrorRow(
-    "nothing-changes-here",
-    "surgery.instead needs a changed network, and none is available",
-    "{because}",
-    "{command}",
+    "nothing-changes-here", "surgery.instead needs a changed network, and none is available", "{because}", "{command}"
 )
 NO_TEACHER = ErrorRow("no-teacher", "{named} cannot teach", "{because}", "{hint}")
 TEACHER_SAW_OTHER_IMAGES = ErrorRow(

@@ -65,11 +65,7 @@ WEIGHTS_HOLD_OBJECTS = ErrorRow(
     "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_DO_NOT_FIT = ErrorRow(
-    "weights-do-not-fit",
-    "{path} does not hold the weights of {arch}",
-    "{problems:first 3}",
-    "{hint}",
-    kind=WeightsDoNotFit,
+    "weights-do-not-fit", "{path} does not hold the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
 )
 WEIGHTS_AMBIGUOUS = ErrorRow(
     "weights-ambiguous",

@@ -79,12 +79,7 @@ SPLITS_DIFFER = ErrorRow(
     "splits-differ", "{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", "{because}", "{hint}"
 )
 SPLIT_FOLDERS = ErrorRow(
-    "split-folders",
-    "{folder}: its folders can be read in two ways",
-    "{because}",
-    "{hint}",
-    kind=SplitFolders,
-    also=("doubt",),
+    "split-folders", "{folder}: its folders can be read in two ways", "{because}", "{hint}", kind=SplitFolders, also=("doubt",)
 )
 SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{folder}: {names:listed} mean the same split", fix="keep one of them")
 TRAIN_FOLDER_MISSING = ErrorRow("train-folder-missing", "{what}", fix="{hint}", also=("named",))

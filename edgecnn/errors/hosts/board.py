@@ -101,17 +101,10 @@ BOARD_DISK_FULL = ErrorRow(
 )
 BOARD_FAILED = ErrorRow("board-failed", "{board}: {doing} failed", "{because}", kind=BoardError)
 ANSWER_UNUSABLE = ErrorRow(
-    "answer-unusable",
-    "{where}: its answer to {doing} cannot be used",
-    "{because:reason}",
-    "{hint}",
-    kind=AnswerUnusable,
+    "answer-unusable", "{where}: its answer to {doing} cannot be used", "{because:reason}", "{hint}", kind=AnswerUnusable
 )
 OWN_ANSWER_UNUSABLE = ErrorRow(
-    "own-answer-unusable",
-    "this machine: its answer to {doing} cannot be used",
-    "{because:reason}",
-    kind=AnswerUnusable,
+    "own-answer-unusable", "this machine: its answer to {doing} cannot be used", "{because:reason}", kind=AnswerUnusable
 )
 """An answer on this machine says nothing of any board."""
 BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "{board}: {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)

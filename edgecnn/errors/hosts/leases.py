@@ -52,11 +52,7 @@ BOARD_WITHOUT_ADDRESS = ErrorRow(
     exit_code=ExitCode.MISSING,
 )
 BOARD_TAKEN = ErrorRow(
-    "board-taken",
-    "the lease of {board} ended during the measurement",
-    "{because}",
-    exit_code=ExitCode.MISSING,
-    kind=BoardTaken,
+    "board-taken", "the lease of {board} ended during the measurement", "{because}", exit_code=ExitCode.MISSING, kind=BoardTaken
 )
 NO_BOARD_LEFT = ErrorRow(
     "no-board-left",

@@ -100,10 +100,7 @@ RECORDING_UNUSABLE = ErrorRow(
     kind=RecordingUnusable,
 )
 WHEELS_NOT_UNPACKED = ErrorRow(
-    "wheels-not-unpacked",
-    "{board} could not store the packages that were sent to it",
-    "{said}",
-    exit_code=ExitCode.MISSING,
+    "wheels-not-unpacked", "{board} could not store the packages that were sent to it", "{said}", exit_code=ExitCode.MISSING
 )
 
 
