@@ -1,19 +1,16 @@
-"""The exit code and sentence of every error, one line each. To renew ``lines.txt``: python -m tests.errors.lines --write."""
+"""The exit code and sentence of every error, one line each: a surface of ``tests/surfaces``."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 import string
-import sys
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import edgecnn.errors
 from edgecnn.errors.base import ROWS, EdgecnnError, ErrorRow
 from tests.errors.samples import SAMPLES
-
-FILE = Path(__file__).with_name("lines.txt")
 
 
 def rows() -> list[ErrorRow]:
@@ -54,6 +51,4 @@ def _value(field: str, name: str, spec: str, before: Any) -> Any:
     return field.upper() if before is None else before
 
 
-if __name__ == "__main__":
-    if "--write" in sys.argv:
-        FILE.write_text(lines(), encoding="utf-8")
+SURFACES = {"errors": lambda folder: lines()}

@@ -1,4 +1,4 @@
-"""Errors whose text is computed, one for each branch: each becomes a line of ``lines.txt``."""
+"""Errors whose text is computed, one for each branch: each becomes a line of the surface ``errors``."""
 
 from __future__ import annotations
 

@@ -103,11 +103,6 @@ def test_a_class_of_errors_is_caught_by_its_name() -> None:
     assert bodyless - caught == set()
 
 
-def test_the_sentence_of_every_row_is_pinned_once() -> None:
-    """Renew the file with: python -m tests.errors.lines --write."""
-    assert lines.FILE.read_text(encoding="utf-8") == lines.lines()
-
-
 @pytest.mark.parametrize("row", lines.rows(), ids=lambda row: row.ref)
 def test_the_parts_of_a_row_are_short(row: ErrorRow) -> None:
     """Twelve words say what happened, and no sentence has more than 25; a field counts as one word."""
