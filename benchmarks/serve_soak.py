@@ -1,4 +1,4 @@
-"""Whether `edgecnn serve` stays as large as it is and goes on answering rightly, over thousands of photographs.
+"""Whether `edgecnn bundle serve` stays as large as it is and goes on answering rightly, over thousands of photographs.
 
     python -m benchmarks.serve_soak BUNDLE [PHOTOGRAPHS] --requests 10000 --out soak.json --svg soak.svg
 
@@ -111,7 +111,7 @@ def photographs(bundle: Path, folder: Path | None, scratch: Path) -> list[Photog
 @contextmanager
 def served(bundle: Path) -> Iterator[tuple[int, str]]:
     """The server's process, and where it listens."""
-    command = [sys.executable, "-m", "edgecnn", "serve", str(bundle), "--json", "--per-minute", "1000000"]
+    command = [sys.executable, "-m", "edgecnn", "bundle", "serve", str(bundle), "--json", "--per-minute", "1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = list(iter(process.stdout.readline, "}\n"))
@@ -172,7 +172,7 @@ def curve(soak: Soak) -> bytes:
     rows = [{"requests": each.requests, "mib": each.rss_mib} for each in soak.readings]
     line = alt.Chart(vega.chart_data(rows)).mark_line(strokeWidth=2, color="var(--accent)")
     top = max(each.rss_mib for each in soak.readings)
-    size = alt.Y("mib:Q", title="resident memory of edgecnn serve, MiB", scale=alt.Scale(domain=[0, top * 1.1]))
+    size = alt.Y("mib:Q", title="resident memory of edgecnn bundle serve, MiB", scale=alt.Scale(domain=[0, top * 1.1]))
     spec = vega.specification(line.encode(x=alt.X("requests:Q", title="requests"), y=size), height=220)
     return svg_of({**spec, "width": 640})
 

@@ -1,9 +1,6 @@
 """Which packages are installed, without importing them, so that a missing one is reported before any work; what pip can install.
 
-Which version of a runtime a board's Python can have is read off the wheels' names on the package index, November 2026:
-https://pypi.org/project/onnxruntime/#files, https://pypi.org/project/openvino/#files,
-https://pypi.org/project/ai-edge-litert/#files, https://pypi.org/project/ncnn/#files. TensorRT is no matter of wheels: on a
-Jetson it belongs to JetPack.
+What is known of wheels is read off their names on the package index, November 2026: https://pypi.org/project/ai-edge-litert/#files.
 """
 
 from __future__ import annotations
@@ -14,11 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from packaging.specifiers import SpecifierSet
-
 from edgecnn.errors.weights import missing_package
 from edgecnn.errors.wording import plural
-from edgecnn.values.candidate import Runtime
 
 PythonVersion = tuple[int, int]
 Glibc = tuple[int, int]
@@ -34,38 +28,13 @@ class Series(NamedTuple):
 
 OLDEST_PYTHON: PythonVersion = (3, 8)
 """That the runner inside a kit runs on."""
-_SERIES: Mapping[Runtime, tuple[Series, ...]] = {
-    Runtime.ONNXRUNTIME: (Series((3, 8), (3, 9), "1.19.2"), Series((3, 10), (3, 10), "1.23.2"), Series((3, 11), (3, 14), None)),
-    Runtime.OPENVINO: (Series((3, 8), (3, 8), "2024.4.0"), Series((3, 9), (3, 9), "2025.3.0"), Series((3, 10), (3, 14), None)),
-    Runtime.LITERT: (Series((3, 10), (3, 14), None),),
-    Runtime.NCNN: (Series((3, 8), (3, 8), "1.0.20260526"), Series((3, 9), (3, 15), None)),
-}
-_GLIBC: Mapping[tuple[Runtime, str], Glibc] = {
-    (Runtime.ONNXRUNTIME, "x86_64"): (2, 27),
-    (Runtime.ONNXRUNTIME, "aarch64"): (2, 27),
-    (Runtime.OPENVINO, "x86_64"): (2, 28),
-    (Runtime.OPENVINO, "aarch64"): (2, 35),
-    (Runtime.LITERT, "x86_64"): (2, 27),
-    (Runtime.LITERT, "aarch64"): (2, 27),
-    (Runtime.NCNN, "x86_64"): (2, 24),
-    (Runtime.NCNN, "aarch64"): (2, 24),
-    (Runtime.NCNN, "armv7l"): (2, 31),
-    (Runtime.NCNN, "riscv64"): (2, 39),
-}
-"""The oldest C library that the wheels name; onnxruntime above 1.23 names 2.28."""
-
-
-def series_for(runtime: Runtime, python: PythonVersion) -> Series | None:
-    """What this Python can have; None where no wheel is for it, or wheels say nothing of this runtime."""
-    return next((each for each in _SERIES.get(runtime, ()) if each.first <= python <= each.last), None)
-
-
 _SYSTEMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "ai-edge-litert": {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)},
     "pnnx": {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64"), "Windows": ("AMD64",)},
 }
 """Operating system to its processors, of packages that have no source to build from."""
-_PYTHONS: Mapping[str, Runtime] = {"ai-edge-litert": Runtime.LITERT}
+PYTHONS: Mapping[str, tuple[PythonVersion, PythonVersion]] = {"ai-edge-litert": ((3, 10), (3, 14))}
+"""The first and the last for which such a package has a wheel."""
 
 
 def without_wheel(distribution: str) -> str | None:
@@ -74,20 +43,10 @@ def without_wheel(distribution: str) -> str | None:
     if systems is not None and platform.machine() not in systems.get(platform.system(), ()):
         return f"{distribution} has no wheel for {platform.system()} on {platform.machine()}"
     python = sys.version_info[:2]
-    if distribution in _PYTHONS and series_for(_PYTHONS[distribution], python) is None:
+    first, last = PYTHONS.get(distribution, (python, python))
+    if not first <= python <= last:
         return f"{distribution} has no wheel for Python {python[0]}.{python[1]}"
     return None
-
-
-def oldest_glibc(runtime: Runtime, machine: str) -> Glibc | None:
-    """The C library that the wheels need on this machine; None where there are none for it."""
-    return _GLIBC.get((runtime, machine))
-
-
-def pythons_with_wheels(runtime: Runtime, wanted: str) -> tuple[PythonVersion, PythonVersion] | None:
-    """The first and last Python for which a version in the wanted range has wheels; None where wheels say nothing."""
-    fitting = [each for each in _SERIES.get(runtime, ()) if each.newest is None or SpecifierSet(wanted).contains(each.newest)]
-    return (fitting[0].first, fitting[-1].last) if fitting else None
 
 
 VENDORED: Mapping[str, str] = {"onnxruntime-web": "1.30.0"}

@@ -213,7 +213,8 @@ def _answer(name: str, seen: Subject, shown: OpenedImages) -> None:
 def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
     """Those of the command line, else the default one, which needs images."""
     several = shown.labels is not None and shown.labels.ndim == 2
-    gates = EffectiveGates.of(GateChoice(), asked.gates, Circumstances(multi_label=several, stored_race=asked.stored_race))
+    call = Circumstances(multi_label=several, stored_race=asked.stored_race, more_rounds=OF_A_FINISHED_BUILD)
+    gates = EffectiveGates.of(GateChoice(), asked.gates, call)
     stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 
@@ -223,7 +224,7 @@ def _report(verified: Verified, recorded: Recorded, seen: Subject, shown: Opened
     shipping = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
     # the recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call
     unshown = {} if shown.pixels is not None else {"accuracy": shown.facts.said}
-    judged = judge_rows(shipping, gates, OF_A_FINISHED_BUILD, unshown)
+    judged = judge_rows(shipping, gates, unshown)
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

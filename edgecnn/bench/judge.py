@@ -21,7 +21,6 @@ from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import EffectiveGates, StoredRace
 from edgecnn.judging.judgement import Judgement, judge_rows
-from edgecnn.judging.runs.stopping import OF_A_FINISHED_BUILD
 from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import latest_race
@@ -72,7 +71,7 @@ def judge_finished(
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    gates = effective_gates(finished.resolved, request.gates, request.stored_race)
+    gates = effective_gates(finished.resolved, request.gates, request.stored_race, finished=True)
     if request.meter is not None:
         open_log(request.meter)
     with lab.store.in_use.held():
@@ -158,4 +157,4 @@ def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Ju
         }
         rows.append(row.model_copy(update=update))
     gone = {source: f"{why}; {finished.again}" for source, why in seen.absent.items() if source not in RACED}
-    return judge_rows(rows, gates, OF_A_FINISHED_BUILD, gone)
+    return judge_rows(rows, gates, gone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.folds import observe_folds
+from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -36,6 +37,7 @@ from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, PLAN, output_lock
 from edgecnn.results.origin import planned_data
 from edgecnn.store.disk import json_object
+from edgecnn.store.durations import Durations, total
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
@@ -68,15 +70,23 @@ class PlannedBuild:
     gates: EffectiveGates
     test_set: str
     out: Path
+    make_seconds: tuple[float, float] | None = None
+    """How long the missing steps take to make, by how long steps of their kinds took here; None where no record tells.
+    Rungs that are climbed only if needed do not count, and measuring does not."""
     data_change: DataChange | None = None
     """How the images differ from those of the build that is in ``out``; None where they do not, or there is no build."""
+    forecasts: CandidateForecasts = CandidateForecasts()
 
     def facts(self) -> dict[str, Any]:
         """For ``--json``: the plan, what is stored, and what the test set can show."""
         stored = [{"id": s.id, "key": s.key, "cached": s.missing is None, "why": list(s.missing or ())} for s in self.steps]
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
-        return {**self.plan.facts(), "stored": stored, "gates": gates, "test_set": self.test_set, "data_change": change}
+        known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change}
+        found = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
+        if self.forecasts.by_candidate:
+            found["forecasts"] = {name: each.model_dump(mode="json") for name, each in self.forecasts.by_candidate.items()}
+        return found
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
@@ -93,8 +103,21 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         gates=gates,
         test_set=_can_show(planned.resolved),
         out=request.out,
+        make_seconds=_make_seconds(planned, steps, store),
         data_change=None if before is None else DataChange.between(before, planned.resolved.data),
+        forecasts=planned_forecasts(planned.resolved),
     )
+
+
+def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> tuple[float, float] | None:
+    """None where nothing of a missing kind was made here."""
+    perhaps = {candidate.id for rung in planned.rungs if rung.mends is not None for candidate in rung.candidates}
+    stages = {step.key: step.stage for step in planned.steps if step.candidate not in perhaps}
+    stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
+    missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
+    durations = Durations(store) if missing else None
+    known, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    return None if unknown else (known.low, known.high)
 
 
 def _can_show(resolved: Resolved) -> str:
@@ -170,50 +193,51 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         tell.note(f"training starts from random weights; {'the report says why' if better is None else better.sentence}")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
-    call = Call(request, effective_gates(resolved, request.gates, request.stored_race))
+    gates = effective_gates(resolved, request.gates, request.stored_race, finished=request.only_judge)
+    call = Call(request, gates)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    execution, seen = Execution(plan=planned), Subject.of_build(resolved, lab)
-    observer, decision = Observer(seen), None
+    execution, subject = Execution(plan=planned), Subject.of_build(resolved, lab)
+    observer, decision = Observer(subject), None
 
     def drops(rung: Rung) -> Mapping[str, float]:
-        add_made(seen, execution, rung.candidates)
+        add_made(subject, execution, rung.candidates)
         return observer.drops(rung, pixel_sets(execution)["validation"])
 
     with store.in_use.held():
         limits = _limits(planned, store, request, call.gates)
         execute(execution, stages, request.goal, limits, drops if request.goal in MEASURING else None)
-        add_made(seen, execution, execution.candidates)
-        if request.goal in MEASURING and not _none_left(seen, request.goal):
+        add_made(subject, execution, execution.candidates)
+        if request.goal in MEASURING and not _none_left(subject, request.goal):
             decision = observe(execution, observer, call, stages, here.lab(store, tell))
         while True:
-            report = report_of(execution, seen, call, time.perf_counter() - started, decision)
-            if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
+            report = report_of(execution, subject, call, time.perf_counter() - started, decision)
+            if _none_left(subject, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
                 raise every_candidate_failed(reasons=reasons, device=device)
-            failures = _publish(report, seen, planned, request, context)
+            failures = _publish(report, subject, planned, request, context)
             if not failures:
                 return report
             for name, failed in failures.items():  # the choice is made again without it
-                seen.fail(name, failed, "failed its self-test in the bundle")
-            if seen.attached and seen.timed:
+                subject.fail(name, failed, "failed its self-test in the bundle")
+            if subject.attached and subject.timed:
                 decision = _race_winner(observer, call)
 
 
-def _none_left(seen: Subject, goal: Goal) -> bool:
+def _none_left(subject: Subject, goal: Goal) -> bool:
     """Whether every candidate that the target allows, and that was tried, has failed: nothing is left to measure or to ship."""
-    resolved = seen.resolved
+    resolved = subject.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
     tried = {
-        candidate.id: [outcome for kind, outcome in seen.steps.get(candidate.id, {}).items() if kind in kinds]
+        candidate.id: [outcome for kind, outcome in subject.steps.get(candidate.id, {}).items() if kind in kinds]
         for candidate in resolved.candidates
         if candidate.runtime in allowed
     }
     tried = {name: steps for name, steps in tried.items() if steps}
     return bool(tried) and all(
-        name in seen.failures or any(isinstance(step, Failed | Blocked) for step in steps) for name, steps in tried.items()
+        name in subject.failures or any(isinstance(step, Failed | Blocked) for step in steps) for name, steps in tried.items()
     )
 
 
@@ -248,7 +272,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 
 
 def _publish(
-    report: BuildReport, seen: Subject, planned: Plan, request: BuildRequest, context: BuildContext
+    report: BuildReport, subject: Subject, planned: Plan, request: BuildRequest, context: BuildContext
 ) -> Mapping[str, Failed]:
     """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone.
 
@@ -261,13 +285,13 @@ def _publish(
             publish_progress(report, request.goal, request.out)
             return {}
         inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
-        with staged_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note) as bundle:
-            carried = {name: seen.kits[name] for name in report.choice.carried if name in seen.kits}
+        with staged_bundle(report, subject.kits, request.out, inside, subject.lab.tell.note) as bundle:
+            carried = {name: subject.kits[name] for name in report.choice.carried if name in subject.kits}
             home = this_machine().lab(context.store, context.tell)
             if failures := kits_that_fail(bundle.folder, carried, home, is_new=bundle.is_new):
                 return failures
             bundle.publish()
-        publish_baseline(local_record(seen), request.out)
+        publish_baseline(local_record(subject), request.out)
         publish_report(report, request.out, texts)
     return {}
 
@@ -288,20 +312,20 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
     build is measured. Returns the choice that the last race was run for; None where nothing was raced.
     """
-    seen, request = observer.seen, call.request
-    reference = reference_of(seen.candidates)
-    if reference not in seen.answering:
+    subject, request = observer.seen, call.request
+    reference = reference_of(subject.candidates)
+    if reference not in subject.answering:
         raise every_candidate_failed(reasons=_failed_steps(execution))
     pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
-    if _none_left(seen, request.goal):
+    if _none_left(subject, request.goal):
         return None
     observe_folds(observer, execution.plan.folds, stages)
-    if (failed := seen.failures.get(reference)) is not None:
+    if (failed := subject.failures.get(reference)) is not None:
         raise BASELINE_FAILED(reason=failed.what)
     observer.read_residency()
-    seen.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
-    return _race(observer, call) if seen.attached and seen.timed else None
+    subject.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
+    return _race(observer, call) if subject.attached and subject.timed else None
 
 
 def _race(observer: Observer, call: Call) -> Decision:
@@ -313,12 +337,12 @@ def _race(observer: Observer, call: Call) -> Decision:
 
 
 def _race_winner(observer: Observer, call: Call) -> Decision:
-    seen, request, how = observer.seen, call.request, call.races
-    decision = decide(seen, call.gates)
+    subject, request, how = observer.seen, call.request, call.races
+    decision = decide(subject, call.gates)
     last, winner = last_race(decision), decision.chosen.choice.candidate
-    if seen.race_choice.knobs and last and winner is not None:
+    if subject.race_choice.knobs and last and winner is not None:
         race_knobs(observer, winner, how)
-    best_batch = request.extra_runs.best_batch or seen.objective == "throughput"
+    best_batch = request.extra_runs.best_batch or subject.objective == "throughput"
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
     return decision
 

@@ -46,40 +46,40 @@ class Decision:
     failed: frozenset[str] = frozenset()
 
 
-def inside_budget(seen: Subject, gates: EffectiveGates) -> tuple[str, ...]:
+def inside_budget(subject: Subject, gates: EffectiveGates) -> tuple[str, ...]:
     """Candidates that may be chosen, before any race."""
-    facts = candidate_facts(seen)
-    eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(seen, facts), gates.most_mib)
+    facts = candidate_facts(subject)
+    eligible = eligibility_of(tuple(facts.values()), gates.budget_pp, _shippable(subject, facts), gates.most_mib)
     return tuple(row.candidate.id for row in eligible.inside)
 
 
 def decide(
-    seen: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
+    subject: Subject, gates: EffectiveGates, earlier: Decision | None = None, evidence: Sequence[EvidenceVerification] = ()
 ) -> Decision:
     """Choose by the race for the choice; an ``earlier`` choice stands until another candidate fails.
 
     ``evidence``: of such devices on other days, which orders the candidates of one that is away.
     """
-    failed = frozenset(seen.failures)
+    failed = frozenset(subject.failures)
     if earlier is not None and earlier.failed == failed:
         return earlier
-    facts, was_raced = candidate_facts(seen), seen.attached and seen.timed
+    facts, was_raced = candidate_facts(subject), subject.attached and subject.timed
     rules = ChoiceRules(
-        objective=seen.objective,
+        objective=subject.objective,
         budget_pp=gates.budget_pp,
         most_mib=gates.most_mib,
-        attached=seen.attached,
-        untimed=None if seen.timed else f"the candidates were {NOT_TIMED}",
-        device=seen.resolved.device.name,
-        dated=None if was_raced else dated_order(seen, evidence),
-        shippable=_shippable(seen, facts),
+        attached=subject.attached,
+        untimed=None if subject.timed else f"the candidates were {NOT_TIMED}",
+        device=subject.resolved.device.name,
+        dated=None if was_raced else dated_order(subject, evidence),
+        shippable=_shippable(subject, facts),
     )
     reference = reference_of(row.candidate for row in facts.values())
-    return Decision(choose(tuple(facts.values()), rules, race_shown(seen)), reference, failed)
+    return Decision(choose(tuple(facts.values()), rules, race_shown(subject)), reference, failed)
 
 
-def _shippable(seen: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
-    resolved = seen.resolved
+def _shippable(subject: Subject, facts: Mapping[str, CandidateFacts]) -> tuple[str, ...]:
+    resolved = subject.resolved
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     return tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
 

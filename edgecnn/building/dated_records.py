@@ -23,6 +23,7 @@ from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
@@ -64,6 +65,28 @@ def dated_records(device: str) -> DatedRecords:
         except ValidationError as error:
             damaged.append(f"the record {path.name} is left out: {first_problem(error)[:300]}")
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
+
+
+def measured_times(device: str) -> tuple[MeasuredTime, ...]:
+    """What evidence has measured on one device: forecasts take it before anything that a table says."""
+    return tuple(
+        MeasuredTime(
+            arch=network.arch,
+            resolution_px=network.resolution_px,
+            device=device,
+            runtime=kit.candidate.runtime,
+            precision=kit.candidate.precision,
+            threads=kit.latency.threads,
+            p50_ms=kit.latency.p50_ms,
+            title=each.record.machine,
+            date=utc_moment(each.record.measured_at).date().isoformat(),
+        )
+        for each in dated_records(device).evidence
+        if each.record.device == device
+        for network in each.record.networks
+        for kit in network.kits
+        if kit.latency.p50_ms is not None
+    )
 
 
 def dated_references(seen: Subject, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:

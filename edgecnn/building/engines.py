@@ -16,6 +16,7 @@ from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTime
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
 from edgecnn.stages.compile import KIT, EngineStage
 from edgecnn.store.entry import StageInputs
@@ -24,9 +25,6 @@ from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key, Progress
-
-PACKAGE = "tensorrt"
-"""The module that builds engines on a device: JetPack's, or the one of the package index on a PC."""
 
 
 def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
@@ -48,8 +46,8 @@ def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progres
     Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``with_builder``.
     """
     needing = [candidate for candidate in candidates if candidate.needs_engine]
-    found = _asked(machine, tell) if needing else None
-    if found is not None and found.package == "tensorrt" and machine.board is not None:
+    found = _asked(machine, backend_for(needing[0].runtime).builder, tell) if needing else None
+    if found is not None and found.package == BACKEND.builder and machine.board is not None:
         _require_fit(found, needing[0], machine.board)
     return found
 
@@ -93,9 +91,9 @@ def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
 
 
-def _asked(machine: Machine, tell: Progress) -> EngineBuilder | None:
+def _asked(machine: Machine, package: str | None, tell: Progress) -> EngineBuilder | None:
     try:
-        return machine.host.engine_builder(PACKAGE)
+        return None if package is None else machine.host.engine_builder(package)
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
         if machine.board is not None:
             raise board_lacks_builder(board=machine.board, error=error) from error
@@ -105,7 +103,7 @@ def _asked(machine: Machine, tell: Progress) -> EngineBuilder | None:
 
 def _require_fit(builder: EngineBuilder, candidate: Candidate, board: str) -> None:
     """The range is the one that the kits' own self-test holds the board against, later and kit by kit."""
-    wanted = BACKEND.required(candidate)["tensorrt"]
+    (wanted,) = BACKEND.required(candidate).values()
     try:
         fits = Version(builder.version.partition(".nv")[0]) in SpecifierSet(wanted)
     except InvalidVersion:

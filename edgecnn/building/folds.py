@@ -18,20 +18,20 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
 
     ``plans``: of the other folds. Raises as ``execute`` does.
     """
-    seen = observer.seen
-    wanted = [each for each in seen.candidates if each.id in seen.answering and each.id not in seen.failures]
+    subject = observer.seen
+    wanted = [each for each in subject.candidates if each.id in subject.answering and each.id not in subject.failures]
     for number, plan in enumerate(plans, 2):
-        seen.lab.tell.note(
+        subject.lab.tell.note(
             f"fold {number} of {len(plans) + 1}: another network, tested on {plan.resolved.data.counts['test']:,} images"
         )
         execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), wanted)
-        fold = Subject.of_build(plan.resolved, seen.lab, seen.reference)
+        fold = Subject.of_build(plan.resolved, subject.lab, subject.reference)
         add_made(fold, execution, wanted)
         Observer(fold).evaluate_all({"test": pixel_sets(execution)["test"]})
-        seen.folds.append(fold)
+        subject.folds.append(fold)
         for candidate in wanted:
-            if (candidate.id, "test") not in fold.evaluations and candidate.id not in seen.failures:
-                seen.fail(candidate.id, _failure(candidate, fold, number))
+            if (candidate.id, "test") not in fold.evaluations and candidate.id not in subject.failures:
+                subject.fail(candidate.id, _failure(candidate, fold, number))
 
 
 def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:

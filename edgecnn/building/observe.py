@@ -40,35 +40,35 @@ CHOICE_BUDGET_S = 300.0
 """After which such a race begins no more rounds: 24 of five kits that take 2.5 s each, with what a process takes to begin."""
 
 
-def add_made(seen: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
+def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candidate]) -> None:
     """Add what an execution made of these candidates: their kits with the engines that were built for this lab, the kits that
     answer for them here, what became of their steps, and the images.
     """
     artifacts, outcomes = execution.artifacts, execution.outcomes
-    seen.listed = execution.candidates
+    subject.listed = execution.candidates
     if "prepare" in artifacts:
-        seen.prepared = artifacts["prepare"].folder
+        subject.prepared = artifacts["prepare"].folder
     for candidate in candidates:
         name, graph = candidate.id, graph_of(candidate)
         steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.of_candidate(name)}
-        seen.steps[name] = {kind: outcome for kind, outcome in steps.items() if outcome is not None}
+        subject.steps[name] = {kind: outcome for kind, outcome in steps.items() if outcome is not None}
         if graph in artifacts:
-            seen.graphs[graph] = artifacts[graph].folder / "macs.json"
+            subject.graphs[graph] = artifacts[graph].folder / "macs.json"
         if (quantized := artifacts.get(f"quantize:{name}")) is not None:
-            seen.layers_kept_float[name] = _kept_float(candidate, quantized)
+            subject.layers_kept_float[name] = _kept_float(candidate, quantized)
         if (made := artifacts.get(f"package:{name}")) is None:
             continue
         twin, engine = artifacts.get(f"package-twin:{name}"), artifacts.get(f"{ENGINE}:{name}")
-        kit = seen.kits[name] = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
+        kit = subject.kits[name] = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
         if engine is not None or not candidate.needs_engine:
-            seen.answering[name] = kit
+            subject.answering[name] = kit
         elif twin is not None:
-            seen.answering[name] = KitRef.of(candidate, twin)
+            subject.answering[name] = KitRef.of(candidate, twin)
         compiled = engine or artifacts.get(f"compile:{name}")
         if compiled is not None and (compiled.folder / PLANNED).is_file():
-            seen.planned[name] = compiled.folder / PLANNED
+            subject.planned[name] = compiled.folder / PLANNED
         if isinstance(unbuilt := outcomes.get(f"{ENGINE}:{name}"), Failed):  # a stand-in's figures are none of the device's
-            seen.failures.setdefault(name, unbuilt)
+            subject.failures.setdefault(name, unbuilt)
 
 
 def _kept_float(candidate: Candidate, quantized: Artifact) -> tuple[str, ...]:

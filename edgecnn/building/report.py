@@ -29,7 +29,6 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -59,30 +58,29 @@ def _out_of_time(execution: Execution, request: BuildRequest) -> dict[str, OutOf
     return {name: late.model_copy(update={"command": again}) for name, late in execution.out_of_time.items()}
 
 
-def report_of(execution: Execution, seen: Subject, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
+def report_of(execution: Execution, subject: Subject, call: Call, seconds: float, earlier: Decision | None = None) -> BuildReport:
     """The report as it is written. ``earlier``: the choice that the last race was run for."""
     request, effective = call
-    dated = dated_records(seen.resolved.device.name)
-    decision, facts = decide(seen, effective, earlier, dated.evidence), candidate_facts(seen)
-    chosen = claimed(decision.chosen, facts, speed_claims(seen.raced("report")) if seen.objective == "latency" else {})
-    command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
-    knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
+    dated = dated_records(subject.resolved.device.name)
+    decision, facts = decide(subject, effective, earlier, dated.evidence), candidate_facts(subject)
+    chosen = claimed(decision.chosen, facts, speed_claims(subject.raced("report")) if subject.objective == "latency" else {})
+    command = measure_command(request, chosen.choice, subject.kits, raced=subject.attached and subject.timed)
+    knobs = subject.knobs if subject.knobs and subject.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     because = {**chosen.because, **_not_climbed(execution, facts, request)}
     facts = {
         name: row.model_copy(
             update={"reason": worded(because[name], name), "because": because[name], "chosen": name == choice.candidate}
         )
-        for name, row in reported(facts, seen).items()
+        for name, row in reported(facts, subject).items()
     }
-    spelled = OF_A_FINISHED_BUILD if request.only_judge else OF_A_BUILD
-    judged = judge_rows(facts.values(), effective, spelled)
+    judged = judge_rows(facts.values(), effective)
     calibration = calibration_facts(execution)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        build=_build(execution, seen, request),
-        environment=seen.lab.environment,
+        build=_build(execution, subject, request),
+        environment=subject.lab.environment,
         candidates=judged.rows,
         unsupported=execution.plan.resolved.unsupported,
         skipped_rungs=execution.skipped_rungs,
@@ -92,11 +90,11 @@ def report_of(execution: Execution, seen: Subject, call: Call, seconds: float, e
         verdict=judged.verdict,
         gates=judged.gates,
         require_measured=effective.require_measured,
-        baseline=desktop_baseline(seen, dated.desktop),
-        references=dated_references(seen, dated.evidence),
+        baseline=desktop_baseline(subject, dated.desktop),
+        references=dated_references(subject, dated.evidence),
         calibration=calibration,
-        notices=(*_notices(execution, seen, request, judged.rows, calibration), *dated.damaged),
-        unexecuted=unexecuted(seen, execution, choice.carried),
+        notices=(*_notices(execution, subject, request, judged.rows, calibration), *dated.damaged),
+        unexecuted=unexecuted(subject, execution, choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
@@ -107,16 +105,16 @@ def report_of(execution: Execution, seen: Subject, call: Call, seconds: float, e
 
 def _notices(
     execution: Execution,
-    seen: Subject,
+    subject: Subject,
     request: BuildRequest,
     rows: Sequence[CandidateFacts],
     calibration: CalibrationFacts | None,
 ) -> tuple[str, ...]:
     return (
-        *weak_notices(seen, rows),
-        *fold_notices(rows, seen.resolved.weights),
-        *folds_would_help(seen.resolved, rows),
-        *notices(seen, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again", execution=execution),
+        *weak_notices(subject, rows),
+        *fold_notices(rows, subject.resolved.weights),
+        *folds_would_help(subject.resolved, rows),
+        *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again", execution=execution),
         *calibration_notices(calibration),
         *_time_notices(execution, request),
         *class_notices(rows),
@@ -132,8 +130,8 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
     return (f"out of time, {spent}: {', '.join(each.rung for each in late)} not climbed, the best so far is kept{on}",)
 
 
-def _build(execution: Execution, seen: Subject, request: BuildRequest) -> Build:
-    resolved = seen.resolved
+def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:
+    resolved = subject.resolved
     data = resolved.data
     return Build(
         name=request.out.name,
@@ -152,7 +150,7 @@ def _build(execution: Execution, seen: Subject, request: BuildRequest) -> Build:
         drawn=RoleDraw.of_recipe(resolved.recipe),
         synthesis=synthesis_facts(resolved, made_images(execution)),
         device=resolved.device.name,
-        device_attached=seen.attached,
+        device_attached=subject.attached,
         command=str(request.command),
         called=request.command,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from edgecnn.building.forecasts import built_forecasts
 from edgecnn.building.subject import SPLITS, Split, Subject
 from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.gates import LOGITS_NOT_FINITE
@@ -109,7 +110,9 @@ def candidate_facts(seen: Subject) -> dict[str, CandidateFacts]:
     answers = {split: answers_of(seen, split) for split in SPLITS}
     labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
     answered = _Answered(seen, answers, labels, fold_answers(seen))
-    return {candidate.id: _with_reasons(_row(candidate, seen, answered), seen) for candidate in seen.candidates}
+    predicted = built_forecasts(seen).by_candidate
+    rows = {candidate.id: _with_reasons(_row(candidate, seen, answered), seen) for candidate in seen.candidates}
+    return {name: row.model_copy(update={"forecast": predicted.get(name)}) for name, row in rows.items()}
 
 
 def _with_reasons(row: CandidateFacts, seen: Subject) -> CandidateFacts:

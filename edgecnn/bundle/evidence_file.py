@@ -27,7 +27,7 @@ from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, write_text_atomically
 from edgecnn.values.base import another_schema
 from edgecnn.values.profile import observed_moment
-from edgecnn.values.report import sealed_digest
+from edgecnn.values.report import PERCENTILES, percentile_name, sealed_digest
 from edgecnn.values.stage import canonical_json
 from edgecnn.values.verdict import Fidelity
 
@@ -220,7 +220,7 @@ def _undated(name: str, text: str) -> Iterator[str]:
 
 
 def _impossible(kit: EvidenceKit) -> Iterator[str]:
-    for figure in ("p50_ms", "p99_ms"):
+    for figure in map(percentile_name, PERCENTILES):
         found = getattr(kit.latency, figure)
         if found is not None and not 0 < found.low <= found.estimate <= found.high:
             yield f"{figure} is not inside its interval"

@@ -116,7 +116,7 @@ class BundleManifest(Value):
 
 
 class BundleVerification(Value):
-    """``edgecnn verify BUNDLE --json``, schema edgecnn.verification/1. There is none of a bundle that was refused."""
+    """``edgecnn bundle verify BUNDLE --json``, schema edgecnn.verification/1. There is none of a bundle that was refused."""
 
     schema_: Literal["edgecnn.verification/1"] = Field(default="edgecnn.verification/1", alias="schema")
     path: str

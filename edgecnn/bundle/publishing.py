@@ -160,7 +160,7 @@ def staged_bundle(
             _swapped(fresh, bundle)
             write_stamps(folder / STAMPS, stamps)
             if signed:
-                sign = f"edgecnn sign {shell_word(folder)} --key KEY"
+                sign = f"edgecnn bundle sign {shell_word(folder)} --key KEY"
                 hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
 
         yield StagedBundle(folder=fresh, is_new=True, publish=publish)

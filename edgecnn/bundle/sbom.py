@@ -33,13 +33,12 @@ from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.runtimes import BROWSER, distribution_of, runtime_of
+from edgecnn.runtimes.onnxruntime_web import DISTRIBUTION as WEB
+from edgecnn.runtimes.registry import runtime_licences
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically
 
 _SERIAL: Final = uuid.UUID("0d0a5f0e-7c0b-4b39-9a51-6d7f7d1a4c2e")
 """The namespace of serial numbers (RFC 9562, 5.5); drawn once."""
-_LICENCES: Final = {"onnxruntime": "MIT", "openvino": "Apache-2.0", "ncnn": "BSD-3-Clause", "ai-edge-litert": "Apache-2.0"}
-"""Of runtimes that had one licence in all their versions: the LICENSE files of microsoft/onnxruntime, openvinotoolkit/openvino,
-Tencent/ncnn and google-ai-edge/LiteRT on GitHub. Those of TensorRT, NumPy and Pillow differ by version, and are not stated."""
 _OF_THE_RUNNER: Final = ("numpy", "pillow")
 _WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
 """The files of ONNX Runtime Web whose first lines name its version."""
@@ -189,7 +188,7 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
         bom_ref=f"{name}@{version}{versions}" if purl is None else f"{purl.to_string()}#{versions or 'any'}",
         purl=purl,
         description="Installed on the device; not in the bundle",
-        licenses=_licences(_LICENCES[name]) if name in _LICENCES else None,
+        licenses=_licences(licence) if (licence := runtime_licences().get(name)) is not None else None,
         properties=_properties({"requirement": versions, "version-is": None if version is None else "measured"}),
     )
 
@@ -202,14 +201,14 @@ def _vendored(found: Verified, name: str, kit: Manifest) -> list[Component]:
     files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
     says = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(found, f"kits/{name}/{web}")[:200])
     version = None if says is None else says[1].decode()
-    purl = PackageURL("npm", None, "onnxruntime-web", version)
+    purl = PackageURL("npm", None, WEB, version)
     return [
         Component(
-            name="onnxruntime-web",
+            name=WEB,
             version=version,
             bom_ref=f"{purl.to_string()}#kits/{name}",
             purl=purl,
-            licenses=_licences("MIT"),
+            licenses=_licences(runtime_licences()[WEB]),
             components=files,
         )
     ]

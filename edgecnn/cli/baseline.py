@@ -9,7 +9,7 @@ import typer
 
 from edgecnn.cli.judging import compared
 from edgecnn.cli.options import JOB
-from edgecnn.cli.verbs import DEVICE, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import ROUNDS_WITH_RUNS
 
@@ -41,7 +41,7 @@ RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
     about = "Record latency in a file and compare later builds with it."
-    of_baselines = family(app, "baseline", short=about, panel=DEVICE)
+    of_baselines = family(app, "baseline", short=about)
     verb(of_baselines, "record", short="Write the runs of a build's last race to one file.")(record)
     verb(of_baselines, "import", short="Make a baseline from runs that a device measured by itself.")(import_)
     verb(of_baselines, "pin", short="Write a small record of the shipped kit, to commit.")(pin)

@@ -11,7 +11,7 @@ import typer
 from edgecnn.cli.asking import TrustOptions, host_request, measured_as, recipe_of, trust_of
 from edgecnn.cli.build import judged
 from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
-from edgecnn.cli.verbs import DEVICE, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ BenchMadeHereOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions, *OF_LISTS)
-    verb(app, "bench", short="Measure a finished build on its device: here or on a board.", panel=DEVICE, takes=takes)(bench)
+    verb(app, "bench", short="Measure a finished build on its device: here or on a board.", takes=takes)(bench)
 
 
 def bench(  # noqa: PLR0913 - a command line's options are its parameters

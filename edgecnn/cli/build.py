@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT, given_in
 from edgecnn.cli.tracking import send_build, tracker_of
-from edgecnn.cli.verbs import BUILD, Call, Takes, verb
+from edgecnn.cli.verbs import Call, Takes, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.bundle import NOTHING_TO_SIGN
-from edgecnn.errors.usage import HOST_OF_NOTHING, NOTHING_JUDGED
+from edgecnn.errors.usage import HOST_OF_NOTHING, NOTHING_JUDGED, NOTHING_TO_BUILD_FROM
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest, Goal
@@ -38,15 +38,15 @@ WITHOUT_VERDICT: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, "junit
 
 def register(app: typer.Typer) -> None:
     """Add the verbs, `build` first."""
-    verb(app, "build", short="Build, measure and judge a bundle from images or a model.", panel=BUILD, takes=ALL)(build)
-    verb(app, "plan", short="Show what `build` would do, and run nothing.", panel=BUILD, takes=WITHOUT_VERDICT)(plan)
+    verb(app, "build", short="Build, measure and judge a bundle from images or a model.", takes=ALL)(build)
+    verb(app, "plan", short="Show what `build` would do, and run nothing.", takes=WITHOUT_VERDICT)(plan)
     for name, (_, short) in UP_TO.items():
-        verb(app, name, short=short, panel=BUILD, takes=WITHOUT_VERDICT)(_up_to)
+        verb(app, name, short=short, takes=WITHOUT_VERDICT)(_up_to)
 
 
 def build(call: Call) -> ExitCode:
     """Train, export, quantize, package, measure and judge a network, and write its bundle and report."""
-    _refuse_what_only_builds_do(call)
+    _refuse_unusable(call)
     request = request_from(call.asked, "judge")
     tracker = tracker_of(call)
     status = built(call, request) if call.asked.sign is None else _signed_build(request, Path(call.asked.sign), call)
@@ -59,17 +59,17 @@ def plan(call: Call) -> None:
     from edgecnn.building.build import plan_build
     from edgecnn.render.screens.planning import show_plan
 
-    _refuse_what_only_builds_do(call)
+    _refuse_unusable(call)
     planned = plan_build(request_from(call.asked, "judge"), call.store, call.tell)
     call.show(planned.facts(), lambda: show_plan(planned))
 
 
 def _up_to(call: Call) -> ExitCode:
-    _refuse_what_only_builds_do(call)
+    _refuse_unusable(call)
     return built(call, request_from(call.asked, cast("Goal", UP_TO[call.asked.verb][0])))
 
 
-def _refuse_what_only_builds_do(call: Call) -> None:
+def _refuse_unusable(call: Call) -> None:
     asked, judges = call.asked, call.asked.verb == "build"
     if asked.host is not None and asked.verb not in ON_HOST:
         raise HOST_OF_NOTHING(verb=asked.verb)
@@ -77,6 +77,8 @@ def _refuse_what_only_builds_do(call: Call) -> None:
         raise NOTHING_JUDGED(verb=asked.verb)
     if asked.sign is not None and not judges:
         raise NOTHING_TO_SIGN(verb=asked.verb)
+    if not any(option.group is WHAT for option, _ in given_in(asked)):
+        raise NOTHING_TO_BUILD_FROM(verb=asked.verb)
 
 
 def built(call: Call, request: BuildRequest) -> ExitCode:

@@ -1,4 +1,4 @@
-"""`edgecnn verify`, `sign`, `sbom`, `bundle zip`, `predict`, `serve`: a bundle on its way to a device, and what it says there."""
+"""`edgecnn predict` and `edgecnn bundle`: use, verify, sign, zip and serve a bundle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from edgecnn.cli.asking import TrustOptions, trust_of
 from edgecnn.cli.options import TRUST
-from edgecnn.cli.verbs import SHIP, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ RateOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     takes = (TRUST, TrustOptions)
-    verb(app, "verify", short="Verify a bundle against its manifest and signature.", panel=SHIP, takes=takes)(verify_bundle)
-    verb(app, "sign", short="Sign a bundle with an OpenSSH key.", panel=SHIP)(sign)
-    verb(app, "sbom", short="List the components of a bundle, as CycloneDX.", panel=SHIP, takes=takes)(sbom)
-    bundle_app = family(app, "bundle", short="Write a bundle as one file.", panel=SHIP)
-    verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
-    verb(app, "predict", short="Classify images with a bundle.", panel=SHIP, takes=takes)(predict)
-    verb(app, "serve", short="Serve a local page that classifies dropped images.", panel=SHIP, takes=takes)(serve)
+    verb(app, "predict", short="Classify images with a bundle.", takes=takes)(predict)
+    bundles = family(app, "bundle", short="Verify, sign, zip or serve a bundle, or list its components.")
+    verb(bundles, "verify", short="Verify a bundle against its manifest and signature.", takes=takes)(verify_bundle)
+    verb(bundles, "sign", short="Sign a bundle with an OpenSSH key.")(sign)
+    verb(bundles, "zip", short="Verify a bundle and write it as one zip.")(zip_)
+    verb(bundles, "sbom", short="List the components of a bundle, as CycloneDX.", takes=takes)(sbom)
+    verb(bundles, "serve", short="Serve a local page that classifies dropped images.", takes=takes)(serve)
 
 
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
@@ -119,7 +119,7 @@ def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
     from edgecnn.installed import require_packages
     from edgecnn.render.screens.bundle import warning_lines
 
-    require_packages(("cyclonedx-python-lib",), extra="sbom", needed_for="edgecnn sbom")
+    require_packages(("cyclonedx-python-lib",), extra="sbom", needed_for="edgecnn bundle sbom")
     from edgecnn.bundle.sbom import sbom_of, write_sbom
 
     found = verify(bundle, trust_of(call.asked), call.tell)
@@ -187,7 +187,7 @@ def _host_names(given: Iterable[str]) -> tuple[str, ...]:
             raise EMPTY_OPTION(option="--allow-host")
         if not is_host_name(name):
             reason = "it is a name alone, without http:// and without a port, such as photos.example"
-            raise bad_value(command="edgecnn serve", name="--allow-host", value=name, reason=reason)
+            raise bad_value(command="edgecnn bundle serve", name="--allow-host", value=name, reason=reason)
     return names
 
 

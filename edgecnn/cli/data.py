@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import recipe_of
 from edgecnn.cli.options import OF_LISTS
-from edgecnn.cli.verbs import BUILD, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the aug
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_data = family(app, "data", short="Inspect, split or preview images before a build.", panel=BUILD)
+    of_data = family(app, "data", short="Inspect, split or preview images before a build.")
     verb(
         of_data,
         "inspect",

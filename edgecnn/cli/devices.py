@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import host_request
-from edgecnn.cli.verbs import DEVICE, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.wording import shell_word
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ NeedOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "doctor", short="Check this machine and print how to fix what is missing.", panel=DEVICE)(doctor)
-    of_devices = family(app, "devices", short="Check a machine, write its device file, or measure networks on it.", panel=DEVICE)
+    verb(app, "doctor", short="Check this machine and print how to fix what is missing.")(doctor)
+    of_devices = family(app, "devices", short="Check a machine, write its device file, or measure networks on it.")
     verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
     takes = ("host", "python", "carry_wheels")
     verb(of_devices, "check", short="Check whether kits can run on a machine.", takes=takes)(check)

@@ -12,7 +12,7 @@ import typer
 
 from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.options import BOARD
-from edgecnn.cli.verbs import DEVICE, Call, family, leading, verb
+from edgecnn.cli.verbs import Call, family, leading, verb
 from edgecnn.errors.usage import MISSING_ARGUMENT
 from edgecnn.errors.wording import shell_word
 
@@ -70,7 +70,7 @@ IdentityOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verb, and the one below it."""
     short = "Measure reference networks on a board, for a record to send."
-    of_evidence = family(app, "evidence", short=short, panel=DEVICE)
+    of_evidence = family(app, "evidence", short=short)
     leading(of_evidence, "evidence", short=short, takes=(BOARD,))(evidence)
     verb(of_evidence, "verify", short="Check such a record, and say what it claims.")(verify)
 

@@ -11,7 +11,7 @@ import typer
 
 from edgecnn.cli.asking import request_from
 from edgecnn.cli.options import OF_LISTS
-from edgecnn.cli.verbs import BUILD, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ WithinOpt = Annotated[
     typer.Option(
         "--within",
         metavar="METRIC=NUMBER",
-        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib; once per metric.",
+        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib, or the least images_per_s.",
     ),
 ]
 AccuracyOpt = Annotated[
@@ -66,7 +66,7 @@ TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host"
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     short = "Train a few networks inside a measured budget; ship the best."
-    verb(app, "fit", short=short, panel=BUILD, takes=TAKES)(fit)
+    verb(app, "fit", short=short, takes=TAKES)(fit)
 
 
 def fit(  # noqa: PLR0913 - a command line's options are its parameters

@@ -11,7 +11,7 @@ import typer
 from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from, stored_race_of
 from edgecnn.cli.build import built, judged
 from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
-from edgecnn.cli.verbs import BUILD, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import ROUNDS_WITHOUT_AGAINST
 
@@ -27,7 +27,7 @@ JudgedArg = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     takes = (WHAT, GATES, MEASURING, OUT, STORED, AGAINST, JOB)
-    verb(app, "judge", short="Judge a finished build, or race two of them.", panel=BUILD, takes=takes)(judge)
+    verb(app, "judge", short="Judge a finished build, or race two of them.", takes=takes)(judge)
 
 
 def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:

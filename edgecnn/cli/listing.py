@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edgecnn.cli.verbs import LOOK, Call, verb
-from edgecnn.errors.usage import plot_of_what, unknown_list
+from edgecnn.cli.verbs import Call, verb
+from edgecnn.errors.usage import TARGET_OF_A_LIST, plot_of_what, unknown_list
 from edgecnn.errors.wording import names_like
 
 
@@ -34,7 +35,7 @@ BuildOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    verb(app, "list", short="List networks, devices, pipelines or runtimes.", panel=LOOK)(list_)
+    verb(app, "list", short="List networks, devices, pipelines or runtimes.")(list_)
 
 
 def _named(name: str) -> What:
@@ -60,14 +61,62 @@ PatternArg = Annotated[
 ]
 
 
-def list_(call: Call, what: WhatArg, pattern: PatternArg = None, plot: PlotOpt = None, build: BuildOpt = None) -> None:
+TargetsOpt = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="DEVICE[:RUNTIME|:all]", help="archs: predicted latency on this device; may be repeated."),
+]
+WithinOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--within", metavar="METRIC=NUMBER", help="archs --target: at most p50_ms or size_mib, or at least images_per_s."
+    ),
+]
+
+
+def list_(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    what: WhatArg,
+    pattern: PatternArg = None,
+    plot: PlotOpt = None,
+    build: BuildOpt = None,
+    target: TargetsOpt = None,
+    within: WithinOpt = None,
+) -> None:
     """List networks, devices, pipelines or runtimes."""
-    if plot is None and not build:
+    if target or within:
+        _show_for(call, what, pattern or "*", DeviceList(target or [], within or [], plot))
+    elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
         raise plot_of_what(what=what.value, plotted=plot is not None)
     else:
         _plotted(call, plot, build, pattern or "*")
+
+
+class DeviceList(NamedTuple):
+    """Networks for devices, inside budgets."""
+
+    targets: Sequence[str]
+    within: Sequence[str]
+    plot: Path | None
+
+
+def _show_for(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
+    from edgecnn.api import require_plot, write_networks_page
+    from edgecnn.render.screens.catalogue import show_networks_for
+    from edgecnn.studies.networks_for import budgets_of_a_list, networks_for
+
+    if what is not What.ARCHS:
+        raise TARGET_OF_A_LIST(option="--target" if wanted.targets else "--within", because=f"the list is of {what}")
+    budgets = budgets_of_a_list(wanted.within)
+    if not wanted.targets:
+        raise TARGET_OF_A_LIST(option="--within", because="no device is named with --target")
+    if wanted.plot is not None:
+        require_plot(wanted.plot, forms=(".html",))
+    found = networks_for(pattern, wanted.targets, budgets, call.store)
+    call.show(found, lambda: show_networks_for(found))
+    if wanted.plot is not None:
+        call.add([f"{wanted.plot}: {write_networks_page(found, wanted.plot):,} bytes"])
 
 
 def _plotted(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:

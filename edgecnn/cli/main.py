@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 import edgecnn
 from edgecnn.cli import (
@@ -17,6 +19,7 @@ from edgecnn.cli import (
     devices,
     evidence,
     fit,
+    forecast,
     judging,
     listing,
     recipe,
@@ -27,16 +30,62 @@ from edgecnn.cli import (
     usage,
 )
 from edgecnn.cli import build as pipeline
+from edgecnn.cli.examples import EXAMPLES
 
 ABOUT = "Train, quantize, compile and measure an image classifier for a device, and ship it as a bundle that tests itself."
+FIRST_SCREEN: Mapping[str, tuple[str, ...]] = {
+    "Start": ("doctor", "data", "init", "list", "forecast"),
+    "Build": ("plan", "build", "fit", "sweep"),
+    "Decide": ("explain", "compare", "judge"),
+    "Devices": ("devices", "bench"),
+    "Ship": ("predict", "bundle"),
+}
+"""Panels and commands of ``edgecnn --help``, in this order. All other commands are under *More*, which ``--help-all`` shows."""
+MORE = "More"
+
+
+class Commands(TyperGroup):
+    """The commands of edgecnn: those of the first screen by what a person wants to do, and the others out of sight."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        panels = {name: panel for panel, names in FIRST_SCREEN.items() for name in names}
+        for name, command in self.commands.items():
+            command.hidden = name not in panels
+            vars(command)["rich_help_panel"] = panels.get(name, MORE)
+            _show_examples(command, name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every name, those of the first screen first."""
+        shown = [name for names in FIRST_SCREEN.values() for name in names]
+        return [*shown, *(name for name in self.commands if name not in shown)]
+
+    def show_all(self) -> None:
+        """Make ``--help`` show every command."""
+        for command in self.commands.values():
+            command.hidden = False
+
+
+def _show_examples(command: Any, words: str) -> None:
+    """Put the examples of a command, and of each command of a group, behind the first paragraph of its help."""
+    if (examples := EXAMPLES.get(words)) is not None:
+        first, *more = (command.help or "").split("\n\n")
+        shown = "\b\n" + "\n".join(f"  {example}" for example in examples)
+        command.help = "\n\n".join((first, shown, *more))
+    for name, inner in getattr(command, "commands", {}).items():
+        _show_examples(inner, f"{words} {name}")
+
+
 app = typer.Typer(
     name="edgecnn",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=ABOUT,
-    epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
+    epilog="`edgecnn --help-all` lists every command. "
+    "Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
 )
 for module in (
     pipeline,
@@ -46,6 +95,7 @@ for module in (
     recipe,
     data,
     listing,
+    forecast,
     studies,
     results,
     bench,
@@ -64,9 +114,19 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _help_all(context: typer.Context, asked: bool) -> None:
+    if asked:
+        cast("Commands", context.command).show_all()
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
 @app.callback(help=ABOUT)
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    help_all: Annotated[
+        bool, typer.Option("--help-all", callback=_help_all, is_eager=True, help="Show every command, and exit.")
+    ] = False,
 ) -> None: ...
 
 

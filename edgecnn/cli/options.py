@@ -216,7 +216,7 @@ class BuildOptions:
         enters=PART,
         default=(),
         metavar="METRIC=NUMBER",
-        help="Gate: METRIC must be at least NUMBER, such as top1=0.8.",
+        help="Gate: METRIC must be at least NUMBER, such as top1=0.8 or images_per_s=20.",
     )
     require_measured: bool = row(
         GATES, "--require-measured", enters=PART, default=False,
@@ -273,7 +273,7 @@ class BuildOptions:
         OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder (default: builds/ARCH-DEVICE)."
     )
     sign: str | None = row(
-        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign the bundle if it passes, like `edgecnn sign`."
+        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign the bundle if it passes, like `edgecnn bundle sign`."
     )
     junit: str | None = row(
         JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, one test per gate."

@@ -11,7 +11,7 @@ import typer
 
 from edgecnn.cli.asking import recipe_of
 from edgecnn.cli.options import OF_LISTS, WHAT, BuildOptions
-from edgecnn.cli.verbs import BUILD, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.wording import shell_word
 
@@ -43,8 +43,8 @@ SideArg = Annotated[str, typer.Argument(help="A recipe file, a pipeline's name, 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     takes = ("arch", "onnx", "target", *OF_LISTS)
-    verb(app, "init", short="Write a commented recipe for a folder of images.", panel=BUILD, takes=takes)(init)
-    of_recipes = family(app, "recipe", short="Show or compare recipes, or print their schema.", panel=BUILD)
+    verb(app, "init", short="Write a commented recipe for a folder of images.", takes=takes)(init)
+    of_recipes = family(app, "recipe", short="Show or compare recipes, or print their schema.")
     verb(of_recipes, "schema", short="Print the JSON Schema of a recipe file.")(schema)
     verb(of_recipes, "show", short="Print the complete recipe of a build.", takes=(WHAT,))(show)
     verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.verbs import LOOK, Call, verb
+from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import EdgecnnError
 
 COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
@@ -37,10 +37,9 @@ CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", h
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "report", short="Write the HTML page of a finished build.", panel=LOOK)(report)
-    verb(app, "explain", short="Explain why each candidate was or was not chosen.", panel=LOOK)(explain)
-    verb(app, "compare", short="Compare finished builds in a table and a page.", panel=LOOK)(compare)
-    verb(app, "history", short="Show measurements over time in a table and a page.", panel=LOOK)(history)
+    verb(app, "report", short="Write the HTML page of a finished build.")(report)
+    verb(app, "explain", short="Explain why each candidate was or was not chosen.")(explain)
+    verb(app, "compare", short="Compare finished builds in a table and a page.")(compare)
 
 
 def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.verbs import STORE, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.store import NO_REMOTE, NOTHING_AFAR
 from edgecnn.errors.usage import bad_value
@@ -43,7 +43,7 @@ DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Show what would be d
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_the_store = family(app, "store", short="List, check, share or shrink the cache of finished work.", panel=STORE)
+    of_the_store = family(app, "store", short="List, check, share or shrink the cache of finished work.")
     verb(of_the_store, "list", short="List the entries of the store.")(list_)
     verb(of_the_store, "verify", short="Check every stored byte against its hash.")(verify)
     verb(of_the_store, "push", short="Send missing entries to a remote store.")(push)

@@ -1,4 +1,4 @@
-"""`edgecnn cost`, `scale`, `look`, `ten-crop`, `ensemble` and `loadgen`: questions beside a build, which change none."""
+"""`edgecnn study`: side questions about networks and finished builds. No study changes a build."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.options import scale_text
-from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
+from edgecnn.cli.results import history
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import unknown_scenario
 from edgecnn.errors.usage import USAGE
@@ -78,13 +79,15 @@ LoadgenOut = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs."""
-    verb(app, "cost", short="Count a network's parameters, arithmetic and memory.", panel=LOOK, takes=("scale",))(cost)
-    verb(app, "scale", short="Find the largest network of a family inside budgets.", panel=LOOK)(scale)
-    verb(app, "look", short="Show filters and the images that excite them most.", panel=LOOK)(look)
-    verb(app, "ten-crop", short="Evaluate the float network on ten crops per image.", panel=LOOK)(ten_crop)
-    verb(app, "ensemble", short="Average several builds in one ONNX file.", panel=BUILD)(ensemble)
-    verb(app, "loadgen", short="Run MLPerf's LoadGen on a kit (not an official result).", panel=DEVICE)(loadgen)
+    """Add the group and its verbs."""
+    app = family(app, "study", short="Answer side questions: cost, scale, history, load, ensembles, …")
+    verb(app, "cost", short="Count a network's parameters, arithmetic and memory.", takes=("scale",))(cost)
+    verb(app, "scale", short="Find the largest network of a family inside budgets.")(scale)
+    verb(app, "look", short="Show filters and the images that excite them most.")(look)
+    verb(app, "ten-crop", short="Evaluate the float network on ten crops per image.")(ten_crop)
+    verb(app, "ensemble", short="Average several builds in one ONNX file.")(ensemble)
+    verb(app, "history", short="Show measurements over time in a table and a page.")(history)
+    verb(app, "loadgen", short="Run MLPerf's LoadGen on a kit (not an official result).")(loadgen)
 
 
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution: ResolutionOpt = None) -> None:
@@ -107,11 +110,11 @@ def _size(network: str, resolution: str) -> ImageSize:
     from edgecnn.studies.cost import SUFFIX
 
     if network.endswith(SUFFIX):
-        raise USAGE(command="edgecnn cost", reason=f"{network} has the resolution that it has")
+        raise USAGE(command="edgecnn study cost", reason=f"{network} has the resolution that it has")
     try:
         return ImageSize.of(resolution)
     except ValueError as error:
-        raise USAGE(command="edgecnn cost", reason=f"--resolution {error}") from error
+        raise USAGE(command="edgecnn study cost", reason=f"--resolution {error}") from error
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:
@@ -175,11 +178,11 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.measure.loadgen.facts import Scenario
     from edgecnn.measure.loadgen.run import LoadRequest
     from edgecnn.render.screens.studies import show_loadgen
-    from edgecnn.studies.loadgen import Subject, measure_and_write
+    from edgecnn.studies.loadgen import LoadTarget, measure_and_write
 
     wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
     asked = LoadRequest(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
-    written = measure_and_write(Subject(folder=subject, candidate=candidate, out=out), asked, call.tell)
+    written = measure_and_write(LoadTarget(folder=subject, candidate=candidate, out=out), asked, call.tell)
     facts = {**written.report.model_dump(mode="json", by_alias=True), "folder": str(written.folder)}
     call.show(facts, lambda: show_loadgen(written.report, written.folder))
     valid = all(result.valid for result in written.report.results)

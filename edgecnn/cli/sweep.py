@@ -11,7 +11,7 @@ import typer
 from edgecnn.cli.asking import bounds_of, stored_race_of
 from edgecnn.cli.options import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
-from edgecnn.cli.verbs import BUILD, Call, family, verb
+from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.usage import USAGE, bad_value
 
@@ -28,7 +28,7 @@ OnOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    group = family(app, "sweep", short="Build many networks for many devices from one file.", panel=BUILD)
+    group = family(app, "sweep", short="Build many networks for many devices from one file.")
     verb(group, "plan", short="Show the builds, what is stored, and the remaining time.", takes=(GATES,))(plan)
     verb(group, "run", short="Run the pending builds and report on all of them.", takes=(GATES, JOB, TRACKED))(run)
     verb(group, "status", short="Report the builds that are finished so far.")(status)

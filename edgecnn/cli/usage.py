@@ -182,6 +182,8 @@ class _ReadLine:
     known: tuple[str, ...]
     """The commands that may follow; none after a verb."""
     rest: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+    """Commands inside groups with the name of the first word that is not a command, such as ``edgecnn study cost``."""
 
     @property
     def is_bare_group(self) -> bool:
@@ -195,7 +197,9 @@ def _read(command: Any, words: Sequence[str]) -> _ReadLine:
         path.append(words[0])
         known = getattr(known[words[0]], "commands", {})
         words = words[1:]
-    return _ReadLine(command=" ".join(path), known=tuple(known), rest=tuple(words))
+    groups = [group for group, inner in known.items() if words and words[0] in getattr(inner, "commands", {})]
+    inside = tuple(" ".join((*path, group, words[0])) for group in groups)
+    return _ReadLine(command=" ".join(path), known=tuple(known), rest=tuple(words), inside=inside)
 
 
 def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
@@ -219,7 +223,7 @@ def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
 def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
     """The refusal as an error of ours, from the facts it carries where it carries some, else with its own words."""
     if asked.known and not asked.rest[0].startswith("-"):
-        return no_such_command(command=asked.command, name=asked.rest[0], known=asked.known)
+        return no_such_command(command=asked.command, name=asked.rest[0], known=asked.known, inside=asked.inside)
     if hasattr(refusal, "option_name") and hasattr(refusal, "possibilities"):
         verb = getattr(getattr(refusal, "ctx", None), "command", None)
         takes_keys = any("--set" in option.opts for option in getattr(verb, "params", ()))

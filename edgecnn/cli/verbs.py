@@ -91,8 +91,6 @@ class Job:
             raise RESULT_FILE_UNWRITABLE(option="--junit", path=path, because=reason) from error
 
 
-BUILD, LOOK, DEVICE, SHIP, STORE = "Build", "Look", "Device", "Ship", "Store"
-"""The panels of ``edgecnn --help``, in this order."""
 Takes = tuple[Group | str | type[BuildOptions], ...]
 """Groups of the table, or single rows by name; and the table itself, where it is not ``BuildOptions`` alone."""
 Body = Callable[..., ExitCode | None]
@@ -175,20 +173,20 @@ def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
     return guarded(lambda: call.job.watched(closed), as_json=call.asked.as_json, debug=call.asked.debug)
 
 
-def verb(app: typer.Typer, name: str, *, short: str, panel: str | None = None, takes: Takes = ()) -> Callable[[Body], Body]:
-    """Make a function a verb of an app."""
+def verb(app: typer.Typer, name: str, *, short: str, takes: Takes = (), examples: Sequence[str] = ()) -> Callable[[Body], Body]:
+    """Make a function a verb of an app. ``examples``: command lines that its help begins with."""
 
     def register(body: Body) -> Body:
-        app.command(name, help=_help(body, short), short_help=short, rich_help_panel=panel)(_taking(body, name, takes))
+        app.command(name, help=_help(body, short), short_help=short)(_taking(body, name, takes))
         return body
 
     return register
 
 
-def family(app: typer.Typer, name: str, *, short: str, panel: str) -> typer.Typer:
+def family(app: typer.Typer, name: str, *, short: str) -> typer.Typer:
     """Make a group of verbs of an app, as in ``edgecnn store gc``."""
     group = typer.Typer(no_args_is_help=True, help=short)
-    app.add_typer(group, name=name, rich_help_panel=panel)
+    app.add_typer(group, name=name)
     return group
 
 

@@ -65,7 +65,7 @@ class Series(Value):
 
 
 class MeasuredHistory(Value):
-    """``edgecnn history``, schema edgecnn.history/1."""
+    """``edgecnn study history``, schema edgecnn.history/1."""
 
     schema_: Literal["edgecnn.history/1"] = Field(default="edgecnn.history/1", alias="schema")
     version: str

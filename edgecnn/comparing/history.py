@@ -213,7 +213,7 @@ def _worded(asked: HistoryRequest, report: BuildReport | None) -> str:
 
 def _command(asked: HistoryRequest) -> str:
     named = ((f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(asked, name)) is not None)
-    return str(Command(verb=("history",), parts=(*(((str(asked.build),),) if asked.build else ()), *named)))
+    return str(Command(verb=("study", "history"), parts=(*(((str(asked.build),),) if asked.build else ()), *named)))
 
 
 def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:

@@ -23,7 +23,7 @@ from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, look
-from edgecnn.judging.runs.stopping import OF_A_COMPARISON, ROUNDS_MAX, looks
+from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
@@ -75,7 +75,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
     equally_right = identical and facts.broken is None
     unknown = {source: f"not known against BASE: {why}" for source, why in seen.absent.items()}
-    judged = judge_row(facts, gates, OF_A_COMPARISON, unknown, Compared(finding, identical, several, head.row))
+    judged = judge_row(facts, gates, unknown, Compared(finding, identical, several, head.row))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

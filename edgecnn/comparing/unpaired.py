@@ -73,7 +73,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         if name not in CONDITIONS_THAT_MUST_MATCH:
             raise unknown_condition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
-    baseline, gates = days[-1], EffectiveGates.of_two(request.gates)
+    more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    baseline, gates = days[-1], EffectiveGates.of_two(request.gates, more_rounds)
     profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
     identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)
@@ -81,9 +82,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         _refuse_elsewhere(days, profile.environment, request.allow_different)
         finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
-    spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     several = thresholds_of(shipped.kit) is not None
-    judged = judge_row(facts, gates, spelled, _UNKNOWN, Compared(finding, identical, several, shipped.row))
+    judged = judge_row(facts, gates, _UNKNOWN, Compared(finding, identical, several, shipped.row))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -153,7 +153,7 @@ NO_HISTORY = ErrorRow(
 HISTORY_OF_WHAT = ErrorRow(
     "history-of-what",
     "BUILD already states {options}",
-    fix="edgecnn history BUILD, or edgecnn history --arch NAME --target DEVICE",
+    fix="edgecnn study history BUILD, or edgecnn study history --arch NAME --target DEVICE",
 )
 
 

@@ -78,7 +78,7 @@ SIGNATURE_MISSING = ErrorRow(
     "signature-missing",
     "{path}: is not signed",
     "there is no bundle.json.sig",
-    "on the machine that built it: edgecnn sign BUNDLE --key KEY",
+    "on the machine that built it: edgecnn bundle sign BUNDLE --key KEY",
 )
 SIGNATURE_REFUSED = ErrorRow("signature-refused", "{path}: its signature is refused", "{because}", _AGAIN)
 SIGNERS_NOT_NAMED = ErrorRow("signers-not-named", "{option} needs a file of allowed signers", fix="pass --allowed-signers FILE")
@@ -86,7 +86,7 @@ BUNDLE_ROLLED_BACK = ErrorRow(
     "bundle-rolled-back",
     "{path}: version {version} of {name} is refused",
     "{accepted} was accepted here before",
-    "sign a later version: edgecnn sign BUNDLE --key KEY --version N",
+    "sign a later version: edgecnn bundle sign BUNDLE --key KEY --version N",
 )
 RECORD_UNUSABLE = ErrorRow("record-unusable", "{path}: the record of accepted versions cannot be used", "{because}")
 NOT_A_FOLDER_TO_SIGN = ErrorRow(
@@ -95,7 +95,7 @@ NOT_A_FOLDER_TO_SIGN = ErrorRow(
 NOTHING_TO_SIGN = ErrorRow(
     "nothing-to-sign",
     "--sign: `edgecnn {verb}` makes no bundle",
-    fix="edgecnn build --sign KEY, or edgecnn sign BUNDLE --key KEY",
+    fix="edgecnn build --sign KEY, or edgecnn bundle sign BUNDLE --key KEY",
 )
 
 

@@ -64,7 +64,7 @@ UNKNOWN_CONDITION = ErrorRow(
 NOT_SO_MANY_BUILDS = ErrorRow(
     "not-so-many-builds",
     "compare takes 2 to {most} builds, not {given}",
-    fix="edgecnn compare builds/A builds/B; for one build over time: edgecnn history BUILD",
+    fix="edgecnn compare builds/A builds/B; for one build over time: edgecnn study history BUILD",
 )
 BUILD_NAMED_TWICE = ErrorRow(
     "build-named-twice",

@@ -14,6 +14,14 @@ class UnknownDevice(EdgecnnError):
     """A target is neither a shipped device nor the path of a device file."""
 
 
+class ConverterFailed(EdgecnnError):
+    """A runtime's converter crashed, hung, or left no model."""
+
+
+class LayerNotConverted(EdgecnnError):
+    """A converter left a layer that its runtime does not have, which would only be refused on the device."""
+
+
 UNKNOWN_DEVICE = ErrorRow(
     "unknown-device",
     "there is no device {name!r}",
@@ -56,13 +64,18 @@ RUNTIMES_CONTRADICT = ErrorRow(
     "leave out target.runtime, or the runtime in target.device",
 )
 CONVERTER_FAILED = ErrorRow(
-    "converter-failed", "{converter} made no model of {candidate}", "{why}", "the other candidates are built without this runtime"
+    "converter-failed",
+    "{converter} made no model of {candidate}",
+    "{why}",
+    "the other candidates are built without this runtime",
+    kind=ConverterFailed,
 )
 LAYER_NOT_CONVERTED = ErrorRow(
     "layer-not-converted",
     "{converter} cannot convert {layer} for {candidate} (layer {name})",
     "{why}",
     "the other candidates are built without this runtime; or write the network without that operator",
+    kind=LayerNotConverted,
 )
 UNKNOWN_NEED = ErrorRow("unknown-need", "doctor does not know {name!r}", "--need takes {known:commas}", "{hint}")
 NEEDS_UNMET = ErrorRow("needs-unmet", "needed here, but not working: {names}", "{because}", "{hint}", exit_code=ExitCode.MISSING)

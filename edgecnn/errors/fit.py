@@ -59,7 +59,7 @@ FIT_BUDGET_INVALID = ErrorRow(
     "fit-budget-invalid",
     "{text!r} is not a budget of a search",
     "{because}",
-    "--within p50_ms=5, repeated for energy_mj, peak_memory_mib or size_mib; --accuracy top1=0.85",
+    "--within p50_ms=5 or images_per_s=200, repeated for energy_mj, peak_memory_mib or size_mib; --accuracy top1=0.85",
 )
 NOTHING_TO_MEET = ErrorRow(
     "nothing-to-meet",
@@ -91,7 +91,7 @@ UNLIKE_TABLE = ErrorRow(
 NO_TABLE = ErrorRow(
     "no-table",
     "there is no latency table of {device}",
-    "the device is not available, and no table of it was measured before",
+    "the device is not available, no table of it was measured before, and no public table supports a forecast",
     "{command}; or --table FILE, of a similar board or of an emulated machine",
     exit_code=ExitCode.MISSING,
 )
@@ -121,7 +121,7 @@ BUDGET_TOO_SMALL = ErrorRow(
     "budget-too-small",
     "no scale of {arch} on the compound rule is inside {budgets}",
     "the smallest scale has {used}",
-    "use larger budgets, a smaller network with --arch, or another scale: edgecnn cost {arch} --scale depth=0.5,width=0.25",
+    "use larger budgets, a smaller network with --arch, or another scale: edgecnn study cost {arch} --scale depth=0.5,width=0.25",
 )
 MEMORY_UNKNOWN = ErrorRow(
     "memory-unknown", "no device file states the memory of {device}", fix="state it: --within {within:word}"
@@ -178,7 +178,7 @@ ONE_MEMBER = ErrorRow(
     "one-member",
     "an ensemble needs several builds, not {folders:commas}",
     "the average of one network's logits equals its logits",
-    "name two or more builds: edgecnn ensemble builds/a builds/b",
+    "name two or more builds: edgecnn study ensemble builds/a builds/b",
 )
 MEMBERS_DIFFER = ErrorRow(
     "members-differ",
@@ -264,7 +264,7 @@ def _measures(device: str) -> str:
 
 def unknown_layer(network: str, layer: str, known: Sequence[str]) -> EdgecnnError:
     near = next((name for name in known if name.startswith(layer)), None) or nearest(layer, known, cutoff=0.3)
-    hint = f"did you mean {near}? `edgecnn cost {network}` lists all {len(known)}" if near else None
+    hint = f"did you mean {near}? `edgecnn study cost {network}` lists all {len(known)}" if near else None
     return UNKNOWN_LAYER(network=network, layer=layer, hint=hint)
 
 

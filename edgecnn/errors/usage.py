@@ -9,6 +9,12 @@ from edgecnn.errors.wording import did_you_mean, shortened
 
 NO_SUCH_COMMAND = ErrorRow("no-such-command", "{command} has no command {name!r}", fix="{guess}all commands: {command} --help")
 NO_SUCH_OPTION = ErrorRow("no-such-option", "{command} has no option {option!r}", fix="{guess}all options: {command} --help")
+NOTHING_TO_BUILD_FROM = ErrorRow(
+    "nothing-to-build-from",
+    "`edgecnn {verb}` names no recipe, network, images or device",
+    fix="your images: edgecnn {verb} --data photos/ --arch mobilenet-v2 --target cpu; "
+    "a first try on demo images: edgecnn {verb} --arch mobilenet-v2 --target cpu; a recipe for your images: edgecnn init photos/",
+)
 MISSING_ARGUMENT = ErrorRow("missing-argument", "{command} needs {name}", "{meaning}", "usage: {command} --help")
 BAD_VALUE = ErrorRow(
     "bad-value",
@@ -22,17 +28,29 @@ UNKNOWN_LIST = ErrorRow(
     "unknown-list", "there is no list {name!r}", "the lists are {known:commas}", "{guess}their contents: edgecnn list --help"
 )
 PLOT_OF_WHAT = ErrorRow("plot-of-what", "nothing to draw", "{because}", "edgecnn list archs --plot FILE.html")
+LIST_BUDGET_INVALID = ErrorRow(
+    "list-budget-invalid",
+    "{text!r} is not a budget of `edgecnn list archs`",
+    "{because}",
+    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10; or images_per_s=20",
+)
+TARGET_OF_A_LIST = ErrorRow(
+    "target-of-a-list",
+    "{option} has no meaning here",
+    "{because}",
+    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+)
 PORT_IN_USE = ErrorRow(
     "port-in-use",
     "port {port} of {host} is in use",
     "another process listens on it",
-    "use a free port: edgecnn serve {bundle:word} --port 0",
+    "use a free port: edgecnn bundle serve {bundle:word} --port 0",
 )
 ADDRESS_UNUSABLE = ErrorRow(
     "address-unusable",
     "cannot listen on {host}, port {port}",
     "{because}",
-    "listen on this machine only, on a free port: edgecnn serve {bundle:word}",
+    "listen on this machine only, on a free port: edgecnn bundle serve {bundle:word}",
 )
 NOTHING_JUDGED = ErrorRow(
     "nothing-judged",
@@ -67,8 +85,11 @@ HOST_OPTION_WITHOUT_HOST = ErrorRow(
 )
 
 
-def no_such_command(command: str, name: str, known: Sequence[str]) -> EdgecnnError:
-    return NO_SUCH_COMMAND(command=command, name=name, guess=did_you_mean(name, known))
+def no_such_command(command: str, name: str, known: Sequence[str], inside: Sequence[str] = ()) -> EdgecnnError:
+    """``inside``: commands of that name inside groups, such as `edgecnn study cost`."""
+    named = " or ".join(f"`{command}`" for command in inside)
+    guess = f"did you mean {named}? " if inside else did_you_mean(name, known)
+    return NO_SUCH_COMMAND(command=command, name=name, guess=guess)
 
 
 def no_such_option(command: str, option: str, near: Sequence[str], key: str | None = None) -> EdgecnnError:

@@ -11,6 +11,7 @@ from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import bound_parts
+from edgecnn.judging.metrics import with_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
@@ -133,7 +134,7 @@ class MemberBuilder:
 
     def _bounds(self) -> GateChoice:
         """The recipe's own, and what the search has to meet."""
-        stated, least = self.asked.recipe.gates, self.asked.choice.accuracy_top1
+        stated, least = with_p50(self.asked.recipe.gates), self.asked.choice.accuracy_top1
         required = {} if least is None else {"top1": least}
         return stated.model_copy(update={"max": {**stated.max, **self.asked.within}, "min": {**stated.min, **required}})
 

@@ -11,11 +11,12 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edgecnn.fit.features import FUSED, KINDS, Counted, Layer, counted_of, total_of
+from edgecnn.fit.features import Counted, counted_of
+from edgecnn.graph.layer_features import FUSED, KINDS, Layer, total_of
 from edgecnn.values.fit import LEAST_TIMED, US_MAX, OtherLayers, Predicted, Probe, TimedProbe, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.verdict import Interval
@@ -217,10 +218,21 @@ class Prediction(NamedTuple):
     """Features in which the table has nothing like it; then it is to be measured."""
 
 
-def fastest_first(predictors: Mapping[str, Predictor], probe: Probe) -> tuple[Predicted, ...]:
-    """A network in each candidate; those of which the table has nothing like it are the last."""
-    said = {candidate: predictor.predict([probe])[0] for candidate, predictor in predictors.items()}
-    found = [Predicted(candidate=name, p50_ms=one.p50_ms, extrapolated=one.extrapolated) for name, one in said.items()]
+class Predicts(Protocol):
+    """Predictions of one candidate on one machine, from whatever is known of it."""
+
+    def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
+        """In the order in which they are given; None where nothing is known of a network."""
+
+
+def fastest_first(predictors: Mapping[str, Predicts], probe: Probe) -> tuple[Predicted, ...]:
+    """A network in each candidate of which something is known; those of which the table has nothing like it are the last."""
+    predictions = {candidate: predictor.predict([probe])[0] for candidate, predictor in predictors.items()}
+    found = [
+        Predicted(candidate=name, p50_ms=prediction.p50_ms, extrapolated=prediction.extrapolated)
+        for name, prediction in predictions.items()
+        if prediction is not None
+    ]
     return tuple(sorted(found, key=lambda each: (bool(each.extrapolated), each.p50_ms.estimate)))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, get_args
 
 from edgecnn.errors.fit import FAMILY_MISSING, FIT_BUDGET_INVALID, NOTHING_TO_MEET
 from edgecnn.errors.wording import nearest
+from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
@@ -61,8 +62,9 @@ class FitRequest(Value):
 
     @property
     def within(self) -> Mapping[BudgetMetric, float]:
-        """The budgets."""
-        return {name: self.choice.within[name] for name in METRICS if name in self.choice.within}
+        """The budgets; images a second are the p50 that they mean."""
+        stated = budgets_in_p50(self.choice.within)
+        return {name: stated[name] for name in METRICS if name in stated}
 
 
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
@@ -73,6 +75,8 @@ def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     found = recipe.model_copy(update=dict(stated))
     for name in found.within:
         _metric(name, f"fit.within.{name}")
+    if {IMAGES_PER_S, "p50_ms"} <= found.within.keys():
+        raise FIT_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
     if found.family is None:
         raise FAMILY_MISSING(families=tuple(RULES))
     if not found.within and found.accuracy_top1 is None:
@@ -80,29 +84,19 @@ def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     return found
 
 
-def within_of(texts: Iterable[str]) -> dict[BudgetMetric, float]:
+def within_of(texts: Iterable[str]) -> dict[str, float]:
     """``p50_ms=5`` and others, each metric once.
 
     Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or no positive number.
     """
-    found: dict[BudgetMetric, float] = {}
-    for text in texts:
-        given, _, amount = (piece.strip() for piece in text.partition("="))
-        name = _metric(given, text)
-        if name in found:
-            raise FIT_BUDGET_INVALID(text=text, because=f"{name} is given twice, {found[name]:g} before")
-        if "," in amount:
-            raise FIT_BUDGET_INVALID(text=text, because="each budget has a --within of its own")
-        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
-            raise FIT_BUDGET_INVALID(text=text, because=f"{name} must be a positive number such as 5, not {amount!r}")
-        found[name] = float(amount)
-    return found
+    return parse_budgets(texts, _metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
 
 
-def _metric(given: str, text: str) -> BudgetMetric:
-    name = next((each for each in METRICS if each == given), None)
+def _metric(given: str, text: str) -> str:
+    known = (*METRICS, IMAGES_PER_S)
+    name = next((each for each in known if each == given), None)
     if name is None:
-        near = nearest(given, METRICS, cutoff=0.5)
+        near = IMAGES_PER_S if given == "fps" else nearest(given, known, cutoff=0.5)
         because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
         if re.fullmatch(r"p\d+_ms", given):
             because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {given}=…` judges the tail"

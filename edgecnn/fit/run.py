@@ -17,6 +17,7 @@ from edgecnn.errors.data.multi_label import multi_label_not_fitting
 from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
+from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
@@ -24,8 +25,9 @@ from edgecnn.fit.shortlist import along_front, looks_of, next_likely, parted, sh
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import in_a_table, require_own_name
-from edgecnn.fit.tables import Priced, priced
+from edgecnn.fit.tables import Priced, priced, table_file
 from edgecnn.measure.energy import open_log
+from edgecnn.measure.lab import Lab
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -33,7 +35,9 @@ from edgecnn.planning.training import require_teachable
 from edgecnn.store.store import Store
 from edgecnn.studies.cost import network_or_family
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member
+from edgecnn.values.forecast import MARK
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.scale import CompoundScale
@@ -198,7 +202,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
             if "energy_mj" in asked.within and resolved.attachment.attached:
                 require_meter(machine.environment, resolved.candidates, asked.meter, "--within energy_mj")
             lab = machine.lab(store, place.tell, asked.device.name)
-            prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
+            prices = _prices(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
         space, first = _space(asked, resolved, prices)
         epochs = None if resolved.mode == "finetune" else PATIENT * (resolved.recipe.train.epochs or 0)
         builder = MemberBuilder(asked, spec, store, place.tell, first.scale, epochs)
@@ -209,6 +213,15 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
+
+
+def _prices(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
+    """By the table; by forecasts where the device is away and has none. Raises as ``priced`` and ``forecast_prices``."""
+    if attached or asked.table is not None or table_file(asked.device.name) is not None:
+        return priced(asked, candidates, lab, attached=attached)
+    shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
+    lab.tell.note(f"{asked.device.name} is away and has no latency table: forecasts ({MARK}) take its place, provisionally")
+    return forecast_prices(asked.device, shippable, lab)
 
 
 _BY_CLASS = "members are told apart by the accuracy of one class an image"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edgecnn.errors.fit import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Predictor, fastest_first
+from edgecnn.fit.predictor import Predicts, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -46,7 +46,7 @@ class SearchSpace:
     spec: ArchSpec
     base_px: ImageSize
     classes: int
-    predictors: Mapping[str, Predictor]
+    predictors: Mapping[str, Predicts]
     """By candidate."""
     within: Mapping[BudgetMetric, float]
     pretrained: bool = False

@@ -23,7 +23,7 @@ from edgecnn.errors.fit import (
 from edgecnn.errors.weights import MissingPackage, UnknownArch
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Predictor
+from edgecnn.fit.predictor import Predictor, Predicts
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.measure.lab import Lab, first_difference
@@ -97,7 +97,7 @@ class TablePrices:
     """A table that can predict."""
 
     used: TableUsed
-    predictors: Mapping[str, Predictor]
+    predictors: Mapping[str, Predicts]
     """By candidate."""
     content: Key
     """Digest of what they were made of."""

@@ -23,7 +23,7 @@ from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.preprocessing import Normalization
 
-PRODUCER = "edgecnn ensemble"
+PRODUCER = "edgecnn study ensemble"
 LEAST = 1e-7
 """A probability below this is taken for it: the logarithm of 0 is no number, and half precision holds nothing much smaller."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +14,8 @@ _REFUSALS = (
     re.compile(r"Could not find an implementation for (?P<op>\w+)\(-?\d+\) node with name '(?P<node>[^']*)'"),
     re.compile(r"No Op registered for (?P<op>\w+) with"),
     re.compile(r"(?P<op>\w+)\(-?\d+\) is not a registered function/op"),
-    re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)"),
 )
-"""ONNX Runtime without a kernel, an operator of a known domain, one of any; OpenVINO's converter."""
+"""How ONNX Runtime refuses what it has no kernel of, an operator of a domain that it knows, and one of any."""
 NEAREST: Mapping[str, str] = {
     "Swish": "x * Sigmoid(x)",
     "Mish": "x * Tanh(Softplus(x))",
@@ -33,15 +32,17 @@ NEAREST: Mapping[str, str] = {
 
 
 @contextmanager
-def operators_named(model: Path | bytes, runtime: Runtime) -> Iterator[None]:
-    """Around the opening or conversion of a model file.
+def operators_named(
+    model: Path | bytes, runtime: Runtime = Runtime.ONNXRUNTIME, refusals: Iterable[re.Pattern[str]] = _REFUSALS
+) -> Iterator[None]:
+    """Around the opening or conversion of a model file. ``refusals``: the runtime's, with a group ``op`` and perhaps ``node``.
 
     Raises OPERATOR_MISSING: where the runtime's refusal names an operator; any other failure goes on as it is.
     """
     try:
         yield
     except Exception as error:
-        said = next((found for each in _REFUSALS if (found := each.search(str(error)))), None)
+        said = next((found for each in refusals if (found := each.search(str(error)))), None)
         if said is None:
             raise
         op = said["op"]

@@ -8,6 +8,7 @@ neighbours in time, and a ratio is the reference's cost over one's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,6 +43,7 @@ from edgecnn.values.reason import (
     MoreEnergy,
     NotMeasured,
     Outside,
+    PredictedOrder,
     Provisional,
     Reason,
     Slower,
@@ -483,19 +485,26 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
     """fp32 and every candidate inside the budget are carried; the first in order is used until the device was raced on.
 
-    The order is that of a dated record, where it has a time for every candidate whose accuracy counts on the device; else the
-    default order.
+    The order is that of a dated record, where it has a time for every candidate whose accuracy counts on the device. Else it is
+    that of the forecast: of all of them where each has one, and of each precision by itself where some have none. Without either
+    it is the default order.
     """
     late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
+    counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
     dated = rules.dated if rules.objective == "latency" else None
-    times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in eligible.inside if facts.candidate.id not in late}
+    times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in counted}
     if None in times.values() or not times:
         dated = None
+    predicted = _predicted_order(counted) if dated is None and rules.objective == "latency" else None
+    if predicted is not None:
+        times = {name: p50_ms.estimate for name, p50_ms in predicted.p50_ms.items()}
 
-    def place(facts: CandidateFacts) -> tuple[bool, float, int, str]:
-        candidate = facts.candidate
-        time = (times.get(candidate.id) or 0.0) if dated is not None else 0.0
-        return candidate.id in late, time, _ORDER.get(candidate.precision, len(_ORDER)), candidate.id
+    def place(facts: CandidateFacts) -> tuple[bool, int, float, int, str]:
+        candidate, precision = facts.candidate, _ORDER.get(facts.candidate.precision, len(_ORDER))
+        known = dated is not None or predicted is not None
+        time = (times.get(candidate.id) or math.inf) if known and candidate.id not in late else math.inf
+        mixed = predicted is not None and not predicted.whole
+        return candidate.id in late, precision if mixed else 0, time, precision, candidate.id
 
     ordered = sorted(eligible.inside, key=place)
     first = ordered[0].candidate.id
@@ -503,7 +512,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
     late_ones = tuple(name for name in order if name in late)
-    carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated)
+    carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated, predicted=predicted)
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))
     choice = Choice(
         state="provisional",
@@ -520,6 +529,11 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
 """The default order, which estimates no speed."""
+
+
+def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None:
+    known = {facts.candidate.id: facts.forecast.p50_ms for facts in counted if facts.forecast is not None}
+    return PredictedOrder(p50_ms=known, whole=len(known) == len(counted)) if known else None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:

@@ -25,12 +25,22 @@ from edgecnn.errors.gates import (
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS, Metric, exactly, find
+from edgecnn.judging.metrics import (
+    COMPARED,
+    IMAGES_PER_S,
+    LATENCY_RATIO,
+    METRICS,
+    Metric,
+    exactly,
+    find,
+    reciprocal_of_p50,
+    with_p50,
+)
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import TAILS, explained, runs_needed
-from edgecnn.judging.runs.stopping import OF_A_BUILD, rounds_to_settle, what_helps
+from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_COMPARISON, rounds_to_settle, what_helps
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Accuracy
@@ -99,12 +109,16 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
         BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
         BOUND_OUT_OF_RANGE: for NaN, infinity, a negative number, or a share above 1.
         BOUND_ON_WRONG_SIDE: for ``max`` of what should be large, ``min`` of what should be small.
+        BOUND_TWICE: for images a second and another p50.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
         for name, bound in bounds.items():
             _check_name(_where(side, stated_by), name, bound, compared)
             _check_bound(_where(side, stated_by), side, name, bound)
+    stated, meant = choice.max.get("p50_ms"), with_p50(choice).max.get("p50_ms")
+    if stated is not None and meant is not None and not math.isclose(stated, meant):
+        raise BOUND_TWICE(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
 
 
 def gates_for(
@@ -125,6 +139,7 @@ def gates_for(
     stated = command_line if command_line is not None and asked_on_line else choice
     stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
     check_bounds(stated, stated_by=stated_by)
+    stated = with_p50(stated)
     strict = _is_strict(choice, command_line)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", stated.max), ("min", stated.min))
     gates = tuple(
@@ -151,6 +166,7 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
 
     The bounds were checked by ``parse_bounds``.
     """
+    choice = with_p50(choice)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     stated = [
         Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
@@ -191,13 +207,12 @@ _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("memory", "memory_mib", "ram"), "peak_memory_mib"),
 }
 """Names that people use, to the metrics that they mean."""
-_IMAGES_PER_S = ("fps", "images_per_s", "throughput")
-"""Of one image a call: the latency of an image is what bounds them."""
+_PER_SECOND = ("fps", "images_per_second", "throughput")
 
 
 def _meant(name: str, bound: float) -> str | None:
-    if name in _IMAGES_PER_S and 0 < bound < math.inf:
-        return f"p50_ms={1000 / bound:.4g} (1,000 / {bound:g} images a second), with --max"
+    if name in _PER_SECOND and 0 < bound < math.inf:
+        return f"--min {IMAGES_PER_S}={bound:g} (one image at a time: p50_ms at most {reciprocal_of_p50(bound):.4g})"
     return _MEANT.get(name)
 
 
@@ -206,21 +221,25 @@ def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
         raise METRIC_NOT_COMPARED(where=where, name=name, known=tuple(COMPARED))
     if not compared and name == LATENCY_RATIO:
         raise BOUND_OF_TWO_BUILDS(where=where, name=name)
-    known = COMPARED if compared else METRICS
+    known = (*(COMPARED if compared else METRICS), IMAGES_PER_S)
     if name not in known:
-        raise unknown_metric(where=where, name=name, known=tuple(known), meant=None if compared else _meant(name, bound))
+        raise unknown_metric(where=where, name=name, known=known, meant=_meant(name, bound))
 
 
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
-    metric = {**METRICS, **COMPARED}[name]
-    largest = _LARGEST.get(metric.unit, math.inf)
+    better, largest = "higher", math.inf
+    if name != IMAGES_PER_S:
+        metric = {**METRICS, **COMPARED}[name]
+        better, largest = metric.better, _LARGEST.get(metric.unit, math.inf)
+    elif not 0 < bound < math.inf:
+        raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed="a finite number above 0")
     if not math.isfinite(bound) or not 0 <= bound <= largest:
         allowed = "a finite number of at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
         raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed=allowed)
-    right = _SIDE_OF[metric.better]
+    right = _SIDE_OF[better]
     if side != right:
         way = f"--{right} {name}={bound:g}" if where.startswith("--") else f"{name} under [gates] {right}"
-        raise BOUND_ON_WRONG_SIDE(where=where, metric=name, better=metric.better, right_way=way)
+        raise BOUND_ON_WRONG_SIDE(where=where, metric=name, better=better, right_way=way)
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
@@ -291,6 +310,8 @@ class Circumstances(NamedTuple):
     stored_race: StoredRace = "fresh-enough"
     in_ci: bool = False
     """Whether a CI job makes the call: a race of another job says nothing of its machine."""
+    more_rounds: str = OF_A_BUILD
+    """How more rounds are asked for."""
 
 
 class EffectiveGates(Value):
@@ -301,6 +322,8 @@ class EffectiveGates(Value):
     """Whether the recipe or the command line lets no figure be missing."""
     labelled: bool = True
     freshness: Freshness = "fresh-enough"
+    more_rounds: str = OF_A_BUILD
+    """How more rounds are asked for where a gate is UNSURE."""
 
     @classmethod
     def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
@@ -317,12 +340,13 @@ class EffectiveGates(Value):
             require_measured=_is_strict(recipe, command_line),
             labelled=call.labelled,
             freshness=_freshness(gates, call),
+            more_rounds=call.more_rounds,
         )
 
     @classmethod
-    def of_two(cls, bounds: GateChoice) -> EffectiveGates:
+    def of_two(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON) -> EffectiveGates:
         """Return the gates of a comparison of two builds, which run in this job."""
-        return cls(gates=comparison_gates(bounds), freshness="this-job")
+        return cls(gates=comparison_gates(bounds), freshness="this-job", more_rounds=more_rounds)
 
     @property
     def races_again(self) -> bool:

@@ -34,11 +34,9 @@ class Judgement(NamedTuple):
     verdict: Verdict
 
 
-def judge_rows(
-    rows: Iterable[CandidateFacts], gates: EffectiveGates, spelled: str = OF_A_BUILD, absent: Mapping[str, str] | None = None
-) -> Judgement:
+def judge_rows(rows: Iterable[CandidateFacts], gates: EffectiveGates, absent: Mapping[str, str] | None = None) -> Judgement:
     """Judge every row, and what ships by the row that is chosen. See ``judge_row``."""
-    judged = tuple(judge_row(row, gates, spelled, absent) for row in rows)
+    judged = tuple(judge_row(row, gates, absent) for row in rows)
     of_chosen = next((row.gates for row in judged if row.chosen), ())
     return Judgement(judged, of_chosen, overall(of_chosen))
 
@@ -46,7 +44,6 @@ def judge_rows(
 def judge_row(
     row: CandidateFacts,
     gates: EffectiveGates,
-    spelled: str = OF_A_BUILD,
     absent: Mapping[str, str] | None = None,
     compared: Compared | None = None,
 ) -> CandidateFacts:
@@ -55,11 +52,10 @@ def judge_row(
     Args:
         row: what is known of one candidate.
         gates: of the call.
-        spelled: how the command is asked for more rounds.
         absent: source of a metric to the reason of a gate whose figure is missing.
         compared: the build that gates on a difference are about.
     """
-    results = judge_candidate(gates.gates, row, spelled, compared)
+    results = judge_candidate(gates.gates, row, gates.more_rounds, compared)
     results = tuple(_with_reason(result, absent or {}) for result in results)
     return row.model_copy(update={"gates": results, "verdict": verdict_of(row, results)})
 

@@ -8,14 +8,18 @@ A row whose ``chart`` is False has a chart of a design of its own, which takes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging import findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
-from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, percentile_name
+from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import MEDIAN, PERCENTILES, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Interval
 
 Unit = Literal["share", "pp", "ms", "MiB", "mJ", "W", "ratio"]
@@ -52,6 +56,16 @@ class Metric:
     chart: bool = True
     digits: int | None = None
     """After the point; unset: as many as its unit has."""
+
+    def measurement(self, facts: CandidateFacts) -> Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None:
+        """What says how and where the figure was measured; None of one that is counted, or was not measured."""
+        sources: dict[Source, Accuracy | MultiLabelAccuracy | Agreement | Latency | Memory | Energy | None] = {
+            "accuracy": facts.answered or facts.agreement,
+            "latency": facts.latency,
+            "memory": facts.memory,
+            "energy": facts.energy,
+        }
+        return sources.get(self.source)
 
     @property
     def signs(self) -> str:
@@ -173,6 +187,54 @@ SHOWN: Mapping[str, Metric] = _by_name(
 
 METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row.judged is not None}
 """What a gate of one build can bound."""
+
+IMAGES_PER_S = "images_per_s"
+"""Bounds ``p50_ms`` in other words: ``min images_per_s = 20`` is ``max p50_ms = 50``, of single images one after the other."""
+
+
+def reciprocal_of_p50(value: float) -> float:
+    """Milliseconds of p50 to images a second, and back."""
+    return 1000 / value
+
+
+def with_p50(choice: GateChoice) -> GateChoice:
+    """The same bounds, with one on images a second as the bound on p50 that it means."""
+    if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
+        return choice
+    rest = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
+    latency = {"p50_ms": reciprocal_of_p50(choice.min[IMAGES_PER_S])}
+    return choice.model_copy(update={"max": {**choice.max, **latency}, "min": rest})
+
+
+def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
+    """The same budgets, with images a second as the p50 that they mean."""
+    if IMAGES_PER_S not in budgets:
+        return dict(budgets)
+    rest = {name: bound for name, bound in budgets.items() if name != IMAGES_PER_S}
+    return {"p50_ms": reciprocal_of_p50(budgets[IMAGES_PER_S]), **rest}
+
+
+def parse_budgets(
+    texts: Iterable[str], named: Callable[[str, str], str], refuse: Callable[[str, str], EdgecnnError]
+) -> dict[str, float]:
+    """``p50_ms=5`` and others, each once, from the texts after ``--within``.
+
+    named: A name as typed, with its text, to the budget that it is; it raises what an unknown one ends with. refuse: A text and
+    what is wrong with it to the error that is raised.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        given, _, amount = (piece.strip() for piece in text.partition("="))
+        name = named(given, text)
+        if name in found:
+            raise refuse(text, f"{name} is given twice, {found[name]:g} before")
+        if "," in amount:
+            raise refuse(text, "each budget has a --within of its own")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
+            raise refuse(text, f"{name} must be a positive number such as 5, not {amount!r}")
+        found[name] = float(amount)
+    return found
+
 
 LATENCY_RATIO = "latency_ratio"
 COMPARED: Mapping[str, Metric] = _by_name(

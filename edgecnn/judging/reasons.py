@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from edgecnn.errors.wording import images_in, listed, plural
 from edgecnn.values.base import Value
+from edgecnn.values.forecast import MARK
 from edgecnn.values.reason import (
     Alike,
     Differs,
@@ -123,7 +124,12 @@ def _provisional(reason: Provisional, name: str) -> str:
 
 def _why_used(reason: Provisional, name: str) -> str:
     last = f"; last {listed(reason.late)}, not known to have been computed as on the device" if reason.late else ""
-    if reason.dated is None:
+    predicted = reason.predicted
+    if predicted is not None and (predicted.whole or name in predicted.p50_ms):
+        p50 = predicted.p50_ms[name]
+        among = "of all" if predicted.whole else f"of its precision, by the default order (fp16, INT8, other){last}"
+        order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
+    elif reason.dated is None:
         order = f"by the default order (fp16, INT8, other{last}), which estimates no speed"
     else:
         where = f"the record of {reason.dated.observed_on} ({listed(reason.dated.networks)}; {reason.dated.machine})"

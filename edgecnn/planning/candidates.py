@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
@@ -21,7 +21,7 @@ from edgecnn.installed import installed_version, lacking
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
 from edgecnn.models.compound import RULES
 from edgecnn.runtimes.onnxruntime import exact_products
-from edgecnn.runtimes.registry import all_backends, backend_for, keeps_layers, offers, packages_for
+from edgecnn.runtimes.registry import all_backends, backend_for, offers, packages_for
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
@@ -34,7 +34,6 @@ from edgecnn.values.candidate import (
     Precision,
     Rung,
     Runtime,
-    Scheme,
     Unsupported,
 )
 from edgecnn.values.custom_model import CustomModel
@@ -44,36 +43,27 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.training import Form, Surgery
 
 PACKAGE = "torchao"
-_SHARED = Scheme(activation_dtype="uint8", activation_symmetric=False)
-"""ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32;
-LiteRT's integers are these minus 128."""
-_SCHEMES: Mapping[Runtime, Scheme] = {
-    Runtime.ONNXRUNTIME: _SHARED,
-    Runtime.OPENVINO: _SHARED,
-    Runtime.LITERT: _SHARED,
-    Runtime.TENSORRT: Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
-}
 
 
 def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """One beside each post-training INT8 candidate: those of the CPU runtimes from one training, TensorRT's from its own.
+    """One beside each post-training INT8 candidate, from one training a scheme: the CPU runtimes share one, TensorRT has its own.
 
-    The weights of that one training keep to seven bits where one of its runtimes needs it.
+    The weights of a training keep to seven bits where one of its runtimes needs it.
     """
     candidates = tuple(candidates)
+    schemes = {backend.runtime: backend.learned for backend in all_backends() if backend.learned is not None}
     rounded = {each.runtime for each in candidates if each.scheme is not None and each.scheme.reduced_range}
-    shared = {runtime for runtime, scheme in _SCHEMES.items() if scheme is _SHARED}
-    reduced = rounded | (shared if rounded & shared else set())
+    narrow = [schemes[runtime] for runtime in rounded if runtime in schemes]
     return tuple(
         candidate.model_copy(
             update={
                 "id": f"{candidate.id}-aware",
                 "method": Method.AWARE_TRAINING,
-                "scheme": _SCHEMES[candidate.runtime].model_copy(update={"reduced_range": candidate.runtime in reduced}),
+                "scheme": scheme.model_copy(update={"reduced_range": scheme in narrow}),
             }
         )
         for candidate in candidates
-        if candidate.runtime in _SCHEMES
+        if (scheme := schemes.get(candidate.runtime)) is not None
         and not candidate.builder_flags
         and (candidate.precision, candidate.method) == (Precision.INT8, Method.POST_TRAINING)
     )
@@ -111,9 +101,10 @@ def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
     return tuple(
         Rung(name=made.id, candidates=(made,), mends=candidate.id, kept_float=kept)
         for candidate in candidates
-        if candidate.method is Method.POST_TRAINING and keeps_layers(candidate.runtime)
+        if candidate.method is Method.POST_TRAINING
         for kept in KEPT_FLOAT
         for made in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED}),)
+        if backend_for(candidate.runtime).way(made) is not None
     )
 
 

@@ -44,6 +44,7 @@ from edgecnn.planning.training import (
 )
 from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runtimes.registry import every_backend
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
@@ -57,12 +58,15 @@ from edgecnn.values.synthesis import Synthesis, images_trained_on
 
 DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
-DISTRIBUTIONS = (
-    "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
-    "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn", "ncnn", "pnnx",
-    "ai-edge-litert", "litert-quantizer", "onnxruntime-web",
-    "torch-pruning",
-)  # fmt: skip
+DISTRIBUTIONS = tuple(
+    dict.fromkeys(
+        (
+            *(package for backend in every_backend() for package in backend.packages),
+            *("torchvision", "safetensors", "onnxscript", "onnxconverter-common", "nncf", "pillow", "numpy", "timm"),
+            *("tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn", "torch-pruning"),
+        )
+    )
+)
 """Everything whose version can bind an artifact's bytes."""
 
 

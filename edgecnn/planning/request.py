@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StoredRace
+from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command
@@ -68,14 +69,20 @@ class BuildRequest(Value):
     """The command that asks this again."""
 
 
-def effective_gates(resolved: Resolved, command_line: GateChoice | None, stored_race: StoredRace) -> EffectiveGates:
-    """Return the gates that follow from a build's recipe, the command line and ``CI``. Raises as ``check_bounds`` does."""
+def effective_gates(
+    resolved: Resolved, command_line: GateChoice | None, stored_race: StoredRace, *, finished: bool = False
+) -> EffectiveGates:
+    """Return the gates that follow from a build's recipe, the command line and ``CI``. Raises as ``check_bounds`` does.
+
+    ``finished``: the build is only judged again, so that more rounds need another build.
+    """
     call = Circumstances(
         device_usually_attached=resolved.device.usually_attached,
         labelled=resolved.data.labelled,
         multi_label=resolved.data.multi_label,
         stored_race=stored_race,
         in_ci=bool(os.environ.get("CI")),
+        more_rounds=OF_A_FINISHED_BUILD if finished else OF_A_BUILD,
     )
     return EffectiveGates.of(resolved.recipe.gates, command_line, call)
 

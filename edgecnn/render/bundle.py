@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
-from edgecnn.errors.wording import shell_word
-from edgecnn.installed import OLDEST_PYTHON, pythons_with_wheels
+from edgecnn.errors.wording import listed, shell_word
+from edgecnn.installed import OLDEST_PYTHON
 from edgecnn.judging.gates import bound_of
 from edgecnn.render import figures
 from edgecnn.render.sentences import learned_lines
@@ -15,7 +15,7 @@ from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
 from edgecnn.runner.installing import ENVIRONMENT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
-from edgecnn.runtimes.registry import backend_for
+from edgecnn.runtimes.registry import all_backends, backend_for, pythons_with_wheels
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
@@ -24,7 +24,6 @@ README, LICENCES = "README.md", "LICENCES.md"
 _DEMO = "the embedded demo, Fashion-MNIST"
 _PICTURES_LEARNED, _PICTURES_ONLY_MEASURED = "The pictures it learned from", "The pictures it was calibrated and measured with"
 _MANAGED = "Debian, Ubuntu and Raspberry Pi OS refuse `pip install` outside one"
-_NOT_BY_PIP = (Runtime.TENSORRT, *(runtime for runtime in Runtime if runtime.in_a_browser))
 _LOCAL_PATHS = "a folder or list of the person who built this"
 
 
@@ -47,7 +46,8 @@ def bundle_readme(report: BuildReport) -> str:
         _verdict(report),
         "## What else is here\n\n"
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
-        "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
+        "`bundle.json` has the SHA-256 of every file; `edgecnn bundle verify` compares them, "
+        "and its signature where there is one.",
     ]
     return visible_lines("\n\n".join(parts) + "\n")
 
@@ -78,12 +78,18 @@ def bundle_licences(report: BuildReport) -> str:
         f"## The runner in each kit\n\nedgecnn {report.version}, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0",
         f"## The weights\n\n{_weights(report)}",
         f"## {_PICTURES_ONLY_MEASURED if _is_custom(report) else _PICTURES_LEARNED}\n\n{_pictures(report)}",
-        "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
-        "installed on the device, and have licences of their own.",
+        f"## What runs it\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in here: they are installed on the device, "
+        "and have licences of their own.",
     ]
     if any(each.candidate.runtime.in_a_browser for each in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
+
+
+def _titles(report: BuildReport) -> list[str]:
+    """Of the runtimes that a device needs for the kits in here."""
+    carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
+    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.in_a_browser]
 
 
 def _state(report: BuildReport) -> str:
@@ -102,9 +108,10 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
-    if kit.startswith(tuple(each for each in Runtime if each.in_a_browser)):
+    used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
+    if used is not None and used.runtime.in_a_browser:
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
-    if kit.startswith("tensorrt"):
+    if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
     program = [
         f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH={folder}",
@@ -132,10 +139,10 @@ def _python_needed(carried: Sequence[CandidateFacts]) -> str:
 def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
     """The lines that make a virtual environment with what a kit needs. JetPack brings TensorRT, and a browser is no package."""
     runtime = next((facts.candidate.runtime for facts in carried if facts.candidate.id == kit), None)
-    needed = {} if runtime is None or runtime in _NOT_BY_PIP else backend_for(runtime).runtime_packages
+    needed = {} if runtime is None else _by_pip(runtime)
     packages = [*(f'"{name}{versions}"' for name, versions in needed.items()), "numpy", "pillow"]
-    others = {facts.candidate.runtime for facts in carried} - {runtime, *_NOT_BY_PIP}
-    more = [f'"{name}{versions}"' for other in sorted(others) for name, versions in backend_for(other).runtime_packages.items()]
+    others = {facts.candidate.runtime for facts in carried} - {runtime}
+    more = [f'"{name}{versions}"' for other in sorted(others) for name, versions in _by_pip(other).items()]
     also = [f"# {ENVIRONMENT}/bin/pip install {' '.join(more)}   # for the other kits, to measure them too"] if more else []
     return [
         f"python3 -m venv --system-site-packages {ENVIRONMENT}",
@@ -143,6 +150,11 @@ def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
         *also,
         f". {ENVIRONMENT}/bin/activate",
     ]
+
+
+def _by_pip(runtime: Runtime) -> Mapping[str, str]:
+    backend = backend_for(runtime)
+    return backend.runtime_packages if backend.by_pip else {}
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:

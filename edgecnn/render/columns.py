@@ -6,7 +6,7 @@ To add a column, write its row in ``COLUMNS``; of a metric, ``metric_cell`` make
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -114,7 +114,9 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    return changed + [figures.REPORTED] * timed + [says for mark, says in marks.items() if any(mark in text for text in texts)]
+    explained = [says for mark, says in marks.items() if any(mark in text for text in texts)]
+    forecasts = figures.forecast_notes(facts.forecast for facts in candidates if facts.forecast is not None)
+    return [*changed, *([figures.REPORTED] * timed), *explained, *forecasts]
 
 
 def metric_cell(name: str, facts: CandidateFacts) -> Cell:
@@ -133,14 +135,8 @@ _OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMU
 
 def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
     """A file's size is counted."""
-    measured = {
-        "accuracy": facts.answered or facts.agreement,
-        "latency": facts.latency,
-        "memory": facts.memory,
-        "energy": facts.energy,
-    }.get(metric.source)
-    if measured is not None:
-        return measured.fidelity
+    if (measurement := metric.measurement(facts)) is not None:
+        return measurement.fidelity
     if metric.source == "residency" and facts.residency is not None:
         return _OF_RESIDENCY[facts.residency.basis]
     return Fidelity.MEASURED if metric.source == "size" else Fidelity.MISSING
@@ -149,8 +145,7 @@ def _fidelity(metric: Metric, facts: CandidateFacts) -> Fidelity:
 def _why_none(metric: Metric, facts: CandidateFacts) -> str:
     if metric.source == "size":
         return "not packaged"
-    measured = {"latency": facts.latency, "memory": facts.memory, "energy": facts.energy}.get(metric.source)
-    return (measured.reason if measured else None) or "not measured"
+    return getattr(metric.measurement(facts), "reason", None) or "not measured"
 
 
 def _missing(why: str, in_text: str | None = None) -> Cell:
@@ -180,23 +175,23 @@ def _drop(facts: CandidateFacts, answered: Accuracy | MultiLabelAccuracy | None)
 
 def agreement_cell(facts: CandidateFacts) -> Cell:
     """How often a candidate answers as fp32 does, with labels or without."""
-    seen = facts.agreement
-    if seen is None:
-        found = metric_cell("agreement", facts)
-        return _missing(_UNEVALUATED) if found.value is None else found
+    agreement = facts.agreement
+    if agreement is None:
+        of_labels = metric_cell("agreement", facts)
+        return _missing(_UNEVALUATED) if of_labels.value is None else of_labels
     if facts.is_baseline:
-        return Cell("baseline", seen.fidelity, "the reference", seen.same, in_text=NONE)
-    why = f"{figures.images_of(seen)} without labels"
-    return Cell(figures.percent_interval(seen.same), seen.fidelity, why, seen.same, MARKS[seen.fidelity])
+        return Cell("baseline", agreement.fidelity, "the reference", agreement.same, in_text=NONE)
+    why = f"{figures.images_of(agreement)} without labels"
+    return Cell(figures.percent_interval(agreement.same), agreement.fidelity, why, agreement.same, MARKS[agreement.fidelity])
 
 
 def _others(facts: CandidateFacts) -> Cell:
-    seen = facts.agreement
-    if seen is None:
+    agreement = facts.agreement
+    if agreement is None:
         return _missing(_UNEVALUATED, "baseline" if facts.is_baseline else None)
     if facts.is_baseline:
-        return Cell("baseline", seen.fidelity, "the reference")
-    return Cell(figures.others(seen), seen.fidelity, "accuracy can have fallen by no more")
+        return Cell("baseline", agreement.fidelity, "the reference")
+    return Cell(figures.others(agreement), agreement.fidelity, "accuracy can have fallen by no more")
 
 
 def _time(name: str, facts: CandidateFacts) -> Cell:
@@ -205,6 +200,24 @@ def _time(name: str, facts: CandidateFacts) -> Cell:
         return _missing((latency.reason if latency else None) or "not raced")
     runs = f"{latency.runs} runs of {figures.race_of(latency)}{figures.disturbance(latency)}"
     return Cell(figures.spelt(SHOWN[name], figure), latency.fidelity, runs, figure, race_marks(latency))
+
+
+def _median(facts: CandidateFacts) -> Cell:
+    """The p50; of a device that is away its forecast, which has no number for programs, so that no tracker takes it."""
+    cell, forecast = _time("p50_ms", facts), facts.forecast
+    if cell.value is not None:
+        return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
+    if forecast is None:
+        return cell
+    why = f"{figures.predicted_rate(forecast)} images/s; {figures.forecast_off(forecast)}; {forecast.source.title}"
+    return Cell(figures.roughly(forecast.p50_ms), forecast.fidelity, why, in_text=figures.predicted(forecast))
+
+
+def _rate(facts: CandidateFacts) -> Cell:
+    p50 = _time("p50_ms", facts)
+    if p50.value is not None:
+        return Cell(figures.images_per_s(p50.value.estimate), p50.fidelity, marks=p50.marks)
+    return p50 if facts.forecast is None else Cell(figures.predicted_rate(facts.forecast), facts.forecast.fidelity)
 
 
 def _speed(facts: CandidateFacts) -> Cell:
@@ -219,21 +232,21 @@ def _speed(facts: CandidateFacts) -> Cell:
 
 
 def _residency(facts: CandidateFacts) -> Cell:
-    found, precision = facts.residency, facts.candidate.precision.value
-    if found is None:
+    residency, precision = facts.residency, facts.candidate.precision.value
+    if residency is None:
         return _missing("nothing was traced")
 
     def part(shares: Mapping[str, float] | None, what: str) -> str:
         return f"{what} unknown" if shares is None else f"{figures.whole_share(shares.get(precision, 0.0))} of the {what}"
 
-    unknown = found.mac_share.get("unknown", 0.0)
+    unknown = residency.mac_share.get("unknown", 0.0)
     beside = f", {figures.whole_share(unknown)} unknown" if unknown >= figures.LEAST_SHOWN else ""
     return Cell(
-        f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
-        _OF_RESIDENCY[found.basis],
-        f"{part(found.time_share, 'time')}, {part(found.byte_share, 'bytes')}",
-        marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[found.basis] + beside,
-        in_text=None if found.mac_share else NONE,
+        f"{figures.whole_share(residency.mac_share.get(precision, 0.0))} {precision}",
+        _OF_RESIDENCY[residency.basis],
+        f"{part(residency.time_share, 'time')}, {part(residency.byte_share, 'bytes')}",
+        marks={"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[residency.basis] + beside,
+        in_text=None if residency.mac_share else NONE,
     )
 
 
@@ -262,7 +275,8 @@ COLUMNS: Final = (
            lambda facts: _drop(facts, facts.multi_label)),
     Column("agreement", "as fp32 (95 %)", "as fp32 answers", "95 % interval", 3, "unlabelled", _EVERYWHERE, agreement_cell),
     Column("others", "other answers", "other answers", "images", 4, "unlabelled", _SHOWN, _others),
-    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, partial(_time, "p50_ms")),
+    Column("p50_ms", _heading("p50_ms"), "median", "ms", 5, "any", _EVERYWHERE, _median),
+    Column("images_per_s", "images/s", "images/s", "1,000 / median", 12, "any", _TEXT, _rate),
     Column("p99_ms", _heading("p99_ms"), "99th percentile", "ms", 7, "any", _EVERYWHERE, partial(_time, "p99_ms")),
     Column("ratio_to_fp32", _heading("ratio_to_fp32"), "speed-up", "against fp32, same race", 6, "any", _EVERYWHERE, _speed),
     Column("size_mib", _heading("size_mib"), "size", "MiB", 8, "any", _EVERYWHERE, partial(metric_cell, "size_mib")),

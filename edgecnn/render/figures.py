@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
-from edgecnn.errors.wording import images_in
-from edgecnn.judging.metrics import Metric, Unit
+from edgecnn.errors.wording import counted, images_in
+from edgecnn.judging.metrics import Metric, Unit, reciprocal_of_p50
 from edgecnn.values.figures import Accuracy, Agreement, MultiLabelAccuracy, group_count
+from edgecnn.values.forecast import MARK, Forecast, ForecastBasis
 from edgecnn.values.layers import LayerResidency
-from edgecnn.values.report import BuildReport, CandidateFacts, Latency
+from edgecnn.values.profile import DatedReference
+from edgecnn.values.report import PERCENTILES, BuildReport, CandidateFacts, Latency, percentile_name
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
 MARKS = {
     Fidelity.EMULATED: "ᵉ",
-    Fidelity.PREDICTED: "ᵖ",
+    Fidelity.PREDICTED: MARK,
     Fidelity.DEFINED: "⁼",
     Fidelity.MEASURED: "",
     Fidelity.MISSING: "",
@@ -28,10 +30,13 @@ OF_RACES = {
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "
     "speed-up on a machine of its own",
 }
-REPORTED = "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race"
+REPORTED = (
+    "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race. "
+    "images/s is 1,000 / p50: one image at a time"
+)
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
-    Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
+    Fidelity.PREDICTED: f"{MARK} predicted and not measured, with a 90 % interval; no gate takes it",
     Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
@@ -158,9 +163,73 @@ def milliseconds(interval: Interval | None) -> Spelt:
     return written(interval, "ms", DIGITS["ms"])
 
 
+def percentiles(value: Latency | DatedReference, percents: Sequence[int] = PERCENTILES) -> list[str]:
+    """``p50 2.35 [2.31, 2.38]``, in ms, of each percentile that is known."""
+    known = {percent: getattr(value, percentile_name(percent), None) for percent in percents}
+    return [f"p{percent} {milliseconds(figure)}" for percent, figure in known.items() if figure]
+
+
 def p50(value: Latency | None) -> str:
     """The median latency in ms, with the marks of the race that it is from."""
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
+
+
+def predicted(value: Forecast | None) -> str:
+    """``▲ 24 [18, 31]``: never without its mark; a dash where there is none."""
+    return NONE if value is None else f"{MARK} {roughly(value.p50_ms)}"
+
+
+FORECAST_FROM = {
+    ForecastBasis.MEASURED: "evidence of this device",
+    ForecastBasis.PUBLISHED: "a public table of this device",
+    ForecastBasis.TRANSFERRED: "times of this network elsewhere",
+    ForecastBasis.COUNTED: "its counted work",
+}
+
+
+def forecast_off(value: Forecast) -> str:
+    """How far forecasts of this kind were off."""
+    left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
+    if value.basis is ForecastBasis.PUBLISHED:
+        return f"{start}: two boards of one device differ by {value.off_percent:g} % (median of {left_out})"
+    way = f"{value.runtime.value}-{value.precision.value}"
+    return f"{start} ({way}): off by {value.off_percent:g} % (median) on {left_out} left out in turn"
+
+
+def forecast_source(value: Forecast) -> str:
+    """The table or the record that says how fast the device is."""
+    source, note = value.source, f"; {value.note}" if value.note else ""
+    where = f", {source.url}" if source.url else ""
+    timed = f"{source.date}, {counted(source.networks, 'network')} on {source.board}"
+    return f"{value.device}, {value.runtime.value}-{value.precision.value}: {source.title}, {timed}{note}{where}"
+
+
+def forecast_notes(forecasts: Iterable[Forecast]) -> list[str]:
+    """What stands under a table of forecasts: how far each kind was off, then the sources, each once."""
+    forecasts = tuple(forecasts)
+    off = dict.fromkeys(forecast_off(each) for each in forecasts if each.off_networks)
+    return [f"{MARK} {line}" for line in (*off, *dict.fromkeys(map(forecast_source, forecasts)))]
+
+
+def roughly(p50_ms: Interval) -> Spelt:
+    """``24 [18, 31]``, ``0.83 [0.61, 1.1]``: two digits, since a forecast knows no more."""
+    estimate, low, high = (_two_digits(value) for value in (p50_ms.estimate, p50_ms.low, p50_ms.high))
+    return Spelt(estimate, f"[{low}, {high}]")
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"  # noqa: PLR2004
+
+
+def images_per_s(p50_ms: float) -> str:
+    """``19.9``, ``1,299``: images a second at this latency, one after the other."""
+    rate = reciprocal_of_p50(p50_ms)
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"  # noqa: PLR2004 - three digits are enough
+
+
+def predicted_rate(value: Forecast) -> str:
+    """``▲ 41``: images a second at a predicted latency."""
+    return f"{MARK} {_two_digits(value.images_per_s.estimate)}"
 
 
 def speed(value: Latency | None) -> str:

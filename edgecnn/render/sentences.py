@@ -93,8 +93,7 @@ def _end_to_end(value: EndToEnd) -> str:
     seen = value.latency
     if seen.p50_ms is None:
         return f"not known: {seen.reason}"
-    known = ((SHOWN[name].words, getattr(seen, name)) for name in TAILS)
-    tails = [f"{words} {figures.milliseconds(figure)}" for words, figure in known if figure]
+    tails = figures.percentiles(seen, list(TAILS.values()))
     besides = f"; {seen.disturbed}" if seen.disturbed else ""
     return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
 
@@ -250,7 +249,7 @@ def runs_of(seen: Latency | DatedReference) -> str:
 
 
 def _reference(each: DatedReference) -> str:
-    times = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p50", each.p50_ms), ("p99", each.p99_ms)) if figure]
+    times = figures.percentiles(each)
     kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
     where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {runs_of(each)}"
     besides = [said for said in (each.disturbed, each.unsteady) if said]

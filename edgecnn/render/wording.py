@@ -155,3 +155,8 @@ def took(seconds: float) -> str:
     minutes = round(seconds / _MINUTE_S)
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def took_between(low: float, high: float) -> str:
+    """``48 s to 5 min`` of a range of seconds; one figure where both ends read alike."""
+    return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"

@@ -1,7 +1,7 @@
 """What a kit may ask of its runtime: each option by name, with the values that it may have. Nothing else reaches a runtime.
 
 Runtimes take options that name files to read and to write, or that take a machine down. A kit comes from somebody else, so that
-what is not listed here is refused: by this runner before it opens a session, and by ``edgecnn verify`` before anything opens.
+what is not listed here is refused: by this runner before it opens a session, and by ``edgecnn bundle verify`` before all else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
-"""The quantize stage's work in order: calibration images, the check for fp16, the candidate's own method, the check of what it
-
-made, golden answers, the facts.
-"""
+"""Make a candidate of any runtime: calibration images, whether fp16 holds the network, its files, whether they answer as the
+trunk does, golden answers, the facts."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.graph.checks import CHECK_IMAGES
 from edgecnn.runtimes.checks import TWIN_FOLDER, beyond_half, check_files, golden_of
 from edgecnn.runtimes.job import Job, calibration_classes, calibration_count, calibration_pixels
-from edgecnn.runtimes.registry import backend_for, way_to
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
@@ -47,13 +45,16 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
     job = _job(request, out, tell)
-    facts = {"candidate": candidate.model_dump(mode="json"), **_make(job, request, tell)}
+    backend = backend_for(candidate.runtime)
+    facts = {"candidate": candidate.model_dump(mode="json"), **_calibration(request, tell), **backend.write(job)}
     tell.step(f"make {candidate.id}", 1, 2)
+    if job.kept:
+        facts["kept_float"] = [layer.name for layer in job.kept]
     if job.wide:
         facts["beyond_half"] = dict(job.wide)
-    if candidate.precision.is_float or way_to(candidate).module is None:
-        facts |= check_files(job)
+    facts |= check_files(job)
     facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
+    facts["left_out"] = backend.left_out(candidate).what
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)
 
@@ -91,19 +92,13 @@ def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
     return replace(job, wide=wide)
 
 
-def _make(job: Job, request: CandidateRequest, tell: Progress) -> dict[str, Any]:
-    way = way_to(request.candidate)
-    if way.module is None:
-        backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, job.out)
-        return {}
-    made: dict[str, Any] = way.quantize(job)
-    if request.kept:
-        made["kept_float"] = [layer.name for layer in request.kept]
+def _calibration(request: CandidateRequest, tell: Progress) -> dict[str, int]:
+    """What ranges are taken from; a set that fits badly is named."""
     if not request.images:
-        return made
+        return {}
     classes = calibration_classes(request.pixels, request.images)
     if request.images == 1:
         tell.note(f"{request.candidate.id}: calibrated on a single image, so ranges fit that image")
     elif classes == 1:
         tell.note(f"{request.candidate.id}: all {request.images} calibration images are of one class, so ranges fit that class")
-    return {"calibration_images": request.images, "calibration_classes": classes, **made}
+    return {"calibration_images": request.images, "calibration_classes": classes}

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +29,10 @@ from edgecnn.graph.passes.half import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_files import logits_of as trunk_logits_of
-from edgecnn.runtimes.protocol import Halves, OutputCheck
-from edgecnn.runtimes.registry import backend_for
+from edgecnn.runtimes.protocol import AFTERWARDS, Halves, Logits, OutputCheck
+from edgecnn.runtimes.registry import backend_for, backend_of_session
 from edgecnn.runtimes.tensorrt import UNFUSED
-from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
 from edgecnn.values.preprocessing import Normalization
 
@@ -42,10 +41,6 @@ TWIN_FOLDER = "twin"
 LEAST_TOLERANCE = {Precision.FP32: 0.0005, Precision.TF32: 0.01, Precision.BF16: 0.02, Precision.FP16: 0.02, Precision.INT8: 0.02}
 """Share of the logits' spread that other machines are granted in any case. Between x86 and aarch64 fp32 differed by 1e-6 and
 INT8 not at all in ONNX Runtime; TensorRT rounds activations where its twin does not; TF32 has fp16's mantissa."""
-
-HALVES_COMPUTED_WIDER = {Runtime.NCNN: 0.06, Runtime.OPENVINO: 0.06}
-"""The same of fp16 in runtimes that compute it in fp32 on the machine that builds: a ResNet-18 on an emulated Cortex-A76 was off
-by 0.047 in ncnn and by 0.026 in OpenVINO."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,7 @@ def golden_of(made: Path, prepared: Path, normalization: Normalization, candidat
 
 def least_tolerance(candidate: Candidate) -> float:
     """Share of the logits' spread that another machine is granted in any case."""
-    least = LEAST_TOLERANCE[candidate.precision]
-    return max(least, HALVES_COMPUTED_WIDER.get(candidate.runtime, least)) if candidate.precision is Precision.FP16 else least
+    return max(LEAST_TOLERANCE[candidate.precision], backend_for(candidate.runtime).left_out(candidate).least_tolerance)
 
 
 def answering_folder(made: Path) -> Path:
@@ -97,21 +91,7 @@ def answers_of_files(
     """Return the logits, float32 (N, classes), of model files in their runtime. ``pixels``: uint8 (N, H, W, 3)."""
     wants = model.model.input
     feed = normalization.feed(pixels, wants.dtype, wants.layout)
-    executor: Any = import_module(f"edgecnn.runtimes.{_ANSWERING[model.session.module]}")
-    return cast("npt.NDArray[np.float32]", executor.run(folder, model, feed))
-
-
-_ANSWERING = {
-    "onnxruntime_cpu": "onnxruntime_files",
-    "wasm_browser": "onnxruntime_files",
-    "webgpu_browser": "onnxruntime_files",
-    "openvino_cpu": "openvino_files",
-    "ncnn_cpu": "ncnn",
-    "litert_cpu": "litert",
-    "torch_gpu": "torch_files",
-}
-"""Session of the runner to the module of this room that answers without the runner. A page's file is ONNX Runtime's: its golden
-logits are such that no browser had a part in."""
+    return backend_of_session(model.session.module).logits(folder, model, feed)
 
 
 FROM_TRUNK: Mapping[Precision, float] = {
@@ -123,22 +103,21 @@ FROM_TRUNK: Mapping[Precision, float] = {
 """Largest difference from the trunk's outputs, as a share of their spread. Between fp32 kernels it was at most 1e-5. Weights and
 activations rounded to fp16 made 0.02 in networks with random weights, which is where rounding costs most; bf16 rounds 8 times as
 coarsely. INT8 has the tolerance of every comparison between integer kernels."""
+ROUNDED = 1.2
+"""What a network loses that was rounded after its training is measured and judged later. Only a file is refused that does not
+answer as the trunk does at all: its root mean square distance is more than so many times the trunk's deviation from its mean.
+One number for every answer is 1 away, and answers that have nothing to do with the trunk's are 1.4 away."""
 
-Logits = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 
 def check_files(job: Job) -> dict[str, Any]:
     """Compare the files of a candidate, or of its twin, with the job's ONNX file; return the distances for ``quantize.json``.
 
-    Where nothing is compared, the distance is None and ``not_compared`` says why.
-
     Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
     """
     backend, distances = backend_for(job.candidate.runtime), {}
     check = backend.output_check(job.candidate)
-    if check.not_compared is not None:
-        return {"distance_from_trunk": None, "not_compared": check.not_compared}
     if check.unhalved is not None:
         with TemporaryDirectory(prefix="edgecnn-unhalved-") as name:
             backend.convert(job.onnx, check.unhalved, Path(name))
@@ -164,14 +143,21 @@ def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]
 
 
 def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels], Logits]) -> float:
-    """Return the largest difference from the trunk's outputs, as a share of their spread.
+    """Return the largest difference from the trunk's outputs, as a share of their spread; of rounded ones the root mean square.
 
-    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OUTPUTS_DIFFER: it is beyond ``FROM_TRUNK``.
+    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OUTPUTS_DIFFER: it is beyond ``FROM_TRUNK``, or beyond
+    ``ROUNDED`` where the network was rounded after its training.
     """
     pixels = spread(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
-    away, allowed = distance(trunk, answers(pixels)), FROM_TRUNK[check.precision]
-    if away > allowed:
+    found, allowed = answers(pixels), FROM_TRUNK[check.precision]
+    if check.precision is Precision.INT8 and job.candidate.method in AFTERWARDS:
+        span = float(np.ptp(trunk)) or 1.0
+        away = float(np.sqrt(np.mean((found - trunk) ** 2))) / span
+        allowed = max(allowed, ROUNDED * float(np.std(trunk)) / span)
+    else:
+        away = distance(trunk, found)
+    if not away <= allowed:  # written so that a NaN is refused too
         raise OUTPUTS_DIFFER(
             candidate=job.candidate.id, converter=check.converter, away=away, allowed=allowed, images=len(pixels)
         )

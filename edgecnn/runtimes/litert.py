@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.installed import PYTHONS, Glibc, Series
+from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
-from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.protocol import UNSIGNED, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, moved_bytes
 from edgecnn.runtimes.separate_process import answers_separately, run_separately
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
@@ -189,10 +191,23 @@ class LitertBackend(Backend):
     """``ai-edge-litert`` with its XNNPACK delegate."""
 
     runtime = Runtime.LITERT
+    title = "LiteRT"
+    adds = "fp32, fp16 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps"
+    size: Size | str = Size(31, 104)
+    line = Line((4, 2, 1, 2), "dash-dot-dotted")
+    licences: Mapping[str, str] = {"ai-edge-litert": "Apache-2.0"}
+    """https://github.com/google-ai-edge/LiteRT/blob/main/LICENSE"""
     extra = "litert"
-    session_module = "litert_cpu"
     packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer")
     runtime_packages: Mapping[str, str] = {"ai-edge-litert": ">=2.3,<3"}
+    by_pip = True
+    wheels: tuple[Series, ...] = (Series(*PYTHONS["ai-edge-litert"], None),)
+    glibc: Mapping[str, Glibc] = {"x86_64": (2, 27), "aarch64": (2, 27)}
+    session_module = "litert_cpu"
+    reads_onnx = False
+    fp32_options: Mapping[str, str] = {}
+    builder: str | None = None
+    learned: Scheme | None = UNSIGNED
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``. The model is a FlatBuffer: the device's limits on ONNX do not bear on it."""
@@ -230,13 +245,29 @@ class LitertBackend(Backend):
             logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
         )
 
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``. Tensors for which a network learned no range have that of the calibration images."""
+        return None if candidate.method is Method.ORIGINAL else Way(calibrates=not candidate.precision.is_float)
+
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. Raises LookupError: ``litert_files`` makes every candidate."""
-        raise LookupError(f"{candidate.id} is made by litert_files")
+        """See ``Backend.convert``: in fp32. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
+        from edgecnn.runtimes.litert_writer.writer import convert
+
+        convert(onnx, candidate, out)
+
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``."""
+        from edgecnn.runtimes.litert_files import quantize
+
+        return quantize(job)
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``. Raises CONVERTER_FAILED: LiteRT does not open the file."""
+        return logits_of(folder / model.model.entry, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
-        return OutputCheck(WRITER, candidate.precision)
+        return OutputCheck(WRITER if candidate.precision.is_float else "LiteRT's quantizer", candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""
@@ -245,6 +276,10 @@ class LitertBackend(Backend):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
         return False
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``."""
+        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""
@@ -274,11 +309,6 @@ def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
     classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
     described = BACKEND.model_file(candidate, graph.input[0].name, classes)
     (out / MODEL_FILE_NAME).write_text(described.to_json(), encoding="utf-8")
-
-
-def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed as the model wants it. Raises CONVERTER_FAILED: LiteRT does not open the file."""
-    return logits_of(folder / model.model.entry, feed, folder.name)
 
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:

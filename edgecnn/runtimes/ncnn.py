@@ -16,18 +16,18 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
-from edgecnn.installed import require_packages
+from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
-from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, listed_layers, moved_bytes
 from edgecnn.runtimes.separate_process import answers_separately
 from edgecnn.store.failures import require_room
-from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Unsupported
+from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 from edgecnn.values.model_file import (
@@ -142,10 +142,24 @@ class NcnnBackend(Backend):
     """``ncnn`` without Vulkan."""
 
     runtime = Runtime.NCNN
+    title = "ncnn"
+    adds = "fp32 candidates for ncnn, which is small and runs in Android apps too"
+    size: Size | str = Size(39, 115, beyond="edgecnn[train]")
+    line = Line((10, 2), "long-dashed")
+    licences: Mapping[str, str] = {"ncnn": "BSD-3-Clause"}
+    """https://github.com/Tencent/ncnn/blob/master/LICENSE.txt"""
     extra = "ncnn"
-    session_module = "ncnn_cpu"
     packages: tuple[str, ...] = ("ncnn", "pnnx")
     runtime_packages: Mapping[str, str] = {"ncnn": ">=1.0.20261020,<2"}
+    by_pip = True
+    wheels: tuple[Series, ...] = (Series((3, 8), (3, 8), "1.0.20260526"), Series((3, 9), (3, 15), None))
+    """https://pypi.org/project/ncnn/#files, November 2026."""
+    glibc: Mapping[str, Glibc] = {"x86_64": (2, 24), "aarch64": (2, 24), "armv7l": (2, 31), "riscv64": (2, 39)}
+    session_module = "ncnn_cpu"
+    reads_onnx = False
+    fp32_options: Mapping[str, str] = FP32
+    builder: str | None = None
+    learned: Scheme | None = None
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``. The model is ncnn's own: the device's limits on ONNX do not bear on it."""
@@ -189,6 +203,22 @@ class NcnnBackend(Backend):
         classes = convert_trunk(onnx, candidate, out)
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``."""
+        return Way() if candidate.precision.is_float else None
+
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``."""
+        self.convert(job.onnx, job.candidate, job.out)
+        return {}
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``. Raises CONVERTER_FAILED: ncnn does not open what was made for it, or crashes over it."""
+        weights = next(each for each in model.model.files if each != model.model.entry)
+        files = [str(folder / model.model.entry), str(folder / weights)]
+        words = [str(_PROGRAM), *files, model.model.input.name, model.model.output.name]
+        return answers_separately("ncnn", words, feed, folder.name)
+
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
         fp32 = candidate.model_copy(update={"precision": Precision.FP32, "session_options": FP32})
@@ -201,6 +231,10 @@ class NcnnBackend(Backend):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """See ``Backend.sums_saturate``. No INT8 candidate is made."""
         return False
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``. A ResNet-18 in fp16 on an emulated Cortex-A76 was off by 0.047."""
+        return LeftOut("half-precision kernels", 0.06) if candidate.precision is Precision.FP16 else LeftOut()
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""
@@ -298,13 +332,3 @@ def _last(said: str) -> str:
 
 
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")
-
-
-def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed as the model wants it.
-
-    Raises CONVERTER_FAILED: ncnn does not open what was made for it, or crashes over it.
-    """
-    weights = next(each for each in model.model.files if each != model.model.entry)
-    files = [str(folder / model.model.entry), str(folder / weights)]
-    return answers_separately("ncnn", [str(_PROGRAM), *files, model.model.input.name, model.model.output.name], feed, folder.name)

@@ -15,10 +15,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy.typing as npt
+
 from edgecnn.errors.measuring import TRACE_UNREADABLE
-from edgecnn.installed import require_packages
+from edgecnn.installed import Glibc, Series, require_packages
+from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import arm_halves, byte_products_saturate, fewer_threads, has_full_range
-from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck
+from edgecnn.runtimes.protocol import (
+    AFTERWARDS,
+    UNSIGNED,
+    Backend,
+    Halves,
+    LeftOut,
+    Line,
+    Logits,
+    OutputCheck,
+    Size,
+    Way,
+)
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -151,10 +165,29 @@ class OnnxRuntimeBackend(Backend):
     """``onnxruntime`` with its CPU execution provider."""
 
     runtime = Runtime.ONNXRUNTIME
+    title = "ONNX Runtime"
+    adds = "fp32, fp16 and INT8 candidates for ONNX Runtime; its fp32 is what drops count from"
+    size: Size | str = Size(32, 95)
+    line = Line((1, 0), "solid")
+    licences: Mapping[str, str] = {"onnxruntime": "MIT"}
+    """https://github.com/microsoft/onnxruntime/blob/main/LICENSE"""
     extra = "onnxruntime"
-    session_module = "onnxruntime_cpu"
     packages: tuple[str, ...] = ("onnx", "onnxruntime")
     runtime_packages: Mapping[str, str] = {"onnxruntime": ">=1.19,<2"}
+    by_pip = True
+    wheels: tuple[Series, ...] = (
+        Series((3, 8), (3, 9), "1.19.2"),
+        Series((3, 10), (3, 10), "1.23.2"),
+        Series((3, 11), (3, 14), None),
+    )
+    """https://pypi.org/project/onnxruntime/#files, November 2026."""
+    glibc: Mapping[str, Glibc] = {"x86_64": (2, 27), "aarch64": (2, 27)}
+    """Versions above 1.23 name 2.28."""
+    session_module = "onnxruntime_cpu"
+    reads_onnx = True
+    fp32_options: Mapping[str, str] = {}
+    builder: str | None = None
+    learned: Scheme | None = UNSIGNED
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``."""
@@ -188,9 +221,33 @@ class OnnxRuntimeBackend(Backend):
         classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``."""
+        if candidate.precision is Precision.FP16:
+            return Way(("onnxconverter-common",))
+        return Way(calibrates=candidate.method in AFTERWARDS)
+
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``. What is fp32, learned its rounding or came rounded is the file that the job begins with."""
+        from edgecnn.runtimes.onnxruntime_files import quantize, write_half
+
+        if job.candidate.precision is Precision.FP16:
+            return write_half(job)
+        if job.candidate.method in AFTERWARDS:
+            return quantize(job)
+        self.convert(job.onnx, job.candidate, job.out)
+        return {}
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``."""
+        from edgecnn.runtimes.onnxruntime_files import logits_of
+
+        return logits_of(folder / model.model.entry, feed, model.session.options)
+
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. In fp32 the file is the trunk."""
-        return OutputCheck("onnxconverter-common", candidate.precision)
+        converter = "onnxconverter-common" if candidate.precision is Precision.FP16 else "ONNX Runtime's quantizer"
+        return OutputCheck(converter, candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``. The file states the type of every tensor."""
@@ -200,6 +257,10 @@ class OnnxRuntimeBackend(Backend):
         """See ``Backend.sums_saturate``."""
         exact = EXACT.items() <= candidate.session_options.items()
         return not exact and has_full_range(candidate) and byte_products_saturate(processor)
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``."""
+        return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. Without a second thread there is nobody to wait or to pin, so that neither changes anything."""

@@ -32,13 +32,7 @@ from edgecnn.graph.passes.half import carry_half, type_half
 from edgecnn.graph.passes.qdq import unshare_biases
 from edgecnn.runtimes.job import Job, require_finite_answers
 from edgecnn.runtimes.onnxruntime import BACKEND
-from edgecnn.values.candidate import Runtime, Scheme
-from edgecnn.values.model_file import ModelFile
-
-
-def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed as the model wants it."""
-    return logits_of(folder / model.model.entry, feed, model.session.options)
+from edgecnn.values.candidate import Scheme
 
 
 def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
@@ -46,7 +40,7 @@ def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, 
 
     Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
-    with operators_named(path, Runtime.ONNXRUNTIME):
+    with operators_named(path):
         session = session_of(path, entries=options)
     return logits(session, feed)
 

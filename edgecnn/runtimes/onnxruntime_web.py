@@ -1,6 +1,4 @@
-"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, and copied into kits, which
-
-are all made alike.
+"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, copied into kits.
 
 It is no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
 """
@@ -14,17 +12,20 @@ import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 from filelock import FileLock
 
 from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.errors.weights import DownloadFailed
-from edgecnn.installed import VENDORED
+from edgecnn.installed import VENDORED, Glibc, Series
+from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as ONNX_RUNTIME
-from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Logits, OutputCheck, Size, halves_of
 from edgecnn.store.disk import download
 from edgecnn.store.store import default_root
-from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.candidate import Candidate, Runtime, Scheme
 from edgecnn.values.device import Processor
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
 
@@ -115,8 +116,20 @@ class BrowserBackend(Backend):
     runtime: Runtime
     session_module: str
     runtime_packages: Mapping[str, str]
+    title = "ONNX Runtime Web"
+    size: Size | str = "not measured: a package of the system"
+    licences: Mapping[str, str] = {DISTRIBUTION: "MIT"}
+    """https://github.com/microsoft/onnxruntime/blob/main/LICENSE"""
     extra = "onnxruntime"
     packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
+    by_pip = False
+    wheels: tuple[Series, ...] = ()
+    glibc: Mapping[str, Glibc] = {}
+    reads_onnx = False
+    """A page does, which goes into the kit with the runtime."""
+    fp32_options: Mapping[str, str] = {}
+    builder: str | None = None
+    learned: Scheme | None = None
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
         """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
@@ -126,10 +139,19 @@ class BrowserBackend(Backend):
         ONNX_RUNTIME.convert(onnx, candidate, out)
         self.complete(candidate, out)
 
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``. INT8 is what ONNX Runtime's quantizer makes for its CPU kernels, which WebAssembly has too."""
+        facts = ONNX_RUNTIME.write(job)
+        self.complete(job.candidate, job.out)
+        return facts
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``. ONNX Runtime answers, so that no browser has a part in the golden answers."""
+        return ONNX_RUNTIME.logits(folder, model, feed)
+
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. ONNX Runtime's kernels on a CPU would say nothing of a browser's."""
-        why = "browsers have their own kernels, and the kit's self-test runs there"
-        return OutputCheck("ONNX Runtime Web", candidate.precision, not_compared=why)
+        """See ``Backend.output_check``. The file is ONNX Runtime's, which runs it here; the kit's self-test runs in a browser."""
+        return ONNX_RUNTIME.output_check(candidate)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""
@@ -138,6 +160,10 @@ class BrowserBackend(Backend):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """See ``Backend.sums_saturate``. WebAssembly widens bytes to 16 bits and adds their products in 32."""
         return False
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``."""
+        return LeftOut("the browser's own kernels")
 
     def complete(self, candidate: Candidate, out: Path) -> None:
         """Make what was made for ONNX Runtime in ``out`` a browser's. Raises CONVERTER_FAILED: see ``web_files``."""

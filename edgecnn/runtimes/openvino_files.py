@@ -16,7 +16,6 @@ import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +28,6 @@ from edgecnn.runtimes.checks import check_converted
 from edgecnn.runtimes.job import Job, require_finite_answers
 from edgecnn.runtimes.openvino import BACKEND, convert_trunk, import_nncf, import_openvino, onnx_name, save_ir
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.model_file import ModelFile
-
-
-def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed as the model wants it."""
-    return logits_of(import_openvino().Core().read_model(folder / model.model.entry), feed, model.session.options)
 
 
 def logits_of(model: Any, feed: npt.NDArray[Any], options: Mapping[str, str]) -> npt.NDArray[np.float32]:

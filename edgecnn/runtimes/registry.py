@@ -1,20 +1,17 @@
-"""From a runtime's name to its module, and from a candidate to what makes it.
-
-A maker is a function ``(job: Job) -> dict[str, Any]`` that writes the model's files and ``model.json`` and returns facts for
-``quantize.json``. A float candidate without a row is made by its backend's ``convert``, and so is one whose network was rounded
-while it was trained, where the runtime reads that training's file as it is, or that came so.
-"""
+"""From a runtime's name to its module, and what is asked of all of them. A new runtime is one module; nothing here changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-from edgecnn.runner.runtimes import distribution_of
-from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.protocol import Backend
-from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
+from packaging.specifiers import SpecifierSet
+
+from edgecnn.installed import Glibc, PythonVersion, Series
+from edgecnn.runner.runtimes import distribution_of, runtime_of
+from edgecnn.runtimes.protocol import Backend, Way
+from edgecnn.values.candidate import Candidate, Method, Runtime, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.profile import Environment
 
@@ -24,9 +21,73 @@ def backend_for(runtime: Runtime) -> Backend:
     return cast(Backend, import_module(f"edgecnn.runtimes.{runtime.value}").BACKEND)
 
 
+def every_backend() -> tuple[Backend, ...]:
+    """One backend for each runtime, in the order of ``Runtime``."""
+    return tuple(backend_for(runtime) for runtime in Runtime)
+
+
+def all_backends() -> tuple[Backend, ...]:
+    """The same of each runtime that ships."""
+    return tuple(backend_for(runtime) for runtime in Runtime if runtime.ships)
+
+
+def backend_of_session(module: str) -> Backend:
+    """The backend whose kits a module of ``runner/sessions`` opens."""
+    return backend_for(Runtime(runtime_of(module)))
+
+
+def runtime_licences() -> Mapping[str, str]:
+    """Distribution to SPDX licence. Those of TensorRT, NumPy and Pillow differ by version, and are not stated."""
+    return {name: licence for backend in every_backend() for name, licence in backend.licences.items()}
+
+
+def offers(runtime: Runtime, device: Device) -> tuple[Candidate | Unsupported, ...]:
+    """What a runtime's backend supports on a device, but for the precisions that the device's file rules out."""
+    facts = device.runtimes.get(runtime)
+    if facts is None:
+        return ()
+    supported = backend_for(runtime).supports(device)
+    return tuple(
+        Unsupported(runtime=runtime, precision=entry.precision, why=why)
+        if isinstance(entry, Candidate) and (why := facts.rules_out(entry.precision)) is not None
+        else entry
+        for entry in supported
+    )
+
+
+def way_to(candidate: Candidate) -> Way:
+    """What making a candidate takes beyond its runtime's packages."""
+    way = backend_for(candidate.runtime).way(candidate)
+    if way is None:
+        raise LookupError(f"{candidate.runtime} does not make {candidate.id}: {candidate.precision}, {candidate.method}")
+    return way
+
+
+def packages_for(candidate: Candidate) -> tuple[str, ...]:
+    """Distributions that make it: its runtime's, those of its way, and ONNX Runtime, in which the trunk is run to compare."""
+    return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages, "onnxruntime"}))
+
+
 def versions_taken(runtime: Runtime) -> str:
     """What kits of a runtime need of it: a range of versions."""
     return backend_for(runtime).runtime_packages[distribution_of(runtime)]
+
+
+def series_for(runtime: Runtime, python: PythonVersion) -> Series | None:
+    """What this Python can have; None where no wheel is for it, or wheels say nothing of this runtime."""
+    return next((series for series in backend_for(runtime).wheels if series.first <= python <= series.last), None)
+
+
+def oldest_glibc(runtime: Runtime, machine: str) -> Glibc | None:
+    """The C library that the wheels need on this machine; None where there are none for it."""
+    return backend_for(runtime).glibc.get(machine)
+
+
+def pythons_with_wheels(runtime: Runtime, wanted: str) -> tuple[PythonVersion, PythonVersion] | None:
+    """The first and last Python for which a version in the wanted range has wheels; None where wheels say nothing."""
+    series = backend_for(runtime).wheels
+    fitting = [each for each in series if each.newest is None or SpecifierSet(wanted).contains(each.newest)]
+    return (fitting[0].first, fitting[-1].last) if fitting else None
 
 
 def saturates_on(candidate: Candidate, answering: Environment) -> Literal["device", "answering machine"] | None:
@@ -47,87 +108,3 @@ def saturates_on(candidate: Candidate, answering: Environment) -> Literal["devic
     if device == there:
         return None
     return "device" if device else "answering machine"
-
-
-def offers(runtime: Runtime, device: Device) -> tuple[Candidate | Unsupported, ...]:
-    """What a runtime's backend supports on a device, but for the precisions that the device's file rules out."""
-    facts = device.runtimes.get(runtime)
-    if facts is None:
-        return ()
-    supported = backend_for(runtime).supports(device)
-    return tuple(
-        Unsupported(runtime=runtime, precision=entry.precision, why=why)
-        if isinstance(entry, Candidate) and (why := facts.rules_out(entry.precision)) is not None
-        else entry
-        for entry in supported
-    )
-
-
-def all_backends() -> tuple[Backend, ...]:
-    """One backend for each runtime that ships, in the order of ``Runtime``."""
-    return tuple(backend_for(runtime) for runtime in Runtime if runtime.ships)
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a candidate is made: a maker, or None for the backend's own conversion, and what it runs beyond the backend."""
-
-    module: str | None
-    """Of this room."""
-    packages: tuple[str, ...] = ()
-    calibrates: bool = False
-    """Whether it takes ranges from calibration images."""
-    function: str = "quantize"
-
-    def quantize(self, job: Job) -> dict[str, Any]:
-        """Call the maker."""
-        made: dict[str, Any] = getattr(import_module(f"edgecnn.runtimes.{self.module}"), self.function)(job)
-        return made
-
-
-_HALF = ("onnxconverter-common",)
-_WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
-    (Runtime.ONNXRUNTIME, Method.FLOAT, Precision.FP16): Way("onnxruntime_files", _HALF, function="write_half"),
-    (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("onnxruntime_files", calibrates=True),
-    (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
-    (Runtime.ONNXRUNTIME, Method.ORIGINAL): Way(None),
-    (Runtime.OPENVINO, Method.AWARE_TRAINING): Way(None),
-    (Runtime.OPENVINO, Method.POST_TRAINING): Way("openvino_files", ("nncf",), calibrates=True),
-    (Runtime.ONNXRUNTIME, Method.MIXED): Way("onnxruntime_files", calibrates=True),
-    (Runtime.OPENVINO, Method.MIXED): Way("openvino_files", ("nncf",), calibrates=True),
-    (Runtime.LITERT, Method.FLOAT): Way("litert_files"),
-    (Runtime.LITERT, Method.POST_TRAINING): Way("litert_files", calibrates=True),
-    (Runtime.LITERT, Method.MIXED): Way("litert_files", calibrates=True),
-    (Runtime.LITERT, Method.AWARE_TRAINING): Way("litert_files", calibrates=True),
-    (Runtime.WASM, Method.POST_TRAINING): Way("wasm", calibrates=True),
-    (Runtime.TENSORRT, Method.FLOAT): Way("tensorrt_files", _HALF, function="write_half"),
-    (Runtime.TENSORRT, Method.POST_TRAINING): Way("tensorrt_files", _HALF, calibrates=True),
-    (Runtime.TENSORRT, Method.AWARE_TRAINING): Way("tensorrt_files", _HALF),
-    (Runtime.TENSORRT, Method.MIXED): Way("tensorrt_files", _HALF, calibrates=True),
-}
-"""A row of one precision goes before that of all."""
-_WEAK = Way("tensorrt_files", calibrates=True, function="write_weakly_typed")
-"""Of every candidate whose network is weakly typed, float ones included."""
-
-
-def keeps_layers(runtime: Runtime) -> bool:
-    """True where single layers of a runtime's INT8 can be left in float."""
-    return (runtime, Method.MIXED) in _WAYS
-
-
-def way_to(candidate: Candidate) -> Way:
-    """The row of a candidate's runtime and method, or of these in its precision."""
-    if candidate.builder_flags:
-        return _WEAK
-    made = candidate.runtime, candidate.method
-    found = _WAYS.get((*made, candidate.precision)) or _WAYS.get(made)
-    if found is None and candidate.precision.is_float:
-        return Way(None)
-    if found is None:
-        raise LookupError(f"no maker of {candidate.id}: add a row for {candidate.runtime}, {candidate.method}")
-    return found
-
-
-def packages_for(candidate: Candidate) -> tuple[str, ...]:
-    """Distributions that make it: its runtime's, those of its way, and ONNX Runtime, in which the trunk is run to compare."""
-    return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages, "onnxruntime"}))

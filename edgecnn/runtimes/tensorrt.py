@@ -12,14 +12,17 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 from packaging.specifiers import SpecifierSet
 
 from edgecnn.errors.graph import BUILD_LOG_UNREADABLE
 from edgecnn.errors.measuring import TRACE_UNREADABLE
-from edgecnn.installed import require_packages
+from edgecnn.installed import Glibc, Series, require_packages
+from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
-from edgecnn.runtimes.protocol import Backend, Halves, OutputCheck
+from edgecnn.runtimes.protocol import AFTERWARDS, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way
 from edgecnn.runtimes.residency import UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -202,10 +205,23 @@ class TensorRtBackend(Backend):
     """``tensorrt`` on NVIDIA GPUs."""
 
     runtime = Runtime.TENSORRT
+    title = "TensorRT"
+    adds = "runs TensorRT kits on an NVIDIA GPU; on a Jetson it belongs to JetPack"
+    size: Size | str = "not measured: its source package fetches the rest from its vendor's index"
+    line = Line((2, 2), "dotted")
+    licences: Mapping[str, str] = {}
     extra = "tensorrt-rtx"
-    session_module = "tensorrt_gpu"
     packages: tuple[str, ...] = ("onnx",)
     runtime_packages: Mapping[str, str] = {"tensorrt": f">={LEAST_VERSION},<11"}
+    by_pip = False
+    """On a Jetson it belongs to JetPack."""
+    wheels: tuple[Series, ...] = ()
+    glibc: Mapping[str, Glibc] = {}
+    session_module = "tensorrt_gpu"
+    reads_onnx = True
+    fp32_options: Mapping[str, str] = {}
+    builder: str | None = "tensorrt"
+    learned: Scheme | None = Scheme(activation_dtype="int8", activation_symmetric=True, bias="float")
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``."""
@@ -254,6 +270,24 @@ class TensorRtBackend(Backend):
             logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
         )
 
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``. What is weakly typed is written in fp32."""
+        if candidate.method is Method.ORIGINAL:
+            return None
+        return Way(() if candidate.builder_flags else ("onnxconverter-common",), calibrates=candidate.method in AFTERWARDS)
+
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``."""
+        from edgecnn.runtimes.tensorrt_files import quantize, write_half, write_weakly_typed
+
+        if job.candidate.builder_flags:
+            return write_weakly_typed(job)
+        return write_half(job) if job.candidate.precision.is_float else quantize(job)
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``. The twin answers, in ONNX Runtime: an engine is made on its device alone."""
+        return CARRIER.logits(folder, model, feed)
+
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
         """Copy the trunk for an fp32 candidate; fp16 is made by ``tensorrt_files``, which makes its twin with it."""
         if candidate.precision is not Precision.FP32:
@@ -267,7 +301,8 @@ class TensorRtBackend(Backend):
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The twin is run: it has the weights that ship, and rounds activations."""
-        return OutputCheck("onnxconverter-common", candidate.precision)
+        converter = "ONNX Runtime's quantizer" if candidate.method in AFTERWARDS else "onnxconverter-common"
+        return OutputCheck(converter, candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can state where fp32 stays."""
@@ -277,6 +312,10 @@ class TensorRtBackend(Backend):
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
         return False
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``. The twin rounds activations as the device does; of a weak network the builder may do less."""
+        return LeftOut("the layers that the builder computes in fp32" if candidate.builder_flags else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. What an engine could be run with was settled when it was built."""

@@ -216,7 +216,6 @@ def write_half(job: Job) -> dict[str, Any]:
     return {
         "form": job.half_form,
         "twin": "the same weights, each a number that fp16 holds; activations are rounded to fp16 after each layer",
-        "twin_omits": "the order in which the device's kernels add",
         "calibration_images": 0,
     }
 
@@ -290,7 +289,6 @@ def _facts(carried: onnx.ModelProto) -> dict[str, Any]:
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
         "float_layers": float_layers(carried),
         "twin": "the same integers and scales in fp32 with Q/DQ fusion off; activations are rounded to fp16 after each layer",
-        "twin_omits": "the order in which the device's kernels add",
     }
 
 
@@ -371,6 +369,5 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         "unverified": "no TensorRT 8.5 has read this file: it is checked against that version's documented operators alone",
         "float_layers": float_layers(model),
         "twin": "as if the builder chose fp16 everywhere: activations are rounded after each layer, and the weights of fp16 too",
-        "twin_omits": "the layers that the builder computes in fp32, and the order in which kernels add",
         "distance_of_float_from_trunk": away,
     }

@@ -11,12 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgecnn.errors.measuring import TRACE_UNREADABLE
-from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
 from edgecnn.runtimes.processor import byte_products_saturate, fewer_threads
+from edgecnn.runtimes.protocol import Line, Way
 from edgecnn.runtimes.residency import UNKNOWN, executed_residency
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
@@ -79,6 +78,8 @@ class WasmBackend(BrowserBackend):
     """``onnxruntime-web`` with its WebAssembly provider."""
 
     runtime = Runtime.WASM
+    adds = "fp32 and INT8 candidates for ONNX Runtime Web, measured in this browser"
+    line = Line((6, 2, 2, 2, 2, 2), "dash-dot-dot-dotted")
     session_module = "wasm_browser"
     runtime_packages: Mapping[str, str] = {"chromium": ">=91"}
     """SIMD and threads are in Chromium since 91: https://webassembly.org/features/"""
@@ -104,6 +105,12 @@ class WasmBackend(BrowserBackend):
             ),
         )
 
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``."""
+        if candidate.precision.is_float:
+            return Way()
+        return Way(calibrates=True) if candidate.method is Method.POST_TRAINING else None
+
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``: as many threads as the machine has cores, fewer, and one, which is all that a page has on a
         server that does not isolate it."""
@@ -116,15 +123,3 @@ class WasmBackend(BrowserBackend):
 
 
 BACKEND = WasmBackend()
-
-
-def quantize(job: Job) -> dict[str, Any]:
-    """Write ``model.onnx`` as ONNX Runtime's quantizer makes it for its CPU kernels, the page around it and ``model.json``.
-
-    Raises: as ``runtimes.onnxruntime_files``; CONVERTER_FAILED: see ``web_files``.
-    """
-    from edgecnn.runtimes.onnxruntime_files import quantize as for_cpu
-
-    facts = for_cpu(job)
-    BACKEND.complete(job.candidate, job.out)
-    return facts

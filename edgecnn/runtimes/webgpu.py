@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
+from edgecnn.runtimes.protocol import Line, Way
 from edgecnn.runtimes.residency import executed_residency
 from edgecnn.runtimes.wasm import FILE, layer_of, what_it_said
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime, Unsupported
@@ -62,6 +63,8 @@ class WebGpuBackend(BrowserBackend):
     """``onnxruntime-web`` with its WebGPU provider."""
 
     runtime = Runtime.WEBGPU
+    adds = "fp32 candidates for ONNX Runtime Web on a GPU, where this browser gives pages one"
+    line = Line((1, 1), "finely-dotted")
     session_module = "webgpu_browser"
     runtime_packages: Mapping[str, str] = {"chromium": ">=136"}
     """WebGPU is in 113; from 136 on an adapter says whether it is software: https://developer.chrome.com/blog/new-in-webgpu-136"""
@@ -74,6 +77,10 @@ class WebGpuBackend(BrowserBackend):
             Candidate(id="webgpu-fp32", runtime=self.runtime, precision=Precision.FP32),
             *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
         )
+
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``."""
+        return Way() if candidate.precision.is_float else None
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``: none."""

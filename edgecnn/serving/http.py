@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             own = f"this page is at {self.server.url} alone, for"
         else:
             own = "this page answers under addresses and its machine's own names, for"
-        return f"{own} another name may be another site's: edgecnn serve --allow-host NAME adds one"
+        return f"{own} another name may be another site's: edgecnn bundle serve --allow-host NAME adds one"
 
     def _predicted(self) -> dict[str, object]:
         wait_s = self.server.rates.wait_s(self.client_address[0])

@@ -13,6 +13,7 @@ from pydantic import PositiveInt
 
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
+from edgecnn.runtimes.torch import BACKEND, COMPILER_PACKAGES
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -27,8 +28,6 @@ from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 PROGRAM = "program.pt2"
-RUNTIME_PACKAGES: Mapping[str, str] = {"torch": ">=2.11,<2.16"}
-"""What the kit asks for where it runs: the format of a program follows torch's minor version."""
 
 
 class ProgramStage(Stage):
@@ -81,15 +80,11 @@ class ProgramStage(Stage):
 
     def _model_file(self) -> ModelFile:
         return ModelFile(
-            session=SessionSpec(module="torch_gpu", options=self.candidate.session_options),
+            session=SessionSpec(module=BACKEND.session_module, options=self.candidate.session_options),
             model=ModelSpec(entry=PROGRAM, files=(PROGRAM,), output=ModelOutput(classes=self.classes)),
-            requirements=ModelRequirements(packages=RUNTIME_PACKAGES),
+            requirements=ModelRequirements(packages=BACKEND.runtime_packages),
             logits_tolerance=LOGITS_TOLERANCE[self.candidate.precision],
         )
-
-
-TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.11,<2.16"}
-"""What the kit asks for besides torch: the minor version of Torch-TensorRT is torch's own."""
 
 
 class VariantStage(Stage):
@@ -130,7 +125,7 @@ class VariantStage(Stage):
 
     def _model_file(self, reference: ModelFile) -> ModelFile:
         options = self.candidate.session_options
-        besides = TENSORRT_PACKAGES if options.get("compile") == "tensorrt" else {}
+        besides = COMPILER_PACKAGES if options.get("compile") == "tensorrt" else {}
         return reference.model_copy(
             update={
                 "session": reference.session.model_copy(update={"options": options}),

@@ -34,7 +34,7 @@ REPORT = "loadgen.json"
 FOLDER = "loadgen"
 
 
-class Subject(Value):
+class LoadTarget(Value):
     """What is measured, and where that is written."""
 
     folder: Path
@@ -50,7 +50,7 @@ class Written(Value):
     folder: Path
 
 
-def measure_and_write(subject: Subject, asked: LoadRequest, tell: Progress) -> Written:
+def measure_and_write(subject: LoadTarget, asked: LoadRequest, tell: Progress) -> Written:
     """Measure a kit with LoadGen.
 
     Raises:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median, quantiles
-from typing import Any, Literal, NamedTuple
+from statistics import median
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +14,7 @@ from edgecnn.devices.files import on_device
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
-from edgecnn.store.listing import listing
+from edgecnn.store.durations import Durations, Seconds, total
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import names_afar
 from edgecnn.sweeps.file import Cell
@@ -23,57 +22,7 @@ from edgecnn.sweeps.state import build_folder
 from edgecnn.sweeps.sweep import OpenSweep, pool_of
 from edgecnn.sweeps.tasks import steps_of
 from edgecnn.values.base import Value
-from edgecnn.values.stage import Key, Progress, Stage
-
-_TENTHS = 10
-_FEW = 3
-"""Records of a kind and network fewer than which those of the kind of all networks are asked."""
-
-
-class Seconds(NamedTuple):
-    """What nine of ten of its like stayed above and below; of few records, the least and the most."""
-
-    low: float
-    high: float
-
-    def __add__(self, other: object) -> Seconds:
-        if not isinstance(other, Seconds):
-            return NotImplemented
-        return Seconds(self.low + other.low, self.high + other.high)
-
-
-class Durations:
-    """What a store's records say of stages by kind, and by kind and network."""
-
-    def __init__(self, store: Store) -> None:
-        self._of = defaultdict[tuple[str, str | None], list[float]](list)
-        for row in listing(store):
-            arch = row.settings.get("arch")
-            for name in {None, arch if isinstance(arch, str) else None}:
-                self._of[row.kind, name].append(row.seconds)
-
-    def of(self, stage: Stage) -> Seconds | None:
-        """None where the store has made nothing of the kind."""
-        arch = getattr(stage, "arch", None)
-        own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
-        return spread(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
-
-
-def spread(seconds: Sequence[float]) -> Seconds | None:
-    """Of few, the least and the most; of ten or more, what nine of ten stay above and below. None of none."""
-    if not seconds:
-        return None
-    if len(seconds) < _TENTHS:
-        return Seconds(min(seconds), max(seconds))
-    cut = quantiles(seconds, n=_TENTHS, method="inclusive")
-    return Seconds(cut[0], cut[-1])
-
-
-def total(of: Iterable[Seconds | None]) -> tuple[Seconds, int]:
-    """The sum of those that are known, and how many are not."""
-    every = list(of)
-    known = [each for each in every if each is not None]
-    return sum(known, Seconds(0.0, 0.0)), len(every) - len(known)
+from edgecnn.values.stage import Key, Progress
 
 
 class PlannedCell(Value):

@@ -63,8 +63,17 @@ class DatedOrder(Value):
     """The day of the record, such as 2026-11-20."""
 
 
+class PredictedOrder(Value):
+    """What a forecast says of candidates on the device: it orders a provisional choice where no record has all of them."""
+
+    p50_ms: Mapping[str, Interval]
+    """Candidate to its predicted p50, at 90 %; without those that have no forecast."""
+    whole: bool
+    """Whether every candidate whose accuracy counts has one. Else precisions keep the default order."""
+
+
 class Provisional(Value):
-    """The device was not raced on: what is carried until it is, in the order of a dated record or in the default order."""
+    """The device was not raced on: what is carried until it is, in the order of a dated record, of a forecast, or by default."""
 
     kind: Literal["provisional"] = "provisional"
     part: Literal["used", "carried", "reference", "fallback"]
@@ -77,7 +86,9 @@ class Provisional(Value):
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
     """Of the order those at its end whose accuracy is not known to have been computed as the device does."""
     dated: DatedOrder | None = Field(default=None, exclude_if=lambda dated: dated is None)
-    """What the order is by; None: the default order, which estimates no speed."""
+    """The record that the order is by; None: another one."""
+    predicted: PredictedOrder | None = Field(default=None, exclude_if=lambda predicted: predicted is None)
+    """The forecast that the order is by; None, and no record: the default order, which estimates no speed."""
 
 
 class Slower(Value):

@@ -223,7 +223,7 @@ class GateChoice(Value):
     max: Mapping[str, float] = {}
     """Metric to the largest allowed value."""
     min: Mapping[str, float] = {}
-    """Metric to the smallest allowed value."""
+    """Metric to the smallest allowed value; images_per_s means p50_ms."""
     require_measured: bool = False
     """A gate whose figure was not measured ends with 3."""
 
@@ -234,7 +234,7 @@ class FitChoice(Value):
     family: str | None = None
     """Such as efficientnet, mobilenet-v2 or resnet, or one of their networks, with which the search then begins."""
     within: Mapping[str, PositiveFloat] = {}
-    """Budget to the most that is allowed: p50_ms, energy_mj, peak_memory_mib or size_mib."""
+    """Budget to the most that is allowed: p50_ms, energy_mj, peak_memory_mib or size_mib; images_per_s to the least."""
     accuracy_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The other way round: the fastest network that is shown to be so accurate. Unset: the most accurate inside the budgets."""
     trainings: Annotated[int, Field(ge=3, le=50)] = 5

@@ -24,6 +24,7 @@ from edgecnn.values.figures import (
     Sustained,
     Throughput,
 )
+from edgecnn.values.forecast import Forecast
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, DatedReference, Environment, Run, observed_moment
@@ -135,6 +136,8 @@ class CandidateFacts(Value):
     multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
     """The same in place of ``validation``."""
     latency: Latency | None = None
+    forecast: Forecast | None = Field(default=None, exclude_if=lambda forecast: forecast is None)
+    """Of a device that is away; None where it measured, and where no table supports one. No gate takes it."""
     memory: Memory | None = None
     energy: Energy | None = None
     throughput: Throughput | None = None

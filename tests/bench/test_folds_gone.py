@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.building.observed import ObservedBuild
-
 from edgecnn.bench.subject import read_folds
-from edgecnn.building.execute import Execution
+from edgecnn.building.subject import Subject
 from edgecnn.measure.kits import KitRef
-from edgecnn.planning.plan import plan
 from edgecnn.results.finished import KeptStep
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
@@ -18,13 +15,13 @@ from tests.building.resolutions import resolved
 from tests.measure.labs import FakeHost, lab_at
 
 
-def never_asked(seen: ObservedBuild, name: str, kit: KitRef, pixels: object) -> StoredProfile | Failed:
+def never_asked(seen: Subject, name: str, kit: KitRef, pixels: object) -> StoredProfile | Failed:
     raise AssertionError(f"{name} was asked although the images of the fold are gone")
 
 
 def test_without_the_images_of_another_fold_accuracy_is_of_the_first_fold(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
-    seen = ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(FakeHost(), store))
+    seen = Subject.of_build(resolved(), lab_at(FakeHost(), store))
     read_folds([{"prepare": KeptStep("prepare", "0" * 64)}], seen, never_asked)
     (note,) = seen.notes
     assert note.startswith("accuracy is of the first fold's test images alone: of fold 2, ")

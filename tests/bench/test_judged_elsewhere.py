@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.judge import JudgeRequest, judge_finished
 from edgecnn.building import subject
 from edgecnn.devices.files import device_named
@@ -112,6 +113,23 @@ def test_a_build_that_is_judged_is_raced_as_often_as_its_gates_need(
     assert [(request.purpose, request.rounds) for request in asked if request.purpose == "report"] == [("report", rounds)]
 
 
+@pytest.mark.parametrize(("anew", "max_age_h"), [(True, 0.0), (False, 24.0)])
+def test_a_bench_that_can_only_judge_races_again_where_it_is_asked_to(
+    built_once: Place, monkeypatch: pytest.MonkeyPatch, anew: bool, max_age_h: float
+) -> None:
+    asked: list[RaceRequest] = []
+
+    def write_down(request: RaceRequest, lab: Lab) -> RaceResult:
+        asked.append(request)
+        return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
+
+    monkeypatch.setattr(subject, "race", write_down)
+    stored = BenchRequest(folder=built_once.out, anew=anew).stored_race
+    request = JudgeRequest(folder=built_once.out, gates=parse_bounds(["drop_pp=60"], ()), stored_race=stored, race=True)
+    judge_finished(request, local_lab(Store.open(built_once.store), Ear()))
+    assert [each.max_age_h for each in asked if each.purpose == "report"] == [max_age_h]
+
+
 def test_a_race_that_is_older_than_the_recipe_allows_serves_nobody(built: Place) -> None:
     plan = json.loads((built.out / "plan.json").read_text())
     recipe = {**plan["resolved"]["recipe"], "race": {**plan["resolved"]["recipe"]["race"], "max_age_h": 1e-9}}
@@ -169,7 +187,7 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     assert "logits of image 2 of the test split hold nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason
     only_size = judged(built, "size_mib=100")
-    (row,) = [row for row in only_size.report.candidates if row.chosen]
+    (row,) = [row for row in only_size.candidates if row.chosen]
     assert row.verdict is Verdict.FAIL
 
 

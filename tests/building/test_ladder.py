@@ -29,14 +29,8 @@ def climbed(drops_pp: dict[str, float], limits: Limits | None = None) -> tuple[l
 def test_fp32_half_and_int8_are_always_climbed_and_no_layer_stays_in_float_where_int8_is_inside_the_budget() -> None:
     names, stop = climbed({INT8.id: 0.1, OV_INT8.id: -0.2})
     assert names == ["fp32", "half", "int8"]
-    assert stop.why == {
-        **dict.fromkeys(
-            MIXED, "onnxruntime-int8 loses 0.10 pp on validation, within the budget of 1 pp: no layer stays in float"
-        ),
-        **dict.fromkeys(
-            OV_MIXED, "openvino-int8 loses nothing on validation, within the budget of 1 pp: no layer stays in float"
-        ),
-    }
+    assert stop.why.keys() == {*MIXED, *OV_MIXED}
+    assert all("0.10 pp" in stop.why[name] for name in MIXED) and all("openvino-int8" in stop.why[name] for name in OV_MIXED)
 
 
 def test_a_loss_on_the_budget_is_inside_as_it_is_to_the_choice() -> None:
@@ -46,8 +40,7 @@ def test_a_loss_on_the_budget_is_inside_as_it_is_to_the_choice() -> None:
 def test_layers_stay_in_float_the_fewest_first_until_the_budget_is_met_and_only_of_the_candidate_that_loses() -> None:
     names, stop = climbed({INT8.id: 5.0, OV_INT8.id: 0.4, MIXED[0]: 2.5, MIXED[1]: 0.9, MIXED[2]: 0.1})
     assert names == ["fp32", "half", "int8", *MIXED[:2]]
-    met = "onnxruntime-int8-mixed-4 loses 0.90 pp on validation, within the budget of 1 pp: no further layer stays in float"
-    assert {name: stop.why[name] for name in MIXED[2:]} == dict.fromkeys(MIXED[2:], met)
+    assert all(f"{MIXED[1]} " in stop.why[name] and "0.90 pp" in stop.why[name] for name in MIXED[2:])
     assert set(stop.why) == {*MIXED[2:], *OV_MIXED}
 
 
@@ -75,23 +68,21 @@ def test_another_budget_is_another_ladder() -> None:
 def test_int8_that_did_not_answer_says_nothing_of_its_layers() -> None:
     names, stop = climbed({OV_INT8.id: 0.0})
     assert names == ["fp32", "half", "int8"]
-    assert stop.why[MIXED[0]] == (
-        "onnxruntime-int8 was not evaluated on validation, so nothing says that one of its layers must stay in float"
-    )
+    assert stop.why[MIXED[0]].startswith("onnxruntime-int8 ")
 
 
 def test_a_call_that_builds_nothing_climbs_what_the_store_has() -> None:
     losses = {INT8.id: 5.0, OV_INT8.id: 0.0, MIXED[0]: 2.0}
     names, stop = climbed(losses, Limits(unbuilt=frozenset(MIXED[1:])))
     assert names[3:] == [MIXED[0]]
-    assert stop.why[MIXED[1]] == "it was never built, and judging builds nothing: `edgecnn build` does"
+    assert "`edgecnn build`" in stop.why[MIXED[1]]
 
 
 def test_a_spent_budget_of_time_ends_the_climb_and_is_said_of_every_rung_that_is_left() -> None:
     seen = {"fp32": RungResult(seconds=40.0), "half": RungResult(seconds=25.0)}
-    assert next_rung(CHEAP, seen, Limits(seconds=60)) == Stop(
-        why={"int8": "out of time, 65 s spent of a budget of 60 s"}, out_of_time=frozenset({"int8"})
-    )
+    stop = next_rung(CHEAP, seen, Limits(seconds=60))
+    assert isinstance(stop, Stop) and stop.out_of_time == {"int8"}
+    assert "65 s" in stop.why["int8"] and "60 s" in stop.why["int8"]
 
 
 def test_the_first_rung_is_climbed_whatever_the_budget_of_time() -> None:

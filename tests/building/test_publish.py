@@ -146,7 +146,7 @@ def test_a_signature_that_goes_is_told_and_one_that_stays_is_not(kits: dict[str,
     publish_bundle(BOTH, kits, out, None, notes.append)
     assert notes == []
     publish_bundle(BOTH, kits, out, {"README.md": "another latency"}, notes.append)
-    assert notes == [f"the bundle changed: it is version 2, and no longer signed: edgecnn sign {out} --key KEY"]
+    assert notes == [f"the bundle changed: it is version 2, and no longer signed: edgecnn bundle sign {out} --key KEY"]
     assert not (out / "bundle" / "bundle.json.sig").exists()
     publish_bundle(BOTH, kits, out, {"README.md": "another"}, notes.append)
     assert len(notes) == 1

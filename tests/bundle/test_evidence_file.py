@@ -170,6 +170,9 @@ def test_a_figure_outside_its_own_interval_is_refused(tmp_path: Path) -> None:
     kit = an_evidence_kit(latency=a_latency(an_interval(1.0, 2.0, 3.0)))
     path = written(tmp_path / "evidence.json", an_evidence(a_network(kit)))
     assert refusal(path) == unreadable("onnxruntime-fp32 of mobilenet-v3-small: p50_ms is not inside its interval")
+    kit = an_evidence_kit(latency=a_latency(an_interval(1.0), p90_ms=an_interval(1.0, 2.0, 3.0)))
+    path = written(tmp_path / "evidence.json", an_evidence(a_network(kit)))
+    assert refusal(path) == unreadable("onnxruntime-fp32 of mobilenet-v3-small: p90_ms is not inside its interval")
 
 
 @needs_ssh_keygen

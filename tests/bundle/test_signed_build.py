@@ -21,7 +21,7 @@ def test_a_build_that_passes_is_signed_and_its_zip_answers(built: Place, tmp_pat
     assert (made.returncode, made.stderr.splitlines()[-1]) == (0, "edgecnn: signed flowers version 1")
     zipped = built.plain("bundle", "zip", out, "--out", tmp_path / "x.zip")
     assert zipped.returncode == 0, zipped.stderr
-    verified = built.plain("verify", tmp_path / "x.zip", "--allowed-signers", tmp_path / "signers")
+    verified = built.plain("bundle", "verify", tmp_path / "x.zip", "--allowed-signers", tmp_path / "signers")
     assert (verified.returncode, verified.stdout.splitlines()[-1]) == (0, "  signed by ann@example.com")
     answered = built.plain("predict", tmp_path / "x.zip", built.photos / "bag" / "000.png", "--csv", "--top", "1")
     assert answered.returncode == 0, answered.stderr

@@ -57,7 +57,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 @pytest.fixture
 def edgecnn(tmp_path: Path) -> Callable[..., Any]:
-    return lambda *words: CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out"), "--quiet"])
+    return lambda *words: CliRunner().invoke(app, [*words, "--arch", "lenet-5", "--out", str(tmp_path / "out"), "--quiet"])
 
 
 @pytest.mark.parametrize("verb", ["build", "judge"])

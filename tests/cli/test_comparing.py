@@ -96,18 +96,18 @@ def test_what_cannot_be_compared_is_bad_input(two: tuple[str, str], words: tuple
 
 
 def test_a_history_is_told_written_and_published(measured: StoredBuild) -> None:
-    done = CliRunner().invoke(app, ["history"])
+    done = CliRunner().invoke(app, ["study", "history"])
     assert done.exit_code == 0, done.output
     assert "resnet-18 onnxruntime-int8" in done.stdout
     assert "1.00 ms to 1.50 ms, last 1.20 ms" in done.stdout
     assert Path("history.html").is_file()
-    found = CliRunner().invoke(app, ["history", "--arch", "resnet-18", "--json"])
+    found = CliRunner().invoke(app, ["study", "history", "--arch", "resnet-18", "--json"])
     check("history", found.stdout)
     assert [point["figure"]["estimate"] for point in json.loads(found.stdout)["series"][0]["latency"]] == [1.0, 1.5, 1.2]
 
 
 def test_a_history_of_what_was_never_measured_is_missing(measured: StoredBuild) -> None:
-    done = CliRunner().invoke(app, ["history", "--arch", "resnet-34"])
+    done = CliRunner().invoke(app, ["study", "history", "--arch", "resnet-34"])
     assert done.exit_code == 3
     assert "holds no measurement of resnet-34" in done.stderr
     assert not Path("history.html").exists()

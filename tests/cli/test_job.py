@@ -28,7 +28,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 
 def run(*words: str) -> Any:
-    return CliRunner().invoke(app, [*words, "--quiet"])
+    return CliRunner().invoke(app, [*words, "--arch", "lenet-5", "--quiet"])
 
 
 def errors_of(path: Path) -> list[str]:

@@ -93,6 +93,52 @@ def test_a_device_is_listed_by_its_alias() -> None:
     assert row["name"] == "raspberry-pi-5"
 
 
+PI = ("list", "archs", "mobilenet-v*", "--target", "raspberry-pi-5")
+
+
+def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None:
+    done = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10", "--json")
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, json.loads((ROOT / "docs" / "schemas" / "networks-for.json").read_text()))
+    assert found["within"] == {"p50_ms": 50.0, "size_mib": 10.0}
+    (pi,) = found["devices"]
+    rows = pi["networks"]
+    assert [row["accuracy_top1"] for row in rows] == sorted((row["accuracy_top1"] for row in rows), reverse=True)
+    assert all(row["forecast"]["fidelity"] == "predicted" for row in rows)
+    assert all(row["size_mib"] <= 10 for row in rows if row["fits"] != "no")
+    shown = edgecnn(*PI, "--within", "images_per_s=20", "--within", "size_mib=10").stdout
+    assert shown.count("\u25b2") > 2 * sum(row["fits"] != "no" for row in rows)
+    assert "no gate takes it" in shown
+
+
+def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:
+    (found,) = json.loads(edgecnn("list", "archs", "resnet-18", "--target", "browser", "--json").stdout)["devices"]
+    assert found["networks"] == []
+    assert next(iter(found["without_forecast"])).startswith("no public table has browser")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reference"),
+    [
+        (("archs", "--within", "p50_ms=50"), "target-of-a-list"),
+        (("devices", "--target", "raspberry-pi-5"), "target-of-a-list"),
+        (("archs", "--target", "raspberry-pi-5", "--within", "p99_ms=50"), "list-budget-invalid"),
+        (("archs", "--target", "raspbery-pi-5"), "unknown-device"),
+    ],
+)
+def test_budgets_of_no_device_and_a_device_of_another_list_are_refused(arguments: tuple[str, ...], reference: str) -> None:
+    done = edgecnn("list", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"[{reference}]" in done.stderr
+
+
+def test_the_plot_of_networks_for_two_devices_is_written(tmp_path: Path) -> None:
+    done = edgecnn(*PI, "--target", "raspberry-pi-4", "--plot", str(tmp_path / "n.html"))
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "n.html").read_text("utf-8")
+    assert page.count("Published accuracy against predicted latency: raspberry-pi-") >= 2
+
+
 def test_a_word_without_a_wildcard_lists_the_devices_that_contain_it() -> None:
     rows = json.loads(edgecnn("list", "devices", "raspberry", "--json").stdout)
     assert {row["name"] for row in rows} == {"raspberry-pi-4", "raspberry-pi-5"}

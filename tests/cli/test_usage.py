@@ -175,3 +175,21 @@ def test_the_completion_script_is_for_edgecnn_however_it_was_started() -> None:
 @pytest.mark.parametrize("instruction", ["nonsense", "source_nonsense"])
 def test_a_completion_that_cannot_be_given_is_no_failed_gate(instruction: str) -> None:
     assert edgecnn(_EDGECNN_COMPLETE=instruction).returncode == 2
+
+
+@pytest.mark.parametrize("verb", ["build", "plan", "train"])
+def test_a_build_of_nothing_is_told_what_to_type(verb: str) -> None:
+    done = edgecnn(verb, "--quiet")
+    assert done.returncode == 2
+    assert f"edgecnn {verb} --data photos/" in done.stderr and done.stderr.endswith("[nothing-to-build-from]\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "commands"),
+    [("cost", ["edgecnn study cost"]), ("serve", ["edgecnn bundle serve"]), ("inspect", ["edgecnn data inspect"]),
+     ("verify", ["edgecnn bundle verify", "edgecnn evidence verify", "edgecnn store verify"])],
+)  # fmt: skip
+def test_a_command_of_a_group_is_named_where_it_is(word: str, commands: list[str]) -> None:
+    done = edgecnn(word, "x")
+    assert done.returncode == 2
+    assert all(f"`{command}`" in done.stderr for command in commands)

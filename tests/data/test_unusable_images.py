@@ -14,9 +14,14 @@ from edgecnn.data import files
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import NOT_A_PICTURE
+from edgecnn.values.dataset import DataSummary
 from tests.data.folders import Heard, aged, draw, fill, write
 from tests.data.test_manifest import summary_of
 from tests.runner.causes.test_known import POINTER, picture
+
+
+def named(summary: DataSummary) -> list[str]:
+    return [skipped.partition(": ")[0] for skipped in summary.skipped]
 
 
 def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: Path) -> None:
@@ -25,12 +30,7 @@ def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: 
     write(photos / "dog" / "half.jpg", draw(photos / "dog" / "whole.jpg", 50, (64, 64)).read_bytes()[:-200])
     (photos / "dog" / "lost.png").symlink_to(photos / "gone.png")
     summary = summary_of(photos, cache)
-    assert summary.skipped == (
-        "cat/none.jpg: an empty file",
-        "cat/notes.txt: in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)",
-        "dog/half.jpg: breaks off before its end",
-        "dog/lost.png: no such file or directory",
-    )
+    assert named(summary) == ["cat/none.jpg", "cat/notes.txt", "dog/half.jpg", "dog/lost.png"]
     (photos / "dog" / "lost.png").unlink()
     again = Heard()
     assert len(summary_of(photos, cache, again).skipped) == 3
@@ -42,27 +42,25 @@ def test_a_pointer_and_an_image_that_this_pillow_cannot_read_are_named(
 ) -> None:
     aged(write(photos / "cat" / "pointer.jpg", POINTER))
     aged(write(photos / "dog" / "new.avif", picture("AVIF")))
-    pointer = "cat/pointer.jpg: it is a Git LFS pointer, not the file itself: git lfs pull"
     with monkeypatch.context() as lacking:
         lacking.setattr(files, "distribution", lambda _: SimpleNamespace(version="13", read_text=lambda _: "no avif"))
         lacking.delitem(Image.OPEN, "AVIF")
-        named, avif = summary_of(photos, cache).skipped
-        assert named == pointer
-        assert avif.startswith("dog/new.avif: it is in the AVIF format, and Pillow ")
-        assert avif.endswith(" was built without it here: pip install --force-reinstall --only-binary :all: pillow")
+        pointer, avif = summary_of(photos, cache).skipped
+        assert pointer.startswith("cat/pointer.jpg: ") and pointer.endswith("git lfs pull")
+        assert avif.startswith("dog/new.avif: ") and "AVIF" in avif and avif.endswith(" pillow")
     assert summary_of(photos, cache).skipped == (pointer,), "the same version, built with the decoder"
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Path) -> None:
     (photos / "dog" / "late.png").symlink_to(photos.parent / "late.png")
-    assert summary_of(photos, cache).skipped == ("dog/late.png: no such file or directory",)
+    assert named(summary_of(photos, cache)) == ["dog/late.png"]
     draw(photos.parent / "late.png", 60)
     assert summary_of(photos, cache).skipped == ()
 
 
 def test_a_name_that_is_not_utf8_is_skipped_in_printable_words(photos: Path, cache: Path) -> None:
     shutil.copy(photos / "cat" / "000.png", os.fsencode(photos / "cat") + b"/caf\xe9.png")
-    assert summary_of(photos, cache).skipped == ("cat/caf\\udce9.png: its name is not valid UTF-8",)
+    assert named(summary_of(photos, cache)) == ["cat/caf\\udce9.png"]
 
 
 def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:

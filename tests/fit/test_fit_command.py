@@ -115,7 +115,7 @@ def test_the_folder_is_an_ordinary_build_of_it_with_a_page_beside(place: Place, 
     assert report["choice"]["candidate"] is not None
     assert (place.out / "bundle").is_dir()
     assert "Accuracy against latency" in (place.out / "fit.html").read_text()
-    tested = place.plain("verify", place.out / "bundle")
+    tested = place.plain("bundle", "verify", place.out / "bundle")
     assert tested.returncode in (0, 3), tested.stderr
 
 

@@ -155,3 +155,13 @@ def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settle
     chosen = choose_member([built], {"p50_ms": 3.0}, None)
     assert (chosen.name, chosen.state) == (built.name, "provisional")
     assert exit_code(fit_report(built, shipped=built.name, state=chosen.state)) == 4
+
+
+def test_a_budget_in_images_a_second_bounds_the_p50_of_members_and_replaces_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    making = builder(monkeypatch)
+    recipe = Recipe(gates=GateChoice(min={"images_per_s": 20.0}))
+    choice = making.asked.choice.model_copy(update={"within": {"images_per_s": 400.0}})
+    making = replace(making, asked=making.asked.model_copy(update={"choice": choice, "recipe": recipe}))
+    assert making.asked.within == {"p50_ms": 2.5}
+    gates = making.request(member(), Course(), Path("out")).gates
+    assert gates is not None and (gates.max, gates.min) == ({"p50_ms": 2.5}, {})

@@ -10,12 +10,14 @@ from edgecnn.values.recipe import FitChoice
 
 def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
     assert within_of(["p50_ms=5", "size_mib = 2.5"]) == {"p50_ms": 5.0, "size_mib": 2.5}
+    assert within_of(["images_per_s=20"]) == {"images_per_s": 20.0}
 
 
 @pytest.mark.parametrize(
     ("texts", "because"),
     [
         (["p50=5"], "'p50' is no budget, the nearest is p50_ms"),
+        (["fps=20"], "'fps' is no budget, the nearest is images_per_s"),
         (["p50_ms=5", "p50_ms=3"], "p50_ms is given twice, 5 before"),
         (["p50_ms=0"], "p50_ms must be a positive number such as 5, not '0'"),
         (["p50_ms"], "p50_ms must be a positive number such as 5, not ''"),
@@ -54,3 +56,5 @@ def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:
         fit_choice(FitChoice(family="resnet", within={"p50": 5.0}), {})
     with pytest.raises(EdgecnnError, check=NOTHING_TO_MEET.made):
         fit_choice(FitChoice(family="resnet"), {})
+    with pytest.raises(EdgecnnError, match="p50_ms is given too", check=FIT_BUDGET_INVALID.made):
+        fit_choice(FitChoice(family="resnet", within={"p50_ms": 50.0, "images_per_s": 20.0}), {})

@@ -109,7 +109,7 @@ def _litert_seeds(_: Path) -> Sequence[bytes]:
 
 
 def _checked_model(path: Path) -> object:
-    """By the check that the runner and ``edgecnn verify`` share."""
+    """By the check that the runner and ``edgecnn bundle verify`` share."""
     content = path.read_bytes()
     fault = model_fault(path.name, content, {path.name: len(content), "model.bin": 1 << 20, "w": 16})
     if fault:

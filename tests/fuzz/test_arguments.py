@@ -20,8 +20,8 @@ from tests.render.reports import a_report
 BUILDING = ("build", "train", "export", "quantize", "package", "compile", "profile")
 LAST: dict[tuple[str, ...], tuple[str, ...]] = {
     **{(verb,): ("--data", "no-such-folder") for verb in BUILDING},
-    ("loadgen",): ("--scenario", "none"),
-    ("serve",): ("--port", "99999999"),
+    ("study", "loadgen"): ("--scenario", "none"),
+    ("bundle", "serve"): ("--port", "99999999"),
     ("evidence",): ("--minutes", "0"),
     ("doctor",): ("--need", "nothing-known"),
     ("devices", "check"): ("--host", "-x"),
@@ -100,19 +100,19 @@ def _somewhere_else(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatc
 @example(typed=(("plan",), ["--onnx", "folder/file", "--data", "folder"]))
 @example(typed=(("judge",), ["folder", "--max", "p99_ms=nan"]))
 @example(typed=(("plan",), ["demo", "--objective", "energy", "--time-budget", "1e30h"]))
-@example(typed=(("verify",), ["folder/bundle.zip", "--allowed-signers", "folder"]))
+@example(typed=(("bundle", "verify"), ["folder/bundle.zip", "--allowed-signers", "folder"]))
 @example(typed=(("predict",), ["folder/bundle", "folder/file", PHOTO, "--made-here"]))
 @example(typed=(("bundle", "zip"), ["folder/bundle", "--out", "folder"]))
 @example(typed=(("bundle", "zip"), ["folder/bundle", "--out", "\x00"]))
-@example(typed=(("sign",), ["folder/bundle", "--key", "folder/file", "--version", "2"]))
-@example(typed=(("sign",), ["folder/bundle", "--key", "\x00"]))
+@example(typed=(("bundle", "sign"), ["folder/bundle", "--key", "folder/file", "--version", "2"]))
+@example(typed=(("bundle", "sign"), ["folder/bundle", "--key", "\x00"]))
 @example(typed=(("plan",), ["é" * 300]))
 @example(typed=(("bench",), ["é" * 300]))
 @example(typed=(("judge",), ["é" * 300]))
 @example(typed=(("judge",), ["folder/" + "é" * 300]))
 @example(typed=(("report",), ["folder/build", "--out", "\x00"]))
 @example(typed=(("explain",), ["folder/build", "--candidate", "\udcff"]))
-@example(typed=(("scale",), ["--arch", "efficientnet", "--within", "macs=1e400"]))
+@example(typed=(("study", "scale"), ["--arch", "efficientnet", "--within", "macs=1e400"]))
 @example(typed=(("plan",), ["--arch", "efficientnet-b0", "--scale", "depth=1e9"]))
 def test_no_arguments_are_our_own_fault(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: tuple[tuple[str, ...], list[str]]

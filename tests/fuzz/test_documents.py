@@ -97,7 +97,7 @@ def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @FUZZ
 @given(
-    verb=st.sampled_from(["explain", "report", "compare", "history", "list archs --build", "judge"]),
+    verb=st.sampled_from(["explain", "report", "compare", "study history", "list archs --build", "judge"]),
     found=REPORTS.flatmap(damaged),
 )
 def test_a_report(

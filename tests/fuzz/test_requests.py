@@ -1,4 +1,4 @@
-"""Whatever is sent to a real ``edgecnn serve``: one well-formed answer at most, no hang, no traceback, right answers beside it.
+"""Whatever is sent to a real ``edgecnn bundle serve``: one well-formed answer at most, no hang, no traceback.
 
 Most requests are right ones with a slip or two, since those come furthest.
 """
@@ -173,7 +173,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "cut": photo[: len(photo) // 2], "bomb": png_head(60_000, 60_000), "scans": scanned(500), "zeros": bytes(1000),
         "form": b'--x\r\nContent-Disposition: form-data; filename="\x00/../a"\r\n\r\n' + photo + b"\r\n--x", "many": photo * 2,
     }  # fmt: skip
-    command = [sys.executable, "-m", "edgecnn", "serve", str(bundle), "--json", "--per-minute", "1000000"]
+    command = [sys.executable, "-m", "edgecnn", "bundle", "serve", str(bundle), "--json", "--per-minute", "1000000"]
     with child(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
         place = urlsplit(announced(process)["url"]).netloc
         expected = {name: ask_at(place, "POST", "/predict", bodies[name]).said["labels"] for name in ("photo.jpg", "card.png")}

@@ -18,10 +18,12 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.facts import MeasuredHistory, SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
 from edgecnn.devices.leases.listed import BoardsFile
+from edgecnn.forecast.networks import CountedCatalogue
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.studies.networks_for import NetworksFor
 from edgecnn.sweeps.file import SweepFile
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.plan import SweepPlan
@@ -33,6 +35,7 @@ from edgecnn.values.board import BoardCheck
 from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
 from edgecnn.values.fit import FitReport, LatencyTable
+from edgecnn.values.forecast import ForecastReport, PublicTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
@@ -50,7 +53,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "explanation": (Explanation, "Why a build chose as it did, and what is open: `edgecnn explain BUILD --json`."),
     "comparison": (Comparison, "What judging one build against another found: `edgecnn judge HEAD --against BASE --json`."),
     "compare": (SideBySide, "Finished builds side by side: `edgecnn compare A B --json`."),
-    "history": (MeasuredHistory, "What was measured over time: `edgecnn history --json`."),
+    "history": (MeasuredHistory, "What was measured over time: `edgecnn study history --json`."),
     "latency-baseline": (LatencyBaseline, "A file of `edgecnn baseline`: every run of one kit on a board or a pinned runner."),
     "pinned-build": (PinnedBuild, "A file of `edgecnn baseline pin`: which kit later builds are raced against."),
     "recipe-settings": (RecipeSettings, "Every value of a recipe and where it is from: `edgecnn recipe show --json`."),
@@ -59,17 +62,21 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "transfer": (TransferChoice, "transfer.json of a transfer artifact: what is learned anew of a pretrained network, and why."),
     "synthesis": (Provenance, "synthesis.json of a synthesize artifact: what each composed training image is made of."),
     "catalogue": (Catalogue, "Every network by name, with what it costs and was reported to reach: `edgecnn list archs --json`."),
+    "networks-for": (
+        NetworksFor,
+        "Networks for devices inside budgets, with predicted latency: `edgecnn list archs --target DEVICE --json`.",
+    ),
     "record": (Record, "record.json: beside every artifact in the store."),
     "doctor": (DoctorReport, "What was found on one machine: `edgecnn doctor --json`."),
     "board": (BoardCheck, "What a machine is, and what stands in the way of kits there: `edgecnn devices check --json`."),
     "bundle-bench": (BundleBench, "bundle-bench.json: what was measured of a bundle alone, `edgecnn bench BUNDLE --json`."),
     "loadgen": (LoadGenReport, "loadgen.json: what LoadGen was told, and its verdicts."),
-    "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn ensemble BUILD BUILD --json`."),
-    "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn ten-crop BUILD --json`."),
-    "look": (FeaturePictures, "look.json: what excites the channels of a network most: `edgecnn look BUILD`."),
+    "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn study ensemble BUILD BUILD --json`."),
+    "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn study ten-crop BUILD --json`."),
+    "look": (FeaturePictures, "look.json: what excites the channels of a network most: `edgecnn study look BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
-    "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
-    "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),
+    "cost": (NetworkCost, "What one image costs a network: `edgecnn study cost NETWORK --json`."),
+    "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn study scale --json`."),
     "latency-table": (LatencyTable, "A device's latency table: `edgecnn devices measure NAME --out FILE`."),
     "fit": (
         FitReport,
@@ -78,8 +85,11 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),
-    "verification": (BundleVerification, "What verifying a bundle found: `edgecnn verify BUNDLE --json`."),
+    "verification": (BundleVerification, "What verifying a bundle found: `edgecnn bundle verify BUNDLE --json`."),
     "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),
+    "forecast": (ForecastReport, "Predicted latency of networks on devices that are away: `edgecnn forecast --json`."),
+    "public-table": (PublicTable, "baselines/public/NAME.json: times that someone else published, with source and conditions."),
+    "catalogue-work": (CountedCatalogue, "baselines/public/catalogue-work.json: counted work of every network of the catalogue."),
     "evidence": (EvidenceRecord, "What a machine did with reference networks, to be sent: a file of `edgecnn evidence`."),
     "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
     "sweep": (SweepFile, "A sweep file (TOML): which networks, devices and recipe values."),

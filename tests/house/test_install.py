@@ -79,9 +79,10 @@ def test_the_wheel_holds_every_module(wheel: Path) -> None:
 
 def test_the_wheel_holds_every_resource(wheel: Path) -> None:
     expected = {
-        f"edgecnn/_resources/{folder}/{path.name}"
+        f"edgecnn/_resources/{path.relative_to(ROOT).as_posix()}"
         for folder, pattern in SHIPPED.items()
-        for path in (ROOT / folder).glob(pattern)
+        for path in (ROOT / folder).rglob(pattern)
+        if path.is_file()
     }
     expected |= {path.relative_to(ROOT).as_posix() for path in (PACKAGE / "data" / "demo").iterdir() if path.is_file()}
     expected.add("edgecnn/devices/doctor/tiny.onnx")

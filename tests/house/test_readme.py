@@ -96,7 +96,7 @@ def test_every_kit_of_command_1_is_whole_and_satisfies_the_schema(readme_build: 
 
 def test_the_bundle_of_command_1_is_whole_and_says_of_itself_what_it_is(readme_build: Build) -> None:
     (results,) = readme_build.folder.glob("builds/*/")
-    done = readme_build.again(["verify", str(results), "--made-here"])
+    done = readme_build.again(["bundle", "verify", str(results), "--made-here"])
     assert done.returncode == 0, done.stderr
     assert "tensorrt-fp16 is used" in done.stdout
     page = (results / "bundle" / "README.md").read_text(encoding="utf-8")

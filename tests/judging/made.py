@@ -18,6 +18,7 @@ from edgecnn.values.figures import (
     MultiLabelAccuracy,
     Quality,
 )
+from edgecnn.values.forecast import Forecast, ForecastBasis, ForecastSource
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.report import CandidateFacts, Latency
@@ -30,6 +31,23 @@ def a_candidate(ident: str) -> Candidate:
     runtime, precision, *mixed = ident.split("-")
     method = Method.MIXED if mixed else Method.POST_TRAINING if precision == "int8" else Method.FLOAT
     return Candidate(id=ident, runtime=Runtime(runtime), precision=Precision(precision), method=method)
+
+
+def a_forecast(estimate: float, low: float, high: float, **changes: object) -> Forecast:
+    known = {
+        "network": "mobilenet-v2",
+        "resolution_px": 224,
+        "device": "raspberry-pi-5",
+        "runtime": Runtime.NCNN,
+        "precision": Precision.FP16,
+        "threads": 4,
+        "p50_ms": Interval(estimate=estimate, low=low, high=high, confidence=0.9),
+        "basis": ForecastBasis.TRANSFERRED,
+        "off_percent": 9.4,
+        "off_networks": 18,
+        "source": ForecastSource(title="ncnn's benchmark", url=None, date="2026-03-30", board="Raspberry Pi 5", networks=17),
+    }
+    return Forecast.model_validate({**known, **changes})
 
 
 def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int | None = None, **changes: object) -> Accuracy:

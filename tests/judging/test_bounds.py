@@ -191,8 +191,41 @@ def test_unless_told_a_comparison_allows_a_ratio_of_three_percent():
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("latency=50", "p50_ms (the median) or p99_ms"), ("fps=20", "p50_ms=50 (1,000 / 20 images a second), with --max")],
+    [
+        ("latency=50", "p50_ms (the median) or p99_ms"),
+        ("fps=20", "--min images_per_s=20 (one image at a time: p50_ms at most 50)"),
+    ],
 )
 def test_a_name_that_people_use_is_answered_with_the_metric_that_it_means(text: str, meant: str) -> None:
     with pytest.raises(EdgecnnError, match=re.escape(f"did you mean {meant}?"), check=UNKNOWN_METRIC.made):
         parse_bounds((text,), ())
+
+
+@pytest.mark.parametrize("stated_by", ["recipe", "command line"])
+def test_images_a_second_are_a_bound_on_the_median_latency_of_one_image(stated_by: str) -> None:
+    stated = parse_bounds([], ["images_per_s=20", "top1=0.5"])
+    assert stated == GateChoice(min={"images_per_s": 20, "top1": 0.5})  # as typed, for the command that is printed
+    recipe, line = (stated, None) if stated_by == "recipe" else (NOTHING, stated)
+    p50, top1 = gates_for(recipe, device_usually_attached=False, command_line=line)
+    assert (p50.metric, p50.side, p50.bound, p50.required) == ("p50_ms", "max", 50, "when-measured")
+    assert (top1.metric, top1.side) == ("top1", "min")
+
+
+def test_images_a_second_bound_a_comparison_too() -> None:
+    gates = comparison_gates(parse_bounds([], ["images_per_s=40"], compared=True))
+    assert [(gate.metric, gate.bound) for gate in gates] == [("latency_ratio", 1.03), ("p50_ms", 25)]
+
+
+@pytest.mark.parametrize("text", ["images_per_s=0", "images_per_s=-20", "images_per_s=nan", "images_per_s=inf"])
+def test_no_images_a_second_are_no_bound(text: str) -> None:
+    with pytest.raises(EdgecnnError, match="a finite number above 0", check=BOUND_OUT_OF_RANGE.made):
+        parse_bounds([], [text])
+
+
+def test_images_a_second_have_a_least_and_go_with_the_same_p50_alone() -> None:
+    with pytest.raises(EdgecnnError, match="write --min images_per_s=20", check=BOUND_ON_WRONG_SIDE.made):
+        parse_bounds(["images_per_s=20"], [])
+    with pytest.raises(EdgecnnError, match="bounded by both 30 and 50", check=BOUND_TWICE.made):
+        parse_bounds(["p50_ms=30"], ["images_per_s=20"])
+    (gate,) = gates_for(parse_bounds(["p50_ms=50"], ["images_per_s=20"]), device_usually_attached=True)
+    assert (gate.metric, gate.bound) == ("p50_ms", 50)

@@ -51,15 +51,8 @@ def chosen(contest: Contest, *, attached: bool = True) -> Chosen:
 def test_int8_with_more_images_a_second_is_chosen_with_the_number_of_images_in_a_call() -> None:
     found = chosen(contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC"))
     assert (found.choice.state, found.choice.candidate) == ("settled", INT8)
-    assert found.reasons[INT8] == (
-        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 501.9 images a second with "
-        "8 images in a call in the race for the choice, expected regret 0.0 % after 8 rounds"
-    )
-    assert found.reasons[FP32] == (
-        "fewer images a second by estimate in the race for the choice: 200.8 with 4 images in a call against 501.9 of "
-        "onnxruntime-int8 with 8, "
-        "0.40 × the images a second on AMD EPYC"
-    )
+    assert "501.9 images" in found.reasons[INT8] and "8 images" in found.reasons[INT8]
+    assert all(fact in found.reasons[FP32] for fact in ("200.8", "501.9", "0.40 ×", "AMD EPYC"))
 
 
 def test_images_a_second_that_are_alike_leave_the_higher_precision() -> None:
@@ -81,14 +74,8 @@ def test_the_drift_of_the_machine_takes_nothing_from_a_paired_ratio() -> None:
 def test_int8_that_takes_less_energy_is_chosen() -> None:
     found = chosen(contest_of("energy", {FP32: metered(40.0), INT8: metered(30.0)}, "a board"))
     assert found.choice.candidate == INT8
-    assert found.choice.why == (
-        "onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 29.88 mJ an image in the race for the choice, "
-        "expected regret 0.0 % after 8 rounds"
-    )
-    assert found.reasons[FP32] == (
-        "more energy by estimate in the race for the choice: 39.85 mJ an image against 29.88 of onnxruntime-int8 by rapl, "
-        "1.33 × the energy on a board"
-    )
+    assert "29.88 mJ" in found.choice.why
+    assert all(fact in found.reasons[FP32] for fact in ("39.85 mJ", "29.88", "rapl", "1.33 ×"))
     assert isinstance(found.because[FP32], MoreEnergy)
 
 

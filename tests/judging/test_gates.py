@@ -8,6 +8,7 @@ from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import (
     a_class,
+    a_forecast,
     a_gate,
     a_judged_latency,
     a_quality,
@@ -214,6 +215,13 @@ def test_latency_that_nothing_ran_for_is_missing_with_its_reason():
     result = judge(a_gate("p50_ms", 20), facts(latency=a_judged_latency(None, runs=0, reason="no jetson")))
     assert (result.verdict, result.reason) == (MISSING, "no jetson")
     assert verdict(a_gate("p50_ms", 20), latency=None) is MISSING
+
+
+@pytest.mark.parametrize(("side", "bound"), [("max", 20), ("max", 1)])
+def test_no_gate_takes_a_forecast_however_far_from_the_bound_it_is(side, bound):
+    unmeasured = a_judged_latency(None, runs=0, reason="not measured on raspberry-pi-5")
+    result = judge(a_gate("p50_ms", bound, side=side), facts(latency=unmeasured, forecast=a_forecast(5, 4, 6)))
+    assert (result.verdict, result.figure, result.fidelity) == (MISSING, None, Fidelity.MISSING)
 
 
 def test_too_few_runs_are_unsure_and_not_missing():

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.judging.gates import EffectiveGates
+from edgecnn.judging.gates import Circumstances, EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row, judge_rows
 from edgecnn.judging.runs.ratio import RatioFinding
+from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.artifact import Failed
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Gate, Verdict
-from tests.judging.made import a_gate, facts
+from tests.judging.made import a_gate, a_judged_latency, an_interval, facts
 
 SIZE, TOP1 = a_gate("size_mib", 5.0), Gate(metric="top1", side="min", bound=0.5, required="always")
 RATIO = Gate(metric="latency_ratio", side="max", bound=1.03, required="always")
@@ -41,6 +43,14 @@ def test_what_ships_the_same_files_meets_gates_on_a_difference_by_definition() -
     assert [result.fidelity for result in row.gates] == [Fidelity.DEFINED, Fidelity.DEFINED]
     other = judge_row(facts(), gates, compared=SAME_FILES._replace(identical=False))
     assert other.gates[0].verdict is Verdict.MISSING
+
+
+@pytest.mark.parametrize("way", [OF_A_BUILD, OF_A_FINISHED_BUILD])
+def test_an_open_gate_asks_for_rounds_in_the_way_of_the_call(way: str) -> None:
+    gates = EffectiveGates.of(GateChoice(max={"p50_ms": 2.0}), None, Circumstances(more_rounds=way))
+    row = judge_row(facts(latency=a_judged_latency(an_interval(1.9, 1.7, 2.1))), gates)
+    result = next(result for result in row.gates if result.gate.metric == "p50_ms")
+    assert way.format(result.rounds_to_settle) in result.reason
 
 
 @pytest.mark.parametrize("identical", [True, False])

@@ -87,16 +87,12 @@ def test_the_same_of_several_labels_an_image(low: float, high: float, verdict: s
 def test_the_sentence_has_the_figures_and_how_many_images_would_settle_it() -> None:
     found = not_learned(right_on(117, *[100] * 10))
     assert found is not None
-    assert found.reason == (
-        "onnxruntime-fp32 is not shown to have learned: it classifies 11.7 % [9.9, 13.8] of the test images correctly; "
-        "always answering 'c0' reaches 10.0 %; if the estimate is the truth, "
-        "about 2,551 new images, judged alone, settle it in 80 % of cases"
-    )
+    assert all(fact in found.reason for fact in ("11.7 % [9.9, 13.8]", "'c0'", "10.0 %", "2,551 "))
     assert (found.gate.metric, found.gate.bound, found.images_to_settle) == ("top1", 0.1, 2551)
     labels = not_learned(ranked(0.22, 0.2, 0.5))
     assert labels is not None
     assert (labels.gate.metric, labels.images_to_settle) == ("map", None)
-    assert "its mAP is 22.0 % [20.0, 50.0]; ranking the images at random reaches" in labels.reason
+    assert "22.0 % [20.0, 50.0]" in labels.reason
 
 
 def test_images_in_groups_settle_less() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
@@ -16,7 +17,7 @@ from edgecnn.values.figures import Accuracy
 from edgecnn.values.reason import DatedOrder, Loses, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
-from tests.judging.made import a_contest, a_residency, an_accuracy, facts
+from tests.judging.made import a_contest, a_forecast, a_residency, an_accuracy, facts
 
 HERE = ChoiceRules(attached=True)
 AWAY = ChoiceRules(attached=False, device="jetson-orin-nano")
@@ -180,6 +181,47 @@ def test_provisional_by_a_record_takes_what_was_fastest_there_and_names_the_reco
         "litert-int8", "litert-fp16", "onnxruntime-fp32", "onnxruntime-fp16",
     )  # fmt: skip
     assert all(fact in found.choice.why for fact in ("litert-int8", "2026-11-20", "mobilenet-v2", "a board"))
+
+
+def forecast(ms: Mapping[str, float], *names: str, late: str = "", **rules: object) -> Chosen:
+    """Of candidates that are away and have no record; ``ms``: of those of them that have a forecast."""
+    away = {"validation": an_accuracy(split="validation", fidelity=Fidelity.EMULATED)}
+    good = {"validation": an_accuracy(split="validation")}
+    known = {name: a_forecast(time, 0.8 * time, 1.3 * time) for name, time in ms.items()}
+    table = [facts(name, forecast=known.get(name), **(away if name == late else good)) for name in names]
+    baseline = fp32(forecast=known.get("onnxruntime-fp32"))
+    return chosen(baseline, *table, rules=AWAY.model_copy(update=rules))
+
+
+def test_provisional_by_a_forecast_of_all_takes_the_fastest_and_says_so() -> None:
+    ms = {"onnxruntime-fp32": 40.0, "ncnn-fp16": 24.0, "onnxruntime-int8": 15.0}
+    found = forecast(ms, "ncnn-fp16", "onnxruntime-int8")
+    reason = found.because["onnxruntime-int8"].model_dump()
+    assert reason["order"] == ("onnxruntime-int8", "ncnn-fp16", "onnxruntime-fp32")
+    assert reason["predicted"]["p50_ms"]["onnxruntime-int8"]["high"] == 19.5
+    assert found.choice.state == "provisional"
+    assert found.choice.why.endswith(": ▲ 15 ms [12, 19.5] predicted, the fastest of all")
+
+
+def test_where_some_have_no_forecast_it_orders_each_precision_by_itself() -> None:
+    found = forecast({"onnxruntime-fp32": 4.0, "ncnn-fp16": 24.0}, "litert-fp16", "ncnn-fp16", "onnxruntime-int8")
+    order = found.because["ncnn-fp16"].model_dump()["order"]
+    assert order == ("ncnn-fp16", "litert-fp16", "onnxruntime-int8", "onnxruntime-fp32")
+    assert found.choice.why.endswith("the fastest of its precision, by the default order (fp16, INT8, other)")
+    assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.why.endswith("which estimates no speed")
+
+
+def test_a_whole_record_goes_before_a_forecast_and_no_forecast_orders_another_objective() -> None:
+    ms = {"onnxruntime-fp32": 40.0, "litert-fp16": 10.0, "litert-int8": 15.0}
+    assert forecast(ms, "litert-fp16", "litert-int8").choice.candidate == "litert-fp16"
+    assert forecast(ms, "litert-fp16", "litert-int8", dated=DATED).choice.candidate == "litert-int8"
+    assert "▲" not in forecast(ms, "litert-fp16", "litert-int8", objective="throughput").choice.why
+
+
+def test_a_candidate_whose_accuracy_does_not_count_stays_last_however_fast_it_is_predicted() -> None:
+    ms = {"onnxruntime-fp32": 40.0, "litert-fp16": 10.0, "litert-int8": 15.0}
+    found = forecast(ms, "litert-fp16", "litert-int8", late="litert-fp16")
+    assert found.because["litert-int8"].model_dump()["order"] == ("litert-int8", "onnxruntime-fp32", "litert-fp16")
 
 
 def test_a_candidate_that_evidence_never_has_goes_with_the_plain_one_of_its_runtime_and_precision() -> None:

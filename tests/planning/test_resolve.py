@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.building.build import plan_build
 from edgecnn.building.publish import publish_plan
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import device_named, target_of
@@ -199,3 +200,9 @@ def test_a_network_without_weights_here_is_told_which_one_has_some(bench: Bench,
     most_work = 2 * (better.instead_of_macs or 0)
     assert (better.arch, (better.macs or 0) <= most_work) == ("mobilenet-v3-small", True)
     assert bench.resolve(model={"weights": "none"}).weights.alternative is None
+
+
+def test_a_plan_estimates_no_time_before_a_step_of_each_kind_was_made_here(bench: Bench) -> None:
+    planned = plan_build(bench.request(), bench.store, Ear())
+    assert planned.make_seconds is None
+    assert all(step.missing is not None for step in planned.steps)

@@ -39,5 +39,5 @@ def test_a_member_that_failed_says_why_in_its_row() -> None:
 def test_what_is_predicted_is_never_said_to_be_measured() -> None:
     p50 = Interval(estimate=2.0, low=1.5, high=3.0, confidence=0.9)
     alone = BROKEN.model_copy(update={"failed": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)})
-    assert cells_of(alone, FOUND)[3:5] == ("2.00 [1.50, 3.00]", "–")
-    assert any(line.startswith("  predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))
+    assert cells_of(alone, FOUND)[3:5] == ("▲ 2.00 [1.50, 3.00]", "–")
+    assert any(line.startswith("  ▲ predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgecnn.building.build import PlannedBuild
@@ -26,6 +28,6 @@ def test_a_plan_names_the_runtimes_that_it_does_not_build_by_default(
 ) -> None:
     recipe = resolved().asked.model_copy(update={"target": TargetChoice.model_validate({"device": device, "runtime": runtime})})
     planned = plan(resolved(recipe, device=device_named(device)))
-    show_plan(PlannedBuild(plan=planned, steps=(), gates=EffectiveGates(gates=()), test_set=""))
+    show_plan(PlannedBuild(plan=planned, steps=(), gates=EffectiveGates(gates=()), test_set="", out=Path("out")))
     begins = "not built unless the target names it: "
     assert [line.removeprefix(begins) for line in capsys.readouterr().out.splitlines() if line.startswith(begins)] == lines

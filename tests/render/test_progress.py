@@ -152,13 +152,11 @@ def test_each_epoch_is_a_line_with_the_best_one_so_far(capsys: pytest.CaptureFix
     lines.plot("finetune", 4, {"train_loss": 0.4})  # at a smaller size, which is not judged
     lines.begin("aware:onnxruntime-int8")
     lines.plot("aware", 1, {"validation_top1": 0.5, "validation_recall": 0.6, "train_loss": 1.0})
-    assert capsys.readouterr().err.splitlines() == [
-        "edgecnn: train: finetune, epoch 1: validation top-1 80.0 % (the best so far), training loss 0.432",
-        "edgecnn: train: finetune, epoch 2: validation top-1 91.2 % (the best so far), training loss 0.432",
-        "edgecnn: train: finetune, epoch 3: validation top-1 90.0 % (best 91.2 % in epoch 2), training loss 0.432",
-        "edgecnn: train: finetune, epoch 4: training loss 0.4",
-        "edgecnn: aware:onnxruntime-int8: aware, epoch 1: mean validation recall 60.0 % (the best so far), training loss 1",
-    ]
+    said = capsys.readouterr().err.splitlines()
+    assert [re.findall(r"[\d.]+ %|epoch \d", line) for line in said] == [
+        ["epoch 1", "80.0 %"], ["epoch 2", "91.2 %"], ["epoch 3", "90.0 %", "91.2 %", "epoch 2"], ["epoch 4"],
+        ["epoch 1", "60.0 %"],
+    ]  # fmt: skip
 
 
 def test_every_display_is_told_of_epochs() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.building import OUTPUT_UNUSABLE
-from edgecnn.render import figures
+from edgecnn.render.columns import text_rows
 from edgecnn.render.screens.report import show_candidates, show_report
 from edgecnn.render.terminal import show_error, show_json, show_lines, show_rows
 from edgecnn.values.report import Choice
@@ -44,7 +44,7 @@ def test_a_row_stands_on_one_line_where_stdout_is_no_terminal(capsys: Captured) 
     rows = {row[0]: row for line in lines_of(capsys) if (row := cells(line))}
     assert "" not in rows, "no cell is wrapped"
     for candidate in candidates:
-        assert rows[candidate.candidate.id] == list(figures.row(candidate))
+        assert rows[candidate.candidate.id] == list(text_rows([candidate])[0])
 
 
 def test_a_provisional_choice_comes_with_the_command_that_settles_it(capsys: Captured) -> None:
@@ -139,7 +139,7 @@ def test_on_a_narrow_terminal_nothing_of_a_report_s_table_is_cut(
     monkeypatch.setenv("COLUMNS", str(columns))
     show_candidates(a_report(facts("onnxruntime-fp32", is_baseline=True, size_mib=44.6), a_row(chosen=True)))
     plain = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
-    for cell in figures.row(a_row(chosen=True)):
+    for cell in text_rows([a_row(chosen=True)])[0]:
         assert any(cell in line for line in plain.splitlines()), cell
     assert max(len(line) for line in plain.splitlines()) <= columns
     assert "…" not in plain

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.graph.attention import attention_nodes, attention_products
-from edgecnn.runtimes import litert, onnxruntime_files
+from edgecnn.runtimes import onnxruntime_files
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.registry import way_to
+from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.model_file import ModelFile
 from edgecnn.values.preprocessing import Normalization
@@ -110,7 +110,7 @@ def test_every_step_of_attention_stays_in_float_in_litert(tmp_path: Path) -> Non
     runtime, method = Runtime.LITERT, Method.POST_TRAINING
     int8 = Candidate(id="litert-int8", runtime=runtime, precision=Precision.INT8, method=method, scheme=scheme)
     normal = Normalization(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-    way_to(int8).quantize(Job(tmp_path / "model.onnx", tmp_path, int8, normal, pixels))
+    backend_for(int8.runtime).write(Job(tmp_path / "model.onnx", tmp_path, int8, normal, pixels))
     model = schema.Model.GetRootAs((tmp_path / "model.tflite").read_bytes())
     graph = model.Subgraphs(0)
     tensors = [graph.Tensors(place) for place in range(graph.TensorsLength())]
@@ -151,17 +151,16 @@ def test_int8_of_linear_attention_answers_as_fp32_does(runtime: Runtime, tmp_pat
     identity = f"{runtime.value}-int8"
     int8 = Candidate(id=identity, runtime=runtime, precision=Precision.INT8, method=Method.POST_TRAINING, scheme=SCHEMES[runtime])
     normal = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    answers = {Runtime.ONNXRUNTIME: onnxruntime_files, Runtime.LITERT: litert}[runtime]
 
     def off(folder: str, in_float: list[str]) -> float:
         out = tmp_path / folder
         out.mkdir()
-        facts = way_to(int8).quantize(Job(tmp_path / "model.onnx", out, int8, normal, pixels))
+        facts = backend_for(int8.runtime).write(Job(tmp_path / "model.onnx", out, int8, normal, pixels))
         assert facts["attention"] == in_float
         model = ModelFile.model_validate_json((out / "model.json").read_text())
         feed = normal.feed(pixels)
         exact = onnxruntime_files.logits_of(tmp_path / "model.onnx", feed)
-        rounded = answers.run(out, model, normal.feed(pixels, layout=model.model.input.layout))
+        rounded = backend_for(runtime).logits(out, model, normal.feed(pixels, layout=model.model.input.layout))
         return float(np.abs(exact - rounded).max() / np.ptp(exact))
 
     with_attention_in_float = off("mended", ["product.vk", "product.top", "product.bottom"])

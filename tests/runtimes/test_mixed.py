@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import LAYER_NOT_FOUND, NOTHING_LEFT_TO_QUANTIZE
-from edgecnn.runtimes import litert, onnxruntime_files, openvino_files, tensorrt_files
+from edgecnn.runtimes import litert, onnxruntime, onnxruntime_files, openvino, openvino_files, tensorrt_files
 from edgecnn.runtimes.job import Job
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
@@ -26,7 +26,7 @@ from tests.runtimes.planted import PLANTED, planted_trunk
 from tests.slow_parameters import slowly
 from tests.stages.test_rank import convolutions, ranked, ranking
 
-EXECUTORS = {"onnxruntime-int8": onnxruntime_files, "openvino-int8": openvino_files, "litert-int8": litert}
+BACKENDS = {"onnxruntime-int8": onnxruntime.BACKEND, "openvino-int8": openvino.BACKEND, "litert-int8": litert.BACKEND}
 EACH = pytest.mark.parametrize("candidate", ["onnxruntime-int8", "litert-int8", *slowly("openvino-int8")])
 
 
@@ -55,7 +55,8 @@ def compared(candidate: str, kept: int) -> tuple[float, float]:
     feed, folder = feed_of(pictures(120, seed=3)), made(candidate, kept)
     model = ModelFile.model_validate_json((folder / "model.json").read_text())
     exact = onnxruntime_files.logits_of(planted_trunk() / "model.onnx", feed)
-    answered = EXECUTORS[candidate].run(folder, model, feed.transpose(0, 2, 3, 1) if model.model.input.layout == "NHWC" else feed)
+    shown = feed.transpose(0, 2, 3, 1) if model.model.input.layout == "NHWC" else feed
+    answered = BACKENDS[candidate].logits(folder, model, shown)
     distance = np.sqrt(np.mean((answered - exact) ** 2)) / np.ptp(exact)
     return float(np.mean(answered.argmax(axis=1) != exact.argmax(axis=1))), float(distance)
 
@@ -101,7 +102,10 @@ def test_as_many_layers_as_the_network_has_are_no_int8_any_more(tmp_path: Path) 
     given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
     with pytest.raises(EdgecnnError, check=NOTHING_LEFT_TO_QUANTIZE.made) as caught:
         stage("onnxruntime-int8", layers).make(given, tmp_path, Quiet())
-    assert caught.value.ref == "nothing-left-to-quantize"
+    assert caught.value.line() == (
+        f"onnxruntime-int8-mixed-{layers} keeps {layers} layers in float and nothing would be left in INT8: "
+        f"the network has {layers} [nothing-left-to-quantize]"
+    )
 
 
 def test_a_layer_that_openvino_s_model_does_not_name_is_an_error_and_not_left_out(tmp_path: Path) -> None:
@@ -110,7 +114,10 @@ def test_a_layer_that_openvino_s_model_does_not_name_is_an_error_and_not_left_ou
     job = Job(planted_trunk() / "model.onnx", tmp_path, candidate, NORMALIZATION, pictures(4), (stranger,))
     with pytest.raises(EdgecnnError, check=LAYER_NOT_FOUND.made) as caught:
         openvino_files.quantize(job)
-    assert caught.value.ref == "layer-not-found"
+    assert caught.value.line() == (
+        "openvino-int8 is to keep node_of_another in float: the converted model names no layer so, "
+        "nor by a tensor that it makes [layer-not-found]"
+    )
 
 
 @pytest.mark.slow  # another network; the README's build has such a rung

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import ALREADY_QUANTIZED, HALF_OVERFLOW, HALF_REFUSED
 from edgecnn.runtimes.job import Job
+from edgecnn.runtimes.onnxruntime import BACKEND
 from edgecnn.runtimes.onnxruntime_files import logits_of
-from edgecnn.runtimes.registry import way_to
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.preprocessing import Normalization
 from tests.graph.custom_files import classifier, pictures
@@ -30,7 +30,7 @@ def job(folder: Path, model: onnx.ModelProto) -> Job:
 
 def test_the_file_is_typed_half_between_float32_ends_and_answers_as_the_trunk(tmp_path: Path) -> None:
     asked = job(tmp_path, classifier())
-    way_to(CANDIDATE).quantize(asked)
+    BACKEND.write(asked)
     made = onnx.load(asked.out / "model.onnx")
     assert {end.type.tensor_type.elem_type for end in [*made.graph.input, *made.graph.output]} == {TensorProto.FLOAT}
     assert {tensor.data_type for tensor in made.graph.initializer} - {TensorProto.INT64} == {TensorProto.FLOAT16}
@@ -44,8 +44,8 @@ def test_a_network_that_is_not_taken_in_fp16_costs_this_candidate_alone(tmp_path
     relu = next(node for node in model.graph.node if node.op_type == "Relu")
     relu.op_type = "Celu"  # of float32 alone, by ONNX's own schema
     with pytest.raises(EdgecnnError, check=HALF_REFUSED.made) as refusal:
-        way_to(CANDIDATE).quantize(job(tmp_path, model))
-    assert refusal.value.ref == "half-refused"
+        BACKEND.write(job(tmp_path, model))
+    assert refusal.value.line().startswith("onnxruntime-fp16: the network is not taken in fp16: ")
 
 
 def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
@@ -53,11 +53,18 @@ def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.w")
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1e9), "fc.w"))
     with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made):
-        way_to(CANDIDATE).quantize(job(tmp_path, model))
+        BACKEND.write(job(tmp_path, model))
 
 
 def test_a_quantized_trunk_is_refused(tmp_path: Path) -> None:
     model = classifier()
     model.graph.node.append(helper.make_node("QuantizeLinear", [model.graph.output[0].name, "scale"], ["rounded"], name="q"))
     with pytest.raises(EdgecnnError, check=ALREADY_QUANTIZED.made):
-        way_to(CANDIDATE).quantize(job(tmp_path, model))
+        BACKEND.write(job(tmp_path, model))
+
+
+def test_the_refusal_is_one_line() -> None:
+    error = HALF_REFUSED(candidate="onnxruntime-fp16", because="Type 'tensor(float16)' of (Celu) is invalid")
+    assert error.line() == (
+        "onnxruntime-fp16: the network is not taken in fp16: Type 'tensor(float16)' of (Celu) is invalid [half-refused]"
+    )

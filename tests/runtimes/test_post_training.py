@@ -15,14 +15,14 @@ from edgecnn.errors.graph import ALREADY_QUANTIZED, CALIBRATION_NOT_FINITE
 from edgecnn.runtimes import onnxruntime_files, openvino_files
 from edgecnn.runtimes.candidate import CandidateRequest, make_candidate
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.registry import way_to
+from edgecnn.runtimes.registry import backend_for, way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import NORMALIZATION, feed_of, network, pictures, prepared, trunk
 from tests.runtimes.made import CANDIDATES, UNSIGNED, Quiet, made
 
-EXECUTORS = {"onnxruntime-int8": onnxruntime_files, "openvino-int8": openvino_files}
-BOTH = pytest.mark.parametrize("candidate", sorted(EXECUTORS))
+INT8 = ("onnxruntime-int8", "openvino-int8")
+BOTH = pytest.mark.parametrize("candidate", INT8)
 
 
 @BOTH
@@ -30,7 +30,7 @@ def test_int8_mostly_names_the_class_that_the_network_names(candidate: str) -> N
     feed = feed_of(pictures(60, seed=3))
     folder = made(candidate)
     model = ModelFile.model_validate_json((folder / "model.json").read_text())
-    ours = EXECUTORS[candidate].run(folder, model, feed)
+    ours = backend_for(CANDIDATES[candidate].runtime).logits(folder, model, feed)
     with torch.inference_mode():
         theirs = network("resnet18")(torch.from_numpy(feed)).numpy()
     # Random weights leave the two best classes close together, so this is far below what trained networks keep.
@@ -86,14 +86,14 @@ def test_a_network_that_answers_with_nan_is_not_calibrated(candidate: str, tmp_p
 
 
 def test_nothing_is_printed_on_stdout_where_results_belong(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for candidate in sorted(EXECUTORS):
+    for candidate in INT8:
         request = CandidateRequest(trunk("resnet18"), prepared(), CANDIDATES[candidate], 4, NORMALIZATION)
         (tmp_path / candidate).mkdir()
         make_candidate(request, tmp_path / candidate, Quiet())
     assert capfd.readouterr().out == ""
 
 
-def test_float_candidates_of_the_cpu_runtimes_are_their_backends_work() -> None:
-    assert way_to(CANDIDATES["onnxruntime-fp32"]).module is None
+def test_a_way_states_what_it_takes_beyond_the_runtimes_packages() -> None:
+    assert way_to(CANDIDATES["onnxruntime-fp32"]).packages == ()
     assert way_to(CANDIDATES["openvino-fp32"]).packages == ()
     assert way_to(CANDIDATES["openvino-int8"]).packages == ("nncf",)

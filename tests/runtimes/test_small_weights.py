@@ -18,7 +18,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runtimes import openvino_files
 from edgecnn.runtimes.job import Job
-from edgecnn.runtimes.openvino import import_openvino
+from edgecnn.runtimes.openvino import BACKEND, import_openvino
 from edgecnn.values.candidate import Method
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import ModelFile
@@ -104,7 +104,7 @@ def executed(folder: Path) -> list[str]:
 
 def answers(folder: Path) -> npt.NDArray[np.float32]:
     model = ModelFile.model_validate_json((folder / "model.json").read_text())
-    return openvino_files.run(folder, model, feed_of(pictures(60, seed=3)))
+    return BACKEND.logits(folder, model, feed_of(pictures(60, seed=3)))
 
 
 def test_what_nncf_leaves_in_float_has_its_weights_in_int8_and_runs_in_float(tmp_path: Path) -> None:

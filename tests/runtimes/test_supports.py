@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from edgecnn.planning.candidates import ORIGINAL
+from edgecnn.runner.runtimes import DISTRIBUTIONS, runtime_of
+from edgecnn.runner.session_options import OPTIONS
 from edgecnn.runtimes.onnxruntime import exact_products
-from edgecnn.runtimes.registry import all_backends, backend_for, offers, saturates_on
+from edgecnn.runtimes.protocol import Backend
+from edgecnn.runtimes.registry import all_backends, backend_for, every_backend, offers, saturates_on
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts, Support
 from edgecnn.values.profile import Environment
@@ -206,3 +209,16 @@ def test_every_runtime_that_ships_has_a_module_of_its_name() -> None:
     shipped = [runtime for runtime in Runtime if runtime.ships]
     assert {runtime.value for runtime in shipped} <= modules
     assert [backend.runtime for backend in all_backends()] == shipped
+
+
+@pytest.mark.parametrize("backend", every_backend(), ids=lambda each: each.runtime.value)
+def test_the_runners_own_tables_agree_with_the_registry(backend: Backend) -> None:
+    """The runner travels alone, so it cannot read the registry."""
+    assert runtime_of(backend.session_module) == backend.runtime.value
+    assert backend.fp32_options.keys() <= OPTIONS[backend.session_module].keys()
+    assert list(backend.runtime_packages) == [DISTRIBUTIONS[backend.runtime.value][0]]
+
+
+def test_each_runtime_has_a_line_of_its_own() -> None:
+    lines = [backend.line for backend in every_backend()]
+    assert len({line.dashes for line in lines}) == len({line.word for line in lines}) == len(lines)

@@ -7,8 +7,8 @@ from packaging.specifiers import SpecifierSet
 
 from edgecnn import installed
 from edgecnn.devices.files import load_devices
-from edgecnn.installed import oldest_glibc, pythons_with_wheels, series_for, without_wheel
-from edgecnn.runtimes.registry import backend_for
+from edgecnn.installed import without_wheel
+from edgecnn.runtimes.registry import backend_for, oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.values.candidate import Runtime
 from tests.house.source_tree import ROOT
 

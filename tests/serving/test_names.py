@@ -29,7 +29,7 @@ def test_a_name_turned_to_this_machine_s_address_is_refused_beyond_it_too(serve:
         assert (reply.status, reply.ref) == (403, "foreign-host")
         assert reply.said["error"]["what"] == (
             "this page answers under addresses and its machine's own names, for another name may be another site's: "
-            "edgecnn serve --allow-host NAME adds one"
+            "edgecnn bundle serve --allow-host NAME adds one"
         )
 
 
@@ -80,7 +80,7 @@ def test_on_this_machine_alone_an_allowed_name_is_one_more_and_the_machine_s_own
         assert (reply := ask(server, "GET", "/", Host=host)).ref == "foreign-host", host
         assert reply.said["error"]["what"] == (
             f"this page is at {server.url} alone, for another name may be another site's: "
-            "edgecnn serve --allow-host NAME adds one"
+            "edgecnn bundle serve --allow-host NAME adds one"
         )
 
 

@@ -1,4 +1,4 @@
-"""Thousands of photographs leave a real ``edgecnn serve`` as large as it was; ten thousand: ``benchmarks/serve_soak.py``."""
+"""``edgecnn bundle serve`` does not grow over thousands of images; for ten thousand see ``benchmarks/serve_soak.py``."""
 
 from __future__ import annotations
 

@@ -11,7 +11,11 @@ from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import IMAGE_GONE, CorruptImages, corrupt_images
+from edgecnn.errors.data.folder import (
+    IMAGE_GONE,
+    CorruptImages,
+    corrupt_images,
+)
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels

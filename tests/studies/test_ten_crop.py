@@ -70,10 +70,10 @@ def test_a_custom_network_is_found_as_one_that_was_trained_is(tmp_path: Path) ->
 def test_images_that_leave_no_room_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
     build = BuiltNetworks(tmp_path).build("a")
-    said = json.loads(CliRunner().invoke(app, ["ten-crop", str(build), "--json"]).stdout)
+    said = json.loads(CliRunner().invoke(app, ["study", "ten-crop", str(build), "--json"]).stdout)
     Draft202012Validator(json.loads((FOLDER / "ten-crop.json").read_text(encoding="utf-8"))).validate(said)
     assert (said["images"], said["without_room"], said["difference_pp"]["estimate"]) == (6, 6, 0)
-    shown = CliRunner().invoke(app, ["ten-crop", str(build), "--quiet"]).stdout
+    shown = CliRunner().invoke(app, ["study", "ten-crop", str(build), "--quiet"]).stdout
     assert "6 images are no larger than the crop: their ten views are two, the image and its mirror" in shown
 
 

@@ -12,13 +12,14 @@ from edgecnn.bundle.predictions import LabelShare, Predicted, Predictions, Serve
 from edgecnn.comparing.facts import BuildChanges
 from edgecnn.measure.loadgen.facts import Scenario, ScenarioResult
 from edgecnn.models.catalogue import arch_named
+from edgecnn.render.columns import legend
 from edgecnn.render.page.catalogue import catalogue_page
 from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.page.fleet import fleet_page
 from edgecnn.render.page.over_time import history_page
 from edgecnn.render.page.scale_frontier import frontier_page
-from edgecnn.render.screens import bundle, comparing, evidence, fit, history, studies, sweep
+from edgecnn.render.screens import bundle, comparing, evidence, fit, forecast, history, studies, sweep
 from edgecnn.studies.facts import ChannelPictures, Ensemble, EnsembleRow, FeaturePictures, FilterPictures, MapPictures, TenCrop
 from edgecnn.sweeps.kin import KinRace, compared
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
@@ -26,6 +27,7 @@ from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.arch import listed
 from edgecnn.values.fit import LatencyTable, OnAnother, Probe, TimedProbe, Trial
 from edgecnn.values.fit import Predicted as PredictedTime
+from edgecnn.values.forecast import ForecastBasis, ForecastReport
 from edgecnn.values.layers import LayerCost, NetworkCost
 from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Recipe
@@ -34,7 +36,7 @@ from edgecnn.values.verdict import Fidelity, Verdict
 from tests.bundle.evidence_records import EMULATED, a_network, an_emulated_kit, an_evidence
 from tests.fit.made import USED, report
 from tests.fit.test_choose import member
-from tests.judging.made import a_candidate, a_latency, a_race, an_accuracy, an_interval
+from tests.judging.made import a_candidate, a_forecast, a_latency, a_race, an_accuracy, an_interval, facts
 from tests.render.page.comparisons import a_history, some_builds
 from tests.render.page.frontiers import a_search
 from tests.render.page.measured import an_energy
@@ -282,6 +284,18 @@ def _loaded() -> Any:
     )
 
 
+def forecasts(_: Path) -> str:
+    """One of each basis, and the legend under a table of candidates."""
+    found = ForecastReport(
+        forecasts=tuple(a_forecast(24.1, 17.9, 31.2, basis=basis) for basis in ForecastBasis),
+        without=(),
+        timed_here=("mobilenet-v2",),
+        notes=("the tables are of 2026",),
+    )
+    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=found.forecasts[-1])
+    return sections({"forecast": printed(lambda: forecast.show_forecasts(found)), "legend": "\n".join(legend([away]))})
+
+
 def catalogue(_: Path) -> str:
     """Two networks and one build of the reader's own."""
     rows = [listed(arch_named(name)) for name in ("resnet-50", "alexnet-2012-ungrouped")]
@@ -297,5 +311,6 @@ SURFACES: dict[str, Surface] = {
     "screen/bundle": shipped,
     "screen/evidence": records,
     "screen/studies": side_questions,
+    "screen/forecast": forecasts,
     "page/catalogue": catalogue,
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from unittest import mock
 
 from typer.testing import CliRunner
 
@@ -13,8 +15,10 @@ from edgecnn.data.inspection import inspect
 from edgecnn.devices.check.board import ReachedBoard, checked
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
+from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.plan import plan
 from edgecnn.planning.recipe_settings import Differing, RecipeDifference, RecipeSettings, Setting
+from edgecnn.render.progress import PlainLines
 from edgecnn.render.screens.machines import board_lines, show_doctor
 from edgecnn.render.screens.planning import (
     FirstChoices,
@@ -58,11 +62,13 @@ def plan_screen(_: Path) -> str:
             unsupported=(Unsupported(runtime=Runtime.OPENVINO, precision=Precision.BF16, why="the CPU has no bf16"),),
         )
     )
-    why = (("never made",), None)
+    why, gates = (("never made",), None), EffectiveGates(gates=(a_gate(),))
     texts = {}
     for name, made in (("cpu", here), ("raspberry-pi-5", away)):
         steps = tuple(PlannedStep(step.id, KEY, why[place % 2]) for place, step in enumerate(made.steps))
-        planned = PlannedBuild(plan=made, steps=steps, gates=(a_gate(),), test_set="it resolves ± 0.5 pp", out=Path("out"))
+        planned = PlannedBuild(
+            plan=made, steps=steps, gates=gates, test_set="it resolves ± 0.5 pp", out=Path("out"), make_seconds=(40.0, 320.0)
+        )
         texts[name] = printed(lambda planned=planned: show_plan(planned))  # type: ignore[misc]
     return sections(texts)
 
@@ -150,6 +156,22 @@ def store_screens(_: Path) -> str:
     )
 
 
+def progress_lines(_: Path) -> str:
+    """A log's lines of a step and of epochs, at fixed seconds."""
+    stream, seconds = io.StringIO(), iter((0.0, 1.9, 2.0, 7.0, 10.0))
+    lines = PlainLines(stream)
+    with mock.patch("time.monotonic", lambda: 100.0 + next(seconds)):
+        for done in (0, 19, 20, 70, 100):
+            lines.step("train", done, 100, "images")
+    lines.begin("train")
+    for epoch, top1 in ((1, 0.8), (2, 0.9125), (3, 0.9)):
+        lines.plot("finetune", epoch, {"validation_top1": top1, "train_loss": 0.4321, "learning_rate": 0.1})
+    lines.begin("aware:onnxruntime-int8")
+    lines.plot("aware", 1, {"validation_top1": 0.5, "validation_recall": 0.6, "train_loss": 1.0})
+    lines.note("NOT PRETRAINED: the network was silent")
+    return stream.getvalue()
+
+
 def runner_lines(_: Path) -> str:
     """What the program inside a kit prints while it runs, beside its results."""
 
@@ -169,5 +191,6 @@ SURFACES: dict[str, Surface] = {
     "screen/devices-check": board_check,
     "screen/list": listed,
     "screen/store": store_screens,
+    "screen/progress": progress_lines,
     "screen/runner": runner_lines,
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import PlannedBuild
-from edgecnn.judging.gates import judge_identical
+from edgecnn.judging.gates import EffectiveGates, judge_identical
 from edgecnn.judging.metrics import exactly
 from edgecnn.planning.plan import plan
 from edgecnn.render import desktop, quality
@@ -192,7 +192,7 @@ def trained(_: Path) -> str:
     lines = {}
     for train in settings:
         recipe = Recipe.model_validate({**network, "train": {"epochs": 2, "learning_rate": 0.01, **train}})
-        planned = PlannedBuild(plan(resolved(recipe, mode="finetune")), (), (), "", Path("out"))
+        planned = PlannedBuild(plan(resolved(recipe, mode="finetune")), (), EffectiveGates(gates=()), "", Path("out"))
         shown = printed(lambda planned=planned: show_plan(planned))  # type: ignore[misc]
         lines[str(train)] = [line for line in shown.splitlines() if line.startswith("training")]
     return _joined(lines)

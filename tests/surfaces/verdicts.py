@@ -13,7 +13,7 @@ from edgecnn.building.notices import notices, unexecuted
 from edgecnn.devices.check.findings import Needs, findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
-from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed
 from edgecnn.judging.gates import judge
 from edgecnn.judging.reasons import worded
 from edgecnn.planning.candidates import BASELINE
@@ -77,8 +77,13 @@ def choices(_: Path) -> str:
         "with a blocked step": {"package": Blocked(by="export")},
         "without a package": {"quantize": Unavailable(why="nncf is not installed", command="pip install nncf")},
     }
+    rows, later = (fp32(), int8()), {}
+    for name, ratio in {"faster": (2.0, 1.9, 2.1), "not shown": (1.08, 0.97, 1.21), "slower": (0.9, 0.8, 0.95)}.items():
+        claims = {("onnxruntime-int8", "onnxruntime-fp32"): SpeedClaim(ratio=an_interval(*ratio))}
+        later[f"later race, {name}"] = claimed(choose(rows, here, a_contest(RACED)), {r.candidate.id: r for r in rows}, claims)
     settings = {"onnxruntime-fp32": "1 thread, spinning off", "onnxruntime-int8": "2 threads"}
     found = {
+        **later,
         "raced": choose((fp32(), int8()), here, a_contest(RACED)),
         "raced with settings": choose((fp32(), int8()), here, a_contest(RACED, settings)),
         "alike": choose((fp32(), int8()), here, a_contest({"onnxruntime-fp32": 0.731, "onnxruntime-int8": 0.73})),
@@ -179,10 +184,10 @@ def build_notices(folder: Path) -> str:
     history = {"phases": phases, "best": best, "stopped": "no better epoch in 5", "initial": {"kind": "pretrained"}}
     (trained.folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
     scenes["trained"].execution.artifacts["train"] = trained
-    texts = {name: "\n".join(notices(scene.seen, anew="ANEW")) for name, scene in scenes.items()}
+    texts = {name: "\n".join(notices(scene.seen, anew="ANEW", execution=scene.execution)) for name, scene in scenes.items()}
     engine = staged("l", candidates=(BASELINE, TRT_FP16))
     engine.kit(TRT_FP16.id)
-    return sections({**texts, "not executed": "\n".join(unexecuted(engine.seen, (TRT_FP16.id,)))})
+    return sections({**texts, "not executed": "\n".join(unexecuted(engine.seen, engine.execution, (TRT_FP16.id,)))})
 
 
 def _half(runtime: str) -> Candidate:

@@ -84,10 +84,10 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
     """
     path = reading.choice.path
     if (form := _format_named(path)) is not None:
-        found = None if form.lay_out is None else form.lay_out(Path(path), reading)
-        if found is None:
+        files = None if form.lay_out is None else form.lay_out(Path(path), reading)
+        if files is None:
             raise DEMO_HAS_NO_FOLDER()
-        return found[0].root, *found
+        return files[0].root, *files
     if is_address(path):
         raise DATA_IS_ADDRESS(address=path, reads=edgecnn_reads())
     source = root_of(path)

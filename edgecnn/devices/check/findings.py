@@ -13,11 +13,10 @@ from packaging.version import InvalidVersion, Version
 
 from edgecnn.errors.hosts.board import board_not_ready
 from edgecnn.errors.wording import listed, plural
-from edgecnn.installed import oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.runner.installing import command_for
 from edgecnn.runner.meters.kinds import KINDS
 from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
-from edgecnn.runtimes.registry import versions_taken
+from edgecnn.runtimes.registry import backend_for, oldest_glibc, pythons_with_wheels, series_for, versions_taken
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import BoardFacts, Finding, LocalFacts, Weight
 from edgecnn.values.candidate import Runtime
@@ -82,7 +81,7 @@ class RuntimeThere(NamedTuple):
     @property
     def is_lacking(self) -> bool:
         """Whether pip would have to bring it. TensorRT it never brings: on a Jetson that belongs to JetPack. Nor a browser."""
-        return not self.is_there and _is_by_pip(self.runtime)
+        return not self.is_there and backend_for(self.runtime).by_pip
 
 
 class PackagesThere(NamedTuple):
@@ -118,10 +117,6 @@ def _runtime_there(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeT
     newest = None if series is None else series.newest
     requirement = f"{distribution_of(runtime)}{wanted if newest is None else f'=={newest}'}"
     return RuntimeThere(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
-
-
-def _is_by_pip(runtime: Runtime) -> bool:
-    return runtime is not Runtime.TENSORRT and not runtime.in_a_browser
 
 
 def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Finding]:

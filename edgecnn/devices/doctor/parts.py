@@ -21,6 +21,9 @@ from edgecnn.installed import installed_version, without_wheel
 from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.runtimes import BROWSER
 from edgecnn.runner.runtimes import installed_version as runtime_version
+from edgecnn.runtimes.protocol import Size
+from edgecnn.runtimes.registry import all_backends, backend_for
+from edgecnn.values.candidate import Runtime
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _BARE = ""
@@ -39,34 +42,23 @@ class PartRow(NamedTuple):
 
 
 PARTS = (
-    PartRow(
-        "onnxruntime",
-        "runtime",
-        "onnxruntime",
-        "fp32, fp16 and INT8 candidates for ONNX Runtime; its fp32 is what drops count from",
+    *(
+        PartRow(
+            backend.runtime.value, "runtime", BROWSER if backend.runtime.in_a_browser else backend.runtime.value, backend.adds
+        )
+        for backend in all_backends()
     ),
-    PartRow("openvino", "runtime", "openvino", "fp32, fp16, bf16 and INT8 candidates for OpenVINO on CPUs"),
-    PartRow("tensorrt", "runtime", "tensorrt", "runs TensorRT kits on an NVIDIA GPU; on a Jetson it belongs to JetPack"),
     PartRow(
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
-    PartRow("ncnn", "runtime", "ncnn", "fp32 candidates for ncnn, which is small and runs in Android apps too"),
-    PartRow(
-        "litert",
-        "runtime",
-        "litert",
-        "fp32, fp16 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps",
-    ),
-    PartRow("wasm", "runtime", BROWSER, "fp32 and INT8 candidates for ONNX Runtime Web, measured in this browser"),
-    PartRow("webgpu", "runtime", BROWSER, "fp32 candidates for ONNX Runtime Web on a GPU, where this browser gives pages one"),
-    PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
+    PartRow("train", "extra", "torch", backend_for(Runtime.TORCH).adds),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
     PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`, beside `train`"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
-    PartRow("sbom", "extra", "cyclonedx-python-lib", "what a bundle is made of, as CycloneDX (edgecnn sbom)"),
+    PartRow("sbom", "extra", "cyclonedx-python-lib", "what a bundle is made of, as CycloneDX (edgecnn bundle sbom)"),
     PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
     PartRow("ray", "extra", "ray", "sweeps whose stages the machines of a cluster make"),
     PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),
@@ -79,21 +71,10 @@ PARTS = (
 )
 
 
-class Size(NamedTuple):
-    """MiB of the wheels, and of the files that pip puts on the disk, on top of ``beyond``."""
-
-    download_mib: float
-    disk_mib: float
-    beyond: str = "edgecnn without extras"
-
-
-SIZES: Mapping[str, Size] = {
-    "onnxruntime": Size(32, 95),
-    "openvino": Size(70, 256),
+SIZES: Mapping[str, Size | str] = {
+    **{backend.runtime.value: backend.size for backend in all_backends()},
     "tensorrt-rtx": Size(124, 328),
-    "ncnn": Size(39, 115, beyond="edgecnn[train]"),
-    "litert": Size(31, 104),
-    "train": Size(2902, 5461),
+    "train": backend_for(Runtime.TORCH).size,
     "aware": Size(3.4, 24),
     "zoo": Size(9, 42, beyond="edgecnn[train]"),
     "report": Size(34, 102),
@@ -113,12 +94,7 @@ MEASURED = (
     "2026-11-20, Python 3.11 on Linux x86-64: the wheels that pip downloads for the extra and all that it depends on, "
     "and the sizes of the files that pip recorded for them, compiled Python included"
 )
-"""How ``SIZES`` were measured. torch is its usual Linux build, most of which are CUDA libraries."""
-NOT_MEASURED = {
-    "tensorrt": "not measured: its source package fetches the rest from its vendor's index",
-    "wasm": "not measured: a package of the system",
-    "webgpu": "not measured: a package of the system",
-}
+"""How ``SIZES`` were measured; a text says why one was not."""
 
 
 def version_of(lead: str) -> str | None:
@@ -139,9 +115,9 @@ def no_wheel(row: PartRow) -> str | None:
 
 def addition_of(row: PartRow) -> Addition:
     """What the part would bring, with the command, if pip can install it, and the measured sizes."""
-    size, command = SIZES.get(row.name), None if no_wheel(row) else install_command(row.name)
-    if size is None:
-        return Addition(adds=row.adds, command=command, measured=NOT_MEASURED[row.name])
+    size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
+    if isinstance(size, str):
+        return Addition(adds=row.adds, command=command, measured=size)
     return Addition(
         adds=row.adds,
         command=command,
@@ -157,7 +133,7 @@ def install_command(extra: str) -> str:
 
     Of a browser: what the system installs it by.
     """
-    if extra in ("wasm", "webgpu"):
+    if extra in {runtime.value for runtime in Runtime if runtime.in_a_browser}:
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _in_checkout():

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,9 +24,8 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import package_file
-from edgecnn.runtimes.ncnn import FP32 as NCNN_FP32
 from edgecnn.runtimes.onnxruntime_web import is_unpacked
-from edgecnn.runtimes.openvino import PRECISION_HINT
+from edgecnn.runtimes.protocol import Backend
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import LEAST_VERSION
 from edgecnn.stages.package import PackageStage, runner_digest
@@ -56,17 +55,14 @@ PREPROCESSING = Preprocessing(
 )
 
 
-def make_tiny_kit(candidate: Candidate, session: SessionSpec, out: Path, engine: EngineSpec | None = None) -> Path:
-    """A kit in ``out / "kit"`` whose golden logits were worked out without any runtime.
-
-    ``out``: an existing empty folder. ``engine``: of a runtime that builds one first.
-    """
+def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
+    """A kit in ``out / "kit"`` whose golden logits were worked out without any runtime. ``out``: an existing empty folder."""
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):
         folder.mkdir()
     write_golden((), PREPROCESSING.pixels.of_runner(), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
-    _write_model(candidate, session, engine, model)
+    _write_model(candidate, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
     np.save(model / "golden_logits.npy", answers(PREPROCESSING.normalization.feed(golden)))
     stage = PackageStage(
@@ -76,29 +72,25 @@ def make_tiny_kit(candidate: Candidate, session: SessionSpec, out: Path, engine:
     return kit
 
 
-def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None, model: Path) -> None:
-    """ONNX as it is; for LiteRT and ncnn it is converted, which tries the converter too. A browser's kit carries a page and the
-    runtime."""
-    converted = candidate.model_copy(update={"session_options": session.options})
-    if candidate.runtime is Runtime.LITERT:
-        from edgecnn.runtimes.litert_writer.writer import convert as convert_for_litert  # imports onnx
-
-        convert_for_litert(FILE, converted, model)
-    elif candidate.runtime is Runtime.NCNN or candidate.runtime.in_a_browser:
-        backend_for(candidate.runtime).convert(FILE, converted, model)
-    else:
+def _write_model(candidate: Candidate, model: Path) -> None:
+    """ONNX as it is where the runtime reads that; else it is converted, which tries the converter too."""
+    backend = backend_for(candidate.runtime)
+    if backend.reads_onnx:
         shutil.copyfile(FILE, model / "model.onnx")
-        (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
+        (model / MODEL_FILE_NAME).write_text(_described(candidate, backend).to_json(), encoding="utf-8")
+    else:
+        backend.convert(FILE, candidate, model)
 
 
-def _described(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None) -> ModelFile:
+def _described(candidate: Candidate, backend: Backend) -> ModelFile:
     """No package is required by version: an old runtime that computes rightly works, and its range is said beside it."""
+    builder = backend.builder
     return ModelFile(
-        session=session,
+        session=SessionSpec(module=backend.session_module, options=candidate.session_options),
         model=ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=CLASSES)),
         requirements=ModelRequirements(packages={}),
         logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
-        engine=engine,
+        engine=None if builder is None else EngineSpec(builder=builder, onnx="model.onnx", min_version=LEAST_VERSION),
     )
 
 
@@ -150,15 +142,6 @@ LEASE_S = 120.0
 """A part that says nothing for so long is taken to hang: the slowest took 8 s on two cores, and a cold disk takes longer."""
 AHEAD_FOR = "8.6"
 """The compute capability that the ahead-of-time builder is tried for: one that every build aims at."""
-_SESSIONS = {
-    "onnxruntime": SessionSpec(module="onnxruntime_cpu"),
-    "openvino": SessionSpec(module="openvino_cpu", options={PRECISION_HINT: "f32"}),
-    "tensorrt": SessionSpec(module="tensorrt_gpu"),
-    "ncnn": SessionSpec(module="ncnn_cpu", options=NCNN_FP32),
-    "litert": SessionSpec(module="litert_cpu"),
-    "wasm": SessionSpec(module="wasm_browser"),
-    "webgpu": SessionSpec(module="webgpu_browser"),
-}
 
 
 @dataclass
@@ -195,25 +178,23 @@ class Trials:
         )
 
     def _tried(self, row: PartRow) -> tuple[State, str]:
-        trials: dict[str, Callable[[], tuple[State, str]]] = {
-            "onnxruntime": lambda: self._selftest("onnxruntime"),
-            "openvino": lambda: self._selftest("openvino"),
-            "ncnn": lambda: self._selftest("ncnn"),
-            "litert": lambda: self._selftest("litert"),
-            "wasm": lambda: self._browser(Runtime.WASM),
-            "webgpu": lambda: self._browser(Runtime.WEBGPU),
-            "tensorrt": self._tensorrt,
-            "tensorrt-rtx": self._ahead_of_time,
-            "offline-weights": _weights_there,
-        }
         try:
-            return trials.get(row.name, lambda: self._imported(row.name))()
+            if row.kind == "runtime":
+                return self._runtime(backend_for(Runtime(row.name)))
+            if row.kind == "builder":
+                return self._ahead_of_time()
+            return _weights_there() if row.name == "offline-weights" else self._imported(row.name)
         except EdgecnnError as error:
             return State.BROKEN, error.line()
 
-    def _selftest(self, runtime: str) -> tuple[State, str]:
+    def _runtime(self, backend: Backend) -> tuple[State, str]:
+        if backend.builder is not None:
+            return self._built_and_ran(backend.runtime)
+        return self._browser(backend.runtime) if backend.runtime.in_a_browser else self._selftest(backend.runtime)
+
+    def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit(runtime, Path(place), self.tell)
+            kit = _kit(runtime, Path(place))
             said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, _ran(said)
 
@@ -231,19 +212,19 @@ class Trials:
                 raise
             return State.UNTRIED, f"installed; {error.what}: {error.because}"
 
-    def _tensorrt(self) -> tuple[State, str]:
+    def _built_and_ran(self, runtime: Runtime) -> tuple[State, str]:
         """Build for this machine's GPU, then run; without a GPU the full package can do neither."""
         if not self.gpu_models:
             return State.UNTRIED, "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit("tensorrt", Path(place), self.tell)
+            kit = _kit(runtime, Path(place))
             LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
             said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, f"built an engine, and {_ran(said)}"
 
     def _ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
-            kit = _kit("tensorrt", Path(place), self.tell)
+            kit = _kit(Runtime.TENSORRT, Path(place))
             words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
             task = Task(kit, "build-engine", words, out=kit / "build")
             made = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
@@ -269,13 +250,16 @@ def _ran(said: Mapping[str, Any]) -> str:
     return f"ran the tiny network; its answers are off by {off}"
 
 
-def _kit(runtime: str, place: Path, tell: Progress) -> Path:
-    needs_engine = runtime == "tensorrt"
+def _kit(runtime: Runtime, place: Path) -> Path:
+    backend = backend_for(runtime)
     candidate = Candidate(
-        id=f"tiny-{runtime}-fp32", runtime=Runtime(runtime), precision=Precision.FP32, needs_engine=needs_engine
+        id=f"tiny-{runtime.value}-fp32",
+        runtime=runtime,
+        precision=Precision.FP32,
+        session_options=backend.fp32_options,
+        needs_engine=backend.builder is not None,
     )
-    engine = EngineSpec(builder="tensorrt", onnx="model.onnx", min_version=LEAST_VERSION) if needs_engine else None
-    return make_tiny_kit(candidate, _SESSIONS[runtime], place, engine)
+    return make_tiny_kit(candidate, place)
 
 
 def _weights_there() -> tuple[State, str]:

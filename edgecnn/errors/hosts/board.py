@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
-from edgecnn.errors.hosts.process import RECORDING_UNUSABLE, RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.process import (
+    RECORDING_UNUSABLE,
+    RunnerCrashed,
+    RunnerFailed,
+    RunnerTimedOut,
+)
 from edgecnn.errors.wording import shell_word
 
 

@@ -194,7 +194,7 @@ def measure(bench: Bench) -> LoadGenReport:
         RunnerFailed, RunnerCrashed, RunnerTimedOut: the kit cannot run here, or a process did not end well.
         LOADGEN_LOG_UNREADABLE: LoadGen left no verdict.
     """
-    require_packages((DISTRIBUTION,), extra="loadgen", needed_for="edgecnn loadgen")
+    require_packages((DISTRIBUTION,), extra="loadgen", needed_for="edgecnn study loadgen")
     said = _process(bench, ("--kit", str(bench.kit.folder)), PILOT_LEASE_S)
     pilot = tuple(PilotBatch.model_validate(each) for each in said["pilot"])
     results = []

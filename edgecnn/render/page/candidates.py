@@ -93,11 +93,12 @@ def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell
     """One candidate's figures; the times are one cell if none was measured."""
     latency = facts.latency
     untimed = latency is None or (latency.p50_ms is None and latency.p99_ms is None)
-    spans = {"p50_ms": sum(column.name in _TIMES for column in columns)} if untimed else {}
+    first = _TIMES[0] if facts.forecast is None else _TIMES[1]
+    spans = {first: sum(column.name in _TIMES[_TIMES.index(first) :] for column in columns)} if untimed else {}
     return tuple(
         replace(_cell(column, facts), span=spans.get(column.name, 1))
         for column in columns
-        if not (untimed and column.name in _TIMES[1:])
+        if not (untimed and column.name in _TIMES[_TIMES.index(first) + 1 :])
     )
 
 

@@ -16,7 +16,6 @@ from edgecnn.render.columns import columns_of
 from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Dot, Figure, Source, Table, drawn
-from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
 from edgecnn.render.plots import far_apart
 from edgecnn.render.screens.comparing import (
@@ -61,8 +60,8 @@ def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot
     for name, label, facts in each_facts(found, labels):
         if facts is None or (figure := metric.value(facts)) is None:
             continue
-        of = getattr(facts, PLACES.get(metric.source, ""), None)
-        mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
+        measurement = metric.measurement(facts)
+        mark = MEASURED if measurement is None else OF_FIDELITY[measurement.fidelity]
         shown = figures.percent(figure) if metric.unit == "share" else figure
         lines.append(Dot(name, mark, shown, _text(metric, figure), label, _detail(metric, facts)))
     return lines

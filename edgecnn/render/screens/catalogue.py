@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.render.figures import NONE
+from edgecnn.errors.wording import bounds_text, counted, first_of
+from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
+from edgecnn.values.forecast import MARK
 
 COLUMNS = (
     "name", "year", "parameters", "MACs", "depth", "fp32 MiB", "px", "least px", "top-1 %", "top-5 %", "weights", "paper",
@@ -42,3 +45,42 @@ def macs_text(macs: int) -> str:
 def percent(share: float | None) -> str:
     """``76.1``."""
     return NONE if share is None else f"{share * 100:.1f}"
+
+
+_NAMED = 6
+FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
+
+
+def show_networks_for(found: NetworksFor) -> None:
+    """Print the networks that fit each device, and where each figure comes from."""
+    for each in found.devices:
+        show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
+        show_lines([*lines_for(each, found), *forecast_notes(row.forecast for row in each.of("yes", "unsure"))])
+    show_lines(
+        (
+            "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
+            "MACs: multiply-adds for one image. MiB: the parameters in that precision; the files of a kit are a little larger.",
+            f"{MARK} predicted and not measured: no gate takes it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
+        )
+    )
+
+
+def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
+    """One network in the order of ``FOR_DEVICE``."""
+    forecast = row.forecast
+    return (
+        row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
+        predicted(forecast), predicted_rate(forecast), forecast.basis.value,
+        f"{forecast.runtime.value} {forecast.precision.value}", row.fits,
+    )  # fmt: skip
+
+
+def lines_for(each: NetworksOnDevice, found: NetworksFor) -> list[str]:
+    """How many fit, and why the others are not listed."""
+    limits = bounds_text(found.within) if found.within else "no budget"
+    without = sum(map(len, each.without_forecast.values()))
+    return [
+        f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the interval contains the "
+        f"bound), {len(each.of('no'))} do not fit, {without} without a forecast",
+        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in each.without_forecast.items()),
+    ]

@@ -9,6 +9,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.render import figures
 from edgecnn.render.sentences import multiplied_in, runs_of
 from edgecnn.render.wording import grouped, took
+from edgecnn.values.report import MEDIAN, PERCENTILES
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
@@ -71,7 +72,7 @@ def _network_lines(network: EvidenceNetwork, measured_at: str) -> Iterator[str]:
 
 def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
     seen, adapter = kit.latency, kit.environment.conditions.get("webgpu_adapter")
-    times = [f"{name} {figures.milliseconds(each)}" for name, each in (("p50", seen.p50_ms), ("p99", seen.p99_ms)) if each]
+    times = figures.percentiles(seen, (MEDIAN, PERCENTILES[-1]))
     parts = [
         f"{', '.join(times)} ms" if times else "no time is known",
         *([f"{figures.milliseconds(seen.on_gpu_ms)} ms by the GPU's clock"] if seen.on_gpu_ms else []),

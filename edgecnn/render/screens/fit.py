@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.render.figures import MARKS, milliseconds, percent_interval
+from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
+from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval
 
 COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
@@ -35,7 +36,7 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        milliseconds(predicted.p50_ms if predicted else None), _timed(member),
+        f"{MARK} {milliseconds(predicted.p50_ms)}" if predicted else NONE, _timed(member),
         _share(member.validation_top1), _share(member.test_top1),
         _of_budget(member), mark,
     )  # fmt: skip
@@ -93,8 +94,10 @@ def _of_budget(member: Member) -> str:
 def fit_lines(found: FitReport) -> Iterator[str]:
     """What ships and why, what predictions were from, how well they and the stand-in did."""
     yield f"{found.shipped or 'nothing ships'}: {found.why}" + (" (provisional)" if found.state == "provisional" else "")
-    table, word = found.table, "emulated" if found.table.fidelity is Fidelity.EMULATED else "measured"
-    yield f"  predicted from {table.networks} networks {word} on {table.machine}, {table.observed_at}: {table.file}"
+    table, words = found.table, {Fidelity.EMULATED: "emulated", Fidelity.PREDICTED: "published of"}
+    word = words.get(table.fidelity, "measured")
+    on = "" if table.fidelity is Fidelity.PREDICTED else "on "
+    yield f"  {MARK} predicted from {table.networks} networks {word} {on}{table.machine}, {table.observed_at}: {table.file}"
     trained = sum(bool(each.trained) for each in found.members)
     yield f"  {counted(len(found.trials), 'network')} predicted, {trained} trained"
     if found.left_out:

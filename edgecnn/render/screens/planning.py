@@ -16,8 +16,9 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
+from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import by_reason
+from edgecnn.render.wording import by_reason, took_between
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
@@ -53,7 +54,9 @@ def show_plan(planned: PlannedBuild) -> None:
                 for gate in planned.gates.gates
             ),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
+            *_forecast(planned),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
+            *_time(planned),
             *_perhaps(planned),
             *_not_by_default(resolved),
             *(
@@ -77,6 +80,25 @@ def show_plan(planned: PlannedBuild) -> None:
     show_rows(("rung", "step", "key", "store", "because"), rows)
 
 
+def _forecast(planned: PlannedBuild) -> list[str]:
+    """What is predicted of candidates on a device that is away, and why others have no forecast."""
+    known = planned.forecasts.by_candidate
+    times = [f"{name} {predicted(each)} ms, {predicted_rate(each)} images/s" for name, each in known.items()]
+    return [
+        *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
+        *forecast_notes(known.values()),
+        *(f"no forecast: {names}: {why}" for why, names in by_reason(planned.forecasts.absent).items()),
+    ]
+
+
+def _time(planned: PlannedBuild) -> list[str]:
+    if planned.make_seconds is None:
+        return []
+    low, high = planned.make_seconds
+    missing = sum(step.missing is not None for step in planned.steps)
+    return [f"time: {took_between(low, high)} to make the missing steps, measuring not included"] if missing else []
+
+
 def _changed_images(planned: PlannedBuild) -> list[str]:
     change = planned.data_change
     return [] if change is None else [f"images since the build in {planned.out}: {change.sentence}"]
@@ -85,7 +107,7 @@ def _changed_images(planned: PlannedBuild) -> list[str]:
 def _rung(step: PlannedStep, rung: Rung | None) -> str:
     if rung is None:
         return "trunk" if step.fold == 1 else f"fold {step.fold}"
-    return rung.name if rung.mends is None else f"mends {rung.mends}"
+    return rung.name if rung.mends is None else f"repairs {rung.mends}"
 
 
 def _licence(resolved: Resolved) -> str:

@@ -205,10 +205,15 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:
     seen = facts.latency
     if seen is None or seen.p50_ms is None:
+        if (forecast := facts.forecast) is not None:
+            rate = f"{figures.predicted_rate(forecast)} images/s"
+            p50 = f"p50 {figures.predicted(forecast)} ms ({rate})"
+            yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
         return
     ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
     where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"
-    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {where}"
+    rate = f" ({figures.images_per_s(seen.p50_ms.estimate)} images/s)"
+    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{rate}{ratio}, {where}"
 
 
 def _stands_in(each: StandIn) -> str:

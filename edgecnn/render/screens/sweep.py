@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
-from edgecnn.render.columns import legend, metric_cell
+from edgecnn.render.columns import COLUMN, legend
 from edgecnn.render.sentences import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
-from edgecnn.render.wording import took
+from edgecnn.render.wording import took, took_between
 from edgecnn.sweeps.boards import boards_line
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
@@ -35,19 +35,17 @@ def _planned_row(each: PlannedCell) -> tuple[str, ...]:
     if each.finished:
         return (each.name, "–", "–", "–", "–", "nothing", "finished")
     missing = each.stages - each.cached - each.afar - each.shared
-    spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else _between(*each.seconds)
+    spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else took_between(*each.seconds)
     return (each.name, *map(str, (each.stages, each.cached, each.afar, each.shared)), spent, "open")
-
-
-def _between(low: float, high: float) -> str:
-    return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"
 
 
 def plan_lines(found: SweepPlan) -> Iterator[str]:
     """What holds of all builds together."""
     open_builds = sum(not each.finished for each in found.cells)
     yield f"{counted(len(found.cells), 'build')}, {open_builds} open; results in {found.out}"
-    known = f"{_between(*found.make_seconds)}, one after another, by how long its like took here" if found.make_seconds[1] else ""
+    known = (
+        f"{took_between(*found.make_seconds)}, one after another, by how long its like took here" if found.make_seconds[1] else ""
+    )
     unknown = f"{counted(found.unknown, 'stage')} of whose kind none was made here, for unknown time" if found.unknown else ""
     yield f"  making what is missing: {'; and '.join(each for each in (known, unknown) if each) or 'nothing'}"
     measuring = (
@@ -79,7 +77,7 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
         return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = ", ".join(filter(None, [cell.verdict.value, beside_verdict(cell)]))
-    rest = (metric_cell(name, facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
+    rest = (COLUMN[name].cell(facts).plain for name in ("p50_ms", "size_mib", "energy_mj"))
     return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *rest, standing_of(cell))
 
 

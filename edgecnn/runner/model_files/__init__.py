@@ -1,4 +1,4 @@
-"""The checks of a kit's model files before a runtime opens one: each format in one place, for this runner and ``edgecnn verify``.
+"""The checks of a kit's model files before a runtime opens one: each format in one place, for runner and ``bundle verify``.
 
 A runtime trusts a model file: it reads weights from any file that the model names, and allocates what a shape says.
 """

@@ -244,13 +244,9 @@ def test_ordinary_calibration_images_are_worth_no_word() -> None:
 
 
 def test_calibration_on_a_single_image_or_one_class_is_told() -> None:
-    assert calibration_notices(a_calibration(images=1, classes=1, compared=False)) == (
-        "CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",
-    )
-    assert calibration_notices(a_calibration(classes=1)) == (
-        "CALIBRATION ON ONE CLASS of 10: all 300 images are of it, and INT8 ranges fit it; raise quantize.images, or "
-        "data.calibration_images",
-    )
+    (single,) = calibration_notices(a_calibration(images=1, classes=1, compared=False))
+    (one_class,) = calibration_notices(a_calibration(classes=1))
+    assert "quantize.images" in single and "data.calibration_images" in one_class
 
 
 def test_calibration_images_that_differ_are_told_once_a_statistic_with_the_largest() -> None:
@@ -258,10 +254,8 @@ def test_calibration_images_that_differ_are_told_once_a_statistic_with_the_large
         {"channel": channel, "statistic": "level", "calibration": 110.0, "validation": 70.0, "spreads": spreads}
         for channel, spreads in (("red", 0.9), ("blue", 0.7))
     )
-    assert calibration_notices(a_calibration(shifts=(red, blue))) == (
-        "CALIBRATION IMAGES DIFFER from the validation images: mean of red 110 against 70 of 255 (0.9 times how much images "
-        "differ); INT8 ranges may not fit those",
-    )
+    (said,) = calibration_notices(a_calibration(shifts=(red, blue)))
+    assert "red 110" in said and "blue" not in said
 
 
 def test_a_report_holds_the_calibration_images_against_choose(tmp_path: Path) -> None:

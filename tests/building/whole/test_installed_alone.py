@@ -59,11 +59,11 @@ def test_the_environment_has_no_torch_and_edgecnn_of_the_wheel(alone: Environmen
 
 
 VERBS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "verify": (("verify", "out"), "whole"),
+    "verify": (("bundle", "verify", "out"), "whole"),
     "predict": (("predict", "out", "photos/bag/000.png", "--csv"), "photos/bag/000.png"),
     "explain": (("explain", "out"), "onnxruntime-int8"),
     "recipe": (("recipe", "diff", "out", "demo"), "model.arch"),
-    "history": (("history", "out"), "onnxruntime-fp32"),
+    "history": (("study", "history", "out"), "onnxruntime-fp32"),
     "compare": (("compare", "out", "again"), "onnxruntime-fp32"),
     "judge": (("judge", "out", "--allow-stored", "--max", "drop_pp=100"), "gate max drop_pp 100: PASS"),
     "pin": (("baseline", "pin", "out", "--out", "base.json"), "base.json"),
@@ -85,9 +85,9 @@ def test_a_verb_that_acts_on_what_is_there_needs_no_torch(alone: Environment, pl
 
 def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place) -> None:
     assert run(alone, place, "bundle", "zip", "out", "--out", "mine.zip").returncode == 0
-    assert "whole" in run(alone, place, "verify", "mine.zip").stdout
+    assert "whole" in run(alone, place, "bundle", "verify", "mine.zip").stdout
     photo = (place.photos / CLASSES[1] / "000.png").read_bytes()
-    serving = [str(alone.command), "serve", "mine.zip", "--json"]
+    serving = [str(alone.command), "bundle", "serve", "mine.zip", "--json"]
     with child(serving, cwd=place.folder, env=variables(alone, place)) as process:
         url = announced(process)["url"]
         assert {each["label"] for each in predicted(url, photo)["labels"]} == set(CLASSES)
@@ -103,8 +103,8 @@ def test_a_latency_gate_is_measured_anew(alone: Environment, place: Place) -> No
 
 
 def test_what_is_not_there_is_said_with_the_command_that_brings_it(alone: Environment, place: Place) -> None:
-    for verb, extra in (("report", "report"), ("loadgen", "loadgen")):
-        done = run(alone, place, verb, "out")
+    for verb, extra in (("report", "report"), ("study loadgen", "loadgen")):
+        done = run(alone, place, *verb.split(), "out")
         assert done.returncode == 3
         assert done.stderr.endswith(f'which is not installed — pip install "edgecnn[{extra}]" [missing-package]\n')
     build = run(alone, place, "build", "--arch", "resnet-18", "--target", "cpu:onnxruntime", "--weights", "none", "--out", "new")

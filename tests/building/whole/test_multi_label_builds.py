@@ -153,13 +153,13 @@ def test_a_bundle_is_shown_a_list_and_refuses_an_unknown_label_and_other_images(
     (place.folder / "bad.csv").write_text("path,labels\npictures/000.png,red\npictures/001.png,red|pink\npictures/002.png,\n")
     refused = place.plain("bench", "made/bundle", "--data", "bad.csv", "--out", "benched")
     assert refused.returncode == 2 and "the label 'pink' is none of the 3 of the bundle's network" in refused.stderr
-    refused = place.plain("ten-crop", "made")
-    assert refused.returncode == 2 and "[multi-label-not-fitting]" in refused.stderr
+    refused = place.plain("study", "ten-crop", "made")
+    assert refused.returncode == 2 and "the comparison with ten crops does not go with several labels" in refused.stderr
     words = ("--family", "mobilenet-v2", "--within", "p50_ms=3", "--target", "cpu", "--data", "list.csv", "--out", "fitted")
     refused = place.plain("fit", *words)
-    assert refused.returncode == 2 and "[multi-label-not-fitting]" in refused.stderr
+    assert refused.returncode == 2 and "edgecnn fit does not go with several labels an image" in refused.stderr
     refused = place.plain("bench", "made/bundle", "--data", "demo", "--out", "benched")
-    assert refused.returncode == 2 and "[multi-label-not-fitting]" in refused.stderr
+    assert refused.returncode == 2 and "--data demo does not go with several labels an image" in refused.stderr
 
 
 @pytest.mark.slow  # two whole builds, with their races
@@ -175,7 +175,7 @@ def test_two_builds_are_compared_by_map(place: Place, report: dict[str, Any]) ->
     judged = place.plain("judge", "less", "--against", "made", "--max", "map_drop_pp=0.1", "--max", "latency_ratio=9")
     assert judged.returncode == 1, judged.stdout
     assert "gate max map_drop_pp 0.1: FAIL" in judged.stdout and "mAP lost against BASE: +" in judged.stdout
-    series = json.loads(place.plain("history", "--json").stdout)["series"]
+    series = json.loads(place.plain("study", "history", "--json").stdout)["series"]
     assert {each.get("accuracy_of") for each in series} == {"map"}
     assert all(0 < point["figure"]["estimate"] <= 1 for each in series for point in each["accuracy"])
-    assert "mAP: " in place.plain("history").stdout
+    assert "mAP: " in place.plain("study", "history").stdout

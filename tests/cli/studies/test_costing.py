@@ -33,7 +33,7 @@ def checked(schema: str, text: str) -> dict[str, object]:
 
 
 def test_a_scaled_network_is_costed_without_building_it() -> None:
-    code, out, _ = edgecnn("cost", "mobilenet-v3-small", "--scale", "width=0.5,resolution=96", "--json")
+    code, out, _ = edgecnn("study", "cost", "mobilenet-v3-small", "--scale", "width=0.5,resolution=96", "--json")
     said = checked("cost", out)
     assert code == 0
     assert (said["network"], said["resolution_px"]) == ("mobilenet-v3-small-d1-w0.5", 96)
@@ -41,16 +41,16 @@ def test_a_scaled_network_is_costed_without_building_it() -> None:
 
 
 def test_a_rectangle_costs_what_it_has_of_pixels() -> None:
-    square = checked("cost", edgecnn("cost", "mobilenet-v2", "--resolution", "96", "--json")[1])
-    wide = checked("cost", edgecnn("cost", "mobilenet-v2", "--resolution", "96x192", "--json")[1])
+    square = checked("cost", edgecnn("study", "cost", "mobilenet-v2", "--resolution", "96", "--json")[1])
+    wide = checked("cost", edgecnn("study", "cost", "mobilenet-v2", "--resolution", "96x192", "--json")[1])
     assert wide["resolution_px"] == "96x192" and wide["parameters"] == square["parameters"]
     assert 1.9 < wide["macs"] / square["macs"] < 2.0  # type: ignore[operator]
 
 
 def test_the_totals_and_the_arithmetic_of_a_layer_are_said() -> None:
-    out = edgecnn("cost", "mobilenet-v3-small")[1]
+    out = edgecnn("study", "cost", "mobilenet-v3-small")[1]
     assert "mobilenet-v3-small at 224 px: 2,542,856 parameters, 56,510,400 multiply-adds" in out
-    assert edgecnn("cost", "mobilenet-v3-small", "--explain", "features.0.0")[1].splitlines() == [
+    assert edgecnn("study", "cost", "mobilenet-v3-small", "--explain", "features.0.0")[1].splitlines() == [
         "features.0.0 (Conv)",
         "multiply-adds: 16 × 112 × 112 outputs of 3 × 3 × 3 products each = 5,419,008",
         "parameters: 16 × 3 × 3 × 3 weights + 32 of the batch norm behind them = 464",
@@ -108,12 +108,12 @@ def separable(folder: Path) -> Path:
     ],
 )
 def test_the_textbook_s_separable_convolution_is_explained(layer: str, arithmetic: str, tmp_path: Path) -> None:
-    said = edgecnn("cost", str(separable(tmp_path)), "--explain", layer)[1].splitlines()
+    said = edgecnn("study", "cost", str(separable(tmp_path)), "--explain", layer)[1].splitlines()
     assert said[:2] == [f"{layer} (Conv)", f"multiply-adds: {arithmetic}"]
 
 
 def test_a_fully_connected_layer_is_explained() -> None:
-    assert edgecnn("cost", "lenet-5", "--explain", "f6")[1].splitlines() == [
+    assert edgecnn("study", "cost", "lenet-5", "--explain", "f6")[1].splitlines() == [
         "f6 (Gemm)",
         "multiply-adds: 1 × 84 outputs of 120 products each = 10,080",
         "parameters: 84 × 120 weights + 84 biases = 10,164",
@@ -130,8 +130,8 @@ def test_the_layer_at_which_most_is_held_is_the_listed_one_beside_it() -> None:
 
 
 def test_a_file_is_costed_and_what_nobody_counts_is_said(tmp_path: Path) -> None:
-    assert "a.onnx at 8 px: 12 parameters, 768 multiply-adds" in edgecnn("cost", str(file_of(tmp_path, "Conv")))[1]
-    assert "not counted: 1 × Einsum" in edgecnn("cost", str(file_of(tmp_path, "Einsum")))[1]
+    assert "a.onnx at 8 px: 12 parameters, 768 multiply-adds" in edgecnn("study", "cost", str(file_of(tmp_path, "Conv")))[1]
+    assert "not counted: 1 × Einsum" in edgecnn("study", "cost", str(file_of(tmp_path, "Einsum")))[1]
 
 
 def test_a_file_in_integers_costs_what_residency_counts(tmp_path: Path) -> None:
@@ -163,20 +163,20 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     model.graph.node[0].domain = "nobody's"
     onnx.save(model, tmp_path / "foreign.onnx")
     for words, ref in (
-        (("cost", str(tmp_path / "foreign.onnx")), "custom-model-unusable"),
-        (("cost", "resnet18"), "unknown-arch"),
-        (("cost", str(tmp_path / "absent.onnx")), "custom-file-missing"),
-        (("cost", str(tmp_path / "pipe.onnx")), "custom-file-missing"),
-        (("cost", str(tmp_path / "empty.onnx")), "not-an-onnx-model"),
-        (("cost", str(tmp_path / "empty.onnx"), "--scale", "phi=1"), "scale-of-a-file"),
-        (("cost", "resnet-18", "--scale", "width=0"), "scale-invalid"),
-        (("cost", "resnet-18", "--scale", "resolution=16"), "resolution-under-stride"),
-        (("cost", "resnet-18", "--explain", "x"), "unknown-layer"),
-        (("cost", "resnet-18", "--resolution", "4y"), "usage"),
-        (("cost", "resnet-18", "--resolution", "9000"), "resolution-too-large"),
-        (("cost", str(tmp_path / "empty.onnx"), "--resolution", "64"), "usage"),
-        (("scale", "--arch", "resnet-18", "--within", "mac=1"), "budget-invalid"),
-        (("scale", "--arch", "resnet-18", "--within", "macs=1G", "--plot", "frontier.jpg"), "plot-form-unknown"),
+        (("study", "cost", str(tmp_path / "foreign.onnx")), "custom-model-unusable"),
+        (("study", "cost", "resnet18"), "unknown-arch"),
+        (("study", "cost", str(tmp_path / "absent.onnx")), "custom-file-missing"),
+        (("study", "cost", str(tmp_path / "pipe.onnx")), "custom-file-missing"),
+        (("study", "cost", str(tmp_path / "empty.onnx")), "not-an-onnx-model"),
+        (("study", "cost", str(tmp_path / "empty.onnx"), "--scale", "phi=1"), "scale-of-a-file"),
+        (("study", "cost", "resnet-18", "--scale", "width=0"), "scale-invalid"),
+        (("study", "cost", "resnet-18", "--scale", "resolution=16"), "resolution-under-stride"),
+        (("study", "cost", "resnet-18", "--explain", "x"), "unknown-layer"),
+        (("study", "cost", "resnet-18", "--resolution", "4y"), "usage"),
+        (("study", "cost", "resnet-18", "--resolution", "9000"), "resolution-too-large"),
+        (("study", "cost", str(tmp_path / "empty.onnx"), "--resolution", "64"), "usage"),
+        (("study", "scale", "--arch", "resnet-18", "--within", "mac=1"), "budget-invalid"),
+        (("study", "scale", "--arch", "resnet-18", "--within", "macs=1G", "--plot", "frontier.jpg"), "plot-form-unknown"),
         (("plan", "--onnx", "a.onnx", "--data", "x", "--scale", "phi=1"), "scale-of-a-file"),
         (("plan", "--set", "model.scale=phi=x"), "overrides-invalid"),
     ):
@@ -187,7 +187,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
 
 def test_a_search_is_one_document_of_its_schema_and_is_drawn(tmp_path: Path) -> None:
     plot = tmp_path / "frontier.svg"
-    code, out, _ = edgecnn("scale", "--arch", "mobilenet-v3-small", "--within", "macs=8M", "--plot", str(plot), "--json")
+    code, out, _ = edgecnn("study", "scale", "--arch", "mobilenet-v3-small", "--within", "macs=8M", "--plot", str(plot), "--json")
     assert code == 0
     assert "mobilenet-v3-small inside macs ≤ 8,000,000" in plot.read_text("utf-8")
     assert checked("scale-search", out)["arch"] == "mobilenet-v3-small"

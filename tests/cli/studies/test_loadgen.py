@@ -23,7 +23,7 @@ def test_a_short_single_stream_run_is_valid_and_its_logs_are_kept(kit: Path, tmp
 
     out = tmp_path / "out"
     before = sorted(kit.rglob("*"))
-    words = ["loadgen", str(kit), "--scenario", "single-stream", "--duration", "0.3", "--out", str(out), "--json"]
+    words = ["study", "loadgen", str(kit), "--scenario", "single-stream", "--duration", "0.3", "--out", str(out), "--json"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
@@ -40,7 +40,7 @@ def test_a_short_single_stream_run_is_valid_and_its_logs_are_kept(kit: Path, tmp
 
 def test_a_folder_that_holds_something_is_not_written_into(kit: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    done = CliRunner().invoke(app, ["loadgen", str(kit), "--out", str(tmp_path)])
+    done = CliRunner().invoke(app, ["study", "loadgen", str(kit), "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "cannot hold the results: it holds something already" in done.stderr
 
@@ -48,12 +48,12 @@ def test_a_folder_that_holds_something_is_not_written_into(kit: Path, tmp_path: 
 def test_a_scenario_that_does_not_exist_is_bad_input(kit: Path) -> None:
     from edgecnn.errors.measuring import UNKNOWN_SCENARIO
 
-    done = CliRunner().invoke(app, ["loadgen", str(kit), "--scenario", "burst"])
+    done = CliRunner().invoke(app, ["study", "loadgen", str(kit), "--scenario", "burst"])
     assert UNKNOWN_SCENARIO.made(done.exception)
 
 
 def test_a_folder_without_a_kit_is_bad_input(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["loadgen", str(tmp_path), "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(app, ["study", "loadgen", str(tmp_path), "--out", str(tmp_path / "out")])
     assert done.exit_code == 2
     assert "is neither a kit nor a finished build" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_pictures_lie_in_the_build_and_the_table_names_them(build: Path) -> None:
-    done = CliRunner().invoke(app, ["look", str(build), "--quiet"])
+    done = CliRunner().invoke(app, ["study", "look", str(build), "--quiet"])
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in (build / "look").iterdir()) == [
         "filters.npy", "filters.png", "look.json", "map-1-16x16.png", "map-2-8x8.png",
@@ -29,13 +29,13 @@ def test_the_pictures_lie_in_the_build_and_the_table_names_them(build: Path) -> 
 
 def test_with_json_it_prints_the_file_that_it_writes(build: Path) -> None:
     out = build.parent / "elsewhere"
-    said = json.loads(CliRunner().invoke(app, ["look", str(build), "--out", str(out), "--images", "2", "--json"]).stdout)
+    said = json.loads(CliRunner().invoke(app, ["study", "look", str(build), "--out", str(out), "--images", "2", "--json"]).stdout)
     Draft202012Validator(json.loads((FOLDER / "look.json").read_text(encoding="utf-8"))).validate(said)
     assert said == json.loads((out / "look.json").read_text())
     assert len(said["maps"][0]["drawn"][0]["strongest"]) == 2
 
 
 def test_a_folder_without_a_build_is_bad_input(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["look", str(tmp_path)])
+    done = CliRunner().invoke(app, ["study", "look", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.endswith("[no-report]\n")

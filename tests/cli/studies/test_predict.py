@@ -190,7 +190,7 @@ ELSEWHERE = {"machines": ["s390x"]}
 INSTALL = "pip install 'tensorrt>=99'"
 
 
-@pytest.mark.parametrize("verb", ["predict", "serve", "loadgen"])
+@pytest.mark.parametrize("verb", ["predict", "bundle serve", "study loadgen"])
 @pytest.mark.parametrize(
     ("kits", "hint"),
     [
@@ -207,19 +207,19 @@ def test_only_a_kit_that_runs_here_is_suggested_else_what_to_install(
     whole: Path, photos: Path, tmp_path: Path, verb: str, kits: dict[str, dict[str, object]], hint: str | None
 ) -> None:
     bundle = with_requirements(copied(whole, tmp_path / "bundle"), **kits)
-    words = {"predict": [bundle, photos], "serve": [bundle], "loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
-    done = CliRunner().invoke(app, [verb, *map(str, words), "--json"])
+    words = {"predict": [bundle, photos], "bundle serve": [bundle], "study loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
+    done = CliRunner().invoke(app, [*verb.split(), *map(str, words), "--json"])
     assert (done.exit_code, done.stdout, json.loads(done.stderr)["error"]["hint"]) == (3, "", hint)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("verb", ["predict", "serve", "loadgen"])
+@pytest.mark.parametrize("verb", ["predict", "bundle serve", "study loadgen"])
 def test_a_kit_that_is_not_carried_is_answered_with_one_that_runs_here(
     whole: Path, photos: Path, tmp_path: Path, verb: str
 ) -> None:
     bundle = with_requirements(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, litert=TOO_NEW, b={})
-    words = {"predict": [bundle, photos], "serve": [bundle], "loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
-    done = CliRunner().invoke(app, [verb, *map(str, words), "--candidate", "litert-int8"])
+    words = {"predict": [bundle, photos], "bundle serve": [bundle], "study loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
+    done = CliRunner().invoke(app, [*verb.split(), *map(str, words), "--candidate", "litert-int8"])
     assert (done.exit_code, done.stdout) == (3, "")
     assert done.stderr.endswith(" — --candidate b runs here [kit-not-carried]\n")
 

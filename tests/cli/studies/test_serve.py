@@ -1,4 +1,4 @@
-"""`edgecnn serve` as a process: it says where it listens, answers, and ends cleanly."""
+"""`edgecnn bundle serve` as a process: it says where it listens, answers, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from edgecnn.bundle.predictions import Served
 from edgecnn.cli.main import app
-from edgecnn.render.screens.bundle import exposed_lines, served_lines
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
@@ -33,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(folder: Path, *words: object) -> AbstractContextManager[Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
-    return child([sys.executable, "-m", "edgecnn", "serve", *map(str, words)], env=environment)
+    return child([sys.executable, "-m", "edgecnn", "bundle", "serve", *map(str, words)], env=environment)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +68,7 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
             ([whole, "--allow-host", ""], "empty-option"),
             ([whole, "--candidate", "none"], "kit-not-carried"),
         ):
-            done = CliRunner().invoke(app, ["serve", *map(str, words), "--json"])
+            done = CliRunner().invoke(app, ["bundle", "serve", *map(str, words), "--json"])
             assert (done.stdout, json.loads(done.stderr)["error"]["ref"]) == ("", ref)
 
 
@@ -78,11 +76,11 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
     "name", ["http://photos.example", "photos.example:8000", "*.example", "-photos", "[::1]", "bücher.example"]
 )
 def test_an_allowed_host_is_a_name_and_no_more(name: str) -> None:
-    done = CliRunner().invoke(app, ["serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
+    done = CliRunner().invoke(app, ["bundle", "serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
     assert (done.exit_code, done.stderr) == (
         2,
-        f"edgecnn: error: edgecnn serve: {name!r} is not a valid value of --allow-host: it is a name alone, without http:// and "
-        "without a port, such as photos.example — valid values: edgecnn serve --help [bad-value]\n",
+        f"edgecnn: error: edgecnn bundle serve: --allow-host cannot be {name!r}: it is a name alone, without http:// and "
+        "without a port, such as photos.example — what it takes: edgecnn bundle serve --help [bad-value]\n",
     )
 
 
@@ -93,15 +91,3 @@ def test_each_allowed_host_is_answered_and_no_other(whole: Path, tmp_path: Path)
         hosts = ("photos.example", "camera_1:8000", "10.0.0.5", "evil.example")
         found = [ask_at(place, "GET", "/", None, Host=host).status for host in hosts]
     assert found == [200, 200, 200, 403]
-
-
-def test_what_it_says_when_it_begins() -> None:
-    served = Served(bundle="b", name="flowers", version=3, candidate=KIT, classes=1000)
-    address, model = "http://127.0.0.1:8000/", "  flowers version 3: onnxruntime-fp32 answers with 1,000 classes; Ctrl-C ends it"
-    local = "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
-    assert list(served_lines(address, served, only_this_machine=True)) == [address, local, model]
-    assert list(served_lines(address, served, only_this_machine=False)) == [address, model]
-    assert list(exposed_lines("0.0.0.0", 8000)) == [
-        "edgecnn: warning: it listens on 0.0.0.0: whoever reaches port 8000 of this machine can use it, there is no password, "
-        "and photographs travel unencrypted"
-    ]

@@ -12,7 +12,6 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.model_file import SessionSpec
 from tests.devices.doctor.tiny_onnx import tiny_onnx
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
@@ -21,7 +20,7 @@ ORT = Candidate(id="tiny", runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32
 
 
 def a_kit(folder: Path) -> Path:
-    return make_tiny_kit(ORT, SessionSpec(module="onnxruntime_cpu"), folder)
+    return make_tiny_kit(ORT, folder)
 
 
 def test_the_shipped_file_is_written_from_the_weights_that_the_answers_are_worked_out_from() -> None:

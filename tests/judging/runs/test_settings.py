@@ -35,13 +35,13 @@ def test_a_latency_and_its_gate_say_on_how_many_threads() -> None:
     found = latency(threaded(2), machine="AMD EPYC")
     assert (found.threads, found.run_settings) == (2, "2 threads")
     result = judge(a_gate("p50_ms", bound=2.0), facts(latency=found))
-    assert "(on AMD EPYC, 2 threads) meets p50_ms ≤ 2" in result.reason
+    assert "AMD EPYC, 2 threads" in result.reason
 
 
 def test_a_ratio_says_it_of_both_sides_where_they_differ() -> None:
     same = paired_finding([PairedRace(base=threaded(2), head=threaded(2))], "AMD EPYC")
-    assert same.how == "16 interleaved rounds on AMD EPYC, 2 threads"
+    assert same.how.endswith("AMD EPYC, 2 threads")
     other = paired_finding([PairedRace(base=threaded(2), head=threaded(1))], "AMD EPYC")
-    assert other.how == "16 interleaved rounds on AMD EPYC, HEAD with 1 thread and BASE with 2 threads"
+    assert other.how.index("1 thread") < other.how.index("2 threads")
     unknown = paired_finding([PairedRace(base=threaded(None), head=threaded(None))], "AMD EPYC")
-    assert unknown.how == "16 interleaved rounds on AMD EPYC"
+    assert unknown.how.endswith("AMD EPYC")

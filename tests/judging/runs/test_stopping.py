@@ -6,8 +6,8 @@ import pytest
 from edgecnn.judging.intervals import median_interval, ratio_interval
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import latency, runs_needed
-from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, half_width, how_it_stopped, rule_of, well_known
-from tests.judging.made import a_race, a_run, an_interval
+from edgecnn.judging.runs.stopping import INTERIM_RUNS, confidence_at, half_width, rule_of, well_known
+from tests.judging.made import a_race, a_run
 from tests.judging.runs.test_error_rates_of_latency import recordings
 
 TWO = rule_of(0.02)
@@ -91,32 +91,9 @@ def test_the_longer_side_of_the_interval_decides():
     assert not well_known([], TWO)
 
 
-RULE = (
-    "it looked after 20, 28 and 40 rounds at most, each time at 99.33 %, so that the interval of each figure holds at "
-    "98 % wherever it stops"
-)
-
-
-@pytest.mark.parametrize(
-    ("rounds", "interval", "says"),
-    [
-        (20, an_interval(1.0, 0.99, 1.018), f"stopped after 20 rounds at ± 1.8 %, asked was ± 2 %; {RULE}"),
-        (
-            40,
-            an_interval(1.0, 0.97, 1.02),
-            "the cap of 40 rounds was reached at ± 3.0 %, and not the ± 2 % that was asked: a quieter machine would tell"
-            f"; {RULE}",
-        ),
-        (10, None, "stopped after 10 rounds without an interval; asked was ± 2 %"),
-    ],
-)
-def test_how_it_ended_is_one_sentence(rounds, interval, says):
-    assert how_it_stopped(rounds, interval, TWO) == says
-
-
 def test_a_race_of_a_fixed_number_of_rounds_says_nothing_of_it():
     assert latency(a_race([1.0] * 8)).stopped is None
-    assert latency(race_of([1.0] * 10)).stopped.startswith("stopped after 10 rounds at ± 0.0 %")
+    assert "10 rounds" in latency(race_of([1.0] * 10)).stopped
 
 
 def test_every_figure_of_such_a_race_is_widened_alike():

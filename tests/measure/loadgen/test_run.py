@@ -61,7 +61,7 @@ def test_without_the_package_the_extra_is_named(kit: Kit, tmp_path: Path, monkey
     with pytest.raises(MissingPackage) as caught:
         measure(bench_for(kit, tmp_path, Scenario.OFFLINE))
     assert caught.value.line() == (
-        "edgecnn loadgen needs the package no-such-package, which is not installed"
+        "edgecnn study loadgen needs the package no-such-package, which is not installed"
         ' — pip install "edgecnn[loadgen]" [missing-package]'
     )
 

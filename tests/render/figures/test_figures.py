@@ -7,7 +7,7 @@ from edgecnn.render.columns import COLUMN, RESIDENCY, columns_of, legend, text_r
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.judging.made import a_forecast, a_latency, an_accuracy, an_interval, facts
 from tests.render.reports import a_residency, a_row
 
 COMPLETE = (
@@ -15,6 +15,7 @@ COMPLETE = (
     "86.2 % [85.5, 86.9]",
     "+0.31 [-0.12, +0.75] pp",
     "2.35 [2.31, 2.38]",
+    "426",
     "3.10 [3.00, 3.25]",
     "1.91× [1.88, 1.93]",
     "5.4",
@@ -39,12 +40,30 @@ def test_every_figure_of_a_row_stands_with_its_interval() -> None:
 
 
 def test_what_is_missing_is_a_dash_and_never_a_zero() -> None:
-    assert row_of(facts("onnxruntime-int8")) == ("onnxruntime-int8", *["–"] * 7, "MISSING", "")
+    assert row_of(facts("onnxruntime-int8")) == ("onnxruntime-int8", *["–"] * 8, "MISSING", "")
 
 
 def test_a_figure_that_the_sample_cannot_support_is_a_dash() -> None:
     row = row_of(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1))))
+    assert cell("images/s", row) == "500"
     assert (cell("p50 ms", row), cell("p99 ms", row), cell("speed-up", row)) == ("2.00 [1.90, 2.10]", "–", "–")
+
+
+def test_a_forecast_stands_in_the_place_of_a_latency_with_its_mark_and_two_digits() -> None:
+    away = facts("ncnn-fp16", latency=a_latency(None, reason="not measured"), forecast=a_forecast(24.13, 17.9, 31.2))
+    row = row_of(away)
+    assert (cell("p50 ms", row), cell("images/s", row), cell("p99 ms", row)) == ("▲ 24 [18, 31]", "▲ 41", "–")
+    assert any(line.startswith("▲ predicted") for line in legend([away]))
+    assert legend([away])[-2:] == [
+        "▲ from times of this network elsewhere (ncnn-fp16): off by 9.4 % (median) on 18 networks left out in turn",
+        "▲ raspberry-pi-5, ncnn-fp16: ncnn's benchmark, 2026-03-30, 17 networks on Raspberry Pi 5",
+    ]
+    assert figures.roughly(a_forecast(0.834, 0.61, 1.128).p50_ms) == "0.83 [0.61, 1.1]"
+
+
+def test_what_was_measured_goes_before_a_forecast() -> None:
+    row = row_of(a_row(latency=a_latency(an_interval(2.0, 1.9, 2.1)), forecast=a_forecast(24, 18, 31)))
+    assert (cell("p50 ms", row), cell("images/s", row)) == ("2.00 [1.90, 2.10]", "500")
 
 
 def test_the_baseline_has_no_drop_from_itself() -> None:
@@ -52,7 +71,7 @@ def test_the_baseline_has_no_drop_from_itself() -> None:
     assert figures.drop(an_accuracy(drop_pp=None)) == "–"
 
 
-@pytest.mark.parametrize(("fidelity", "mark"), [("emulated", "ᵉ"), ("predicted", "ᵖ"), ("measured", "")])
+@pytest.mark.parametrize(("fidelity", "mark"), [("emulated", "ᵉ"), ("predicted", "▲"), ("measured", "")])
 def test_accuracy_and_drop_are_marked_with_where_they_come_from(fidelity: str, mark: str) -> None:
     accuracy = an_accuracy(top1=an_interval(0.9, 0.88, 0.92), drop_pp=an_interval(0.5, 0.1, 0.9), fidelity=Fidelity(fidelity))
     assert figures.accuracy(accuracy) == f"90.0 % [88.0, 92.0]{mark}"

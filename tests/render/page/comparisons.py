@@ -109,7 +109,7 @@ def a_history(*series: Series, **changes: Any) -> MeasuredHistory:
         "store": "/home/me/.cache/edgecnn",
         "asked": "resnet-18 for cpu (builds/a)",
         "series": series or (a_series("onnxruntime-fp32"), a_series()),
-        "command": "edgecnn history builds/a",
+        "command": "edgecnn study history builds/a",
     }
     return MeasuredHistory.model_validate({**known, **changes})
 

@@ -19,7 +19,6 @@ from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.runner.sessions.webgpu_browser import open_session
 from edgecnn.runtimes.webgpu import BACKEND
 from edgecnn.values.candidate import Candidate, Precision, Runtime
-from edgecnn.values.model_file import SessionSpec
 from edgecnn.values.verdict import Fidelity
 from tests.conformance.test_kit_page import page_of, settled
 from tests.render.page.browser import chromium
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.full  # needs a browser
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chromium()
     candidate = Candidate(id="webgpu-fp32", runtime=Runtime.WEBGPU, precision=Precision.FP32)
-    return make_tiny_kit(candidate, SessionSpec(module=BACKEND.session_module), tmp_path_factory.mktemp("webgpu"))
+    return make_tiny_kit(candidate, tmp_path_factory.mktemp("webgpu"))
 
 
 @pytest.fixture

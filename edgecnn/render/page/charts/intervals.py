@@ -20,8 +20,6 @@ from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFac
 from edgecnn.values.verdict import Interval
 
 Answered = Accuracy | MultiLabelAccuracy
-PLACES = {"accuracy": "answered", "latency": "latency", "memory": "memory", "energy": "energy"}
-"""A metric's source to the field that says how and where it was seen; a size is counted."""
 _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
 
 
@@ -34,8 +32,9 @@ def _dot(
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     """The chart that a metric's row alone describes; None where nobody has a figure."""
-    place = PLACES[metric.source]
-    known = [(facts, getattr(facts, place), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None]
+    known: list[tuple[CandidateFacts, Any, Interval]] = [
+        (facts, metric.measurement(facts), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None
+    ]
     if not known:
         return None
     share = metric.unit == "share"

@@ -15,7 +15,8 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Mark, Source, Table, sources_of
 from edgecnn.render.wording import grouped
 from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
-from edgecnn.values.candidate import Candidate
+from edgecnn.runtimes.registry import backend_for
+from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -49,7 +50,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
     candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
     sources = _sources(facts)
     runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in facts.raced)
-    dashes = ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
+    dashes = ", ".join(f"{backend_for(Runtime(name)).line.word} for {name}" for name in runtimes)
     legend = vega.in_legend(candidates[each.candidate].precision.value for each in facts.raced)
     return (
         Figure(

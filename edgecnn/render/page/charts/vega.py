@@ -23,6 +23,8 @@ from PIL.PngImagePlugin import PngInfo
 import edgecnn
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.style import carried, tokens
+from edgecnn.runtimes.registry import backend_for
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import CandidateFacts
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int32", "desktop-gpu", "overhead", "unknown")
@@ -69,23 +71,10 @@ def precision_colour() -> alt.Color:
     return alt.Color("precision:N", scale=scale, legend=None)
 
 
-RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
-    "onnxruntime": ([1, 0], "solid"),
-    "openvino": ([6, 3], "dashed"),
-    "tensorrt": ([2, 2], "dotted"),
-    "ncnn": ([10, 2], "long-dashed"),
-    "litert": ([4, 2, 1, 2], "dash-dot-dotted"),
-    "wasm": ([6, 2, 2, 2, 2, 2], "dash-dot-dot-dotted"),
-    "webgpu": ([1, 1], "finely-dotted"),
-    "torch": ([8, 3, 2, 3], "dash-dotted"),
-}
-"""How a line of each runtime is drawn, and the word for it."""
-
-
 def runtime_dashes(names: Iterable[str]) -> alt.StrokeDash:
     """Dashes by runtime."""
     runtimes = sorted(set(names))
-    scale = alt.Scale(domain=runtimes, range=[RUNTIME_DASHES[name][0] for name in runtimes])
+    scale = alt.Scale(domain=runtimes, range=[list(backend_for(Runtime(name)).line.dashes) for name in runtimes])
     return alt.StrokeDash("runtime:N", scale=scale, legend=None)
 
 

@@ -1,0 +1,83 @@
+"""Forecasts of a build's candidates on a device that is away. What is attached is measured, and has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from edgecnn.building.dated_records import measured_times
+from edgecnn.building.subject import Subject
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.forecast.forecasting import ForecastOptions, forecasts
+from edgecnn.forecast.networks import Subject as Network
+from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, subject_of_file
+from edgecnn.values.candidate import TRUNK, Candidate, Method
+from edgecnn.values.forecast import Forecast, NoForecast
+from edgecnn.values.resolved import Resolved
+
+_PLAIN = (Method.FLOAT, Method.POST_TRAINING, Method.AWARE_TRAINING)
+"""Candidates whose arithmetic is that of a table. Quantization-aware training changes weights and no layer."""
+
+
+class CandidateForecasts(NamedTuple):
+    """What is predicted of the candidates of one build."""
+
+    by_candidate: Mapping[str, Forecast] = {}
+    absent: Mapping[str, str] = {}
+    """Candidate to why it has none."""
+
+
+def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
+    """Before anything is made: of a row of the catalogue at its own resolution. Anything else is counted when it is exported."""
+    if resolved.attachment.attached:
+        return CandidateForecasts()
+    network = _row(resolved)
+    if network is None:
+        why = f"the work of {resolved.arch.name} at this resolution is counted when it is exported"
+        return CandidateForecasts(absent=dict.fromkeys((each.id for each in resolved.candidates), why))
+    return _forecasts(network, resolved, resolved.candidates)
+
+
+def built_forecasts(seen: Subject) -> CandidateForecasts:
+    """Of the row of the catalogue, or of the network as it was exported or adopted. A bundle alone has none."""
+    if seen.about is None or seen.attached:
+        return CandidateForecasts()
+    resolved = seen.about
+    network = _row(resolved)
+    if network is None:
+        counted = seen.graphs.get(TRUNK)
+        if counted is None:
+            return CandidateForecasts()
+        try:
+            network = subject_of_file(counted.with_name("model.onnx"))._replace(name=resolved.arch.name)
+        except (EdgecnnError, OSError, ValueError) as error:
+            why = f"the work of {resolved.arch.name} cannot be counted: {error}"
+            return CandidateForecasts(absent=dict.fromkeys((each.id for each in seen.candidates), why))
+    return _forecasts(network, resolved, seen.candidates)
+
+
+def _row(resolved: Resolved) -> Network | None:
+    """The row of the catalogue that the build is of, if its work is counted."""
+    if not resolved.is_catalogue_network or resolved.arch.scale is not None:
+        return None
+    size = resolved.preprocessing.pixels.crop_px
+    counted = counted_catalogue().networks.get(resolved.arch.name)
+    return subject_of_arch(resolved.arch.name) if counted is not None and counted.resolution_px == size else None
+
+
+def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
+    try:
+        answers = forecasts((network,), resolved.device, ForecastOptions(records=measured_times(resolved.device.name)))
+    except EdgecnnError as error:
+        return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
+    known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}
+    reasons = {each.runtime: each.sentence for each in answers if isinstance(each, NoForecast)}
+    by_candidate, absent = dict[str, Forecast](), dict[str, str]()
+    for each in candidates:
+        forecast = known.get((each.runtime, each.precision))
+        if forecast is not None and each.surgery is None and each.method in _PLAIN:
+            by_candidate[each.id] = forecast
+        else:
+            no_precision = f"no public table has {each.runtime.value} in {each.precision.value} on {resolved.device.name}"
+            absent[each.id] = reasons.get(each.runtime) or reasons.get(None) or no_precision
+    return CandidateForecasts(by_candidate, absent)

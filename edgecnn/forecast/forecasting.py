@@ -1,0 +1,319 @@
+"""The forecast of networks on a device: what the tables have of both, the structure that they share, and an interval from what
+was left out.
+
+Nothing is trained or run here. Times that were taken on this computer come in as ``here``, evidence as ``records``. A figure is
+predicted wherever it goes: it never passes a gate, and never appears without ``MARK``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence, Set
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+import numpy as np
+
+from edgecnn.errors.wording import listed
+from edgecnn.forecast.calibration import BASE, LEAST_NETWORKS, Errors, Way, difficulty, errors, errors_among, is_base
+from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
+from edgecnn.forecast.networks import Subject
+from edgecnn.forecast.records import MeasuredTime, runs_of_records
+from edgecnn.forecast.structure import Array, learn, place, predicted
+from edgecnn.forecast.tables import TableRun, places, runs_on, table_runs
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.device import Device
+from edgecnn.values.forecast import CONFIDENCE, Forecast, ForecastBasis, ForecastSource, NoForecast, Why
+from edgecnn.values.verdict import Interval
+
+HARDEST = 3.0
+"""Beyond this difficulty, about that of the hardest network of a table, a network that was timed nowhere has no forecast."""
+SIZES = 3.0
+"""How many times fewer or more multiply-adds than those of any table it may have."""
+
+
+class ForecastOptions(NamedTuple):
+    """What forecasts are made from besides the tables."""
+
+    threads: int | None = None
+    """None: as many as the fastest published run of the device has."""
+    here: TimesHere = ()
+    """Times that ncnn took on this computer: of the networks that are asked about, and of reference networks."""
+    records: Sequence[MeasuredTime] = ()
+
+
+DEFAULT = ForecastOptions()
+
+
+class _Device(NamedTuple):
+    """Runs of one device with one runtime and precision, and what was learned for the networks."""
+
+    way: Way
+    threads: int | None
+    runs: tuple[TableRun, ...]
+    log_ms: Array
+    """(runs, columns)"""
+    by_structure: Array
+    """(runs, columns)"""
+
+
+Found = Forecast | NoForecast
+
+
+def forecasts(subjects: Sequence[Subject], device: Device | str, options: ForecastOptions = DEFAULT) -> tuple[Found, ...]:
+    """Forecast every network on one device: for each runtime and precision that a table has, and for each runtime of the device
+    file that no table has, why there is no figure. Networks in the order of ``subjects``.
+
+    ``device``: a device, or the name of a board that only the tables know (``raspberry-pi-3``).
+
+    Raises PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
+    """
+    name = device if isinstance(device, str) else device.name
+    runs = (*runs_on(name), *runs_of_records(options.records, name))
+    matrix = with_subjects(subjects, options.here)
+    runtimes = () if isinstance(device, str) else tuple(device.runtimes)
+    place = _Place(name, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
+    hard = difficulty(matrix)
+    found: list[Found] = []
+    for subject in subjects:
+        column = matrix.columns.index(column_of_subject(subject))
+        measured = [_measured(subject, record) for record in options.records if _is_of(record, subject, name)]
+        found += measured
+        outside = _outside(subject, matrix, column, hard)
+        for way in place.ways:
+            if any((row.runtime, row.precision) == way.way for row in measured):
+                continue
+            if outside is None or _timed(way, column):
+                found.append(_forecast(subject, name, way, _Cell(matrix, column, float(hard[column]))))
+            else:
+                found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
+        found += _without(subject, place, {row.runtime for row in measured})
+    return tuple(found)
+
+
+def forecast(
+    subject: Subject,
+    device: Device,
+    runtime: Runtime,
+    precision: Precision,
+    options: ForecastOptions = DEFAULT,
+) -> Found:
+    """The forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
+    found = forecasts((subject,), device, options)
+    exact = next((each for each in found if (each.runtime, each.precision) == (runtime, precision)), None)
+    if exact is not None:
+        return exact
+    same = next((each for each in found if each.runtime is runtime and isinstance(each, NoForecast)), None)
+    if same is not None:
+        return same
+    sentence = f"no public table has {runtime.value} in {precision.value} on {device.name}"
+    return _none(subject, device.name, (runtime, precision), Why.PRECISION_WITHOUT_TABLE, sentence)
+
+
+class _Place(NamedTuple):
+    """A device with what its tables have."""
+
+    name: str
+    runtimes: tuple[Runtime, ...]
+    """That its file lists."""
+    runs: tuple[TableRun, ...]
+    ways: Sequence[_Device]
+    threads: int | None
+    """That are wanted."""
+
+
+class _Cell(NamedTuple):
+    """One network in the matrix."""
+
+    matrix: Matrix
+    column: int
+    hard: float
+
+
+def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list[_Device]:
+    """The runs of each runtime and precision that have the threads, placed in the structure."""
+    structure = learn(matrix.log_ms, matrix.work) if runs else None
+    found = []
+    for way in dict.fromkeys(each.way for each in runs):
+        of_way = [each for each in runs if each.way == way]
+        of_way = [each for each in of_way if each.is_evidence and len(each.run.ms) >= LEAST_NETWORKS] or of_way
+        chosen = [each for each in of_way if each.run.threads in (None, threads or _fastest(of_way))]
+        log_ms = np.array([times_of(each, matrix.columns) for each in chosen])
+        known = ~np.isnan(log_ms)
+        if structure is None or not chosen:
+            continue
+        placed = place(np.where(known, log_ms, 0.0), known, structure.networks)
+        found.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted(placed, structure.networks)))
+    return found
+
+
+def _fastest(runs: Iterable[TableRun]) -> int | None:
+    """Threads of the run that takes least time, over the networks that all have."""
+    runs = list(runs)
+    shared = set.intersection(*(set(each.run.ms) for each in runs))
+    names = shared or set(runs[0].run.ms)
+    return min(runs, key=lambda each: sum(math.log(each.run.ms.get(name, 1e6)) for name in names)).run.threads
+
+
+def _timed(device: _Device, column: int) -> bool:
+    return not np.isnan(device.log_ms[:, column]).all()
+
+
+def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Found:
+    refused = _unsupported(name, device, cell)
+    if refused is not None:
+        return _none(subject, name, device.way, *refused)
+    basis, only_here = _basis(device, cell)
+    off = errors(basis, device.way, only_here) or errors_among(device.runs, basis, only_here)
+    if off is None:
+        return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, "too few networks tell how far it is off")
+    published = basis is ForecastBasis.PUBLISHED
+    logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
+    by_work = only_here > 0 or basis is ForecastBasis.COUNTED
+    spread = off.half_width if published or is_base(device.way) else _spread_of_few(off, basis, only_here)
+    estimate, half = float(np.nanmedian(logs)), math.hypot(spread * (cell.hard if by_work else 1.0), _apart(logs))
+    newest = max(device.runs, key=lambda each: each.run.date)
+    return Forecast(
+        network=subject.name,
+        resolution_px=subject.resolution_px,
+        device=name,
+        runtime=device.way[0],
+        precision=device.way[1],
+        threads=device.threads,
+        p50_ms=Interval(
+            estimate=math.exp(estimate), low=math.exp(estimate - half), high=math.exp(estimate + half), confidence=CONFIDENCE
+        ),
+        basis=basis,
+        off_percent=round(off.median_percent, 1),
+        off_networks=off.networks,
+        source=ForecastSource(
+            title=newest.table.source.title,
+            url=newest.table.source.url or None,
+            date=newest.run.date,
+            board=newest.table.boards[newest.run.board].title,
+            networks=len(newest.run.ms),
+        ),
+        note=None if len(device.runs) == 1 else f"{len(device.runs)} boards have a table; their median is shown",
+    )
+
+
+def _basis(device: _Device, cell: _Cell) -> tuple[ForecastBasis, int]:
+    """What the figure rests on; and of a network that was timed on this computer alone, in how many runs, at most 2."""
+    if _timed(device, cell.column):
+        return ForecastBasis.PUBLISHED, 0
+    timed = ~np.isnan(cell.matrix.log_ms[:, cell.column])
+    in_tables = [run is not None for run in cell.matrix.runs]
+    if not timed.any():
+        return ForecastBasis.COUNTED, 0
+    return ForecastBasis.TRANSFERRED, 0 if timed[in_tables].any() else min(int(timed.sum()), 2)
+
+
+def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | None:
+    """Why the device's runs say nothing of a network that they have not timed: they are few, or all of another kind."""
+    if _timed(device, cell.column):
+        return None
+    known = ~np.isnan(device.log_ms).all(axis=0)
+    way = f"{device.way[0].value}-{device.way[1].value} on {name}"
+    if known.sum() < LEAST_NETWORKS:
+        return Why.PRECISION_WITHOUT_TABLE, f"the public table of {way} has fewer than {LEAST_NETWORKS} networks"
+    kinds = set(cell.matrix.grouped[known])
+    if cell.matrix.grouped[cell.column] in kinds:
+        return None
+    kind = "with" if cell.matrix.grouped[cell.column] else "without"
+    return Why.NETWORK_OUTSIDE_SUPPORT, f"the public table of {way} has no network {kind} depthwise or grouped convolutions"
+
+
+def _spread_of_few(off: Errors, basis: ForecastBasis, only_here: int) -> float:
+    """Half-width where few networks link a runtime or precision to ncnn's floats: at least that of ncnn's floats, times the
+    quantile of Student's distribution over the normal one (its first two terms)."""
+    base = errors(basis, BASE, only_here)
+    freedom = max(off.networks - 1, 1)
+    return max(off.half_width, base.half_width if base else 0.0) * (1 + 0.926 / freedom + 0.863 / freedom**2)
+
+
+def _apart(logs: Array) -> float:
+    """How far the boards of one device are apart, at 90 %; 0 of a single board."""
+    return 1.645 * float(np.nanstd(logs, ddof=1)) if np.count_nonzero(~np.isnan(logs)) > 1 else 0.0
+
+
+def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
+    return Forecast(
+        network=subject.name,
+        resolution_px=subject.resolution_px,
+        device=record.device,
+        runtime=record.runtime,
+        precision=record.precision,
+        threads=record.threads,
+        p50_ms=record.p50_ms,
+        basis=ForecastBasis.MEASURED,
+        off_percent=0.0,
+        off_networks=0,
+        source=ForecastSource(title="evidence record", url=None, date=record.date, board=record.title, networks=1),
+    )
+
+
+def _is_of(record: MeasuredTime, subject: Subject, device: str) -> bool:
+    return (record.arch, record.resolution_px, record.device) == (subject.arch, subject.resolution_px, device)
+
+
+def _outside(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str | None:
+    """Why the tables say nothing of a network; None where they do, or where it was timed."""
+    if not np.isnan(matrix.log_ms[:, column]).all():
+        return None
+    timed = ~np.isnan(base_matrix().log_ms).all(axis=0)
+    least, most = (float(np.exp(edge)) for edge in (base_matrix().macs[timed].min(), base_matrix().macs[timed].max()))
+    if not least / SIZES <= subject.work.macs <= most * SIZES:
+        size = f"{subject.work.macs / 1e6:,.3g} million multiply-adds"
+        return f"{size} are outside what public tables have timed ({least / 1e6:,.3g} to {most / 1e6:,.3g} million)"
+    if hard[column] > HARDEST:
+        return "its layers are unlike those of every network in the public tables"
+    return None
+
+
+def _none(subject: Subject, device: str, way: tuple[Runtime | None, Precision | None], why: Why, sentence: str) -> NoForecast:
+    return NoForecast(network=subject.name, device=device, runtime=way[0], precision=way[1], why=why, sentence=sentence)
+
+
+def _without(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
+    """The runtimes of a device that have no figure, or the device that has no table at all."""
+    if not place.runs:
+        return [] if measured else [_no_table(subject, place)]
+    placed = {each.way for each in place.ways}
+    none = [_no_threads(subject, place, way) for way in dict.fromkeys(each.way for each in place.runs) if way not in placed]
+    timed = {each.run.runtime for each in place.runs} | measured
+    for runtime in place.runtimes:
+        if runtime not in timed:
+            sentence = f"no public table has {runtime.value} on {place.name}"
+            none.append(_none(subject, place.name, (runtime, None), Why.RUNTIME_WITHOUT_TABLE, sentence))
+    return none
+
+
+def _no_table(subject: Subject, place: _Place) -> NoForecast:
+    nearest = nearest_places(place.name)
+    sentence = f"no public table has {place.name}" + (f"; the nearest are {listed(nearest)}" if nearest else "")
+    found = _none(subject, place.name, (None, None), Why.DEVICE_WITHOUT_TABLE, sentence)
+    return found.model_copy(update={"nearest": nearest})
+
+
+def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
+    has = sorted({each.run.threads for each in place.runs if each.way == way and each.run.threads is not None})
+    beyond = place.threads is not None and place.threads > has[-1]
+    counts = f"at most {has[-1]}" if beyond else listed([str(count) for count in has])
+    sentence = f"the public table of {place.name} has {counts} threads, not {place.threads}"
+    found = _none(subject, place.name, way, Why.THREADS_BEYOND_TABLE, sentence)
+    return found.model_copy(update={"threads": place.threads})
+
+
+def nearest_places(device: str) -> tuple[str, ...]:
+    """Up to three devices and boards with a table, by the words that their names and titles share with this name."""
+    words = set(device.split("-"))
+    titles = {each.run.board: _words(each.table.boards[each.run.board].title) for each in table_runs()}
+    shared = {place: len(words & ({*place.split("-")} | titles.get(place, set()))) for place in places()}
+    alike = {place: SequenceMatcher(None, device, place).ratio() for place in places()}
+    near = sorted((place for place in places() if shared[place]), key=lambda place: (-shared[place], -alike[place]))
+    return tuple(near[:3])
+
+
+def _words(title: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", title.lower()))

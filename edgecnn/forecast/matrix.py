@@ -1,0 +1,104 @@
+"""All float times of ncnn on CPUs as one matrix of runs and networks: what the shared structure is learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.forecast.networks import Subject
+from edgecnn.forecast.structure import Array
+from edgecnn.forecast.tables import TableRun, public_tables, table_runs
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.forecast import PublicNetwork, Work
+
+
+class Column(NamedTuple):
+    """A network at a resolution, under the one name that it has in every table."""
+
+    name: str
+    """The catalogue's, else TABLE:NAME, else the subject's."""
+    resolution_px: ImageSize
+
+
+class Matrix(NamedTuple):
+    """Times and counted work. Times come first from the tables, then from this computer."""
+
+    runs: tuple[TableRun | None, ...]
+    """None of a run on this computer."""
+    columns: tuple[Column, ...]
+    log_ms: Array
+    """(runs, columns); NaN where a network was not timed."""
+    work: Array
+    """(columns, features), standardized by the networks that the runs of the tables time."""
+    macs: Array
+    """(columns,) logarithms."""
+    grouped: NDArray[np.bool_]
+    """(columns,) whether it has depthwise or grouped convolutions."""
+    classifies: NDArray[np.bool_]
+    """(columns,) whether it is a timed classifier: these are left out in turn."""
+
+
+TimesHere = Sequence[Mapping[Column, float]]
+"""Runs on this computer, each under its own settings: network to ms."""
+
+
+def column_of(table: str, name: str, network: PublicNetwork) -> Column:
+    """Of a table's network."""
+    return Column(network.arch or f"{table}:{name}", network.resolution_px)
+
+
+def column_of_subject(subject: Subject) -> Column:
+    """Of a network that is asked about."""
+    return Column(subject.arch or f"file:{subject.file}", subject.resolution_px)
+
+
+def times_of(each: TableRun, columns: Sequence[Column]) -> Array:
+    """Log ms (columns,) of one run; NaN where it has no time."""
+    networks = each.table.networks
+    ms = {column_of(each.table.name, name, networks[name]): time for name, time in each.run.ms.items()}
+    return np.log([ms.get(column, np.nan) for column in columns])
+
+
+@cache
+def base_matrix() -> Matrix:
+    """Of the tables alone."""
+    return with_subjects((), ())
+
+
+def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
+    """The matrix with columns for these networks and rows for the times of this computer."""
+    known: dict[Column, tuple[Work, bool]] = {}
+    for table in public_tables():
+        for name, network in table.networks.items():
+            known.setdefault(column_of(table.name, name, network), (network.work, network.classifies))
+    for subject in subjects:
+        known.setdefault(column_of_subject(subject), (subject.work, False))
+    columns = tuple(known)
+    runs = tuple(each for each in table_runs() if each.run.runtime is Runtime.NCNN and each.run.precision is not Precision.INT8)
+    rows = [times_of(each, columns) for each in runs]
+    rows += [np.log([times.get(column, np.nan) for column in columns]) for times in here]
+    log_ms = np.array(rows)
+    features = np.array([features_of(work) for work, _ in known.values()])
+    timed = ~np.isnan(log_ms[: len(runs)]).all(axis=0)
+    return Matrix(
+        runs=(*runs, *[None] * len(here)),
+        columns=columns,
+        log_ms=log_ms,
+        work=(features - features[timed].mean(axis=0)) / features[timed].std(axis=0),
+        macs=np.log([work.macs for work, _ in known.values()]),
+        grouped=np.array([work.depthwise_macs + work.grouped_macs > 0 for work, _ in known.values()]),
+        classifies=timed & np.array([classifies for _, classifies in known.values()]),
+    )
+
+
+def features_of(work: Work) -> tuple[float, ...]:
+    """Sizes by their logarithms, and the shares of each kind of layer in the multiply-adds."""
+    macs = work.macs
+    kinds = (work.pointwise_macs, work.spatial_macs, work.depthwise_macs, work.grouped_macs, work.dense_macs)
+    sizes = np.log([macs, work.moved, work.weights, work.layers])
+    return (*(float(size) for size in sizes), *(kind / macs for kind in kinds))

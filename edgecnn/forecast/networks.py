@@ -1,0 +1,109 @@
+"""The networks that a forecast is asked about, with their counted work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from edgecnn.errors.fit import COST_UNKNOWN
+from edgecnn.graph.layer_features import Layer, fused, layers_of
+from edgecnn.installed import require_packages
+from edgecnn.models.catalogue import arch_named, require_size
+from edgecnn.resources import resource_folder
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.base import Value
+from edgecnn.values.forecast import Work
+from edgecnn.values.preprocessing import Resolution
+
+COUNTED_FILE = "catalogue-work.json"
+
+
+class Subject(NamedTuple):
+    """A network that a forecast is asked about."""
+
+    name: str
+    """Of the catalogue, or of the file."""
+    resolution_px: ImageSize
+    work: Work
+    arch: str | None = None
+    """Its row of the catalogue; None of a file."""
+    file: Path | None = None
+    """Its ONNX file; None of a row."""
+
+
+class CountedNetwork(Value):
+    """One row of the catalogue, counted at its own resolution."""
+
+    resolution_px: Resolution
+    work: Work
+
+
+class CountedCatalogue(Value):
+    """Schema edgecnn.catalogue-work/1: counted work of every network of the catalogue, so that a forecast needs no torch."""
+
+    schema_: Literal["edgecnn.catalogue-work/1"] = Field(default="edgecnn.catalogue-work/1", alias="schema")
+    networks: Mapping[str, CountedNetwork]
+
+
+def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subject:
+    """A network of the catalogue, at its own resolution unless another one is given.
+
+    Raises UnknownArch, and what ``require_size`` raises. MissingPackage: its work is not in the counted catalogue, and torch,
+    which counts it, is not installed.
+    """
+    spec = arch_named(name)
+    size = resolution_px or spec.resolution_px
+    require_size(spec, size)
+    counted = counted_catalogue().networks.get(spec.name)
+    known = counted is not None and counted.resolution_px == size
+    return Subject(spec.name, size, counted.work if counted is not None and known else count_arch(spec, size), arch=spec.name)
+
+
+def subject_of_file(path: Path) -> Subject:
+    """A network in an ONNX file.
+
+    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. What ``try_counting`` and
+    ``operations_of_file`` raise.
+    """
+    require_packages(("onnx",), extra="train", needed_for="forecast")
+    from edgecnn.graph.custom.file_cost import operations_of_file
+    from edgecnn.graph.custom.trial import try_counting
+
+    try_counting(path)
+    file = operations_of_file(path)
+    layers = layers_of(file.operations, fused(file.operations))
+    if not layers:
+        raise COST_UNKNOWN(path=path, because="nothing in it multiplies")
+    return Subject(path.name, file.resolution_px, work_of(layers), file=path)
+
+
+@cache
+def counted_catalogue() -> CountedCatalogue:
+    """The shipped counts."""
+    path = resource_folder("baselines") / "public" / COUNTED_FILE
+    return CountedCatalogue.model_validate_json(path.read_bytes())
+
+
+def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
+    """Count a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
+    require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
+    from edgecnn.graph.traced import operations_of
+    from edgecnn.models.networks import shipping_shapes
+
+    operations = operations_of(shipping_shapes(spec, spec.classes), size)
+    return work_of(layers_of(operations, fused(operations)))
+
+
+def work_of(layers: Iterable[Layer]) -> Work:
+    """The sums over layers, of which there is one at least."""
+    total = Counter[str]()
+    for layer in layers:
+        total[f"{layer.kind}_macs"] += layer.macs
+        total.update(moved=layer.moved, weights=layer.weights, layers=1)
+    return Work.model_validate(dict.fromkeys(Work.model_fields, 0) | total)

@@ -1,0 +1,75 @@
+"""The public tables that are shipped, read once, and what they have of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.wording import first_problem
+from edgecnn.forecast.networks import COUNTED_FILE
+from edgecnn.resources import resource_folder
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.forecast import PublicRun, PublicTable
+
+EVIDENCE = "evidence"
+
+
+class TableRun(NamedTuple):
+    """One run with the table that has it."""
+
+    table: PublicTable
+    run: PublicRun
+
+    @property
+    def device(self) -> str | None:
+        """The device file that describes its board."""
+        return self.table.boards[self.run.board].device
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it comes from evidence records, which outweigh a table."""
+        return self.table.name == EVIDENCE
+
+    @property
+    def way(self) -> tuple[Runtime, Precision]:
+        """What was run on the board."""
+        return self.run.runtime, self.run.precision
+
+
+@cache
+def public_tables() -> tuple[PublicTable, ...]:
+    """Every shipped table, by name. Raises PUBLIC_TABLE_DAMAGED: a file is not one."""
+    paths = sorted((resource_folder("baselines") / "public").glob("*.json"))
+    tables = []
+    for path in paths:
+        if path.name == COUNTED_FILE:
+            continue
+        try:
+            tables.append(PublicTable.model_validate_json(path.read_bytes()))
+        except (ValidationError, OSError) as error:
+            because = first_problem(error) if isinstance(error, ValidationError) else str(error)
+            raise PUBLIC_TABLE_DAMAGED(path=path, because=because) from error
+    return tuple(tables)
+
+
+def table_runs() -> Iterator[TableRun]:
+    """All runs of all tables."""
+    return (TableRun(table, run) for table in public_tables() for run in table.runs)
+
+
+def runs_on(place: str) -> tuple[TableRun, ...]:
+    """Runs on the boards that a device file describes, or on the board of that name; on all or on the fast cores."""
+    return tuple(
+        each
+        for each in table_runs()
+        if place in (each.device, each.run.board) and each.run.cores != "small" and each.run.note is None
+    )
+
+
+def places() -> tuple[str, ...]:
+    """Device files and boards that have a table."""
+    return tuple(sorted({name for each in table_runs() for name in (each.device, each.run.board) if name is not None}))

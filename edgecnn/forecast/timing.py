@@ -1,0 +1,104 @@
+"""Time networks with ncnn on this computer, in a second each: with zeros for weights, which take as long as learned ones.
+
+Reference networks are timed with them. They are in the public tables too, and so say how this computer compares with the boards.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
+from edgecnn.forecast.networks import Subject, subject_of_arch
+from edgecnn.installed import installed_version
+from edgecnn.resources import resource_folder
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+
+REFERENCES = (
+    "mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "shufflenet-v2-x1.0", "mnasnet-1.0", "efficientnet-b0",
+    "googlenet", "resnet-18", "resnet-50",
+)  # fmt: skip
+"""Networks of the public tables that are timed here as well."""
+SECONDS = 0.25
+"""That one network is timed with one number of threads; the shortest call counts, as in the tables."""
+LEAST_CALLS = 3
+PUBLISHED_LIKE = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_packing_layout", "use_winograd_convolution")
+"""On, as they were when the public table was measured."""
+
+
+def can_time() -> bool:
+    """Whether ncnn is installed."""
+    return installed_version("ncnn") is not None
+
+
+def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> tuple[TimesHere, tuple[str, ...]]:
+    """Times of these networks and of the references, a run for each number of threads; and the networks that were timed.
+
+    Networks that ncnn cannot read are left out. ``tell``: hears how many networks are timed, and of how many.
+    """
+    runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, len(os.sched_getaffinity(0)))})}
+    timed = set()
+    with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
+        wanted = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))
+        for done, subject in enumerate(wanted):
+            tell(done, len(wanted))
+            param, column = param_of(subject, Path(folder)), column_of_subject(subject)
+            for count in tuple(runs):
+                ms = None if param is None else _shortest_ms(param, subject, count)
+                if ms is None:
+                    break
+                runs[count][column] = ms
+                timed.add(subject.name)
+                if ms > runs[1][column]:  # threads wait for each other on a busy computer
+                    del runs[count]
+    return tuple(run for run in runs.values() if run), tuple(subject.name for subject in subjects if subject.name in timed)
+
+
+def param_of(subject: Subject, work: Path) -> Path | None:
+    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; None if there is none."""
+    if subject.arch is not None:
+        shipped = resource_folder("baselines") / "public" / "networks" / f"{subject.arch}.param"
+        return shipped if shipped.is_file() else None
+    if subject.file is None or installed_version("pnnx") is None:
+        return None
+    from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+    from edgecnn.runtimes.ncnn import FP32, PARAM, convert_trunk
+
+    candidate = Candidate(id="ncnn-fp32", runtime=Runtime.NCNN, precision=Precision.FP32, session_options=FP32)
+    try:
+        convert_trunk(subject.file, candidate, work)
+    except (ConverterFailed, LayerNotConverted, OSError, IndexError):
+        return None
+    return work / PARAM
+
+
+def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
+    """Of calls for one image; None where ncnn cannot read or run the network."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    for name in PUBLISHED_LIKE:
+        setattr(net.opt, name, True)
+    if net.load_param(str(param)) or net.load_model(ncnn.DataReaderFromEmpty()):
+        return None
+    image = ncnn.Mat(subject.resolution_px.width_px, subject.resolution_px.height_px, 3)
+    image.fill(0.5)
+    if _seconds(net, image) is None:  # the first call allocates
+        return None
+    shortest, calls, end = float("inf"), 0, time.perf_counter() + SECONDS
+    while calls < LEAST_CALLS or time.perf_counter() < end:
+        shortest, calls = min(shortest, _seconds(net, image) or shortest), calls + 1
+    return 1e3 * shortest
+
+
+def _seconds(net: Any, image: Any) -> float | None:
+    run = net.create_extractor()
+    began = time.perf_counter()
+    run.input("in0", image)
+    failed, _ = run.extract("out0")
+    return None if failed else time.perf_counter() - began

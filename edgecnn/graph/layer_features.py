@@ -1,0 +1,181 @@
+"""The layers and the amounts of work that a latency is predicted from, of a list of operations."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from edgecnn.graph.layer_cost import Operation
+
+LANES = 16
+"""Channels that a vector unit computes at once, to which runtimes pad: float32 in 512 bits, int8 in 128."""
+ACTIVATIONS = {
+    "relu": "clipped", "hardtanh": "clipped", "clamp": "clipped",
+    "silu": "smooth", "sigmoid": "smooth", "gelu": "smooth", "hardswish": "hard", "hardsigmoid": "hard",
+}  # fmt: skip
+KINDS = ("dense", "depthwise", "grouped", "pointwise", "spatial")
+_NORM, _SUM = "BatchNormalization", "add"
+_BEHIND = ("", *sorted(set(ACTIVATIONS.values())))
+
+
+class Layer(NamedTuple):
+    """One convolution or matrix product for one image."""
+
+    kind: str
+    """Of ``KINDS``."""
+    channels: int
+    """Of its input."""
+    summed: int
+    """Channels of the input that one output is a sum of: fewer where there are groups."""
+    made: int
+    """Channels of its output."""
+    groups: int
+    window: int
+    """Positions that one output looks at."""
+    stride: int
+    positions: int
+    """Of its output: height times width."""
+    moved: int
+    """Numbers that it reads and writes, weights left out."""
+    weights: int
+    macs: int
+    behind: str
+    """Kind of the activation that is computed in the same pass; empty where there is none."""
+    adds: bool
+    """Whether another layer's output is added in it."""
+
+    @property
+    def padded(self) -> int:
+        """Multiply-adds with channels filled up to whole vectors."""
+        made = self.groups * _whole(self.made // self.groups) if self.kind == "grouped" else _whole(self.made)
+        filled = self.summed if self.summed == 1 else _whole(self.summed)
+        return made * filled * self.window * self.positions
+
+    @property
+    def work(self) -> tuple[float, ...]:
+        """What its time is proportional to, in part: millions of multiply-adds, numbers and weights, groups, and being one."""
+        groups = self.groups / 1e3 if self.kind == "grouped" else 0.0
+        return self.padded / 1e6, self.moved / 1e6, self.weights / 1e6, groups, 1.0
+
+    @property
+    def shape(self) -> tuple[float, ...]:
+        """What tells it from another one of as much work, sizes by their logarithms."""
+        sizes = (
+            self.channels, self.summed, self.made, self.made / self.groups, self.groups, self.window, self.positions, self.moved,
+            self.weights + 1, self.macs, self.padded / self.macs,
+        )  # fmt: skip
+        rest = (KINDS.index(self.kind), self.stride, _BEHIND.index(self.behind), self.adds)
+        return (*(math.log(size) for size in sizes), *map(float, rest))
+
+
+def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
+    """In the order in which the network computes them. ``passes``: see ``fused``."""
+    shapes = {name: each.shape for each in operations for name in each.makes}
+    sizes = elements_of(operations)
+    behind = defaultdict[int, list[Operation]](list)
+    for index, layer in passes.items():
+        behind[layer].append(operations[index])
+    return tuple(
+        _layer(each, shapes.get(each.reads[0], ()), sizes.get(each.reads[0], 0), behind[index])
+        for index, each in enumerate(operations)
+        if each.product is not None
+    )
+
+
+def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
+    """Of each tensor: those that one operation makes are of one size."""
+    return {name: each.elements // len(each.makes) for each in operations for name in each.makes}
+
+
+def _layer(each: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
+    """``read``, ``elements``: shape and size of its input; nothing of the image, which has three channels."""
+    outputs, terms = each.product or ((), ())
+    matrix = each.op in ("Gemm", "MatMul")
+    made = outputs[-1] if matrix else outputs[0]
+    channels = terms[0] if matrix else read[1] if len(read) > 1 else 3
+    positions = 1 if matrix else math.prod(outputs[1:])
+    groups = 1 if matrix else max(1, channels // terms[0])
+    return Layer(
+        kind=_kind(matrix, positions, groups, terms),
+        channels=channels,
+        summed=terms[0],
+        made=made,
+        groups=groups,
+        window=math.prod(terms[1:]),
+        stride=each.window.stride if each.window else 1,
+        positions=positions,
+        moved=elements + each.elements,
+        weights=each.parameters,
+        macs=each.product.macs if each.product else 0,
+        behind=next((ACTIVATIONS[one.op] for one in behind if one.op in ACTIVATIONS), ""),
+        adds=any(one.op == _SUM for one in behind),
+    )
+
+
+def _kind(matrix: bool, positions: int, groups: int, terms: Sequence[int]) -> str:  # noqa: FBT001
+    if matrix or positions == 1:
+        return "dense"
+    if groups > 1:
+        return "depthwise" if terms[0] == 1 else "grouped"
+    return "pointwise" if math.prod(terms[1:]) == 1 else "spatial"
+
+
+def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
+    """Places of operations that runtimes compute in the pass of a layer right before, to that layer's: a batch norm, one sum and
+    one activation, each of what nobody else reads."""
+    readers = defaultdict[int | str, list[int]](list)
+    for index, each in enumerate(operations):
+        for name in dict.fromkeys(each.reads):
+            readers[name].append(index)
+    found = dict[int, int]()
+    for index, each in enumerate(operations):
+        if each.product is None:
+            continue
+        waiting, name = [_NORM, _SUM, "activation"], each.makes[0]
+        while len(readers[name]) == 1:
+            place = readers[name][0]
+            what = "activation" if operations[place].op in ACTIVATIONS else operations[place].op
+            if what not in waiting or place in found:
+                break
+            found[place], name = index, operations[place].makes[0]
+            del waiting[: waiting.index(what) + 1]
+    return found
+
+
+def _whole(channels: int) -> int:
+    return math.ceil(channels / LANES) * LANES
+
+
+_OTHERS = {
+    "add": "add", "mul": "mul", "Concat": "concat", "transpose": "shuffle", "clone": "shuffle", "split": "split",
+    "MaxPool": "pool", "AveragePool": "pool", "GlobalAveragePool": "mean", "mean": "mean", "BatchNormalization": "norm",
+    **ACTIVATIONS,
+}  # fmt: skip
+FUSED = "fused_"
+"""Before the kind of what most runtimes compute in the pass of the layer before it."""
+
+
+def total_of(features: Mapping[str, float], suffix: str) -> float:
+    """Of all kinds together: what their names end with."""
+    return sum(amount for name, amount in features.items() if name.endswith(suffix))
+
+
+def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
+    """The features of a list of operations; ``layers``: those of them that multiply; ``passes``: see ``fused``."""
+    made, total = elements_of(operations), defaultdict[str, float](float)
+    for layer in layers:
+        total[f"{layer.kind}_count"] += 1
+        total[f"{layer.kind}_melem"] += layer.moved / 1e6
+        total[f"{layer.kind}_mmac"] += layer.macs / 1e6
+        total[f"{layer.kind}_padded"] += layer.padded / 1e6
+        total["weights_m"] += layer.weights / 1e6
+    for index, each in enumerate(operations):
+        kind = None if each.product is not None else _OTHERS.get(each.op)
+        if kind is None or (index in passes and kind == "norm"):  # only looked at otherwise, or folded into the weights before it
+            continue
+        name = FUSED + kind if index in passes else kind
+        total[f"{name}_count"] += 1
+        total[f"{name}_melem"] += (sum(made.get(read, 0) for read in each.reads) + each.elements) / 1e6
+    return dict(sorted(total.items()))

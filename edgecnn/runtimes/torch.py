@@ -1,0 +1,100 @@
+"""Torch's own program, the baseline on a desktop's GPU. No device file names it and no bundle ships it: the ``program`` and
+``variant`` stages make its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.measuring import TRACE_UNREADABLE
+from edgecnn.installed import Glibc, Series
+from edgecnn.runtimes.job import Job
+from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way
+from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device, Processor
+from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.model_file import ModelFile
+
+COMPILER_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.11,<2.16"}
+"""What a kit asks for besides torch that compiles with it: the minor version of Torch-TensorRT is torch's own."""
+
+
+class TorchBackend(Backend):
+    """``torch`` on an NVIDIA GPU."""
+
+    runtime = Runtime.TORCH
+    title = "PyTorch"
+    adds = "training, export to ONNX, and the desktop GPU as a baseline"
+    size: Size | str = Size(2902, 5461)
+    """Of its usual Linux build, most of which are CUDA libraries."""
+    line = Line((8, 3, 2, 3), "dash-dotted")
+    licences: Mapping[str, str] = {}
+    extra = "train"
+    packages: tuple[str, ...] = ("torch",)
+    runtime_packages: Mapping[str, str] = {"torch": ">=2.11,<2.16"}
+    """The format of a program follows torch's minor version."""
+    by_pip = True
+    wheels: tuple[Series, ...] = ()
+    glibc: Mapping[str, Glibc] = {}
+    session_module = "torch_gpu"
+    reads_onnx = False
+    fp32_options: Mapping[str, str] = {}
+    builder: str | None = None
+    learned: Scheme | None = None
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``: nothing, on any device."""
+        return ()
+
+    def way(self, candidate: Candidate) -> Way | None:
+        """See ``Backend.way``: none."""
+        return None
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. Raises LookupError: nothing is made of an ONNX file."""
+        raise LookupError(f"{candidate.id} is made by the program stage")
+
+    def write(self, job: Job) -> dict[str, Any]:
+        """See ``Backend.write``. Raises LookupError: as ``convert``."""
+        raise LookupError(f"{job.candidate.id} is made by the program stage")
+
+    def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
+        """See ``Backend.logits``: on the CPU of this machine, for a program that a GPU will run."""
+        import torch
+
+        from edgecnn.graph.export import fixed_threads
+
+        network = torch.export.load(folder / model.model.entry).module()
+        with torch.inference_mode(), fixed_threads():
+            return np.asarray(network(torch.from_numpy(feed)).numpy(), np.float32)
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. A baseline that shared the exporter would share its mistakes: nothing is converted."""
+        return OutputCheck("torch.export", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``. Its ways in fp16 convert nothing ahead of time."""
+        return Halves.NONE
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. It has no INT8."""
+        return False
+
+    def left_out(self, candidate: Candidate) -> LeftOut:
+        """See ``Backend.left_out``."""
+        return LeftOut("a GPU's kernels")
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``: none."""
+        return (DEFAULT,)
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``. Raises TRACE_UNREADABLE: its session writes none."""
+        raise TRACE_UNREADABLE(path=trace, why="torch's session writes no trace")
+
+
+BACKEND = TorchBackend()

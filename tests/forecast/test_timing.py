@@ -1,0 +1,42 @@
+"""Networks timed with ncnn on this computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.forecast import timing
+from edgecnn.forecast.matrix import Column
+from edgecnn.forecast.networks import subject_of_arch
+from edgecnn.runner.pixel_recipe import ImageSize
+
+SIZE = ImageSize.square(224)
+
+
+def test_more_threads_count_where_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "REFERENCES", ("mobilenet-v1", "resnet-18"))
+    monkeypatch.setattr(timing.os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 / count)
+    runs, _ = timing.times_here((), lambda done, of: None)
+    assert [run[Column("resnet-18", SIZE)] for run in runs] == [10.0, 2.5]
+    monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 * count)
+    runs, _ = timing.times_here((), lambda done, of: None)
+    assert [list(run.values()) for run in runs] == [[10.0, 10.0]]
+
+
+def test_a_network_is_timed_without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ncnn")
+    monkeypatch.setattr(timing, "REFERENCES", ("mobilenet-v3-large",))
+    monkeypatch.setattr(timing, "SECONDS", 0.01)
+    runs, timed = timing.times_here((subject_of_arch("mobilenet-v3-large"),), lambda done, of: None)
+    assert timed == ("mobilenet-v3-large",)
+    assert 0 < runs[0][Column("mobilenet-v3-large", ImageSize.square(224))] < 5000
+
+
+def test_a_file_that_ncnn_cannot_read_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ncnn")
+    (tmp_path / "broken.param").write_text("7767517\n0 0\n")
+    monkeypatch.setattr(timing, "REFERENCES", ())
+    monkeypatch.setattr(timing, "param_of", lambda subject, work: None)
+    assert timing.times_here((subject_of_arch("resnet-18"),), lambda done, of: None) == ((), ())

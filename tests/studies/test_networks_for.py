@@ -1,0 +1,87 @@
+"""Networks for a device: which fit by a forecast, which may, and which have none."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.devices.files import Target, device_named
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.usage import LIST_BUDGET_INVALID
+from edgecnn.forecast.forecasting import forecasts
+from edgecnn.forecast.networks import subject_of_arch
+from edgecnn.models.catalogue import arch_named
+from edgecnn.studies.networks_for import NetworksOnDevice, budgets_of_a_list, networks_on
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.forecast import Forecast, NoForecast, Why
+from tests.judging.made import a_forecast
+
+PI = Target(device_named("raspberry-pi-5"), None)
+NAMES = ("mobilenet-v2", "resnet-50", "efficientnet-b0", "densenet-121", "mobilenet-v3-small")
+SPECS = [arch_named(name) for name in NAMES]
+MS = {"mobilenet-v2": 20.0, "resnet-50": 150.0, "efficientnet-b0": 45.0, "mobilenet-v3-small": 8.0}
+
+
+def answers(name: str) -> list[Forecast | NoForecast]:
+    """ncnn alone has forecasts; fp32 takes twice as long as fp16, and nothing is built of INT8."""
+    about = {"network": name, "device": "raspberry-pi-5", "runtime": Runtime.NCNN}
+    litert = {**about, "runtime": Runtime.LITERT, "precision": None, "why": Why.RUNTIME_WITHOUT_TABLE}
+    found: list[Forecast | NoForecast] = [NoForecast(**litert, sentence="no public table has litert on raspberry-pi-5")]
+    if name not in MS:
+        return [
+            *found,
+            NoForecast(**about, precision=Precision.FP16, why=Why.NETWORK_OUTSIDE_SUPPORT, sentence="unlike all others"),
+        ]
+    times = {Precision.FP16: MS[name], Precision.FP32: 2 * MS[name], Precision.INT8: 0.5 * MS[name]}
+    return [*found, *(a_forecast(ms, 0.8 * ms, 1.25 * ms, **about, precision=precision) for precision, ms in times.items())]
+
+
+def listed(**within: float) -> NetworksOnDevice:
+    said = {spec.name: answers(spec.name) for spec in SPECS}
+    return networks_on(PI, SPECS, within, said, {"mobilenet-v2"})
+
+
+def test_networks_that_fit_come_by_published_accuracy_with_what_they_cost() -> None:
+    found = listed(p50_ms=50, size_mib=10.2)
+    assert [(row.name, row.fits) for row in found.networks] == [
+        ("efficientnet-b0", "unsure"), ("resnet-50", "no"), ("mobilenet-v2", "yes"), ("mobilenet-v3-small", "yes"),
+    ]  # fmt: skip
+    (row, _) = found.of("yes")
+    assert (row.accuracy_top1, row.weights_here, row.forecast.precision, row.size_mib) == (0.71878, True, Precision.FP16, 6.69)
+    assert row.forecast.fidelity == "predicted"
+
+
+def test_a_network_without_a_forecast_fits_nothing_and_says_why() -> None:
+    assert listed().without_forecast == {"unlike all others": ("densenet-121",)}
+    assert "densenet-121" not in {row.name for row in listed().networks}
+
+
+def test_a_size_is_of_the_precision_that_was_predicted() -> None:
+    assert [row.name for row in listed(size_mib=5).of("yes")] == ["mobilenet-v3-small"]
+    assert {row.forecast.precision for row in listed().networks} == {Precision.FP16}
+
+
+def test_budgets_take_images_a_second_for_milliseconds() -> None:
+    assert budgets_of_a_list(["images_per_s=20", "size_mib=10"]) == {"p50_ms": 50.0, "size_mib": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("texts", "because"),
+    [
+        (["fps=20"], "the nearest is images_per_s"),
+        (["p99_ms=20"], "the nearest is p50_ms"),
+        (["p50_ms=fast"], "must be a positive number"),
+        (["p50_ms=50", "images_per_s=20"], "p50_ms is given too"),
+    ],
+)
+def test_what_is_no_budget_of_a_list_is_refused(texts: list[str], because: str) -> None:
+    with pytest.raises(EdgecnnError, check=LIST_BUDGET_INVALID.made) as refused:
+        budgets_of_a_list(texts)
+    assert because in str(refused.value.because)
+
+
+def test_what_is_predicted_of_a_network_does_not_hang_on_the_others_that_are_listed() -> None:
+    one, *others = (subject_of_arch(name) for name in ("mobilenet-v4-conv-small", "mobilenet-v1-0.75", "repvit-m0.9"))
+    (alone, *_), (among, *_) = forecasts((one,), PI.device), forecasts((one, *others), PI.device)
+    assert isinstance(alone, Forecast) and isinstance(among, Forecast)
+    assert among.p50_ms.estimate == pytest.approx(alone.p50_ms.estimate, rel=1e-6)
+    assert among.p50_ms.high == pytest.approx(alone.p50_ms.high, rel=1e-6)
