@@ -163,7 +163,8 @@ def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Seq
     if fits is None:
         hint = "pass --arch the architecture that the file was saved from"
     elif fits:
-        hint = f"--arch {' or '.join(fits)} has exactly these tensors"
+        shown = " or ".join(fits)
+        hint = f"--arch {shown} has exactly these tensors"
     else:
         hint = (
             "no network of the list has these tensors; name one of timm's networks by --arch timm:NAME; "
