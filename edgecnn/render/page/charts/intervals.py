@@ -352,5 +352,5 @@ def _rule(rule: Rule) -> list[alt.Chart]:
     if rule.text:
         text = alt.Chart(vega.chart_data([{"at": rule.at, "text": rule.text}]))
         mark = text.mark_text(align="right", baseline="bottom", dx=-4, dy=-2, color=colour, aria=False)
-        drawn.append(mark.encode(x=alt.X("at:Q"), y=alt.YValue(0), text=alt.Text("text:N")))
+        drawn.append(mark.encode(x=alt.X("at:Q"), y=alt.value(0), text=alt.Text("text:N")))
     return drawn
