@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("archs", nargs="*")
     wanted = parser.parse_args().archs
     FOLDER.mkdir(exist_ok=True)
-    for spec in all_archs():
+    for spec in sorted(all_archs(), key=lambda spec: spec.macs or 0):  # the smallest first
         if (wanted and spec.name not in wanted) or (FOLDER / f"{spec.name}.param").exists():
             continue
         too_large = (spec.parameters or 0) > LARGEST
