@@ -85,7 +85,8 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
             if any((row.runtime, row.precision) == way.way for row in measured):
                 continue
             if outside is None or _timed(way, column):
-                found.append(_forecast(subject, name, way, _Cell(matrix, column, float(hard[column]))))
+                row = _forecast(subject, name, way, _Cell(matrix, column, float(hard[column])))
+                found.append(_with_note(row, place))
             else:
                 found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
         found += _without(subject, place, {row.runtime for row in measured})
@@ -196,6 +197,14 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
         ),
         note=None if len(device.runs) == 1 else f"{len(device.runs)} boards have a table; their median is shown",
     )
+
+
+def _with_note(row: Found, place: _Place) -> Found:
+    """A figure of a runtime that edgecnn builds nothing for on this device says so."""
+    if isinstance(row, NoForecast) or not place.runtimes or row.runtime in place.runtimes:
+        return row
+    unbuilt = f"edgecnn builds nothing for {row.runtime.value} on {place.name}"
+    return row.model_copy(update={"note": f"{row.note}; {unbuilt}" if row.note else unbuilt})
 
 
 def _basis(device: _Device, cell: _Cell) -> tuple[ForecastBasis, int]:
