@@ -25,6 +25,7 @@ from edgecnn.values.arch import ArchSpec
 
 LARGEST = 50_000_000
 """Parameters: larger networks take minutes and gigabytes to convert, and seconds to time."""
+LONGEST_S = 60
 FOLDER = resource_folder("baselines") / "public" / "networks"
 
 
@@ -42,7 +43,10 @@ def write_network(spec: ArchSpec) -> str | None:
         traced = torch.jit.trace(network, torch.zeros(1, 3, height, width), check_trace=False)  # type: ignore[no-untyped-call]
         traced.save(folder / "network.pt")
         words = [str(_program()), "network.pt", f"inputshape=[1,3,{height},{width}]f32", "fp16=0", "ncnnparam=made.param"]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=150)  # noqa: S603
+        try:
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=LONGEST_S)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            return f"pnnx takes more than {LONGEST_S} s"
         made = folder / "made.param"
         if done.returncode or not made.is_file():
             return f"pnnx ends with {done.returncode}"

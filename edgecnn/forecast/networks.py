@@ -105,5 +105,6 @@ def work_of(layers: Iterable[Layer]) -> Work:
     total = Counter[str]()
     for layer in layers:
         total[f"{layer.kind}_macs"] += layer.macs
-        total.update(moved=layer.moved, weights=layer.weights, layers=1)
+        weights = layer.weights or layer.made * layer.summed * layer.window  # a quantized file keeps them behind other nodes
+        total.update(moved=layer.moved, weights=weights, layers=1)
     return Work.model_validate(dict.fromkeys(Work.model_fields, 0) | total)

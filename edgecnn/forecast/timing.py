@@ -40,7 +40,8 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
 
     Networks that ncnn cannot read are left out. ``tell``: hears how many networks are timed, and of how many.
     """
-    runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, len(os.sched_getaffinity(0)))})}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, cores)})}
     timed = set()
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
         wanted = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))

@@ -266,8 +266,12 @@ class LitertBackend(Backend):
         return logits_of(folder / model.model.entry, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
-        return OutputCheck(WRITER if candidate.precision.is_float else "LiteRT's quantizer", candidate.precision)
+        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them.
+
+        The quantizer rounds more tensors than a network learned to have rounded.
+        """
+        rounds = not candidate.precision.is_float
+        return OutputCheck("LiteRT's quantizer" if rounds else WRITER, candidate.precision, rounds=rounds)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

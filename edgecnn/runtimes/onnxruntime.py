@@ -247,7 +247,7 @@ class OnnxRuntimeBackend(Backend):
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. In fp32 the file is the trunk."""
         converter = "onnxconverter-common" if candidate.precision is Precision.FP16 else "ONNX Runtime's quantizer"
-        return OutputCheck(converter, candidate.precision)
+        return OutputCheck(converter, candidate.precision, rounds=candidate.method in AFTERWARDS)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``. The file states the type of every tensor."""

@@ -209,7 +209,8 @@ class OpenVinoBackend(Backend):
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. bf16 and fp16 have the fp32 file, which is therefore run in fp32."""
         precision = Precision.FP32 if candidate.precision.is_float else candidate.precision
-        return OutputCheck("NNCF" if candidate.method in AFTERWARDS else "OpenVINO's converter", precision, _F32)
+        rounds = candidate.method in AFTERWARDS
+        return OutputCheck("NNCF" if rounds else "OpenVINO's converter", precision, _F32, rounds=rounds)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

@@ -50,6 +50,9 @@ class OutputCheck(NamedTuple):
     """Session options of that run; None: the candidate's own."""
     unhalved: Candidate | None = None
     """The fp32 candidate of a converter that halves weights. It is compared too, since halved weights hide faults."""
+    rounds: bool = False
+    """Whether numbers are rounded to 8 bits that the ONNX file leaves alone. What that costs is measured and judged later: only
+    files that do not answer as the network does at all are refused."""
 
 
 class Halves(Enum):

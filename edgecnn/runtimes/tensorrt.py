@@ -300,9 +300,12 @@ class TensorRtBackend(Backend):
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The twin is run: it has the weights that ship, and rounds activations."""
+        """See ``Backend.output_check``. The twin is run, which has the weights that ship.
+
+        It rounds activations to fp16: that moves an integer wherever a network that learned its rounding was between two.
+        """
         converter = "ONNX Runtime's quantizer" if candidate.method in AFTERWARDS else "onnxconverter-common"
-        return OutputCheck(converter, candidate.precision)
+        return OutputCheck(converter, candidate.precision, rounds=not candidate.precision.is_float)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can state where fp32 stays."""

@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     candidate: Candidate
     images: NonNegativeInt

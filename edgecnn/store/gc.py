@@ -71,6 +71,8 @@ class GcReport(Value):
     freed_bytes: int
     kept_bytes: int
     """Of the artifacts that stay, or of the files that stay afar."""
+    recent: int = 0
+    """Artifacts that stay because they were used within the grace time, whatever the policy says."""
 
 
 def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcReport:
@@ -94,6 +96,7 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
         busy=tuple(busy),
         freed_bytes=sum(removal.bytes for removal in removed),
         kept_bytes=total - sum(removal.bytes for removal in removed if removal.what == "artifact"),
+        recent=sum(time.time() - _used(artifact) < policy.grace_s for artifact in artifacts),
     )
 
 

@@ -13,8 +13,9 @@ from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
 from edgecnn.forecast import tables
-from edgecnn.forecast.networks import count_arch, counted_catalogue
+from edgecnn.forecast.networks import count_arch, counted_catalogue, work_of
 from edgecnn.forecast.tables import public_tables, runs_on
+from edgecnn.graph.layer_features import Layer
 from edgecnn.models.catalogue import all_archs, arch_named
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicTable
@@ -85,6 +86,11 @@ def test_a_damaged_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_every_network_of_the_catalogue_is_counted() -> None:
     assert list(counted_catalogue().networks) == [spec.name for spec in all_archs()]
+
+
+def test_weights_behind_other_nodes_are_counted_by_their_shapes() -> None:
+    layer = Layer("spatial", 16, 16, 32, 1, 9, 1, 196, 9408, 4608, 903168, "", adds=False)
+    assert work_of([layer]) == work_of([layer._replace(weights=0)])
 
 
 @pytest.mark.parametrize("name", ["mobilenet-v2", "shufflenet-v1-x1.0"])
