@@ -77,11 +77,8 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
 )
 def test_an_allowed_host_is_a_name_and_no_more(name: str) -> None:
     done = CliRunner().invoke(app, ["bundle", "serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
-    assert (done.exit_code, done.stderr) == (
-        2,
-        f"edgecnn: error: edgecnn bundle serve: {name!r} is not a valid value of --allow-host: it is a name alone, without http:// and "
-        "without a port, such as photos.example — valid values: edgecnn bundle serve --help [bad-value]\n",
-    )
+    assert done.exit_code == 2
+    assert repr(name) in done.stderr and done.stderr.endswith("edgecnn bundle serve --help [bad-value]\n")
 
 
 def test_each_allowed_host_is_answered_and_no_other(whole: Path, tmp_path: Path) -> None:
