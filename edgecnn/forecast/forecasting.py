@@ -67,7 +67,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
 
     ``device``: a device, or the name of a board that only the tables know (``raspberry-pi-3``).
 
-    Raises PublicTableDamaged: a shipped table cannot be read.
+    Raises PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     name = device if isinstance(device, str) else device.name
     runs = (*runs_on(name), *runs_of_records(options.records, name))
@@ -85,7 +85,8 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
             if any((row.runtime, row.precision) == way.way for row in measured):
                 continue
             if outside is None or _timed(way, column):
-                found.append(_forecast(subject, name, way, _Cell(matrix, column, float(hard[column]))))
+                row = _forecast(subject, name, way, _Cell(matrix, column, float(hard[column])))
+                found.append(_with_note(row, place))
             else:
                 found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
         found += _without(subject, place, {row.runtime for row in measured})
@@ -99,7 +100,7 @@ def forecast(
     precision: Precision,
     options: ForecastOptions = DEFAULT,
 ) -> Found:
-    """The forecast of one candidate, or why there is none. Raises PublicTableDamaged: see ``forecasts``."""
+    """The forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
     found = forecasts((subject,), device, options)
     exact = next((each for each in found if (each.runtime, each.precision) == (runtime, precision)), None)
     if exact is not None:
@@ -196,6 +197,14 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
         ),
         note=None if len(device.runs) == 1 else f"{len(device.runs)} boards have a table; their median is shown",
     )
+
+
+def _with_note(row: Found, place: _Place) -> Found:
+    """A figure of a runtime that edgecnn builds nothing for on this device says so."""
+    if isinstance(row, NoForecast) or not place.runtimes or row.runtime in place.runtimes:
+        return row
+    unbuilt = f"edgecnn builds nothing for {row.runtime.value} on {place.name}"
+    return row.model_copy(update={"note": f"{row.note}; {unbuilt}" if row.note else unbuilt})
 
 
 def _basis(device: _Device, cell: _Cell) -> tuple[ForecastBasis, int]:

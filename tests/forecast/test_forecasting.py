@@ -113,6 +113,11 @@ def test_a_board_that_only_the_tables_know_has_forecasts() -> None:
     assert (refused.runtime, refused.why) == (Runtime.LITERT, Why.NETWORK_OUTSIDE_SUPPORT)  # its table has MobileNets only
 
 
+def test_a_runtime_that_is_not_built_for_the_device_is_noted() -> None:
+    assert _one("resnet-18", "jetson-orin-nano").note == "edgecnn builds nothing for ncnn on jetson-orin-nano"
+    assert _one("resnet-18", "raspberry-pi-5").note is None
+
+
 def test_a_device_without_a_table_has_no_figure_and_the_nearest_ones() -> None:
     found = _none("resnet-18", "jetson-xavier-nx")
     assert (found.why, found.nearest[0]) == (Why.DEVICE_WITHOUT_TABLE, "jetson-agx-xavier")

@@ -55,6 +55,15 @@ def test_without_rules_only_trash_and_forgotten_work_go(store: Store) -> None:
     assert list((store.root / "trash").iterdir()) == []
 
 
+def test_entries_that_stay_because_they_are_young_are_counted(store: Store) -> None:
+    made_days_ago(store, Quantize(), 2)
+    obtain(store, Train())
+    report = collect(store, GcPolicy(unused_for_s=30 * DAY_S))
+    assert (report.freed_bytes, report.recent) == (0, 1)
+    assert collect(store, GcPolicy(unused_for_s=0)).freed_bytes > 0
+    assert len(kept(store)) == 1
+
+
 def test_a_dry_run_says_the_same_and_takes_nothing(store: Store) -> None:
     made_days_ago(store, Quantize(), 40)
     before = files_in(store.root)

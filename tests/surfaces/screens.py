@@ -149,6 +149,9 @@ def store_screens(_: Path) -> str:
         {
             "list": printed(lambda: show_listing("/store", rows, [ArchiveRow(name="a", bytes=1024, used_at=None)])),
             "gc": printed(lambda: show_collected(collected)),
+            "gc of young entries": printed(
+                lambda: show_collected(collected.model_copy(update={"removed": (), "busy": (), "freed_bytes": 0, "recent": 2}))
+            ),
             "gc --dry-run": printed(lambda: show_collected(collected.model_copy(update={"dry_run": True}))),
             "verify": printed(lambda: show_verified(verified, repaired=False)),
             "push": "\n".join(transfer_lines(sent, "s3://bucket")),

@@ -53,7 +53,19 @@ def show_collected(report: GcReport) -> None:
         gone.append(f"{removed} {counted(len(blobs), 'file')} that no entry names, {stored_size(sum(blobs))}")
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
-    show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}"])
+    show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}", *_why_nothing(report)])
+
+
+def _why_nothing(report: GcReport) -> list[str]:
+    """Of a collection that freed nothing although entries are there: why, and how to free space now."""
+    if report.freed_bytes or not report.kept_bytes:
+        return []
+    recent = f"; {counted(report.recent, 'entry', 'entries')} used within the last hour always stay" if report.recent else ""
+    return [
+        f"no entry is old enough{recent}",
+        "to free more: edgecnn store gc --days 0 (everything not used within the last hour), "
+        "or edgecnn store gc --max-mib N (the least recently used first)",
+    ]
 
 
 def transfer_lines(found: Mapping[str, Transferred], url: str) -> Iterator[str]:
