@@ -24,6 +24,7 @@ from edgecnn.errors.fit import (
     memory_unknown,
 )
 from edgecnn.errors.wording import nearest
+from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
@@ -231,7 +232,10 @@ def budgets_of(text: str) -> dict[BudgetName, int]:
         name = next((each for each in _UNITS if each == given), None)
         if name is None:
             near = nearest(given, _UNITS, cutoff=0.5)
-            raise BUDGET_INVALID(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+            because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
+            if given in ("p50_ms", IMAGES_PER_S):
+                because = f"`scale` times nothing; `edgecnn list archs --target DEVICE --within {part.strip()}` goes by forecasts"
+            raise BUDGET_INVALID(text=text, because=because)
         if name in found:
             raise BUDGET_INVALID(text=text, because=f"{name} is given twice")
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())

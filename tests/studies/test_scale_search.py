@@ -68,6 +68,10 @@ def test_units_are_those_of_counts_and_of_memory() -> None:
         ("macs=64MiB", "macs must be a positive number such as 200M, not '64MiB'"),
         ("memory=64", "memory must be a positive number such as 64MiB, not '64'"),
         ("macs=1M,macs=2M", "macs is given twice"),
+        (
+            "macs=1M,images_per_s=20",
+            "`scale` times nothing; `edgecnn list archs --target DEVICE --within images_per_s=20` goes by forecasts",
+        ),
     ],
 )
 def test_what_is_no_budget_says_why(text: str, because: str) -> None:
