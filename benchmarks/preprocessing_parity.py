@@ -24,7 +24,8 @@ import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgecnn.errors.weights import NotAClassifier
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import NOT_A_CLASSIFIER
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
@@ -210,7 +211,9 @@ def row_named(name: str) -> ArchSpec | None:
     """The row of a network of timm's; None of one that looks at no photographs of three colours."""
     try:
         return recorded_arch(name)
-    except NotAClassifier:
+    except EdgecnnError as error:
+        if not NOT_A_CLASSIFIER.made(error):
+            raise
         return None
 
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from edgecnn.building.build import run_build
 from edgecnn.devices.files import OnDevice, on_device
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.building import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
+from edgecnn.errors.building import (
+    PAGE_FAILED,
+    PAGE_IS_FOREIGN,
+    PAGE_UNWRITABLE,
+    plot_form_unknown,
+)
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import archs_like
 from edgecnn.planning.custom_model import network_name
@@ -124,14 +129,14 @@ def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:
 
 
 def write_fleet(report: FleetReport, out: Path) -> str:
-    """Write ``fleet.json`` into a sweep's folder; its path. Raises PageUnwritable: it cannot be written."""
+    """Write ``fleet.json`` into a sweep's folder; its path. Raises PAGE_UNWRITABLE: it cannot be written."""
     file = out / "fleet.json"
     _written(lambda: report.model_dump_json(indent=1, by_alias=True) + "\n", file)
     return str(file)
 
 
 def write_fleet_page(report: FleetReport, out: Path) -> str:
-    """Write ``fleet.html`` beside it; its path. Raises MissingPackage, PageUnwritable and PageFailed, as ``write_page``."""
+    """Write ``fleet.html`` beside it; its path. Raises MissingPackage, PAGE_UNWRITABLE and PAGE_FAILED, as ``write_page``."""
     require_packages(PAGE_PACKAGES, extra="report", needed_for="fleet.html")
     from edgecnn.render.page.fleet import fleet_page
 
@@ -145,8 +150,8 @@ def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
 
     Raises:
         MissingPackage: the extra ``report`` is not installed.
-        PageUnwritable: the file cannot be written.
-        PageFailed: a library below failed in drawing it.
+        PAGE_UNWRITABLE: the file cannot be written.
+        PAGE_FAILED: a library below failed in drawing it.
     """
     require_packages(PAGE_PACKAGES, extra="report", needed_for=PAGE)
     from edgecnn.render.page.document import report_page
@@ -160,8 +165,8 @@ def write_comparison_page(found: SideBySide, file: Path) -> int:
 
     Raises:
         MissingPackage: the extra ``report`` is not installed.
-        PageIsForeign: the file is there and no page of edgecnn.
-        PageUnwritable: the file cannot be written.
+        PAGE_IS_FOREIGN: the file is there and no page of edgecnn.
+        PAGE_UNWRITABLE: the file cannot be written.
     """
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
     from edgecnn.render.page.compared import comparison_page
@@ -181,7 +186,7 @@ def write_catalogue_page(own: Sequence[OwnBuild], file: Path, pattern: str = "*"
     """Write published figures of the names that fit, and the user's builds, as one self-contained HTML file; its bytes.
 
     Raises as ``write_comparison_page``, and:
-        PlotFormUnknown: the file's name does not end in ``.html``.
+        PLOT_FORM_UNKNOWN: the file's name does not end in ``.html``.
         UnknownArch: no name fits.
     """
     require_plot(file, forms=(".html",))
@@ -203,11 +208,11 @@ def require_plot(file: Path, forms: Sequence[str] = PLOT_FORMS) -> None:
     """What must be so before time is spent on what a plot shows.
 
     Raises:
-        PlotFormUnknown: the file's name ends in none of ``forms``.
+        PLOT_FORM_UNKNOWN: the file's name ends in none of ``forms``.
         MissingPackage: the extra ``report`` is not installed.
     """
     if file.suffix.lower() not in forms:
-        raise PlotFormUnknown(path=file, forms=forms)
+        raise plot_form_unknown(path=file, forms=forms)
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the plot")
 
 
@@ -232,7 +237,7 @@ def _written_page(content: Callable[[], str | bytes], file: Path) -> int:
     """A page or picture beside whatever else lies there: what edgecnn did not write is not replaced."""
     beginning = _beginning(file)
     if beginning is not None and not any(said in beginning for said in GENERATED):
-        raise PageIsForeign(path=file)
+        raise PAGE_IS_FOREIGN(path=file)
     return _written(content, file)
 
 
@@ -248,7 +253,7 @@ def _written(content: Callable[[], str | bytes], file: Path) -> int:
     try:
         page = content()
     except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the figures stand
-        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
+        raise PAGE_FAILED(because=f"{type(error).__name__}: {error}") from error
     held = page.encode("utf-8") if isinstance(page, str) else page
     with _writable(file):
         write_bytes_atomically(file, held)
@@ -260,7 +265,7 @@ def _writable(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PageUnwritable(path=file, because=system_reason(error)) from error
+        raise PAGE_UNWRITABLE(path=file, because=system_reason(error)) from error
 
 
 def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from edgecnn.errors.weights import MissingPackage
+from edgecnn.errors.weights import missing_package
 from edgecnn.errors.wording import plural
 
 PythonVersion = tuple[int, int]
@@ -89,4 +89,4 @@ def require_packages(distributions: Iterable[str], *, extra: str, needed_for: st
     """
     for distribution in distributions:
         if (lacks := lacking((distribution,), extra)) is not None:
-            raise MissingPackage(distribution=distribution, needed_for=needed_for, **lacks._asdict())
+            raise missing_package(distribution=distribution, needed_for=needed_for, **lacks._asdict())

@@ -19,7 +19,7 @@ from edgecnn.devices.check.board import Wanted, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
-from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers, NothingToJudge
+from edgecnn.errors.building import BENCH_PROCESSOR_DIFFERS, BENCH_TARGET_DIFFERS, NothingToJudge
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.gates import StoredRace
 from edgecnn.planning.plan import Plan, plan
@@ -99,7 +99,7 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
         return
     asked = parse_target(request.target).device
     if asked.name != device.name:
-        raise BenchTargetDiffers(folder=request.folder, built_for=device.name, target=request.target)
+        raise BENCH_TARGET_DIFFERS(folder=request.folder, built_for=device.name, target=request.target)
 
 
 def _require_same_processor(finished: FinishedBuild, machine: Machine) -> None:
@@ -109,7 +109,7 @@ def _require_same_processor(finished: FinishedBuild, machine: Machine) -> None:
         return
     then, now = _processor(finished.report.environment), _processor(machine.environment)
     if any(now[name] != said for name, said in then.items() if said and now[name]):
-        raise BenchProcessorDiffers(
+        raise BENCH_PROCESSOR_DIFFERS(
             folder=finished.folder,
             device=device.name,
             built_for=_in_words(then),

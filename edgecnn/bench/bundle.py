@@ -31,7 +31,12 @@ from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
+from edgecnn.errors.building import (
+    BENCH_DEVICE_UNKNOWN,
+    BENCH_OPTION_OF_BUILD,
+    BENCH_TARGET_DIFFERS,
+    NO_KIT_RUNS,
+)
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.gates import Circumstances, EffectiveGates
@@ -88,7 +93,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     """
     started, asked = time.perf_counter(), request.bench
     if asked.extra_runs != ExtraRuns():
-        raise BenchOptionOfBuild(option="--batches, --end-to-end or --soak", bundle=asked.folder)
+        raise BENCH_OPTION_OF_BUILD(option="--batches, --end-to-end or --soak", bundle=asked.folder)
     if asked.meter is not None:
         open_log(asked.meter)
     # What using a bundle left in its folder does no harm: only what its manifest lists is copied, and the copy runs.
@@ -136,11 +141,11 @@ def _device(asked: BenchRequest, recorded: Recorded) -> Device | None:
     if recorded.device is None:
         return named
     if named is not None and named.name != recorded.device:
-        raise BenchTargetDiffers(folder=asked.folder, built_for=recorded.device, target=asked.target or "")
+        raise BENCH_TARGET_DIFFERS(folder=asked.folder, built_for=recorded.device, target=asked.target or "")
     try:
         return named or device_named(recorded.device)
     except UnknownDevice as error:
-        raise BenchDeviceUnknown(bundle=asked.folder, device=recorded.device) from error
+        raise BENCH_DEVICE_UNKNOWN(bundle=asked.folder, device=recorded.device) from error
 
 
 def _filed_under(device: Device | None, machine: Machine) -> str:
@@ -182,7 +187,7 @@ def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, ho
     runnable = tuple(seen.runnable.values())
     if not runnable:
         reasons = [f"{name}: {failed.what}" for name, failed in seen.failures.items()]
-        raise NoKitRuns(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
+        raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not seen.timed:
         return
     seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))

@@ -27,7 +27,7 @@ from edgecnn.devices.check.board import Wanted, hardware_differences, runtimes_f
 from edgecnn.devices.desktop_gpu import Which, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
-from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
+from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
 from edgecnn.installed import require_packages
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.judging.runs.resources import throughput
@@ -332,19 +332,19 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
 
     Raises:
         MissingPackage: what makes networks is not installed.
-        EvidenceElsewhere: this machine is another one than the device, or emulated.
-        NothingInEvidence: no network could be made and timed.
+        EVIDENCE_ELSEWHERE: this machine is another one than the device, or emulated.
+        NOTHING_IN_EVIDENCE: no network could be made and timed.
         BoardError: of the board, or a lost link; the same call goes on where it stopped.
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
     device, runtime = asked.device, asked.runtime
     if asked.host is not None and asked.host.emulated:
-        raise EvidenceElsewhere(device=device.name, why=EMULATED_TIMES)
+        raise EVIDENCE_ELSEWHERE(device=device.name, why=EMULATED_TIMES)
     wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
     with store.in_use.held(), machine_for(asked.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:
-            raise EvidenceElsewhere(device=device.name, why=at.why)
+            raise EVIDENCE_ELSEWHERE(device=device.name, why=at.why)
         differing = tuple(hardware_differences(device, machine.facts))
         for sentence in differing:
             tell.note(sentence)
@@ -364,15 +364,15 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
 
 
 def _gpu(asked: EvidenceRequest) -> DesktopGpu:
-    """Raises EvidenceElsewhere: torch cannot use it, or it is at the other end of a link, where edgecnn has no torch."""
+    """Raises EVIDENCE_ELSEWHERE: torch cannot use it, or it is at the other end of a link, where edgecnn has no torch."""
     device = asked.device.name
     if asked.host is not None:
-        raise EvidenceElsewhere(device=device, why="torch's ways on a GPU are timed on the machine that edgecnn is installed on")
+        raise EVIDENCE_ELSEWHERE(device=device, why="torch's ways on a GPU are timed on the machine that edgecnn is installed on")
     gpu = gpu_here(asked.variants, asked.device)
     if gpu is None:
-        raise EvidenceElsewhere(device=device, why="torch is not installed")
+        raise EVIDENCE_ELSEWHERE(device=device, why="torch is not installed")
     if gpu.unusable is not None:
-        raise EvidenceElsewhere(device=device, why=gpu.unusable)
+        raise EVIDENCE_ELSEWHERE(device=device, why=gpu.unusable)
     return gpu
 
 
@@ -380,7 +380,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
     asked, lab = gathering.asked, gathering.lab
     if not any(network.kits for network in gathering.networks):
         reasons = {**gathering.left_out, **{name: why for each in gathering.networks for name, why in each.failed.items()}}
-        raise NothingInEvidence(device=asked.device.name, reasons=reasons)
+        raise nothing_in_evidence(device=asked.device.name, reasons=reasons)
     clean, named = partial(without_places, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
     dates = (kit.latency.observed_at for network in gathering.networks for kit in network.kits)
     file = asked.device_file or resource_folder("devices") / f"{asked.device.name}.toml"

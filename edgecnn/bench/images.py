@@ -20,8 +20,13 @@ from edgecnn.data.manifest import Files, list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import Listed, entirely_test
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import BenchClassesDiffer
-from edgecnn.errors.data.folder import FoldsBesideSplit, NoClassFolders, SplitFolders, TooFewImages
+from edgecnn.errors.building import bench_classes_differ
+from edgecnn.errors.data.folder import (
+    FoldsBesideSplit,
+    NoClassFolders,
+    SplitFolders,
+    TooFewImages,
+)
 from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import (
     GroupOnTwoSides,
@@ -31,7 +36,12 @@ from edgecnn.errors.data.groups import (
     NoGroupFound,
     TooFewGroups,
 )
-from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.errors.data.multi_label import (
+    LabelsNotDivisible,
+    LabelTooRare,
+    multi_label_not_fitting,
+    unknown_label,
+)
 from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
@@ -84,7 +94,8 @@ def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
 
     Raises:
-        BenchClassesDiffer, UnknownLabel, FoldersOfOneClass, MultiLabelNotFitting: they are not of the kit's classes or labels.
+        BENCH_CLASSES_DIFFER, UNKNOWN_LABEL, FOLDERS_OF_ONE_CLASS, MultiLabelNotFitting: they are not of the kit's classes or
+        labels.
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
@@ -127,15 +138,17 @@ def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]
     """The source's label to the kit's; some of the kit's are enough."""
     classes: Sequence[str] = kit.manifest["labels"]
     if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
-        raise MultiLabelNotFitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
+        raise multi_label_not_fitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
     try:
         if tuple(classes) == imagenet_classes() and not source.manifest.multi_label:
             return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
         return dict(enumerate(labels_by_name(source.classes, classes, Path(data), "the bundle's network")))
     except NotInClassNames as error:
         if source.manifest.multi_label:
-            raise UnknownLabel(file=Path(data), name=error.folder, known=classes, known_by="the bundle's network") from error
-        raise BenchClassesDiffer(data=data, name=error.folder, classes=classes) from error
+            raise unknown_label(
+                file=Path(data), name=error.fields["folder"], known=classes, known_by="the bundle's network"
+            ) from error
+        raise bench_classes_differ(data=data, name=error.fields["folder"], classes=classes) from error
 
 
 _OTHER_KIND = (

@@ -25,8 +25,8 @@ from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
 from edgecnn.devices.check.board import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
-from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
-from edgecnn.errors.measuring import KnobsByLatency
+from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
+from edgecnn.errors.measuring import KNOBS_BY_LATENCY
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
@@ -215,7 +215,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
             if _none_left(subject, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
                 reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
                 device = None if resolved.recipe.target.runtime is None else resolved.device.name
-                raise EveryCandidateFailed(reasons=reasons, device=device)
+                raise every_candidate_failed(reasons=reasons, device=device)
             failures = _publish(report, subject, planned, request, context)
             if not failures:
                 return report
@@ -246,7 +246,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
     resolved = planned.resolved
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
-        raise KnobsByLatency(objective=objective)
+        raise KNOBS_BY_LATENCY(objective=objective)
     if objective == "energy" and request.goal in MEASURING and resolved.attachment.attached and here.timed:
         require_meter(here, resolved.candidates, request.meter)
 
@@ -262,7 +262,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     for number, fold in enumerate(planned.folds, 2):
         missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
     if missing:
-        raise NothingToJudge(missing=missing[:3], command=str(request.command.to("build")))
+        raise NOTHING_TO_JUDGE(missing=missing[:3], command=str(request.command.to("build")))
 
 
 def _lacking(planned: Plan, store: Store) -> list[str]:
@@ -315,14 +315,14 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
     subject, request = observer.seen, call.request
     reference = reference_of(subject.candidates)
     if reference not in subject.answering:
-        raise EveryCandidateFailed(reasons=_failed_steps(execution))
+        raise every_candidate_failed(reasons=_failed_steps(execution))
     pixels = pixel_sets(execution)
     observer.evaluate_all(pixels)
     if _none_left(subject, request.goal):
         return None
     observe_folds(observer, execution.plan.folds, stages)
     if (failed := subject.failures.get(reference)) is not None:
-        raise BaselineFailed(reason=failed.what)
+        raise BASELINE_FAILED(reason=failed.what)
     observer.read_residency()
     subject.desktop = play(execution, home, pixels["test"], request.extra_runs, anew=call.gates.races_again)
     return _race(observer, call) if subject.attached and subject.timed else None

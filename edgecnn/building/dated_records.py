@@ -21,7 +21,7 @@ from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_c
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.measuring import EvidenceUnreadable
+from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.records import MeasuredTime
 from edgecnn.judging.desktop_baseline import BaselineRecord
@@ -155,13 +155,13 @@ def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerif
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
         record = BaselineRecord.model_validate_json(content)
         if signers.is_file():
-            raise EvidenceUnreadable(
+            raise EVIDENCE_UNREADABLE(
                 path=path, because=f"{record.schema_} cannot be signed, and {ALLOWED_SIGNERS} lies beside it"
             )
         try:
             observed_moment(record.latency.observed_at)
         except ValueError as error:
-            raise EvidenceUnreadable(path=path, because=f"latency.observed_at {error}") from error
+            raise EVIDENCE_UNREADABLE(path=path, because=f"latency.observed_at {error}") from error
         return record
     found = parse_evidence(path, content)
     if found.record.device not in devices:

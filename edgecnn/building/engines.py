@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.hosts.board import BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.hosts.board import BUILDER_UNFIT, board_lacks_builder
 from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -33,8 +33,8 @@ def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolv
     This machine without TensorRT goes on without engines, as it always did. A board that was named is there to be measured.
 
     Raises:
-        BoardLacksBuilder: the board's Python has no TensorRT, or no GPU that it could use.
-        BuilderUnfit: its TensorRT is another than the kits were made for.
+        BOARD_LACKS_BUILDER: the board's Python has no TensorRT, or no GPU that it could use.
+        BUILDER_UNFIT: its TensorRT is another than the kits were made for.
     """
     found = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
     return resolved.model_copy(update={"device_builder": found})
@@ -43,7 +43,7 @@ def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolv
 def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
     """What builds engines on this machine; None where none of these needs one, or this machine has nothing that builds.
 
-    Raises BoardLacksBuilder, BuilderUnfit: see ``with_builder``.
+    Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``with_builder``.
     """
     needing = [candidate for candidate in candidates if candidate.needs_engine]
     found = _asked(machine, backend_for(needing[0].runtime).builder, tell) if needing else None
@@ -96,7 +96,7 @@ def _asked(machine: Machine, package: str | None, tell: Progress) -> EngineBuild
         return None if package is None else machine.host.engine_builder(package)
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
         if machine.board is not None:
-            raise BoardLacksBuilder(board=machine.board, error=error) from error
+            raise board_lacks_builder(board=machine.board, error=error) from error
         tell.note(f"no engine is built here: {error.line()}")
         return None
 
@@ -109,4 +109,4 @@ def _require_fit(builder: EngineBuilder, candidate: Candidate, board: str) -> No
     except InvalidVersion:
         fits = True  # the kit's own requirement has the last word
     if not fits:
-        raise BuilderUnfit(board=board, package=builder.package, version=builder.version, wanted=wanted)
+        raise BUILDER_UNFIT(board=board, package=builder.package, version=builder.version, wanted=wanted)

@@ -56,6 +56,14 @@ def built_forecasts(seen: Subject) -> CandidateForecasts:
     return _forecasts(network, resolved, seen.candidates)
 
 
+def forecast_notices(seen: Subject) -> tuple[str, ...]:
+    """Why nothing is predicted of a device that is away, where no candidate has a forecast."""
+    found = built_forecasts(seen)
+    if found.by_candidate or not found.absent:
+        return ()
+    return (f"no forecast of latency: {'; '.join(dict.fromkeys(found.absent.values()))}",)
+
+
 def _row(resolved: Resolved) -> Network | None:
     """The row of the catalogue that the build is of, if its work is counted."""
     if not resolved.is_catalogue_network or resolved.arch.scale is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer, choosing
 from edgecnn.building.subject import Subject
-from edgecnn.errors.measuring import NoMeterForObjective
+from edgecnn.errors.measuring import no_meter_for_objective
 from edgecnn.judging.choice import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
@@ -29,11 +29,11 @@ def require_meter(
 ) -> None:
     """Refuse what is asked of energy before anything is raced, where nothing reads what any candidate takes.
 
-    Raises NoMeterForObjective: with what would give a meter.
+    Raises NO_METER_FOR_OBJECTIVE: with what would give a meter.
     """
     meters = environment.observed.get("energy_meters", "").split()
     if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):
-        raise NoMeterForObjective(because=no_meter(environment), asked=asked)
+        raise no_meter_for_objective(because=no_meter(environment), asked=asked)
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:

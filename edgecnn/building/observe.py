@@ -207,4 +207,4 @@ def _located(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     try:
         return evaluated(kit, pixels, lab)
     except LogitsNotFinite as error:
-        raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)) from error
+        raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.fields["image"])) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.layout import root_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
+from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_HOLDS_OTHER_FILES, OUTPUT_UNUSABLE
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.plan import Plan
 from edgecnn.results.folder import BASELINE, BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, report_text
@@ -26,27 +26,27 @@ def check_output(folder: Path, data: str) -> None:
     """Refuse, before any time is spent, a folder that could not be written or must not be.
 
     Raises:
-        OutputUnusable: it is a file, or may not be written.
-        OutputHoldsOtherFiles: it holds a ``bundle`` that is none of ours.
-        OutputAmongData: it lies inside the images' folder.
-        DataPathUnusable: ``data`` can name no folder.
+        OUTPUT_UNUSABLE: it is a file, or may not be written.
+        OUTPUT_HOLDS_OTHER_FILES: it holds a ``bundle`` that is none of ours.
+        OUTPUT_AMONG_DATA: it lies inside the images' folder.
+        DATA_PATH_UNUSABLE: ``data`` can name no folder.
     """
     images = _links_followed(root_of(data)) if is_on_disk(data) else None
     try:
         there = _links_followed(folder)
         if images is not None and (there == images or images in there.parents):
-            raise OutputAmongData(out=folder, data=Path(data))
+            raise OUTPUT_AMONG_DATA(out=folder, data=Path(data))
         # Made in a folder of our own beside it, and both dropped: a build that is refused in a moment leaves no empty folder.
         beside = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
         with tempfile.TemporaryDirectory(dir=beside, prefix=".edgecnn.") as probe:
             (Path(probe) / folder.relative_to(beside)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputUnusable(folder=folder, because=system_reason(error)) from error
+        raise OUTPUT_UNUSABLE(folder=folder, because=system_reason(error)) from error
     except ValueError as error:  # a NUL inside the path
-        raise OutputUnusable(folder=folder, because=str(error)) from error
+        raise OUTPUT_UNUSABLE(folder=folder, because=str(error)) from error
     bundle = folder / BUNDLE
     if bundle.exists() and not (bundle / CHOICE).is_file():
-        raise OutputHoldsOtherFiles(path=bundle)
+        raise OUTPUT_HOLDS_OTHER_FILES(path=bundle)
 
 
 def _links_followed(path: Path) -> Path:

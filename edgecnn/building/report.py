@@ -13,6 +13,7 @@ from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.execute import Execution
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
+from edgecnn.building.forecasts import forecast_notices
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.subject import Subject
@@ -116,6 +117,7 @@ def _notices(
         *folds_would_help(subject.resolved, rows),
         *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again", execution=execution),
         *calibration_notices(calibration),
+        *forecast_notices(subject),
         *_time_notices(execution, request),
         *class_notices(rows),
     )

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from edgecnn.building.forecasts import built_forecasts
 from edgecnn.building.subject import SPLITS, Split, Subject
-from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
-from edgecnn.errors.gates import LogitsNotFinite
+from edgecnn.errors.data.multi_label import thresholds_of_another_model
+from edgecnn.errors.gates import LOGITS_NOT_FINITE
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
@@ -36,13 +36,13 @@ from edgecnn.values.verdict import Fidelity
 def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
     """By the names of the labels, in the order of the kit's answers; None of a kit that names one class an image.
 
-    Raises ThresholdsOfAnotherModel: it has no threshold for one of its labels.
+    Raises THRESHOLDS_OF_ANOTHER_MODEL: it has no threshold for one of its labels.
     """
     found, labels = kit.manifest.get("thresholds"), kit.manifest["labels"]
     if found is None:
         return None
     if sorted(found) != sorted(labels):
-        raise ThresholdsOfAnotherModel(file=kit.folder / "kit.json", found=tuple(found), labels=labels)
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=tuple(found), labels=labels)
     return {name: float(found[name]) for name in labels}
 
 
@@ -51,7 +51,7 @@ def labels_given(
 ) -> MultiLabelAccuracy | None:
     """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
 
-    Raises ThresholdsOfAnotherModel, LogitsDoNotMatch: kit, answers and labels do not belong together.
+    Raises THRESHOLDS_OF_ANOTHER_MODEL, LOGITS_DO_NOT_MATCH: kit, answers and labels do not belong together.
     """
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
@@ -67,10 +67,10 @@ def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> f
 
 
 def required_thresholds(kit: KitRef) -> Mapping[str, float]:
-    """The same of a kit that names several labels. Raises ThresholdsOfAnotherModel: it has none."""
+    """The same of a kit that names several labels. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
     found = thresholds_of(kit)
     if found is None:
-        raise ThresholdsOfAnotherModel(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
     return found
 
 
@@ -243,7 +243,7 @@ def _answered_in(name: str, seen: Subject) -> str | None:
 def _unmeasured(name: str, seen: Subject) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
     failed = seen.failures.get(name)
-    if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, seen)):
+    if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, seen)):
         return failed.what, seen.lab.machine
     if not seen.attached and seen.device is not None:
         return f"not measured on {seen.device}", seen.device

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import UnknownFailure
+from edgecnn.errors.building import unknown_failure
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.errors.wording import shell_word
@@ -49,7 +49,7 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
         if isinstance(error, OSError) and error.errno in DISK_FAILURES:
             raise
         _LOG.debug(_ENDS_ONE, exc_info=True)
-        return Failed.of(UnknownFailure(error=error))
+        return Failed.of(unknown_failure(error=error))
 
 
 def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new: bool) -> dict[str, Failed]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.opening import Opened
 from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
-from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
+from edgecnn.errors.bundle import bundle_inconsistent, bundle_model_refused
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.failure import RunnerError
@@ -36,7 +36,7 @@ class Contents(NamedTuple):
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     """``choice.json``, every ``kit.json`` and every model, each held against the rest.
 
-    Raises BundleInconsistent: they are not of one bundle, or no kit's. BundleModelRefused: a model or an array says of its
+    Raises BUNDLE_INCONSISTENT: they are not of one bundle, or no kit's. BUNDLE_MODEL_REFUSED: a model or an array says of its
     tensors what cannot be, or a kit would open what is not looked into.
     """
     kits, chosen = _choice(opened, manifest)
@@ -58,18 +58,18 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
         because = (
             f"it lacks {error}" if isinstance(error, KeyError) else "what it says of its kits and its choice is of another kind"
         )
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because=because) from error
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=because) from error
     if state != CHOICE_SCHEMA:
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
     there = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}
     if set(named) != {f"kits/{name}/{_KIT}" for name in kits} or there != set(named):
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because="it does not name the kits that are there")
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because="it does not name the kits that are there")
     for file, digest in named.items():
         if manifest.files[file].sha256 != digest:
-            raise BundleInconsistent(path=opened.path, file=file, because=f"{CHOICE} names another")
+            raise bundle_inconsistent(path=opened.path, file=file, because=f"{CHOICE} names another")
     if chosen is not None and chosen not in list(kits):
         because = f"it chose {ascii(chosen)[:100]}, and carries no such kit"
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because=because)
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=because)
     return dict(sorted(kits.items())), chosen
 
 
@@ -78,19 +78,19 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     try:
         kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
-        raise BundleInconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
+        raise bundle_inconsistent(path=opened.path, file=f"{folder}{_KIT}", because=str(error)) from error
     try:
         check_options(kit.session.module, knobs_of(chosen, Path(CHOICE)))
     except RunnerError as error:
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because=str(error)) from error
+        raise bundle_inconsistent(path=opened.path, file=CHOICE, because=str(error)) from error
     listed = {f"{folder}{name}": (fact.sha256, fact.bytes) for name, fact in kit.files.items()}
     of_kit = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
     of_kit.pop(f"{folder}{_KIT}")
     if listed != of_kit:
         differs = min(name for name in {*listed, *of_kit} if listed.get(name) != of_kit.get(name))
-        raise BundleInconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
+        raise bundle_inconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
     if (fault := opening_fault(kit)) != "":
-        raise BundleModelRefused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
+        raise bundle_model_refused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
     sizes = {name: fact.bytes for name, fact in kit.files.items()}
     unread = []
     for name in filter(has_tensors, sizes):
@@ -99,19 +99,19 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
         with opened.open(f"{folder}{name}") as stream:
             fault = fault_of(name, stream.read(sizes[name]), FolderSizes(sizes, name))
         if fault:
-            raise BundleModelRefused(path=opened.path, file=f"{folder}{name}", because=fault)
+            raise bundle_model_refused(path=opened.path, file=f"{folder}{name}", because=fault)
     return kit, unread
 
 
 def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
     if name not in manifest.files:
-        raise BundleInconsistent(path=opened.path, file=name, because="a bundle has one, and bundle.json does not list it")
+        raise bundle_inconsistent(path=opened.path, file=name, because="a bundle has one, and bundle.json does not list it")
     with opened.open(name) as stream:
         content = stream.read(manifest.files[name].bytes)
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise BundleInconsistent(path=opened.path, file=name, because="it is no JSON") from error
+        raise bundle_inconsistent(path=opened.path, file=name, because="it is no JSON") from error
 
 
 _ENTRIES: Final = {

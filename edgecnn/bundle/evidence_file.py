@@ -18,10 +18,10 @@ from edgecnn.bundle.evidence import EvidenceKit, EvidenceRecord, EvidenceVerific
 from edgecnn.bundle.manifest import once
 from edgecnn.bundle.ssh_keygen import EVIDENCE, SIGNATURE_BYTES_MAX, Signed, key_of, sign, signer_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import SignatureRefused, SignersNotNamed, SshKeygenMissing
-from edgecnn.errors.measuring import EvidenceChanged, EvidenceUnreadable, EvidenceUnsigned
+from edgecnn.errors.bundle import SIGNATURE_REFUSED, SIGNERS_NOT_NAMED, SshKeygenMissing
+from edgecnn.errors.measuring import EVIDENCE_CHANGED, EVIDENCE_UNREADABLE, EVIDENCE_UNSIGNED
 from edgecnn.errors.store import UnstableValue
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, write_text_atomically
@@ -51,9 +51,9 @@ class EvidenceTrust:
     """Whose signature it must be; None: anybody's in that file."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose. Raises SignersNotNamed."""
+        """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED."""
         if self.identity is not None and self.signers is None:
-            raise SignersNotNamed(option="--identity")
+            raise SIGNERS_NOT_NAMED(option="--identity")
 
 
 class ReadEvidence(NamedTuple):
@@ -66,7 +66,7 @@ class ReadEvidence(NamedTuple):
 def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
     """The same record with its digest, and with ``key`` signed.
 
-    Raises SshKeygenMissing, KeyUnusable: it cannot be signed.
+    Raises SshKeygenMissing, KEY_UNUSABLE: it cannot be signed.
     """
     written = _unsigned(record.model_dump(mode="json", by_alias=True))
     written["sha256"] = sealed_digest(written)
@@ -75,24 +75,24 @@ def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
 
 
 def write_evidence(record: EvidenceRecord, path: Path) -> None:
-    """Write a record whole, or not at all. Raises ResultFileUnwritable: it cannot be written."""
+    """Write a record whole, or not at all. Raises RESULT_FILE_UNWRITABLE: it cannot be written."""
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except (OSError, ValueError) as error:  # a NUL inside the path
-        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=system_reason(error)) from error
 
 
 def require_record_file(path: Path) -> None:
     """Refuse, before anything is measured, a file that could not be written, or that holds something else.
 
-    Raises ResultFileUnwritable: saying which.
+    Raises RESULT_FILE_UNWRITABLE: saying which.
     """
     try:
         because = _why_not_written(path)
     except (OSError, ValueError) as error:  # a NUL inside the path
         because = system_reason(error)
     if because is not None:
-        raise ResultFileUnwritable(option="--out", path=path, because=because)
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=because)
 
 
 def _why_not_written(path: Path) -> str | None:
@@ -108,31 +108,32 @@ def _why_not_written(path: Path) -> str | None:
 
 
 def read_evidence(path: Path) -> ReadEvidence:
-    """A record from its file. Raises EvidenceUnreadable, EvidenceChanged: see ``parse_evidence``."""
+    """A record from its file. Raises EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``parse_evidence``."""
     return parse_evidence(path, record_content(path))
 
 
 def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
     """A record whose content is what its digest says; its signature is not looked at. ``path``: where it lies, for people.
 
-    Raises EvidenceUnreadable: no record, of another schema, or contradicting itself. EvidenceChanged: its digest is another one.
+    Raises EVIDENCE_UNREADABLE: no record, of another schema, or contradicting itself. EVIDENCE_CHANGED: its digest is another
+    one.
     """
     try:
         written = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=_no_number)
         if (said := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
-            raise EvidenceUnreadable(path=path, because=said)
+            raise EVIDENCE_UNREADABLE(path=path, because=said)
         record = EvidenceRecord.model_validate_json(content, strict=True)
         digest, signed = sealed_digest(_unsigned(written)), _signed_bytes(_unsigned(written))
     except ValidationError as error:
-        raise EvidenceUnreadable(path=path, because=first_problem(error)[:300]) from error
+        raise EVIDENCE_UNREADABLE(path=path, because=first_problem(error)[:300]) from error
     except UnstableValue as error:
-        raise EvidenceUnreadable(path=path, because="a figure in it is no finite number") from error
+        raise EVIDENCE_UNREADABLE(path=path, because="a figure in it is no finite number") from error
     except (ValueError, RecursionError) as error:
-        raise EvidenceUnreadable(path=path, because=f"it is no JSON ({type(error).__name__})") from error
+        raise EVIDENCE_UNREADABLE(path=path, because=f"it is no JSON ({type(error).__name__})") from error
     if record.sha256 != digest:
-        raise EvidenceChanged(path=path)
+        raise EVIDENCE_CHANGED(path=path)
     if (contradiction := next(_contradictions(record), None)) is not None:
-        raise EvidenceUnreadable(path=path, because=contradiction)
+        raise EVIDENCE_UNREADABLE(path=path, because=contradiction)
     return ReadEvidence(record, signed)
 
 
@@ -140,10 +141,10 @@ def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
     """Check a record, its digest first and its signature last.
 
     Raises:
-        EvidenceUnreadable, EvidenceChanged: see ``read_evidence``.
-        EvidenceUnsigned: a signer is asked for, and it is not signed.
-        SignatureRefused: it is of other bytes, of another namespace, or of nobody among the signers.
-        SshKeygenMissing, SignersUnreadable: whether it is cannot be told.
+        EVIDENCE_UNREADABLE, EVIDENCE_CHANGED: see ``read_evidence``.
+        EVIDENCE_UNSIGNED: a signer is asked for, and it is not signed.
+        SIGNATURE_REFUSED: it is of other bytes, of another namespace, or of nobody among the signers.
+        SshKeygenMissing, SIGNERS_UNREADABLE: whether it is cannot be told.
     """
     return vouched_for(path, read_evidence(path), trust)
 
@@ -157,11 +158,12 @@ def vouched_for(path: Path, found: ReadEvidence, trust: EvidenceTrust) -> Eviden
 
 
 def record_content(path: Path) -> bytes:
-    """What lies there, as far as it can be a record. Raises EvidenceUnreadable: no file, not permitted, or longer than any is."""
+    """What lies there, as far as it can be a record. Raises EVIDENCE_UNREADABLE: no file, not permitted, or longer than any
+    is."""
     try:
         content = bounded_content(path, EVIDENCE_BYTES_MAX)
     except OSError as error:
-        raise EvidenceUnreadable(path=path, because=system_reason(error)) from error
+        raise EVIDENCE_UNREADABLE(path=path, because=system_reason(error)) from error
     refuse_known_cause(path, content)
     return content
 
@@ -172,10 +174,10 @@ def _vouched(
     signature = None if found.record.signature is None else found.record.signature.encode("utf-8")
     if signature is None:
         if trust.signers is not None:
-            raise EvidenceUnsigned(path=path)
+            raise EVIDENCE_UNSIGNED(path=path)
         return "none", {}
     if len(signature) > SIGNATURE_BYTES_MAX:
-        raise SignatureRefused(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
+        raise SIGNATURE_REFUSED(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
     signed = Signed(found.content, signature, EVIDENCE)
     if trust.signers is not None:
         return "good", {"signer": signer_of(path, signed, trust.signers, trust.identity)}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import BundleManifestUnreadable
+from edgecnn.errors.bundle import BUNDLE_MANIFEST_UNREADABLE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import bounded_content
@@ -59,15 +59,15 @@ def parse_manifest(content: bytes, where: str) -> BundleManifest:
     unknown or doubled key, or too long.
     """
     if len(content) > MANIFEST_BYTES_MAX:
-        raise BundleManifestUnreadable(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
+        raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
     try:
         return BundleManifest.model_validate(json.loads(content.decode("utf-8"), object_pairs_hook=once), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise BundleManifestUnreadable(path=where, because=f"{ascii(field)[1:-1]}: {first['msg'].lower()}") from error
+        raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"{ascii(field)[1:-1]}: {first['msg'].lower()}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleManifestUnreadable(path=where, because=f"it is no JSON ({type(error).__name__})") from error
+        raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is no JSON ({type(error).__name__})") from error
 
 
 def published_manifest(bundle: Path) -> BundleManifest | None:
@@ -81,7 +81,7 @@ def published_manifest(bundle: Path) -> BundleManifest | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise BundleManifestUnreadable(path=str(path), because=system_reason(error)) from error
+        raise BUNDLE_MANIFEST_UNREADABLE(path=str(path), because=system_reason(error)) from error
     return parse_manifest(content, str(path))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from edgecnn.errors.bundle import BundleEntryRefused
+from edgecnn.errors.bundle import bundle_entry_refused
 
 _NAME_BYTES_MAX: Final = 1024
 _PART_BYTES_MAX: Final = 255
@@ -37,6 +37,6 @@ def require_distinct(path: Path, names: Iterable[str]) -> None:
             folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
             part, other = spelt.setdefault(folded, (name[:end], name))
             if part != name[:end]:
-                raise BundleEntryRefused(
+                raise bundle_entry_refused(
                     path=path, entry=name, because=f"differs from {ascii(other)[:200]} only by case or Unicode form"
                 )

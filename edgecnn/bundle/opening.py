@@ -20,7 +20,13 @@ from typing import IO, Final, Literal, Protocol
 
 from edgecnn.bundle.names import name_fault, require_distinct
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
+from edgecnn.errors.bundle import (
+    NO_BUNDLE_HERE,
+    bundle_archive_refused,
+    bundle_entry_refused,
+    bundle_file_changed,
+    bundle_file_missing,
+)
 from edgecnn.runner.causes.known import cause_of_file
 from edgecnn.runner.files import open_regular
 
@@ -52,14 +58,14 @@ class Opened(Protocol):
 def open_bundle(path: Path) -> Opened:
     """The folder or the zip of that path.
 
-    Raises NoBundleHere: there is neither. BundleArchiveRefused, BundleEntryRefused: what is there is not to be touched.
+    Raises NO_BUNDLE_HERE: there is neither. BUNDLE_ARCHIVE_REFUSED, BundleEntryRefused: what is there is not to be touched.
     """
     try:
         folder, file = path.is_dir(), path.is_file()
     except OSError as error:  # a name that is too long, a folder above it that may not be entered
-        raise NoBundleHere(path=path, because=system_reason(error)) from error
+        raise NO_BUNDLE_HERE(path=path, because=system_reason(error)) from error
     if not (folder or file):
-        raise NoBundleHere(path=path, because="there is no such folder or zip")
+        raise NO_BUNDLE_HERE(path=path, because="there is no such folder or zip")
     return FolderForm(path) if folder else ZipForm(path)
 
 
@@ -67,7 +73,7 @@ class FolderForm:
     """A folder; links are not followed, neither in listing nor in opening.
 
     Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file (see ``require_distinct``).
-    NoBundleHere: it cannot be listed, or holds too many files.
+    NO_BUNDLE_HERE: it cannot be listed, or holds too many files.
     """
 
     form: Literal["folder", "zip"] = "folder"
@@ -77,26 +83,26 @@ class FolderForm:
         try:
             self.files: Mapping[str, int] = dict(islice(_listed(folder, folder, ""), FILES_MAX + 1))
         except OSError as error:
-            raise NoBundleHere(path=folder, because=system_reason(error)) from error
+            raise NO_BUNDLE_HERE(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
-            raise NoBundleHere(path=folder, because=f"it holds more than {FILES_MAX:,} files")
+            raise NO_BUNDLE_HERE(path=folder, because=f"it holds more than {FILES_MAX:,} files")
         require_distinct(folder, self.files)
 
     def open(self, name: str) -> IO[bytes]:
         """The file, unless a link or a pipe has taken its place since it was listed.
 
-        Raises BundleFileMissing: it is gone since then. BundleEntryRefused: it is no file any more, or may not be read.
+        Raises BUNDLE_FILE_MISSING: it is gone since then. BundleEntryRefused: it is no file any more, or may not be read.
         """
         try:
             handle = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            raise BundleFileMissing(path=self.path, file=name) from error
+            raise bundle_file_missing(path=self.path, file=name) from error
         except OSError as error:
             because = "is a link or a device" if error.errno == errno.ELOOP else f"cannot be read ({system_reason(error)})"
-            raise BundleEntryRefused(path=self.path, entry=name, because=because) from error
+            raise bundle_entry_refused(path=self.path, entry=name, because=because) from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
-            raise BundleEntryRefused(path=self.path, entry=name, because="is a link or a device")
+            raise bundle_entry_refused(path=self.path, entry=name, because="is a link or a device")
         return os.fdopen(handle, "rb")
 
 
@@ -104,19 +110,19 @@ def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
     for each in sorted(os.scandir(folder), key=lambda entry: entry.name):
         name, facts = f"{before}{each.name}", each.stat(follow_symlinks=False)
         if (fault := name_fault(name)) != "":
-            raise BundleEntryRefused(path=root, entry=name, because=fault)
+            raise bundle_entry_refused(path=root, entry=name, because=fault)
         if stat.S_ISDIR(facts.st_mode):
             yield from _listed(root, folder / each.name, f"{name}/")
             continue
         if not stat.S_ISREG(facts.st_mode):
-            raise BundleEntryRefused(path=root, entry=name, because="is a link or a device")
+            raise bundle_entry_refused(path=root, entry=name, because="is a link or a device")
         yield name, facts.st_size
 
 
 class ZipForm:
     """A zip, of which only the directory and the entries' headers have been read.
 
-    Raises BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
+    Raises BUNDLE_ARCHIVE_REFUSED: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
     entry is encrypted, compressed, there twice (but for case, too), a link, a device, or leaves the folder.
     """
 
@@ -130,23 +136,23 @@ class ZipForm:
                 with zipfile.ZipFile(stream) as archive:
                     entries = archive.infolist()
                     if (archive.start_dir, len(entries)) != (directory, count):  # by a 64-bit record hidden in a comment
-                        raise BundleArchiveRefused(path=path, because="it has two directories")
+                        raise bundle_archive_refused(path=path, because="it has two directories")
                 _check_entries(path, entries)
                 self._places = _places(path, stream, entries, directory)
         except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError, NotImplementedError) as error:
-            raise BundleArchiveRefused(path=path, because=system_reason(error)[:200]) from error
+            raise bundle_archive_refused(path=path, because=system_reason(error)[:200]) from error
         self.files: Mapping[str, int] = {name: size for name, (_, size) in self._places.items()}
 
     def open(self, name: str) -> IO[bytes]:
         """The stored bytes where the checked header says that they are.
 
-        Raises BundleArchiveRefused: the zip is gone, or may no longer be read.
+        Raises BUNDLE_ARCHIVE_REFUSED: the zip is gone, or may no longer be read.
         """
         start, size = self._places[name]
         try:
             return _Part(self.path, start, size)  # type: ignore[return-value] # a reader's part of IO
         except OSError as error:
-            raise BundleArchiveRefused(path=self.path, because=system_reason(error)) from error
+            raise bundle_archive_refused(path=self.path, because=system_reason(error)) from error
 
 
 class _Part:
@@ -176,35 +182,35 @@ def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
     """Where the central directory begins and how many entries it has; it must end where the file's last 22 bytes begin."""
     size = stream.seek(0, os.SEEK_END)
     if size > TOTAL_BYTES_MAX:
-        raise BundleArchiveRefused(path=path, because=f"it is larger than {TOTAL_BYTES_MAX:,} bytes")
+        raise bundle_archive_refused(path=path, because=f"it is larger than {TOTAL_BYTES_MAX:,} bytes")
     stream.seek(max(0, size - _END.size))
     end = stream.read(_END.size)
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
         if (cause := cause_of_file(path)) is not None:
-            raise BundleArchiveRefused(path=path, because=cause.why, hint=cause.fix)
-        raise BundleArchiveRefused(path=path, because="it is no zip, was cut off, or has something behind its end")
+            raise bundle_archive_refused(path=path, because=cause.why, hint=cause.fix)
+        raise bundle_archive_refused(path=path, because="it is no zip, was cut off, or has something behind its end")
     _, disk, first_disk, here, entries, length, start, comment = _END.unpack(end)
     if disk or first_disk or here != entries or comment or start + length != size - _END.size:
-        raise BundleArchiveRefused(path=path, because="its directory is not where a bundle's is")
+        raise bundle_archive_refused(path=path, because="its directory is not where a bundle's is")
     stream.seek(0)
     return int(start), int(entries)
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > FILES_MAX:
-        raise BundleArchiveRefused(path=path, because=f"more than {FILES_MAX:,} files")
+        raise bundle_archive_refused(path=path, because=f"more than {FILES_MAX:,} files")
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
-        raise BundleArchiveRefused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
+        raise bundle_archive_refused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
     taken = dict[str, None]()
     for entry in entries:
         if (fault := _entry_fault(entry, taken)) != "":
             repacked = _is_of_another_tool(entry)
-            raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
+            raise bundle_entry_refused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
         taken[entry.filename] = None
     folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
     if both := sorted(folders & taken.keys()):
-        raise BundleEntryRefused(path=path, entry=both[0], because="is a file and a folder")
+        raise bundle_entry_refused(path=path, entry=both[0], because="is a file and a folder")
     require_distinct(path, taken)
 
 
@@ -239,7 +245,7 @@ def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], direc
     places, at = {}, 0
     for entry in sorted(entries, key=lambda each: each.header_offset):
         if entry.header_offset != at:
-            raise BundleEntryRefused(path=path, entry=entry.filename, because="overlaps another, or has hidden bytes before it")
+            raise bundle_entry_refused(path=path, entry=entry.filename, because="overlaps another, or has hidden bytes before it")
         stream.seek(at)
         signature, _, flags, method, _, _, _, packed, size, name_bytes, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
         name = stream.read(name_bytes).decode("utf-8")
@@ -247,11 +253,11 @@ def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], direc
             b"PK\x03\x04", entry.filename, zipfile.ZIP_STORED, entry.file_size, entry.file_size, 0, 0,
         )  # fmt: skip
         if not same:
-            raise BundleEntryRefused(path=path, entry=entry.filename, because="is not what the directory says of it")
+            raise bundle_entry_refused(path=path, entry=entry.filename, because="is not what the directory says of it")
         start = at + _LOCAL.size + name_bytes
         places[name], at = (start, size), start + size
     if at != directory:
-        raise BundleArchiveRefused(path=path, because="it has hidden bytes before its directory")
+        raise bundle_archive_refused(path=path, because="it has hidden bytes before its directory")
     return places
 
 
@@ -261,7 +267,7 @@ _CHUNK: Final = 1 << 20
 def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | None = None) -> str:
     """SHA-256 of a file, in hexadecimal; ``take`` is given its bytes, and what it raises passes.
 
-    Raises BundleFileMissing: it is gone since the bundle was listed. BundleEntryRefused: it cannot be read.
+    Raises BUNDLE_FILE_MISSING: it is gone since the bundle was listed. BundleEntryRefused: it cannot be read.
     """
     digest = hashlib.sha256()
     with opened.open(name) as source:
@@ -275,15 +281,15 @@ def read_through(opened: Opened, name: str, take: Callable[[bytes], object] | No
 def copy_compared(opened: Opened, name: str, sha256: str, take: Callable[[bytes], object]) -> None:
     """Give ``take`` the bytes of a file that was verified.
 
-    Raises BundleFileChanged: they are no longer those; what was taken is not to be used. BundleFileMissing, BundleEntryRefused:
-    see ``read_through``.
+    Raises BUNDLE_FILE_CHANGED: they are no longer those; what was taken is not to be used. BUNDLE_FILE_MISSING,
+    BundleEntryRefused: see ``read_through``.
     """
     if read_through(opened, name, take) != sha256:
-        raise BundleFileChanged(path=opened.path, file=name, because="it changed while it was copied")
+        raise bundle_file_changed(path=opened.path, file=name, because="it changed while it was copied")
 
 
 def _next(opened: Opened, name: str, source: IO[bytes]) -> bytes:
     try:
         return source.read(_CHUNK)
     except OSError as error:
-        raise BundleEntryRefused(path=opened.path, entry=name, because=f"cannot be read ({system_reason(error)})") from error
+        raise bundle_entry_refused(path=opened.path, entry=name, because=f"cannot be read ({system_reason(error)})") from error

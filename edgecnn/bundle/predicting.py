@@ -16,8 +16,8 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
-from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos, PhotoNotAFile
-from edgecnn.errors.comparing import KitNotCarried
+from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_NOT_A_FILE, no_photo_readable
+from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.causes.left_behind import without_left_behind
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 def require_paths(photos: Sequence[Path]) -> None:
-    """Raises PhotoNotAFile: an address or standard input is named."""
+    """Raises PHOTO_NOT_A_FILE: an address or standard input is named."""
     for path in photos:
         if is_address(text := str(path)) or (text == "-" and not path.exists()):
-            raise PhotoNotAFile(text=text.replace(":/", "://", 1))
+            raise PHOTO_NOT_A_FILE(text=text.replace(":/", "://", 1))
 
 
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
@@ -43,7 +43,7 @@ def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | Non
 
     Raises:
         KitNotCarried: the bundle has no such kit, or uses none.
-        NoPhotos, NoPhotoReadable: there is nothing to answer.
+        NO_PHOTOS, NO_PHOTO_READABLE: there is nothing to answer.
         RunnerFailed: the kit does not run here, in the runner's words.
     """
     files, skipped = files_of(photos, tell)
@@ -51,7 +51,7 @@ def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | Non
         said = _asked(kit.classifier, files, tell, top)
     if not said["predictions"]:
         first = said["unreadable"][0]
-        raise NoPhotoReadable(count=len(files), file=first["file"], because=first["because"])
+        raise no_photo_readable(count=len(files), file=first["file"], because=first["because"])
     return Predictions(
         bundle=found.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
         kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, skipped=skipped, **said,
@@ -79,7 +79,7 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
     name = candidate or found.contents.chosen
     if name is None or name not in found.contents.kits:
         here = kits_that_run_here(found.contents.manifests, found.opened.path)
-        raise KitNotCarried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
+        raise kit_not_carried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
     try:
         with _as_folder(found) as folder:
             classifier = Classifier(folder / "kits" / name)
@@ -102,7 +102,7 @@ class PhotoFiles(NamedTuple):
 def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
     """List the files that are meant, a folder's in the order of their names, by the rule that holds for a build's images.
 
-    Raises NoPhotos: a folder holds none, or a tool left all that is named. DataFolderUnreadable: a folder cannot be listed.
+    Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DATA_FOLDER_UNREADABLE: a folder cannot be listed.
     """
     named, left = without_left_behind(photos)
     seen, files = ListingProgress(tell), list[Path]()
@@ -111,10 +111,10 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
     for path in named:
         inside = [path / parse("", stamp).path for stamp in stamps_in(path, seen)] if path.is_dir() else [path]
         if not inside:
-            raise NoPhotos(folder=path)
+            raise NO_PHOTOS(folder=path)
         files += sorted(inside)
     if not files:
-        raise NoPhotos(folder=photos[0])
+        raise NO_PHOTOS(folder=photos[0])
     seen.all()
     return PhotoFiles(tuple(files), tuple(skipped_phrases(seen.skipped_under(Path.cwd()))))
 

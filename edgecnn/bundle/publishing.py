@@ -29,8 +29,8 @@ from edgecnn.bundle.opening import copy_compared, read_through
 from edgecnn.bundle.ssh_keygen import check_readable, sign
 from edgecnn.bundle.verify import Trust, Verified, bundle_at, verify
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.bundle import BundleManifestUnreadable, BundleOfAnotherBuild, NotAFolderToSign
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.bundle import BUNDLE_OF_ANOTHER_BUILD, NOT_A_FOLDER_TO_SIGN, BundleManifestUnreadable
 from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, output_lock, report_text
@@ -51,16 +51,16 @@ def write_zip(bundle: Verified, out: Path) -> str:
     ``out``: the zip; an earlier zip of a bundle there is replaced by one rename.
 
     Raises:
-        NotOverwritten: something else stands there.
-        OutputUnwritable: it cannot be written.
-        BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
+        NOT_OVERWRITTEN: something else stands there.
+        OUTPUT_UNWRITABLE: it cannot be written.
+        BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no longer what was verified; no zip is left then.
     """
     if out.exists() and not _is_ours(out):
-        raise NotOverwritten(path=out, because="it is no bundle of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is no bundle of edgecnn")
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
@@ -69,7 +69,7 @@ def write_zip(bundle: Verified, out: Path) -> str:
         digest = synced(fresh).sha256  # onto the disk before the name: after a power cut there is the old zip or the new one
         fresh.replace(out)
     except (OSError, zipfile.LargeZipFile) as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     finally:
         fresh.unlink(missing_ok=True)
     return digest
@@ -283,22 +283,22 @@ def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: 
     it has. ``of``: the build whose bundle it must be; None: whichever lies there.
 
     Raises:
-        NotAFolderToSign: it is a zip.
-        BundleOfAnotherBuild: another build wrote there after ``of``.
-        SshKeygenMissing, KeyUnusable: nothing was changed then.
+        NOT_A_FOLDER_TO_SIGN: it is a zip.
+        BUNDLE_OF_ANOTHER_BUILD: another build wrote there after ``of``.
+        SshKeygenMissing, KEY_UNUSABLE: nothing was changed then.
         EdgecnnError: one of ``errors.bundle``, where it is not whole.
     """
     check_readable(key)
     with _undisturbed(path) as build:
         if of is not None and not _is_of(build, of):
-            raise BundleOfAnotherBuild(folder=path)
+            raise BUNDLE_OF_ANOTHER_BUILD(folder=path)
         return _signed(path, key, version, tell)
 
 
 def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> BundleManifest:
     found = verify(path, Trust(made_here=True), tell)
     if found.opened.form == "zip":
-        raise NotAFolderToSign(path=path)
+        raise NOT_A_FOLDER_TO_SIGN(path=path)
     manifest = found.manifest if version is None else found.manifest.model_copy(update={"version": version})
     text = manifest_text(manifest)
     signature = sign(text.encode("utf-8"), key)

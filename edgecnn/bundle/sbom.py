@@ -27,8 +27,8 @@ from edgecnn.bundle.manifest import Made
 from edgecnn.bundle.opening import copy_compared
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.bundle import BundleInconsistent
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.bundle import bundle_inconsistent
 from edgecnn.results.folder import CHOICE
 from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
@@ -47,7 +47,7 @@ _WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
 def sbom_of(found: Verified) -> str:
     """The CycloneDX 1.6 document of a verified bundle, as JSON.
 
-    Raises BundleInconsistent: ``choice.json`` has a ``made`` that is none. BundleFileChanged, BundleFileMissing,
+    Raises BUNDLE_INCONSISTENT: ``choice.json`` has a ``made`` that is none. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
     BundleEntryRefused: a file is no longer what was verified.
     """
     choice = json.loads(_content(found, CHOICE))
@@ -75,18 +75,18 @@ def sbom_of(found: Verified) -> str:
 def write_sbom(found: Verified, out: Path) -> str:
     """Write it into a file, where an earlier SBOM is replaced; its text.
 
-    Raises NotOverwritten: something else stands there. OutputUnwritable: it cannot be written, or it would lie in the bundle,
+    Raises NOT_OVERWRITTEN: something else stands there. OUTPUT_UNWRITABLE: it cannot be written, or it would lie in the bundle,
     which is whole only without it. What ``sbom_of`` raises.
     """
     text = sbom_of(found)
     if found.opened.path.resolve() in out.resolve().parents:
-        raise OutputUnwritable(path=out, because="it lies in the bundle, whose manifest does not list it")
+        raise OUTPUT_UNWRITABLE(path=out, because="it lies in the bundle, whose manifest does not list it")
     try:
         if out.is_file() and not _is_ours(out):
-            raise NotOverwritten(path=out, because="it is no SBOM of CycloneDX")
+            raise NOT_OVERWRITTEN(path=out, because="it is no SBOM of CycloneDX")
         write_text_atomically(out, text)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     return text
 
 
@@ -107,7 +107,9 @@ def _made(found: Verified, choice: dict[str, Any]) -> Made | None:
     try:
         return None if choice.get("made") is None else Made.model_validate(choice["made"])
     except ValidationError as error:
-        raise BundleInconsistent(path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes") from error
+        raise bundle_inconsistent(
+            path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes"
+        ) from error
 
 
 def _whole(found: Verified, choice: dict[str, Any]) -> Component:

@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.bundle import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
+from edgecnn.errors.bundle import (
+    KEY_UNUSABLE,
+    SIGNATURE_REFUSED,
+    SSH_KEYGEN_MISSING,
+    signers_unreadable,
+)
 from edgecnn.runner.files import bounded_content, open_regular
 
 NAMESPACE: Final = "edgecnn-bundle"
@@ -39,7 +44,7 @@ def ssh_keygen() -> str:
     """Where it lies. Raises SshKeygenMissing: nowhere."""
     found = shutil.which("ssh-keygen")
     if found is None:
-        raise SshKeygenMissing
+        raise SSH_KEYGEN_MISSING()
     return found
 
 
@@ -48,7 +53,7 @@ def check_key(key: Path) -> None:
 
     A passphrase is asked for, and the agent may want a touch, as they will be when the bundle is signed.
 
-    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read, or ssh-keygen refuses it.
+    Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or ssh-keygen refuses it.
     """
     _signed(b"", key, _PROBE)
 
@@ -56,13 +61,13 @@ def check_key(key: Path) -> None:
 def check_readable(key: Path) -> None:
     """The part of ``check_key`` that asks nobody for anything.
 
-    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read, or is larger than any key.
+    Raises SshKeygenMissing: it is not installed. KEY_UNUSABLE: the file cannot be read, or is larger than any key.
     """
     ssh_keygen()
     try:
         open_regular(key, _KEY_BYTES_MAX).close()
     except OSError as error:
-        raise KeyUnusable(key=key, because=system_reason(error)) from error
+        raise KEY_UNUSABLE(key=key, because=system_reason(error)) from error
 
 
 class Signed(NamedTuple):
@@ -76,7 +81,7 @@ class Signed(NamedTuple):
 def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> str:
     """The armored signature of ``content``; a passphrase is asked for on the terminal, and keys in the agent serve by their .pub.
 
-    Raises SshKeygenMissing, KeyUnusable: see ``check_key``; KeyUnusable too where ssh-keygen refuses.
+    Raises SshKeygenMissing, KEY_UNUSABLE: see ``check_key``; KEY_UNUSABLE too where ssh-keygen refuses.
     """
     return _signed(content, key, namespace)
 
@@ -85,7 +90,7 @@ def _signed(content: bytes, key: Path, namespace: str) -> str:
     check_readable(key)
     done = _run(["-Y", "sign", "-n", namespace, "-f", str(key)], content, timeout_s=None)
     if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
-        raise KeyUnusable(key=key, because=_said(done))
+        raise KEY_UNUSABLE(key=key, because=_said(done))
     return done.stdout.decode("ascii")
 
 
@@ -94,14 +99,14 @@ def key_of(path: Path, signed: Signed) -> str:
 
     Whose key that is nobody says: another one would be as good.
 
-    Raises SshKeygenMissing: it is not installed. SignatureRefused: of another namespace, or of other bytes.
+    Raises SshKeygenMissing: it is not installed. SIGNATURE_REFUSED: of another namespace, or of other bytes.
     """
     with _as_file(signed.signature) as file:
         words = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
         done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
     key = _KEY.search(done.stdout)
     if done.returncode != 0 or not done.stdout.startswith(b'Good "') or key is None:
-        raise SignatureRefused(path=path, because=_said(done))
+        raise SIGNATURE_REFUSED(path=path, because=_said(done))
     return key[0].decode("ascii")
 
 
@@ -113,14 +118,14 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
 
     Raises:
         SshKeygenMissing: it is not installed.
-        SignersUnreadable: ``signers`` cannot be read.
-        SignatureRefused: of an unknown key, of another namespace, or of other bytes.
+        SIGNERS_UNREADABLE: ``signers`` cannot be read.
+        SIGNATURE_REFUSED: of an unknown key, of another namespace, or of other bytes.
     """
     ssh_keygen()
     try:
         bounded_content(signers, _SIGNERS_BYTES_MAX)
     except OSError as error:
-        raise SignersUnreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
+        raise signers_unreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
     with _as_file(signed.signature) as file:
         names = [identity] if identity is not None else _principals(path, file, signers)
         for name in names:
@@ -128,7 +133,7 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
             done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
             if done.returncode == 0 and done.stdout.startswith(b'Good "'):
                 return name
-    raise SignatureRefused(path=path, because=_said(done))
+    raise SIGNATURE_REFUSED(path=path, because=_said(done))
 
 
 def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
@@ -136,7 +141,7 @@ def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
     names = done.stdout.decode("utf-8", "replace").split("\n")
     found = [each for line in names for each in line.split(",") if each]
     if done.returncode != 0 or not found:
-        raise SignatureRefused(path=path, because=f"of nobody in {signers} ({_said(done)})")
+        raise SIGNATURE_REFUSED(path=path, because=f"of nobody in {signers} ({_said(done)})")
     return found
 
 

@@ -21,20 +21,21 @@ from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, Bun
 from edgecnn.bundle.names import name_fault, require_distinct
 from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, open_bundle, read_through
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.bundle import (
+    BUNDLE_MANIFEST_UNREADABLE,
+    BUNDLE_WITHOUT_MANIFEST,
+    NO_BUNDLE_HERE,
+    RECORD_UNUSABLE,
+    SIGNATURE_MISSING,
+    SIGNATURE_REFUSED,
+    SIGNERS_NOT_NAMED,
     BundleEntryRefused,
-    BundleFileChanged,
-    BundleFileExtra,
-    BundleFileMissing,
-    BundleManifestUnreadable,
-    BundleRolledBack,
-    BundleWithoutManifest,
-    NoBundleHere,
-    RecordUnusable,
-    SignatureMissing,
-    SignatureRefused,
-    SignersNotNamed,
+    bundle_entry_refused,
+    bundle_file_changed,
+    bundle_file_extra,
+    bundle_file_missing,
+    bundle_rolled_back,
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
@@ -67,11 +68,11 @@ class Trust:
     """Folder of the versions that were accepted on this machine."""
 
     def __post_init__(self) -> None:
-        """Refuse what asks for a signature without saying whose. Raises SignersNotNamed: naming the option."""
+        """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED: naming the option."""
         asked = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
         for option, given in asked.items():
             if given and self.signers is None:
-                raise SignersNotNamed(option=option)
+                raise SIGNERS_NOT_NAMED(option=option)
 
 
 class Verified(NamedTuple):
@@ -120,15 +121,15 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
 def manifest_bytes(opened: Opened) -> bytes:
     """``bundle.json`` as it lies there.
 
-    Raises BundleWithoutManifest: kits are there without it. NoBundleHere: neither is. BundleManifestUnreadable: it is too long
-    to be one. BundleFileChanged: its line endings were converted, or it is a Git LFS pointer.
+    Raises BUNDLE_WITHOUT_MANIFEST: kits are there without it. NO_BUNDLE_HERE: neither is. BundleManifestUnreadable: it is too
+    long to be one. BUNDLE_FILE_CHANGED: its line endings were converted, or it is a Git LFS pointer.
     """
     if MANIFEST not in opened.files:
         if any(name.startswith("kits/") for name in opened.files):
-            raise BundleWithoutManifest(path=opened.path)
-        raise NoBundleHere(path=opened.path, because=f"it has no {MANIFEST}")
+            raise BUNDLE_WITHOUT_MANIFEST(path=opened.path)
+        raise NO_BUNDLE_HERE(path=opened.path, because=f"it has no {MANIFEST}")
     if opened.files[MANIFEST] > MANIFEST_BYTES_MAX:
-        raise BundleManifestUnreadable(
+        raise BUNDLE_MANIFEST_UNREADABLE(
             path=f"{opened.path}: {MANIFEST}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"
         )
     with opened.open(MANIFEST) as stream:
@@ -136,7 +137,7 @@ def manifest_bytes(opened: Opened) -> bytes:
     place = opened.path if opened.form == "folder" else None
     cause = line_endings(place) if b"\r\n" in content else cause_in(content)
     if cause is not None:  # the same facts, and yet neither the bytes that were signed nor the digest that is remembered
-        raise BundleFileChanged(path=opened.path, file=MANIFEST, because=cause.why, hint=cause.fix)
+        raise bundle_file_changed(path=opened.path, file=MANIFEST, because=cause.why, hint=cause.fix)
     return content
 
 
@@ -144,12 +145,12 @@ def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["n
     """How far the manifest's bytes are vouched for, and by whom; nothing of them has been parsed yet."""
     if SIGNATURE not in opened.files:
         if trust.signers is not None:
-            raise SignatureMissing(path=opened.path)
+            raise SIGNATURE_MISSING(path=opened.path)
         return "none", None
     if trust.signers is None:
         return "unchecked", None
     if opened.files[SIGNATURE] > SIGNATURE_BYTES_MAX:
-        raise SignatureRefused(path=opened.path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
+        raise SIGNATURE_REFUSED(path=opened.path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
     with opened.open(SIGNATURE) as stream:
         signature = stream.read(SIGNATURE_BYTES_MAX)
     return "good", signer_of(opened.path, Signed(content, signature), trust.signers, trust.identity)
@@ -160,14 +161,14 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
     require_distinct(opened.path, manifest.files)
     for name in manifest.files:
         if (fault := name_fault(name)) != "":
-            raise BundleEntryRefused(path=opened.path, entry=name, because=fault)
+            raise bundle_entry_refused(path=opened.path, entry=name, because=fault)
         if name not in opened.files:
-            raise BundleFileMissing(path=opened.path, file=name)
+            raise bundle_file_missing(path=opened.path, file=name)
     extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
     for name in extra:
         known = opened.form == "folder" and _comes_of_use(name.split("/"))
         if not (known and trust.made_here):
-            raise BundleFileExtra(path=opened.path, file=name, made_here=known, left=left_by_a_tool(name, opened.path))
+            raise bundle_file_extra(path=opened.path, file=name, made_here=known, left=left_by_a_tool(name, opened.path))
     return tuple(extra)
 
 
@@ -181,7 +182,7 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
     total = sum(fact.bytes for fact in manifest.files.values())
     if total > TOTAL_BYTES_MAX:
         because = f"its files are {total:,} bytes, more than {TOTAL_BYTES_MAX:,}"
-        raise BundleManifestUnreadable(path=f"{opened.path}: {MANIFEST}", because=because)
+        raise BUNDLE_MANIFEST_UNREADABLE(path=f"{opened.path}: {MANIFEST}", because=because)
     for name, fact in manifest.files.items():
         if opened.files[name] != fact.bytes:
             raise _changed(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")
@@ -193,14 +194,14 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
         tell.step("compare with the manifest", done >> 20, total >> 20, "MiB")
 
 
-def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> BundleFileChanged:
+def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> EdgecnnError:
     place = opened.path if opened.form == "folder" else None
     cause = None
     with suppress(BundleEntryRefused):  # it may not be read, which hides no fact that was found before
         cause = cause_of_change(lambda: opened.open(name), opened.files[name], (fact.bytes, fact.sha256), place)
     if cause is None:
-        return BundleFileChanged(path=opened.path, file=name, because=because)
-    return BundleFileChanged(path=opened.path, file=name, because=cause.why, hint=cause.fix)
+        return bundle_file_changed(path=opened.path, file=name, because=because)
+    return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
 def unpacked(found: Verified, place: Path) -> Path:
@@ -209,8 +210,8 @@ def unpacked(found: Verified, place: Path) -> Path:
     A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
 
     ``found``: a bundle that stood every check. ``place``: an existing folder of ours; what an interrupted call left in it is
-    compared, and kept where it is the same. Raises BundleFileChanged, BundleFileMissing, BundleEntryRefused: a file is no longer
-    what was verified.
+    compared, and kept where it is the same. Raises BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no
+    longer what was verified.
     """
     for file, fact in found.manifest.files.items():
         target = place / file
@@ -232,8 +233,8 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
     ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one a bundle's name; made where it is absent.
 
     Raises:
-        BundleRolledBack: a later version was accepted, or another bundle of the same version.
-        RecordUnusable: the record cannot be read or written; nothing is accepted then.
+        BUNDLE_ROLLED_BACK: a later version was accepted, or another bundle of the same version.
+        RECORD_UNUSABLE: the record cannot be read or written; nothing is accepted then.
     """
     record = folder / f"{hashlib.sha256(manifest.name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     try:
@@ -241,13 +242,13 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
         with FileLock(record.with_suffix(".lock")):
             before = _read(record)
             if before is not None and (manifest.version, digest) != before and manifest.version <= before[0]:
-                raise BundleRolledBack(path=path, name=manifest.name, version=manifest.version, accepted=before[0])
+                raise bundle_rolled_back(path=path, name=manifest.name, version=manifest.version, accepted=before[0])
             facts = {"schema": _SCHEMA, "name": manifest.name, "version": manifest.version, "sha256": digest}
             write_text_atomically(record, json.dumps(facts, indent=1) + "\n")
             sync_file(record)
             fsync_folder(folder)  # a power cut must not bring an older record back
     except OSError as error:
-        raise RecordUnusable(path=record, because=system_reason(error)) from error
+        raise RECORD_UNUSABLE(path=record, because=system_reason(error)) from error
     return None if before is None else before[0]
 
 
@@ -261,4 +262,4 @@ def _read(record: Path) -> tuple[int, str] | None:
             raise ValueError(f"its schema is not {_SCHEMA}")
         return facts["version"], str(facts["sha256"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordUnusable(path=record, because=f"it is damaged ({type(error).__name__})") from error
+        raise RECORD_UNUSABLE(path=record, because=f"it is damaged ({type(error).__name__})") from error

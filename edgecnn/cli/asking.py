@@ -84,19 +84,19 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
 
     Raises:
         BadAddress: no destination.
-        HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
+        HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: how to use a board, and no board.
     """
-    from edgecnn.errors.hosts.board import CarryWithoutHost
-    from edgecnn.errors.usage import HostOptionWithoutHost
+    from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
+    from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest
 
     if asked.host in (None, EMULATED):
         if asked.carry_wheels:
-            raise CarryWithoutHost
+            raise CARRY_WITHOUT_HOST()
         for option, given in (("--python", asked.python is not None), ("--clean", asked.clean)):
             if given:
-                raise HostOptionWithoutHost(option=option)
+                raise HOST_OPTION_WITHOUT_HOST(option=option)
     if asked.host is None:
         return None
     address = Address.of(asked.host).destination
@@ -149,14 +149,14 @@ def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:
 
 def refuse_unusable_texts(asked: BuildOptions) -> None:
     """Refuse an empty text, which is an unset shell variable, and text that is not valid UTF-8, which no report can hold."""
-    from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
+    from edgecnn.errors.recipes import EMPTY_OPTION, option_not_unicode
 
     for each, value in given_in(asked):
         for text in _texts(value) if each.enters != OF_THE_CALL else ():
             if not text.strip():
-                raise EmptyOption(option=each.word)
+                raise EMPTY_OPTION(option=each.word)
             if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise OptionNotUnicode(option=each.word, value=text)
+                raise option_not_unicode(option=each.word, value=text)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

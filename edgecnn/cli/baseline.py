@@ -11,7 +11,7 @@ from edgecnn.cli.judging import compared
 from edgecnn.cli.options import JOB
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.comparing import RoundsWithRuns
+from edgecnn.errors.comparing import ROUNDS_WITH_RUNS
 
 if TYPE_CHECKING:
     from edgecnn.values.report import LatencyBaseline
@@ -98,7 +98,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.judging.gates import parse_bounds
 
     if rounds is not None and runs is not None:
-        raise RoundsWithRuns(rounds=rounds)
+        raise ROUNDS_WITH_RUNS(rounds=rounds)
     gates = parse_bounds(call.asked.at_most, call.asked.at_least, compared=True)
     request = CompareRequest(
         head=build, baselines=tuple(files), runs=runs, gates=gates, allow_different=tuple(allow_different or ()),

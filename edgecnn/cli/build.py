@@ -12,8 +12,8 @@ from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, T
 from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import Call, Takes, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.bundle import NothingToSign
-from edgecnn.errors.usage import HostOfNothing, NothingJudged, NothingToBuildFrom
+from edgecnn.errors.bundle import NOTHING_TO_SIGN
+from edgecnn.errors.usage import HOST_OF_NOTHING, NOTHING_JUDGED, NOTHING_TO_BUILD_FROM
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest, Goal
@@ -72,13 +72,13 @@ def _up_to(call: Call) -> ExitCode:
 def _refuse_unusable(call: Call) -> None:
     asked, judges = call.asked, call.asked.verb == "build"
     if asked.host is not None and asked.verb not in ON_HOST:
-        raise HostOfNothing(verb=asked.verb)
+        raise HOST_OF_NOTHING(verb=asked.verb)
     if asked.junit is not None and not judges:
-        raise NothingJudged(verb=asked.verb)
+        raise NOTHING_JUDGED(verb=asked.verb)
     if asked.sign is not None and not judges:
-        raise NothingToSign(verb=asked.verb)
+        raise NOTHING_TO_SIGN(verb=asked.verb)
     if not any(option.group is WHAT for option, _ in given_in(asked)):
-        raise NothingToBuildFrom(verb=asked.verb)
+        raise NOTHING_TO_BUILD_FROM(verb=asked.verb)
 
 
 def built(call: Call, request: BuildRequest) -> ExitCode:

@@ -139,11 +139,11 @@ def predict(
     """Verify a bundle and classify images with its kit. Exits with 2 if an image cannot be read."""
     from edgecnn.bundle.predicting import predict_photos, require_paths
     from edgecnn.bundle.verify import verify
-    from edgecnn.errors.bundle import TwoOutputForms
+    from edgecnn.errors.bundle import TWO_FORMS_ASKED
     from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
 
     if as_csv and call.asked.as_json:
-        raise TwoOutputForms
+        raise TWO_FORMS_ASKED()
     require_paths(photos)
     verified = verify(bundle, trust_of(call.asked), call.tell)
     found = predict_photos(verified, photos, candidate, top, call.tell)
@@ -163,13 +163,13 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     per_minute: RateOpt = 300,
 ) -> ExitCode:
     """Verify a bundle and serve a local page: drop an image, see its classes and the latency."""
-    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.serving.answering import Limits
     from edgecnn.serving.http import Place
     from edgecnn.serving.running import ToServe
 
     if not host.strip():
-        raise EmptyOption(option="--host")
+        raise EMPTY_OPTION(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
     place = Place(host, port, _host_names(allow_host or ()))
     return _served(ToServe(bundle, candidate, place, limits, trust_of(call.asked)), call)
@@ -177,17 +177,17 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _host_names(given: Iterable[str]) -> tuple[str, ...]:
     """What ``--allow-host`` names, each a name and no more."""
-    from edgecnn.errors.recipes import EmptyOption
-    from edgecnn.errors.usage import BadValue
+    from edgecnn.errors.recipes import EMPTY_OPTION
+    from edgecnn.errors.usage import bad_value
     from edgecnn.serving.http import is_host_name
 
     names = tuple(given)
     for name in names:
         if not name.strip():
-            raise EmptyOption(option="--allow-host")
+            raise EMPTY_OPTION(option="--allow-host")
         if not is_host_name(name):
             reason = "it is a name alone, without http:// and without a port, such as photos.example"
-            raise BadValue(command="edgecnn bundle serve", name="--allow-host", value=name, reason=reason)
+            raise bad_value(command="edgecnn bundle serve", name="--allow-host", value=name, reason=reason)
     return names
 
 

@@ -62,14 +62,14 @@ def register(app: typer.Typer) -> None:
 def doctor(call: Call, need: NeedOpt = None) -> None:
     """Try everything that is installed, and print what is missing, what it adds and how to install it."""
     from edgecnn.devices.doctor.examine import examine
-    from edgecnn.errors.devices import NeedsUnmet
+    from edgecnn.errors.devices import needs_unmet
     from edgecnn.render.screens.machines import show_doctor
 
     report = examine(call.tell, need or [])
     call.show(report, lambda: show_doctor(report))
     unmet = [fact for fact in report.needs if not fact.met]
     if unmet:  # an error, with the findings already on stdout
-        raise NeedsUnmet(unmet={fact.name: fact.because for fact in unmet}, hints=[fact.hint for fact in unmet if fact.hint])
+        raise needs_unmet(unmet={fact.name: fact.because for fact in unmet}, hints=[fact.hint for fact in unmet if fact.hint])
 
 
 def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
@@ -146,8 +146,8 @@ def _named(name: str) -> tuple[Device, Path | None]:
 def _refuse_what_stops(found: BoardCheck) -> None:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
     from edgecnn.devices.check.findings import require_none, stopping
-    from edgecnn.errors.devices import DeviceFileDisagrees
+    from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
 
     if found.differences and found.device is not None:
-        raise DeviceFileDisagrees(device=found.device, board=found.board, differences=found.differences)
+        raise DEVICE_FILE_DISAGREES(device=found.device, board=found.board, differences=found.differences)
     require_none(found.board, stopping(found.findings))

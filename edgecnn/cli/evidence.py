@@ -13,7 +13,7 @@ import typer
 from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.options import BOARD
 from edgecnn.cli.verbs import Call, family, leading, verb
-from edgecnn.errors.usage import MissingArgument
+from edgecnn.errors.usage import MISSING_ARGUMENT
 from edgecnn.errors.wording import shell_word
 
 
@@ -95,7 +95,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.evidence import record_lines
 
     if target is None:
-        raise MissingArgument(command="edgecnn evidence", name="--target", meaning="the device that is measured, such as cpu")
+        raise MISSING_ARGUMENT(command="edgecnn evidence", name="--target", meaning="the device that is measured, such as cpu")
     refuse_unusable_texts(replace(call.asked, target=target))
     device, runtime = parse_target(target)
     host = host_request(call.asked)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.verbs import Call, verb
-from edgecnn.errors.usage import MissingArgument
+from edgecnn.errors.usage import MISSING_ARGUMENT
 
 if TYPE_CHECKING:
     from edgecnn.forecast.matrix import TimesHere
@@ -52,7 +52,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     Every figure is predicted (▲) from tables that others published, and passes no gate.
     """
     from edgecnn.building.dated_records import measured_times
-    from edgecnn.errors.forecast import NothingForecast
+    from edgecnn.errors.forecast import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
     from edgecnn.forecast.timing import can_time, times_here
     from edgecnn.render.screens.forecast import show_forecasts
@@ -78,7 +78,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
         notes=tuple(notes),
     )
     if not report.forecasts:
-        raise NothingForecast(reasons=tuple(dict.fromkeys(row.sentence for row in report.without)))
+        raise NOTHING_FORECAST(reasons=tuple(dict.fromkeys(row.sentence for row in report.without)))
     call.show(report, lambda: show_forecasts(report))
 
 
@@ -86,7 +86,7 @@ def _subjects(call: Call, archs: Sequence[str], model: Path | None) -> list[Subj
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
 
     if not archs and model is None:
-        raise MissingArgument(command="edgecnn forecast", name="--arch", meaning="a network of `edgecnn list archs`")
+        raise MISSING_ARGUMENT(command="edgecnn forecast", name="--arch", meaning="a network of `edgecnn list archs`")
     subjects = [subject_of_arch(name) for name in dict.fromkeys(archs)]
     if model is not None:
         subjects.append(subject_of_file(_file_of(call, model)))

@@ -13,7 +13,7 @@ from edgecnn.cli.build import built, judged
 from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.comparing import RoundsWithoutAgainst
+from edgecnn.errors.comparing import ROUNDS_WITHOUT_AGAINST
 
 if TYPE_CHECKING:
     from edgecnn.values.report import Comparison
@@ -39,7 +39,7 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
     if call.asked.against is not None:
         return _against(call, recipe, call.asked.against)
     if call.asked.rounds is not None:
-        raise RoundsWithoutAgainst(rounds=call.asked.rounds)
+        raise ROUNDS_WITHOUT_AGAINST(rounds=call.asked.rounds)
     from edgecnn.results.finished import build_folder
 
     folder = build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
@@ -52,11 +52,11 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
 def _finished(call: Call, folder: Path) -> ExitCode:
     from edgecnn.bench.judge import JudgeRequest, judge_finished
     from edgecnn.devices.machine import local_lab
-    from edgecnn.errors.comparing import OptionsNotWithBuild
+    from edgecnn.errors.comparing import OPTIONS_NOT_WITH_BUILD
 
     refuse_unusable_texts(call.asked)
     if foreign := options_that_say(call.asked, "how to build"):
-        raise OptionsNotWithBuild(folder=folder, options=foreign)
+        raise OPTIONS_NOT_WITH_BUILD(folder=folder, options=foreign)
     request = JudgeRequest(folder=folder, stored_race=stored_race_of(call.asked), **measured_as(call.asked))
     return judged(call, judge_finished(request, local_lab(call.store, call.tell)))
 
@@ -84,16 +84,16 @@ def compared(call: Call, found: Comparison) -> ExitCode:
 
 
 def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:
-    from edgecnn.errors.comparing import OptionsNotWithAgainst
-    from edgecnn.errors.recipes import EmptyOption
-    from edgecnn.errors.usage import MissingArgument
+    from edgecnn.errors.comparing import OPTIONS_NOT_WITH_AGAINST
+    from edgecnn.errors.recipes import EMPTY_OPTION
+    from edgecnn.errors.usage import MISSING_ARGUMENT
 
     if head is None:
         meaning = "the folder of the finished build that is judged"
-        raise MissingArgument(command="edgecnn judge --against", name="HEAD", meaning=meaning)
+        raise MISSING_ARGUMENT(command="edgecnn judge --against", name="HEAD", meaning=meaning)
     for option, text in (("HEAD", head), ("--against", base)):
         if not text.strip():
-            raise EmptyOption(option=option)
+            raise EMPTY_OPTION(option=option)
     if foreign := options_that_say(asked, "how to build", "how to measure"):
-        raise OptionsNotWithAgainst(options=foreign)
+        raise OPTIONS_NOT_WITH_AGAINST(options=foreign)
     return Path(head)

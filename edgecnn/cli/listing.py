@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edgecnn.cli.verbs import Call, verb
-from edgecnn.errors.usage import PlotOfWhat, TargetOfAList, UnknownList
+from edgecnn.errors.usage import TARGET_OF_A_LIST, plot_of_what, unknown_list
 from edgecnn.errors.wording import names_like
 
 
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def _named(name: str) -> What:
     """The list of that name. typer would choose among the members of an enum too, but in its own words."""
     if name not in set(What):
-        raise UnknownList(name=name, known=tuple(What))
+        raise unknown_list(name=name, known=tuple(What))
     return What(name)
 
 
@@ -88,7 +88,7 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
-        raise PlotOfWhat(what=what.value, plotted=plot is not None)
+        raise plot_of_what(what=what.value, plotted=plot is not None)
     else:
         _plotted(call, plot, build, pattern or "*")
 
@@ -107,10 +107,10 @@ def _show_for(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.studies.networks_for import budgets_of_a_list, networks_for
 
     if what is not What.ARCHS:
-        raise TargetOfAList(option="--target" if wanted.targets else "--within", because=f"the list is of {what}")
+        raise TARGET_OF_A_LIST(option="--target" if wanted.targets else "--within", because=f"the list is of {what}")
     budgets = budgets_of_a_list(wanted.within)
     if not wanted.targets:
-        raise TargetOfAList(option="--within", because="no device is named with --target")
+        raise TARGET_OF_A_LIST(option="--within", because="no device is named with --target")
     if wanted.plot is not None:
         require_plot(wanted.plot, forms=(".html",))
     found = networks_for(pattern, wanted.targets, budgets, call.store)
@@ -156,7 +156,7 @@ def _cell(value: Any) -> str:
 
 def _of_timm(pattern: str) -> list[dict[str, Any]]:
     """What is known of them without building them."""
-    from edgecnn.errors.weights import UnknownArch
+    from edgecnn.errors.weights import unknown_arch
     from edgecnn.installed import require_packages
 
     require_packages(("timm",), extra="zoo", needed_for=pattern)
@@ -164,7 +164,7 @@ def _of_timm(pattern: str) -> list[dict[str, Any]]:
 
     found = [recorded_arch(name) for name in timm_names(pattern)]
     if not found:
-        raise UnknownArch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
+        raise unknown_arch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
     return [
         {
             "name": spec.name, "resolution_px": spec.resolution_px.stated, "least_px": spec.least_px, "classes": spec.classes,

@@ -96,13 +96,13 @@ def scale_text(text: str) -> str:
     Raises:
         ScaleInvalid: nothing that is a scale.
     """
-    from edgecnn.errors.fit import ScaleInvalid
+    from edgecnn.errors.fit import SCALE_INVALID
     from edgecnn.values.scale import CompoundScale
 
     try:
         return CompoundScale.from_text(text).text()
     except ValueError as error:
-        raise ScaleInvalid(text=text, because=str(error)) from error
+        raise SCALE_INVALID(text=text, because=str(error)) from error
 
 
 @dataclass(frozen=True)

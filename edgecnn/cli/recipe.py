@@ -62,16 +62,16 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
-    from edgecnn.errors.custom_model import CustomAndNamed
-    from edgecnn.errors.data.folder import SplitFolders
-    from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
+    from edgecnn.errors.custom_model import CUSTOM_MODEL_AND_ARCH
+    from edgecnn.errors.data.folder import SplitFolders, split_folders
+    from edgecnn.errors.recipes import RECIPE_THERE, RECIPE_UNWRITABLE
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
 
     if call.asked.arch is not None and call.asked.onnx is not None:
-        raise CustomAndNamed(option="--arch")
+        raise CUSTOM_MODEL_AND_ARCH(option="--arch")
     if out.exists():
-        raise RecipeThere(path=out)
+        raise RECIPE_THERE(path=out)
     read_as = {name: value for name in OF_LISTS if (value := getattr(call.asked, name)) is not None}
     if folders is not None:
         read_as["folders"] = folders
@@ -80,7 +80,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     try:
         data = summarize(choice, call.store.root, call.tell)
     except SplitFolders as error:
-        raise error.retold("--set data.folders=", "--folders ") from error
+        raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
     call.close()
     choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)
@@ -89,7 +89,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     try:
         write_text_atomically(out, text)
     except OSError as error:
-        raise RecipeUnwritable(path=out, because=system_reason(error)) from error
+        raise RECIPE_UNWRITABLE(path=out, because=system_reason(error)) from error
     call.show({"recipe": str(out)}, [f"{out} is written; edgecnn build {shell_word(out)} builds it"])
 
 

@@ -8,8 +8,8 @@ import typer
 
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.store import NoRemote, NothingAfar
-from edgecnn.errors.usage import BadValue
+from edgecnn.errors.store import NO_REMOTE, NOTHING_AFAR
+from edgecnn.errors.usage import bad_value
 
 if TYPE_CHECKING:
     from edgecnn.store.remote import Remote
@@ -80,9 +80,9 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
 
     if remote is not None and max_mib is not None:
         reason = "with --remote what goes is said by --days alone"
-        raise BadValue(command="edgecnn store gc", name="--max-mib", value=f"{max_mib}", reason=reason)
+        raise bad_value(command="edgecnn store gc", name="--max-mib", value=f"{max_mib}", reason=reason)
     if remote == "":  # such as of a variable that is not set
-        raise BadValue(command="edgecnn store gc", name="--remote", value=remote, reason="it names no place")
+        raise bad_value(command="edgecnn store gc", name="--remote", value=remote, reason="it names no place")
     if remote is not None:
         report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
     else:
@@ -120,16 +120,16 @@ def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
     if name != "push":
         found["pull"] = fetched(call.store, remote, call.tell)
         if not any((found["pull"].entries, found["pull"].there, found["pull"].left)):
-            raise NothingAfar(url=remote.url)
+            raise NOTHING_AFAR(url=remote.url)
     call.show({way: each.model_dump(mode="json") for way, each in found.items()}, transfer_lines(found, remote.url))
     return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
 
 
 def _remote(call: Call, name: str, url: str | None) -> Remote:
-    """Raises NoRemote, RemoteNeedsPackage, RemoteUnusable."""
+    """Raises NO_REMOTE, RemoteNeedsPackage, RemoteUnusable."""
     from edgecnn.store.remote import Remote
 
     stated = url or call.store.remote
     if not stated:
-        raise NoRemote(verb=name)
+        raise NO_REMOTE(verb=name)
     return Remote(stated)

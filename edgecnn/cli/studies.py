@@ -11,8 +11,8 @@ from edgecnn.cli.options import scale_text
 from edgecnn.cli.results import history
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.measuring import UnknownScenario
-from edgecnn.errors.usage import NotUnderstood
+from edgecnn.errors.measuring import unknown_scenario
+from edgecnn.errors.usage import USAGE
 
 if TYPE_CHECKING:
     from edgecnn.runner.pixel_recipe import ImageSize
@@ -24,7 +24,7 @@ def _named(name: str) -> str:
     """LoadGen's name, however it was spelt: single-stream is SingleStream."""
     found = next((each for each in SCENARIOS if each.lower() == name.lower().replace("-", "").replace("_", "")), None)
     if found is None:
-        raise UnknownScenario(name=name, known=SCENARIOS)
+        raise unknown_scenario(name=name, known=SCENARIOS)
     return found
 
 
@@ -105,16 +105,16 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution
 
 
 def _size(network: str, resolution: str) -> ImageSize:
-    """Raises NotUnderstood: no size, or that of a file, which has its own."""
+    """Raises USAGE: no size, or that of a file, which has its own."""
     from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.studies.cost import SUFFIX
 
     if network.endswith(SUFFIX):
-        raise NotUnderstood(command="edgecnn study cost", reason=f"{network} has the resolution that it has")
+        raise USAGE(command="edgecnn study cost", reason=f"{network} has the resolution that it has")
     try:
         return ImageSize.of(resolution)
     except ValueError as error:
-        raise NotUnderstood(command="edgecnn study cost", reason=f"--resolution {error}") from error
+        raise USAGE(command="edgecnn study cost", reason=f"--resolution {error}") from error
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:

@@ -13,7 +13,7 @@ from edgecnn.cli.options import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.usage import BadValue, NotUnderstood
+from edgecnn.errors.usage import USAGE, bad_value
 
 SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="File that lists networks, devices and recipe values.")]
 OutOpt = Annotated[
@@ -89,12 +89,12 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
 
 
 def _refuse_unusable(on: str | None, jobs: int) -> None:
-    """Raises BadValue: no such kind of cluster. NotUnderstood: two ways to make the same."""
+    """Raises BAD_VALUE: no such kind of cluster. USAGE: two ways to make the same."""
     if on is not None and not re.fullmatch(r"ray(://[^/@\s]+:\d+)?", on):
-        raise BadValue(command="edgecnn sweep run", name="--on", value=on, reason="a cluster is `ray` or ray://HOST:PORT")
+        raise bad_value(command="edgecnn sweep run", name="--on", value=on, reason="a cluster is `ray` or ray://HOST:PORT")
     if on is not None and jobs > 1:
         reason = "--jobs makes stages in processes here, --on on machines of a cluster; give one of them"
-        raise NotUnderstood(command="edgecnn sweep run", reason=reason)
+        raise USAGE(command="edgecnn sweep run", reason=reason)
 
 
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:

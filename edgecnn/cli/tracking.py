@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def tracker_of(call: Call) -> Tracker | None:
     """The tracker that a call names, asked whether it answers; where it does not, that is said and the call goes on.
 
-    Raises TrackerMisread, TrackerRefused, MissingPackage: before any work.
+    Raises TRACKER_MISREAD, TRACKER_REFUSED, MissingPackage: before any work.
     """
     if call.asked.track is None:
         return None

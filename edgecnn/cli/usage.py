@@ -21,13 +21,19 @@ from typing import Any
 
 import typer
 
-from edgecnn.errors.base import DISK_FULL, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
-from edgecnn.errors.building import ResultsNotWritten
-from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood
+from edgecnn.errors.base import FULL_ERRNOS, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.building import RESULTS_NOT_WRITTEN
+from edgecnn.errors.usage import (
+    MISSING_ARGUMENT,
+    USAGE,
+    bad_value,
+    no_such_command,
+    no_such_option,
+)
 from edgecnn.errors.wording import PROGRAM
 from edgecnn.runner.say import drop_unwritable
 
-_STDOUT_IS_FULL = DISK_FULL | {errno.EIO}
+_STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
@@ -56,7 +62,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _fault(error, as_json=as_json, debug=debug)
         drop_unwritable()
-        return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
+        return _tell(RESULTS_NOT_WRITTEN(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
             # A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it.
@@ -74,15 +80,15 @@ def _tell_interrupted() -> ExitCode:
 
 def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     """Of an error without a name: neither a full disk nor a path that is too long is our fault, wherever it was met."""
-    from edgecnn.errors.store import DiskFull
-    from edgecnn.errors.usage import OwnFault, PathTooLong
+    from edgecnn.errors.store import disk_full
+    from edgecnn.errors.usage import own_fault, path_too_long
 
     for cause in causes_of(error):
-        if isinstance(cause, OSError) and cause.errno in {*DISK_FULL, errno.ENAMETOOLONG}:
+        if isinstance(cause, OSError) and cause.errno in {*FULL_ERRNOS, errno.ENAMETOOLONG}:
             path = cause.filename2 or cause.filename
-            named = DiskFull(file=path) if cause.errno in DISK_FULL else PathTooLong(path=path)
+            named = disk_full(file=path) if cause.errno in FULL_ERRNOS else path_too_long(path=path)
             return _tell(named, as_json=as_json, traced=error if debug else None)
-    return _tell(OwnFault(error=error), as_json=as_json, traced=error)
+    return _tell(own_fault(error=error), as_json=as_json, traced=error)
 
 
 def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None) -> ExitCode:
@@ -208,27 +214,29 @@ def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
         if word == "--":
             return None
         if taking.get(word) and following in taking:
-            return MissingArgument(command=line.command, name=f"a value for {word}", meaning=f"{following} comes right behind it")
+            return MISSING_ARGUMENT(
+                command=line.command, name=f"a value for {word}", meaning=f"{following} comes right behind it"
+            )
     return None
 
 
 def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
     """The refusal as an error of ours, from the facts it carries where it carries some, else with its own words."""
     if asked.known and not asked.rest[0].startswith("-"):
-        return NoSuchCommand(command=asked.command, name=asked.rest[0], known=asked.known, inside=asked.inside)
+        return no_such_command(command=asked.command, name=asked.rest[0], known=asked.known, inside=asked.inside)
     if hasattr(refusal, "option_name") and hasattr(refusal, "possibilities"):
         verb = getattr(getattr(refusal, "ctx", None), "command", None)
         takes_keys = any("--set" in option.opts for option in getattr(verb, "params", ()))
         key = _recipe_key(refusal.option_name) if takes_keys else None
-        return NoSuchOption(command=asked.command, option=refusal.option_name, near=refusal.possibilities or (), key=key)
+        return no_such_option(command=asked.command, option=refusal.option_name, near=refusal.possibilities or (), key=key)
     parameter = getattr(refusal, "param", None)
     if parameter is not None and hasattr(refusal, "param_type"):
         meaning = _sentence(getattr(parameter, "help", None) or "")
-        return MissingArgument(command=asked.command, name=_name(parameter), meaning=meaning or None)
+        return MISSING_ARGUMENT(command=asked.command, name=_name(parameter), meaning=meaning or None)
     if parameter is not None:
         reason, value = _sentence(refusal.message), _given(parameter.opts, asked.rest)
-        return BadValue(command=asked.command, name=_name(parameter), value=value, reason=reason)
-    return NotUnderstood(command=asked.command, reason=_sentence(refusal.format_message()))
+        return bad_value(command=asked.command, name=_name(parameter), value=value, reason=reason)
+    return USAGE(command=asked.command, reason=_sentence(refusal.format_message()))
 
 
 def _recipe_key(option: str) -> str | None:

@@ -21,8 +21,8 @@ import typer
 from edgecnn.cli.options import JOB, SHOWN, BuildOptions, Group, Row, rows_of
 from edgecnn.cli.usage import guarded
 from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
-from edgecnn.errors.recipes import EmptyOption
-from edgecnn.errors.usage import NotUnderstood, NoVerdict, ResultFileUnwritable
+from edgecnn.errors.recipes import EMPTY_OPTION
+from edgecnn.errors.usage import NO_VERDICT, RESULT_FILE_UNWRITABLE, USAGE
 
 if TYPE_CHECKING:
     from edgecnn.render.ci import GateSheet
@@ -45,15 +45,15 @@ class Job:
         """Run a body that will call ``tell``, and end as the job wants; an error that it ends with stands in the JUnit file too.
 
         Raises:
-            EmptyOption, ResultFileUnwritable: of ``--junit``, before the body runs.
+            EMPTY_OPTION, RESULT_FILE_UNWRITABLE: of ``--junit``, before the body runs.
         """
         if self._junit is None:
             return self._ended(body())
         if not self._junit.strip():
-            raise EmptyOption(option="--junit")
+            raise EMPTY_OPTION(option="--junit")
         from edgecnn.render.ci import junit_of_error
 
-        self._write(junit_of_error(NoVerdict()))
+        self._write(junit_of_error(NO_VERDICT()))
         try:
             return self._ended(body())
         except EdgecnnError as error:
@@ -88,7 +88,7 @@ class Job:
             write_text_atomically(path, text)
         except (OSError, ValueError) as error:
             reason = system_reason(error)
-            raise ResultFileUnwritable(option="--junit", path=path, because=reason) from error
+            raise RESULT_FILE_UNWRITABLE(option="--junit", path=path, because=reason) from error
 
 
 Takes = tuple[Group | str | type[BuildOptions], ...]
@@ -207,7 +207,7 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
             ]
             if given:
                 reason = f"{', '.join(given)} stands before {context.invoked_subcommand}, whose options come behind it"
-                raise NotUnderstood(command=f"edgecnn {name}", reason=reason)
+                raise USAGE(command=f"edgecnn {name}", reason=reason)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(taking).parameters.values()

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 import edgecnn
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
-from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.comparing import NO_RECORDED_RACE, latency_baseline_unreadable
+from edgecnn.errors.measuring import RUNS_UNUSABLE
+from edgecnn.errors.usage import RESULT_FILE_UNWRITABLE
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.judging.runs.resources import energy
@@ -51,7 +51,7 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     """The baseline that a finished build's last race makes.
 
     Raises:
-        NoRecordedRace: it was never raced, or the store no longer has the runs.
+        NO_RECORDED_RACE: it was never raced, or the store no longer has the runs.
         NoBuildToCompare, BundleUnreadable, KitNotCarried: see ``shipped_kit``.
     """
     shipped = shipped_kit(folder, candidate)
@@ -59,11 +59,11 @@ def recorded(folder: Path, store: Store, candidate: str | None = None) -> Latenc
     if row is None or row.latency is None or not row.latency.runs:
         because = (row.latency.reason if row and row.latency else None) or f"{folder} has no report that this version can read"
         hint = "runs that the device measured become a baseline with: edgecnn baseline import BUILD RUNS --out FILE"
-        raise NoRecordedRace(candidate=name, because=because, hint=hint)
+        raise NO_RECORDED_RACE(candidate=name, because=because, hint=hint)
     profile = reported_race(store, shipped.kit.digest, row.latency.observed_at)
     if profile is None:
         because = f"the race of {row.latency.observed_at} is not in the store {store.root}"
-        raise NoRecordedRace(candidate=name, because=because, hint="the same build command races again")
+        raise NO_RECORDED_RACE(candidate=name, because=because, hint="the same build command races again")
     beside = _Beside(companions=_companions(shipped, profile, store), energy=_recorded_energy(shipped, store))
     return _baseline(shipped, profile, row.latency.machine, beside)
 
@@ -93,7 +93,7 @@ def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     if because is None and not profile.environment.timed:
         because = f"they were made on {profile.environment.conditions['emulator']}, and {EMULATED_TIMES}"
     if because is not None:
-        raise RunsUnusable(folder=folder, because=because)
+        raise RUNS_UNUSABLE(folder=folder, because=because)
     return profile
 
 
@@ -108,56 +108,56 @@ def sealed(record: Sealed) -> Sealed:
 def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
     """Write a baseline's file or a pinned build's, whole or not at all.
 
-    Raises ResultFileUnwritable: it cannot be written.
+    Raises RESULT_FILE_UNWRITABLE: it cannot be written.
     """
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+        raise RESULT_FILE_UNWRITABLE(option="--out", path=path, because=system_reason(error)) from error
 
 
 def read_baseline(path: Path) -> LatencyBaseline:
     """A baseline as it was written.
 
-    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, its content is not what its digest says, or no run
-    can have been so.
+    Raises LATENCY_BASELINE_UNREADABLE: it cannot be read, is of another schema, its content is not what its digest says, or no
+    run can have been so.
     """
     try:
         content = bounded_content(path, _BYTES_MAX)
         baseline = LatencyBaseline.model_validate_json(content)
     except OSError as error:
-        raise LatencyBaselineUnreadable(path=path, because=system_reason(error)) from error
+        raise latency_baseline_unreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
         if (cause := cause_in(content, path)) is not None:
-            raise LatencyBaselineUnreadable(path=path, because=cause.why, hint=cause.fix) from error
+            raise latency_baseline_unreadable(path=path, because=cause.why, hint=cause.fix) from error
         if _is_pin(content):
             hint = f"edgecnn judge HEAD --against {shell_word(path)} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"
-            raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
+            raise latency_baseline_unreadable(path=path, because=because, hint=hint) from error
         if (said := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
-            raise LatencyBaselineUnreadable(path=path, because=said) from error
-        raise LatencyBaselineUnreadable(path=path, because=first_problem(error)) from error
+            raise latency_baseline_unreadable(path=path, because=said) from error
+        raise latency_baseline_unreadable(path=path, because=first_problem(error)) from error
     if baseline.sha256 != sealed_digest(json.loads(content)):
-        raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
+        raise latency_baseline_unreadable(path=path, because="it was edited: its content is not what its sha256 says")
     if (why := next(filter(None, map(impossible, (*baseline.runs, *baseline.energy_runs))), None)) is not None:
-        raise LatencyBaselineUnreadable(path=path, because=why)
+        raise latency_baseline_unreadable(path=path, because=why)
     return baseline
 
 
 def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
     """Baselines of one kit, recorded on different days, the latest last.
 
-    Raises LatencyBaselineUnreadable: one of them cannot be read, is of another kit, of a day that another is of, or emulated.
+    Raises LATENCY_BASELINE_UNREADABLE: one of them cannot be read, is of another kit, of a day that another is of, or emulated.
     """
     found = sorted(((read_baseline(path), path) for path in paths), key=lambda each: each[0].observed_at)
     if (emulated := next((path for baseline, path in found if not baseline.environment.timed), None)) is not None:
-        raise LatencyBaselineUnreadable(path=emulated, because=EMULATED_TIMES)
+        raise latency_baseline_unreadable(path=emulated, because=EMULATED_TIMES)
     for (before, first), (after, then) in pairwise(found):
         if before.shipped.kit != after.shipped.kit:
-            raise LatencyBaselineUnreadable(path=then, because=f"it is of another kit than {first}", hint=_SAME_KIT)
+            raise latency_baseline_unreadable(path=then, because=f"it is of another kit than {first}", hint=_SAME_KIT)
         if before.observed_at[:10] == after.observed_at[:10]:
             because = f"it was recorded on {after.observed_at[:10]}, as {first} was"
-            raise LatencyBaselineUnreadable(path=then, because=because, hint=_SAME_KIT)
+            raise latency_baseline_unreadable(path=then, because=because, hint=_SAME_KIT)
     return [baseline for baseline, _ in found]
 
 
@@ -225,7 +225,7 @@ def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Besi
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
         because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        raise NoRecordedRace(candidate=found.candidate.id, because=because, hint=_MORE_PROCESSES)
+        raise NO_RECORDED_RACE(candidate=found.candidate.id, because=because, hint=_MORE_PROCESSES)
     made = LatencyBaseline(
         version=edgecnn.__version__,
         shipped=found,

@@ -12,7 +12,7 @@ import edgecnn
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import HistoryOfWhat, NoHistory
+from edgecnn.errors.building import history_of_what, no_history
 from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
 from edgecnn.judging.runs.latency import disturbed, knobs_said, latency, latency_when_chosen
@@ -152,15 +152,15 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
     """Every candidate's medians and accuracies by date, a series a candidate, resolution, number of classes and machine.
 
     Raises:
-        HistoryOfWhat: a build and a name that the build says already.
+        HISTORY_OF_WHAT: a build and a name that the build says already.
         NoReport, ReportUnreadable: the folder holds no finished build.
-        NoHistory: the store has nothing of it.
+        NO_HISTORY: the store has nothing of it.
         StoreUnusable: the store cannot be read.
     """
     report = None
     if asked.build is not None:
         if besides := [f"--{name}" for name in ("arch", "target") if getattr(asked, name) is not None]:
-            raise HistoryOfWhat(options=besides)
+            raise history_of_what(options=besides)
         report = read_report(asked.build)
     kits = {**reported_kits(report), **packaged_kits(store)}
     wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, asked, report)}
@@ -171,7 +171,7 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
             found.setdefault(_key(wanted[seen.profile.subject], seen.profile), []).append(seen)
     if not found:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
-        raise NoHistory(asked=_worded(asked, report), store=store.root, known=known)
+        raise no_history(asked=_worded(asked, report), store=store.root, known=known)
     return MeasuredHistory(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

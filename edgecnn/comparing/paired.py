@@ -57,7 +57,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 
     Raises:
         NoBuildToCompare, BundleUnreadable, KitNotCarried: a folder is not what it should be.
-        PinUnreadable, PinnedKitMissing, RevisionMisspelt, GitFailed: of a pinned BASE, see ``base_named``.
+        PIN_UNREADABLE, PINNED_KIT_MISSING, REVISION_MISSPELT, GIT_FAILED: of a pinned BASE, see ``base_named``.
         RunnerFailed: a kit is damaged.
         EdgecnnError: the store cannot be read or written.
     """

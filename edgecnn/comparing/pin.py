@@ -22,7 +22,14 @@ import edgecnn
 from edgecnn.comparing.baseline_file import sealed
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import PIN, GitFailed, NoBuildToCompare, PinnedKitMissing, PinUnreadable, RevisionMisspelt
+from edgecnn.errors.comparing import (
+    GIT_FAILED,
+    PIN,
+    REVISION_MISSPELT,
+    no_build_to_compare,
+    pin_unreadable,
+    pinned_kit_missing,
+)
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.installed import installed_version
 from edgecnn.measure.kits import KitRef
@@ -61,8 +68,9 @@ def read_at_revision(text: str) -> GitFile:
     """The file that ``git:REVISION:PATH`` names.
 
     Raises:
-        RevisionMisspelt: the text names no revision, or no path.
-        GitFailed: git is not installed, there is no repository, or another user's, no such revision, no such file there, or it is
+        REVISION_MISSPELT: the text names no revision, or no path.
+        GIT_FAILED: git is not installed, there is no repository, or another user's, no such revision, no such file there, or
+        it is
             too large or a Git LFS pointer.
     """
     revision, path = _parts(text)
@@ -72,16 +80,16 @@ def read_at_revision(text: str) -> GitFile:
     absent = f"{revision} has no {path}"
     kind = _git(text, "cat-file", "-t", there, said=absent, hint="name a file that is committed there")
     if kind != "blob":
-        raise GitFailed(text=text, because=f"{path} is no file there but a {kind}", hint="name the record's own file")
+        raise GIT_FAILED(text=text, because=f"{path} is no file there but a {kind}", hint="name the record's own file")
     size = int(_git(text, "cat-file", "-s", there, said=absent))
     if size > LARGEST:
         because = f"it has {size:,} bytes, and a record has at most {LARGEST:,}"
-        raise GitFailed(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
+        raise GIT_FAILED(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
     content = _run(text, "show", "--no-textconv", "--no-ext-diff", there)
     if content.returncode != 0:
-        raise GitFailed(text=text, because=_first_line(content.stderr), hint=None)
+        raise GIT_FAILED(text=text, because=_first_line(content.stderr), hint=None)
     if (cause := cause_in(content.stdout)) is not None:  # what a revision holds of such a file stays a pointer
-        raise GitFailed(text=text, because=cause.why, hint=f"git lfs untrack {shell_word(path)}, then commit the record again")
+        raise GIT_FAILED(text=text, because=cause.why, hint=f"git lfs untrack {shell_word(path)}, then commit the record again")
     beginning = Path.cwd() if path.startswith("./") else Path(top)
     return GitFile(content=content.stdout, folder=beginning / PurePosixPath(path).parent)
 
@@ -89,13 +97,13 @@ def read_at_revision(text: str) -> GitFile:
 def _parts(text: str) -> tuple[str, str]:
     revision, colon, path = text.removeprefix(PREFIX).partition(":")
     if not colon or not revision.strip() or not path.strip():
-        raise RevisionMisspelt(text=text, because="a revision, a colon and a path must follow git:")
+        raise REVISION_MISSPELT(text=text, because="a revision, a colon and a path must follow git:")
     if revision.startswith("-"):
-        raise RevisionMisspelt(text=text, because="a revision does not begin with a hyphen")
+        raise REVISION_MISSPELT(text=text, because="a revision does not begin with a hyphen")
     if "\0" in text or "\n" in text:
-        raise RevisionMisspelt(text=text, because="it holds a sign that no path has")
+        raise REVISION_MISSPELT(text=text, because="it holds a sign that no path has")
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise RevisionMisspelt(text=text, because="the path counts from the repository's top, or with ./ from this folder")
+        raise REVISION_MISSPELT(text=text, because="the path counts from the repository's top, or with ./ from this folder")
     return revision, path
 
 
@@ -106,8 +114,8 @@ def _git(text: str, *words: str, said: str | None = None, hint: str | None = _FE
         if any(word in because for word in _OF_ANOTHER_OWNER):
             top = next((each for each in (Path.cwd(), *Path.cwd().parents) if (each / ".git").exists()), Path.cwd())
             hint = f"git config --global --add safe.directory {shell_word(top)}"
-            raise GitFailed(text=text, because=because, hint=hint)
-        raise GitFailed(text=text, because=said or because, hint=hint)
+            raise GIT_FAILED(text=text, because=because, hint=hint)
+        raise GIT_FAILED(text=text, because=said or because, hint=hint)
     return os.fsdecode(done.stdout).rstrip("\n")
 
 
@@ -115,7 +123,7 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     quiet = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
     git = shutil.which("git")
     if git is None:
-        raise GitFailed(text=text, because="git is not installed", hint="install git, or give the record's file")
+        raise GIT_FAILED(text=text, because="git is not installed", hint="install git, or give the record's file")
     try:
         return subprocess.run(
             [git, *words],
@@ -126,9 +134,9 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
             timeout=_TIMEOUT_S,
         )
     except (OSError, ValueError) as error:
-        raise GitFailed(text=text, because=str(error), hint=None) from error
+        raise GIT_FAILED(text=text, because=str(error), hint=None) from error
     except subprocess.TimeoutExpired:
-        raise GitFailed(text=text, because=f"git {words[0]} did not end within {_TIMEOUT_S:g} s", hint=None) from None
+        raise GIT_FAILED(text=text, because=f"git {words[0]} did not end within {_TIMEOUT_S:g} s", hint=None) from None
 
 
 def _first_line(stderr: bytes) -> str:
@@ -166,24 +174,24 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
 def read_pin(content: bytes, where: str) -> PinnedBuild:
     """A record as it was written; ``where`` is how the user named it.
 
-    Raises PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
+    Raises PIN_UNREADABLE: it is no record, of another schema, or its content is not what its digest says.
     """
     try:
         schema = json.loads(content).get("schema")
     except (ValueError, AttributeError, RecursionError):
         cause = cause_in(content) or Cause("it is not a JSON object", PIN)
-        raise PinUnreadable(where=where, because=cause.why, hint=cause.fix) from None
+        raise pin_unreadable(where=where, because=cause.why, hint=cause.fix) from None
     if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
         hint = f"edgecnn baseline compare HEAD {shell_word(where)} holds a build against it"
-        raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
+        raise pin_unreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
     if schema != SCHEMA:
-        raise PinUnreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r} and not {SCHEMA}")
+        raise pin_unreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r} and not {SCHEMA}")
     try:
         pin = PinnedBuild.model_validate_json(content)
     except ValidationError as error:
-        raise PinUnreadable(where=where, because=first_problem(error)) from error
+        raise pin_unreadable(where=where, because=first_problem(error)) from error
     if pin.sha256 != sealed_digest(json.loads(content)):
-        raise PinUnreadable(where=where, because="it was edited: its content is not what its sha256 says")
+        raise pin_unreadable(where=where, because="it was edited: its content is not what its sha256 says")
     return pin
 
 
@@ -212,14 +220,14 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
     if path.is_file():
         return NamedPin(read_pin(_content(path), where), where, path.parent)
     if not path.exists():
-        raise NoBuildToCompare(folder=path, record=True)
+        raise no_build_to_compare(folder=path, record=True)
     return shipped_kit(path)
 
 
 def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
     """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
 
-    Raises PinnedKitMissing: the store does not hold it, unharmed.
+    Raises PINNED_KIT_MISSING: the store does not hold it, unharmed.
     """
     if isinstance(named, ShippedKit):
         return named
@@ -230,7 +238,7 @@ def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
         damaged = kit_artifact(store, digest) is not None
         because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
         command = rebuild_command(pin, folder)
-        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+        raise pinned_kit_missing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
     kit = KitRef.of(pin.shipped.candidate, made).with_knobs(pin.shipped.knobs)
     return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
@@ -321,9 +329,9 @@ def _content(path: Path) -> bytes:
     try:
         return bounded_content(path, LARGEST)
     except FileNotFoundError as error:
-        raise PinUnreadable(where=str(path), because=system_reason(error)) from error
+        raise pin_unreadable(where=str(path), because=system_reason(error)) from error
     except OSError as error:
-        raise PinUnreadable(where=str(path), because=system_reason(error), hint=PIN) from error
+        raise pin_unreadable(where=str(path), because=system_reason(error), hint=PIN) from error
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

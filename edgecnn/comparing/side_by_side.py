@@ -24,7 +24,7 @@ from edgecnn.comparing.facts import (
 )
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
+from edgecnn.errors.comparing import BUILD_NAMED_TWICE, NOT_SO_MANY_BUILDS
 from edgecnn.judging.metrics import exactly
 from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
@@ -76,7 +76,7 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     ``folders``: of finished builds, 2 to 26; the first one is what the others are held against.
 
     Raises:
-        NotSoManyBuilds, BuildNamedTwice: what was asked is no comparison.
+        NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: what was asked is no comparison.
         NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
     """
     given = _read(folders)
@@ -109,12 +109,12 @@ def shipped_since(base: Path, head: Path, store: Store) -> tuple[PairedAccuracy 
 
 def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
     if not 2 <= len(folders) <= len(LABELS):
-        raise NotSoManyBuilds(given=len(folders), most=len(LABELS))
+        raise NOT_SO_MANY_BUILDS(given=len(folders), most=len(LABELS))
     places = [folder.parent if folder.name == REPORT else folder for folder in folders]
     seen = dict[Path, Path]()
     for place in places:
         if place.resolve() in seen:
-            raise BuildNamedTwice(folder=place)
+            raise BUILD_NAMED_TWICE(folder=place)
         seen[place.resolve()] = place
     return [
         _ComparedFolder(label, place, report := read_report(place), plan_of(place, report.keys))

@@ -17,7 +17,7 @@ from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
 from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
-from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
+from edgecnn.errors.comparing import baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row
@@ -64,14 +64,14 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     """Judge present runs of a build, made in this lab or read back from a device, by a baseline's.
 
     Raises:
-        BaselineElsewhere: a condition that must match differs, and is not among those that may.
-        UnknownCondition: a condition that may differ is none.
-        LatencyBaselineUnreadable, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: of what was given.
+        BASELINE_ELSEWHERE: a condition that must match differs, and is not among those that may.
+        UNKNOWN_CONDITION: a condition that may differ is none.
+        LATENCY_BASELINE_UNREADABLE, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: of what was given.
     """
     started = time.perf_counter()
     for name in request.allow_different:
         if name not in CONDITIONS_THAT_MUST_MATCH:
-            raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
+            raise unknown_condition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
     more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     baseline, gates = days[-1], EffectiveGates.of_two(request.gates, more_rounds)
@@ -151,7 +151,7 @@ def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed
         if name not in allowed and then is not None
     ]
     if differing:
-        raise BaselineElsewhere(differing=differing)
+        raise baseline_elsewhere(differing=differing)
 
 
 def _notices(days: Sequence[LatencyBaseline], request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.data.formats.repository_files import CONFIG, names_in_config, repository_file
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
+from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, FOLDERS_OF_ONE_CLASS, not_in_class_names
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, user_path
@@ -28,7 +28,8 @@ def names_in(file: Path) -> tuple[str, ...]:
     """The names in a text file, a line each; blank lines at the end count for nothing. Of an ONNX file those in its metadata, of
     a ``config.json`` those in ``id2label``.
 
-    Raises ClassNamesUnusable: it cannot be read, is no text, has an empty name or one twice, or is an ONNX file that states none.
+    Raises CLASS_NAMES_UNUSABLE: it cannot be read, is no text, has an empty name or one twice, or is an ONNX file that states
+    none.
     FileNotFoundError: nothing is there.
     """
     if (stated := _of_model(file)) is not None:
@@ -37,18 +38,18 @@ def names_in(file: Path) -> tuple[str, ...]:
     first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
-            raise ClassNamesUnusable(file=file, because=f"its line {line} is empty")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line} is empty")
         if any(unicodedata.category(sign) in _STEERING for sign in name):
-            raise ClassNamesUnusable(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
         if first.setdefault(name, line) < line:
-            raise ClassNamesUnusable(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
     return tuple(names)
 
 
 def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] | None:
     """Those of the file that ``data.classes`` states, or of the folders by character; None where it states neither.
 
-    Raises ClassNamesUnusable: see ``names_in``; or nothing is there.
+    Raises CLASS_NAMES_UNUSABLE: see ``names_in``; or nothing is there.
     """
     if choice == SORTED:
         return tuple(sorted(folders))
@@ -58,7 +59,7 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise ClassNamesUnusable(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
 
 
 def _text(file: Path) -> str:
@@ -69,9 +70,9 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         raise
     except UnicodeDecodeError as error:
-        raise ClassNamesUnusable(file=file, because="it is not UTF-8") from error
+        raise CLASS_NAMES_UNUSABLE(file=file, because="it is not UTF-8") from error
     except OSError as error:
-        raise ClassNamesUnusable(file=file, because=system_reason(error)) from error
+        raise CLASS_NAMES_UNUSABLE(file=file, because=system_reason(error)) from error
 
 
 def _of_model(file: Path) -> tuple[str, ...] | None:
@@ -87,7 +88,7 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     except (OSError, ValueError):
         return None  # as a text, it says why
     if names is None:
-        raise ClassNamesUnusable(
+        raise CLASS_NAMES_UNUSABLE(
             file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so that a text file is needed"
         )
     return names
@@ -95,7 +96,7 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
 
 def _of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
-        raise ClassNamesUnusable(file=file, because="it names no classes in id2label, so that a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so that a text file is needed")
     return names
 
 
@@ -133,7 +134,7 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
         return None
     if len(places) < len(folders):
         folder = folders[found.index(None)]
-        raise NotInClassNames(root=root, folder=folder, file=model, nearest=nearest(folder, names), is_stated=False)
+        raise not_in_class_names(root=root, folder=folder, file=model, nearest=nearest(folder, names), is_stated=False)
     of = dict(zip(places, folders, strict=True))
     return tuple(of.get(place, name) for place, name in enumerate(names))
 
@@ -141,14 +142,14 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
     """The place of each folder's name in the file; spaces, ``_`` and ``-`` are one, and so is case where names stay apart.
 
-    Raises NotInClassNames: a folder is called after none of them. FoldersOfOneClass: two are called after one.
+    Raises NotInClassNames: a folder is called after none of them. FOLDERS_OF_ONE_CLASS: two are called after one.
     """
     found, first = _places(folders, names), dict[int, str]()
     for folder, place in zip(folders, found, strict=True):
         if place is None:
-            raise NotInClassNames(root=root, folder=folder, file=file, nearest=nearest(folder, names))
+            raise not_in_class_names(root=root, folder=folder, file=file, nearest=nearest(folder, names))
         if (other := first.setdefault(place, folder)) != folder:
-            raise FoldersOfOneClass(root=root, folders=(other, folder), name=names[place], file=file)
+            raise FOLDERS_OF_ONE_CLASS(root=root, folders=(other, folder), name=names[place], file=file)
     return tuple(place for place in found if place is not None)
 
 

@@ -18,8 +18,13 @@ from edgecnn.data.images import FolderImages, ImageSource, open_source, read_lis
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
 from edgecnn.data.manifest import Files, filed, read_files
 from edgecnn.data.splits import Listed, without_copies
-from edgecnn.errors.data.folder import DataFolderMissing, DataNotAFolder, NoClassFolders, NothingReadable
-from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
+from edgecnn.errors.data.folder import (
+    DataFolderMissing,
+    DataNotAFolder,
+    NoClassFolders,
+    NothingReadable,
+)
+from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, ImageEntry
 from edgecnn.values.stage import Progress
@@ -36,10 +41,10 @@ def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool
     after ImageNet's classes, by WordNet id too. ``cache``: the store's root.
 
     Raises:
-        SynthesisFolderUnusable: a folder is absent, empty, or holds nothing that can be used.
-        CutoutClassUnknown, ClassesWithoutCutouts: the classes are not those of the photographs.
-        NoImagenetClass: a folder is called after none of ImageNet's classes.
-        DataFolderUnreadable, DataPathUnusable, NameNotUnicode: of the folders.
+        SYNTHESIS_FOLDER_UNUSABLE: a folder is absent, empty, or holds nothing that can be used.
+        CUTOUT_CLASS_UNKNOWN, CLASSES_WITHOUT_CUTOUTS: the classes are not those of the photographs.
+        NO_IMAGENET_CLASS: a folder is called after none of ImageNet's classes.
+        DATA_FOLDER_UNREADABLE, DATA_PATH_UNUSABLE, NAME_NOT_UNICODE: of the folders.
     """
     manifest = DataManifest.model_validate_json(Path(data.manifest_path).read_bytes())
     roles = {image.sha256: image for image in manifest.images}
@@ -73,11 +78,11 @@ def _cutouts(
         else:
             kept.append(ImageEntry(path=each.path, label=labels[each.label], role="train", sha256=each.sha256))
     if not kept:
-        raise SynthesisFolderUnusable(key=_CUTOUTS, folder=root, because="; ".join(left[:3]) or "there is no picture in it")
+        raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(left[:3]) or "there is no picture in it")
     having = Counter(image.label for image in kept)
     without = [name for label, name in enumerate(data.classes) if label not in having]
     if choice.classes == "all" and without:
-        raise ClassesWithoutCutouts(folder=root, names=without)
+        raise classes_without_cutouts(folder=root, names=without)
     return _filed(listed, data.classes, kept, left, within[0])
 
 
@@ -96,7 +101,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
             kept[each.sha256] = ImageEntry(path=each.path, label=UNLABELLED, role="train", sha256=each.sha256)
     if not kept:
         because = "there is no picture in it" if not left else f"every picture in it is one of the photographs: {left[0]}"
-        raise SynthesisFolderUnusable(key=_BACKGROUNDS, folder=root, because=because)
+        raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
     return _filed(listed, (), tuple(kept.values()), left, within[0])
 
 
@@ -121,11 +126,11 @@ def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout]
         seen.all()
         return read_files(files, cache, tell)[0]
     except DataFolderMissing as error:
-        raise SynthesisFolderUnusable(key=key, folder=root, because="no such folder") from error
+        raise synthesis_folder_unusable(key=key, folder=root, because="no such folder") from error
     except DataNotAFolder as error:
-        raise SynthesisFolderUnusable(key=key, folder=root, because="it is a file") from error
+        raise synthesis_folder_unusable(key=key, folder=root, because="it is a file") from error
     except (NoClassFolders, NothingReadable) as error:
-        raise SynthesisFolderUnusable(key=key, folder=root, because=error.because or error.what) from error
+        raise synthesis_folder_unusable(key=key, folder=root, because=error.because or error.what) from error
 
 
 def _class_layout(root: Path, seen: ListingProgress) -> Layout:
@@ -137,14 +142,14 @@ def _class_layout(root: Path, seen: ListingProgress) -> Layout:
 def _labels(root: Path, names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
     unknown = [name for name in names if name not in classes]
     if unknown:
-        raise CutoutClassUnknown(folder=root, names=unknown, classes=classes)
+        raise cutout_class_unknown(folder=root, names=unknown, classes=classes)
     return tuple(classes.index(name) for name in names)
 
 
 def open_made(folder: Path) -> ImageSource:
     """The images of a synthesize artifact; all of them have the role ``train``.
 
-    Raises ManifestUnreadable: its list is absent or damaged.
+    Raises MANIFEST_UNREADABLE: its list is absent or damaged.
     """
     provenance = read_list(Provenance, folder / FACTS)
     label_of = {name: label for label, name in enumerate(provenance.classes)}
@@ -196,7 +201,7 @@ def training_images(photographs: Path | None, made: Path | None) -> ImageSource:
     """What a training reads its images from.
 
     ``photographs``: a manifest; None where made images alone train. ``made``: a synthesize artifact; None where there is none.
-    Raises ManifestUnreadable: of either. TypeError: neither is given.
+    Raises MANIFEST_UNREADABLE: of either. TypeError: neither is given.
     """
     if made is None:
         if photographs is None:

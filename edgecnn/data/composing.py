@@ -19,8 +19,8 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from edgecnn.data.files import on_every_core
 from edgecnn.data.images import FolderImages, open_source
-from edgecnn.errors.data.folder import CorruptImages
-from edgecnn.errors.data.synthesis import CutoutsUnusable
+from edgecnn.errors.data.folder import corrupt_images
+from edgecnn.errors.data.synthesis import cutouts_unusable
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.values.dataset import ImageEntry
@@ -201,7 +201,7 @@ class Planned(NamedTuple):
 class Composer:
     """Makes any of the pictures by itself, the same to the bit whichever are made before.
 
-    ``cutouts``, ``backgrounds``: manifests. ``settings``: what is asked. Raises ManifestUnreadable: of the manifests.
+    ``cutouts``, ``backgrounds``: manifests. ``settings``: what is asked. Raises MANIFEST_UNREADABLE: of the manifests.
     """
 
     def __init__(self, cutouts: Path, backgrounds: Path, settings: SynthesisSettings) -> None:
@@ -230,7 +230,7 @@ class Composer:
     def check(self, tell: Progress) -> None:
         """Look at every cut-out, before any picture is made.
 
-        Raises CutoutsUnusable: some are none; all of them are named. ImageGone, ImageChanged: the folder changed since it was
+        Raises CUTOUTS_UNUSABLE: some are none; all of them are named. IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was
         listed.
         """
         broken: list[tuple[str, str]] = []
@@ -248,18 +248,18 @@ class Composer:
 
         on_every_core(self.cutouts.manifest.images, check, take, "looking at cut-outs", tell)
         if broken:
-            raise CutoutsUnusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
+            raise cutouts_unusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
 
     def compose(self, planned: Planned) -> tuple[Composed, Drawn]:
         """One picture, and what was drawn for it.
 
-        Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged: of its two files.
+        Raises CUTOUTS_UNUSABLE, CorruptImages, IMAGE_GONE, IMAGE_CHANGED: of its two files.
         """
         numbers = drawn(self.settings, planned.name)
         try:
             cutout = self._cutout(planned.cutout)
         except UnreadableImage as error:
-            raise CutoutsUnusable(
+            raise cutouts_unusable(
                 folder=self.cutouts.manifest.root, broken=[(planned.cutout.path, error.why)], checked=1
             ) from error
         return composed(cutout, self._background(planned.background), numbers, self.settings), numbers
@@ -271,7 +271,7 @@ class Composer:
         try:
             return read_background(self.backgrounds.bytes_of(entry), self.settings.size_px)
         except UnreadableImage as error:
-            raise CorruptImages(root=self.backgrounds.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
+            raise corrupt_images(root=self.backgrounds.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
 
 
 def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
@@ -285,7 +285,7 @@ def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntr
 def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, out: Path, tell: Progress) -> None:
     """Write ``images/`` and ``synthesis.json``.
 
-    Raises CutoutsUnusable, CorruptImages, ImageGone, ImageChanged, ManifestUnreadable: see ``Composer``.
+    Raises CUTOUTS_UNUSABLE, CorruptImages, IMAGE_GONE, IMAGE_CHANGED, MANIFEST_UNREADABLE: see ``Composer``.
     """
     composer = Composer(cutouts, backgrounds, settings)
     composer.check(tell)

@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import DataFolderMissing, DataFolderUnreadable, DataNotAFolder, NameNotUnicode
+from edgecnn.errors.data.folder import (
+    DATA_FOLDER_MISSING,
+    DATA_FOLDER_UNREADABLE,
+    DATA_NOT_A_FOLDER,
+    name_not_unicode,
+)
 from edgecnn.errors.wording import counted, no_unicode
 from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.runner.machine.environment import available_cores
@@ -96,7 +101,7 @@ class ListingProgress:
     def skip_unlisted(self, root: Path, listed: Sequence[Sequence[str]]) -> None:
         """Remember how many images each folder under ``root`` holds that are not among the ``listed`` stamps.
 
-        Raises DataFolderUnreadable: as ``stamps_in``.
+        Raises DATA_FOLDER_UNREADABLE: as ``stamps_in``.
         """
         known = {os.path.normpath(stamp.rsplit("/", 4)[0]) for stamps in listed for stamp in stamps}
         paths = (stamp.rsplit("/", 4)[0] for stamp in stamps_in(root, self))
@@ -124,13 +129,13 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to
     nothing) has a size of -1.
 
-    Raises DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
+    Raises DATA_FOLDER_UNREADABLE: a folder may not be listed, or lies deeper than this process can follow.
     """
     stamps: list[str] = []
     try:
         _Walk(stamps, seen).into(folder, "", frozenset())
     except RecursionError as error:
-        raise DataFolderUnreadable(folder=folder, because="its folders are nested too deeply") from error
+        raise DATA_FOLDER_UNREADABLE(folder=folder, because="its folders are nested too deeply") from error
     stamps.sort()
     return stamps
 
@@ -170,7 +175,7 @@ class FolderContent(NamedTuple):
 def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
     """List one folder, and count its sub-folders; a folder is listed once.
 
-    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as their names say.
+    Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as their names say.
     """
     if folder in seen.contents:
         return seen.contents[folder]
@@ -187,14 +192,14 @@ def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
                 else:
                     files.append(entry.name)
     except FileNotFoundError:
-        raise DataFolderMissing(folder=folder) from None
+        raise DATA_FOLDER_MISSING(folder=folder) from None
     except NotADirectoryError:
-        raise DataNotAFolder(path=folder) from None
+        raise DATA_NOT_A_FOLDER(path=folder) from None
     except OSError as error:
-        raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+        raise DATA_FOLDER_UNREADABLE(folder=folder, because=system_reason(error)) from error
     for name in names:
         if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
-            raise NameNotUnicode(folder=folder, name=name)
+            raise name_not_unicode(folder=folder, name=name)
     seen.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
     return seen.contents[folder]
 
@@ -216,7 +221,7 @@ class _Walk:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+            raise DATA_FOLDER_UNREADABLE(folder=folder, because=system_reason(error)) from error
 
     def _list(self, handle: int, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
         with os.scandir(handle) as entries:

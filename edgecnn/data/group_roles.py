@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.data import path_search
 from edgecnn.data.shares import Cut, Divided, calibrated, proportional
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.groups import (
-    GroupOnTwoSides,
-    GroupPatternInvalid,
-    GroupPatternTooSlow,
-    GroupsNotDivisible,
-    NoGroupFound,
-    TooFewGroups,
+    GROUP_PATTERN_INVALID,
+    GROUP_PATTERN_TOO_SLOW,
+    group_on_two_sides,
+    groups_not_divisible,
+    no_group_found,
+    too_few_groups,
 )
 from edgecnn.values.dataset import Fold, Grouping, SplitRole
 
@@ -51,7 +52,7 @@ def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[
     found = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
     groups = {path: group for path, group in found if group}
     if not groups and paths:
-        raise NoGroupFound(by=by, source=source, example=paths[0], column=column is not None)
+        raise no_group_found(by=by, source=source, example=paths[0], column=column is not None)
     return groups
 
 
@@ -61,10 +62,10 @@ def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
     try:
         done = subprocess.run(program, input=asked, capture_output=True, encoding="utf-8", check=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        raise GroupPatternTooSlow(pattern=pattern, paths=len(paths), limit_s=LIMIT_S) from error
+        raise GROUP_PATTERN_TOO_SLOW(pattern=pattern, paths=len(paths), limit_s=LIMIT_S) from error
     answer = json.loads(done.stdout)
     if "problem" in answer:
-        raise GroupPatternInvalid(pattern=pattern, because=answer["problem"])
+        raise GROUP_PATTERN_INVALID(pattern=pattern, because=answer["problem"])
     found: list[str | None] = answer["found"]
     return found
 
@@ -106,7 +107,7 @@ def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
             sides[image.group].setdefault(image.part, image.path)
             above[top(image.sha256)] = top(f"{_GROUP}{image.group}")
     if two := sorted(group for group, paths in sides.items() if len(paths) > 1):
-        raise GroupOnTwoSides(root=root, group=two[0], paths=list(sides[two[0]].values()), others=len(two) - 1)
+        raise group_on_two_sides(root=root, group=two[0], paths=list(sides[two[0]].values()), others=len(two) - 1)
     return {image.sha256: top(image.sha256) for image in images}
 
 
@@ -191,7 +192,7 @@ def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
     if short := [place for place in strata.bound if len(units_in[place]) < len(roles)]:
         units, names = units_in[short[0]], [strata.names[place] for place in short if place < len(strata.names)]
         groups = sorted(unit.removeprefix(_GROUP) for unit in units if unit.startswith(_GROUP))
-        raise TooFewGroups(root=strata.root, names=names, groups=groups, alone=len(units) - len(groups), roles=roles)
+        raise too_few_groups(root=strata.root, names=names, groups=groups, alone=len(units) - len(groups), roles=roles)
 
 
 class _Order:
@@ -274,7 +275,7 @@ def _drawn(strata: Strata, roles: Sequence[str], wanted: Sequence[Sequence[int]]
     ]
 
 
-def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, Mapping[int, int]]) -> GroupsNotDivisible:
+def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, Mapping[int, int]]) -> EdgecnnError:
     shares = [
         (count / len(strata.ranked[place]), unit, place)
         for unit, inside in members.items()
@@ -283,7 +284,7 @@ def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, M
     ]
     share, unit, place = max(shares)
     name = strata.names[place]
-    return GroupsNotDivisible(root=strata.root, roles=roles, group=unit.removeprefix(_GROUP), share=share, name=name)
+    return groups_not_divisible(root=strata.root, roles=roles, group=unit.removeprefix(_GROUP), share=share, name=name)
 
 
 def _off(role: SplitRole, got: Sequence[Sequence[str]], wanted: Sequence[int], strata: Strata) -> list[str]:

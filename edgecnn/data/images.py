@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.headers import LARGEST_BYTES
-from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
-from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.data.folder import IMAGE_CHANGED, IMAGE_GONE, corrupt_images
+from edgecnn.errors.data.formats import DEMO_DAMAGED, MANIFEST_UNREADABLE
 from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
@@ -40,13 +40,13 @@ _COUNT = sum(count for _, count in DEMO_PARTS)
 def demo_images() -> npt.NDArray[np.uint8]:
     """Grey levels, uint8 (15000, 28, 28), in the order of ``DEMO_PARTS``.
 
-    Raises DemoDamaged: the file is absent, cut short or another one.
+    Raises DEMO_DAMAGED: the file is absent, cut short or another one.
     """
     return _array("images", (_COUNT, 28, 28))
 
 
 def demo_digests() -> Iterator[tuple[int, str]]:
-    """Label, and SHA-256 of the 784 grey levels, of every image. Raises DemoDamaged: as ``demo_images``."""
+    """Label, and SHA-256 of the 784 grey levels, of every image. Raises DEMO_DAMAGED: as ``demo_images``."""
     for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
         yield label, hashlib.sha256(image.data).hexdigest()
 
@@ -56,9 +56,9 @@ def _array(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         with np.load(DEMO_FILE, allow_pickle=False) as arrays:
             array: npt.NDArray[np.uint8] = arrays[name]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DemoDamaged(path=DEMO_FILE, because=str(error)) from error
+        raise DEMO_DAMAGED(path=DEMO_FILE, because=str(error)) from error
     if array.shape != shape or array.dtype != np.uint8:
-        raise DemoDamaged(path=DEMO_FILE, because=f"{name} is {array.dtype} {array.shape}")
+        raise DEMO_DAMAGED(path=DEMO_FILE, because=f"{name} is {array.dtype} {array.shape}")
     return array
 
 
@@ -110,38 +110,38 @@ class ImageSource(ABC):
         """One image, upright RGB at its own resolution, as ``runner.pixels.decode`` defines it.
 
         Raises:
-            ImageGone: the file is not there any more, or may not be read.
-            ImageChanged: its bytes are not those of the manifest. WrongBytes: and they show why.
+            IMAGE_GONE: the file is not there any more, or may not be read.
+            IMAGE_CHANGED: its bytes are not those of the manifest. WRONG_BYTES: and they show why.
             CorruptImages: it cannot be decoded to the end.
         """
 
     def pixels(self, entry: ImageEntry, recipe: PixelRecipe) -> npt.NDArray[np.uint8]:
         """One image as a kit is given it: uint8 (*crop_px, 3).
 
-        Raises ImageGone, ImageChanged: as ``read``. CorruptImages: as ``read``, or it is too narrow to be brought to size.
+        Raises IMAGE_GONE, IMAGE_CHANGED: as ``read``. CorruptImages: as ``read``, or it is too narrow to be brought to size.
         """
         try:
             return to_pixels(self.read(entry, recipe.grey_window), recipe)
         except UnreadableImage as error:
             raise self._corrupt(entry, error) from error
 
-    def _corrupt(self, entry: ImageEntry, error: UnreadableImage) -> CorruptImages:
-        return CorruptImages(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1)
+    def _corrupt(self, entry: ImageEntry, error: UnreadableImage) -> EdgecnnError:
+        return corrupt_images(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1)
 
 
 class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
+        """A file's bytes, those of the manifest. Raises IMAGE_GONE, IMAGE_CHANGED, WRONG_BYTES: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
             data = bounded_content(path, LARGEST_BYTES)
         except OSError as error:
-            raise ImageGone(path=path, because=system_reason(error)) from error
+            raise IMAGE_GONE(path=path, because=system_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             refuse_known_cause(path, data)
-            raise ImageChanged(path=path)
+            raise IMAGE_CHANGED(path=path)
         return data
 
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
@@ -157,11 +157,11 @@ class DemoImages(ImageSource):
     """The embedded images: grey levels, the same in all three channels."""
 
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
-        """See ``ImageSource.read``. Raises DemoDamaged: the embedded file is not the one that was planned with."""
+        """See ``ImageSource.read``. Raises DEMO_DAMAGED: the embedded file is not the one that was planned with."""
         part, _, number = entry.path.partition("/")
         grey = demo_images()[_DEMO_STARTS[part] + int(number)]
         if hashlib.sha256(grey.data).hexdigest() != entry.sha256:
-            raise DemoDamaged(path=DEMO_FILE, because=f"{entry.path} is another image")
+            raise DEMO_DAMAGED(path=DEMO_FILE, because=f"{entry.path} is another image")
         return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
 
 
@@ -170,19 +170,19 @@ _DEMO_STARTS: Mapping[str, int] = {part: at for (part, _), at in zip(DEMO_PARTS,
 
 
 def read_list(kind: type[_List], path: Path) -> _List:
-    """A list of images as it was written down. Raises ManifestUnreadable: the file is absent, damaged or of another version."""
+    """A list of images as it was written down. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
     try:
         content = path.read_bytes()
         return kind.model_validate_json(content)
     except OSError as error:
-        raise ManifestUnreadable(path=path, because=system_reason(error)) from error
+        raise MANIFEST_UNREADABLE(path=path, because=system_reason(error)) from error
     except ValidationError as error:
-        raise ManifestUnreadable(
+        raise MANIFEST_UNREADABLE(
             path=path, because=another_schema(content, kind.model_fields["schema_"].default) or f"{error.error_count()} faults"
         ) from error
 
 
 def open_source(manifest_path: Path) -> ImageSource:
-    """The images that a manifest lists. Raises ManifestUnreadable: the file is absent, damaged or of another version."""
+    """The images that a manifest lists. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
     manifest = read_list(DataManifest, manifest_path)
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

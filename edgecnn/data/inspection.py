@@ -29,7 +29,7 @@ from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
 from edgecnn.data.splits import Found, LeftOut, Listed, shows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import NothingReadable, TooFewImages
+from edgecnn.errors.data.folder import TooFewImages, nothing_readable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
 from edgecnn.errors.wording import counted, first_of, plural
@@ -311,7 +311,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         found=[image for image in listed.found if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
     )
     if not usable.found:
-        raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
+        raise nothing_readable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
     roles, roles_from, grouping = _roles_drawn(usable, files.layout, choice)
     facts = DataInspection(
         root=str(files.source) if is_on_disk(choice.path) else choice.path,

@@ -23,10 +23,15 @@ from edgecnn.data.splits import (
     ranked_by_content,
     without_copies,
 )
-from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import GroupsNotDivisible
-from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.errors.data.multi_label import (
+    LABELS_NOT_DIVISIBLE,
+    label_too_rare,
+    multi_label_not_fitting,
+    unknown_label,
+)
 from edgecnn.values.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
@@ -44,7 +49,7 @@ def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> As
 def _assign(listed: Listed, choice: DataChoice) -> Assigned:
     kept, copies = without_copies(listed.found, listed.classes)
     if not kept:
-        raise NothingReadable(folder=listed.root, skipped=[copy.sentence for copy in copies])
+        raise nothing_readable(folder=listed.root, skipped=[copy.sentence for copy in copies])
     own = own_roles(listed.parts)
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
@@ -75,7 +80,7 @@ def _strata(
     short = {label: counts for label, counts in short.items() if counts[0] < counts[1]}
     if short and (choice.train or len(short) == len(by_label)):
         named = [(listed.classes[label], *counts) for label, counts in short.items()]
-        raise LabelTooRare(file=Path(choice.path), short=named, roles=roles_apart(cut, apart=False))
+        raise label_too_rare(file=Path(choice.path), short=named, roles=roles_apart(cut, apart=False))
     bound = [label for label in range(len(by_label)) if label not in short]
     bare = [digest for digest in ranked if not of_train[digest]]
     loose = [*(by_label[label] for label in short if by_label[label]), *([bare] if bare else [])]
@@ -90,7 +95,7 @@ def _require_labels(role: SplitRole, images: Sequence[Found], listed: Listed, ch
     having = {label for image in images for label in image.labels or ()}
     short = [(name, 0, 1) for label, name in enumerate(listed.classes) if label not in having]
     if short and (not having or choice.train and role == "validation"):
-        raise LabelTooRare(file=Path(choice.path), short=short, roles=(role,), own=True)
+        raise label_too_rare(file=Path(choice.path), short=short, roles=(role,), own=True)
 
 
 def _divided(
@@ -110,7 +115,7 @@ def _divided(
     except GroupsNotDivisible as error:
         if choice.group_by is not None:
             raise
-        raise LabelsNotDivisible(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
+        raise LABELS_NOT_DIVISIBLE(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
     calibration = {digest for part in drawn["test"] for digest in part}
     most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_SHARE)))
     order = ranked_by_content(left, choice.seed)
@@ -126,17 +131,19 @@ def labels_known(
 
     ``names``: in that order; None where ``data.classes`` states none. ``listed``: the labels of the list, in its order.
 
-    Raises UnknownLabel: a label of the list stands not in the file. FoldersOfOneClass: two are one there. MultiLabelNotFitting:
-    ``data.classes`` names no file.
+    Raises UNKNOWN_LABEL: a label of the list stands not in the file. FOLDERS_OF_ONE_CLASS: two are one there.
+    MultiLabelNotFitting: ``data.classes`` names no file.
     """
     if names is None:
         if choice.classes == IMAGENET:
-            raise MultiLabelNotFitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
+            raise multi_label_not_fitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
         return tuple(images), tuple(listed)
     try:
         place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))
     except NotInClassNames as error:
-        raise UnknownLabel(file=Path(choice.path), name=error.folder, known=names, known_by=str(choice.classes)) from error
+        raise unknown_label(
+            file=Path(choice.path), name=error.fields["folder"], known=names, known_by=str(choice.classes)
+        ) from error
     moved = [tuple(sorted(place[label] for label in image.labels or ())) for image in images]
     labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, moved, strict=True))
     return tuple(labelled), tuple(names)

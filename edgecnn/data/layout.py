@@ -17,15 +17,16 @@ from edgecnn.data.class_names import composed
 from edgecnn.data.files import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
-    DataPathUnusable,
+    ONE_CLASS,
     NoClassFolders,
-    OneClass,
-    SplitFolders,
-    SplitNamedTwice,
-    SplitsDiffer,
-    TrainFolderMissing,
+    data_path_unusable,
+    no_class_folders,
+    split_folders,
+    split_named_twice,
+    splits_differ,
+    train_folder_missing,
 )
-from edgecnn.errors.usage import PathTooLong
+from edgecnn.errors.usage import path_too_long
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import lacks_home, user_path
@@ -76,30 +77,31 @@ class Layout(NamedTuple):
         return self._replace(classes=classes, folders=folders)
 
     def require_trainable(self, named: Path, *, asked: bool) -> None:
-        """Raises TrainFolderMissing: training is asked for, and there are no images for it. ``named``: the folder or the list."""
+        """Raises TRAIN_FOLDER_MISSING: training is asked for, and there are no images for it. ``named``: the folder or the
+        list."""
         if asked and self.held_out is not None:
-            raise TrainFolderMissing(named=named, found=[self.held_out], is_list=not self.parts)
+            raise train_folder_missing(named=named, found=[self.held_out], is_list=not self.parts)
 
 
 def root_of(text: str) -> Path:
     """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
 
-    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name. PathTooLong.
+    Raises DATA_PATH_UNUSABLE: no folder can be meant, or none that a manifest could name. PATH_TOO_LONG.
     """
     if "\0" in text:
-        raise DataPathUnusable(path=text, because="it holds a NUL character")
+        raise data_path_unusable(path=text, because="it holds a NUL character")
     try:
         root = user_path(text)
         if lacks_home(root):
-            raise DataPathUnusable(path=text, because="nobody's home folder is known by that name")
+            raise data_path_unusable(path=text, because="nobody's home folder is known by that name")
         root = root.absolute()
         str(root).encode("utf-8")
         root.lstat()
     except UnicodeEncodeError as error:
-        raise DataPathUnusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
+        raise data_path_unusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
     except OSError as error:  # an absent or unreadable folder has a clearer error of its own
         if error.errno == errno.ENAMETOOLONG:
-            raise PathTooLong(path=root) from error
+            raise path_too_long(path=root) from error
     return root
 
 
@@ -109,10 +111,10 @@ def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None
     ``root``: an absolute path. ``seen``: counts what is looked at. ``reading``: as ``data.folders``.
 
     Raises:
-        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: of a folder itself.
-        NoClassFolders, OneClass: no sub-folder in it or in one of its splits, or a single one.
-        SplitsDiffer, SplitNamedTwice: two splits with other classes; val/ and validation/.
-        TrainFolderMissing: several splits, but none to train on.
+        DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: of a folder itself.
+        NoClassFolders, ONE_CLASS: no sub-folder in it or in one of its splits, or a single one.
+        SPLITS_DIFFER, SPLIT_NAMED_TWICE: two splits with other classes; val/ and validation/.
+        TRAIN_FOLDER_MISSING: several splits, but none to train on.
         SplitFolders: its folders can be read in two ways, and ``reading`` does not say in which.
     """
     root = unwrapped(root, seen)
@@ -123,7 +125,7 @@ def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None
     if reading == "nested":
         return _pooled(root, names, seen)
     if reading is None and (inner := _classes_inside(root, names, seen)):
-        raise SplitFolders(folder=root, names=names, inner=inner)
+        raise split_folders(folder=root, names=names, inner=inner)
     names, ignored = _labelled(root, names, reading)
     return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
 
@@ -146,7 +148,7 @@ def unwrapped(folder: Path, seen: ListingProgress, *, as_split: bool = False) ->
 def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
     """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
 
-    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as ``find_layout``.
+    Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as ``find_layout``.
     """
     with contextlib.suppress(NoClassFolders):
         folders_in(root, seen)
@@ -172,11 +174,11 @@ def _number(digits: str) -> tuple[int, str]:
 def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
     """The names of the sub-folders, in a person's order.
 
-    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode, NoClassFolders: as ``find_layout``.
+    Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE, NoClassFolders: as ``find_layout``.
     """
     content = content_of(folder, seen)
     if not content.folders:
-        raise NoClassFolders(folder=folder, files=content.files)
+        raise no_class_folders(folder=folder, files=content.files)
     return natural_order(content.folders)
 
 
@@ -187,7 +189,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
     inside = {part: content_of(holder, seen).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
-            raise SplitFolders(folder=root, names=list(parts.values()), splits=True, lists=_lists_in(root))
+            raise split_folders(folder=root, names=list(parts.values()), splits=True, lists=_lists_in(root))
         return None
     train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], seen), reading)
     classes = _classes(holders["train"], train)
@@ -217,14 +219,14 @@ def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part
     """Which folder is which split; none where the folders are classes."""
     if claims := split_claims(names):
         if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):
-            raise SplitNamedTwice(folder=root, names=twice)
+            raise split_named_twice(folder=root, names=twice)
         return {part: name for part, (name, *_) in claims.items()}
     named = {name: split for name in names if (split := split_name(name)) is not None}
     if len(named) == len(names) and len({split.division for split in named.values()}) == 1:
         if len(names) == 1 and content_of(root / names[0], seen).folders:
             return {"train": names[0]}
         if all(split.part != "train" for split in named.values()):
-            raise TrainFolderMissing(named=root, found=names)
+            raise train_folder_missing(named=root, found=names)
     return {}
 
 
@@ -244,7 +246,7 @@ def _pooled(root: Path, outer: Sequence[str], seen: ListingProgress) -> Layout:
     inside = {name: content_of(root / name, seen).folders for name in outer}
     every = {composed(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
     if not every:
-        raise NoClassFolders(folder=root / outer[0], files=content_of(root / outer[0], seen).files)
+        raise no_class_folders(folder=root / outer[0], files=content_of(root / outer[0], seen).files)
     classes = _classes(root, natural_order(list(every.values())))
     folders = [
         ClassFolder("train", classes.index(every[composed(inner)]), f"{name}/{inner}")
@@ -262,7 +264,7 @@ def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | Non
     if not buckets or reading == "classes":
         return names, ()
     if reading is None:
-        raise SplitFolders(folder=folder, names=buckets)
+        raise split_folders(folder=folder, names=buckets)
     return tuple(name for name in names if name not in buckets), buckets
 
 
@@ -272,7 +274,7 @@ def _lists_in(folder: Path) -> list[Path]:
 
 def _classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) == 1:
-        raise OneClass(folder=folder, name=names[0])
+        raise ONE_CLASS(folder=folder, name=names[0])
     return names
 
 
@@ -281,7 +283,7 @@ def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, th
     only_here = [name for name in classes if composed(name) not in known]
     only_there = [name for name in there if composed(name) not in here]
     if only_here or only_there:
-        raise SplitsDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
+        raise splits_differ(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
 
 
 def _class_folders(classes: Sequence[str], part: Part, prefix: str) -> Iterator[ClassFolder]:

@@ -39,8 +39,8 @@ from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import NothingReadable
-from edgecnn.errors.data.formats import DemoDamaged
+from edgecnn.errors.data.folder import nothing_readable
+from edgecnn.errors.data.formats import DEMO_DAMAGED
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Fold, RoleSummary, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -96,7 +96,7 @@ class Files(NamedTuple):
     def state(self, classes: str | None) -> str:
         """A digest that stays the same only while no file, label, group, split or name of a class is another.
 
-        ``classes``: as ``data.classes``. Raises ClassNamesUnusable: see ``stated_names``.
+        ``classes``: as ``data.classes``. Raises CLASS_NAMES_UNUSABLE: see ``stated_names``.
         """
         layout = self.layout
         places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
@@ -154,7 +154,7 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
     skipped.sort()
     if skipped and not found:
         is_one_reason = len({each.why for each in skipped}) == 1
-        raise NothingReadable(folder=layout.root, skipped=[each.sentence for each in skipped], is_one_reason=is_one_reason)
+        raise nothing_readable(folder=layout.root, skipped=[each.sentence for each in skipped], is_one_reason=is_one_reason)
     return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, found, skipped)
 
 
@@ -216,7 +216,7 @@ def _demo_digest() -> str:
     try:
         return sha256_of(DEMO_FILE)
     except OSError as error:
-        raise DemoDamaged(path=DEMO_FILE, because=system_reason(error)) from error
+        raise DEMO_DAMAGED(path=DEMO_FILE, because=system_reason(error)) from error
 
 
 def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgecnn.data.files import on_every_core
 from edgecnn.data.images import ImageSource
-from edgecnn.errors.data.folder import CorruptImages
+from edgecnn.errors.data.folder import CorruptImages, corrupt_images
 from edgecnn.runner.pixels import PixelRecipe, pixels_sha256
 from edgecnn.values.dataset import SplitRole
 from edgecnn.values.stage import Progress
@@ -32,8 +32,8 @@ def write_pixels(
 
     Raises:
         CorruptImages: files that cannot be decoded: all of all roles are counted before it is raised.
-        ImageGone: a file is not there any more.
-        ImageChanged: a file has other bytes than were planned with.
+        IMAGE_GONE: a file is not there any more.
+        IMAGE_CHANGED: a file has other bytes than were planned with.
         OSError: the disk is full (known before the first image is decoded) or cannot be written.
     """
     entries = {role: source.entries(role) for role in roles}
@@ -45,7 +45,7 @@ def write_pixels(
         try:
             pixels[role][row] = source.pixels(entries[role][row], recipe)
         except CorruptImages as error:
-            return list(error.broken)
+            return list(error.fields["broken"])
         return []
 
     places = [(role, row) for role, images in entries.items() for row in range(len(images))]
@@ -57,7 +57,7 @@ def write_pixels(
         if (groups := source.groups(entries[role])) is not None:
             np.save(out / f"{role}.groups.npy", groups)
     if broken:
-        raise CorruptImages(root=source.manifest.root, broken=sorted(broken), checked=len(places))
+        raise corrupt_images(root=source.manifest.root, broken=sorted(broken), checked=len(places))
     digests = {role: pixels_sha256(array) for role, array in pixels.items()}
     (out / "pixels.json").write_text(json.dumps(digests, indent=1, sort_keys=True), encoding="utf-8")
     (out / "labels.json").write_text(json.dumps(source.classes, ensure_ascii=False, indent=1), encoding="utf-8")

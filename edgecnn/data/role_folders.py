@@ -22,8 +22,8 @@ from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
+from edgecnn.errors.data.formats import DEMO_HAS_NO_FOLDER, TABLE_NOT_DIVIDED, class_not_a_folder
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -41,19 +41,19 @@ def check_out(out: Path, root: Path) -> None:
     """Refuse a place before any time is spent.
 
     Raises:
-        OutputInsideData: it would become a class of the data.
-        NotOverwritten: something is there that is no empty folder.
-        OutputUnwritable: no such folder above it.
+        OUTPUT_INSIDE_DATA: it would become a class of the data.
+        NOT_OVERWRITTEN: something is there that is no empty folder.
+        OUTPUT_UNWRITABLE: no such folder above it.
     """
     if out.absolute().resolve().is_relative_to(root.resolve()):
-        raise OutputInsideData(path=out, root=root)
+        raise OUTPUT_INSIDE_DATA(path=out, root=root)
     if not out.absolute().parent.is_dir():
-        raise OutputUnwritable(path=out, because="no such folder above it")
+        raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-            raise NotOverwritten(path=out, because="it is no empty folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is no empty folder")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
 def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
@@ -71,13 +71,13 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     """
     root = root_of(choice.path)
     if not has_folder(choice.path):
-        raise DemoHasNoFolder
+        raise DEMO_HAS_NO_FOLDER()
     if is_list(root):
-        raise TableNotDivided(file=root)
+        raise TABLE_NOT_DIVIDED(file=root)
     check_out(out, root)
     found = list_files(choice, cache, tell)
     if found.layout.labels is not None:
-        raise TableNotDivided(file=root)
+        raise TABLE_NOT_DIVIDED(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = _places(manifest, found, folders_are_classes=choice.folders == "classes")
@@ -90,7 +90,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     images = Counter(FOLDERS[image.role] for image in manifest.images)
     return DataDivision(
         version=edgecnn.__version__,
@@ -112,7 +112,7 @@ def _places(manifest: DataManifest, found: Files, *, folders_are_classes: bool) 
     layout, inside = found.layout, dict[str, str]()
     for name in layout.classes if manifest.classes else ():
         if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
-            raise ClassNotAFolder(root=found.source, name=name, because=because)
+            raise class_not_a_folder(root=found.source, name=name, because=because)
     for folder, stamps in zip(layout.folders, found.stamps, strict=True):
         name = layout.classes[folder.label] if manifest.classes else ""
         outer = "" if layout.parts else folder.path.rpartition("/")[0]

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from edgecnn.data.splits import Found, Listed, shows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.wording import counted
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
@@ -31,20 +31,20 @@ def check_sheet(path: Path, root: Path | None) -> None:
     """Refuse a place for the sheet before any time is spent.
 
     Raises:
-        OutputInsideData: it would become an image of the data.
-        NotOverwritten: a file is there that is no contact sheet of ours.
-        OutputUnwritable: no such folder, or not permitted.
+        OUTPUT_INSIDE_DATA: it would become an image of the data.
+        NOT_OVERWRITTEN: a file is there that is no contact sheet of ours.
+        OUTPUT_UNWRITABLE: no such folder, or not permitted.
     """
     if root is not None and path.absolute().resolve().is_relative_to(root.resolve()):
-        raise OutputInsideData(path=path, root=root)
+        raise OUTPUT_INSIDE_DATA(path=path, root=root)
     try:
         if path.is_symlink() or path.exists():
             if not _is_ours(path):
-                raise NotOverwritten(path=path, because="it is no contact sheet of edgecnn")
+                raise NOT_OVERWRITTEN(path=path, because="it is no contact sheet of edgecnn")
         elif not path.absolute().parent.is_dir():
-            raise OutputUnwritable(path=path, because="no such folder")
+            raise OUTPUT_UNWRITABLE(path=path, because="no such folder")
     except OSError as error:  # such as a name that is too long
-        raise OutputUnwritable(path=path, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error
 
 
 def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_LEVELS) -> None:
@@ -56,7 +56,7 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
         grey_window: the levels of 16-bit grey that are drawn black and white.
 
     Raises:
-        OutputUnwritable: no space, or not permitted.
+        OUTPUT_UNWRITABLE: no space, or not permitted.
     """
     by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.found):
@@ -84,7 +84,7 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
 def save_sheet(sheet: Image.Image, path: Path) -> None:
     """Write a sheet as PNG, marked as ours, so that the next one may take its place.
 
-    Raises OutputUnwritable: no space, or not permitted.
+    Raises OUTPUT_UNWRITABLE: no space, or not permitted.
     """
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", _OURS)
@@ -127,4 +127,4 @@ def _write(path: Path, data: bytes) -> None:
     try:
         write_bytes_atomically(path, data)
     except OSError as error:
-        raise OutputUnwritable(path=path, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error

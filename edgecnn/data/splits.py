@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
 from edgecnn.data.shares import Cut, divided
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import FoldsBesideSplit, Shortage, TooFewImages
+from edgecnn.errors.data.folder import Shortage, folds_beside_split, too_few_images
 from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
@@ -128,7 +128,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
     kept, copies = without_copies(listed.found, listed.classes)
     own = own_roles(listed.parts)
     if fold is not None and own:
-        raise FoldsBesideSplit(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
+        raise folds_beside_split(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
@@ -139,7 +139,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
     thin = _thin_classes(listed.classes, short) if not choice.train else set()
     together = [digest for label in sorted(thin) for digest in by_place["train", label]]
     if len(thin) < len(short) or len(thin) == len(listed.classes) and cut.enough(len(together)) > len(together):
-        raise TooFewImages(folder=listed.root, short=short)
+        raise too_few_images(folder=listed.root, short=short)
     if units is not None and not choice.train:
         thin |= short_of_groups([by_place["train", label] for label in range(len(listed.classes))], units, cut, apart=apart)
         together = [digest for label in sorted(thin) for digest in by_place["train", label]]

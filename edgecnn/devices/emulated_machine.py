@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.hosts.process import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.process import DEBIAN_TREE_FAILED, FOREIGN_COMMAND_MISSING, nothing_to_emulate_on
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.store.store import default_root
@@ -63,14 +64,15 @@ def emulated_python(tell: Progress) -> Path:
 def emulated_machine(folder: Path, tell: Progress) -> Path:
     """The machine in ``folder``, made there unless it is there already: 800 MB.
 
-    Raises NothingToEmulateOn: this machine is none that QEMU's packages are made for. ForeignCommandMissing, DebianTreeFailed,
+    Raises NOTHING_TO_EMULATE_ON: this machine is none that QEMU's packages are made for. FOREIGN_COMMAND_MISSING,
+    DEBIAN_TREE_FAILED,
     WheelsNotFound: its parts could not be had.
     """
     if (folder / PROGRAM).is_file():
         return folder
     here = _DEBIAN_NAMES.get(platform.machine())
     if here is None:
-        raise NothingToEmulateOn(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
+        raise nothing_to_emulate_on(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         made = Path(place) / "machine"
@@ -110,14 +112,15 @@ def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
 
     The folder appears whole or not at all.
 
-    Raises ForeignCommandMissing: there is no apt-get, dpkg-deb or keyring of Debian's. DebianTreeFailed: they could not be had.
+    Raises FOREIGN_COMMAND_MISSING: there is no apt-get, dpkg-deb or keyring of Debian's. DEBIAN_TREE_FAILED: they could not be
+    had.
     """
     what = f"Debian {tree.suite} for {tree.architecture}"
     for command, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
         if shutil.which(command) is None:
-            raise ForeignCommandMissing(command=command, needed_for=what, package=package)
+            raise FOREIGN_COMMAND_MISSING(command=command, needed_for=what, package=package)
     if not _KEYRING.is_file():
-        raise ForeignCommandMissing(command="Debian's archive keyring", needed_for=what, package="debian-archive-keyring")
+        raise FOREIGN_COMMAND_MISSING(command="Debian's archive keyring", needed_for=what, package="debian-archive-keyring")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         root = Path(place) / "root"
@@ -180,5 +183,5 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
         raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} ended with {done.returncode}")
 
 
-def _failed(tree: DebianTree, said: str) -> DebianTreeFailed:
-    return DebianTreeFailed(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=said)
+def _failed(tree: DebianTree, said: str) -> EdgecnnError:
+    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=said)

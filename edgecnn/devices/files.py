@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import (
-    DeviceFactsOnly,
-    DeviceFileInvalid,
-    DeviceNameShipped,
-    DeviceNameTaken,
-    RuntimeNotOnDevice,
-    RuntimesContradict,
-    UnknownDevice,
-    UnknownRuntime,
+    DEVICE_FACTS_ONLY,
+    DEVICE_FILE_INVALID,
+    DEVICE_NAME_SHIPPED,
+    DEVICE_NAME_TAKEN,
+    RUNTIMES_CONTRADICT,
+    runtime_not_on_device,
+    unknown_device,
+    unknown_runtime,
 )
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
@@ -41,14 +41,14 @@ class Target(NamedTuple):
 def load_devices() -> Mapping[str, Device]:
     """Every shipped device by its name, in alphabetical order.
 
-    Raises DeviceFileInvalid: a shipped file is no device. DeviceNameTaken: two files answer to one name or alias.
+    Raises DEVICE_FILE_INVALID: a shipped file is no device. DEVICE_NAME_TAKEN: two files answer to one name or alias.
     """
     devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"), key=lambda file: file.stem)]
     owner: dict[str, str] = {}
     for device in devices:
         for name in (device.name, *device.aliases):
             if name in owner:
-                raise DeviceNameTaken(name=name, first=owner[name], second=device.name)
+                raise DEVICE_NAME_TAKEN(name=name, first=owner[name], second=device.name)
             owner[name] = device.name
     return {device.name: device for device in devices}
 
@@ -65,7 +65,7 @@ class KnownDevices(NamedTuple):
 def known_devices() -> KnownDevices:
     """Every device that has a name here; a file of the user's that is none stops nothing.
 
-    Raises DeviceFileInvalid, DeviceNameTaken: of a shipped file, as ``load_devices``.
+    Raises DEVICE_FILE_INVALID, DEVICE_NAME_TAKEN: of a shipped file, as ``load_devices``.
     """
     shipped, own = _by_name(), []
     damaged: dict[str, EdgecnnError] = {}
@@ -83,15 +83,15 @@ def known_devices() -> KnownDevices:
 def device_named(name: str) -> Device:
     """The shipped device of this name or alias, else the user's own.
 
-    Raises UnknownDevice: there is neither; names the nearest. FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of
-    the user's file.
+    Raises UnknownDevice: there is neither; names the nearest. FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID,
+    DEVICE_NAME_SHIPPED: of the user's file.
     """
     by_name = _by_name()
     if name in by_name:
         return by_name[name]
     path = own_file(name)
     if path is None:
-        raise UnknownDevice(name=name, known=sorted({*by_name, *own_names()}))
+        raise unknown_device(name=name, known=sorted({*by_name, *own_names()}))
     return own_device(path)
 
 
@@ -99,16 +99,16 @@ def load_device_file(path: Path) -> Device:
     """A device from a TOML file.
 
     Raises:
-        FileUnreadable: the file cannot be opened.
-        NotToml: it breaks TOML's grammar.
-        DeviceFileInvalid: it is no device; names every problem with its key.
+        FILE_UNREADABLE: the file cannot be opened.
+        NOT_TOML: it breaks TOML's grammar.
+        DEVICE_FILE_INVALID: it is no device; names every problem with its key.
     """
     table = read_table(path)
-    device = checked(Device, table, lambda problems: DeviceFileInvalid(path=path, problems=problems))
+    device = checked(Device, table, lambda problems: DEVICE_FILE_INVALID(path=path, problems=problems))
     idle = [name.value for name, facts in device.runtimes.items() if set(facts.precisions.values()) <= {"none"}]
     problems = [f"runtimes.{name}.precisions must say native or slow of at least one precision" for name in idle]
     if problems or not (device.runtimes or device.facts_only):
-        raise DeviceFileInvalid(path=path, problems=problems or ["runtimes must list at least one runtime"])
+        raise DEVICE_FILE_INVALID(path=path, problems=problems or ["runtimes must list at least one runtime"])
     return device
 
 
@@ -117,8 +117,8 @@ def own_device(path: Path) -> Device:
 
     A copy of a shipped file is the shipped device; one that was changed has its own name.
 
-    Raises DeviceNameShipped: it states other facts under a shipped device's name or alias. FileUnreadable, NotToml,
-    DeviceFileInvalid: as ``load_device_file``.
+    Raises DEVICE_NAME_SHIPPED: it states other facts under a shipped device's name or alias. FILE_UNREADABLE, NOT_TOML,
+    DEVICE_FILE_INVALID: as ``load_device_file``.
     """
     path = user_path(path)
     device = load_device_file(path)
@@ -126,7 +126,7 @@ def own_device(path: Path) -> Device:
     if device.name in shipped and device != shipped[device.name]:
         stem = re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
         suggestion = stem if stem and stem not in shipped else f"my-{device.name}"
-        raise DeviceNameShipped(path=path, name=device.name, suggestion=suggestion)
+        raise DEVICE_NAME_SHIPPED(path=path, name=device.name, suggestion=suggestion)
     return device
 
 
@@ -145,23 +145,24 @@ def parse_target(text: str) -> Target:
 
     Raises:
         UnknownDevice: the device is neither a shipped name nor a path.
-        DeviceFactsOnly: nothing is ever built for it; says why, and what to do instead.
-        UnknownRuntime: what follows the colon is no runtime.
-        RuntimeNotOnDevice: the device file does not list that runtime.
-        FileUnreadable, NotToml, DeviceFileInvalid, DeviceNameShipped: of a device file given by its path.
+        DEVICE_FACTS_ONLY: nothing is ever built for it; says why, and what to do instead.
+        UNKNOWN_RUNTIME: what follows the colon is no runtime.
+        RUNTIME_NOT_ON_DEVICE: the device file does not list that runtime.
+        FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID, DEVICE_NAME_SHIPPED: of a device file given by its path.
     """
     name, runtime = split_target(text)
     device = own_device(Path(name)) if is_path(name) else device_named(name)
     if device.facts_only is not None:
-        raise DeviceFactsOnly(device=device.name, why=device.facts_only.why, instead=device.facts_only.instead)
+        raise DEVICE_FACTS_ONLY(device=device.name, why=device.facts_only.why, instead=device.facts_only.instead)
     return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
 def target_of(choice: TargetChoice, asked: str | None) -> Target:
     """The device and runtime of a call: what it asks on its own, else what the recipe says.
 
-    Raises RuntimesContradict: the recipe's device names one runtime and its ``runtime`` another. UnknownDevice, DeviceFactsOnly,
-    UnknownRuntime, RuntimeNotOnDevice: as ``parse_target``.
+    Raises RUNTIMES_CONTRADICT: the recipe's device names one runtime and its ``runtime`` another. UnknownDevice,
+    DEVICE_FACTS_ONLY,
+    UNKNOWN_RUNTIME, RUNTIME_NOT_ON_DEVICE: as ``parse_target``.
     """
     if asked is not None:
         return parse_target(asked)
@@ -169,7 +170,7 @@ def target_of(choice: TargetChoice, asked: str | None) -> Target:
     if choice.runtime is None:
         return Target(device, named)
     if named is not None and named != choice.runtime:
-        raise RuntimesContradict(target=choice.device, runtime=str(choice.runtime))
+        raise RUNTIMES_CONTRADICT(target=choice.device, runtime=str(choice.runtime))
     return Target(device, runtime_of(device, str(choice.runtime), target=choice.device))
 
 
@@ -178,16 +179,16 @@ def runtime_of(device: Device, name: str, target: str | None = None) -> TargetRu
 
     ``target``: how the user wrote the device, a file's path or its name.
 
-    Raises UnknownRuntime: edgecnn has no such runtime. RuntimeNotOnDevice: the device file does not list it.
+    Raises UNKNOWN_RUNTIME: edgecnn has no such runtime. RUNTIME_NOT_ON_DEVICE: the device file does not list it.
     """
     has = [runtime.value for runtime in device.runtimes]
     known = [runtime.value for runtime in Runtime if runtime.ships]
     if name == ALL_RUNTIMES:
         return ALL_RUNTIMES
     if name not in known:
-        raise UnknownRuntime(name=name, device=target or device.name, known=[*known, ALL_RUNTIMES], on_device=has)
+        raise unknown_runtime(name=name, device=target or device.name, known=[*known, ALL_RUNTIMES], on_device=has)
     if name not in has:
-        raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has, target=target or device.name)
+        raise runtime_not_on_device(device=device.name, runtime=name, has=has, target=target or device.name)
     return Runtime(name)
 
 

@@ -1,1 +1,1 @@
-"""What a user can cause, one class each: what happened, because of what, the command that mends it."""
+"""What a user can cause, one row each: what happened, why, and the command or change that fixes it."""

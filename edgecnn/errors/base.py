@@ -1,20 +1,24 @@
-"""The one shape of a failure that a user can see: what, because of what, and the command that mends it.
+"""The one shape of a failure that a user can see: what happened, why, and the command or change that fixes it.
 
-Subclasses take the objects concerned and write their own text, so that a raise stays one line. This package imports nothing
-of edgecnn, so that everything may import it.
+A row declares an error; calling the row with its fields makes the error. This package imports nothing else of edgecnn, so that
+everything may import it.
 """
 
 from __future__ import annotations
 
 import errno
 import importlib
+import pkgutil
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any
 
-from edgecnn.errors.wording import shortened
+import edgecnn.errors
+from edgecnn.errors.wording import fields_in, filled, shortened
 
 
 class ExitCode(IntEnum):
@@ -38,14 +42,14 @@ KEPT_IN = "EDGECNN_ERROR_FILE"
 
 
 class EdgecnnError(Exception):
-    """Base of every failure with a name. Raised only through its subclasses.
+    """Base of every failure with a name. An ``ErrorRow`` makes it; a subclass exists only where code catches it by its class.
 
-    ``class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING)`` is shown as ``[nothing-to-build]``, unless it states a
-    ``ref`` of its own.
+    ``fields`` holds the facts of the error as values. An error that another process left behind has none.
     """
 
-    ref: ClassVar[str]
-    exit_code: ClassVar[ExitCode] = ExitCode.BAD_INPUT
+    ref: str
+    exit_code: ExitCode = ExitCode.BAD_INPUT
+    fields: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, *, exit_code: ExitCode | None = None) -> None:
         if "ref" not in vars(cls):
@@ -64,26 +68,70 @@ class EdgecnnError(Exception):
         return f"{self.sentence()} [{self.ref}]"
 
     def sentence(self) -> str:
-        """The line without the reference, to stand inside another text."""
+        """The line without the reference, for use inside another text."""
         cause = f": {self.because}" if self.because else ""
         remedy = f" — {self.hint}" if self.hint else ""
         return visible(f"{self.what}{cause}{remedy}")
-
-    def retold(self, old: str, new: str) -> EdgecnnError:
-        """The same with other words for something in it."""
-        what, *more = (text and text.replace(old, new) for text in (self.what, self.because, self.hint))
-        return _again(type(self), what or "", *more)
 
     def facts(self) -> dict[str, str | None]:
         """The error for ``--json``."""
         return {"ref": self.ref, "what": self.what, "because": self.because, "hint": self.hint}
 
     def kept(self) -> dict[str, str | None]:
-        """The error for ``error_again`` in another process: its facts and where its class stands."""
-        return {**self.facts(), "module": type(self).__module__, "class": type(self).__name__}
+        """The error for ``error_again`` in another process."""
+        return {**self.facts(), "class": type(self).__name__}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_again, (type(self), self.what, self.because, self.hint))
+        texts = (self.what, self.because, self.hint)
+        return (_again, (type(self), self.ref, self.exit_code, texts, dict(self.fields)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """Settings of a row that most rows leave at their default."""
+
+    exit_code: ExitCode = ExitCode.BAD_INPUT
+    kind: type[EdgecnnError] = EdgecnnError
+    also: tuple[str, ...] = ()
+    """Fields that no text shows, kept for code that catches the error."""
+
+
+@dataclass(frozen=True)
+class ErrorRow(_Row):
+    """One error that a user can cause: its reference and the three texts, as templates over its fields.
+
+    ``errors/wording.py`` documents the templates. A part that is a single field is left out where the field is None or empty.
+    Calling the row with exactly its fields makes the error.
+    """
+
+    ref: str
+    what: str
+    why: str = ""
+    fix: str = ""
+
+    def __post_init__(self) -> None:
+        if ROWS.setdefault(self.ref, self) != self:
+            raise ValueError(f"two rows have the reference {self.ref}")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that a call passes."""
+        return frozenset(self.also).union(*(fields_in(part) for part in (self.what, self.why, self.fix)))
+
+    def __call__(self, **fields: Any) -> EdgecnnError:
+        """Return the error with these fields; TypeError where they are not exactly those of the row."""
+        if fields.keys() != self.fields:
+            raise TypeError(f"{self.ref} takes the fields {sorted(self.fields)}, not {sorted(fields)}")
+        what, why, fix = (filled(part, fields) for part in (self.what, self.why, self.fix))
+        return _again(self.kind, self.ref, self.exit_code, (what or "", why, fix), fields)
+
+    def made(self, error: BaseException) -> bool:
+        """Whether the error is one of this row."""
+        return type(error) is self.kind and error.ref == self.ref
+
+
+ROWS: dict[str, ErrorRow] = {}
+"""Every row of the modules that are imported so far, by reference."""
 
 
 def visible(text: str) -> str:
@@ -96,7 +144,7 @@ def steers(sign: str) -> bool:
     return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
 
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a disk without space, or of a used-up quota."""
 
 
@@ -117,24 +165,28 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
-    """The error that another process wrote down as ``kept``. Its class may be one that is not imported here yet.
+    """The error that another process wrote down as ``kept``, without its fields.
 
-    Raises LookupError: no class of ``edgecnn.errors`` is named there; it says what the error said.
+    Raises LookupError: this edgecnn has no such error; it says what the error said.
     """
-    module, name = kept.get("module") or "", kept.get("class") or ""
-    kind = None
-    if module.startswith("edgecnn.errors."):
-        try:
-            kind = getattr(importlib.import_module(module), name, None)
-        except ImportError:
-            kind = None
-    if not (isinstance(kind, type) and issubclass(kind, EdgecnnError)):
-        said = ": ".join(filter(None, (kept.get("what"), kept.get("because"))))
-        raise LookupError(f"{said} [{kept.get('ref')}], of an unknown class {module}.{name}")
-    return _again(kind, kept["what"] or "", kept["because"], kept["hint"])
+    for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
+        importlib.import_module(module.name)
+    ref, texts = kept.get("ref") or "", (kept.get("what") or "", kept.get("because"), kept.get("hint"))
+    row, kinds = ROWS.get(ref), [EdgecnnError]
+    if row is not None and row.kind.__name__ == kept.get("class"):
+        return _again(row.kind, ref, row.exit_code, texts, {})
+    while kinds:
+        if (kind := kinds.pop()) is not EdgecnnError and kind.__name__ == kept.get("class"):
+            return _again(kind, ref, kind.exit_code, texts, {})
+        kinds += kind.__subclasses__()
+    raise LookupError(f"{': '.join(filter(None, texts[:2]))} [{ref}], which is not an error of this edgecnn")
 
 
-def _again(kind: type[EdgecnnError], what: str, because: str | None, hint: str | None) -> EdgecnnError:
+def _again(
+    kind: type[EdgecnnError], ref: str, exit_code: ExitCode, texts: tuple[str, str | None, str | None], fields: Mapping[str, Any]
+) -> EdgecnnError:
     error = kind.__new__(kind)
+    error.ref, error.exit_code, error.fields = ref, exit_code, MappingProxyType(dict(fields))
+    what, because, hint = texts
     EdgecnnError.__init__(error, what=what, because=because, hint=hint)
     return error

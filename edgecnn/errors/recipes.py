@@ -5,142 +5,92 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import counted, did_you_mean, no_unicode, shell_word
-
-
-class UnknownPipeline(EdgecnnError):
-    """Raised when a recipe is named, not given as a path, and no pipeline of that name is shipped.
-
-    ``here`` is a file in the current folder that may have been meant; ``folder``: the name is that of a folder here.
-    """
-
-    def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> None:
-        remedy = did_you_mean(name, known, cutoff=0.4) if here is None else ""
-        own = shell_word(f"./{here or 'my-recipe.toml'}")
-        hint = f"{remedy}a recipe of your own is given by its path: edgecnn build {own}"
-        if folder:
-            hint = f"a folder of photographs is given with --data {shell_word(name)}"
-        super().__init__(what=f"there is no pipeline {name!r}", because=f"shipped are {', '.join(known)}", hint=hint)
-
-
-class RecipeFileMissing(EdgecnnError):
-    """Raised when a path leads to no recipe, and its last part is the name of a shipped pipeline."""
-
-    def __init__(self, *, path: Path, shipped: str) -> None:
-        super().__init__(
-            what=f"there is no recipe file {path}",
-            because=f"{shipped} is a shipped pipeline, and those go by name",
-            hint=f"edgecnn build {shipped}",
-        )
-
-
-class RecipeInvalid(EdgecnnError):
-    """Raised when a recipe is TOML but asks for what no recipe can; names every problem at once."""
-
-    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
-        super().__init__(
-            what=f"recipe {path} has {counted(len(problems), 'problem')}",
-            because="; ".join(problems),
-            hint="docs/schemas/recipe.json lists every key",
-        )
-
-
-class RecipeTooNew(EdgecnnError):
-    """Raised when a recipe's schema is of a later edgecnn, whose keys this one cannot judge."""
-
-    def __init__(self, *, path: Path, schema: str, newest: str) -> None:
-        super().__init__(
-            what=f"recipe {path} is written for a later edgecnn",
-            because=f"its schema is {schema}, the newest known here is {newest}",
-            hint="pip install --upgrade edgecnn",
-        )
-
-
-class RecipeTooOld(EdgecnnError):
-    """Raised when a recipe's schema is of an earlier edgecnn, some of whose keys had other names."""
-
-    def __init__(self, *, path: Path, schema: str, reads: str, renamed: Mapping[str, str]) -> None:
-        renames = ", ".join(f"{old} to {new}" for old, new in renamed.items())
-        super().__init__(
-            what=f"recipe {path} is written for an earlier edgecnn",
-            because=f"its schema is {schema}, and this version reads {reads}",
-            hint=f'write schema = "{reads}", and rename {renames} where they are set',
-        )
-
-
-class PlanUnreadable(EdgecnnError):
-    """Raised when a folder is given where a finished build should be, and its ``plan.json`` is absent or damaged."""
-
-    def __init__(self, *, folder: Path, because: str) -> None:
-        super().__init__(
-            what=f"{folder} cannot be read as a build",
-            because=because,
-            hint="name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline",
-        )
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.wording import did_you_mean, no_unicode, shell_word
 
 
 class OverridesInvalid(EdgecnnError):
-    """Raised when ``--set`` names no key of a recipe, or gives it what it cannot hold; names every problem at once."""
-
-    def __init__(self, *, problems: Sequence[str]) -> None:
-        super().__init__(
-            what="--set cannot be applied",
-            because="; ".join(problems),
-            hint="write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
-        )
+    """``--set`` names no key of a recipe, or a value that the key cannot hold."""
 
 
-class EmptyOption(EdgecnnError):
-    """Raised when an option's value is an empty text."""
+UNKNOWN_PIPELINE = ErrorRow("unknown-pipeline", "there is no pipeline {name!r}", "shipped pipelines: {known:commas}", "{hint}")
+RECIPE_FILE_MISSING = ErrorRow(
+    "recipe-file-missing",
+    "there is no recipe file {path}",
+    "{shipped} is a shipped pipeline, which is named without a path",
+    "edgecnn build {shipped}",
+)
+RECIPE_INVALID = ErrorRow(
+    "recipe-invalid",
+    "recipe {path} has {problems:counted problem}",
+    "{problems:joined}",
+    "docs/schemas/recipe.json lists every key",
+)
+RECIPE_TOO_NEW = ErrorRow(
+    "recipe-too-new",
+    "recipe {path} is written for a later edgecnn",
+    "its schema is {schema}, and the newest that this version knows is {newest}",
+    "pip install --upgrade edgecnn",
+)
+RECIPE_TOO_OLD = ErrorRow(
+    "recipe-too-old",
+    "recipe {path} is written for an earlier edgecnn",
+    "its schema is {schema}, and this version reads {reads}",
+    'write schema = "{reads}", and rename the keys that are set: {renames:commas}',
+)
+PLAN_UNREADABLE = ErrorRow(
+    "plan-unreadable",
+    "{folder} cannot be read as a build",
+    "{because}",
+    "name the folder of a finished build, such as builds/ARCH-DEVICE, a recipe file or a shipped pipeline",
+)
+OVERRIDES_INVALID = ErrorRow(
+    "overrides-invalid",
+    "--set cannot be applied",
+    "{problems:joined}",
+    "write --set TABLE.KEY=VALUE, as in --set train.epochs=3",
+    kind=OverridesInvalid,
+)
+EMPTY_OPTION = ErrorRow("empty-option", "{option} is empty", "an unset shell variable gives an empty value", "leave {option} out")
+OPTION_NOT_UNICODE = ErrorRow(
+    "option-not-unicode",
+    "the value {value} of {option} {problem}",
+    "a report cannot hold this name",
+    "rename the file or folder, or link to it under another name",
+)
+FILE_UNREADABLE = ErrorRow("file-unreadable", "{path} cannot be read", "{reason}")
+NOT_TOML = ErrorRow(
+    "not-toml",
+    "{where} is not valid TOML",
+    "{reason}",
+    'put text in quotes and tables in brackets, as in [train] and device = "jetson"',
+    also=("path", "line"),
+)
+RECIPE_THERE = ErrorRow(
+    "recipe-there", "{path} already exists", fix="edgecnn build {path:word} builds it; --out FILE writes another file"
+)
+RECIPE_UNWRITABLE = ErrorRow("recipe-unwritable", "{path} cannot be written", "{because}", "choose another file with --out FILE")
 
-    def __init__(self, *, option: str) -> None:
-        super().__init__(
-            what=f"{option} is empty", because="a shell variable that is not set gives an empty text", hint=f"leave {option} out"
-        )
+
+def unknown_pipeline(name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> EdgecnnError:
+    """``here``: a file in the current folder that may be meant; ``folder``: the name is that of a folder here."""
+    if folder:
+        hint = f"pass a folder of images with --data {shell_word(name)}"
+    else:
+        guess = did_you_mean(name, known, cutoff=0.4) if here is None else ""
+        own = shell_word(f"./{here or 'my-recipe.toml'}")
+        hint = f"{guess}name your own recipe by its path: edgecnn build {own}"
+    return UNKNOWN_PIPELINE(name=name, known=known, hint=hint)
 
 
-class OptionNotUnicode(EdgecnnError):
-    """Raised when an option's value is not valid UTF-8: no report, plan or bundle could hold it."""
-
-    def __init__(self, *, option: str, value: str) -> None:
-        super().__init__(
-            what=f"{option} {ascii(value)} {no_unicode(value)}",
-            because="the report could not name it",
-            hint="rename the file or folder, or link to it under another name",
-        )
+def recipe_too_old(path: Path, schema: str, reads: str, renamed: Mapping[str, str]) -> EdgecnnError:
+    return RECIPE_TOO_OLD(path=path, schema=schema, reads=reads, renames=[f"{old} to {new}" for old, new in renamed.items()])
 
 
-class FileUnreadable(EdgecnnError):
-    """Raised when a TOML file cannot be opened or is not valid UTF-8 text."""
-
-    def __init__(self, *, path: Path, reason: str) -> None:
-        super().__init__(what=f"{path} cannot be read", because=reason)
+def option_not_unicode(option: str, value: str) -> EdgecnnError:
+    return OPTION_NOT_UNICODE(option=option, value=ascii(value), problem=no_unicode(value))
 
 
-class NotToml(EdgecnnError):
-    """Raised when a file breaks the grammar of TOML; ``line`` counts from 1, None where the parser names no line."""
-
-    def __init__(self, *, path: Path, line: int | None, reason: str) -> None:
-        where = f"{path}:{line}" if line is not None else f"{path}"
-        super().__init__(
-            what=f"{where} is not valid TOML",
-            because=reason,
-            hint='text stands in quotes and tables in brackets, as in [train] and device = "jetson"',
-        )
-
-
-class RecipeThere(EdgecnnError):
-    """Raised when the file to write is there already: somebody may have changed it."""
-
-    def __init__(self, *, path: Path) -> None:
-        super().__init__(
-            what=f"{path} is there already", hint=f"edgecnn build {shell_word(path)} builds it; --out FILE writes another"
-        )
-
-
-class RecipeUnwritable(EdgecnnError):
-    """Raised when the recipe cannot be written."""
-
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be written", because=because, hint="--out FILE names another place")
+def not_toml(path: Path, line: int | None, reason: str) -> EdgecnnError:
+    """``line`` counts from 1; None where the parser names no line."""
+    return NOT_TOML(where=str(path) if line is None else f"{path}:{line}", reason=reason, path=path, line=line)

@@ -2,103 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted
+from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
-class SweepInvalid(EdgecnnError):
-    """Raised when a sweep is TOML but asks for what no sweep can; names every problem at once."""
-
-    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
-        super().__init__(
-            what=f"sweep {path} has {counted(len(problems), 'problem')}",
-            because="; ".join(problems),
-            hint="docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value",
-        )
+class TrackerUnreachable(EdgecnnError):
+    """A tracker does not answer, or refuses what it is sent. No build ends by it."""
 
 
-class BuildsNamedAlike(EdgecnnError):
-    """Raised when two builds of a sweep would be written to one folder."""
-
-    def __init__(self, *, path: Path, name: str, same: bool) -> None:
-        super().__init__(
-            what=f"sweep {path} has two builds that would both be {name}",
-            because="they ask for the same" if same else "what they differ by is not in the name",
-            hint="take one of them out" if same else 'give one a name of its own: name = "…" in its [[build]]',
-        )
-
-
-class SweepTooLarge(EdgecnnError):
-    """Raised when a grid has more combinations than anybody means."""
-
-    def __init__(self, *, path: Path, builds: int, most: int) -> None:
-        super().__init__(
-            what=f"sweep {path} asks for {builds:,} builds",
-            because=f"at most {most:,} are taken",
-            hint="leave values out of [grid], or divide it into several sweeps",
-        )
-
-
-class NotASweepFolder(EdgecnnError):
-    """Raised when the folder of a sweep's results cannot be read or written, or holds another version's."""
-
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be used", because=because, hint="choose another folder with --out")
-
-
-class NothingSwept(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a sweep's results are asked for and no build of it has ended."""
-
-    def __init__(self, *, out: Path, command: str) -> None:
-        super().__init__(what=f"{out} holds no finished build of this sweep as it asks now", hint=command)
-
-
-class SweepIsRunning(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when another process works on the same folder of results."""
-
-    def __init__(self, *, out: Path) -> None:
-        super().__init__(
-            what=f"another sweep is writing to {out}", hint="wait for it to end, or choose another folder with --out"
-        )
+SWEEP_INVALID = ErrorRow(
+    "sweep-invalid",
+    "sweep {path} has {problems:counted problem}",
+    "{problems:joined}",
+    "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value",
+)
+BUILDS_NAMED_ALIKE = ErrorRow(
+    "builds-named-alike", "sweep {path} has two builds with the name {name}", "{because}", "{hint}", also=("same",)
+)
+SWEEP_TOO_LARGE = ErrorRow(
+    "sweep-too-large",
+    "sweep {path} has {builds:,} builds",
+    "at most {most:,} are allowed",
+    "remove values from [grid], or divide the file into several sweeps",
+)
+NOT_A_SWEEP_FOLDER = ErrorRow("not-a-sweep-folder", "{path} cannot be used", "{because}", "choose another folder with --out")
+NOTHING_SWEPT = ErrorRow(
+    "nothing-swept", "{out} holds no finished build of this sweep", fix="{command}", exit_code=ExitCode.MISSING
+)
+SWEEP_IS_RUNNING = ErrorRow(
+    "sweep-is-running",
+    "another sweep is writing to {out}",
+    fix="wait until it ends, or choose another folder with --out",
+    exit_code=ExitCode.MISSING,
+)
+CLUSTER_UNUSABLE = ErrorRow(
+    "cluster-unusable", "the cluster {address} cannot be used", "{because}", "{hint}", exit_code=ExitCode.MISSING
+)
+WORKERS_DIFFER = ErrorRow(
+    "workers-differ",
+    "machines of the cluster differ from this one in {problems:counted thing}",
+    "{problems:joined}",
+    "install the same versions there as here, or remove the machine from the cluster",
+    exit_code=ExitCode.MISSING,
+)
+TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} names no tracker", "{because}", "{takes}")
+TRACKER_REFUSED = ErrorRow("tracker-refused", "MLflow cannot use {address}", "{because}", "{hint}")
+TRACKER_UNREACHABLE = ErrorRow(
+    "tracker-unreachable", "{address} cannot be written", "{because}", exit_code=ExitCode.MISSING, kind=TrackerUnreachable
+)
 
 
-class ClusterUnusable(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when the machines that should make a sweep's stages cannot be reached, or went away."""
-
-    def __init__(self, *, address: str, because: str, hint: str) -> None:
-        super().__init__(what=f"the cluster {address} cannot be used", because=because, hint=hint)
-
-
-class WorkersDiffer(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a machine of a cluster would make other bytes than this one, or lacks what it needs."""
-
-    def __init__(self, *, problems: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{counted(len(problems), 'thing')} on machines of the cluster would have to be otherwise",
-            because="; ".join(problems),
-            hint="install the same versions there as here, or take the machine out of the cluster",
-        )
-
-
-class TrackerMisread(EdgecnnError):
-    """Raised before any work when what is given with --track is no address of a tracker."""
-
-    def __init__(self, *, text: str, because: str, takes: str) -> None:
-        super().__init__(what=f"--track {text!r} names no tracker", because=because, hint=takes)
-
-
-class TrackerRefused(EdgecnnError):
-    """Raised before any work when MLflow's client takes no such address, as of a folder, or a database without its packages."""
-
-    def __init__(self, *, address: str, because: str, hint: str) -> None:
-        super().__init__(what=f"MLflow cannot use {address}", because=because, hint=hint)
-
-
-class TrackerUnreachable(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a tracker does not answer, or refuses what it is sent. No build ends by it."""
-
-    def __init__(self, *, address: str, because: str) -> None:
-        super().__init__(what=f"{address} cannot be written", because=because)
+def builds_named_alike(path: Path, name: str, same: bool) -> EdgecnnError:
+    """``same``: the two builds ask for the same."""
+    because = "they ask for the same" if same else "the name does not show the values in which they differ"
+    hint = "remove one of them" if same else 'give one of them a name: name = "…" in its [[build]]'
+    return BUILDS_NAMED_ALIKE(path=path, name=name, same=same, because=because, hint=hint)

@@ -5,212 +5,198 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 from edgecnn.errors.wording import and_more, did_you_mean, shell_word
 
-_SHOWN = 3
 _DIGITS = 12
 """Of a digest that is shown."""
 WEIGHTS_WORDS = ("auto", "imagenet", "none")
-"""What may be asked of weights beside a path."""
+"""Values of ``--weights`` that are not a path."""
 
 
-class WeightsUnavailable(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when pretrained weights were demanded and neither this machine nor the network has them."""
-
-    def __init__(self, *, arch: str, because: str, remedy: str) -> None:
-        super().__init__(
-            what=f"pretrained weights of {arch} cannot be had here", because=because, hint=f"{remedy}, or use --weights none"
-        )
-
-
-class WeightsFileMissing(EdgecnnError):
-    """Raised in resolve when ``--weights``, or a recipe, names a file that is not there."""
-
-    def __init__(self, *, path: Path) -> None:
-        remedy = did_you_mean(path.name, WEIGHTS_WORDS)
-        super().__init__(
-            what=f"weights {path}: there is no such file",
-            hint=f"{remedy}give auto, imagenet, none, or the path of a .safetensors or .pth file",
-        )
-
-
-class WeightsNotAFile(EdgecnnError):
-    """Raised in resolve when ``--weights`` names a folder, a pipe or a device; ``inside`` are weights files in the folder."""
-
-    def __init__(self, *, path: Path, kind: str, inside: Sequence[Path] = ()) -> None:
-        hint = f"--weights {shell_word(inside[0])}" if inside else "give the path of a .safetensors or .pth file"
-        super().__init__(what=f"weights {path}: this is {kind}, not a file", hint=hint)
-
-
-class WeightsUnreadable(EdgecnnError):
-    """Raised when a weights file may not be read, is cut off or damaged, or is of another format."""
-
-    def __init__(self, *, path: Path, reason: str) -> None:
-        super().__init__(
-            what=f"{path} is not a readable weights file",
-            because=reason,
-            hint="what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them",
-        )
-
-
-class WeightsHoldObjects(EdgecnnError):
-    """Raised when a weights file holds more than tensors: reading the rest would run code that the file chooses."""
-
-    def __init__(self, *, path: Path, names: Sequence[str] = ()) -> None:
-        named = f" ({_first(names, separator=', ')})" if names else ""
-        super().__init__(
-            what=f"{path} is refused",
-            because=f"it holds Python objects other than tensors{named}, and reading those runs whatever code the file names",
-            hint="save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
-        )
+class WeightsUnavailable(EdgecnnError):
+    """Pretrained weights were demanded, and neither this machine nor the network has them."""
 
 
 class WeightsDoNotFit(EdgecnnError):
-    """Raised when a readable file holds the weights of another network; ``fits`` are those of the list that have its tensors."""
-
-    def __init__(self, *, path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            what=f"{path} does not hold the weights of {arch}", because=_first(problems, separator="; "), hint=_which(fits)
-        )
-
-
-class WeightsAmbiguous(EdgecnnError):
-    """Raised when several sets of tensors in a file fit a network equally; ``sets`` are the beginnings of their names."""
-
-    def __init__(self, *, path: Path, sets: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{path} holds several sets of weights that fit",
-            because=f"{_first(sets, separator=', ')} have the same tensors",
-            hint="save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
-        )
+    """A readable file holds the weights of another network."""
 
 
 class WeightsCorrupt(EdgecnnError):
-    """Raised when a fetched file's SHA-256 is not the published one."""
-
-    def __init__(self, *, source: str, expected_prefix: str, found: str) -> None:
-        super().__init__(
-            what=f"{source} is not the published file",
-            because=f"its sha256 begins with {found[: len(expected_prefix)]}, published is {expected_prefix}",
-            hint="delete it, or reinstall the package that brought it, and run the same command again",
-        )
+    """The SHA-256 of a fetched file is not the published one."""
 
 
-class WeightsChanged(EdgecnnError):
-    """Raised when a user's file has other bytes than were planned with: replaced since, or another machine's copy."""
-
-    def __init__(self, *, path: Path, planned: str, found: str) -> None:
-        super().__init__(
-            what=f"{path} is not the file that was planned with",
-            because=f"its sha256 begins with {found[:_DIGITS]}, planned was {planned[:_DIGITS]}",
-            hint="run the same command again; on a cluster, every machine needs the same file there",
-        )
+class DownloadFailed(EdgecnnError):
+    """A download broke off. The bytes that had arrived are kept, and the next run continues from there."""
 
 
-class DownloadFailed(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a download broke off. What had arrived is kept, and the next run continues from there."""
-
-    def __init__(self, *, url: str, reason: str, received: int) -> None:
-        super().__init__(
-            what=f"downloading {url} failed after {received:,} bytes",
-            because=reason,
-            hint="run the same command again to continue, or use --weights none",
-        )
-
-
-def _which(fits: Sequence[str] | None) -> str:
-    if fits is None:
-        return "name the architecture that the file was saved from with --arch"
-    if fits:
-        return f"--arch {' or '.join(fits)} has exactly these tensors"
-    return (
-        "no network of the list has these tensors: if they are of one of timm's, name it by --arch timm:NAME; else save the "
-        "whole network by torch.export.save, and name it by --model FILE"
-    )
-
-
-def _first(texts: Sequence[str], *, separator: str) -> str:
-    return separator.join(texts[:_SHOWN]) + and_more(len(texts), _SHOWN)
-
-
-class MissingPackage(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a stage needs a distribution that is not installed. ``command`` installs it; None where pip cannot."""
-
-    def __init__(self, *, distribution: str, needed_for: str, why: str, command: str | None) -> None:
-        what = f"{needed_for} needs the package {distribution}, which is not installed"
-        super().__init__(what=what, because=why if command is None else None, hint=command)
-
-
-class PackageUnimportable(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a package is broken, or lacks one that it needs; ``extra`` is the extra of edgecnn that brings it."""
-
-    def __init__(self, *, package: str, extra: str, needed_for: str, because: str) -> None:
-        super().__init__(
-            what=f"{needed_for} needs the package {package}, which cannot be imported",
-            because=because,
-            hint=f'pip install --force-reinstall "edgecnn[{extra}]"',
-        )
+class MissingPackage(EdgecnnError):
+    """A stage needs a distribution that is not installed."""
 
 
 class UnknownArch(EdgecnnError):
-    """Raised when no row of the catalogue has the name that was asked for."""
-
-    def __init__(self, *, name: str, nearest: Sequence[str], shown_by: str = "edgecnn list archs") -> None:
-        wish = f"did you mean {', '.join(nearest)}? " if nearest else ""
-        super().__init__(what=f"no architecture is called {name!r}", hint=f"{wish}`{shown_by}` shows them all")
+    """No row of the catalogue has the name."""
 
 
-class NotAClassifier(EdgecnnError):
-    """Raised where timm has a network of the name that was asked for, and it cannot be made to tell classes of photographs."""
+WEIGHTS_UNAVAILABLE = ErrorRow(
+    "weights-unavailable",
+    "pretrained weights of {arch} are not available here",
+    "{because}",
+    "{remedy}, or use --weights none",
+    exit_code=ExitCode.MISSING,
+    kind=WeightsUnavailable,
+)
+WEIGHTS_FILE_MISSING = ErrorRow(
+    "weights-file-missing",
+    "weights {path}: there is no such file",
+    fix="{guess}pass auto, imagenet, none, or the path of a .safetensors or .pth file",
+)
+WEIGHTS_NOT_A_FILE = ErrorRow("weights-not-a-file", "weights {path}: this is {kind}, not a file", fix="{hint}")
+WEIGHTS_UNREADABLE = ErrorRow(
+    "weights-unreadable",
+    "{path} is not a readable weights file",
+    "{reason}",
+    "pass a whole .safetensors file, or a .pth file that torch.save(model.state_dict(), FILE) wrote",
+)
+WEIGHTS_HOLD_OBJECTS = ErrorRow(
+    "weights-hold-objects",
+    "{path} is refused",
+    "it holds Python objects other than tensors{named}, and reading those runs any code that the file names",
+    "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
+)
+WEIGHTS_DO_NOT_FIT = ErrorRow(
+    "weights-do-not-fit", "{path} does not hold the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
+)
+WEIGHTS_AMBIGUOUS = ErrorRow(
+    "weights-ambiguous",
+    "{path} holds several sets of weights that fit",
+    "{sets} have the same tensors",
+    "save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
+)
+WEIGHTS_CORRUPT = ErrorRow(
+    "weights-corrupt",
+    "{source} is not the published file",
+    "its sha256 begins with {found}, the published one with {expected_prefix}",
+    "delete it, or reinstall the package that brought it, and rerun the command",
+    kind=WeightsCorrupt,
+)
+WEIGHTS_CHANGED = ErrorRow(
+    "weights-changed",
+    "{path} is not the file that was planned with",
+    "its sha256 begins with {found}, the planned one with {planned}",
+    "rerun the command; on a cluster, every machine needs the same file there",
+)
+DOWNLOAD_FAILED = ErrorRow(
+    "download-failed",
+    "downloading {url} failed after {received:,} bytes",
+    "{reason}",
+    "rerun the command to continue, or use --weights none",
+    exit_code=ExitCode.MISSING,
+    kind=DownloadFailed,
+)
+MISSING_PACKAGE = ErrorRow(
+    "missing-package",
+    "{needed_for} needs the package {distribution}, which is not installed",
+    "{why}",
+    "{command}",
+    exit_code=ExitCode.MISSING,
+    kind=MissingPackage,
+)
+PACKAGE_UNIMPORTABLE = ErrorRow(
+    "package-unimportable",
+    "{needed_for} needs the package {package}, which cannot be imported",
+    "{because}",
+    'pip install --force-reinstall "edgecnn[{extra}]"',
+    exit_code=ExitCode.MISSING,
+)
+UNKNOWN_ARCH = ErrorRow(
+    "unknown-arch", "no architecture is called {name!r}", fix="{guess}`{shown_by}` lists them", kind=UnknownArch
+)
+NOT_A_CLASSIFIER = ErrorRow(
+    "not-a-classifier",
+    "{arch} is not an image classifier",
+    "{because}",
+    "edgecnn list archs {like:word} lists similar networks that are classifiers",
+)
+RESOLUTION_FIXED = ErrorRow(
+    "resolution-fixed",
+    "{arch} cannot take images of {asked_px} px",
+    "its weights hold position embeddings for one image size",
+    "--set model.resolution_px={only_px}, or leave it out",
+)
+SHAPE_NOT_TAKEN = ErrorRow(
+    "shape-not-taken",
+    "{arch} cannot take images of {asked_px} px",
+    "its layers do not fit together on that shape",
+    "--set model.resolution_px with sides that are multiples of 32, or leave it out",
+)
+RESOLUTION_TOO_LARGE = ErrorRow(
+    "resolution-too-large",
+    "{arch} cannot be trained on images of {asked_px} px",
+    "a side is at most {most_px} px",
+    "--set model.resolution_px={most_px}, or leave it out",
+)
+RESOLUTION_TOO_SMALL = ErrorRow(
+    "resolution-too-small",
+    "{arch} cannot take images of {asked_px} px",
+    "its layers shrink them to nothing; a side has at least {least_px} px",
+    "--set model.resolution_px={taken_px}, or leave it out",
+)
 
-    def __init__(self, *, arch: str, because: str, like: str) -> None:
-        super().__init__(
-            what=f"{arch} is no classifier of photographs",
-            because=because,
-            hint=f"edgecnn list archs {shell_word(like)} shows those of the kind that are",
+
+def weights_file_missing(path: Path) -> EdgecnnError:
+    return WEIGHTS_FILE_MISSING(path=path, guess=did_you_mean(path.name, WEIGHTS_WORDS))
+
+
+def weights_not_a_file(path: Path, kind: str, inside: Sequence[Path] = ()) -> EdgecnnError:
+    """``inside``: weights files in the folder."""
+    hint = f"--weights {shell_word(inside[0])}" if inside else "pass the path of a .safetensors or .pth file"
+    return WEIGHTS_NOT_A_FILE(path=path, kind=kind, hint=hint)
+
+
+def weights_hold_objects(path: Path, names: Sequence[str] = ()) -> EdgecnnError:
+    return WEIGHTS_HOLD_OBJECTS(path=path, named=f" ({_first(names)})" if names else "")
+
+
+def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> EdgecnnError:
+    """``fits``: architectures of the list that have exactly the tensors of the file; None where none was compared."""
+    if fits is None:
+        hint = "pass --arch the architecture that the file was saved from"
+    elif fits:
+        shown = " or ".join(fits)
+        hint = f"--arch {shown} has exactly these tensors"
+    else:
+        hint = (
+            "no network of the list has these tensors; name one of timm's networks by --arch timm:NAME; "
+            "or save the whole network by torch.export.save, and pass it by --model FILE"
         )
+    return WEIGHTS_DO_NOT_FIT(path=path, arch=arch, problems=tuple(problems), hint=hint)
 
 
-class ResolutionFixed(EdgecnnError):
-    """Raised before any work where a network takes one size of images, and another one is asked for."""
-
-    def __init__(self, *, arch: str, asked_px: str, only_px: str) -> None:
-        super().__init__(
-            what=f"{arch} cannot take images of {asked_px} px",
-            because="its weights hold position embeddings for one size of images",
-            hint=f"--set model.resolution_px={only_px}, or leave it out",
-        )
+def weights_ambiguous(path: Path, sets: Sequence[str]) -> EdgecnnError:
+    """``sets``: the beginnings of the names of tensors."""
+    return WEIGHTS_AMBIGUOUS(path=path, sets=_first(sets))
 
 
-class ShapeNotTaken(EdgecnnError):
-    """Raised before any work where a network's layers do not fit together on images of the shape that is asked for."""
-
-    def __init__(self, *, arch: str, asked_px: str) -> None:
-        super().__init__(
-            what=f"{arch} cannot take images of {asked_px} px",
-            because="its layers do not fit together on that shape",
-            hint="--set model.resolution_px with sides that are multiples of 32, or leave it out",
-        )
+def weights_corrupt(source: str, expected_prefix: str, found: str) -> EdgecnnError:
+    return WEIGHTS_CORRUPT(source=source, expected_prefix=expected_prefix, found=found[: len(expected_prefix)])
 
 
-class ResolutionTooLarge(EdgecnnError):
-    """Raised before any work where a network would be trained on larger images than memory and time allow."""
-
-    def __init__(self, *, arch: str, asked_px: str, most_px: int) -> None:
-        super().__init__(
-            what=f"{arch} is trained on images of {most_px} px a side at most, and {asked_px} px is asked for",
-            hint=f"--set model.resolution_px={most_px}, or leave it out",
-        )
+def weights_changed(path: Path, planned: str, found: str) -> EdgecnnError:
+    return WEIGHTS_CHANGED(path=path, planned=planned[:_DIGITS], found=found[:_DIGITS])
 
 
-class ResolutionTooSmall(EdgecnnError):
-    """Raised before any work where the images asked for would shrink to nothing inside the network."""
+def missing_package(distribution: str, needed_for: str, why: str, command: str | None) -> EdgecnnError:
+    """``command``: installs the distribution; None where pip cannot, for the reason ``why``."""
+    return MISSING_PACKAGE(
+        distribution=distribution, needed_for=needed_for, why=why if command is None else None, command=command
+    )
 
-    def __init__(self, *, arch: str, asked_px: str, least_px: int, taken_px: str) -> None:
-        super().__init__(
-            what=f"{arch} cannot take images of {asked_px} px",
-            because=f"its layers shrink them to nothing; it takes {least_px} px a side and more",
-            hint=f"--set model.resolution_px={taken_px}, or leave it out",
-        )
+
+def unknown_arch(name: str, nearest: Sequence[str], shown_by: str = "edgecnn list archs") -> EdgecnnError:
+    guess = f"did you mean {', '.join(nearest)}? " if nearest else ""
+    return UNKNOWN_ARCH(name=name, guess=guess, shown_by=shown_by)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + and_more(len(names), 3)

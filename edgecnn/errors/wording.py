@@ -1,12 +1,17 @@
-"""Words that many sentences need: plurals, lists with an end, the name that was meant, the first problem of a document."""
+"""Words that many sentences need: plurals, lists with an end, the name that was meant, the first problem of a document.
+
+A template of an error is a ``str.format`` text over its fields. After the colon of a field stands a format of Python or a word
+of ``_WORDS``: ``{names:listed}``, ``{problems:counted problem}``, ``{path:word}``, ``{names:first 5}``.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import string
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
@@ -133,3 +138,56 @@ def first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = shortened(".".join(str(part) for part in first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _counted_field(value: Any, words: str) -> str:
+    return counted(value if isinstance(value, int) else len(value), *words.split("/"))
+
+
+def _first_names(value: Any, most: str) -> str:
+    names = list(map(str, value))
+    return "; ".join(names[: int(most)]) + and_more(len(names), int(most))
+
+
+def _subject(value: Any, noun: str) -> str:
+    return f"{noun} {value[0]}" + (f" and {len(value) - 1} more are" if len(value) > 1 else " is")
+
+
+_WORDS: dict[str, Callable[[Any, str], str]] = {
+    "counted": _counted_field,
+    "number": lambda value, _: f"{len(value):,}",
+    "listed": lambda value, _: listed(list(map(str, value))),
+    "commas": lambda value, _: ", ".join(map(str, value)),
+    "quoted": lambda value, _: ", ".join(map(repr, value)),
+    "joined": lambda value, _: "; ".join(map(str, value)),
+    "first": _first_names,
+    "subject": _subject,
+    "word": lambda value, _: shell_word(value),
+    "short": lambda value, _: shortened(str(value)),
+    "reason": lambda value, _: reason_in(value),
+    "mib": lambda value, _: f"{value / 2**20:.1f} MiB",
+    "gib": lambda value, _: f"{value / 2**30:.2f} GiB",
+}
+"""Formats of a field besides those of Python: ``counted image``, ``counted class/classes``, ``first 5``, ``subject tensor``."""
+
+
+class _Template(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        word, _, rest = format_spec.partition(" ")
+        return _WORDS[word](value, rest) if word in _WORDS else format(value, format_spec)
+
+
+_TEMPLATE = _Template()
+
+
+def fields_in(template: str) -> frozenset[str]:
+    """The fields that a template shows."""
+    names = (name for _, name, _, _ in _TEMPLATE.parse(template) if name is not None)
+    return frozenset(re.split(r"[.\[]", name)[0] for name in names)
+
+
+def filled(template: str, fields: Mapping[str, Any]) -> str | None:
+    """The text of a template; None where it is empty, or is a single field that is None or empty."""
+    if (alone := re.fullmatch(r"\{(\w+)(:\w+)?\}", template)) and fields[alone[1]] in (None, "", (), []):
+        return None
+    return _TEMPLATE.vformat(template, (), fields) or None

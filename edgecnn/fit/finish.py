@@ -11,7 +11,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.building.runnable import tried
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
-from edgecnn.errors.fit import NoTableBeside
+from edgecnn.errors.fit import no_table_beside
 from edgecnn.fit.choose import Chosen, choose_member, front_of, inside_of, rank_correlation, ranked_of, top1_of
 from edgecnn.fit.members import Course
 from edgecnn.fit.predictor import fastest_first
@@ -97,13 +97,13 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
 def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
     """By device, in every candidate of its table that is asked for.
 
-    Raises NoTableBeside: nobody measured one. TableUnreadable, TableTooShort: see ``prices_in``.
+    Raises NO_TABLE_BESIDE: nobody measured one. TABLE_UNREADABLE, TABLE_TOO_SHORT: see ``prices_in``.
     """
     found = {}
     for other in others:
         path = table_file(other.device)
         if path is None:
-            raise NoTableBeside(device=other.device)
+            raise no_table_beside(device=other.device)
         table = read_table_file(path)
         runtime = "" if other.runtime in (None, ALL_RUNTIMES) else f"{other.runtime}-"
         found[other.name] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.errors.fit import NoTable
+from edgecnn.errors.fit import no_table
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Prediction
 from edgecnn.fit.tables import Priced
@@ -51,7 +51,7 @@ class ForecastPredictor:
 
 
 def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab) -> Priced:
-    """Of those candidates that public tables support. Raises NoTable: they support none."""
+    """Of those candidates that public tables support. Raises NO_TABLE: they support none."""
     predictors = {each.id: ForecastPredictor(device, each) for each in candidates}
     known = {
         name: [found for arch in KNOWN if isinstance(found := predictor.answer(subject_of_arch(arch)), Forecast)]
@@ -59,7 +59,7 @@ def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab) -
     }
     supported = {name: found for name, found in known.items() if found}
     if not supported:
-        raise NoTable(device=device.name)
+        raise no_table(device=device.name)
     first = next(iter(supported.values()))[0]
     used = TableUsed(
         file=first.source.title,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from edgecnn.errors.fit import FamilyMissing, FitBudgetInvalid, NothingToMeet
+from edgecnn.errors.fit import FAMILY_MISSING, FIT_BUDGET_INVALID, NOTHING_TO_MEET
 from edgecnn.errors.wording import nearest
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.compound import RULES
@@ -70,26 +70,26 @@ class FitRequest(Value):
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     """What the recipe says, and the command line's own in its place.
 
-    Raises FamilyMissing: neither names a family. NothingToMeet: neither states a budget. FitBudgetInvalid: one is none.
+    Raises FAMILY_MISSING: neither names a family. NOTHING_TO_MEET: neither states a budget. FIT_BUDGET_INVALID: one is none.
     """
     found = recipe.model_copy(update=dict(stated))
     for name in found.within:
         _metric(name, f"fit.within.{name}")
     if {IMAGES_PER_S, "p50_ms"} <= found.within.keys():
-        raise FitBudgetInvalid(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
+        raise FIT_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
     if found.family is None:
-        raise FamilyMissing(families=tuple(RULES))
+        raise FAMILY_MISSING(families=tuple(RULES))
     if not found.within and found.accuracy_top1 is None:
-        raise NothingToMeet()
+        raise NOTHING_TO_MEET()
     return found
 
 
 def within_of(texts: Iterable[str]) -> dict[str, float]:
     """``p50_ms=5`` and others, each metric once.
 
-    Raises FitBudgetInvalid: an unknown or repeated metric, or no positive number.
+    Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or no positive number.
     """
-    return parse_budgets(texts, _metric, lambda text, because: FitBudgetInvalid(text=text, because=because))
+    return parse_budgets(texts, _metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
 
 
 def _metric(given: str, text: str) -> str:
@@ -100,18 +100,18 @@ def _metric(given: str, text: str) -> str:
         because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
         if re.fullmatch(r"p\d+_ms", given):
             because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {given}=…` judges the tail"
-        raise FitBudgetInvalid(text=text, because=because)
+        raise FIT_BUDGET_INVALID(text=text, because=because)
     return name
 
 
 def required_top1_of(texts: Sequence[str]) -> float:
-    """``top1=0.85``, once. Raises FitBudgetInvalid: nothing of that kind, between 0 and 1, or more than one."""
+    """``top1=0.85``, once. Raises FIT_BUDGET_INVALID: nothing of that kind, between 0 and 1, or more than one."""
     text = texts[-1]
     if len(texts) > 1:
-        raise FitBudgetInvalid(text=text, because=f"--accuracy is given {len(texts)} times")
+        raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy is given {len(texts)} times")
     found = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
     if found is not None and float(found[1]) > 0:
         return float(found[1])
     percent = re.fullmatch(r"(?:top1=)?(\d{1,2}(?:\.\d{1,4})?)\s*%?", text.strip())
     meant = f", and {float(percent[1]):g} % are top1={float(percent[1]) / 100:g}" if percent and float(percent[1]) >= 1 else ""
-    raise FitBudgetInvalid(text=text, because=f"--accuracy takes top1 and a share between 0 and 1{meant}")
+    raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy takes top1 and a share between 0 and 1{meant}")

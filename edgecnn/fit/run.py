@@ -13,8 +13,8 @@ import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.fit import NothingToScale, NotInASearch
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
+from edgecnn.errors.fit import NOT_IN_A_SEARCH, NOTHING_TO_SCALE
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.fit.finish import Fitted, finished, prices_elsewhere
 from edgecnn.fit.forecast_prices import forecast_prices
@@ -169,13 +169,13 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     """Search, train, race and choose.
 
     Raises:
-        NothingToScale: no rule scales the family.
-        NotInASearch, TeacherNotFitting: what the recipe states goes with no search.
-        OutputUnusable, MeterLogUnreadable, NoMeterForObjective: results or energy could not be written or read.
-        TableNeedsFile: the device's name is any machine's, and a board is named.
-        NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
-        NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.
-        UnlikeTable: the table has no network like any that was looked at.
+        NOTHING_TO_SCALE: no rule scales the family.
+        NOT_IN_A_SEARCH, TEACHER_NOT_FITTING: what the recipe states goes with no search.
+        OUTPUT_UNUSABLE, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results or energy could not be written or read.
+        TABLE_NEEDS_FILE: the device's name is any machine's, and a board is named.
+        NO_TABLE, TABLE_OF_ANOTHER, TABLE_UNREADABLE: nothing says what networks cost there.
+        NOTHING_PREDICTED_INSIDE: nothing that was looked at is predicted, or timed, inside the budgets.
+        UNLIKE_TABLE: the table has no network like any that was looked at.
         NothingTimed: nothing that was to be timed could be made and run.
         MultiLabelNotFitting: the images have several labels.
         EdgecnnError: of a build.
@@ -194,7 +194,9 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         with place.machine() as machine:
             resolved = resolve(_plain(asked, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
-                raise MultiLabelNotFitting(asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead")
+                raise multi_label_not_fitting(
+                    asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
+                )
             if asked.choice.teacher:
                 _require_teachable(resolved, asked.family)
             if "energy_mj" in asked.within and resolved.attachment.attached:
@@ -226,9 +228,9 @@ _BY_CLASS = "members are told apart by the accuracy of one class an image"
 
 
 def _require_searchable(recipe: Recipe) -> None:
-    """Raises NotInASearch: the recipe states what is searched, or what is not trained."""
+    """Raises NOT_IN_A_SEARCH: the recipe states what is searched, or what is not trained."""
     for asked, because, hint in _unsearched(recipe):
-        raise NotInASearch(asked=asked, because=because, hint=hint)
+        raise NOT_IN_A_SEARCH(asked=asked, because=because, hint=hint)
 
 
 def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
@@ -253,7 +255,7 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:
-    """Before the teacher itself is trained. Raises TeacherNotFitting: what does not go with one."""
+    """Before the teacher itself is trained. Raises TEACHER_NOT_FITTING: what does not go with one."""
     taught = resolved.asked.train.model_copy(update={"teacher": family})
     mode = resolved.mode
     taught_by = resolved.asked.model_copy(update={"train": taught})
@@ -284,11 +286,11 @@ def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:
 def first_of(family: str) -> ArchSpec:
     """The network that the family's name means, or that is named itself.
 
-    Raises UnknownArch: neither has the name. NothingToScale: no rule scales its family.
+    Raises UnknownArch: neither has the name. NOTHING_TO_SCALE: no rule scales its family.
     """
     spec = network_or_family(family)
     if spec.family not in RULES:
-        raise NothingToScale(arch=family, families=tuple(RULES))
+        raise NOTHING_TO_SCALE(arch=family, families=tuple(RULES))
     return spec
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median, stdev
 
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import UNLIKE_TABLE, nothing_predicted_inside, nothing_timed
 from edgecnn.errors.wording import bounds_text
 from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out, unlike
 from edgecnn.fit.state import Fitting
@@ -146,8 +147,8 @@ def looks_of(members: int) -> tuple[int, int]:
 def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     """The most promising members inside the budget, unlike each other: what is trained a little first.
 
-    Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any. NothingTimed: what was to be timed could
-    not be made or run.
+    Raises NOTHING_PREDICTED_INSIDE: none is inside. UNLIKE_TABLE: nothing is known of any. NothingTimed: what was to be timed
+    could not be made or run.
     """
     wanted, cost_ms = looks_of(fitting.trainings_of_members)[0], guessed_ms if fitting.attached else predicted_ms
     if by_clock(fitting):
@@ -221,7 +222,7 @@ def _untimed_apart(fitting: Fitting, order: Sequence[Member]) -> list[Member]:
 def along_front(fitting: Fitting) -> tuple[Member, ...]:
     """As many of the predicted front as halving it so often decides, as evenly as it has them, the fastest first.
 
-    Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any.
+    Raises NOTHING_PREDICTED_INSIDE: none is inside. UNLIKE_TABLE: nothing is known of any.
     """
     front = predicted_front(each for each in fitting.searched if predicted_ms(each) <= bound_ms(fitting))
     if not front:
@@ -237,17 +238,17 @@ def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
     return tuple(front[round(index * last / max(1, count - 1))] for index in range(count))
 
 
-def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside | UnlikeTable:
+def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> EdgecnnError:
     """Why no network is worth a training."""
     asked, known = fitting.asked, [name for name, ms in costs_ms.items() if math.isfinite(ms)]
     strange = Counter(name for each in fitting.searched for said in each.predicted[:1] for name in said.extrapolated)
     if not known and strange:
         features = [name for name, _ in strange.most_common(UNLIKE_SHOWN)]
-        return UnlikeTable(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
+        return UNLIKE_TABLE(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
     least = min(known, key=costs_ms.__getitem__, default=None)
     nearest = None if least is None else f"{least}, at {costs_ms[least]:.3g} ms"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
-    return NothingPredictedInside(
+    return nothing_predicted_inside(
         family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed, slower=slower
     )
 
@@ -257,7 +258,7 @@ def _time_first(fitting: Fitting, wanted: int) -> None:
     predictions were off, until there are enough and predictions left no better ones out.
 
     What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
-    Nothing is timed where nothing was searched that may ship. Raises NothingPredictedInside, NothingTimed.
+    Nothing is timed where nothing was searched that may ship. Raises NOTHING_PREDICTED_INSIDE, NothingTimed.
     """
     size, known = fitting.first.resolution_px, [each for each in fitting.searched if each.predicted]
     for _ in range(TRIES):
@@ -272,7 +273,7 @@ def _time_first(fitting: Fitting, wanted: int) -> None:
         if sum(is_inside(fitting, each) for each in known) >= wanted and times_predicted(fitting) >= SMALLER * before:
             break
     if fitting.untimed and not fitting.times:
-        raise NothingTimed(
+        raise nothing_timed(
             device=fitting.asked.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
         )
     if fitting.times and not any(is_inside(fitting, each) for each in known):

@@ -19,12 +19,12 @@ from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import (
-    NothingTimed,
+    TABLE_NEEDS_FILE,
     ResolutionUnderStride,
     ScaleInvalid,
     ScaleLeavesNoChannel,
-    TableElsewhere,
-    TableNeedsFile,
+    nothing_timed,
+    table_elsewhere,
 )
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, traced_layers
@@ -203,7 +203,7 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
         done, longest = done + len(batch), max(longest, timing.minutes - before)
         lab.tell.step("time networks", done, MOST, "networks")
     if not timing.timed:
-        raise NothingTimed(device=lab.device, reasons=timing.failed)
+        raise nothing_timed(device=lab.device, reasons=timing.failed)
     never = [each.id for each in request.candidates if each.id not in timing.timed]
     timing.failed |= dict.fromkeys(never, "no network of it could be made and run")
     return LatencyTable(
@@ -262,13 +262,13 @@ class TableRequest(NamedTuple):
 def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
     """Measure the table of a device where it is: on a board, or here.
 
-    Raises TableElsewhere: this machine is another one. NothingTimed: see ``measure_table``. BoardError: of the board.
+    Raises TABLE_ELSEWHERE: this machine is another one. NothingTimed: see ``measure_table``. BoardError: of the board.
     """
     device, host = asked.device, asked.host
     with machine_for(host, Wanted(device, f"edgecnn devices measure {device.name}"), tell) as machine:
         at = attachment_of(device, machine.facts, None if host is None else host.address)
         if not at.attached:
-            raise TableElsewhere(device=device.name, why=at.why)
+            raise table_elsewhere(device=device.name, why=at.why)
         candidates, _, unavailable = candidates_of(device, Recipe(), machine.facts)
         for name, why in unavailable.items():
             tell.note(f"{name} is not in the table: {why.why}")
@@ -277,9 +277,9 @@ def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
 
 
 def require_own_name(device: Device, host: HostRequest | None) -> None:
-    """Raises TableNeedsFile: what is measured on that host would take the place of this machine's table."""
+    """Raises TABLE_NEEDS_FILE: what is measured on that host would take the place of this machine's table."""
     if host is not None and device.processor.architecture == "any":
-        raise TableNeedsFile(device=device.name)
+        raise TABLE_NEEDS_FILE(device=device.name)
 
 
 def in_a_table(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

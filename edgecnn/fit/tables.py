@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableTooShort, TableUnreadable, TableUnwritable
+from edgecnn.errors.fit import (
+    TABLE_UNREADABLE,
+    TABLE_UNWRITABLE,
+    NothingTimed,
+    no_table,
+    table_of_another,
+    table_too_short,
+)
 from edgecnn.errors.weights import MissingPackage, UnknownArch
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.fit.features import counted_of
@@ -45,15 +52,15 @@ def table_file(device: str) -> Path | None:
 
 
 def require_file(path: Path) -> None:
-    """Raises TableUnwritable: nothing could be written there once it is measured."""
+    """Raises TABLE_UNWRITABLE: nothing could be written there once it is measured."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TableUnwritable(path=path, because=system_reason(error)) from error
+        raise TABLE_UNWRITABLE(path=path, because=system_reason(error)) from error
     if path.is_dir():
-        raise TableUnwritable(path=path, because="it is a folder")
+        raise TABLE_UNWRITABLE(path=path, because="it is a folder")
     if not os.access(path.parent, os.W_OK):
-        raise TableUnwritable(path=path, because="its folder may not be written")
+        raise TABLE_UNWRITABLE(path=path, because="its folder may not be written")
 
 
 def write_table(table: LatencyTable, path: Path) -> None:
@@ -63,26 +70,26 @@ def write_table(table: LatencyTable, path: Path) -> None:
 
 
 def read_table_file(path: Path) -> LatencyTable:
-    """Raises TableUnreadable: it cannot be read, or is no table."""
+    """Raises TABLE_UNREADABLE: it cannot be read, or is no table."""
     try:
         return LatencyTable.model_validate_json(bounded_content(path, _BYTES_MAX))
     except OSError as error:
-        raise TableUnreadable(path=path, problems=[system_reason(error)]) from error
+        raise TABLE_UNREADABLE(path=path, problems=[system_reason(error)]) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         problems = [f"{shortened('.'.join(map(str, each['loc']))) or 'the file'}: {each['msg']}" for each in faults]
-        raise TableUnreadable(path=path, problems=problems) from error
+        raise TABLE_UNREADABLE(path=path, problems=problems) from error
 
 
 def require_same_machine(table: LatencyTable, path: Path, lab: Lab) -> None:
-    """Hold a table to this machine as it is now. Raises TableOfAnother: naming what differs."""
+    """Hold a table to this machine as it is now. Raises TABLE_OF_ANOTHER: naming what differs."""
     difference = first_difference(table.environment, lab.environment)
     for runtime, then in table.runtimes.items():
         now = lab.host.runtime_version(runtime)
         if difference is None and now != then:
             difference = f"{runtime}: then {then}, now {now or 'absent'}"
     if difference is not None:
-        raise TableOfAnother(path=path, difference=difference, device=table.device)
+        raise table_of_another(path=path, difference=difference, device=table.device)
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,13 @@ class Priced(TablePrices):
 
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
-    """Of those of the candidates that were timed often enough. Raises TableTooShort: none was."""
+    """Of those of the candidates that were timed often enough. Raises TABLE_TOO_SHORT: none was."""
     timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
     _require_todays_networks(path, (row for rows in enough.values() for row in rows))
     if not enough:
         most = max((len(rows) for rows in timed.values()), default=0)
-        raise TableTooShort(path=path, device=table.device, most=most, needed=LEAST_TIMED)
+        raise table_too_short(path=path, device=table.device, most=most, needed=LEAST_TIMED)
     used = TableUsed(
         file=str(path),
         machine=table.machine,
@@ -127,12 +134,12 @@ def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> Tab
 
 
 def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predictor:
-    """Raises TableUnreadable: its figures contradict each other, so that no prediction can be made from them."""
+    """Raises TABLE_UNREADABLE: its figures contradict each other, so that no prediction can be made from them."""
     try:
         return Predictor(rows)
     except (ValueError, ArithmeticError) as error:
         because = f"nothing can be predicted from its times of {candidate}: {shortened(first_line(error))}"
-        raise TableUnreadable(path=path, problems=[because]) from error
+        raise TABLE_UNREADABLE(path=path, problems=[because]) from error
 
 
 def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
@@ -142,22 +149,22 @@ def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
 
 
 def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
-    """Raises TableUnreadable: by a name that it timed another network is meant today, or none."""
+    """Raises TABLE_UNREADABLE: by a name that it timed another network is meant today, or none."""
     for each in rows:
         try:
             macs = counted_of(each.probe).macs
         except (MissingPackage, ImportError):
             raise
         except UnknownArch as error:
-            raise TableUnreadable(
+            raise TABLE_UNREADABLE(
                 path=path, problems=[f"{shortened(error.what)}: another version of edgecnn measured it"]
             ) from error
         except Exception as error:  # no class is shared by what networks raise that cannot be built
             because = f"there is no network {shortened(each.probe.name)}: {shortened(first_line(error))}"
-            raise TableUnreadable(path=path, problems=[because]) from error
+            raise TABLE_UNREADABLE(path=path, problems=[because]) from error
         if macs != each.macs:
             why = f"{each.probe.name} had {each.macs:,} multiply-adds and has {macs:,}: another version of edgecnn measured it"
-            raise TableUnreadable(path=path, problems=[why])
+            raise TABLE_UNREADABLE(path=path, problems=[why])
 
 
 def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
@@ -165,8 +172,9 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
 
     A candidate of which the table says too little is told, and not searched with.
 
-    Raises NoTable: there is none, and the device is not at hand. TableOfAnother: it is of another machine than the one at hand.
-    TableUnreadable: it is no table. NothingTimed: there was none, and nothing could be timed.
+    Raises NO_TABLE: there is none, and the device is not at hand. TABLE_OF_ANOTHER: it is of another machine than the one at
+    hand.
+    TABLE_UNREADABLE: it is no table. NothingTimed: there was none, and nothing could be timed.
     """
     shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
     path, table = _table_for(asked, candidates, shippable, lab, attached=attached)
@@ -188,13 +196,13 @@ def _table_for(
     path = asked.table or table_file(name)
     if path is None:
         if not attached:
-            raise NoTable(device=name)
+            raise no_table(device=name)
         return _written(name, _measured(None, tuple(candidates), lab))
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
     elif table.device != name and not _stands_for(table, asked.device):
-        raise TableOfAnother(path=path, difference=f"it is of {table.device}, and {name} is searched for", device=name)
+        raise table_of_another(path=path, difference=f"it is of {table.device}, and {name} is searched for", device=name)
     lacking = _lacking(table, shippable)
     if asked.table is None and attached and lacking:
         return _written(name, _measured(table, lacking, lab))

@@ -67,7 +67,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
 
     ``device``: a device, or the name of a board that only the tables know (``raspberry-pi-3``).
 
-    Raises PublicTableDamaged: a shipped table cannot be read.
+    Raises PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     name = device if isinstance(device, str) else device.name
     runs = (*runs_on(name), *runs_of_records(options.records, name))
@@ -100,7 +100,7 @@ def forecast(
     precision: Precision,
     options: ForecastOptions = DEFAULT,
 ) -> Found:
-    """The forecast of one candidate, or why there is none. Raises PublicTableDamaged: see ``forecasts``."""
+    """The forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
     found = forecasts((subject,), device, options)
     exact = next((each for each in found if (each.runtime, each.precision) == (runtime, precision)), None)
     if exact is not None:

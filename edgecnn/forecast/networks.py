@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from edgecnn.errors.fit import CostUnknown
+from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.graph.layer_features import Layer, fused, layers_of
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
@@ -68,7 +68,7 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
 def subject_of_file(path: Path) -> Subject:
     """A network in an ONNX file.
 
-    Raises MissingPackage: onnx is not installed. CostUnknown: nothing in it multiplies. What ``try_counting`` and
+    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. What ``try_counting`` and
     ``operations_of_file`` raise.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
@@ -79,7 +79,7 @@ def subject_of_file(path: Path) -> Subject:
     file = operations_of_file(path)
     layers = layers_of(file.operations, fused(file.operations))
     if not layers:
-        raise CostUnknown(path=path, because="nothing in it multiplies")
+        raise COST_UNKNOWN(path=path, because="nothing in it multiplies")
     return Subject(path.name, file.resolution_px, work_of(layers), file=path)
 
 

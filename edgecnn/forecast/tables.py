@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.errors.forecast import PublicTableDamaged
+from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
 from edgecnn.errors.wording import first_problem
 from edgecnn.forecast.networks import COUNTED_FILE
 from edgecnn.resources import resource_folder
@@ -42,7 +42,7 @@ class TableRun(NamedTuple):
 
 @cache
 def public_tables() -> tuple[PublicTable, ...]:
-    """Every shipped table, by name. Raises PublicTableDamaged: a file is not one."""
+    """Every shipped table, by name. Raises PUBLIC_TABLE_DAMAGED: a file is not one."""
     paths = sorted((resource_folder("baselines") / "public").glob("*.json"))
     tables = []
     for path in paths:
@@ -52,7 +52,7 @@ def public_tables() -> tuple[PublicTable, ...]:
             tables.append(PublicTable.model_validate_json(path.read_bytes()))
         except (ValidationError, OSError) as error:
             because = first_problem(error) if isinstance(error, ValidationError) else str(error)
-            raise PublicTableDamaged(path=path, because=because) from error
+            raise PUBLIC_TABLE_DAMAGED(path=path, because=because) from error
     return tuple(tables)
 
 

@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from edgecnn.errors.graph import ExportDisagrees
+from edgecnn.errors.graph import EXPORT_DISAGREES
 from edgecnn.graph.operators import operators_named
 from edgecnn.values.base import Value
 
@@ -105,7 +105,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
     The first image goes alone, so that both a batch of one and a larger one are tried.
 
-    Raises OperatorMissing: ONNX Runtime lacks one of its operators.
+    Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
     with operators_named(path):
         session = session_of(path, Level.ORT_ENABLE_BASIC)
@@ -121,7 +121,7 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
     check = ExportCheck.of(network, graph)
     if distance(network, graph) > tolerance:
         allowed = tolerance * float(np.ptp(network))
-        raise ExportDisagrees(
+        raise EXPORT_DISAGREES(
             max_abs_diff=check.max_abs_diff, allowed=allowed, images=check.images, top1_agreement=check.top1_agreement
         )
     return check

@@ -25,7 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from edgecnn.errors.graph import ExportDisagrees, NetworkNotExported, ProgramNotMade, RoundingDecides, WrongOpset
+from edgecnn.errors.graph import (
+    ROUNDING_DECIDES,
+    WRONG_OPSET,
+    ExportDisagrees,
+    network_not_exported,
+    program_not_made,
+)
 from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
@@ -70,8 +76,8 @@ def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset:
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
-    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WrongOpset:
-    the exporter left another one. NetworkNotExported: torch cannot export it.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WRONG_OPSET:
+    the exporter left another one. NETWORK_NOT_EXPORTED: torch cannot export it.
     """
     return export_example(network, torch.zeros(2, 3, *resolution_px), path, opset)
 
@@ -80,7 +86,7 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
     """The same of a network that takes what ``example`` is like.
 
     ``network``: gives float32 (batch, classes). ``example``: a batch of two: one of one would be taken for a constant. Raises
-    WrongOpset: the exporter left another one.
+    WRONG_OPSET: the exporter left another one.
     """
     network.eval()
     with quiet_exporter():
@@ -96,12 +102,12 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            raise NetworkNotExported(error=error) from error
+            raise network_not_exported(error=error) from error
     if program is None:
         raise TypeError("torch.onnx.export(dynamo=True) returned no program")
     model: onnx.ModelProto = program.model_proto
     if opset_of(model) != opset:
-        raise WrongOpset(wanted=opset, found=opset_of(model), exporter=f"torch {torch.__version__}")
+        raise WRONG_OPSET(wanted=opset, found=opset_of(model), exporter=f"torch {torch.__version__}")
     fold_pooled_padding(model.graph)
     save_model(model, path)
     return onnx.load(path)
@@ -129,7 +135,7 @@ def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> No
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused here.
 
     ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file; its name is
-    inside the file too, so that the same name gives the same bytes. Raises ProgramNotMade: torch refuses the network.
+    inside the file too, so that the same name gives the same bytes. Raises PROGRAM_NOT_MADE: torch refuses the network.
     """
     network.eval()
     example = torch.zeros(2, 3, *resolution_px)  # a batch of one would be taken for a constant
@@ -141,7 +147,7 @@ def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> No
     except OSError:
         raise
     except Exception as error:  # torch's refusals share no class, and none of them may end a build that has its candidates
-        raise ProgramNotMade(error=error) from error
+        raise program_not_made(error=error) from error
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class TrunkRequest:
 def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, of multi-label images ``thresholds.json``.
 
-    Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see their modules.
+    Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see their modules.
     """
     path = out / "model.onnx"
     model = export_onnx(network, request.resolution_px, path, request.opset)
@@ -186,8 +192,8 @@ def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: E
     """Where the network in fp64 is from itself at least half as far as the graph is; a graph that is further off is at fault."""
     exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
     apart = float(np.max(np.abs(answers - exact)))
-    if apart > max(found.allowed, found.max_abs_diff / 2):
-        raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
+    if apart > max(found.fields["allowed"], found.fields["max_abs_diff"] / 2):
+        raise ROUNDING_DECIDES(max_abs_diff=apart, allowed=found.fields["allowed"])
 
 
 _THREADS = 4

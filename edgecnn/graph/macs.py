@@ -19,7 +19,7 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.errors.graph import MacsUnknown
+from edgecnn.errors.graph import MACS_UNKNOWN
 from edgecnn.graph.layer_cost import Product
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -144,7 +144,7 @@ def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product
     operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
-            raise MacsUnknown(node=node.name, op=node.op_type, tensor=tensor)
+            raise MACS_UNKNOWN(node=node.name, op=node.op_type, tensor=tensor)
     first, weight, output = (tuple(shapes[tensor]) for tensor in (*operands, node.output[0]))
     op = INTEGER.get(node.op_type, node.op_type)
     if op == "Conv":  # weights are (M, C / groups, kernel…): each output element sums over the last axes; dilation adds none

@@ -15,7 +15,13 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
-from edgecnn.errors.graph import AlreadyQuantized, ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
+from edgecnn.errors.graph import (
+    ALREADY_QUANTIZED,
+    EXTERNAL_DATA_MISSING,
+    EXTERNAL_DATA_OUTSIDE,
+    MODEL_TOO_LARGE,
+    NOT_AN_ONNX_MODEL,
+)
 from edgecnn.errors.wording import reason_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
@@ -33,10 +39,10 @@ def load_model(path: Path) -> onnx.ModelProto:
     """Read a model with all its weights in memory and its functions inlined.
 
     Raises:
-        ModelTooLarge: it would not fit into one file; nothing of it has been read then.
-        NotAnOnnxModel: the file cannot be parsed, or holds no graph.
-        ExternalDataOutside: its weights would be read from outside its folder.
-        ExternalDataMissing: a file with its weights is not in its folder.
+        MODEL_TOO_LARGE: it would not fit into one file; nothing of it has been read then.
+        NOT_AN_ONNX_MODEL: the file cannot be parsed, or holds no graph.
+        EXTERNAL_DATA_OUTSIDE: its weights would be read from outside its folder.
+        EXTERNAL_DATA_MISSING: a file with its weights is not in its folder.
     """
     model = _without_weights(path)
     _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
@@ -52,7 +58,7 @@ def answers_of(model: onnx.ModelProto) -> int:
 def external_files(path: Path) -> tuple[str, ...]:
     """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
 
-    Raises NotAnOnnxModel, ExternalDataOutside: as ``load_model``.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: as ``load_model``.
     """
     found = {_location(tensor) for tensor in _external(_without_weights(path).graph)}
     return tuple(sorted(found))
@@ -61,7 +67,7 @@ def external_files(path: Path) -> tuple[str, ...]:
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
     """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
 
-    Raises ModelTooLarge: one file cannot hold it.
+    Raises MODEL_TOO_LARGE: one file cannot hold it.
     """
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
@@ -122,11 +128,11 @@ def _without_weights(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(bounded_content(path, BYTES_MAX))
     except DecodeError as error:
-        raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
+        raise NOT_AN_ONNX_MODEL(path=path, why=str(error) or "it does not parse") from error
     if not model.graph.output:
-        raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
+        raise NOT_AN_ONNX_MODEL(path=path, why="it holds no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
-        raise NotAnOnnxModel(path=path, why="it names no opset of ONNX's own operators")
+        raise NOT_AN_ONNX_MODEL(path=path, why="it names no opset of ONNX's own operators")
     model = _with_functions_inlined(model, path)
     for tensor in _external(model.graph):
         _require_inside(path, tensor)
@@ -146,7 +152,7 @@ def _with_functions_inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelPro
         # Functions of another opset than the model's are left: their conversion needs the types of what they read.
         return onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(model), convert_version=True)
     except (onnx.checker.ValidationError, RuntimeError) as error:
-        raise NotAnOnnxModel(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
 
 
 def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -155,7 +161,7 @@ def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _require_one_file(path: Path, size: int) -> None:
     if size > BYTES_MAX:
-        raise ModelTooLarge(path=path, size=size)
+        raise MODEL_TOO_LARGE(path=path, size=size)
 
 
 def _stored_bytes(tensor: onnx.TensorProto) -> int:
@@ -167,14 +173,14 @@ def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
     location, folder = _location(tensor), path.parent.resolve()
     said = f"the weights {tensor.name!r} are said to lie in"
     if "\0" in location:
-        raise NotAnOnnxModel(path=path, why=f"{said} {location!r}, which is no name of a file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{said} {location!r}, which is no name of a file")
     if not location or not (folder / location).resolve().is_relative_to(folder):
-        raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)
+        raise EXTERNAL_DATA_OUTSIDE(path=path, tensor=tensor.name, location=location)
     place = folder / location
     if not place.exists():
-        raise ExternalDataMissing(path=path, location=location)
+        raise EXTERNAL_DATA_MISSING(path=path, location=location)
     if not place.is_file():
-        raise NotAnOnnxModel(path=path, why=f"{said} {location!r}, which is no regular file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{said} {location!r}, which is no regular file")
 
 
 def _location(tensor: onnx.TensorProto) -> str:
@@ -189,10 +195,10 @@ CONTRIBUTED = "com.microsoft"
 
 
 def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model that holds quantization nodes. Raises AlreadyQuantized: naming the first such node."""
+    """Refuse a model that holds quantization nodes. Raises ALREADY_QUANTIZED: naming the first such node."""
     for node in model.graph.node:
         if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
-            raise AlreadyQuantized(path=path, node=node.name or node.output[0], op=node.op_type)
+            raise ALREADY_QUANTIZED(path=path, node=node.name or node.output[0], op=node.op_type)
 
 
 def quantized_form(model: onnx.ModelProto) -> Literal["Q/DQ", "QOperator", "dynamic"] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecnn.errors.graph import OperatorMissing
+from edgecnn.errors.graph import operator_missing
 from edgecnn.values.candidate import Runtime
 
 _REFUSALS = (
@@ -37,7 +37,7 @@ def operators_named(
 ) -> Iterator[None]:
     """Around the opening or conversion of a model file. ``refusals``: the runtime's, with a group ``op`` and perhaps ``node``.
 
-    Raises OperatorMissing: where the runtime's refusal names an operator; any other failure goes on as it is.
+    Raises OPERATOR_MISSING: where the runtime's refusal names an operator; any other failure goes on as it is.
     """
     try:
         yield
@@ -48,4 +48,4 @@ def operators_named(
         op = said["op"]
         node = said.groupdict().get("node") or None
         path = model if isinstance(model, Path) else Path("a model in memory")
-        raise OperatorMissing(path=path, runtime=runtime.value, op=op, node=node, nearest=NEAREST.get(op)) from error
+        raise operator_missing(path=path, runtime=runtime.value, op=op, node=node, nearest=NEAREST.get(op)) from error

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.errors.hosts.process import (
+    RunnerFailed,
+    runner_cannot_write,
+    runner_crashed,
+    runner_not_started,
+    runner_timed_out,
+)
 from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
 from edgecnn.runner.installing import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
@@ -153,23 +159,23 @@ def _start(program: Program) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise RunnerNotStarted(folder=program.folder or program.words[0], why=error) from error
+        raise runner_not_started(folder=program.folder or program.words[0], why=error) from error
 
 
 def _judged(
     result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, said: Tail
 ) -> Mapping[str, Any]:
     if isinstance(result, Silence):
-        raise RunnerTimedOut(argv=program.called, lease_s=lease_s, last_lines=last_lines(said.text, _LAST_LINES))
+        raise runner_timed_out(argv=program.called, lease_s=lease_s, last_lines=last_lines(said.text, _LAST_LINES))
     if result is not None and result.get("ok") is True:
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
         raise program.failure(result.get("error") or {})
     if returncode == CANNOT_WRITE:
-        raise RunnerCannotWrite(argv=program.called, board=program.board)
+        raise runner_cannot_write(argv=program.called, board=program.board)
     dropped = dropped_path_in(said.text) if program.board is None else None
     lines = [*last_lines(said.text, _LAST_LINES), *filter(None, [dropped])]
-    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=lines)
+    raise runner_crashed(argv=program.called, ending=ending(returncode), last_lines=lines)
 
 
 class MachineInfo(Message):

@@ -52,7 +52,7 @@ class Host(Protocol):
             RunnerFailed: the runner ended with an error and said which.
             RunnerCrashed: it ended and said nothing of the kind. RunnerCannotWrite: since nothing took what it wrote.
             RunnerTimedOut: it said nothing for ``lease_s`` seconds.
-            RunnerNotStarted: there is no such folder, or no process to be had.
+            RUNNER_NOT_STARTED: there is no such folder, or no process to be had.
             AnswerUnusable: what it said cannot be used.
         """
 

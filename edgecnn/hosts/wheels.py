@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from edgecnn.errors.hosts.process import WheelsNotFound, WheelsNotUnpacked
+from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed
 from edgecnn.runner.files import sha256_of
@@ -66,9 +66,9 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise WheelsNotFound(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error
     if done.returncode != 0:
-        raise WheelsNotFound(packages=packages, board=platform.words, said=_why(done.stderr))
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(done.stderr))
     return tuple(sorted(folder.glob("*.whl")))
 
 
@@ -114,8 +114,8 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
 
     Raises:
         WheelsNotFound: see ``download_wheels``.
-        WheelsNotUnpacked: the board could not take them.
-        LinkLost: the connection ended meanwhile.
+        WHEELS_NOT_UNPACKED: the board could not take them.
+        LINK_LOST: the connection ended meanwhile.
     """
     wheels = download_wheels(*parcel)
     _send(link, wheels, tell)
@@ -124,7 +124,7 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
     try:
         return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
     except (IndexError, Unusable) as error:
-        raise WheelsNotUnpacked(board=link.board, said=_last(answer.stderr or answer.text)) from error
+        raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr or answer.text)) from error
 
 
 def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
@@ -138,7 +138,7 @@ def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
         line = f"cd {place} && cat > {name}.part && mv {name}.part {name}"
         answer = link.ask(f"exec sh -c {shlex.quote(line)}", given=wheel.read_bytes(), timeout_s=_SEND_S)
         if answer.status != 0:
-            raise WheelsNotUnpacked(board=link.board, said=_last(answer.stderr))
+            raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr))
     tell.step(f"sending packages to {link.board}", len(missing), len(missing), "wheels")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgecnn.errors.gates import RacesDiffer
+from edgecnn.errors.gates import races_differ
 from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.latency import (
@@ -202,7 +202,7 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
     A program that takes one of two processors holds up a kit that uses both, and hardly one that uses one. So what is faster
     beside it need not be faster on a machine of its own.
 
-    Raises RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_ratio``.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
     return {
         (ours, reference): SpeedClaim(
@@ -238,7 +238,7 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
     """Of one race for the choice; ``profiles``: by candidate.
 
-    Raises RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not of one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
@@ -262,7 +262,7 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
 def _check_one_race(profiles: Sequence[Profile]) -> None:
     for ours, theirs in zip(profiles[1:], profiles, strict=False):
         if ours.race is None or ours.race != theirs.race:
-            raise RacesDiffer(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
+            raise races_differ(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
         check_conditions(ours.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
 
 

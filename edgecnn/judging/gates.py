@@ -13,14 +13,14 @@ from typing import Literal, NamedTuple
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import (
-    BoundMissing,
-    BoundOfTwoBuilds,
-    BoundOnWrongSide,
-    BoundOutOfRange,
-    BoundTwice,
-    LogitsNotFinite,
-    MetricNotCompared,
-    UnknownMetric,
+    BOUND_MISSING,
+    BOUND_OF_TWO_BUILDS,
+    BOUND_ON_WRONG_SIDE,
+    BOUND_OUT_OF_RANGE,
+    BOUND_TWICE,
+    LOGITS_NOT_FINITE,
+    METRIC_NOT_COMPARED,
+    unknown_metric,
 )
 from edgecnn.errors.wording import bound_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
@@ -75,9 +75,9 @@ def parse_bounds(
     """The bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: another build is given too.
 
     Raises:
-        BoundMissing: for a text that is not ``name=number``.
-        BoundTwice: for two different bounds of one metric.
-        UnknownMetric, MetricNotCompared, BoundOfTwoBuilds, BoundOutOfRange, BoundOnWrongSide: see ``check_bounds``.
+        BOUND_MISSING: for a text that is not ``name=number``.
+        BOUND_TWICE: for two different bounds of one metric.
+        UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see ``check_bounds``.
     """
     sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
     parsed = {side: _parse_side(side, texts) for side, texts in sides}
@@ -104,12 +104,12 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
     """Refuse bounds that could not be held against anything.
 
     Raises:
-        UnknownMetric: with the nearest known name.
-        MetricNotCompared: ``compared``, and the metric says nothing of two builds.
-        BoundOfTwoBuilds: not ``compared``, and the metric is a ratio.
-        BoundOutOfRange: for NaN, infinity, a negative number, or a share above 1.
-        BoundOnWrongSide: for ``max`` of what should be large, ``min`` of what should be small.
-        BoundTwice: for images a second and another p50.
+        UNKNOWN_METRIC: with the nearest known name.
+        METRIC_NOT_COMPARED: ``compared``, and the metric says nothing of two builds.
+        BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
+        BOUND_OUT_OF_RANGE: for NaN, infinity, a negative number, or a share above 1.
+        BOUND_ON_WRONG_SIDE: for ``max`` of what should be large, ``min`` of what should be small.
+        BOUND_TWICE: for images a second and another p50.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
@@ -118,7 +118,7 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
             _check_bound(_where(side, stated_by), side, name, bound)
     stated, meant = choice.max.get("p50_ms"), with_p50(choice).max.get("p50_ms")
     if stated is not None and meant is not None and not math.isclose(stated, meant):
-        raise BoundTwice(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
+        raise BOUND_TWICE(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
 
 
 def gates_for(
@@ -191,9 +191,9 @@ def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
             bound = float(number)
         except ValueError:
             example = "p99_ms=20" if side == "max" else "int8_mac_share=0.95"
-            raise BoundMissing(where=where, text=text, example=example) from None
+            raise BOUND_MISSING(where=where, text=text, example=example) from None
         if bounds.setdefault(name, bound) != bound and not math.isnan(bound):
-            raise BoundTwice(where=where, metric=name, first=bounds[name], second=bound)
+            raise BOUND_TWICE(where=where, metric=name, first=bounds[name], second=bound)
     return bounds
 
 
@@ -218,12 +218,12 @@ def _meant(name: str, bound: float) -> str | None:
 
 def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
     if compared and name in METRICS and name not in COMPARED:
-        raise MetricNotCompared(where=where, name=name, known=tuple(COMPARED))
+        raise METRIC_NOT_COMPARED(where=where, name=name, known=tuple(COMPARED))
     if not compared and name == LATENCY_RATIO:
-        raise BoundOfTwoBuilds(where=where, name=name)
+        raise BOUND_OF_TWO_BUILDS(where=where, name=name)
     known = (*(COMPARED if compared else METRICS), IMAGES_PER_S)
     if name not in known:
-        raise UnknownMetric(where=where, name=name, known=known, meant=_meant(name, bound))
+        raise unknown_metric(where=where, name=name, known=known, meant=_meant(name, bound))
 
 
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
@@ -232,14 +232,14 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
         metric = {**METRICS, **COMPARED}[name]
         better, largest = metric.better, _LARGEST.get(metric.unit, math.inf)
     elif not 0 < bound < math.inf:
-        raise BoundOutOfRange(where=where, metric=name, bound=bound, allowed="a finite number above 0")
+        raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed="a finite number above 0")
     if not math.isfinite(bound) or not 0 <= bound <= largest:
         allowed = "a finite number of at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
-        raise BoundOutOfRange(where=where, metric=name, bound=bound, allowed=allowed)
+        raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed=allowed)
     right = _SIDE_OF[better]
     if side != right:
         way = f"--{right} {name}={bound:g}" if where.startswith("--") else f"{name} under [gates] {right}"
-        raise BoundOnWrongSide(where=where, metric=name, better=better, right_way=way)
+        raise BOUND_ON_WRONG_SIDE(where=where, metric=name, better=better, right_way=way)
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
@@ -404,7 +404,7 @@ def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
 
 def _no_numbers(facts: CandidateFacts) -> str | None:
     measured = facts.outcomes.get("measure")
-    return measured.what if isinstance(measured, Failed) and measured.ref == LogitsNotFinite.ref else None
+    return measured.what if isinstance(measured, Failed) and measured.ref == LOGITS_NOT_FINITE.ref else None
 
 
 def _of_no_numbers(metric: str, facts: CandidateFacts) -> Finding | None:

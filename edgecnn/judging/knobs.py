@@ -38,7 +38,7 @@ def judge_knobs(
         unusable: settings that may not be taken however fast they are, and why.
 
     Raises:
-        RacesDiffer, ConditionsDiffer, RoundTwice: the runs are not of one race on one machine in one state.
+        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not of one race on one machine in one state.
     """
     refused = unusable or {}
     trials = [_trial(default, each, refused.get(each.knobs)) for each in settings]

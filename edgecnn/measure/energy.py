@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors.measuring import MeterLogUnreadable
+from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import ENERGY_WINDOW_S, EXTERNAL_WINDOW_S, RaceOptions, RaceRequest
 from edgecnn.runner.failure import RunnerError
@@ -54,11 +54,11 @@ _CLOCK_STEP_S = 0.1
 
 
 def open_log(path: Path) -> MeterLog:
-    """The log as it is now. Raises MeterLogUnreadable: it is no such log, with the line."""
+    """The log as it is now. Raises METER_LOG_UNREADABLE: it is no such log, with the line."""
     try:
         return read_log(path)
     except RunnerError as error:
-        raise MeterLogUnreadable(what=error.what, because=error.because) from error
+        raise METER_LOG_UNREADABLE(what=error.what, because=error.because) from error
 
 
 def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
@@ -66,7 +66,7 @@ def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: floa
 
     The log is read when the last run is over. A meter that writes once a second may owe its last line then, so it is waited for.
 
-    Raises MeterLogUnreadable: it is no such log.
+    Raises METER_LOG_UNREADABLE: it is no such log.
     """
     if path is None:
         return None

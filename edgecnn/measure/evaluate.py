@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.hosts.board import AnswerUnusable
-from edgecnn.errors.measuring import PixelsChanged
+from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
@@ -87,7 +88,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
             return stored
         facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
         if facts.pixels_sha256 != pixels.sha256:
-            raise PixelsChanged(file=pixels.file, split=pixels.split)
+            raise PIXELS_CHANGED(file=pixels.file, split=pixels.split)
         try:
             with usable(lab.board, "evaluate"):
                 logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
@@ -198,7 +199,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
     return _evaluation(out, lab)
 
 
-def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> LogitsNotFinite | None:
+def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> EdgecnnError | None:
     """The failure of a kit whose answers to a split are not all numbers, with the layer to blame; None where they are.
 
     ``logits``: (images, classes). ``pixels``: as of ``blamed_layer``.
@@ -206,7 +207,7 @@ def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: 
     try:
         check_finite(kit.candidate.id, logits)
     except LogitsNotFinite as error:
-        return error.located(split, blamed_layer(kit, pixels, error.image))
+        return error.located(split, blamed_layer(kit, pixels, error.fields["image"]))
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.hosts.program import runner_failed
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.wire import usable
@@ -81,4 +81,4 @@ def _read(backend: Backend, trace: Path, macs: MacTable) -> Residency:
     except EdgecnnError:
         raise
     except Exception as error:  # noqa: BLE001 - of a format that a runtime does not promise
-        raise TraceUnreadable(path=trace, why=f"{type(error).__name__}: {error}") from error
+        raise TRACE_UNREADABLE(path=trace, why=f"{type(error).__name__}: {error}") from error

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.errors.measuring import RunsUnusable
+from edgecnn.errors.measuring import RUNS_UNUSABLE, RunsUnusable
 from edgecnn.hosts.wire import Unusable, parsed
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
@@ -45,9 +45,9 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     mine = [run for run in read if run.get("kit") == kit.digest]
     if not mine:
         others = f"{len(read)} runs of other kits are there" if read else "there is no run-*.json"
-        raise RunsUnusable(folder=folder, because=f"no run of {kit.candidate.id} (kit {kit.digest[:12]}): {others}")
+        raise RUNS_UNUSABLE(folder=folder, because=f"no run of {kit.candidate.id} (kit {kit.digest[:12]}): {others}")
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
-        raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
+        raise RUNS_UNUSABLE(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     _refuse_other_knobs(folder, kit, mine)
     environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
     observed_at = _dated(runs)
@@ -110,7 +110,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         return read_run(path)
     except Unusable as error:
-        raise RunsUnusable(folder=path.parent, because=str(error)) from error
+        raise RUNS_UNUSABLE(folder=path.parent, because=str(error)) from error
 
 
 def _refuse_edited(folder: Path) -> None:
@@ -121,7 +121,7 @@ def _refuse_edited(folder: Path) -> None:
         return
     for path in sorted(folder.glob("run-*.json")):
         if noted.get(path.name) != sha256_of(path):
-            raise RunsUnusable(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
+            raise RUNS_UNUSABLE(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
 
 
 def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, Any]]) -> None:
@@ -131,7 +131,7 @@ def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, A
     if other is not None:
         said = _options_said(other)
         because = f"a run of {kit.candidate.id} was made with {said}, and its bundle runs it with {_options_said(wanted)}"
-        raise RunsUnusable(folder=folder, because=because)
+        raise RUNS_UNUSABLE(folder=folder, because=because)
 
 
 def _options_said(options: Mapping[str, str]) -> str:
@@ -140,6 +140,6 @@ def _options_said(options: Mapping[str, str]) -> str:
 
 def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -> None:
     if changed is not None:
-        raise RunsUnusable(folder=folder, because=f"the machine changed between its runs: {changed}")
+        raise RUNS_UNUSABLE(folder=folder, because=f"the machine changed between its runs: {changed}")
     if len({run.round for run in runs}) < len(runs):
-        raise RunsUnusable(folder=folder, because="two runs of this kit are of the same round")
+        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit are of the same round")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from edgecnn.errors.weights import ResolutionFixed, ResolutionTooLarge, ResolutionTooSmall, UnknownArch
+from edgecnn.errors.weights import (
+    RESOLUTION_FIXED,
+    RESOLUTION_TOO_LARGE,
+    RESOLUTION_TOO_SMALL,
+    unknown_arch,
+)
 from edgecnn.errors.wording import names_like, near_names
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
@@ -36,7 +41,7 @@ def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
     """Networks whose names match a shell's pattern, or contain a word without a wildcard. Raises UnknownArch: there are none."""
     names = names_like(pattern, (spec.name for spec in _ROWS))
     if not names:
-        raise UnknownArch(name=pattern, nearest=())
+        raise unknown_arch(name=pattern, nearest=())
     return tuple(spec for spec in _ROWS if spec.name in names)
 
 
@@ -45,7 +50,7 @@ def arch_named(name: str) -> ArchSpec:
     ``timm:NAME``, with or without the tag of its weights, the row of a network that timm has.
 
     Raises UnknownArch: with the nearest names. ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot
-    be. MissingPackage: timm is asked for and not installed. NotAClassifier: what timm has of that name tells no classes.
+    be. MissingPackage: timm is asked for and not installed. NOT_A_CLASSIFIER: what timm has of that name tells no classes.
     """
     if name.lower().startswith(TIMM):
         require_packages(("timm",), extra="zoo", needed_for=name)
@@ -59,7 +64,7 @@ def arch_named(name: str) -> ArchSpec:
     if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
         return scaled(base, scale, base.resolution_px).spec
     near = near_names(name.lower().replace("_", "-"), rows, most=3)
-    raise UnknownArch(name=name, nearest=(*near, *_bare_name_of_timm(name)))
+    raise unknown_arch(name=name, nearest=(*near, *_bare_name_of_timm(name)))
 
 
 def _bare_name_of_timm(name: str) -> tuple[str, ...]:
@@ -161,15 +166,15 @@ def holds(family: str, part: str) -> bool:
 def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
     """Refuse images that the network has no answer to, or that are never trained on.
 
-    Raises ResolutionFixed, ResolutionTooLarge, ResolutionTooSmall, ShapeNotTaken.
+    Raises RESOLUTION_FIXED, RESOLUTION_TOO_LARGE, RESOLUTION_TOO_SMALL, SHAPE_NOT_TAKEN.
     """
     if arch.only_native_px and resolution_px != arch.resolution_px:
-        raise ResolutionFixed(arch=arch.name, asked_px=str(resolution_px), only_px=str(arch.resolution_px))
+        raise RESOLUTION_FIXED(arch=arch.name, asked_px=str(resolution_px), only_px=str(arch.resolution_px))
     if resolution_px.long_px > LARGEST_PX:
-        raise ResolutionTooLarge(arch=arch.name, asked_px=str(resolution_px), most_px=LARGEST_PX)
+        raise RESOLUTION_TOO_LARGE(arch=arch.name, asked_px=str(resolution_px), most_px=LARGEST_PX)
     if resolution_px.short_px < arch.least_px:
         taken = str(resolution_px.with_short(arch.least_px))
-        raise ResolutionTooSmall(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px, taken_px=taken)
+        raise RESOLUTION_TOO_SMALL(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px, taken_px=taken)
     if arch.name.startswith(TIMM):
         from edgecnn.models.timm_zoo import require_shape
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from edgecnn.errors.fit import (
-    NothingToScale,
-    ResolutionUnderStride,
-    ScaleContradictsResolution,
-    ScaleInvalid,
-    ScaleLeavesNoChannel,
+    NOTHING_TO_SCALE,
+    SCALE_CONTRADICTS_RESOLUTION,
+    SCALE_INVALID,
+    resolution_under_stride,
+    scale_leaves_no_channel,
 )
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
@@ -101,24 +101,24 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
         base_px: the resolution that the network would have had without it.
 
     Raises:
-        NothingToScale: no rule scales the family.
+        NOTHING_TO_SCALE: no rule scales the family.
         ScaleInvalid: with the scale that the row has already, it would be deeper or wider than any network, or nothing at all.
         ScaleLeavesNoChannel: its narrowest layer would be rounded to no channel at all.
         ResolutionUnderStride: its last feature map would have less than one position, or more pixels than any recipe takes.
     """
     rule = RULES.get(spec.family)
     if rule is None:
-        raise NothingToScale(arch=spec.name, families=tuple(RULES))
+        raise NOTHING_TO_SCALE(arch=spec.name, families=tuple(RULES))
     multipliers, resolution = _scaled_to(spec, rule, scale, base_px)
     own = spec.scale or Multipliers()
     _require_bounds(spec, scale, own, multipliers)
     narrowest = rule.narrowest * coefficients_of(spec).width * own.width
     if narrowest * multipliers.width < LEAST_CHANNELS:
-        raise ScaleLeavesNoChannel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
+        raise scale_leaves_no_channel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
     if not rule.stride <= resolution.short_px <= resolution.long_px <= LARGEST_PX:
         small = resolution.short_px < rule.stride
         asked = scale.text()
-        raise ResolutionUnderStride(arch=spec.name, scale=asked, resolution_px=str(resolution), small=small, stride=rule.stride)
+        raise resolution_under_stride(arch=spec.name, scale=asked, resolution_px=str(resolution), small=small, stride=rule.stride)
     return Scaled(with_multipliers(spec, multipliers), resolution)
 
 
@@ -131,8 +131,8 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
         usual_px: what is taken where it states none; a step of φ counts from it.
 
     Raises:
-        ScaleContradictsResolution: the scale says the resolution, and another one is stated.
-        NothingToScale, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
+        SCALE_CONTRADICTS_RESOLUTION: the scale says the resolution, and another one is stated.
+        NOTHING_TO_SCALE, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
     """
     if text is None:
         return Scaled(spec, stated_px or usual_px)
@@ -140,7 +140,7 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
     speaks = scale.phi is not None or scale.resolution is not None
     found = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
     if speaks and stated_px not in (None, found.resolution_px):
-        raise ScaleContradictsResolution(scale=text, resolution_px=str(stated_px))
+        raise SCALE_CONTRADICTS_RESOLUTION(scale=text, resolution_px=str(stated_px))
     return found
 
 
@@ -196,7 +196,7 @@ def scale_in(name: str) -> CompoundScale | None:
     try:
         return CompoundScale.from_text(text)
     except ValueError as error:
-        raise ScaleInvalid(text=text, because=str(error)) from error
+        raise SCALE_INVALID(text=text, because=str(error)) from error
 
 
 _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+)?)")
@@ -218,7 +218,7 @@ def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, mult
     for name, product in (("depth", own.depth * multipliers.depth), ("width", own.width * multipliers.width)):
         if not 10**-DECIMALS <= product <= LARGEST_MULTIPLIER:
             because = f"{spec.name} would have {name} × {product:g}, and {10**-DECIMALS:g} to {LARGEST_MULTIPLIER:g} is possible"
-            raise ScaleInvalid(text=scale.text(), because=because)
+            raise SCALE_INVALID(text=scale.text(), because=because)
 
 
 def imbalance_of(scale: CompoundScale, native_px: int) -> float:

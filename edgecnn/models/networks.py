@@ -22,7 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.weights import MissingPackage, WeightsAmbiguous, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.weights import (
+    WEIGHTS_UNREADABLE,
+    MissingPackage,
+    WeightsDoNotFit,
+    weights_ambiguous,
+    weights_do_not_fit,
+    weights_hold_objects,
+)
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.families import efficientnet_lite
@@ -131,7 +138,7 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     there, the first table without the usual beginnings: its names are of another program, or of another network. Of several
     that give as many, the usual names come first, and averages last.
 
-    Raises WeightsAmbiguous: several give as many, and their names do not tell which one is meant.
+    Raises WEIGHTS_AMBIGUOUS: several give as many, and their names do not tell which one is meant.
     """
     names = frozenset(wanted)
     fits = [(table, *fit) for table in tables for fit in _beginnings(table.tensors, names)]
@@ -142,7 +149,7 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     preferred = min(_preference(table, beginning) for table, beginning in best)
     best = [(table, beginning) for table, beginning in best if _preference(table, beginning) == preferred]
     if preferred and len(best) > 1:
-        raise WeightsAmbiguous(path=path, sets=[".".join((*table.entries, beginning)).rstrip(".") for table, beginning in best])
+        raise weights_ambiguous(path=path, sets=[".".join((*table.entries, beginning)).rstrip(".") for table, beginning in best])
     table, beginning = best[0]
     inside = {name.removeprefix(beginning): tensor for name, tensor in table.tensors.items() if name.startswith(beginning)}
     outside = [name for name in table.tensors if not name.startswith(beginning) and name != _COUNTER]
@@ -258,7 +265,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     The bytes and not the name decide which of the two it is. A torch file that has its tensors in a table inside a table, as
     training programs write checkpoints, is unwrapped.
 
-    Raises WeightsUnreadable: truncated, damaged, another format, or no table of tensors. WeightsHoldObjects: it holds Python
+    Raises WEIGHTS_UNREADABLE: truncated, damaged, another format, or no table of tensors. WEIGHTS_HOLD_OBJECTS: it holds Python
     objects, and reading those would run code that the file names.
     """
     return _read(path)[0].tensors
@@ -271,7 +278,7 @@ def _read(path: Path) -> Sequence[Unwrapped]:
     except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
         raise _refusal(path, problem) from problem
     if not (tables := tables_in(loaded)):
-        raise WeightsUnreadable(path=path, reason="it holds something other than a table of tensors")
+        raise WEIGHTS_UNREADABLE(path=path, reason="it holds something other than a table of tensors")
     return tables
 
 
@@ -286,17 +293,17 @@ def _refusal(path: Path, problem: Exception) -> EdgecnnError:
     text = str(problem).strip()
     names = re.findall(r"(?:GLOBAL|class) ([A-Za-z_][\w.]*\.\w+)", text)
     if isinstance(problem, pickle.UnpicklingError) and names:
-        return WeightsHoldObjects(path=path, names=list(dict.fromkeys(names)))
+        return weights_hold_objects(path=path, names=list(dict.fromkeys(names)))
     is_damage = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # torch's own slip
     if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and not is_damage:
-        return WeightsUnreadable(path=path, reason=text.splitlines()[0])
-    return WeightsUnreadable(path=path, reason="it is damaged: its table of tensors cannot be read")
+        return WEIGHTS_UNREADABLE(path=path, reason=text.splitlines()[0])
+    return WEIGHTS_UNREADABLE(path=path, reason="it is damaged: its table of tensors cannot be read")
 
 
 def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
     """The tensors of a file under this network's names, checked against it; the head may have any number of classes.
 
-    Raises WeightsUnreadable, WeightsDoNotFit: see ``unwrapped_weights``.
+    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``unwrapped_weights``.
     """
     return unwrapped_weights(spec, path).tensors
 
@@ -304,8 +311,8 @@ def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
 def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     """The same, with what was taken off the tensors to get at them.
 
-    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
-    and the network that fits. WeightsAmbiguous: see ``best_fit``.
+    Raises WEIGHTS_UNREADABLE: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
+    and the network that fits. WEIGHTS_AMBIGUOUS: see ``best_fit``.
     """
     tables = _read(path)
     found = tables[0]
@@ -323,7 +330,7 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
         return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), found.said)
     except WeightsDoNotFit as error:
         fits = archs_that_fit(without_common_beginning(state))
-        raise WeightsDoNotFit(path=path, arch=spec.name, problems=error.problems, fits=fits) from error
+        raise weights_do_not_fit(path=path, arch=spec.name, problems=error.fields["problems"], fits=fits) from error
 
 
 def archs_that_fit(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -361,7 +368,7 @@ def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> nn.Module:
     """The network that training left in a file, whichever kind of head it ends in.
 
-    Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
+    Raises WEIGHTS_UNREADABLE: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
     """
     network = build_network(spec, classes, seed=seed)
     state = read_state(path)
@@ -388,7 +395,7 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
 def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> nn.Module:
     """The same as it ships: parallel branches that only helped it to learn are one layer each.
 
-    Raises WeightsUnreadable, WeightsDoNotFit: see ``load_trained``. MergeDiffers: the merged network answers otherwise.
+    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``load_trained``. MERGE_DIFFERS: the merged network answers otherwise.
     """
     network = load_trained(spec, classes, path)
     if spec.origin != "timm":
@@ -418,5 +425,5 @@ def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path:
         f"{what}{', '.join(names[:_NAMES_SHOWN])}{and_more(len(names), _NAMES_SHOWN)}" for what, names in kinds.items() if names
     ]
     if problems:
-        raise WeightsDoNotFit(path=path, arch=arch, problems=problems)
+        raise weights_do_not_fit(path=path, arch=arch, problems=problems)
     return {name: complete[name] for name in wanted}

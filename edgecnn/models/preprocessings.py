@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from edgecnn.errors.custom_model import UnknownPreprocessing
+from edgecnn.errors.custom_model import unknown_preprocessing
 from edgecnn.errors.wording import nearest
 from edgecnn.models.rows.family import HALF, IMAGENET
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -60,9 +60,9 @@ MARGIN = 256 / 224
 
 
 def usual_named(name: str) -> Usual:
-    """The row of that name. Raises UnknownPreprocessing: with the nearest name."""
+    """The row of that name. Raises UNKNOWN_PREPROCESSING: with the nearest name."""
     if name not in USUAL:
-        raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
+        raise unknown_preprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
     return USUAL[name]
 
 

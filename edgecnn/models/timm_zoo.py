@@ -18,7 +18,7 @@ import timm
 import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
-from edgecnn.errors.weights import NotAClassifier, ShapeNotTaken, UnknownArch
+from edgecnn.errors.weights import NOT_A_CLASSIFIER, SHAPE_NOT_TAKEN, unknown_arch
 from edgecnn.errors.wording import near_names, shell_word
 from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
@@ -49,9 +49,9 @@ def timm_arch(name: str) -> ArchSpec:
 
 
 def require_shape(row: ArchSpec, size: ImageSize) -> None:
-    """Raises ShapeNotTaken: the network has no answer to images of that shape."""
+    """Raises SHAPE_NOT_TAKEN: the network has no answer to images of that shape."""
     if size != row.resolution_px and _first_taken(row.builder, [size]) is None:
-        raise ShapeNotTaken(arch=row.name, asked_px=str(size))
+        raise SHAPE_NOT_TAKEN(arch=row.name, asked_px=str(size))
 
 
 def _first_taken(builder: str, sizes: Sequence[ImageSize]) -> ImageSize | None:
@@ -69,7 +69,7 @@ def _first_taken(builder: str, sizes: Sequence[ImageSize]) -> ImageSize | None:
 def recorded_arch(name: str) -> ArchSpec:
     """The row built of timm's records alone, without the network.
 
-    Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NotAClassifier: it ends in
+    Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NOT_A_CLASSIFIER: it ends in
     features and tells no classes, or does not look at photographs of three colours.
     """
     asked = name.removeprefix(TIMM)
@@ -80,13 +80,13 @@ def recorded_arch(name: str) -> ArchSpec:
     if recorded is None:
         nearest, pattern = _nearest(asked), any(letter in asked for letter in "*?[")
         alike = name if pattern else f"{os.path.commonprefix(nearest) or TIMM}*"
-        raise UnknownArch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
+        raise unknown_arch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
-        raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
     if recorded.input_size[0] != 3:
         size = "×".join(map(str, recorded.input_size))
-        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
     return row_of(recorded.architecture or family, recorded)
 
 

@@ -21,7 +21,12 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
+from edgecnn.errors.weights import (
+    WEIGHTS_UNAVAILABLE,
+    WEIGHTS_UNREADABLE,
+    weights_file_missing,
+    weights_not_a_file,
+)
 from edgecnn.errors.wording import no_unicode
 from edgecnn.models.hugging_face import held_of_hub, hub_address
 from edgecnn.models.weights_file import format_of
@@ -46,9 +51,9 @@ def answer_weights(
 
     Raises:
         WeightsUnavailable: ``imagenet`` was demanded and they cannot be had; with the command that brings them.
-        WeightsFileMissing: ``choice`` is a path at which there is nothing.
-        WeightsNotAFile: it is a folder, a pipe or a device.
-        WeightsUnreadable, WeightsHoldObjects: its header tells that training could not begin from it; see ``format_of``.
+        WEIGHTS_FILE_MISSING: ``choice`` is a path at which there is nothing.
+        WEIGHTS_NOT_A_FILE: it is a folder, a pipe or a device.
+        WEIGHTS_UNREADABLE, WEIGHTS_HOLD_OBJECTS: its header tells that training could not begin from it; see ``format_of``.
         WeightsDoNotFit: it is of another network, of a network of timm's; of others that is found when it is fetched.
     """
     if choice == "none":
@@ -197,9 +202,9 @@ def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
         str(path.resolve()).encode("utf-8")
         sha256 = sha256_of(path)
     except UnicodeEncodeError as error:
-        raise WeightsUnreadable(path=path, reason=f"its path {no_unicode(str(path))}; the report could not name it") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"its path {no_unicode(str(path))}; the report could not name it") from error
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
+        raise WEIGHTS_UNREADABLE(path=path, reason=system_reason(error)) from error
     return WeightsAnswer.starting(
         f"the weights in {path.name}", choice=choice, kind="file", path=str(path.resolve()), sha256=sha256
     )
@@ -210,18 +215,18 @@ def _refuse_other_than_file(path: Path) -> None:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             inside = sorted(each for each in path.iterdir() if each.suffix in (".safetensors", ".pth", ".pt", ".bin"))
-            raise WeightsNotAFile(path=path, kind="a folder", inside=inside)
+            raise weights_not_a_file(path=path, kind="a folder", inside=inside)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL inside the path is the last
-        raise WeightsFileMissing(path=path) from None
+        raise weights_file_missing(path=path) from None
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
+        raise WEIGHTS_UNREADABLE(path=path, reason=system_reason(error)) from error
     if not stat.S_ISREG(mode):
-        raise WeightsNotAFile(path=path, kind="a pipe or a device")
+        raise weights_not_a_file(path=path, kind="a pipe or a device")
 
 
 def _without(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
     if choice == "imagenet":
-        raise WeightsUnavailable(arch=spec.name, because=because, remedy=remedy)
+        raise WEIGHTS_UNAVAILABLE(arch=spec.name, because=because, remedy=remedy)
     lacking = f"{because} — {remedy}"
     what = f"random weights, not pretrained ones: {lacking}"
     return WeightsAnswer.starting(what, choice=choice, kind="none", asked=asked, lacking=lacking)

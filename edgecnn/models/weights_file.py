@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.weights import WEIGHTS_UNREADABLE, weights_hold_objects
 from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head, form_of_zip
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
@@ -67,8 +67,8 @@ def format_of(path: Path) -> WeightsFormat:
     Damage inside the tensors' own bytes is not looked for, and a cut at the end of a file from before torch 1.6 is found only
     when it is read.
 
-    Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
-    optimizer or any other Python object was saved. WrongBytes: see ``refuse_known_cause``.
+    Raises WEIGHTS_UNREADABLE: empty, cut off, damaged, of another format, or not permitted. WEIGHTS_HOLD_OBJECTS: a whole
+    model, an optimizer or any other Python object was saved. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         with open_regular(path) as file:
@@ -82,29 +82,29 @@ def format_of(path: Path) -> WeightsFormat:
             if head[8:9] == b"{":
                 return _safetensors(path, file, size)
     except OSError as error:
-        raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
+        raise WEIGHTS_UNREADABLE(path=path, reason=system_reason(error)) from error
     refuse_known_cause(path, head)
-    raise WeightsUnreadable(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
+    raise WEIGHTS_UNREADABLE(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
 
 
 def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     """https://huggingface.co/docs/safetensors: 8 bytes of length (little-endian), that much JSON, then the tensors."""
     length = int.from_bytes(file.read(8), "little")
     if length > _SAFETENSORS_HEADER_MAX:
-        raise WeightsUnreadable(path=path, reason="it looks like a text file or a damaged .safetensors file")
+        raise WEIGHTS_UNREADABLE(path=path, reason="it looks like a text file or a damaged .safetensors file")
     if 8 + length > size:
-        raise WeightsUnreadable(path=path, reason=f"it is cut off within its header, after {size:,} bytes")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"it is cut off within its header, after {size:,} bytes")
     try:
         header = json.loads(file.read(length))
         ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
     except (*_DAMAGED, AttributeError, RecursionError) as error:
-        raise WeightsUnreadable(path=path, reason="its header is damaged") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="its header is damaged") from error
     if not ends:
-        raise WeightsUnreadable(path=path, reason="it holds no tensor")
+        raise WEIGHTS_UNREADABLE(path=path, reason="it holds no tensor")
     promised = 8 + length + max(ends)
     if promised != size:
         told = "it is cut off" if promised > size else "something was appended"
-        raise WeightsUnreadable(path=path, reason=f"{told}: its header counts {promised:,} bytes, the file has {size:,}")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"{told}: its header counts {promised:,} bytes, the file has {size:,}")
     return "safetensors"
 
 
@@ -114,16 +114,16 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
             names = archive.namelist()
             pickled = next((name for name in names if name.endswith("/data.pkl") and name.count("/") == 1), None)
             if pickled is None:
-                raise WeightsUnreadable(path=path, reason=f"it looks like {_zip_like(names)}")
+                raise WEIGHTS_UNREADABLE(path=path, reason=f"it looks like {_zip_like(names)}")
             if pickled.replace("data.pkl", "constants.pkl") in names:
-                raise WeightsUnreadable(path=path, reason=f"it is a TorchScript program, {_WHOLE}")
+                raise WEIGHTS_UNREADABLE(path=path, reason=f"it is a TorchScript program, {_WHOLE}")
             if archive.getinfo(pickled).file_size <= _PICKLE_LISTED_MAX:
                 with archive.open(pickled) as content:
                     _refuse_objects(path, content, pickles=1)
     except zipfile.BadZipFile as error:
-        raise WeightsUnreadable(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
     except (*_DAMAGED, *DAMAGED_ZIP) as error:
-        raise WeightsUnreadable(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
     return "torch"
 
 
@@ -148,16 +148,16 @@ def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
         for opcode, argument, _ in islice(listed, _OPCODES_LISTED_MAX):
             if opcode.name == "PROTO" and int(argument or 0) > _PICKLE_PROTOCOL_MAX:
                 reason = f"it was saved with pickle_protocol={argument}, and later than {_PICKLE_PROTOCOL_MAX} is not read"
-                raise WeightsUnreadable(path=path, reason=reason)
+                raise WEIGHTS_UNREADABLE(path=path, reason=reason)
             if opcode.name not in ("GLOBAL", "INST"):
                 continue
             module, _, name = str(argument).partition(" ")
             if f"{module}.{name}" not in SAVED_ARGUMENTS and not _may_be_of_tensors(module):
                 names[f"{module}.{name}"] = None
     except _DAMAGED as error:
-        raise WeightsUnreadable(path=path, reason="it is cut off or damaged: its table of tensors cannot be read") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="it is cut off or damaged: its table of tensors cannot be read") from error
     if names:
-        raise WeightsHoldObjects(path=path, names=list(names))
+        raise weights_hold_objects(path=path, names=list(names))
 
 
 def _may_be_of_tensors(module: str) -> bool:

@@ -6,10 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.devices.check.findings import absent_there
 from edgecnn.devices.this_machine import with_local_facts
-from edgecnn.errors.building import NothingToBuild
-from edgecnn.errors.custom_model import QuantizedElsewhere
-from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
-from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOTHING_TO_BUILD
+from edgecnn.errors.custom_model import quantized_elsewhere
+from edgecnn.errors.devices import NO_CANDIDATE, PRECISION_NOT_ON_DEVICE
+from edgecnn.errors.training import (
+    NOTHING_CHANGES_HERE,
+    NOTHING_TO_PRUNE,
+    SURGERY_OF_NOTHING,
+    nothing_to_replace,
+)
 from edgecnn.errors.wording import shell_word
 from edgecnn.installed import installed_version, lacking
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
@@ -143,8 +149,8 @@ def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     """Refuse what the network does not have, before any time is spent.
 
-    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
-    says what it has. NothingToPrune: its channels cannot go. SurgeryOfNothing: nothing is to take its place.
+    ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NOTHING_TO_REPLACE: it has no SiLU, or no squeeze-excite;
+    says what it has. NOTHING_TO_PRUNE: its channels cannot go. SURGERY_OF_NOTHING: nothing is to take its place.
     """
     asked = recipe.surgery
     if asked.activation != "keep" and not holds(arch.family, SILU):
@@ -152,15 +158,15 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     if asked.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
         raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
     if asked.pruned and arch.family not in RULES:
-        raise NothingToPrune(arch=arch.name, share=asked.pruned, families=tuple(RULES))
+        raise NOTHING_TO_PRUNE(arch=arch.name, share=asked.pruned, families=tuple(RULES))
     if asked.instead and not asked.suffix:
-        raise SurgeryOfNothing()
+        raise SURGERY_OF_NOTHING()
 
 
-def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToReplace:
+def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> EdgecnnError:
     fitting = tuple(each.name for each in all_archs() if holds(each.family, lacks))
     has = parts_of(arch.family)
-    return NothingToReplace(
+    return nothing_to_replace(
         arch=arch.name, setting=setting, lacks=lacks, has=None if has is None else has.worded, fitting=fitting
     )
 
@@ -174,14 +180,14 @@ def custom_candidates(
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """The candidates of a custom model, and those that cannot be had of it: the same as given, of one in float.
 
-    Raises QuantizedElsewhere: it came quantized, and the target runs something else than ONNX Runtime.
+    Raises QUANTIZED_ELSEWHERE: it came quantized, and the target runs something else than ONNX Runtime.
     """
     form = model.entry.quantized
     if form is None:
         return candidates, unavailable
     facts = device.runtimes.get(Runtime.ONNXRUNTIME)
     if Runtime.ONNXRUNTIME not in device.built_for(recipe.target.runtime):
-        raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
+        raise quantized_elsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
         why=f"the file came quantized ({form}), and its float network is not in it",
         command="--model with the float network that it was made from",
@@ -195,7 +201,7 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
 
-    Raises NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
+    Raises NO_CANDIDATE: each of ``supported`` is refused; says why, runtime by runtime.
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
@@ -205,10 +211,10 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
         reasons = [
             f"its device file builds none of its runtimes ({', '.join(each.value for each in has)}) unless the target names it"
         ]
-        raise NoCandidate(device=device.name, reasons=reasons, hint=_target_hint(has))
+        raise NO_CANDIDATE(device=device.name, reasons=reasons, hint=_target_hint(has))
     others = [each for each in has if each not in {entry.runtime for entry in refused}]
     hint = _target_hint(others) if others else "`edgecnn list devices` names devices that a build can be made for"
-    raise NoCandidate(device=device.name, reasons=_reasons(refused), hint=hint)
+    raise NO_CANDIDATE(device=device.name, reasons=_reasons(refused), hint=hint)
 
 
 def _target_hint(runtimes: Sequence[Runtime]) -> str:
@@ -224,13 +230,13 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
 
     ``asked_by``: the recipe's key, as a user writes it.
 
-    Raises PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
+    Raises PRECISION_NOT_ON_DEVICE: there is no candidate of that precision; says why of each runtime, and what there is.
     """
     has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:
         return
     refused = [entry for entry in supported if isinstance(entry, Unsupported) and entry.precision is precision]
-    raise PrecisionNotOnDevice(
+    raise PRECISION_NOT_ON_DEVICE(
         device=device.name,
         precision=precision.value,
         asked_by=asked_by,
@@ -276,13 +282,13 @@ def candidates_of(
                 built[entry.id] = entry
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
     if needed is not None:
-        raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
+        raise NOTHING_TO_BUILD(device=device.name, reasons=(needed.why,), command=needed.command)
     require_candidate(device, supported)
     if asked.quantize.aware:
         require_precision(device, Precision.INT8, "quantize.aware", supported)
     if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in supported):
         reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
-        raise NothingToBuild(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
+        raise NOTHING_TO_BUILD(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 
@@ -291,11 +297,11 @@ def with_learned(
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """Candidates that cost another training come last, and only where they are asked for.
 
-    Raises NothingChangesHere: all of them are to be of a changed network, and there can be none.
+    Raises NOTHING_CHANGES_HERE: all of them are to be of a changed network, and there can be none.
     """
     no_surgery = surgery_unavailable(recipe, data)
     if recipe.surgery.instead and no_surgery is not None:
-        raise NothingChangesHere(because=no_surgery.why, command=no_surgery.command)
+        raise NOTHING_CHANGES_HERE(because=no_surgery.why, command=no_surgery.command)
     aware = aware_candidates(candidates) if recipe.quantize.aware else ()
     found = list(candidates)
     for more, why in (

@@ -11,11 +11,11 @@ from edgecnn.data.formats.registry import has_own_order
 from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
-from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
+from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS, NO_HEAD_TO_KEEP
 from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import ClassOrderOpen
-from edgecnn.errors.graph import CalibrationSetTooSmall
-from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
+from edgecnn.errors.data.formats import class_order_open
+from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
+from edgecnn.errors.training import NOTHING_TO_TRANSFER, WEIGHTS_NOT_WANTED
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
@@ -123,7 +123,7 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
     try:
         data = summarize(choice, store.root, tell)
     except NoClassFolders as error:
-        if asked.data.labels is not None or not error.files:
+        if asked.data.labels is not None or not error.fields["files"]:
             raise
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
@@ -151,13 +151,13 @@ def _require_one_order(data: DataSummary) -> None:
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
     if sorted_here and not has_own_order(data.root):
-        raise ClassOrderOpen(root=data.root, folders=data.classes, characters=characters)
+        raise class_order_open(root=data.root, folders=data.classes, characters=characters)
 
 
 def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained either; the classes of published weights are ImageNet's."""
     if weights.kind == "none":
-        raise NoHeadToKeep(arch=arch.name, why=weights.why)
+        raise NO_HEAD_TO_KEEP(arch=arch.name, why=weights.why)
     published = "folders" if weights.kind == "file" else "imagenet"
     choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
     data = summarize(choice, store.root, tell)
@@ -165,7 +165,7 @@ def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store:
     if choice.classes == "folders" and asked.data.classes is None:
         _require_one_order(data)
     if published == "imagenet" and len(data.classes) != arch.classes:
-        raise HeadDiffers(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
+        raise KEPT_HEAD_DIFFERS(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
     resolution_px = asked.model.resolution_px or arch.resolution_px
     model = asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution_px})
     filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
@@ -182,7 +182,7 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
     choice = request.recipe.model.weights
     if request.recipe.train.transfer == "scratch":
         if choice not in ("auto", "none"):
-            raise WeightsNotWanted(weights=choice)
+            raise WEIGHTS_NOT_WANTED(weights=choice)
         choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
     answer = answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
@@ -274,7 +274,7 @@ def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
     """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
     found = data.counts["calibration"]
     if asked.images is not None and asked.images > found:
-        raise CalibrationSetTooSmall(asked=asked.images, found=found)
+        raise CALIBRATION_SET_TOO_SMALL(asked=asked.images, found=found)
     return asked.model_copy(update={"images": asked.images or found})
 
 
@@ -282,17 +282,18 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     """``[train]`` with nothing left open.
 
     Raises:
-        NothingToTransfer: pretrained layers are to be kept, and there are none.
-        HeadNotFitting, HeadNotAlone: the head does not go with what else is asked, or with the network.
-        NothingToUnfreeze, NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole
+        NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
+        HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not go with what else is asked, or with the network.
+        NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: what is asked of
+        the whole
             network's training, and there is none.
-        TeacherNotFitting: a teacher would not be heard.
+        TEACHER_NOT_FITTING: a teacher would not be heard.
     """
     train = asked.train
     mode = mode_of(train, arch, weights)
     require_one_head(asked, arch)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
-        raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
+        raise NOTHING_TO_TRANSFER(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
     require_something_learned(asked, mode, weights.why)
     require_teachable(asked, mode)

@@ -14,23 +14,23 @@ from edgecnn.data.files import read_json, write_json
 from edgecnn.data.images import open_source
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import (
-    ClassesDiffer,
-    CustomAndNamed,
-    CustomFileMissing,
-    CustomModelUnusable,
+    CUSTOM_FILE_MISSING,
+    CUSTOM_MODEL_AND_ARCH,
+    CUSTOM_MODEL_WITHOUT_DATA,
+    DATA_TRAIN_STATED,
+    KEPT_HEAD_AND_TRAINING,
+    KEPT_HEAD_WITHOUT_DATA,
+    LABELS_NEEDED,
+    MODEL_OUTPUT_OF_AN_ARCH,
+    NOTHING_TO_TRAIN,
+    PREPROCESSING_HALF_GIVEN,
+    PREPROCESSING_OF_AN_ARCH,
     InputSizeOpen,
-    LabelsNeeded,
-    NoDataForHead,
-    NoDataForModel,
-    NothingToTrain,
-    NothingTrainsKeptHead,
-    OutputOfAnArch,
-    PreprocessingIncomplete,
-    PreprocessingOfAnArch,
-    TrainingSwitch,
+    custom_model_classes_differ,
+    custom_model_unusable,
 )
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.fit import ScaleOfAFile
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
+from edgecnn.errors.fit import SCALE_OF_A_FILE
 from edgecnn.graph.custom.form import form_of
 from edgecnn.installed import installed_version, require_packages
 from edgecnn.models.catalogue import arch_named
@@ -68,7 +68,7 @@ is off by the more the more classes there are, so that what makes them has to te
 def network_name(choice: ModelChoice) -> str:
     """What a build is called after: the row of the catalogue, or the custom model's file.
 
-    Raises UnknownArch: of a name. NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
+    Raises UnknownArch: of a name. NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride: of its scale.
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
@@ -79,9 +79,10 @@ def network_name(choice: ModelChoice) -> str:
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions, and a model of another format, before images are read.
 
-    Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, OutputOfAnArch,
-    TrainingSwitch, NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the
-    ``bundle`` that the build would replace. CustomFileMissing: it cannot be read. Others: see ``refuse_foreign``.
+    Raises CUSTOM_MODEL_AND_ARCH, SCALE_OF_A_FILE, LABELS_NEEDED, CUSTOM_MODEL_WITHOUT_DATA, NOTHING_TO_TRAIN,
+    PREPROCESSING_OF_AN_ARCH, MODEL_OUTPUT_OF_AN_ARCH,
+    DATA_TRAIN_STATED, KEPT_HEAD_AND_TRAINING, KEPT_HEAD_WITHOUT_DATA: each says what to leave out. CustomModelUnusable: it
+    lies in the ``bundle`` that the build would replace. CUSTOM_FILE_MISSING: it cannot be read. Others: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -90,21 +91,21 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     # Held against the usual values and not against what was stated: a kept recipe states them all.
     _refuse_named(model, usual.model)
     if recipe.train != usual.train:
-        raise CustomAndNamed(option="settings of training")
+        raise CUSTOM_MODEL_AND_ARCH(option="settings of training")
     if "path" not in recipe.data.model_fields_set:
-        raise NoDataForModel()
+        raise CUSTOM_MODEL_WITHOUT_DATA()
     if goal == "train":
-        raise NothingToTrain()
+        raise NOTHING_TO_TRAIN()
     path = user_path(model.onnx)
     if path.resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
-        raise CustomModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+        raise custom_model_unusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
     try:
         refuse_foreign(path)
     except FileNotFoundError:
         return  # who reads it says so
     except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
 
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
@@ -118,9 +119,9 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
         "surgery": bool(recipe.surgery.suffix),
     }
     if (first := next((name for name, given in asked.items() if given), None)) is not None:
-        raise NothingTrainsKeptHead(asked=first)
+        raise KEPT_HEAD_AND_TRAINING(asked=first)
     if "path" not in recipe.data.model_fields_set:
-        raise NoDataForHead()
+        raise KEPT_HEAD_WITHOUT_DATA()
 
 
 def _check_trained(recipe: Recipe, goal: str) -> None:
@@ -128,27 +129,27 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     if recipe.model.keep_head:
         _check_kept(recipe, goal)
     elif not recipe.data.train and recipe.synthesis.cutouts is None:
-        raise TrainingSwitch()
+        raise DATA_TRAIN_STATED()
     if recipe.data.labels is False:
-        raise LabelsNeeded(arch=recipe.model.arch)
+        raise LABELS_NEEDED(arch=recipe.model.arch)
     own = recipe.preprocessing
     if own.fill is not None and own.resize not in BORDERED:
         because = "preprocessing.fill is a border after letterbox or line, and preprocessing.resize is neither"
-        raise PreprocessingIncomplete(because=because)
+        raise PREPROCESSING_HALF_GIVEN(because=because)
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
-        raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])
+        raise PREPROCESSING_OF_AN_ARCH(arch=recipe.model.arch, stated=stated[0])
     if recipe.model.output is not None:
-        raise OutputOfAnArch(arch=recipe.model.arch)
+        raise MODEL_OUTPUT_OF_AN_ARCH(arch=recipe.model.arch)
 
 
 def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
     given = {"--arch": model.arch != usual.arch, "--weights": model.weights != usual.weights, "--keep-head": model.keep_head}
     for option, stated in given.items():
         if stated:
-            raise CustomAndNamed(option=option)
+            raise CUSTOM_MODEL_AND_ARCH(option=option)
     if model.scale is not None:
-        raise ScaleOfAFile(onnx=str(model.onnx))
+        raise SCALE_OF_A_FILE(onnx=str(model.onnx))
 
 
 def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:
@@ -157,14 +158,15 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     ``data``: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet. ``cache``: the
     store's root, where the answer is kept as long as no file of the model changes.
 
-    Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
+    Raises EdgecnnError: one of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE; MissingPackage, of a file of
+    torch.
     """
     path = user_path(recipe.model.onnx or "")
     try:
         path = path.resolve(strict=True)
         form = form_of(path)
     except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
     asked |= {"resolution_px": size and size.stated, "output": recipe.model.output, "data": data.content, "revision": _REVISION}
@@ -257,7 +259,7 @@ def _found(
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
-        raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
+        raise custom_model_classes_differ(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     entry = _of_its_images(says.entry, data, path)
     source = open_source(Path(data.manifest_path))
     found = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)
@@ -273,7 +275,7 @@ def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEnt
     if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
         end = "with one number an image" if entry.one_share else "in a softmax"
         because = f"it ends {end}, so that its answers are shares of one class"
-        raise MultiLabelNotFitting(
+        raise multi_label_not_fitting(
             asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})

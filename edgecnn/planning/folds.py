@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.training import FoldsNotFitting
+from edgecnn.errors.training import FOLDS_NOT_FITTING
 from edgecnn.planning.training import is_folder
 from edgecnn.store.store import Store
 from edgecnn.values.dataset import DataSummary, Fold
@@ -18,10 +18,10 @@ def require_foldable(asked: Recipe) -> None:
         return
     if train.teacher is not None and is_folder(train.teacher):
         because = "its network learned from images that other folds test"
-        raise FoldsNotFitting(folds=folds, beside=f"train.teacher={train.teacher}", because=because)
+        raise FOLDS_NOT_FITTING(folds=folds, beside=f"train.teacher={train.teacher}", because=because)
     if asked.synthesis.cutouts is not None:
         because = "nothing says which photographs cut-outs were taken from, and each is tested by one of the folds"
-        raise FoldsNotFitting(folds=folds, beside="[synthesis]", because=because)
+        raise FOLDS_NOT_FITTING(folds=folds, beside="[synthesis]", because=because)
 
 
 def first_fold(asked: Recipe) -> Fold | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.errors.data.multi_label import BoundOfSeveralLabels, MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, multi_label_not_fitting
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -21,18 +21,18 @@ def require_fitting(asked: Recipe, data: DataSummary) -> None:
     """
     if data.multi_label:
         for setting, because in (*_of_network(asked), *_of_training(asked)):
-            raise MultiLabelNotFitting(asked=setting, because=because)
+            raise multi_label_not_fitting(asked=setting, because=because)
 
 
 def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
-    """Refuse bounds that nothing of these images could be held against. Raises MultiLabelNotFitting, BoundOfSeveralLabels."""
+    """Refuse bounds that nothing of these images could be held against. Raises MultiLabelNotFitting, BOUND_OF_SEVERAL_LABELS."""
     bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
     if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
         because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement can be bounded there"
-        raise MultiLabelNotFitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
+        raise multi_label_not_fitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
     one_class = data.labelled and not data.multi_label
     if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
-        raise BoundOfSeveralLabels(metric=name)
+        raise BOUND_OF_SEVERAL_LABELS(metric=name)
 
 
 def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:

@@ -15,10 +15,10 @@ import numpy as np
 
 from edgecnn.data.images import ImageSource
 from edgecnn.errors.custom_model import (
-    AnswersAlike,
-    AnswersNotFinite,
-    PreprocessingIncomplete,
-    PreprocessingUnproved,
+    ANSWERS_NOT_FINITE,
+    PREPROCESSING_HALF_GIVEN,
+    PREPROCESSING_UNPROVED,
+    answers_alike,
 )
 from edgecnn.judging.learned import chance_verdict
 from edgecnn.judging.predictions.accuracy import share_of
@@ -84,9 +84,9 @@ def find_preprocessing(
     """Try every way that is left open, and take the best.
 
     Raises:
-        UnknownPreprocessing, PreprocessingIncomplete: of the choice.
-        AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
-        PreprocessingUnproved: nothing was stated, and the images have no labels.
+        UNKNOWN_PREPROCESSING, PREPROCESSING_HALF_GIVEN: of the choice.
+        ANSWERS_ALIKE, ANSWERS_NOT_FINITE: what it answers tells nothing apart, or is no number.
+        PREPROCESSING_UNPROVED: nothing was stated, and the images have no labels.
         CustomModelUnusable: the runtime cannot run the file.
     """
     own = choice
@@ -96,7 +96,7 @@ def find_preprocessing(
     by = _stated_by(own, choice)
     stating = custom.stated.source if custom.stated is not None and by == "file" else None
     if by == "search" and not source.classes:
-        raise PreprocessingUnproved(path=custom.path)
+        raise PREPROCESSING_UNPROVED(path=custom.path)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
     entries = source.entries("validation")
     images = ([image for image in entries if image.labels != ()] or list(entries))[:IMAGES]
@@ -123,9 +123,9 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
     if not any(each.all() for each in finite):
         best = max(finite, key=np.count_nonzero)
         first, bad = images[int(np.argmin(best))].path, len(images) - int(np.count_nonzero(best))
-        raise AnswersNotFinite(path=path, image=first, bad=bad, images=len(images))
+        raise ANSWERS_NOT_FINITE(path=path, image=first, bad=bad, images=len(images))
     if len({image.sha256 for image in images}) > 1 and all(len(each) and not np.ptp(each, axis=0).any() for each in answers):
-        raise AnswersAlike(path=path, images=len(images), ways=len(answers))
+        raise answers_alike(path=path, images=len(images), ways=len(answers))
 
 
 def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> None:
@@ -135,10 +135,10 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
     stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
         what = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
-        raise PreprocessingIncomplete(because=f"the network has one channel, and {what} is of three")
+        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {what} is of three")
     if any(len(set(each)) > 1 for each in (choice.mean, choice.std) if each is not None):
         because = "the network has one channel: mean and std hold the same number three times"
-        raise PreprocessingIncomplete(because=because)
+        raise PREPROCESSING_HALF_GIVEN(because=because)
 
 
 def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal["recipe", "file", "search"]:
@@ -150,9 +150,9 @@ def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal
 
 def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
     if (choice.mean is None) != (choice.std is None):
-        raise PreprocessingIncomplete(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
+        raise PREPROCESSING_HALF_GIVEN(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
-        raise PreprocessingIncomplete(because="there are preprocessing.like and preprocessing.mean")
+        raise PREPROCESSING_HALF_GIVEN(because="there are preprocessing.like and preprocessing.mean")
     if choice.mean is not None:
         is_open = choice.channels is None and custom.entry.colours > 1
         return tuple(GIVEN) if is_open else ("given",)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgecnn.errors.comparing import PlanOfAnotherBuild
-from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.errors.comparing import PLAN_OF_ANOTHER_BUILD
+from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import Mode
@@ -77,8 +77,8 @@ def settings_of_build(folder: Path) -> RecipeSettings:
     """Every value that a finished build took, from its ``plan.json``.
 
     Raises:
-        PlanUnreadable: there is none, it is damaged, or of a later version.
-        PlanOfAnotherBuild: a later call renewed the plan and did not finish.
+        PLAN_UNREADABLE: there is none, it is damaged, or of a later version.
+        PLAN_OF_ANOTHER_BUILD: a later call renewed the plan and did not finish.
         ReportUnreadable: the report beside it is damaged.
     """
     try:
@@ -86,14 +86,14 @@ def settings_of_build(folder: Path) -> RecipeSettings:
         resolved = plan["resolved"]
         asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
     except FileNotFoundError as error:
-        raise PlanUnreadable(folder=folder, because=f"it holds no {PLAN}") from error
+        raise PLAN_UNREADABLE(folder=folder, because=f"it holds no {PLAN}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PlanUnreadable(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
+        raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
     if (said := another_schema(plan, PLAN_SCHEMA)) is not None:
-        raise PlanUnreadable(folder=folder, because=f"{PLAN} is of another version: {said}")
+        raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} is of another version: {said}")
     for found in (asked, took):
         if not isinstance(found, Recipe):
-            raise PlanUnreadable(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
+            raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
     _refuse_another(folder, plan)
     values, stated = _values(took), _values(asked)  # type: ignore[arg-type]
     settings = [
@@ -136,7 +136,7 @@ def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
     report = read_report(folder)
     if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
         again = report.build.again or "the same build command makes it again"
-        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
+        raise PLAN_OF_ANOTHER_BUILD(folder=folder, differs=differs, command=again)
 
 
 _MODES: Mapping[Mode, str] = {

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
+from edgecnn.errors.measuring import BATCHES_MISREAD, duration_misread, share_misread
 from edgecnn.judging.gates import Circumstances, EffectiveGates, StoredRace
 from edgecnn.judging.runs.stopping import OF_A_BUILD, OF_A_FINISHED_BUILD
 from edgecnn.values.base import Value
@@ -97,11 +97,11 @@ BEST = "best"
 
 
 def share_of(text: str) -> float:
-    """``2%`` as 0.02. Raises ShareMisread: no percentage, or none that a p50 could be known to."""
+    """``2%`` as 0.02. Raises SHARE_MISREAD: no percentage, or none that a p50 could be known to."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
     share = float(found.group(1)) / 100 if found else 0.0
     if not LEAST <= share <= MOST:
-        raise ShareMisread(option="--until", text=text, least=LEAST, most=MOST)
+        raise share_misread(option="--until", text=text, least=LEAST, most=MOST)
     return share
 
 
@@ -110,12 +110,12 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
 
     ``batches``: numbers of images and ``best``, with commas between. ``soak``: a duration, such as ``60s`` or ``5min``.
 
-    Raises BatchesMisread, DurationMisread: naming what was given.
+    Raises BATCHES_MISREAD, DURATION_MISREAD: naming what was given.
     """
     words = [word.strip() for word in batches.split(",")] if batches is not None else []
     numbers = [word for word in words if word != BEST]
     if not all(re.fullmatch(r"[1-9]\d{0,5}", word) and int(word) <= BATCH_MAX for word in numbers):
-        raise BatchesMisread(text=batches or "", largest=BATCH_MAX)
+        raise BATCHES_MISREAD(text=batches or "", largest=BATCH_MAX)
     return ExtraRuns(
         batches=tuple(sorted({int(word) for word in numbers})),
         best_batch=BEST in words,
@@ -125,7 +125,7 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
 
 
 def time_budget_of(text: str) -> float:
-    """``10min`` in seconds; ``s``, ``min`` or ``h``. Raises DurationMisread: naming what was given."""
+    """``10min`` in seconds; ``s``, ``min`` or ``h``. Raises DURATION_MISREAD: naming what was given."""
     return _seconds("--time-budget", text, BUDGET_LEAST_S, BUDGET_MOST_S)
 
 
@@ -133,5 +133,5 @@ def _seconds(option: str, text: str, least_s: float, most_s: float) -> float:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
     seconds = float(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0.0
     if not least_s <= seconds <= most_s:
-        raise DurationMisread(option=option, text=text, least_s=least_s, most_s=most_s)
+        raise duration_misread(option=option, text=text, least_s=least_s, most_s=most_s)
     return seconds

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.data.composed import find_synthesis
-from edgecnn.errors.data.synthesis import SynthesisIncomplete, SynthesisNotFitting
+from edgecnn.errors.data.synthesis import SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage
 from edgecnn.values.dataset import DataSummary
@@ -22,17 +22,17 @@ FACTS = "synthesis.json"
 def require_synthesis(asked: Recipe) -> None:
     """Refuse a contradiction before anything is read.
 
-    Raises SynthesisIncomplete: one folder of the two is stated, or none beside other keys. SynthesisNotFitting: names what does
-    not go with composed images.
+    Raises SYNTHESIS_INCOMPLETE: one folder of the two is stated, or none beside other keys. SYNTHESIS_NOT_FITTING: names what
+    does not go with composed images.
     """
     choice = asked.synthesis
     stated = list(choice.stated_folders)
     if len(stated) == 1:
-        raise SynthesisIncomplete(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
+        raise SYNTHESIS_INCOMPLETE(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
     if not stated and (idle := choice.model_dump(exclude_defaults=True)):
-        raise SynthesisIncomplete(stated=next(iter(idle)), missing="cutouts")
+        raise SYNTHESIS_INCOMPLETE(stated=next(iter(idle)), missing="cutouts")
     for beside, because in _unfitting(asked) if stated else ():
-        raise SynthesisNotFitting(beside=beside, because=because)
+        raise SYNTHESIS_NOT_FITTING(beside=beside, because=because)
 
 
 def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:

@@ -8,17 +8,17 @@ from typing import Any, get_args
 
 from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
-    HeadNotAlone,
-    HeadNotFitting,
-    NoGpuToTrainOn,
-    NoTeacher,
-    NothingFromScratch,
-    NothingInEpochs,
-    NothingInPrecision,
-    NothingToShare,
-    NothingToUnfreeze,
-    TeacherNotFitting,
-    TeacherSawOtherImages,
+    HEAD_NOT_ALONE,
+    HEAD_NOT_FITTING,
+    NO_GPU_TO_TRAIN_ON,
+    NO_TEACHER,
+    NOTHING_FROM_SCRATCH,
+    NOTHING_IN_EPOCHS,
+    NOTHING_IN_PRECISION,
+    NOTHING_TO_UNFREEZE,
+    TEACHER_NOT_FITTING,
+    TEACHER_SAW_OTHER_IMAGES,
+    nothing_to_share,
 )
 from edgecnn.errors.weights import WeightsUnavailable
 from edgecnn.errors.wording import counted
@@ -48,36 +48,37 @@ from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
     """Refuse what is said of layers, steps, random weights or epochs that a training has none of.
 
-    Raises NothingToUnfreeze, NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: name what leaves them out.
+    Raises NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: name what
+    leaves them out.
     """
     train, beside = asked.train, _head_alone(asked, mode)
     if train.unfreeze != "all" and mode != "finetune":
-        raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
+        raise NOTHING_TO_UNFREEZE(beside="training from scratch", because=f"every layer has to learn: {weights}")
     if train.unfreeze != "all" and beside is not None:
-        raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
+        raise NOTHING_TO_UNFREEZE(beside=beside, because="nothing but the head learns")
     stepless = "train.epochs=0" if train.epochs == 0 else beside
     if stepless is not None and train.processes > 1:
-        raise NothingToShare(processes=train.processes, beside=stepless)
+        raise nothing_to_share(processes=train.processes, beside=stepless)
     if stepless is not None and train.precision != "fp32":
-        raise NothingInPrecision(precision=train.precision, beside=stepless)
+        raise NOTHING_IN_PRECISION(precision=train.precision, beside=stepless)
     if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
-        raise NothingFromScratch(recipe=train.scratch)
+        raise NOTHING_FROM_SCRATCH(recipe=train.scratch)
     if train.epochs and beside is not None:
         fitted = train.head != "linear"
         instead = "it is fitted in one step" if fitted else "train.head_epochs says how long its head learns"
-        raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
+        raise NOTHING_IN_EPOCHS(epochs=train.epochs, beside=beside, instead=instead)
 
 
 def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: LearningDevice | None = None) -> LearningDevice:
     """What trains here: as asked; or what did for the folder's last build; or a GPU, as far as it is known without trying.
 
-    Raises NoGpuToTrainOn, NothingToShare: what was asked cannot be.
+    Raises NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE: what was asked cannot be.
     """
     if train.device == "gpu" and train.processes > 1:
-        raise NothingToShare(processes=train.processes, beside="train.device=gpu", gpu=True)
+        raise nothing_to_share(processes=train.processes, beside="train.device=gpu", gpu=True)
     because = "no driver lists one, or torch is not installed" if gpu is None else gpu.unusable
     if train.device == "gpu" and because is not None:
-        raise NoGpuToTrainOn(because=because)
+        raise NO_GPU_TO_TRAIN_ON(because=because)
     if train.device is not None:
         return train.device
     if train.processes > 1:
@@ -127,26 +128,26 @@ def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
-    """Refuse a contradiction before any time is spent. Raises HeadNotFitting: names what the head does not go with."""
+    """Refuse a contradiction before any time is spent. Raises HEAD_NOT_FITTING: names what the head does not go with."""
     head, transfer = asked.train.head, asked.train.transfer
     if head == "linear":
         return
     if asked.train.balance != "none":
         because = "each image counts once in what is fitted"
-        raise HeadNotFitting(head=head, beside=f"train.balance={asked.train.balance}", because=because)
+        raise HEAD_NOT_FITTING(head=head, beside=f"train.balance={asked.train.balance}", because=because)
     if mode == "scratch":
-        raise HeadNotFitting(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
+        raise HEAD_NOT_FITTING(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
     if transfer not in (None, "head"):
         because = "it is fitted on frozen features, so that nothing else learns"
-        raise HeadNotFitting(head=head, beside=f"--transfer {transfer}", because=because)
+        raise HEAD_NOT_FITTING(head=head, beside=f"--transfer {transfer}", because=because)
     learned = asked.quantize.aware or asked.surgery.suffix
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
-        raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+        raise HEAD_NOT_FITTING(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
 
 
 def require_one_head(asked: Recipe, arch: ArchSpec) -> None:
-    """Refuse what lets the last layer alone learn, or looks at it alone. Raises HeadNotAlone: the network has several."""
+    """Refuse what lets the last layer alone learn, or looks at it alone. Raises HEAD_NOT_ALONE: the network has several."""
     train = asked.train
     alone = {
         f"train.head={train.head}": train.head != "linear",
@@ -155,7 +156,7 @@ def require_one_head(asked: Recipe, arch: ArchSpec) -> None:
     }
     if arch.beside:
         for said in (said for said, holds in alone.items() if holds):
-            raise HeadNotAlone(arch=arch.name, heads=(arch.head, *arch.beside), asked=said)
+            raise HEAD_NOT_ALONE(arch=arch.name, heads=(arch.head, *arch.beside), asked=said)
 
 
 def _head_alone(asked: Recipe, mode: Mode) -> str | None:
@@ -174,13 +175,13 @@ _FROM_LABELS = "the head alone learns, and only from labels"
 def require_teachable(asked: Recipe, mode: Mode | None) -> None:
     """Refuse a contradiction.
 
-    ``asked``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TeacherNotFitting: names
-    what does not go with a teacher.
+    ``asked``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TEACHER_NOT_FITTING:
+    names what does not go with a teacher.
     """
     if asked.train.teacher is None:
         return
     for beside, because in _unheard(asked, mode):
-        raise TeacherNotFitting(beside=beside, because=because)
+        raise TEACHER_NOT_FITTING(beside=beside, because=because)
 
 
 def _unheard(asked: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
@@ -210,10 +211,10 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     Raises:
         UnknownArch: neither a network of the list nor a folder.
         MissingPackage: the network of the list needs a package of the extra ``zoo``.
-        NoTeacher: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
+        NO_TEACHER: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
             store with a trained network.
-        TeacherSawOtherImages: the build is of other images, or of other roles of these.
-        ResolutionTooSmall: the network of the list cannot see images as small as those that are learned from.
+        TEACHER_SAW_OTHER_IMAGES: the build is of other images, or of other roles of these.
+        RESOLUTION_TOO_SMALL: the network of the list cannot see images as small as those that are learned from.
     """
     named = recipe.train.teacher
     if named is None:
@@ -242,7 +243,9 @@ def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mappi
         weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
     except WeightsUnavailable as error:
         hint = "name another network of the list, or the folder of a finished build"
-        raise NoTeacher(named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint) from error
+        raise NO_TEACHER(
+            named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint
+        ) from error
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
@@ -251,18 +254,18 @@ def _of_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Te
     build = _finished(folder)
     theirs = build.resolved
     if theirs.data.content != data.content:
-        raise TeacherSawOtherImages(folder=folder, theirs=theirs.data.root, ours=data.root)
+        raise TEACHER_SAW_OTHER_IMAGES(folder=folder, theirs=theirs.data.root, ours=data.root)
     if theirs.recipe.surgery.instead:
         because = "its network was changed after its training, and a teacher answers as it was trained"
-        raise NoTeacher(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
+        raise NO_TEACHER(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
     _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:
-        raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")
+        raise NO_TEACHER(named=folder, because="nothing was trained in it", hint="name a network of the list")
     made = whole_entry(store, TrainStage.kind, key)
     if made is None:
         because = f"the store {store.root} no longer holds its trained network"
-        raise NoTeacher(named=folder, because=because, hint=build.again)
+        raise NO_TEACHER(named=folder, because=because, hint=build.again)
     sha256 = Key(made.record.files[TRAINED].sha256)
     terms = _terms(theirs.arch, theirs.preprocessing.pixels.crop_px)
     return Teacher(named=named, terms=terms, trained=sha256, folder=str(made.folder))
@@ -274,11 +277,11 @@ def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> No
     mode, shape = recipe.preprocessing.resize or "crop", theirs.crop_px
     if ours.height_px * shape.width_px != ours.width_px * shape.height_px or mode != theirs.resize:
         because = f"it sees {shape} px by {theirs.resize}, which is another part or shape of a picture than {ours} px by {mode}"
-        raise NoTeacher(named=folder, because=because, hint="name a build of the same shape and preprocessing.resize")
+        raise NO_TEACHER(named=folder, because=because, hint="name a build of the same shape and preprocessing.resize")
 
 
 def _finished(folder: Path) -> FinishedBuild:
     try:
         return finished_build(folder)
     except NoBuildToJudge as error:
-        raise NoTeacher(named=folder, because=error.because or error.what, hint="edgecnn build makes one") from error
+        raise NO_TEACHER(named=folder, because=error.because or error.what, hint="edgecnn build makes one") from error

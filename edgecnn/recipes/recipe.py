@@ -16,7 +16,14 @@ from typing import Any, Final
 from edgecnn.data.class_names import CLASSES_WORDS
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, RecipeTooOld, UnknownPipeline
+from edgecnn.errors.recipes import (
+    OVERRIDES_INVALID,
+    RECIPE_FILE_MISSING,
+    RECIPE_INVALID,
+    RECIPE_TOO_NEW,
+    recipe_too_old,
+    unknown_pipeline,
+)
 from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_depth import parsed
@@ -64,17 +71,17 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     devices are none.
 
     Raises:
-        UnknownPipeline: no pipeline of this name is shipped.
-        RecipeFileMissing: no file is there, and a pipeline of its name is shipped.
-        FileUnreadable, NotToml: of the file.
-        RecipeTooNew: its schema is later than this version's.
-        RecipeInvalid: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
+        UNKNOWN_PIPELINE: no pipeline of this name is shipped.
+        RECIPE_FILE_MISSING: no file is there, and a pipeline of its name is shipped.
+        FILE_UNREADABLE, NOT_TOML: of the file.
+        RECIPE_TOO_NEW: its schema is later than this version's.
+        RECIPE_INVALID: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
     """
     if isinstance(path_or_name, str) and not (path_or_name.endswith(".toml") or "/" in path_or_name):
         return _read(_shipped(path_or_name))
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
-        raise RecipeFileMissing(path=path, shipped=path.stem)
+        raise RECIPE_FILE_MISSING(path=path, shipped=path.stem)
     return with_paths_from(path.parent, _read(path))
 
 
@@ -88,7 +95,7 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]
-    return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
+    return _checked(table, lambda problems: OVERRIDES_INVALID(problems=problems), unknown)
 
 
 def _there(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
@@ -103,14 +110,14 @@ def _shipped(name: str) -> Path:
     if name not in pipelines:
         files = (Path(name), Path(f"{name}.toml"), Path(f"{Path(name).stem}.toml"))
         meant = next((file for file in files if name and _there(file)), None)
-        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant, folder=_there(Path(name), Path.is_dir))
+        raise unknown_pipeline(name=name, known=tuple(pipelines), here=meant, folder=_there(Path(name), Path.is_dir))
     return pipelines[name].path
 
 
 def _read(path: Path) -> Recipe:
     table = read_table(path)
     _refuse_another_schema(table, path)
-    return _checked(table, lambda problems: RecipeInvalid(path=path, problems=problems))
+    return _checked(table, lambda problems: RECIPE_INVALID(path=path, problems=problems))
 
 
 def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
@@ -176,9 +183,9 @@ def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
         return
     version, known = int(found.group(1)), int(SCHEMA.rpartition("/")[2])
     if version > known:
-        raise RecipeTooNew(path=path, schema=found.group(0), newest=SCHEMA)
+        raise RECIPE_TOO_NEW(path=path, schema=found.group(0), newest=SCHEMA)
     if version < known:
-        raise RecipeTooOld(path=path, schema=found.group(0), reads=SCHEMA, renamed=RENAMED)
+        raise recipe_too_old(path=path, schema=found.group(0), reads=SCHEMA, renamed=RENAMED)
 
 
 def _set(table: dict[str, Any], text: str) -> str | None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.recipes import FileUnreadable, NotToml
+from edgecnn.errors.recipes import FILE_UNREADABLE, not_toml
 from edgecnn.errors.wording import nearest
 from edgecnn.recipes.toml_depth import parsed
 from edgecnn.runner.files import bounded_content
@@ -62,27 +62,27 @@ LARGEST_BYTES = 1 << 20
 def read_table(path: Path) -> dict[str, Any]:
     """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
-    Raises FileUnreadable: the file is absent, a folder, not permitted, too large, or not valid UTF-8. NotToml: the text breaks
-    TOML's grammar; names the line. WrongBytes: see ``refuse_known_cause``.
+    Raises FILE_UNREADABLE: the file is absent, a folder, not permitted, too large, or not valid UTF-8. NOT_TOML: the text breaks
+    TOML's grammar; names the line. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         data = bounded_content(path, LARGEST_BYTES)
     except OSError as error:
-        raise FileUnreadable(path=path, reason=system_reason(error)) from error
+        raise FILE_UNREADABLE(path=path, reason=system_reason(error)) from error
     refuse_known_cause(path, data)
     try:
         return parsed(_text(path, data))
     except ValueError as error:
-        raise NotToml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
+        raise not_toml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
 
 
 def _text(path: Path, data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FileUnreadable(path=path, reason="it is UTF-16; save it as UTF-8")
+        raise FILE_UNREADABLE(path=path, reason="it is UTF-16; save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileUnreadable(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
+        raise FILE_UNREADABLE(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import OutputUnwritable
+from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.installed import require_packages
 from edgecnn.values.stage import Plotting, Progress
 
@@ -29,7 +29,7 @@ class Curves:
 
     Raises:
         MissingPackage: tensorboard is not installed.
-        OutputUnwritable: the folder cannot be made.
+        OUTPUT_UNWRITABLE: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, tell: Progress) -> None:
@@ -37,7 +37,7 @@ class Curves:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputUnwritable(path=folder, because=system_reason(error)) from error
+            raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from error
         self._folder, self._tell = folder, tell
         self._step = "train"
         self._writer: SummaryWriter | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgecnn.errors.comparing import UnknownCandidate
+from edgecnn.errors.comparing import unknown_candidate
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.metrics import METRICS
@@ -44,11 +44,11 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
 
     ``candidate``: its id; ``openvino-fp16`` of a precision that is not supported.
 
-    Raises UnknownCandidate: the build has nothing of that name.
+    Raises UNKNOWN_CANDIDATE: the build has nothing of that name.
     """
     known = [each.facts.candidate.id for each in explanation.candidates] + [each.name for each in explanation.not_tried]
     if candidate not in known:
-        raise UnknownCandidate(folder=folder, candidate=candidate, known=tuple(dict.fromkeys(known)))
+        raise unknown_candidate(folder=folder, candidate=candidate, known=tuple(dict.fromkeys(known)))
     mine = [each for each in explanation.unmeasured if candidate in each.candidates]
     return explanation.model_copy(
         update={

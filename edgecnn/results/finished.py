@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import BuildDamaged, BundleUnreadable, FolderOrPipeline, NoBuildToJudge, PlanOfAnotherBuild
+from edgecnn.errors.comparing import (
+    BUILD_DAMAGED,
+    NO_BUILD_TO_JUDGE,
+    PLAN_OF_ANOTHER_BUILD,
+    bundle_unreadable,
+    folder_or_pipeline,
+)
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
@@ -89,19 +95,19 @@ def build_folder(text: str) -> Path | None:
 
     Raises:
         NoBuildToJudge: a path that is no folder and no recipe file.
-        FolderOrPipeline: a pipeline's name, and the folder of a finished build of that name is here.
+        FOLDER_OR_PIPELINE: a pipeline's name, and the folder of a finished build of that name is here.
     """
     path = Path(text)
     there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
     if bare and text in pipeline_names():
         if there and (path / REPORT).is_file():
-            raise FolderOrPipeline(name=text)
+            raise folder_or_pipeline(name=text)
         return None
     if there:
         return path
     if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
-    raise NoBuildToJudge(folder=path, because="there is no such folder")
+    raise NO_BUILD_TO_JUDGE(folder=path, because="there is no such folder")
 
 
 def finished_build(folder: Path) -> FinishedBuild:
@@ -110,20 +116,20 @@ def finished_build(folder: Path) -> FinishedBuild:
     Raises:
         NoBuildToJudge: there is no ``report.json``, or no bundle beside it.
         ReportUnreadable, BundleUnreadable: a file of it is damaged, or of another version.
-        PlanOfAnotherBuild: its plan was renewed by a call that did not finish.
+        PLAN_OF_ANOTHER_BUILD: its plan was renewed by a call that did not finish.
         KitNotCarried: nothing was chosen, so that nothing ships.
-        BuildDamaged: the kit that ships was changed.
+        BUILD_DAMAGED: the kit that ships was changed.
     """
     try:
         because = _why_none(folder)
     except OSError as error:  # such as a name that is too long
         because = system_reason(error)
     if because is not None:
-        raise NoBuildToJudge(folder=folder, because=because)
+        raise NO_BUILD_TO_JUDGE(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
     found = FinishedBuild(folder, shipped, report, *planned(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
-        raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
+        raise bundle_unreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
     check_files(shipped.kit, found.again)
     return found
 
@@ -131,18 +137,18 @@ def finished_build(folder: Path) -> FinishedBuild:
 def check_files(kit: KitRef, command: str) -> None:
     """Hold every file of a kit against its manifest.
 
-    Raises BuildDamaged: one is missing or holds other bytes; ``command`` makes it again.
+    Raises BUILD_DAMAGED: one is missing or holds other bytes; ``command`` makes it again.
     """
     for name, fact in kit.manifest["files"].items():
         try:
             found = sha256_of(kit.folder / name)
         except OSError as error:
-            raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
+            raise BUILD_DAMAGED(path=kit.folder / name, because=system_reason(error), command=command) from error
         if found != fact["sha256"]:
             opening, size = partial(open_regular, kit.folder / name), (kit.folder / name).stat().st_size
             cause = cause_of_change(opening, size, (fact["bytes"], fact["sha256"]), kit.folder)
             because, hint = cause or (f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
-            raise BuildDamaged(path=kit.folder / name, because=because, command=hint)
+            raise BUILD_DAMAGED(path=kit.folder / name, because=because, command=hint)
 
 
 def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
@@ -152,7 +158,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
 
     Raises:
         BundleUnreadable: it is damaged or of another version. A plan from before the keys of folds is read, without folds.
-        PlanOfAnotherBuild: a later call renewed it and did not finish.
+        PLAN_OF_ANOTHER_BUILD: a later call renewed it and did not finish.
     """
     path = folder / PLAN
     try:
@@ -162,12 +168,12 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
         resolved = Resolved.model_validate(found["resolved"])
         folds = tuple({step["id"]: KeptStep(step["kind"], step["key"]) for step in fold} for fold in found.get("folds", ()))
     except OSError as error:
-        raise BundleUnreadable(path=path, because=system_reason(error)) from error
+        raise bundle_unreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
-        raise BundleUnreadable(path=path, because=because) from error
+        raise bundle_unreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:
-        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
+        raise PLAN_OF_ANOTHER_BUILD(folder=folder, differs=differs, command=again)
     return KeptPlan(resolved, keys, folds)
 
 

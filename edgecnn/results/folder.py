@@ -12,7 +12,13 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.building import NoReport, OutputUnwritable, ReportUnreadable
+from edgecnn.errors.building import (
+    NO_REPORT,
+    OUTPUT_UNWRITABLE,
+    NoReport,
+    ReportUnreadable,
+    report_unreadable,
+)
 from edgecnn.errors.wording import first_problem
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
@@ -42,7 +48,7 @@ CHOICE = "choice.json"
 def output_lock(folder: Path) -> Iterator[None]:
     """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder.
 
-    Raises OutputUnwritable: in the block too, where something below the folder, or a file that is open, could not be written.
+    Raises OUTPUT_UNWRITABLE: in the block too, where something below the folder, or a file that is open, could not be written.
     TemporaryFolderFull: it was a temporary file.
     """
     try:
@@ -62,7 +68,7 @@ def output_lock(folder: Path) -> Iterator[None]:
         in_an_open_file = names == (None, None) and error.errno in (*NO_SPACE, errno.EIO)
         if not in_an_open_file and not any(lies_under(name, folder) for name in names):
             raise
-        raise OutputUnwritable(path=folder, because=system_reason(error)) from raised
+        raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from raised
 
 
 def report_text(report: BuildReport) -> str:
@@ -82,15 +88,15 @@ def read_report(folder: Path) -> BuildReport:
         json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
         return _restated(report)
     except (FileNotFoundError, NotADirectoryError):
-        raise NoReport(folder=folder) from None
+        raise NO_REPORT(folder=folder) from None
     except OSError as error:
-        raise ReportUnreadable(path=path, because=system_reason(error)) from error
+        raise report_unreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
         if (said := another_schema(content, REPORT_SCHEMA)) is not None:
-            raise ReportUnreadable(path=path, because=said, command=_command_in(content)) from error
-        raise ReportUnreadable(path=path, because=first_problem(error)) from error
+            raise report_unreadable(path=path, because=said, command=_command_in(content)) from error
+        raise report_unreadable(path=path, because=first_problem(error)) from error
     except ValueError as error:
-        raise ReportUnreadable(path=path, because="a figure in it is NaN or infinite") from error
+        raise report_unreadable(path=path, because="a figure in it is NaN or infinite") from error
 
 
 def _restated(report: BuildReport) -> BuildReport:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
-from edgecnn.errors.fit import NetworkGone
+from edgecnn.errors.data.multi_label import multi_label_not_fitting
+from edgecnn.errors.fit import network_gone
 from edgecnn.results.finished import again_of, planned
 from edgecnn.results.folder import read_report
 from edgecnn.results.lineage import TRUNK_KINDS, whole_entry
@@ -73,15 +73,15 @@ def require_one_label(network: BuiltNetwork, asked: str) -> None:
     """Refuse what takes a network's answers for shares of one class. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
-        raise MultiLabelNotFitting(asked=asked, because=because, hint="name a build whose images have one class each")
+        raise multi_label_not_fitting(asked=asked, because=because, hint="name a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:
     """The network of the build in ``folder``.
 
     Raises:
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild: of the folder's files.
-        NetworkGone: the store has no longer what it was made of.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD: of the folder's files.
+        NETWORK_GONE: the store has no longer what it was made of.
     """
     report = read_report(folder)
     resolved, keys, _ = planned(folder, report.keys, again_of(report))
@@ -89,7 +89,7 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
         missing = "pixels" if trunk is not None else "network"
-        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=again_of(report))
+        raise network_gone(folder=folder, missing=missing, store=store.root, command=again_of(report))
     return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
 
 

@@ -43,11 +43,12 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
 
 
 def planned_data(plan: Mapping[str, Any]) -> DataSummary | None:
-    """The images of a ``plan.json``; None where it is of another version."""
+    """The images of a ``plan.json``, without names of files and folders; None where it is of another version."""
     try:
-        return DataSummary.model_validate(_table(plan, "resolved").get("data"))
+        data = DataSummary.model_validate(_table(plan, "resolved").get("data"))
     except ValidationError:
         return None
+    return data.model_copy(update={"root": "", "manifest_path": "", "skipped": (), "copies": (), "splits_from": ""})
 
 
 _KINDS: Mapping[str, ChangeKind] = {

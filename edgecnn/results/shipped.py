@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
@@ -130,7 +130,7 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
     """
     bundle = next((each for each in (folder / BUNDLE, folder) if (each / CHOICE).is_file()), None)
     if bundle is None:
-        raise NoBuildToCompare(folder=folder)
+        raise no_build_to_compare(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
     return ShippedKit(
@@ -166,17 +166,17 @@ def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
     path = bundle / CHOICE
     choice = json_object(path)
     if choice is None or choice.get("schema") != SCHEMA:
-        raise BundleUnreadable(path=path, because=f"its schema is not {SCHEMA}")
+        raise bundle_unreadable(path=path, because=f"its schema is not {SCHEMA}")
     try:
         carried: Mapping[str, Mapping[str, Any]] = choice["kits"]
         name = candidate or choice["choice"]["candidate"]
         if name not in carried:
-            raise KitNotCarried(folder=folder, candidate=name, carried=tuple(carried))
+            raise kit_not_carried(folder=folder, candidate=name, carried=tuple(carried))
         place, digest = bundle / carried[name]["folder"], carried[name]["sha256"]
     except (KeyError, TypeError) as error:
-        raise BundleUnreadable(path=path, because=f"it lacks {error}") from error
+        raise bundle_unreadable(path=path, because=f"it lacks {error}") from error
     if bundle.resolve() not in place.resolve().parents:
-        raise BundleUnreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
+        raise bundle_unreadable(path=path, because=f"it names {carried[name]['folder']!r}, which leaves the bundle")
     return _opened(place, digest).with_knobs(_knobs(path, carried[name].get("knobs", {})))
 
 
@@ -186,7 +186,7 @@ def _knobs(path: Path, options: object) -> Knobs:
             raise ValueError(f"knobs is {options!r}")
         return Knobs.of(options)
     except ValueError as error:
-        raise BundleUnreadable(path=path, because=str(error)) from error
+        raise bundle_unreadable(path=path, because=str(error)) from error
 
 
 def _opened(place: Path, digest: str) -> KitRef:
@@ -195,9 +195,9 @@ def _opened(place: Path, digest: str) -> KitRef:
         kit = KitRef.at(place)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
-        raise BundleUnreadable(path=manifest, because=reason) from error
+        raise bundle_unreadable(path=manifest, because=reason) from error
     if kit.digest != digest:
         cause = line_endings(place) if b"\r\n" in bounded_content(manifest, DOCUMENT_BYTES_MAX) else None
         because, hint = cause or (f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…", None)
-        raise BundleUnreadable(path=manifest, because=because, hint=hint)
+        raise bundle_unreadable(path=manifest, because=because, hint=hint)
     return kit

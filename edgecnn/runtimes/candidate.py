@@ -38,8 +38,9 @@ class CandidateRequest:
 def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
-    Raises CalibrationSetTooSmall, CalibrationNotFinite, CalibrationRangeNotFinite, AlreadyQuantized, HalfOverflow, OutputsDiffer,
-    GoldenNotTelling, ConverterFailed: see their modules.
+    Raises CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE, CALIBRATION_RANGE_NOT_FINITE, ALREADY_QUANTIZED, HALF_OVERFLOW,
+    OUTPUTS_DIFFER,
+    GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
@@ -61,7 +62,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
 def record_answers(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
     """Write ``golden_logits.npy``, set the tolerance in ``model.json`` by what exchanged colours change, and say what was found.
 
-    Raises GoldenNotTelling: every golden image gets the same answer.
+    Raises GOLDEN_NOT_TELLING: every golden image gets the same answer.
     """
     golden = golden_of(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)

@@ -18,7 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.graph import CalibrationRangeNotFinite, GoldenNotTelling, HalfOverflow, OutputsDiffer
+from edgecnn.errors.graph import (
+    CALIBRATION_RANGE_NOT_FINITE,
+    GOLDEN_NOT_TELLING,
+    OUTPUTS_DIFFER,
+    half_overflow,
+)
 from edgecnn.graph.checks import CHECK_IMAGES, INTEGER_TOLERANCE, TOLERANCE, distance, spread
 from edgecnn.graph.passes.half import LARGEST_HALF
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
@@ -56,7 +61,7 @@ class Golden:
 def golden_of(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
     """The golden answers of the model in ``made``, or of its twin where there is one; ``prepared`` is what ``prepare`` made.
 
-    Raises GoldenNotTelling: every image gets the same answer, or one that is no number.
+    Raises GOLDEN_NOT_TELLING: every image gets the same answer, or one that is no number.
     """
     folder = answering_folder(made)
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
@@ -64,7 +69,7 @@ def golden_of(made: Path, prepared: Path, normalization: Normalization, candidat
     logits = answers_of_files(folder, model, pixels, normalization)
     spread = float(logits.max() - logits.min())
     if not np.ptp(logits, axis=0).max() > 0:
-        raise GoldenNotTelling(candidate=candidate.id, images=len(pixels))
+        raise GOLDEN_NOT_TELLING(candidate=candidate.id, images=len(pixels))
     swap = float(np.max(np.abs(answers_of_files(folder, model, pixels[..., ::-1], normalization) - logits))) / spread
     least, most = least_tolerance(candidate), LOGITS_TOLERANCE[candidate.precision]
     return Golden(logits=logits, tolerance=max(least, min(most, swap / 2)), swap=swap)
@@ -109,7 +114,7 @@ Pixels = npt.NDArray[np.uint8]
 def check_files(job: Job) -> dict[str, Any]:
     """Compare the files of a candidate, or of its twin, with the job's ONNX file; return the distances for ``quantize.json``.
 
-    Raises OutputsDiffer: see ``distance_from_trunk``.
+    Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
     """
     backend, distances = backend_for(job.candidate.runtime), {}
     check = backend.output_check(job.candidate)
@@ -132,7 +137,7 @@ def _files_apart(job: Job, folder: Path, check: OutputCheck) -> float:
 def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]], Logits]) -> float:
     """Compare a converted fp32 network, of which INT8 or fp16 is made next, with the trunk; return the distance.
 
-    ``logits``: of a feed, float32 (N, 3, H, W). Raises OutputsDiffer: see ``distance_from_trunk``.
+    ``logits``: of a feed, float32 (N, 3, H, W). Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
     """
     return distance_from_trunk(job, OutputCheck(converter), lambda pixels: logits(job.normalization.feed(pixels)))
 
@@ -140,7 +145,7 @@ def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]
 def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels], Logits]) -> float:
     """Return the distance of outputs from the trunk's as a share of their spread: the largest, or of files that round the rms.
 
-    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OutputsDiffer: it is beyond ``FROM_TRUNK``, or beyond
+    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OUTPUTS_DIFFER: it is beyond ``FROM_TRUNK``, or beyond
     ``ROUNDED``.
     """
     pixels = spread(job.pixels, CHECK_IMAGES)
@@ -153,7 +158,9 @@ def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels]
     else:
         away = distance(trunk, found)
     if not away <= allowed:  # written so that a NaN is refused too
-        raise OutputsDiffer(candidate=job.candidate.id, converter=check.converter, away=away, allowed=allowed, images=len(pixels))
+        raise OUTPUTS_DIFFER(
+            candidate=job.candidate.id, converter=check.converter, away=away, allowed=allowed, images=len(pixels)
+        )
     return round(away, 9)
 
 
@@ -162,7 +169,7 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
 
     Empty for a candidate that computes nothing in fp16, and for a network whose every tensor fits.
 
-    Raises HalfOverflow: the candidate computes every layer in fp16. CalibrationRangeNotFinite: a tensor is infinite or NaN.
+    Raises HALF_OVERFLOW: the candidate computes every layer in fp16. CALIBRATION_RANGE_NOT_FINITE: a tensor is infinite or NaN.
     """
     halves = backend_for(candidate.runtime).halves(candidate)
     if halves is Halves.NONE:
@@ -170,13 +177,13 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
     weights, activations = _magnitudes(job)
     largest = {**weights, **activations}
     if (broken := next((name for name, value in largest.items() if not isfinite(value)), None)) is not None:
-        raise CalibrationRangeNotFinite(tensor=broken)
+        raise CALIBRATION_RANGE_NOT_FINITE(tensor=broken)
     wide = {name: value for name, value in largest.items() if value > LARGEST_HALF}
     if wide and halves is Halves.ALL:
         tensor = max(wide, key=lambda name: wide[name])
         weight = tensor in weights
         images = 0 if weight else len(job.pixels)
-        raise HalfOverflow(candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight)
+        raise half_overflow(candidate=candidate.id, tensor=tensor, largest=wide[tensor], images=images, weight=weight)
     return wide
 
 

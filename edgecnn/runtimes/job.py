@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, PositiveInt
 
-from edgecnn.errors.graph import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.errors.graph import CALIBRATION_NOT_FINITE, CALIBRATION_SET_TOO_SMALL
 from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
@@ -79,13 +79,13 @@ class Job:
 def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
     """``images`` pictures spread evenly over the calibration role, uint8 (images, H, W, 3); the same ones every time.
 
-    Raises CalibrationSetTooSmall: the role holds fewer.
+    Raises CALIBRATION_SET_TOO_SMALL: the role holds fewer.
     """
     return evenly(np.load(prepared / "calibration.pixels.npy", mmap_mode="r"), images)
 
 
 def evenly(pixels: npt.NDArray[np.uint8], images: int) -> npt.NDArray[np.uint8]:
-    """``images`` of them. Raises CalibrationSetTooSmall: there are fewer."""
+    """``images`` of them. Raises CALIBRATION_SET_TOO_SMALL: there are fewer."""
     return np.ascontiguousarray(pixels[_places(len(pixels), images)])
 
 
@@ -104,17 +104,17 @@ def calibration_classes(prepared: Path, images: int) -> int:
 def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0) -> None:
     """Hold the float network's answers (N, classes) to calibration images ``first`` … to being numbers.
 
-    Raises CalibrationNotFinite: naming the first image, counted from 0, whose answer is not.
+    Raises CALIBRATION_NOT_FINITE: naming the first image, counted from 0, whose answer is not.
     """
     broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(broken):
-        raise CalibrationNotFinite(image=first + int(broken[0]), images=images)
+        raise CALIBRATION_NOT_FINITE(image=first + int(broken[0]), images=images)
 
 
 def require_finite_answers(job: Job, answers: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]) -> None:
     """Hold the float network's answers to all calibration images of a job to being numbers.
 
-    ``answers``: logits of a feed as the job makes it. Raises CalibrationNotFinite: as ``require_finite``.
+    ``answers``: logits of a feed as the job makes it. Raises CALIBRATION_NOT_FINITE: as ``require_finite``.
     """
     for number, feed in enumerate(job.feeds(BATCH)):
         require_finite(answers(feed), len(job.pixels), number * BATCH)
@@ -122,5 +122,5 @@ def require_finite_answers(job: Job, answers: Callable[[npt.NDArray[Any]], npt.N
 
 def _places(found: int, asked: int) -> npt.NDArray[np.int64]:
     if found < asked:
-        raise CalibrationSetTooSmall(asked=asked, found=found)
+        raise CALIBRATION_SET_TOO_SMALL(asked=asked, found=found)
     return np.arange(asked, dtype=np.int64) * found // asked

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import PYTHONS, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
@@ -61,7 +61,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     yet joined that has as many multiply-adds: of two alike it may be the other one, which changes no share. What lies between two
     of them XNNPACK may run as it is or within its neighbours: its bytes are counted with the first kernel that follows.
 
-    Raises TraceUnreadable: the file is missing, is no JSON, or names no kernel.
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no kernel.
     """
     kernels, operators = _read(trace / "layers.json")
     waiting, multiplying = deque(operators), [each for each in kernels if _multiplies(each["kernel"])]
@@ -111,9 +111,9 @@ def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str
         found = json.loads(path.read_text(encoding="utf-8"))
         kernels, operators = found["kernels"], found["operators"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     if not kernels:
-        raise TraceUnreadable(path=path, why="it names no kernel")
+        raise TRACE_UNREADABLE(path=path, why="it names no kernel")
     return kernels, operators
 
 
@@ -250,7 +250,7 @@ class LitertBackend(Backend):
         return None if candidate.method is Method.ORIGINAL else Way(calibrates=not candidate.precision.is_float)
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``: in fp32. Raises LayerNotConverted, ConverterFailed."""
+        """See ``Backend.convert``: in fp32. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
         from edgecnn.runtimes.litert_writer.writer import convert
 
         convert(onnx, candidate, out)
@@ -262,7 +262,7 @@ class LitertBackend(Backend):
         return quantize(job)
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``. Raises ConverterFailed: LiteRT does not open the file."""
+        """See ``Backend.logits``. Raises CONVERTER_FAILED: LiteRT does not open the file."""
         return logits_of(folder / model.model.entry, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
@@ -301,7 +301,7 @@ PROGRAM = str(Path(__file__).with_name("litert_program.py"))
 
 
 def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
-    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises CONVERTER_FAILED: it left nothing."""
     run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
@@ -316,5 +316,5 @@ def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
 
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises ConverterFailed: as ``run``."""
+    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises CONVERTER_FAILED: as ``run``."""
     return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

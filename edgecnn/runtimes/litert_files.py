@@ -46,11 +46,11 @@ def quantize(job: Job) -> dict[str, Any]:
     """Write ``model.tflite`` and ``model.json``.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationNotFinite: the network answers an image with NaN or infinity.
-        ConverterFailed: the quantizer made nothing, or the model is larger than a FlatBuffer.
-        OutputsDiffer: the written network answers otherwise than the trunk.
-        LayerNotConverted: LiteRT has no operator for a layer.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        CALIBRATION_NOT_FINITE: the network answers an image with NaN or infinity.
+        CONVERTER_FAILED: the quantizer made nothing, or the model is larger than a FlatBuffer.
+        OUTPUTS_DIFFER: the written network answers otherwise than the trunk.
+        LAYER_NOT_CONVERTED: LiteRT has no operator for a layer.
     """
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:

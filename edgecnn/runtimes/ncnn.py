@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.runtimes.job import Job
@@ -59,7 +59,7 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     Layers carry other names than the trunk's nodes. Each is joined with the first node not yet joined that has as many
     multiply-adds: of two alike it may be the other one, which changes no share.
 
-    Raises TraceUnreadable: the file is missing, or holds no layer.
+    Raises TRACE_UNREADABLE: the file is missing, or holds no layer.
     """
     free = list(macs.layers)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]
@@ -195,8 +195,8 @@ class NcnnBackend(Backend):
 
         Raises:
             MissingPackage: there is no ncnn or no pnnx.
-            ConverterFailed: pnnx crashed, hung, or left no model.
-            LayerNotConverted: it left a layer that ncnn does not have.
+            CONVERTER_FAILED: pnnx crashed, hung, or left no model.
+            LAYER_NOT_CONVERTED: it left a layer that ncnn does not have.
         """
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
 
@@ -213,7 +213,7 @@ class NcnnBackend(Backend):
         return {}
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``. Raises ConverterFailed: ncnn does not open what was made for it, or crashes over it."""
+        """See ``Backend.logits``. Raises CONVERTER_FAILED: ncnn does not open what was made for it, or crashes over it."""
         weights = next(each for each in model.model.files if each != model.model.entry)
         files = [str(folder / model.model.entry), str(folder / weights)]
         words = [str(_PROGRAM), *files, model.model.input.name, model.model.output.name]
@@ -256,7 +256,7 @@ _LAST_LINES = 3
 def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
     """Write ``model.param`` and ``model.bin`` for one image a call, weights as the candidate has them; how many classes it has.
 
-    Raises ConverterFailed: pnnx crashed, hung, or left no model. LayerNotConverted: it left a layer that ncnn does not have.
+    Raises CONVERTER_FAILED: pnnx crashed, hung, or left no model. LAYER_NOT_CONVERTED: it left a layer that ncnn does not have.
     """
     from onnx import load
 
@@ -273,7 +273,7 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
         require_room(work)  # pnnx ends well where its files were cut off
         for each in ("model.param", "model.bin"):
             if not (work / each).is_file() or not (work / each).stat().st_size:
-                raise ConverterFailed(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
+                raise CONVERTER_FAILED(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
         _check_layers(work / "model.param", candidate.id)
         for each in ("model.param", "model.bin"):
             shutil.copyfile(work / each, out / each)
@@ -300,18 +300,18 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
             start_new_session=True,
         )
     except OSError as error:
-        raise ConverterFailed(converter="pnnx", candidate=candidate, why=str(error)) from error
+        raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=str(error)) from error
     try:
         said, _ = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
-        raise ConverterFailed(
+        raise CONVERTER_FAILED(
             converter="pnnx", candidate=candidate, why=f"it did not end in {TIMEOUT_S:g} s and was killed"
         ) from error
     finally:
         kill_group(process)
     if process.returncode:
         why = f"{ending(process.returncode)}; it said last: {_last(said)}"
-        raise ConverterFailed(converter="pnnx", candidate=candidate, why=why)
+        raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=why)
     return said
 
 
@@ -320,10 +320,10 @@ def _check_layers(param: Path, candidate: str) -> None:
     layers = [line.split() for line in param.read_text(encoding="utf-8").splitlines()[2:] if line.strip()]
     for kind, name, *_ in layers:
         if "." in kind or "::" in kind:
-            raise LayerNotConverted(converter="pnnx", candidate=candidate, layer=kind, name=name)
+            raise layer_not_converted(converter="pnnx", candidate=candidate, layer=kind, name=name)
     tensors = {word for line in layers for word in line[4:] if "=" not in word}
     if not {INPUT, OUTPUT} <= tensors:
-        raise ConverterFailed(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
+        raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
 
 
 def _last(said: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import arm_halves, byte_products_saturate, fewer_threads, has_full_range
@@ -60,7 +60,7 @@ _RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TraceUnreadable: a file is missing, or the profile holds no kernel."""
+    """The residency of a traced session. Raises TRACE_UNREADABLE: a file is missing, or the profile holds no kernel."""
     nodes = _nodes(trace / "optimized.onnx")
     join = MacJoin(macs)
     layers = [
@@ -82,13 +82,13 @@ def _kernels(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         events = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
             calls[event["name"].removesuffix(_KERNEL)].append(event)
     if not calls:
-        raise TraceUnreadable(path=path, why="it holds no event of a node's kernel")
+        raise TRACE_UNREADABLE(path=path, why="it holds no event of a node's kernel")
     return calls
 
 
@@ -98,7 +98,7 @@ def _nodes(path: Path) -> Mapping[str, _Node]:
     try:
         graph = load(path, load_external_data=False).graph
     except OSError as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     constants = {
         each.name: MovedTensor(TensorProto.DataType.Name(each.data_type).lower(), tuple(each.dims)) for each in graph.initializer
     }

@@ -22,7 +22,7 @@ import onnx
 from onnxruntime import InferenceSession, set_default_logger_severity
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from edgecnn.errors.graph import CalibrationRangeNotFinite, HalfRefused
+from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_REFUSED
 from edgecnn.errors.wording import first_line
 from edgecnn.graph.attention import WEIGHTED, attention_products, float_nodes
 from edgecnn.graph.checks import logits, session_of
@@ -38,7 +38,7 @@ from edgecnn.values.candidate import Scheme
 def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``).
 
-    Raises OperatorMissing: ONNX Runtime lacks one of its operators.
+    Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
     with operators_named(path):
         session = session_of(path, entries=options)
@@ -52,9 +52,9 @@ def quantize(job: Job) -> dict[str, Any]:
     """Write ``model.onnx`` and ``model.json``; returns which multiplying nodes stayed in float.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
-        CalibrationRangeNotFinite: a tensor inside it reaches one of them, and the answers do not show it.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
+        CALIBRATION_RANGE_NOT_FINITE: a tensor inside it reaches one of them, and the answers do not show it.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
@@ -107,7 +107,7 @@ def _require_finite_ranges(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         scale = constants.get(node.input[1]) if node.op_type == "QuantizeLinear" else None
         if scale is not None and not np.isfinite(onnx.numpy_helper.to_array(scale)).all():
-            raise CalibrationRangeNotFinite(tensor=node.input[0])
+            raise CALIBRATION_RANGE_NOT_FINITE(tensor=node.input[0])
 
 
 class Feeds(CalibrationDataReader):  # type: ignore[misc]
@@ -151,8 +151,8 @@ def write_half(job: Job) -> dict[str, Any]:
     """Write ``model.onnx`` and ``model.json``.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        HalfRefused: the converter, onnx's checker or ONNX Runtime does not take the network in fp16.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        HALF_REFUSED: the converter, onnx's checker or ONNX Runtime does not take the network in fp16.
     """
     trunk, path = load_model(job.onnx), job.out / "model.onnx"
     require_unquantized(trunk, job.onnx)
@@ -162,6 +162,6 @@ def write_half(job: Job) -> dict[str, Any]:
         onnx.checker.check_model(path, full_check=True)
         InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise HalfRefused(candidate=job.candidate.id, because=first_line(error)) from error
+        raise HALF_REFUSED(candidate=job.candidate.id, because=first_line(error)) from error
     job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
     return {"form": job.half_form}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy.typing as npt
 from filelock import FileLock
 
-from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.installed import VENDORED, Glibc, Series
 from edgecnn.runtimes.job import Job
@@ -61,7 +61,7 @@ def is_unpacked(runtime: Runtime) -> bool:
 def web_files(candidate: str, runtime: Runtime) -> Path:
     """A folder with the ``FILES`` of that runtime, beside the store's artifacts.
 
-    Raises ConverterFailed: they could not be had, or are not those that were published.
+    Raises CONVERTER_FAILED: they could not be had, or are not those that were published.
     """
     folder = web_folder()
     if is_unpacked(runtime):
@@ -81,7 +81,7 @@ def _unpack(archive: Path, folder: Path, candidate: str) -> None:
             for name in names:
                 inside = packed.extractfile(f"package/dist/{name}")
                 if inside is None:
-                    raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
+                    raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
                 with (made / name).open("wb") as file:
                     shutil.copyfileobj(inside, file)
         for name in names:
@@ -93,20 +93,20 @@ def _archive(path: Path, candidate: str) -> Path:
     """Where it is, downloaded unless somebody laid it there."""
     if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
         why = f"EDGECNN_OFFLINE=1, and {path} is not there: npm pack onnxruntime-web@{VERSION} makes it"
-        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+        raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     partial = path.with_suffix(".part")
     try:
         if not path.is_file():
             download(_URL, partial, _ARCHIVE)
             partial.rename(path)
     except (DownloadFailed, OSError) as error:
-        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=str(error)) from error
+        raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=str(error)) from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha512").hexdigest()
     if digest != _SHA512:
         path.unlink()
         why = f"its SHA-512 is {digest[:12]}…, published is {_SHA512[:12]}…; it was removed, and the next try fetches it again"
-        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+        raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     return path
 
 
@@ -134,7 +134,7 @@ class BrowserBackend(Backend):
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
         """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
 
-        Raises ConverterFailed: see ``web_files``.
+        Raises CONVERTER_FAILED: see ``web_files``.
         """
         ONNX_RUNTIME.convert(onnx, candidate, out)
         self.complete(candidate, out)
@@ -166,7 +166,7 @@ class BrowserBackend(Backend):
         return LeftOut("the browser's own kernels")
 
     def complete(self, candidate: Candidate, out: Path) -> None:
-        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
+        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises CONVERTER_FAILED: see ``web_files``."""
         files, described = FILES[self.runtime], out / MODEL_FILE_NAME
         unpacked = web_files(candidate.id, self.runtime)
         for name in files:

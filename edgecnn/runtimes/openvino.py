@@ -74,7 +74,7 @@ _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TraceUnreadable: the file is missing, or holds no layer."""
+    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or holds no layer."""
     join = MacJoin(macs)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)
@@ -283,7 +283,7 @@ def convert_trunk(onnx: Path) -> Any:
     ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
     on EfficientNet-B0, INT8 is a third slower so.
 
-    Raises OperatorMissing: OpenVINO lacks one of the trunk's operators.
+    Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators.
     """
     with operators_named(onnx, Runtime.OPENVINO, (_REFUSAL,)):
         return import_openvino().convert_model(onnx)

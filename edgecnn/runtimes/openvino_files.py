@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.graph import AlreadyQuantized, LayerNotFound
+from edgecnn.errors.graph import ALREADY_QUANTIZED, LAYER_NOT_FOUND
 from edgecnn.graph.attention import attention_nodes, attention_products
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runtimes.checks import check_converted
@@ -51,17 +51,17 @@ def quantize(job: Job) -> dict[str, Any]:
     """Write ``model.xml``, ``model.bin`` and ``model.json``; returns which multiplying layers stayed in float.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
-        OutputsDiffer: the converted float network answers otherwise than the trunk.
-        LayerNotFound: the converted model does not name a layer that is to stay in float.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
+        OUTPUTS_DIFFER: the converted float network answers otherwise than the trunk.
+        LAYER_NOT_FOUND: the converted model does not name a layer that is to stay in float.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
     model = convert_trunk(job.onnx)
     for op in model.get_ordered_ops():
         if op.get_type_name() == "FakeQuantize":
-            raise AlreadyQuantized(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
+            raise ALREADY_QUANTIZED(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
     require_finite_answers(job, partial(logits_of, model, options=_F32))
     away = check_converted(job, "OpenVINO's converter", partial(logits_of, model, options=_F32))
     trunk = load_model(job.onnx)
@@ -117,7 +117,7 @@ def _names_of(model: Any, job: Job) -> list[str]:
     for layer in job.kept:
         called = next((by_onnx_name[name] for name in (layer.name, *layer.outputs) if name in by_onnx_name), None)
         if called is None:
-            raise LayerNotFound(candidate=job.candidate.id, layer=layer.name)
+            raise LAYER_NOT_FOUND(candidate=job.candidate.id, layer=layer.name)
         found.append(called)
     return found
 

@@ -173,7 +173,7 @@ class Backend(Protocol):
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """What ran in which precision, from a trace folder that the runner's session of this runtime left.
 
-        Raises TraceUnreadable: a file of the trace is missing or not in the runtime's format.
+        Raises TRACE_UNREADABLE: a file of the trace is missing or not in the runtime's format.
         """
 
     # What it computes, and how its files are made.

@@ -33,7 +33,7 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
 
     ``onnx``: the trunk. ``prepared``: the folder that ``prepare`` made.
 
-    Raises AlreadyQuantized: the trunk holds quantization nodes. CalibrationSetTooSmall, CalibrationNotFinite: see
+    Raises ALREADY_QUANTIZED: the trunk holds quantization nodes. CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE: see
     ``runtimes/job.py``.
     """
     trunk = load_model(onnx)

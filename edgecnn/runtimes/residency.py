@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 OVERHEAD = "overhead"
@@ -126,12 +126,12 @@ def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
 def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:
     """The layers that a traced session wrote down, one object each.
 
-    Raises TraceUnreadable: the file is missing, is no JSON, or holds no layer.
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or holds no layer.
     """
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     if not entries:
-        raise TraceUnreadable(path=path, why="it holds no layer")
+        raise TRACE_UNREADABLE(path=path, why="it holds no layer")
     return entries

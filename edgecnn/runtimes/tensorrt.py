@@ -17,8 +17,8 @@ from typing import Any
 import numpy.typing as npt
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.errors.graph import BuildLogUnreadable
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.graph import BUILD_LOG_UNREADABLE
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
@@ -99,10 +99,10 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
     if not starts:
-        raise BuildLogUnreadable(log=log, missing="it has no Layers: message")
+        raise BUILD_LOG_UNREADABLE(log=log, missing="it has no Layers: message")
     layers = _listed(lines[starts[0] + 1 :])
     if not layers:
-        raise BuildLogUnreadable(log=log, missing="its Layers: message names none")
+        raise BUILD_LOG_UNREADABLE(log=log, missing="its Layers: message names none")
     # The shares are counted alike; only that nothing ran is another thing.
     return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
 
@@ -110,16 +110,16 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
     """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
 
-    Raises TraceUnreadable: the listing or the times are missing, or the listing names no layer.
+    Raises TRACE_UNREADABLE: the listing or the times are missing, or the listing names no layer.
     """
     listing, times = trace / LAYERS_FILE, trace / TIMES_FILE
     for path in (listing, times):
         if not path.is_file():
-            raise TraceUnreadable(path=path, why="the traced session did not write it")
+            raise TRACE_UNREADABLE(path=path, why="the traced session did not write it")
     lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
     layers = _listed(line for line in lines if line != "Layers:")
     if not layers:
-        raise TraceUnreadable(path=listing, why="no line of it begins with Name:")
+        raise TRACE_UNREADABLE(path=listing, why="no line of it begins with Name:")
     return executed_residency(_rows(layers, macs, json.loads(times.read_text(encoding="utf-8"))), macs)
 
 

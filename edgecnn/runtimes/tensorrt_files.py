@@ -29,16 +29,17 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantType
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.graph import (
-    NonZeroZeroPoint,
+    ONNX_BEYOND_READER,
+    OPSET_NOT_LOWERED,
+    TENSORRT_PER_CHANNEL_AXIS,
+    TENSORRT_QUANTIZED_BIAS,
+    TENSORRT_READS_UINT8_AS_INT8,
+    TENSORRT_ZERO_POINT,
+    TWIN_DISAGREES,
     OnnxBeyondReader,
-    OperatorMissing,
-    OpsetNotLowered,
-    PerChannelAxis,
-    QuantizedBias,
-    TwinDisagrees,
-    UnsignedQuantization,
+    operator_missing,
 )
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.attention import WEIGHTED, attention_products
@@ -82,10 +83,10 @@ def check_for_tensorrt(model: ModelProto, file: Path) -> None:
     """Raise the first of ``refusals``, worst first.
 
     Raises:
-        UnsignedQuantization: uint8 anywhere.
-        NonZeroZeroPoint: a zero-point that is not 0, or not constant.
-        QuantizedBias: a dequantized int32.
-        PerChannelAxis: scales that do not fit their axis.
+        TENSORRT_READS_UINT8_AS_INT8: uint8 anywhere.
+        TENSORRT_ZERO_POINT: a zero-point that is not 0, or not constant.
+        TENSORRT_QUANTIZED_BIAS: a dequantized int32.
+        TENSORRT_PER_CHANNEL_AXIS: scales that do not fit their axis.
         OnnxBeyondReader: opset or IR version above what TensorRT 10.3 reads.
     """
     for refusal in refusals(model, file):
@@ -96,14 +97,14 @@ def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
     """Everything in the file that TensorRT would read wrongly or refuse, one error a kind, each with all its tensors."""
     tensors = Tensors(model)
     nodes = [node for node in model.graph.node if node.op_type in _QDQ]
-    rules: tuple[tuple[Callable[[NodeProto, Tensors], bool], Callable[..., EdgecnnError]], ...] = (
-        (lambda node, tensors: tensors.quantized_type(node) == TensorProto.UINT8, UnsignedQuantization),
-        (_is_shifted, NonZeroZeroPoint),
+    rules: tuple[tuple[Callable[[NodeProto, Tensors], bool], ErrorRow], ...] = (
+        (lambda node, tensors: tensors.quantized_type(node) == TensorProto.UINT8, TENSORRT_READS_UINT8_AS_INT8),
+        (_is_shifted, TENSORRT_ZERO_POINT),
         (
             lambda node, tensors: node.op_type == "DequantizeLinear" and tensors.quantized_type(node) == TensorProto.INT32,
-            QuantizedBias,
+            TENSORRT_QUANTIZED_BIAS,
         ),
-        (_has_wrong_axis, PerChannelAxis),
+        (_has_wrong_axis, TENSORRT_PER_CHANNEL_AXIS),
     )
     found: list[EdgecnnError] = []
     for breaks, error in rules:
@@ -111,9 +112,9 @@ def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
         if broken:
             found.append(error(file=file, tensors=broken))
     if opset_of(model) > OPSET_MAX:
-        found.append(OnnxBeyondReader(file=file, what="opset", found=opset_of(model), limit=OPSET_MAX))
+        found.append(ONNX_BEYOND_READER(file=file, what="opset", found=opset_of(model), limit=OPSET_MAX))
     if model.ir_version > IR_MAX:
-        found.append(OnnxBeyondReader(file=file, what="IR version", found=model.ir_version, limit=IR_MAX))
+        found.append(ONNX_BEYOND_READER(file=file, what="IR version", found=model.ir_version, limit=IR_MAX))
     return tuple(found)
 
 
@@ -167,7 +168,7 @@ def lowered(model: ModelProto, file: Path) -> ModelProto:
     Nothing of this has been tried on a TensorRT 8.5, whose only home here would be a JetPack 5 board: the rules are those that
     are documented, and the file is checked by its answers in ONNX Runtime.
 
-    ``model``: a float trunk. Raises OpsetNotLowered: the converter has no older form of one of its operators.
+    ``model``: a float trunk. Raises OPSET_NOT_LOWERED: the converter has no older form of one of its operators.
     """
     try:
         made = model if opset_of(model) <= OPSET_MAX_8_5 else version_converter.convert_version(model, OPSET_MAX_8_5)
@@ -180,7 +181,7 @@ def lowered(model: ModelProto, file: Path) -> ModelProto:
         copy.ir_version = min(copy.ir_version, IR_MAX_8_5)
         onnx.checker.check_model(copy, full_check=True)
     except Exception as error:  # noqa: BLE001 - the converter's and the checker's exceptions share no class but Exception
-        raise OpsetNotLowered(file=file, found=opset_of(model), limit=OPSET_MAX_8_5, why=reason_in(error)) from error
+        raise OPSET_NOT_LOWERED(file=file, found=opset_of(model), limit=OPSET_MAX_8_5, why=reason_in(error)) from error
     return copy
 
 
@@ -188,18 +189,18 @@ def check_for_tensorrt_8_5(model: ModelProto, file: Path) -> None:
     """Raise the first of what TensorRT 8.5 is documented to refuse, or would read wrongly.
 
     Raises:
-        UnsignedQuantization, NonZeroZeroPoint, QuantizedBias, PerChannelAxis: as for newer ones.
-        OperatorMissing: its table does not name an operator, or names it as not supported.
+        TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS: as for newer ones.
+        OPERATOR_MISSING: its table does not name an operator, or names it as not supported.
         OnnxBeyondReader: opset or IR version above its own.
     """
     found: list[EdgecnnError] = [each for each in refusals(model, file) if not isinstance(each, OnnxBeyondReader)]
     for node in model.graph.node:
         if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-            found.append(OperatorMissing(path=file, runtime=_RUNTIME, op=node.op_type, node=node.name or None, nearest=None))
+            found.append(operator_missing(path=file, runtime=_RUNTIME, op=node.op_type, node=node.name or None, nearest=None))
             break
     for what, version, limit in (("opset", opset_of(model), OPSET_MAX_8_5), ("IR version", model.ir_version, IR_MAX_8_5)):
         if version > limit:
-            found.append(OnnxBeyondReader(file=file, what=what, found=version, limit=limit))
+            found.append(ONNX_BEYOND_READER(file=file, what=what, found=version, limit=limit))
     for refusal in found:
         raise refusal
 
@@ -207,7 +208,7 @@ def check_for_tensorrt_8_5(model: ModelProto, file: Path) -> None:
 def write_half(job: Job) -> dict[str, Any]:
     """Write the fp16 file, its twin, and both ``model.json``.
 
-    Raises HalfOverflow: a weight is beyond fp16's range. OnnxBeyondReader: the trunk is of a version that TensorRT 10.3 does not
+    Raises HALF_OVERFLOW: a weight is beyond fp16's range. OnnxBeyondReader: the trunk is of a version that TensorRT 10.3 does not
     read.
     """
     carried = carry_half(load_model(job.onnx), job.wide)
@@ -249,12 +250,13 @@ def quantize(job: Job) -> dict[str, Any]:
     """Write the fp16-typed Q/DQ file, its fp32-typed twin, and both ``model.json``.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
-        HalfOverflow: a weight or an activation is beyond fp16's range.
-        OpsetTooLowForHalf: the trunk's opset is below 19.
-        UnsignedQuantization, NonZeroZeroPoint, QuantizedBias, PerChannelAxis, OnnxBeyondReader: the file would not build rightly.
-        TwinDisagrees: what ships is much further from the float network than its twin is.
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
+        HALF_OVERFLOW: a weight or an activation is beyond fp16's range.
+        OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the trunk's opset is below 19.
+        TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS,
+        OnnxBeyondReader: the file would not build rightly.
+        TWIN_DISAGREES: what ships is much further from the float network than its twin is.
     """
     if job.candidate.method is Method.AWARE_TRAINING:
         return _learned(job)
@@ -320,8 +322,8 @@ def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str
     the integer is another one. So it is the distances that are compared. Both files run in ONNX Runtime with Q/DQ fusion off,
     where the fp16 one computes what it says; with fusion on, garbage was seen.
 
-    ``asked_with``: session options for the job's own file, where that is a quantized one too. Raises TwinDisagrees: what ships is
-    much further away, or answers NaN.
+    ``asked_with``: session options for the job's own file, where that is a quantized one too. Raises TWIN_DISAGREES: what
+    ships is much further away, or answers NaN.
     """
     feed = np.concatenate([job.feed(index) for index in range(min(COMPARED_IMAGES, len(job.pixels)))])
     asked = logits_of(job.onnx, feed, asked_with or {})
@@ -329,7 +331,7 @@ def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str
     away = {name: _distance(asked, logits_of(path, feed, UNFUSED)) for name, path in files.items()}
     # Written so that a NaN, which is neither above nor below, is refused too.
     if not away["ships"] <= _FACTOR * away["twin"] + _FLOOR:
-        raise TwinDisagrees(candidate=job.candidate.id, ships=away["ships"], twin=away["twin"], images=len(feed))
+        raise TWIN_DISAGREES(candidate=job.candidate.id, ships=away["ships"], twin=away["twin"], images=len(feed))
     return {name: round(value, 6) for name, value in away.items()}
 
 
@@ -342,10 +344,11 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
     """Write the fp32-typed file of opset 17, its twin, and both ``model.json``.
 
     Raises:
-        AlreadyQuantized: the trunk holds quantization nodes.
-        OpsetNotLowered, OutputsDiffer: the trunk has no form in opset 17, or one that answers otherwise.
-        CalibrationNotFinite: the network answers a calibration image with NaN or infinity.
-        UnsignedQuantization, NonZeroZeroPoint, QuantizedBias, PerChannelAxis, OperatorMissing, OnnxBeyondReader: what TensorRT
+        ALREADY_QUANTIZED: the trunk holds quantization nodes.
+        OPSET_NOT_LOWERED, OUTPUTS_DIFFER: the trunk has no form in opset 17, or one that answers otherwise.
+        CALIBRATION_NOT_FINITE: the network answers a calibration image with NaN or infinity.
+        TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS,
+        OPERATOR_MISSING, OnnxBeyondReader: what TensorRT
             8.5 is documented to refuse.
     """
     trunk = load_model(job.onnx)

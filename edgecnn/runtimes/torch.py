@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way
@@ -93,8 +93,8 @@ class TorchBackend(Backend):
         return (DEFAULT,)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
-        """See ``Backend.read_residency``. Raises TraceUnreadable: its session writes none."""
-        raise TraceUnreadable(path=trace, why="torch's session writes no trace")
+        """See ``Backend.read_residency``. Raises TRACE_UNREADABLE: its session writes none."""
+        raise TRACE_UNREADABLE(path=trace, why="torch's session writes no trace")
 
 
 BACKEND = TorchBackend()

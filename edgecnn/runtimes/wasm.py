@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
 from edgecnn.runtimes.processor import byte_products_saturate, fewer_threads
 from edgecnn.runtimes.protocol import Line, Way
@@ -28,24 +28,24 @@ FILE = "said.json"
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TraceUnreadable: the file is missing, is no JSON, or names no step."""
+    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no step."""
     said, quantized = what_it_said(trace)
     made = _made(said)
     if made is None:
-        raise TraceUnreadable(path=trace / FILE, why="it names no step of the runtime's optimizer")
+        raise TRACE_UNREADABLE(path=trace / FILE, why="it names no step of the runtime's optimizer")
     counted = Counter(layer.op for layer in macs.layers)
     precisions = {op: _precision(made[op], count) if quantized else "fp32" for op, count in counted.items()}
     return executed_residency([layer_of(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
 
 
 def what_it_said(trace: Path) -> tuple[list[str], bool]:
-    """Lines, and whether the network is quantized. Raises TraceUnreadable: the file is missing, or is no JSON."""
+    """Lines, and whether the network is quantized. Raises TRACE_UNREADABLE: the file is missing, or is no JSON."""
     path = trace / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return [str(line) for line in found["said"]], bool(found["quantized"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TraceUnreadable(path=path, why=str(error)) from error
+        raise TRACE_UNREADABLE(path=path, why=str(error)) from error
 
 
 def layer_of(layer: LayerMacs, op: str, precision: str) -> LayerResidency:

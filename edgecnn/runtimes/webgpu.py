@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
 from edgecnn.runtimes.protocol import Line, Way
 from edgecnn.runtimes.residency import executed_residency
@@ -29,11 +29,11 @@ _ANY = ""
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """The residency of a traced session; kinds of layers of which some ran in WebAssembly are called so.
 
-    Raises TraceUnreadable: the file is missing, is no JSON, or places no layer.
+    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or places no layer.
     """
     where = _placed(what_it_said(trace)[0])
     if not where:
-        raise TraceUnreadable(path=trace / FILE, why="it places no layer")
+        raise TRACE_UNREADABLE(path=trace / FILE, why="it places no layer")
     fell = {op for provider, op in where if provider != _GPU}
     names = {op: f"{op}, in part in WebAssembly" if fell & {op, _ANY} else op for op in {layer.op for layer in macs.layers}}
     return executed_residency([layer_of(layer, names[layer.op], "fp32") for layer in macs.layers], macs)

@@ -25,8 +25,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from edgecnn.errors.base import system_reason
-from edgecnn.errors.usage import AddressUnusable, PortInUse
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
 from edgecnn.runner.failure import RunnerError
 from edgecnn.serving.answering import Answering, Busy, Limits, NotAPhotograph, Rates
 from edgecnn.serving.page import Page
@@ -321,8 +321,8 @@ class _Guest:
 class PhotoServer(ThreadingHTTPServer):
     """Listens from the moment that it is made.
 
-    ``tell``: hears of failures that are our own, a sentence each. Raises PortInUse, AddressUnusable: ``bundle`` of their command
-    is ``page.bundle``.
+    ``tell``: hears of failures that are our own, a sentence each. Raises PORT_IN_USE, ADDRESS_UNUSABLE: ``bundle`` of their
+    command is ``page.bundle``.
     """
 
     daemon_threads = True
@@ -450,9 +450,9 @@ class PhotoServer(ThreadingHTTPServer):
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> PortInUse | AddressUnusable:
+def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> EdgecnnError:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return PortInUse(host=place.host, port=place.port, bundle=bundle)
+        return PORT_IN_USE(host=place.host, port=place.port, bundle=bundle)
     because = "no such address" if isinstance(error, (socket.gaierror, UnicodeError)) else system_reason(error)
-    return AddressUnusable(host=place.host, port=place.port, because=_UNBOUND.get(number or 0, because), bundle=bundle)
+    return ADDRESS_UNUSABLE(host=place.host, port=place.port, because=_UNBOUND.get(number or 0, because), bundle=bundle)

@@ -45,7 +45,7 @@ def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]
     """A server that listens, and answers once ``serve_until`` is called.
 
     ``complain``: hears of failures of single requests that are our own, a sentence each. Raises EdgecnnError: what ``verify`` and
-    ``opened_classifier`` refuse. PortInUse, AddressUnusable: it cannot listen there.
+    ``opened_classifier`` refuse. PORT_IN_USE, ADDRESS_UNUSABLE: it cannot listen there.
     """
     found = verify(asked.bundle, asked.trust, tell)
     with opened_classifier(found, asked.candidate) as kit:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from edgecnn.errors.custom_model import CustomModelChanged
+from edgecnn.errors.custom_model import CUSTOM_MODEL_CHANGED
 from edgecnn.installed import require_packages
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -35,8 +35,8 @@ class AdoptStage(Stage):
 
         Raises:
             MissingPackage: onnx or onnxruntime is not installed; of a file of torch, torch or onnxscript.
-            CustomModelChanged: the file has other bytes than were planned with.
-            CustomModelUnusable, CustomHoldsObjects, OpsetUnreachable, TrunkDisagrees: see ``errors.custom_model``.
+            CUSTOM_MODEL_CHANGED: the file has other bytes than were planned with.
+            CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS, OPSET_UNREACHABLE, TRUNK_DISAGREES: see ``errors.custom_model``.
         """
         require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="export")
         if self.entry.form is not None:
@@ -45,5 +45,5 @@ class AdoptStage(Stage):
             from edgecnn.graph.custom.file import CustomRequest, content_of_file, make_custom_trunk
 
         if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
-            raise CustomModelChanged(path=given["model"])
+            raise CUSTOM_MODEL_CHANGED(path=given["model"])
         make_custom_trunk(CustomRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)

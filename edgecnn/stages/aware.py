@@ -41,12 +41,12 @@ class AwareStage(Stage, AwareSettings):
 
         Raises:
             MissingPackage: torch, torchao or ONNX Runtime is not installed.
-            BatchTooLarge: a batch does not fit into memory; names the size that would.
-            TrainingDiverged: the loss is no finite number.
-            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
-            CalibrationSetTooSmall: fewer calibration images than ``images``.
-            CalibrationNotFinite: the float network's answers to calibration images hold NaN or infinity.
-            WrongOpset: the exporter left another opset than the one asked for.
+            BATCH_TOO_LARGE: a batch does not fit into memory; names the size that would.
+            TRAINING_DIVERGED: the loss is no finite number.
+            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
+            CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
+            CALIBRATION_NOT_FINITE: the float network's answers to calibration images hold NaN or infinity.
+            WRONG_OPSET: the exporter left another opset than the one asked for.
             ExportDisagrees: the file does not answer as the network that learned.
             MacsUnknown: the file's multiply-adds cannot be counted.
         """

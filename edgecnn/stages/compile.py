@@ -105,7 +105,7 @@ class EngineStage(CompileStage):
         Raises:
             RunnerFailed: see ``CompileStage.make_on``; the log stays, and a note says where.
             RunnerTimedOut, RunnerCrashed: the builder hung, or took its runner with it.
-            LinkLost: the same call goes on.
+            LINK_LOST: the same call goes on.
         """
         building = out / _BUILDING
         words = [word for capability in self.capabilities for word in ("--capability", capability)]

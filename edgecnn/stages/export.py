@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from edgecnn.errors.custom_model import HeadDiffers
+from edgecnn.errors.custom_model import KEPT_HEAD_DIFFERS
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.preprocessing import Normalization, Resolution
@@ -46,11 +46,11 @@ class ExportStage(Stage):
 
         Raises:
             MissingPackage: torch or onnx is not installed.
-            HeadDiffers: the head that is kept has other classes.
-            MergeDiffers: branches that were merged for shipping answer otherwise.
-            WrongOpset: the exporter left another opset than the one asked for.
+            KEPT_HEAD_DIFFERS: the head that is kept has other classes.
+            MERGE_DIFFERS: branches that were merged for shipping answer otherwise.
+            WRONG_OPSET: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
-            RoundingDecides: nor does the network itself, in another precision.
+            ROUNDING_DECIDES: nor does the network itself, in another precision.
         """
         require_packages(_MAKES_GRAPH, extra="train", needed_for="export")
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
@@ -76,4 +76,4 @@ def _refuse_another_head(fetched: Path, classes: int) -> None:
         return
     facts = json.loads(fetched.read_text(encoding="utf-8"))
     if facts["classes"] != classes:
-        raise HeadDiffers(file=facts["file"], classes=facts["classes"], found=classes)
+        raise KEPT_HEAD_DIFFERS(file=facts["file"], classes=facts["classes"], found=classes)

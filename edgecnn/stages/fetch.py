@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.weights import WeightsChanged, WeightsUnreadable
+from edgecnn.errors.weights import WEIGHTS_UNREADABLE, weights_changed
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
@@ -56,8 +56,8 @@ class FetchStage(Stage):
             DownloadFailed: the connection broke; what arrived stays in ``resume/``.
             WeightsCorrupt: the digest is not the published one.
             WeightsUnavailable: the package that had them at planning time is gone.
-            WeightsChanged: the user's file has other bytes than were planned with.
-            WeightsUnreadable, WeightsDoNotFit: the file is damaged, or of another network.
+            WEIGHTS_CHANGED: the user's file has other bytes than were planned with.
+            WEIGHTS_UNREADABLE, WeightsDoNotFit: the file is damaged, or of another network.
         """
         require_packages(("torch", "torchvision", "safetensors"), extra="train", needed_for="fetch")
         with sleeping_threads():
@@ -108,6 +108,6 @@ def _require_planned(file: Path, planned: Key) -> None:
     try:
         found = sha256_of(file)
     except OSError as error:
-        raise WeightsUnreadable(path=file, reason=system_reason(error)) from error
+        raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
     if found != planned:
-        raise WeightsChanged(path=file, planned=planned, found=found)
+        raise weights_changed(path=file, planned=planned, found=found)

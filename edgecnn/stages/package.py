@@ -17,8 +17,8 @@ import numpy as np
 
 import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
-from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, self_test_failed
+from edgecnn.errors.data.multi_label import thresholds_of_another_model
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.hosts.local import LocalHost
@@ -73,8 +73,8 @@ class PackageStage(Stage):
         """Write the kit, and test it.
 
         Raises:
-            RunnerSourceChanged, ThresholdsOfAnotherModel: see ``write``.
-            SelfTestFailed: the kit does not give its golden answers, or its runner ends without a result.
+            RUNNER_SOURCE_CHANGED, THRESHOLDS_OF_ANOTHER_MODEL: see ``write``.
+            SELF_TEST_FAILED: the kit does not give its golden answers, or its runner ends without a result.
         """
         self.write(given, out)
         if json.loads((out / "kit.json").read_text(encoding="utf-8"))["engine"] is None:
@@ -84,11 +84,11 @@ class PackageStage(Stage):
         """Write the kit without testing it; ``kit.json`` last.
 
         Raises:
-            RunnerSourceChanged: the runner is not the one that was planned with.
-            ThresholdsOfAnotherModel: they are not one for each label of the images.
+            RUNNER_SOURCE_CHANGED: the runner is not the one that was planned with.
+            THRESHOLDS_OF_ANOTHER_MODEL: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
-            raise RunnerSourceChanged(folder=runner_source())
+            raise RUNNER_SOURCE_CHANGED(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
         described = json.loads((model / "model.json").read_text(encoding="utf-8"))
         for name in (*described["model"]["files"], *described.get("beside", ())):
@@ -120,7 +120,7 @@ class PackageStage(Stage):
             raise
         except EdgecnnError as error:
             if not (isinstance(error, RunnerFailed) and error.missing):
-                raise SelfTestFailed(candidate=self.candidate.id, failure=error) from error
+                raise self_test_failed(candidate=self.candidate.id, failure=error) from error
 
     def _labels(self, given: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""
@@ -137,7 +137,7 @@ class PackageStage(Stage):
         file, labels = given["thresholds"] / THRESHOLDS, self._labels(given)
         found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
         if list(found) != labels:
-            raise ThresholdsOfAnotherModel(file=file, found=tuple(found), labels=labels)
+            raise thresholds_of_another_model(file=file, found=tuple(found), labels=labels)
         return {"activation": "sigmoid", "thresholds": found}
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class PrepareStage(Stage):
         Raises:
             CorruptImages: files that cannot be decoded, all of them counted. Leaving them out here would change the test
                 split after it was planned and shown; a file that shows its damage to a first look was skipped there.
-            ImageGone, ImageChanged: the folder changed since it was listed.
+            IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was listed.
         """
         from edgecnn.data.golden import write_golden
         from edgecnn.data.images import open_source

@@ -32,7 +32,7 @@ class ProbeStage(Stage, ProbeSettings):
 
         Raises:
             MissingPackage: torch or ONNX Runtime is not installed.
-            WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: as the export of a trained network.
+            WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: as the export of a trained network.
         """
         require_packages(_MAKES, extra="train", needed_for="a latency table")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="export's check")

@@ -57,7 +57,7 @@ class ProgramStage(Stage):
 
         Raises:
             MissingPackage: torch is not installed.
-            GoldenNotTelling: every golden image gets the same answer.
+            GOLDEN_NOT_TELLING: every golden image gets the same answer.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
         from edgecnn.graph.export import save_program
@@ -110,7 +110,7 @@ class VariantStage(Stage):
 
         Raises:
             MissingPackage: torch is not installed.
-            GoldenNotTelling: every golden image gets the same answer.
+            GOLDEN_NOT_TELLING: every golden image gets the same answer.
         """
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
         from edgecnn.runtimes.candidate import record_answers

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from edgecnn.errors.graph import NothingLeftToQuantize
-from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.graph import NOTHING_LEFT_TO_QUANTIZE
+from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.installed import require_packages
 from edgecnn.runtimes.registry import backend_for, packages_for, way_to
 from edgecnn.values.candidate import Candidate
@@ -54,16 +54,16 @@ class QuantizeStage(Stage):
 
         Raises:
             MissingPackage: the runtime or its quantizer is not installed.
-            PackageUnimportable: one of these is broken.
-            CalibrationSetTooSmall: fewer calibration images than ``images``.
-            CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
-            CalibrationRangeNotFinite: a tensor inside the network holds NaN or infinity on calibration images.
-            HalfOverflow: a tensor is beyond fp16's range, and the runtime cannot keep the layers around it in fp32.
-            OutputsDiffer: a float network answers otherwise than the trunk.
-            AlreadyQuantized: the trunk already holds quantization nodes.
-            GoldenNotTelling: every golden image gets the same answer.
-            NothingLeftToQuantize: more layers are to stay in float than there are.
-            LayerNotFound: the runtime's model does not name a layer that is to stay in float.
+            PACKAGE_UNIMPORTABLE: one of these is broken.
+            CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
+            CALIBRATION_NOT_FINITE: the network's answers to calibration images hold NaN or infinity.
+            CALIBRATION_RANGE_NOT_FINITE: a tensor inside the network holds NaN or infinity on calibration images.
+            HALF_OVERFLOW: a tensor is beyond fp16's range, and the runtime cannot keep the layers around it in fp32.
+            OUTPUTS_DIFFER: a float network answers otherwise than the trunk.
+            ALREADY_QUANTIZED: the trunk already holds quantization nodes.
+            GOLDEN_NOT_TELLING: every golden image gets the same answer.
+            NOTHING_LEFT_TO_QUANTIZE: more layers are to stay in float than there are.
+            LAYER_NOT_FOUND: the runtime's model does not name a layer that is to stay in float.
         """
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)
@@ -73,7 +73,7 @@ class QuantizeStage(Stage):
             make_candidate(self._request(given), out, tell)
         except ImportError as error:
             package, because = error.name or ", ".join(self.tools), " ".join(str(error).split())
-            raise PackageUnimportable(
+            raise PACKAGE_UNIMPORTABLE(
                 package=package, extra=backend.extra, needed_for=self.candidate.id, because=because
             ) from error
 
@@ -102,5 +102,5 @@ class MixedStage(QuantizeStage):
     def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
         ranking = Ranking.model_validate_json((given["ranking"] / RANKING_FILE_NAME).read_text(encoding="utf-8"))
         if self.kept_float >= len(ranking.layers):
-            raise NothingLeftToQuantize(candidate=self.candidate.id, kept=self.kept_float, layers=len(ranking.layers))
+            raise NOTHING_LEFT_TO_QUANTIZE(candidate=self.candidate.id, kept=self.kept_float, layers=len(ranking.layers))
         return super()._request(given, ranking.layers[: self.kept_float])

@@ -31,9 +31,9 @@ class RankStage(Stage, RankSettings):
 
         Raises:
             MissingPackage: ONNX Runtime is not installed.
-            CalibrationSetTooSmall: fewer calibration images than ``images``.
-            CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
-            AlreadyQuantized: the trunk already holds quantization nodes.
+            CALIBRATION_SET_TOO_SMALL: fewer calibration images than ``images``.
+            CALIBRATION_NOT_FINITE: the network's answers to calibration images hold NaN or infinity.
+            ALREADY_QUANTIZED: the trunk already holds quantization nodes.
         """
         require_packages(self.tools, extra="onnxruntime", needed_for="ranking layers")
         from edgecnn.runtimes.ranking import rank_layers

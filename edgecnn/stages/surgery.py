@@ -39,10 +39,10 @@ class SurgeryStage(Stage, SurgerySettings):
 
         Raises:
             MissingPackage: torch or ONNX Runtime is not installed.
-            BatchTooLarge: a batch does not fit into memory; names the size that would.
-            TrainingDiverged: the loss is no finite number.
-            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
-            WrongOpset: the exporter left another opset than the one asked for.
+            BATCH_TOO_LARGE: a batch does not fit into memory; names the size that would.
+            TRAINING_DIVERGED: the loss is no finite number.
+            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
+            WRONG_OPSET: the exporter left another opset than the one asked for.
             ExportDisagrees: the file does not compute what the network computes.
             MacsUnknown: the file's multiply-adds cannot be counted.
         """

@@ -28,9 +28,9 @@ class SynthesizeStage(Stage, SynthesisSettings):
         """Compose every picture.
 
         Raises:
-            CutoutsUnusable: files among the cut-outs cannot be decoded, or hide nothing of what is behind them.
+            CUTOUTS_UNUSABLE: files among the cut-outs cannot be decoded, or hide nothing of what is behind them.
             CorruptImages: a background cannot be decoded to its end.
-            ImageGone, ImageChanged: a folder changed since it was listed.
+            IMAGE_GONE, IMAGE_CHANGED: a folder changed since it was listed.
         """
         from edgecnn.data.composing import make_images
 

@@ -40,8 +40,8 @@ class TrainStage(Stage, TrainSettings):
 
         Raises:
             MissingPackage: torch is not installed.
-            TrainingDiverged: the loss is no finite number; the best checkpoint stays in ``resume/``.
-            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+            TRAINING_DIVERGED: the loss is no finite number; the best checkpoint stays in ``resume/``.
+            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
         """
         require_packages(self.tools, extra="train", needed_for="train")
         with sleeping_threads():

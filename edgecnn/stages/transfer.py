@@ -33,8 +33,8 @@ class TransferStage(Stage, TransferSettings):
 
         Raises:
             MissingPackage: torch or scikit-learn is not installed.
-            ClassTooSmall: a class has one training image or none.
-            NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+            CLASS_TOO_SMALL: a class has one training image or none.
+            NOTHING_TO_TRAIN_ON, ClassesDiffer: the images are not those that were planned for.
         """
         require_packages(self.tools, extra="train", needed_for="transfer")
         with sleeping_threads():

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable, StageUnfinished, StoreFull, StoreUnusable
+from edgecnn.errors.store import (
+    STAGE_UNFINISHED,
+    RemoteNeedsPackage,
+    RemoteUnusable,
+    StoreFull,
+    StoreUnusable,
+)
 from edgecnn.store.disk import discard, files_under, publish, remove, stamp_of, sync_all, sync_folders, write_synced
 from edgecnn.store.entry import (
     Damage,
@@ -83,7 +89,7 @@ class Making:
         Raises:
             StoreFull, StoreUnusable: the store could not take it. Work that cannot be resumed is removed.
             TemporaryFolderFull: its maker's temporary files found no room.
-            StageUnfinished: the maker left nothing, or a link.
+            STAGE_UNFINISHED: the maker left nothing, or a link.
             Exception: whatever else the maker raised, unchanged.
         """
         notes = NoteTaker(tell)
@@ -135,9 +141,9 @@ class Making:
         """Force every file onto the disk, then write the record beside them: where that stands, the work is finished."""
         found = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
         if strange := [name for name, path in found.items() if stamp_of(path) is None]:
-            raise StageUnfinished(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
+            raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
         if not found:
-            raise StageUnfinished(kind=self.wanted.kind, because="its folder is empty")
+            raise STAGE_UNFINISHED(kind=self.wanted.kind, because="its folder is empty")
         record = Record(
             key=self.wanted.key,
             payload=self.wanted.payload,
@@ -212,7 +218,7 @@ class Artifacts:
 
         Raises:
             StoreFull, StoreUnusable: the store cannot take the result.
-            StageUnfinished: the maker left nothing that can be stored.
+            STAGE_UNFINISHED: the maker left nothing that can be stored.
             ValueError: ``given`` lacks an input.
             Exception: whatever the maker raises; nothing is stored then.
         """

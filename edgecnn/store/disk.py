@@ -22,8 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
-from edgecnn.errors.usage import WrongBytes
-from edgecnn.errors.weights import DownloadFailed
+from edgecnn.errors.usage import WRONG_BYTES
+from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
@@ -247,11 +247,11 @@ def json_object(path: Path) -> Mapping[str, Any] | None:
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
     """Refuse a file whose bytes show why it cannot be used, before its format is looked at. ``content``: where it was read.
 
-    Raises WrongBytes: it is a Git LFS pointer, or its line endings were converted.
+    Raises WRONG_BYTES: it is a Git LFS pointer, or its line endings were converted.
     """
     cause = cause_of_file(path) if content is None else cause_in(content, path)
     if cause is not None:
-        raise WrongBytes(file=path, because=cause.why, hint=cause.fix)
+        raise WRONG_BYTES(file=path, because=cause.why, hint=cause.fix)
 
 
 def free_bytes(root: Path) -> int:
@@ -305,10 +305,10 @@ def download(url: str, into: Path, what: str, tell: Progress | None = None) -> N
     except urllib.error.HTTPError as problem:
         if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # all of it was there already; the digest decides
-        raise DownloadFailed(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
+        raise DOWNLOAD_FAILED(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
     except (OSError, http.client.HTTPException) as problem:
         received = into.stat().st_size if into.exists() else 0
-        raise DownloadFailed(url=url, reason=str(getattr(problem, "reason", problem)), received=received) from problem
+        raise DOWNLOAD_FAILED(url=url, reason=str(getattr(problem, "reason", problem)), received=received) from problem
 
 
 def _receive(answer: http.client.HTTPResponse, into: Path, have: int, what: str, tell: Progress | None) -> None:

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeGuard
 
-from edgecnn.errors.base import DISK_FULL, EdgecnnError, causes_of, system_reason
-from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.errors.base import FULL_ERRNOS, EdgecnnError, causes_of, system_reason
+from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
-NO_SPACE = DISK_FULL | {errno.EFBIG}
+NO_SPACE = FULL_ERRNOS | {errno.EFBIG}
 DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
 """Of the disk, whatever was written there."""
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
@@ -45,7 +45,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
     if elsewhere is not None:
         return elsewhere
     if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < FULL_BELOW_BYTES):
-        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+        return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
     if unnamed and _is_full_beside(root):
         return _temporary_folder_full(doing)
     failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
@@ -73,18 +73,18 @@ def in_temporary_folder(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # of those that ``tempfile`` tries
-        if error.errno not in DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
+        if error.errno not in FULL_ERRNOS and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
         raise _temporary_folder_full(doing) from error
 
 
-def temporary_folder_full(error: BaseException, root: Path, doing: str) -> TemporaryFolderFull | None:
+def temporary_folder_full(error: BaseException, root: Path, doing: str) -> EdgecnnError | None:
     """Where no space was left on the temporary folder's disk, and that is another one than that of ``root``; else None.
 
     A write() to an open file names no file: then it is the disk of the two that takes nothing now, or that has less space left,
     since a temporary file may be gone again.
     """
-    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
+    if not isinstance(error, OSError) or error.errno not in FULL_ERRNOS:
         return None
     folder, place = temporary_folder(), _place(error)
     if place is not None:
@@ -100,9 +100,9 @@ def _place(error: OSError) -> object:
     return error.filename2 or error.filename
 
 
-def _temporary_folder_full(doing: str) -> TemporaryFolderFull:
+def _temporary_folder_full(doing: str) -> EdgecnnError:
     folder = temporary_folder()
-    return TemporaryFolderFull(folder=folder, free_bytes=free_bytes(folder), doing=doing)
+    return TEMPORARY_FOLDER_FULL(folder=folder, free_bytes=free_bytes(folder), doing=doing)
 
 
 def _takes_nothing(folder: Path) -> bool:
@@ -115,11 +115,11 @@ def _is_full_beside(root: Path) -> bool:
     return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
 
 
-def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnusable:
+def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:
     if error.errno in NO_SPACE:
-        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+        return STORE_FULL(root=root, free_bytes=free_bytes(root), doing=doing)
     words = system_reason(error)
-    return StoreUnusable(root=root, because=f"{words}: {error.filename}" if error.filename else words)
+    return STORE_UNUSABLE(root=root, because=f"{words}: {error.filename}" if error.filename else words)
 
 
 def _is_no_space(error: BaseException, root: Path) -> bool:

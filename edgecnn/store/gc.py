@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from edgecnn.errors.store import NothingAfar, NothingCollected
+from edgecnn.errors.store import NOTHING_AFAR, NOTHING_COLLECTED, NothingCollected
 from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
 from edgecnn.store.entry import Damage
 from edgecnn.store.failures import named_failures
@@ -252,10 +252,10 @@ def collect_afar(
     """Take out entries that were sent so long ago, entries whose files are not all there, and files that no entry names.
 
     ``older_than_s``: None: no entry goes for its age. ``grace_s``: whatever is younger stays.
-    Raises NothingAfar, NothingCollected, RemoteUnusable; what went until then is no part of any entry that stays.
+    Raises NOTHING_AFAR, NothingCollected, RemoteUnusable; what went until then is no part of any entry that stays.
     """
     if not remote.has_any((ENTRIES, BLOBS)):  # no store, whatever else it is
-        raise NothingAfar(url=remote.url)
+        raise NOTHING_AFAR(url=remote.url)
     call = secrets.token_hex(8)
     files, age_s = _dated(remote, f"{TRASH}/{call}-clock")
     old = {path for path, age in age_s.items() if age >= grace_s}
@@ -295,7 +295,7 @@ def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, f
         remote.remove(clock)
     if clock not in files:
         hint = "try again; a place that does not show at once what is written to it cannot be cleared"
-        raise NothingCollected(url=remote.url, because="a file that was just written is not listed", hint=hint)
+        raise NOTHING_COLLECTED(url=remote.url, because="a file that was just written is not listed", hint=hint)
     now = files.pop(clock).changed
     return files, {path: now - file.changed for path, file in files.items()}
 
@@ -328,7 +328,7 @@ def _lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]:
     for path, each in found.items():
         if isinstance(each, Damage):
             hint = f"update edgecnn; where that does not help, delete {path} there: the next push sends its entry again"
-            raise NothingCollected(url=remote.url, because=f"which files {path} names is not known: {each.why}", hint=hint)
+            raise NOTHING_COLLECTED(url=remote.url, because=f"which files {path} names is not known: {each.why}", hint=hint)
     return {path: each for path, each in found.items() if isinstance(each, RemoteEntry)}
 
 

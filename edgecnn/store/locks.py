@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
-from edgecnn.errors.store import BuildUnprotected, StoreFull, StoreUnusable
+from edgecnn.errors.store import BUILD_UNPROTECTED, StoreFull, StoreUnusable
 from edgecnn.store.disk import remove
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
@@ -104,7 +104,7 @@ class InUse:
 
         A store that cannot be written is read without it: to refuse what is there would help nobody.
 
-        Raises BuildUnprotected: another process keeps the new lock for itself.
+        Raises BUILD_UNPROTECTED: another process keeps the new lock for itself.
         """
         with ExitStack() as stack:
             name = self._locked(stack)
@@ -134,7 +134,7 @@ class InUse:
         except (StoreUnusable, StoreFull):
             return None
         if not ours:
-            raise BuildUnprotected(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_TIMEOUT_S)
+            raise BUILD_UNPROTECTED(root=self._layout.root, lock=self._layout.lock(KIND, name), waited_s=_TIMEOUT_S)
         return name
 
     def _names(self) -> list[str]:

@@ -11,7 +11,12 @@ from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
-from edgecnn.errors.store import NothingCollected, RemoteNeedsPackage, RemoteUnusable
+from edgecnn.errors.store import (
+    NOTHING_COLLECTED,
+    REMOTE_UNUSABLE,
+    RemoteUnusable,
+    remote_needs_package,
+)
 from edgecnn.errors.wording import first_line
 
 _AT_ONCE: Final = 8
@@ -59,7 +64,7 @@ class Place:
             import fsspec
             from fsspec.core import url_to_fs
         except ImportError as error:
-            raise RemoteNeedsPackage(url=self.url, package="fsspec", extra="remote") from error
+            raise remote_needs_package(url=self.url, package="fsspec", extra="remote") from error
         scheme = url.partition("://")[0] if "://" in url else "file"
         try:
             if scheme in _SSH and find_spec("sshfs") is None:
@@ -70,10 +75,10 @@ class Place:
             if package is None:
                 known = ", ".join(sorted({"file", *_PACKAGES} & set(fsspec.available_protocols())))
                 because = f"{scheme} is no kind of place that is known, as {known} are"
-                raise RemoteUnusable(url=self.url, because=because) from error
-            raise RemoteNeedsPackage(url=self.url, package=package, extra=extra) from error
+                raise REMOTE_UNUSABLE(url=self.url, because=because) from error
+            raise remote_needs_package(url=self.url, package=package, extra=extra) from error
         except Exception as error:  # SSH connects at once
-            raise RemoteUnusable(url=self.url, because=f"connecting: {first_line(error)}") from error
+            raise REMOTE_UNUSABLE(url=self.url, because=f"connecting: {first_line(error)}") from error
         self._has_folders = scheme in _SSH or not self._fs.async_impl
         self.at_once = _AT_ONCE if self._fs.async_impl or scheme in _LOCAL else 1
         """Requests that may be on their way together: clients of other kinds share one connection unguarded."""
@@ -147,7 +152,7 @@ class Place:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in passing:
                 raise
-            raise RemoteUnusable(url=self.url, because=f"{doing}: {first_line(error)}") from error
+            raise REMOTE_UNUSABLE(url=self.url, because=f"{doing}: {first_line(error)}") from error
 
     def _inside(self, folder: str) -> list[Mapping[str, Any]]:
         try:
@@ -168,7 +173,7 @@ class Place:
                 return when.timestamp() if isinstance(when, datetime) else float(when)
         except RemoteUnusable as error:
             hint = "use a place whose client tells them, as those of folders, s3://, gs:// and sftp:// do"
-            raise NothingCollected(url=self.url, because="it tells no times of change of its files", hint=hint) from error
+            raise NOTHING_COLLECTED(url=self.url, because="it tells no times of change of its files", hint=hint) from error
 
 
 def _asked_of(scheme: str) -> dict[str, Any]:

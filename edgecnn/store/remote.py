@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from edgecnn.errors.store import RemoteUnusable
+from edgecnn.errors.store import REMOTE_UNUSABLE, RemoteUnusable
 from edgecnn.errors.wording import counted
 from edgecnn.store.disk import (
     discard,
@@ -217,7 +217,7 @@ class Remote(Place):
                     there = self.sizes(facts)
                     continue
                 digest, arrived = next(iter(short.items()))
-                raise RemoteUnusable(url=self.url, because=f"of a file of {facts[digest]:,} bytes {arrived:,} arrived")
+                raise REMOTE_UNUSABLE(url=self.url, because=f"of a file of {facts[digest]:,} bytes {arrived:,} arrived")
             with self.reached("writing to it"):
                 self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
             sent.update(lacking)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecnn.errors.store import StoreUnusable
+from edgecnn.errors.store import STORE_UNUSABLE
 from edgecnn.store.artifacts import Artifacts
 from edgecnn.store.disk import lacks_home, nearest_existing, remove, user_path, write_bytes_atomically
 from edgecnn.store.failures import makers_failures, named_failures
@@ -44,10 +44,10 @@ class Store:
         with named_failures(place, "opening the store"):
             existing = nearest_existing(place)
             if not existing.is_dir():
-                raise StoreUnusable(root=place, because=f"{existing} is not a folder")
+                raise STORE_UNUSABLE(root=place, because=f"{existing} is not a folder")
             needed = os.R_OK | os.X_OK if existing == place else os.W_OK | os.X_OK
             if not os.access(existing, needed):
-                raise StoreUnusable(root=place, because=f"permission denied: {existing}")
+                raise STORE_UNUSABLE(root=place, because=f"permission denied: {existing}")
         return cls(Layout(place), os.environ.get(REMOTE) or None)
 
     @property
@@ -99,5 +99,5 @@ def default_root() -> Path:
 
 def _absolute(place: Path) -> Path:
     if lacks_home(user_path(place)):
-        raise StoreUnusable(root=place, because="the home folder is unknown")
+        raise STORE_UNUSABLE(root=place, because="the home folder is unknown")
     return user_path(place).absolute()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.fit import ScaleOfAFile, UnknownLayer
+from edgecnn.errors.fit import SCALE_OF_A_FILE, unknown_layer
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import RULES, scaled_or_same
@@ -19,13 +19,13 @@ SUFFIX = ".onnx"
 def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | None = None) -> NetworkCost:
     """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
 
-    Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution and what
+    Raises UnknownArch, NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride, SCALE_CONTRADICTS_RESOLUTION and what
     ``require_size`` raises: of a network.
-    MissingPackage: onnx is not installed. ScaleOfAFile, and what ``cost_of_file`` and ``try_counting`` raise: of a file.
+    MissingPackage: onnx is not installed. SCALE_OF_A_FILE, and what ``cost_of_file`` and ``try_counting`` raise: of a file.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
-            raise ScaleOfAFile(onnx=named)
+            raise SCALE_OF_A_FILE(onnx=named)
         return _cost_of_file(user_path(named))
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
@@ -71,8 +71,8 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
 
 
 def layer_of(cost: NetworkCost, name: str) -> LayerCost:
-    """The layer of that name. Raises UnknownLayer: with the nearest name."""
+    """The layer of that name. Raises UNKNOWN_LAYER: with the nearest name."""
     layers = {layer.name: layer for layer in cost.layers}
     if name not in layers:
-        raise UnknownLayer(network=cost.network, layer=name, known=tuple(layers))
+        raise unknown_layer(network=cost.network, layer=name, known=tuple(layers))
     return layers[name]

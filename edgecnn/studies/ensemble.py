@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.fit import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.fit import MEMBER_QUANTIZED, MEMBERS_DIFFER, ONE_MEMBER
 from edgecnn.installed import require_packages
 from edgecnn.judging.learned import commonest_share
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
@@ -37,13 +37,13 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
-        OneMember, MembersDiffer, MemberQuantized: of the builds together.
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of one of them.
-        NotOverwritten, OutputUnwritable: of ``out``.
-        ModelTooLarge: one file cannot hold it.
+        ONE_MEMBER, MEMBERS_DIFFER, MEMBER_QUANTIZED: of the builds together.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of one of them.
+        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
+        MODEL_TOO_LARGE: one file cannot hold it.
     """
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
-        raise OneMember(folders=folders)
+        raise ONE_MEMBER(folders=folders)
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
     from edgecnn.graph.custom.onnx_entry import parameters_of
@@ -61,7 +61,7 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
         try:
             save_model(whole, out)
         except OSError as error:
-            raise OutputUnwritable(path=out, because=system_reason(error)) from error
+            raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
         return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
@@ -80,25 +80,25 @@ def _check_place(out: Path) -> None:
     except (OSError, DecodeError):
         ours = False
     if not ours:
-        raise NotOverwritten(path=out, because="it is no ensemble of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is no ensemble of edgecnn")
 
 
 def _check_alike(members: Sequence[BuiltNetwork]) -> None:
     first = members[0]
     for each in members:
         if each.resolved.custom_model is not None and each.resolved.custom_model.entry.quantized is not None:
-            raise MemberQuantized(folder=each.folder)
+            raise MEMBER_QUANTIZED(folder=each.folder)
         folders = first.folder, each.folder
         if each.classes != first.classes:
             hint = "members are trained on the same classes, in the same order"
-            raise MembersDiffer(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
+            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
         if each.resolved.data.content != first.resolved.data.content:
             values = _images(first), _images(each)
             what = "images" if each.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
-            raise MembersDiffer(folders=folders, what=what, values=values, hint=IMAGES_HINT)
+            raise MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=IMAGES_HINT)
         if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
             values = _pixels(first), _pixels(each)
-            raise MembersDiffer(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
+            raise MEMBERS_DIFFER(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
 
 
 def _classes(member: BuiltNetwork) -> str:

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from edgecnn.bundle.verify import bundle_at
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import OutputUnusable
-from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare
+from edgecnn.errors.building import OUTPUT_UNUSABLE
+from edgecnn.errors.comparing import (
+    KitNotCarried,
+    NoBuildToCompare,
+    kit_not_carried,
+)
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.measuring import NothingToLoad
+from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, LoadRequest, measure
 from edgecnn.results.folder import BUNDLE
@@ -50,8 +54,8 @@ def measure_and_write(subject: LoadTarget, asked: LoadRequest, tell: Progress) -
     """Measure a kit with LoadGen.
 
     Raises:
-        NothingToLoad, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
-        OutputUnusable: the folder holds something already or cannot be made.
+        NOTHING_TO_LOAD, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
+        OUTPUT_UNUSABLE: the folder holds something already or cannot be made.
         MissingPackage and what ``measure`` raises beside it.
     """
     kit = kit_meant(subject.folder, subject.candidate)
@@ -60,9 +64,9 @@ def measure_and_write(subject: LoadTarget, asked: LoadRequest, tell: Progress) -
         out.mkdir(parents=True, exist_ok=True)
         filled = any(out.iterdir())
     except OSError as error:
-        raise OutputUnusable(folder=out, because=system_reason(error)) from error
+        raise OUTPUT_UNUSABLE(folder=out, because=system_reason(error)) from error
     if filled:
-        raise OutputUnusable(folder=out, because="it holds something already")
+        raise OUTPUT_UNUSABLE(folder=out, because="it holds something already")
     report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))
     write_text_atomically(out / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
     return Written(report=report, folder=out)
@@ -72,7 +76,7 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
     """The kit in a folder, or of a build or bundle the chosen candidate's, unless another one is named.
 
     Raises:
-        NothingToLoad: it is none of these.
+        NOTHING_TO_LOAD: it is none of these.
         BundleUnreadable, KitNotCarried: see ``shipped_kit``.
         RunnerFailed: the kit cannot be read, or does not run here; in the runner's words.
     """
@@ -81,10 +85,10 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
-            raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+            raise NOTHING_TO_LOAD(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
         except KitNotCarried as error:
             here = kits_that_run_here(manifests_in(bundle), bundle)
-            raise KitNotCarried(folder=folder, candidate=candidate, carried=error.carried, here=here) from error
+            raise kit_not_carried(folder=folder, candidate=candidate, carried=error.fields["carried"], here=here) from error
     try:
         kit = Kit.open(folder)
         kit.check_requirements()

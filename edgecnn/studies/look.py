@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgecnn.data.images import open_source
 from edgecnn.data.sheet import save_sheet
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.fit import NoMaps
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.fit import NO_MAPS
 from edgecnn.installed import require_packages
 from edgecnn.results.network import BuiltNetwork, built_network
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -50,9 +50,9 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
-        NoMaps, MacsUnknown: of its network.
-        NotOverwritten, OutputUnwritable: of ``out``.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        NO_MAPS, MacsUnknown: of its network.
+        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
     """
     _check_folder(out)
     require_packages(("onnx",), extra="train", needed_for="a look")
@@ -65,7 +65,7 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
         model, pixels = load_model(network.model), network.array("validation.pixels")
         looked = maps_of(model)
         if not looked:
-            raise NoMaps(network=network.report.build.arch)
+            raise NO_MAPS(network=network.report.build.arch)
         found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
         shown = _ImageLabels(network, pixels)
         maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]
@@ -76,11 +76,11 @@ def _check_folder(out: Path) -> None:
     """A new or empty folder, or that of an earlier look."""
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
-            raise NotOverwritten(path=out, because="it is no folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is no folder")
         if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
-            raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+            raise NOT_OVERWRITTEN(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
     except OSError as error:  # such as a name that is too long
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
 def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:
@@ -102,7 +102,7 @@ def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPi
             save_sheet(map_sheet(each, pixels), out / each.picture)
         write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
     except OSError as error:
-        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     return look
 
 

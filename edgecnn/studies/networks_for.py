@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
-from edgecnn.errors.usage import ListBudgetInvalid
+from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.errors.wording import nearest
 from edgecnn.forecast.forecasting import ForecastOptions, forecasts
 from edgecnn.forecast.networks import subject_of_arch
@@ -81,19 +81,19 @@ class NetworksFor(Value):
 
 
 def budgets_of_a_list(texts: Iterable[str]) -> dict[Budget, float]:
-    """``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``, each once. Raises ListBudgetInvalid: anything else."""
+    """``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``, each once. Raises LIST_BUDGET_INVALID: anything else."""
     known = (*_BUDGETS, IMAGES_PER_S)
 
     def named(name: str, text: str) -> str:
         if name not in known:
             near = IMAGES_PER_S if name == "fps" else nearest(name, known, cutoff=0.4)
             because = f"{name!r} is not a figure of this list" + (f"; the nearest is {near}" if near else "")
-            raise ListBudgetInvalid(text=text, because=because)
+            raise LIST_BUDGET_INVALID(text=text, because=because)
         return name
 
-    found = parse_budgets(texts, named, lambda text, because: ListBudgetInvalid(text=text, because=because))
+    found = parse_budgets(texts, named, lambda text, because: LIST_BUDGET_INVALID(text=text, because=because))
     if {IMAGES_PER_S, "p50_ms"} <= found.keys():
-        raise ListBudgetInvalid(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
+        raise LIST_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
     in_ms = budgets_in_p50(found)
     return {name: in_ms[name] for name in _BUDGETS if name in in_ms}
 
@@ -101,7 +101,7 @@ def budgets_of_a_list(texts: Iterable[str]) -> dict[Budget, float]:
 def networks_for(pattern: str, targets: Iterable[str], within: Mapping[Budget, float], store: Store) -> NetworksFor:
     """Networks of the catalogue whose names fit a pattern, on each device.
 
-    Raises UnknownArch, what ``parse_target`` raises, and PublicTableDamaged: a shipped table cannot be read.
+    Raises UnknownArch, what ``parse_target`` raises, and PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     specs, versions = archs_like(pattern), tool_versions()
     subjects = [subject_of_arch(spec.name) for spec in specs]

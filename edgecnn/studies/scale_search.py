@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import local_facts, with_local_facts
-from edgecnn.errors.fit import BudgetInvalid, BudgetTooSmall, MemoryUnknown, ResolutionUnderStride, ScaleLeavesNoChannel
+from edgecnn.errors.fit import (
+    BUDGET_INVALID,
+    ResolutionUnderStride,
+    ScaleLeavesNoChannel,
+    budget_too_small,
+    memory_unknown,
+)
 from edgecnn.errors.wording import nearest
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network
@@ -50,8 +56,8 @@ def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     ``tell``: called with the number of networks that were counted so far.
 
     Raises:
-        BudgetTooSmall: the smallest network that the rule leads to is outside.
-        NothingToScale: no rule scales the family.
+        BUDGET_TOO_SMALL: the smallest network that the rule leads to is outside.
+        NOTHING_TO_SCALE: no rule scales the family.
     """
     counter = _Counter(spec, asked.budgets, tell)
     phi = _end_of_rule(counter)
@@ -128,7 +134,7 @@ def _end_of_rule(counter: _Counter) -> float:
         if low > 0:
             asked = {str(name): most for name, most in counter.budgets.items()}
             smallest = min(counter.seen(), key=lambda point: point.macs)
-            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=smallest)
+            raise budget_too_small(arch=counter.spec.name, budgets=asked, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
@@ -198,8 +204,8 @@ def asked_budgets(within: str, target: str | None) -> Budgets:
     """The budgets of ``--within``; where they leave memory open and a device is named, its main memory too.
 
     Raises:
-        BudgetInvalid: of ``within``.
-        MemoryUnknown: nobody knows how much the device has.
+        BUDGET_INVALID: of ``within``.
+        MEMORY_UNKNOWN: nobody knows how much the device has.
         what ``target_of`` refuses.
     """
     budgets = budgets_of(within)
@@ -210,14 +216,14 @@ def asked_budgets(within: str, target: str | None) -> Budgets:
         return Budgets(budgets, None)
     known = with_local_facts(device, local_facts()).memory
     if known is None:
-        raise MemoryUnknown(device=device.name, within=within)
+        raise memory_unknown(device=device.name, within=within)
     return Budgets({**budgets, "memory": known.mib << 20}, device.name)
 
 
 def budgets_of(text: str) -> dict[BudgetName, int]:
     """``macs=200M,params=4M,memory=64MiB``, any of the three.
 
-    Raises BudgetInvalid: an unknown or repeated name, or no number with a unit that the name has.
+    Raises BUDGET_INVALID: an unknown or repeated name, or no number with a unit that the name has.
     """
     found: dict[BudgetName, int] = {}
     for part in text.split(","):
@@ -225,12 +231,12 @@ def budgets_of(text: str) -> dict[BudgetName, int]:
         name = next((each for each in _UNITS if each == given), None)
         if name is None:
             near = nearest(given, _UNITS, cutoff=0.5)
-            raise BudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+            raise BUDGET_INVALID(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
         if name in found:
-            raise BudgetInvalid(text=text, because=f"{name} is given twice")
+            raise BUDGET_INVALID(text=text, because=f"{name} is given twice")
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())
         if number is None or number[2] not in _UNITS[name] or float(number[1]) <= 0:
             example = "64MiB" if name == "memory" else "200M"
-            raise BudgetInvalid(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")
+            raise BUDGET_INVALID(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")
         found[name] = int(float(number[1]) * _UNITS[name][number[2]])
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.data.images import open_source
-from edgecnn.errors.fit import NothingIsRight
+from edgecnn.errors.fit import NOTHING_IS_RIGHT
 from edgecnn.installed import require_packages
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_groups
@@ -37,9 +37,9 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
     Raises:
         MissingPackage: onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PlanOfAnotherBuild, NetworkGone: of the build.
-        NothingIsRight: it has no labelled test images.
-        ManifestUnreadable, ImageGone, ImageChanged, CorruptImages: of its images.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        NOTHING_IS_RIGHT: it has no labelled test images.
+        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of its images.
     """
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
     from edgecnn.graph.ensemble import probabilities
@@ -49,7 +49,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
         require_one_label(network, "the comparison with ten crops")
         pixels, labels = network.array("test.pixels"), network.array("test.labels")
         if not network.resolved.data.labelled or not len(labels):
-            raise NothingIsRight(folder=build)
+            raise NOTHING_IS_RIGHT(folder=build)
         single = probabilities(network.model, network.feeds(pixels)).argmax(axis=1) == labels
         views = _Views(network, tell)
         shares = probabilities(network.model, map(network.feed, views))
@@ -98,7 +98,7 @@ def _compared(
     single_top1, ten_top1 = share_right(single, groups), share_right(ten, groups)
     difference = difference_pp(ten, single, groups)
     if difference is None or single_top1 is None or ten_top1 is None:
-        raise NothingIsRight(folder=network.folder)
+        raise NOTHING_IS_RIGHT(folder=network.folder)
     return TenCrop(
         build=str(network.folder),
         network=network.report.build.arch,

@@ -19,7 +19,7 @@ from threading import Thread
 from typing import IO, Any, BinaryIO, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
-from edgecnn.errors.sweeps import ClusterUnusable
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
 from edgecnn.installed import require_packages
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
@@ -52,8 +52,8 @@ class Elsewhere:
 
         Raises:
             MissingPackage: Ray is not installed.
-            NotASweepFolder: the log cannot be written.
-            ClusterUnusable: it cannot be reached, or went away. What was finished is in the store.
+            NOT_A_SWEEP_FOLDER: the log cannot be written.
+            CLUSTER_UNUSABLE: it cannot be reached, or went away. What was finished is in the store.
             EdgecnnError: as ``sweeps.cluster.make_on`` raises.
         """
         require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")
@@ -68,7 +68,7 @@ class Elsewhere:
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         if ended is None:
-            raise ClusterUnusable(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
+            raise CLUSTER_UNUSABLE(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
         if isinstance(ended, list):
             raise RuntimeError(f"{ended[0]}, as {log} says")
         if ended:

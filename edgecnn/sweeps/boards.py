@@ -18,30 +18,21 @@ from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_proble
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import (
-    BoardBusy,
-    BoardDiskFull,
-    BoardError,
-    BoardIsAnotherDevice,
-    BoardLacksBuilder,
-    BoardNotReady,
-    BuilderUnfit,
+from edgecnn.errors.hosts.board import OF_A_BOARD, OF_A_TARGET, BoardBusy
+from edgecnn.errors.hosts.leases import (
+    BOARD_WITHOUT_ADDRESS,
+    BoardTaken,
+    boards_lost_to_build,
+    no_board_left,
+    no_such_boards,
 )
-from edgecnn.errors.hosts.leases import BoardsLostToBuild, BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
-from edgecnn.errors.hosts.process import RecordingUnusable
-from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
 from edgecnn.values.board import HostRequest
 from edgecnn.values.stage import Progress
 
-_OF_A_BOARD: Final = frozenset(
-    (*BoardError.__subclasses__(), BoardIsAnotherDevice, BoardLacksBuilder, BuilderUnfit, BoardNotReady, RecordingUnusable)
-)
-"""Failures of a build's process that say something of its board, and nothing of the build."""
-_OF_A_TARGET: Final = (BoardNotReady, BoardLacksBuilder, BuilderUnfit, BoardDiskFull)
-"""Of them, those that say nothing of kits for another runtime."""
 _MOST_LOST: Final = 2
 """Boards that one build may lose while it is measured."""
 
@@ -63,8 +54,8 @@ class Ended(NamedTuple):
 def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     """From where a sweep's boards are leased; a coordinator is not asked. None where the file says nothing of it.
 
-    Raises SweepInvalid: tags of no device of the sweep, or what labgrid does not take. FileUnreadable, NotToml, BoardsInvalid: of
-    a file of boards.
+    Raises SWEEP_INVALID: tags of no device of the sweep, or what labgrid does not take. FILE_UNREADABLE, NOT_TOML,
+    BOARDS_INVALID: of a file of boards.
     """
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
     problems = not_of_sweep("tags", tags, devices)
@@ -73,7 +64,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     elif where.startswith(SCHEME):
         problems += labgrid_problems(where, [tag for each in tags.values() for tag in each])
     if problems:
-        raise SweepInvalid(path=sweep.path, problems=problems)
+        raise SWEEP_INVALID(path=sweep.path, problems=problems)
     if where is None:
         return None
     return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.beside(where), sorted(devices))
@@ -94,7 +85,7 @@ def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[
 def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
     """The boards that these builds would be measured on. Nothing is reserved.
 
-    Raises NoSuchBoards: none has the tags that are asked for. SweepInvalid: a device has a host and boards. LabgridAbsent,
+    Raises NO_SUCH_BOARDS: none has the tags that are asked for. SWEEP_INVALID: a device has a host and boards. LabgridAbsent,
     CoordinatorUnreachable: of a coordinator.
     """
     found = dict[Kind, tuple[Board, ...]]()
@@ -102,11 +93,11 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         kind = Kind(device, sweep.file.tags.get(device, ()))
         every = boards.of(Kind(device))
         if every and device in sweep.file.hosts:
-            raise SweepInvalid(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
+            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
         found[kind] = boards.of(kind) if kind.tags else every
         if kind.tags and not found[kind]:
             others = [f"{each.name} ({', '.join(each.tags) or 'no tags'})" for each in every]
-            raise NoSuchBoards(where=boards.where, kind=str(kind), others=others)
+            raise no_such_boards(where=boards.where, kind=str(kind), others=others)
     return Pool(boards, found)
 
 
@@ -149,7 +140,7 @@ class Pool:
         """Measure a build on one board after another, until one does not fail it.
 
         ``build``: ends without an error where it left a report, and raises BoardTaken or CoordinatorUnreachable where its lease
-        was lost. One that lost two boards ends with BoardsLostToBuild: maybe it is what fails them.
+        was lost. One that lost two boards ends with BOARDS_LOST_TO_BUILD: maybe it is what fails them.
         """
         lost = dict[str, str]()
         while len(lost) < _MOST_LOST:
@@ -158,26 +149,26 @@ class Pool:
                     tell.note(f"{cell.name}: measured on {lease.board.name}")
                     ended = build(lease)
             except BoardTaken as error:
-                self._put_aside(error.board, cell, error, tell)
+                self._put_aside(error.fields["board"], cell, error, tell)
                 continue
             except EdgecnnError as error:
                 return Ended(int(error.exit_code), error)
-            if ended.error is None or type(ended.error) not in _OF_A_BOARD or ended.board is None:
+            if ended.error is None or ended.error.ref not in OF_A_BOARD or ended.board is None:
                 return ended
             if isinstance(ended.error, BoardBusy):  # somebody was quicker: it is waited for again
                 Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
             reason = self._put_aside(ended.board, cell, ended.error, tell)
-            lost |= {} if isinstance(ended.error, _OF_A_TARGET) else {ended.board: reason}
-        failure = BoardsLostToBuild(build=cell.name, reasons=lost)
+            lost |= {} if ended.error.ref in OF_A_TARGET else {ended.board: reason}
+        failure = boards_lost_to_build(build=cell.name, reasons=lost)
         return Ended(int(failure.exit_code), failure)
 
     @contextmanager
     def leased(self, cell: Cell, wait: Wait, only: str | None = None) -> Iterator[Lease]:
         """A board of the build's kind on which its kits can run; ``only``: this one.
 
-        Raises NoBoardLeft: each was set aside, or is gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused:
-        of a coordinator.
+        Raises NO_BOARD_LEFT: each was set aside, or is gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable,
+        COORDINATOR_REFUSED: of a coordinator.
         """
         kind = next(kind for kind in self.found if kind.device == cell.device)
         while True:
@@ -185,7 +176,7 @@ class Pool:
             wanted = sorted(there | {board.name for board in self.found[kind]}) if only is None else [only]
             reasons = {name: why for name in wanted if (why := self._why_not(name, cell, there)) is not None}
             if len(reasons) == len(wanted):
-                raise NoBoardLeft(kind=str(kind), reasons=reasons)
+                raise no_board_left(kind=str(kind), reasons=reasons)
             with self.boards.reserve(kind, there - (set(wanted) - set(reasons)), wait) as lease:
                 try:
                     look_at(lease.board, cell)
@@ -200,7 +191,7 @@ class Pool:
         return self.set_aside.get(board) or self.set_aside.get(_for_target(board, cell)) or gone
 
     def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
-        who, reason = _for_target(board, cell) if isinstance(error, _OF_A_TARGET) else board, error.sentence()
+        who, reason = _for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
         self.set_aside[who] = reason
         tell.note(f"{who} is set aside: {reason}")
         return reason
@@ -213,7 +204,7 @@ def _for_target(board: str, cell: Cell) -> str:
 def look_at(board: Board, cell: Cell) -> None:
     """See that the build's kits can run there. Raises EdgecnnError: of ``errors.hosts``."""
     if board.host is None:
-        raise BoardWithoutAddress(board=board.name)
+        raise BOARD_WITHOUT_ADDRESS(board=board.name)
     target = target_of(cell.recipe.target, None)
     wanted = Wanted(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
     with Link.open(Address.of(board.host)) as link:

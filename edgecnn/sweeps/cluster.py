@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import ClusterUnusable
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
 from edgecnn.errors.wording import first_line
 from edgecnn.store.disk import user_path
 from edgecnn.store.remote import Remote
@@ -48,8 +48,8 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
-    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``; ClusterUnusable: it went away. What was finished is in the
-    store.
+    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``; CLUSTER_UNUSABLE: it went away. What was finished is in
+    the store.
     """
     with joined(address, store) as cluster:
         planned, paths = dict[str, PlannedBuild](), set[Path]()
@@ -129,12 +129,12 @@ class ClusterWork:
         Those that stand first are begun first, and no more at once than keep the machines busy. What failed is told and left,
         with what needs it, to the builds.
 
-        Raises ClusterUnusable: it went away, or has no GPU where one should train.
+        Raises CLUSTER_UNUSABLE: it went away, or has no GPU where one should train.
         """
         there = self._nodes.there.values()
         if any(task.gpus for task in tasks.values()) and not any(each.get("GPU", 0) >= 1 for each in there):
             because = "a GPU of this machine would train, and none of the cluster's has one"
-            raise ClusterUnusable(address=self._cluster.address, because=because, hint="--set train.device=cpu")
+            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint="--set train.device=cpu")
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
         doing, done = f"sweep: make on {len(there)} machines", 0
         self._tell.step(doing, 0, len(tasks), "stages")
@@ -194,7 +194,7 @@ class ClusterWork:
             self._tell.note(f"{name} is lost: what it was making is begun again on another machine")
         if not done and not self._nodes.there:
             because = "no machine with a core to give is left"
-            raise ClusterUnusable(address=self._cluster.address, because=because, hint=GO_ON)
+            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint=GO_ON)
         self._room.look(self._nodes.at_work)
         for ref in done:
             attempt = self._given_back(ref)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
 from edgecnn.store.failures import named_failures
 from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import GO_ON
@@ -91,7 +91,7 @@ def joined(address: str, store: Store) -> Iterator[Cluster]:
     ``address``: ``ray``, or ``ray://HOST:PORT``.
 
     Raises:
-        ClusterUnusable: there is none, or it does not answer.
+        CLUSTER_UNUSABLE: there is none, or it does not answer.
         StoreFull, StoreUnusable: the store cannot be written.
     """
     import ray
@@ -116,16 +116,16 @@ class Cluster:
     """A Ray cluster to which this process is connected."""
 
     def __init__(self, address: str, shared: Shared, ray: Any) -> None:
-        """Raises ClusterUnusable: it has no machine with a core."""
+        """Raises CLUSTER_UNUSABLE: it has no machine with a core."""
         self.address, self.shared, self.ray = address, shared, ray
         with self.reached():
             self.nodes = Nodes(ray.nodes())
         if not self.nodes.there:
-            raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
+            raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a core to give", hint=_START)
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Around what Ray is asked. Raises ClusterUnusable: it went away."""
+        """Around what Ray is asked. Raises CLUSTER_UNUSABLE: it went away."""
         with reached(self.address, GO_ON):
             yield
 
@@ -133,14 +133,14 @@ class Cluster:
         """Ask every machine whether it meets them, before the first task; without the store afar where all see this machine's.
 
         Raises:
-            WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
-            ClusterUnusable: a machine does not answer.
+            WORKERS_DIFFER: versions are others than here, files cannot be read there, or there is no store that all share.
+            CLUSTER_UNUSABLE: a machine does not answer.
         """
         alone = replace(terms, shared=replace(terms.shared, remote=None))
         for tried in (alone, terms) if terms.shared.remote else (terms,):
             if not (problems := self._unmet(tried)):
                 return tried
-        raise WorkersDiffer(problems=problems)
+        raise WORKERS_DIFFER(problems=problems)
 
     def _unmet(self, terms: Terms) -> list[str]:
         with self.reached():
@@ -174,7 +174,7 @@ def _answering(address: str) -> None:
 
 @contextmanager
 def reached(address: str, hint: str) -> Iterator[None]:
-    """Around what Ray is asked. Raises ClusterUnusable: it cannot be reached."""
+    """Around what Ray is asked. Raises CLUSTER_UNUSABLE: it cannot be reached."""
     import ray
 
     try:
@@ -183,4 +183,4 @@ def reached(address: str, hint: str) -> Iterator[None]:
         said = system_reason(error) if isinstance(error, OSError) else str(error)
         lines = [line.strip().rstrip(":") for line in said.splitlines() if line.strip()] or [type(error).__name__]
         late = [line.removeprefix("RuntimeError: ") for line in lines if _NO_CLIENT_SERVER.search(line)]
-        raise ClusterUnusable(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error
+        raise CLUSTER_UNUSABLE(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error

@@ -17,8 +17,8 @@ from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BadAddress
-from edgecnn.errors.recipes import OverridesInvalid
-from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
+from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
+from edgecnn.errors.sweeps import SWEEP_INVALID, SWEEP_TOO_LARGE, builds_named_alike
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
@@ -112,11 +112,11 @@ def read_sweep(path: Path) -> Sweep:
     """A sweep file and the recipe that it begins from.
 
     Raises:
-        FileUnreadable, NotToml: of either file.
-        SweepInvalid: unknown tables, wrong types; all at once.
+        FILE_UNREADABLE, NOT_TOML: of either file.
+        SWEEP_INVALID: unknown tables, wrong types; all at once.
         EdgecnnError: what ``load_recipe`` raises of the recipe.
     """
-    file = checked(SweepFile, read_table(path), lambda problems: SweepInvalid(path=path, problems=problems))
+    file = checked(SweepFile, read_table(path), lambda problems: SWEEP_INVALID(path=path, problems=problems))
     sweep = Sweep(path, file, Recipe())
     return sweep if sweep.begins is None else Sweep(path, file, load_recipe(sweep.begins))
 
@@ -125,10 +125,10 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
     """The builds that a sweep stands for, the grid's first, in the file's order. Of the disk, device files alone are read.
 
     Raises:
-        SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, there is no such network or
+        SWEEP_INVALID: a key is unknown, a value does not fit it, a grid's key has no list of values, there is no such network or
             device, a host is none, something is said of a device that no build is for, or there is no build.
-        SweepTooLarge: more than ``MOST_BUILDS``.
-        BuildsNamedAlike: two builds would be written to one folder.
+        SWEEP_TOO_LARGE: more than ``MOST_BUILDS``.
+        BUILDS_NAMED_ALIKE: two builds would be written to one folder.
         EdgecnnError: of what ``target_of`` and ``apply_overrides`` raise, those that are no bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
@@ -140,14 +140,14 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             problems += [] if said in problems else [said]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
-            raise BuildsNamedAlike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
+            raise builds_named_alike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
         cells[cell.name.casefold()] = cell
     if not problems:
         devices = {cell.device for cell in cells.values()}
         problems += [*not_of_sweep("hosts", sweep.file.hosts, devices), *not_of_sweep("devices", sweep.file.devices, devices)]
     problems += _of_hosts(sweep.file.hosts)
     if problems:
-        raise SweepInvalid(path=sweep.path, problems=problems)
+        raise SWEEP_INVALID(path=sweep.path, problems=problems)
     return tuple(cells.values())
 
 
@@ -201,7 +201,7 @@ def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str
     if problems:
         return []
     if (asked := prod(len(values) for values in grid.values()) if grid else 0) > MOST_BUILDS:
-        raise SweepTooLarge(path=sweep.path, builds=asked, most=MOST_BUILDS)
+        raise SWEEP_TOO_LARGE(path=sweep.path, builds=asked, most=MOST_BUILDS)
     combined = [(None, dict(zip(grid, values, strict=True))) for values in product(*grid.values())] if grid else []
     return [*combined, *single]
 
@@ -268,7 +268,7 @@ _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
 def _toml(key: str, value: Any) -> str:
     """As ``--set`` reads it. Raises OverridesInvalid: it is a table, or a list of them, which no option holds."""
     if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
-        raise OverridesInvalid(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
+        raise OVERRIDES_INVALID(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
     if isinstance(value, str) and _BARE.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets stand, and TOML does not

@@ -74,7 +74,7 @@ class Children:
             return self.run(MAKE, cell, max(1, training_threads() // self.jobs))
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
-        """The same of any command about the build. Raises NotASweepFolder: its log cannot be written."""
+        """The same of any command about the build. Raises NOT_A_SWEEP_FOLDER: its log cannot be written."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}

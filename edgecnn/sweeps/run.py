@@ -109,7 +109,7 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
 
     ``make``: who makes their stages; None: each build its own, or several processes here.
 
-    Raises KeyboardInterrupt: after every running build has put its things down. NotASweepFolder: of logs and what was earlier.
+    Raises KeyboardInterrupt: after every running build has put its things down. NOT_A_SWEEP_FOLDER: of logs and what was earlier.
     What ``make`` raises.
     """
     threads = None if make is None else training_threads_there()

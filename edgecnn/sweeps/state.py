@@ -20,7 +20,7 @@ from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER, SWEEP_IS_RUNNING
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.folder import PLAN, REPORT, report_or_none
@@ -44,11 +44,11 @@ from edgecnn.values.verdict import Interval, Verdict
 
 @contextmanager
 def usable(path: Path) -> Iterator[None]:
-    """What the block reads or writes lies there. Raises NotASweepFolder: the system refuses it."""
+    """What the block reads or writes lies there. Raises NOT_A_SWEEP_FOLDER: the system refuses it."""
     try:
         yield
     except OSError as error:
-        raise NotASweepFolder(path=path, because=system_reason(error)) from error
+        raise NOT_A_SWEEP_FOLDER(path=path, because=system_reason(error)) from error
 
 
 STATE: Final = "sweep.json"
@@ -129,15 +129,15 @@ def build_folder(out: Path, name: str) -> Path:
 
 @contextmanager
 def sweep_lock(out: Path) -> Iterator[None]:
-    """One sweep at a time in one folder of results, which is made. Raises SweepIsRunning: another process has it."""
+    """One sweep at a time in one folder of results, which is made. Raises SWEEP_IS_RUNNING: another process has it."""
     lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise SweepIsRunning(out=out) from None
+        raise SWEEP_IS_RUNNING(out=out) from None
     except OSError as error:
-        raise NotASweepFolder(path=out, because=system_reason(error)) from error
+        raise NOT_A_SWEEP_FOLDER(path=out, because=system_reason(error)) from error
     try:
         yield
     finally:
@@ -158,7 +158,8 @@ def is_at_work(out: Path) -> bool:
 
 
 def read_state(out: Path, sweep: Path) -> SweepState:
-    """What is known; of a folder without a state, nothing. Raises NotASweepFolder: the file is damaged or of another version."""
+    """What is known; of a folder without a state, nothing. Raises NOT_A_SWEEP_FOLDER: the file is damaged or of another
+    version."""
     path = out / STATE
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
@@ -166,13 +167,13 @@ def read_state(out: Path, sweep: Path) -> SweepState:
     except FileNotFoundError:
         return SweepState(sweep=str(sweep))
     except OSError as error:
-        raise NotASweepFolder(path=path, because=system_reason(error)) from error
+        raise NOT_A_SWEEP_FOLDER(path=path, because=system_reason(error)) from error
     except ValidationError as error:
-        raise NotASweepFolder(path=path, because=another_schema(content, SCHEMA) or first_problem(error)) from error
+        raise NOT_A_SWEEP_FOLDER(path=path, because=another_schema(content, SCHEMA) or first_problem(error)) from error
 
 
 def write_state(out: Path, state: SweepState) -> None:
-    """Raises NotASweepFolder: it cannot be written."""
+    """Raises NOT_A_SWEEP_FOLDER: it cannot be written."""
     with usable(out / STATE):
         write_text_atomically(out / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
 
@@ -227,7 +228,7 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     try:
         return list_files(choice, store.root, tell).state(choice.classes)
     except NoClassFolders as error:
-        if choice.labels is not None or not error.files:
+        if choice.labels is not None or not error.fields["files"]:
             return error.line()
         return _images(choice.model_copy(update={"labels": False}), store, tell)  # as a custom model takes them
     except EdgecnnError as error:  # its builds fail with this line, each by itself
@@ -256,7 +257,7 @@ def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
 
     What a call that was killed then wrote, later than that end, is not what it was before.
 
-    Raises NotASweepFolder: it cannot be put there.
+    Raises NOT_A_SWEEP_FOLDER: it cannot be put there.
     """
     if outcome is None or not outcome.reported or outcome.asked == asked:
         return

@@ -14,7 +14,7 @@ from edgecnn.bench.judge import JudgeRequest, judge_finished
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
-from edgecnn.errors.sweeps import NothingSwept
+from edgecnn.errors.sweeps import NOTHING_SWEPT
 from edgecnn.judging.gates import bound_parts, exit_code_of
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.complete import tool_versions
@@ -113,7 +113,7 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
     """Work off what is open.
 
     ``make``: who makes their stages; None: this machine.
-    Raises SweepIsRunning, NotASweepFolder; before anything is made, what ``open_pool`` does; and what ``make`` does.
+    Raises SWEEP_IS_RUNNING, NOT_A_SWEEP_FOLDER; before anything is made, what ``open_pool`` does; and what ``make`` does.
     """
     pool = pool_of(given, tell)
     if pool is not None:
@@ -158,11 +158,11 @@ class SweepJudgement(Value):
 def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -> SweepJudgement:
     """Judge every finished build as ``edgecnn judge FOLDER`` does; of one that is not finished, something is missing.
 
-    ``how``: bounds and what is measured, whatever its folder. Raises NothingSwept: none is finished.
+    ``how``: bounds and what is measured, whatever its folder. Raises NOTHING_SWEPT: none is finished.
     """
     cells = given.report.cells
     if not any(cell.state == "finished" for cell in cells):
-        raise NothingSwept(out=given.out, command=given.report.command)
+        raise NOTHING_SWEPT(out=given.out, command=given.report.command)
 
     def judged() -> Iterator[JudgedBuild]:
         for done, cell in enumerate(cells):

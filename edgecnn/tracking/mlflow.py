@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from edgecnn.errors.sweeps import TrackerRefused, TrackerUnreachable
+from edgecnn.errors.sweeps import TRACKER_REFUSED, TRACKER_UNREACHABLE
 from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
 from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, misread, without_user
@@ -63,7 +63,7 @@ class Address(NamedTuple):
 
 
 def address_of(text: str) -> Address:
-    """What ``--track`` names. Raises TrackerMisread: it is no address."""
+    """What ``--track`` names. Raises TRACKER_MISREAD: it is no address."""
     shown = without_user(text)
     kind, _, uri = text.partition(":")
     try:
@@ -88,9 +88,9 @@ class MlflowTracker:
     """One MLflow server or store, as ``--track`` names it.
 
     Raises:
-        TrackerMisread: it is no address.
+        TRACKER_MISREAD: it is no address.
         MissingPackage: the extra ``mlflow`` is not installed.
-        TrackerRefused: MLflow takes no such address here.
+        TRACKER_REFUSED: MLflow takes no such address here.
     """
 
     def __init__(self, text: str) -> None:
@@ -106,7 +106,7 @@ class MlflowTracker:
                 MlflowClient(tracking_uri=self._at.uri)
             except UnsupportedModelRegistryStoreURIException:
                 hint = "an address begins with http://, https://, sqlite:///, postgresql:// or databricks"
-                raise TrackerRefused(address=self.shown, because="it knows no such kind of store", hint=hint) from None
+                raise TRACKER_REFUSED(address=self.shown, because="it knows no such kind of store", hint=hint) from None
             except Exception:  # noqa: BLE001 - a database that does not answer is a matter of ``ask``
                 return
 
@@ -153,10 +153,10 @@ class MlflowTracker:
         local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
         if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
             hint = "mlflow:sqlite:///mlflow.db, or a server; MLFLOW_ALLOW_FILE_STORE=true takes a folder all the same"
-            raise TrackerRefused(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
+            raise TRACKER_REFUSED(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
         if scheme in _DATABASES and importlib.util.find_spec("sqlalchemy") is None:
             because = "its client alone reaches servers, and no database"
-            raise TrackerRefused(address=self.shown, because=because, hint="pip install mlflow")
+            raise TRACKER_REFUSED(address=self.shown, because=because, hint="pip install mlflow")
 
     @contextmanager
     def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
@@ -166,7 +166,7 @@ class MlflowTracker:
             try:
                 yield MlflowClient(tracking_uri=self._at.uri)
             except Exception as error:  # its stores raise what their libraries do; no build is lost over it
-                raise TrackerUnreachable(address=self.shown, because=_reason(error, self._at)) from error
+                raise TRACKER_UNREACHABLE(address=self.shown, because=_reason(error, self._at)) from error
 
     @contextmanager
     def _told(self, patience: dict[str, str]) -> Iterator[None]:

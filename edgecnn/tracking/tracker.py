@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from edgecnn.errors.sweeps import TrackerMisread
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import TRACKER_MISREAD
 from edgecnn.errors.wording import listed
 from edgecnn.tracking.run import TrackedRun
 
@@ -47,7 +48,7 @@ class TrackerKind(NamedTuple):
     takes: str
     """What stands after ``--track``, for the error about an address that names no tracker."""
     open: Callable[[str], Tracker]
-    """Raises TrackerMisread, TrackerRefused, MissingPackage."""
+    """Raises TRACKER_MISREAD, TRACKER_REFUSED, MissingPackage."""
 
 
 def _mlflow(text: str) -> Tracker:
@@ -68,7 +69,7 @@ TRACKERS: Final = (
 def open_tracker(text: str) -> Tracker:
     """Open the tracker that ``--track`` names.
 
-    Raises TrackerMisread: no tracker has this scheme, or the address is none of its own. TrackerRefused, MissingPackage.
+    Raises TRACKER_MISREAD: no tracker has this scheme, or the address is none of its own. TRACKER_REFUSED, MissingPackage.
     """
     for kind in TRACKERS:
         if text.partition(":")[0] in kind.schemes:
@@ -78,9 +79,9 @@ def open_tracker(text: str) -> Tracker:
     raise misread(text, known)
 
 
-def misread(text: str, because: str) -> TrackerMisread:
+def misread(text: str, because: str) -> EdgecnnError:
     """The error about an address that names no tracker, with what each tracker takes."""
-    return TrackerMisread(text=without_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
+    return TRACKER_MISREAD(text=without_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
 
 
 def without_user(text: str) -> str:

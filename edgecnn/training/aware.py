@@ -44,8 +44,9 @@ _BATCH = 16
 def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``model.onnx``, ``macs.json``, ``golden_logits.npy`` and ``aware.json``; ``resume/`` is gone afterwards.
 
-    Raises BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, CalibrationSetTooSmall, CalibrationNotFinite,
-    WrongOpset, ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
+    Raises BATCH_TOO_LARGE, TRAINING_DIVERGED, NOTHING_TO_TRAIN_ON, ClassesDiffer, CALIBRATION_SET_TOO_SMALL,
+    CALIBRATION_NOT_FINITE,
+    WRONG_OPSET, ExportDisagrees, MacsUnknown: see ``AwareStage.make``.
     """
     if is_made(out, FACTS):
         return

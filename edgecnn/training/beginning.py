@@ -16,7 +16,7 @@ from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
 from edgecnn.data.composed import training_images
-from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn
+from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import base_name
 from edgecnn.models.families.scaled import inherit
@@ -169,17 +169,17 @@ class TrainingInputs(NamedTuple):
 def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:
     """The training images, decoded into ``resume`` unless they are there, and the images that judge.
 
-    Raises NothingToTrainOn, ClassesDiffer: the images are not those that were planned for.
+    Raises NOTHING_TO_TRAIN_ON, CLASSES_DIFFER: the images are not those that were planned for.
     """
     source = training_images(inputs.images, inputs.made)
     if len(source.classes) != settings.classes:
-        raise ClassesDiffer(planned=settings.classes, found=len(source.classes))
+        raise CLASSES_DIFFER(planned=settings.classes, found=len(source.classes))
     validation = ValidationPixels(inputs.pixels, settings.preprocessing.normalization)
     pixels = settings.preprocessing.pixels
     entries = source.entries("train")
     for role, count in (("train", len(entries)), ("validation", len(validation))):
         if count == 0:
-            raise NothingToTrainOn(role=role)
+            raise NOTHING_TO_TRAIN_ON(role=role)
     decoded = DecodedImages(source, entries, pixels)
     decoded.hold(resume / "decoded.npy", tell)
     return Material(decoded, validation, resume, tell, settings.classes, device=torch_device(settings.device))
@@ -239,7 +239,7 @@ def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -
 def pretrained(spec: ArchSpec, classes: int, seed: int, inputs: TrainingInputs) -> nn.Module:
     """The network with the weights that were fetched, and a new last layer.
 
-    Raises TypeError: there are no weights. WeightsUnreadable, WeightsDoNotFit: see ``read_weights``.
+    Raises TypeError: there are no weights. WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``read_weights``.
     """
     if inputs.weights is None:
         raise TypeError("fine-tuning needs weights")

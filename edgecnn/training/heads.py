@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from edgecnn.errors.training import TrainingDiverged
+from edgecnn.errors.training import training_diverged
 from edgecnn.models.networks import NeighbourHead, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.checkpoint import write_tensors
@@ -89,7 +89,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
     """The same network there.
 
     ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
-    while it is loaded. Raises WrongOpset: see ``export_onnx``.
+    while it is loaded. Raises WRONG_OPSET: see ``export_onnx``.
     """
     import onnxruntime
 
@@ -117,7 +117,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
 def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
     """The sooner of the two for so much work, on a GPU torch; torch too, and it is said, where rounding leads the network astray.
 
-    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WrongOpset: see
+    ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WRONG_OPSET: see
     ``export_onnx``.
     """
     plain = in_torch(network, normalization)
@@ -239,7 +239,8 @@ DROPOUT = 0.2
 
 
 def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> PhaseResult:
-    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TrainingDiverged: a loss is not finite."""
+    """Train ``head`` in place and leave it at its best epoch on ``validation``. Raises TRAINING_DIVERGED: a loss is not
+    finite."""
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     size_px = settings.preprocessing.pixels.crop_px
     epochs: list[EpochFacts] = []
@@ -291,7 +292,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
         )
         if not math.isfinite(loss.item()):
             rate = ("train.learning_rate", settings.learning_rate)
-            raise TrainingDiverged(phase=NAME, epoch=as_counted(epoch), batch=as_counted(index), kept=None, rate=rate)
+            raise training_diverged(phase=NAME, epoch=as_counted(epoch), batch=as_counted(index), kept=None, rate=rate)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

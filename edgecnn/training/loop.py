@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecnn.errors.training import TrainingDiverged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import training_diverged
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts, as_counted, tell_epochs
 from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
@@ -141,7 +142,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     """Train ``network`` and leave the best epoch's weights in ``<folder>/<phase>.best.safetensors``.
 
     ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
-    be worth keeping. Raises TrainingDiverged: a loss is not finite.
+    be worth keeping. Raises TRAINING_DIVERGED: a loss is not finite.
     """
     with moved(material.device, network, material.teacher), sampled_first(network):
         return _phase(network, head, phase, material, to_beat)
@@ -265,13 +266,13 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     )
 
 
-def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
+def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> EdgecnnError:
     bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
     kept = dict.fromkeys(bests, "the best checkpoint so far")
     kept[state_file(material.folder, phase.name)] = f"the state after epoch {as_counted(epoch - 1)}"
     said = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
     rate = (phase.rate_setting, phase.peak_rate)
-    return TrainingDiverged(phase=phase.name, epoch=as_counted(epoch), batch=as_counted(batch), kept=said, rate=rate)
+    return training_diverged(phase=phase.name, epoch=as_counted(epoch), batch=as_counted(batch), kept=said, rate=rate)
 
 
 def _training_mode(network: nn.Module, phase: Phase) -> None:

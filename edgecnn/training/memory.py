@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from edgecnn.errors.training import BatchTooLarge
+from edgecnn.errors.training import batch_too_large
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT, read_text
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -88,7 +88,7 @@ def within_memory(
 ) -> Iterator[None]:
     """Refuse a phase whose batches cannot fit, and name the batch where memory runs out all the same.
 
-    ``on``: where an image is counted, see ``image_mib``. Raises BatchTooLarge: names the batch size that would fit.
+    ``on``: where an image is counted, see ``image_mib``. Raises BATCH_TOO_LARGE: names the batch size that would fit.
     """
     limit, processes = who.limit_mib(), who.processes
     room = "cpu" if who.device.type == "cpu" else "gpu", limit
@@ -100,14 +100,14 @@ def within_memory(
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:
-        raise BatchTooLarge(batch=batch, needed_mib=needed, room=room, fits=_asked_for(images, fits))
+        raise batch_too_large(batch=batch, needed_mib=needed, room=room, fits=_asked_for(images, fits))
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         half = _asked_for(images, min(fits, batch // 2))
-        raise BatchTooLarge(batch=batch, needed_mib=needed, room=room, fits=half, ran_out=True) from error
+        raise batch_too_large(batch=batch, needed_mib=needed, room=room, fits=half, ran_out=True) from error
 
 
 def _largest(images: int, batch_size: int) -> int:

@@ -21,7 +21,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from edgecnn.errors.training import NoGpuToTrainOn
+from edgecnn.errors.training import NO_GPU_TO_TRAIN_ON
 from edgecnn.errors.wording import reason_in
 from edgecnn.values.training import LearningDevice, LearningPrecision
 
@@ -107,17 +107,17 @@ _NOT_REPEATABLE = re.compile(r"(\S+) (?:does not have a deterministic implementa
 
 
 def torch_device(asked: LearningDevice) -> torch.device:
-    """The processor, or of several GPUs the first, which torch orders by speed. Raises NoGpuToTrainOn: torch can use none."""
+    """The processor, or of several GPUs the first, which torch orders by speed. Raises NO_GPU_TO_TRAIN_ON: torch can use none."""
     if asked == "cpu":
         return CPU
     if not torch.cuda.is_available():
         built = "was built without CUDA" if torch.version.cuda is None else f"(CUDA {torch.version.cuda}) finds none"
-        raise NoGpuToTrainOn(because=f"torch {torch.__version__} {built}")
+        raise NO_GPU_TO_TRAIN_ON(because=f"torch {torch.__version__} {built}")
     device = torch.device("cuda", 0)
     try:
         torch.ones(1, device=device).add_(1)
     except RuntimeError as error:  # a GPU that this torch has no kernels for any more
-        raise NoGpuToTrainOn(because=f"{torch.cuda.get_device_name(device)}: {reason_in(error)}") from error
+        raise NO_GPU_TO_TRAIN_ON(because=f"{torch.cuda.get_device_name(device)}: {reason_in(error)}") from error
     return device
 
 

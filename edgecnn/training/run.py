@@ -50,7 +50,7 @@ class _Trained(NamedTuple):
 def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``weights.safetensors`` and ``history.json``; ``resume/`` in ``out`` is gone afterwards.
 
-    Raises TrainingDiverged, NothingToTrainOn, ClassesDiffer: see ``TrainStage.make``.
+    Raises TRAINING_DIVERGED, NOTHING_TO_TRAIN_ON, ClassesDiffer: see ``TrainStage.make``.
     """
     if is_made(out, FACTS):
         return

@@ -40,7 +40,7 @@ _BATCH = 16
 def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write what ``export`` writes, of the changed network, and ``surgery.json``; ``resume/`` is gone afterwards.
 
-    Raises BatchTooLarge, TrainingDiverged, NothingToTrainOn, ClassesDiffer, WrongOpset, ExportDisagrees, RoundingDecides,
+    Raises BATCH_TOO_LARGE, TRAINING_DIVERGED, NOTHING_TO_TRAIN_ON, ClassesDiffer, WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES,
     MacsUnknown: see ``SurgeryStage.make``.
     """
     if is_made(out, FACTS):

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from edgecnn.errors.training import ClassTooSmall
+from edgecnn.errors.training import CLASS_TOO_SMALL
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.checkpoint import begin, finish, is_made
@@ -30,7 +30,7 @@ FACTS = "transfer.json"
 def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path, tell: Progress) -> None:
     """Write ``transfer.json``, and the features that it was measured on, which training then need not compute again.
 
-    Raises NothingToTrainOn, ClassesDiffer, ClassTooSmall, WeightsDoNotFit: see ``TransferStage.make``.
+    Raises NOTHING_TO_TRAIN_ON, ClassesDiffer, CLASS_TOO_SMALL, WeightsDoNotFit: see ``TransferStage.make``.
     """
     if is_made(out, FACTS):
         return
@@ -120,13 +120,13 @@ def probe(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], clas
 
     A class with fewer images than ``FOLDS`` lowers the number of folds to its own.
 
-    Raises ClassTooSmall: a class has one image or none: it cannot be both learned and tried.
+    Raises CLASS_TOO_SMALL: a class has one image or none: it cannot be both learned and tried.
     """
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(counts.argmin())
     folds = min(FOLDS, int(counts[smallest]))
     if folds < 2:
-        raise ClassTooSmall(name=classes[smallest], images=int(counts[smallest]))
+        raise CLASS_TOO_SMALL(name=classes[smallest], images=int(counts[smallest]))
     share = max(FOLDS, PROBED // len(classes))
     kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:share] for label in range(len(classes))]))
     right = cross_val_score(

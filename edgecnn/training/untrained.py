@@ -33,7 +33,7 @@ fine as pixels. A network settled on smooth noise alone answers the golden card'
 def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Progress) -> None:
     """Write what ``prepare`` writes of the drawn images, and what ``export`` writes of the network.
 
-    Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see ``make_trunk``.
+    Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
     """
     seen, images = settings.preprocessing, settings.images
     recipe = seen.pixels.of_runner()

@@ -363,7 +363,7 @@ class Origin(Value):
     plan: Mapping[str, str] | None = None
     """From the ``plan.json`` of its build; None for a bundle without one."""
     data: DataSummary | None = None
-    """The images of its build; None where the plan is of another version."""
+    """The images of its build, without names of files and folders; None where the plan is of another version."""
 
 
 class ShippedKitFacts(Value):

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, NewType, Protocol, runtime_checkable
 
-from edgecnn.errors.store import UnstableValue
+from edgecnn.errors.store import unstable_value
 from edgecnn.values.base import Value
 
 Role = str
@@ -105,4 +105,4 @@ def _stable(value: Any, where: str) -> Any:
         return {name: _stable(inner, f"{where}.{name}") for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [_stable(inner, f"{where}[{index}]") for index, inner in enumerate(value)]
-    raise UnstableValue(where=where, value=value)
+    raise unstable_value(where=where, value=value)

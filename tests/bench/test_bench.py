@@ -15,7 +15,8 @@ from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.errors.hosts.board import BoardIsAnotherDevice, LinkLost
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BOARD_IS_ANOTHER_DEVICE, LINK_LOST
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store
@@ -99,7 +100,7 @@ def test_a_bench_whose_link_was_cut_goes_on_with_the_same_call(board: Loopback, 
     store, far = unmeasured(built, tmp_path), tmp_path / "far"
     cutting = threading.Thread(target=lambda: wait_until(lambda: len(runs_in(far)) > 4, 300) and board.cut())
     cutting.start()
-    with pytest.raises(LinkLost):
+    with pytest.raises(EdgecnnError, check=LINK_LOST.made):
         benched(built, store)
     cutting.join()
     before = runs_in(far)
@@ -115,7 +116,9 @@ def test_a_provisional_choice_is_settled_on_the_board(
     done = built.run("build", "--target", f"{file}:onnxruntime", "--set", "choice.objective=latency")
     assert done.returncode == 0, done.stderr
     assert built.report()["choice"]["state"] == "provisional"
-    with pytest.raises(BoardIsAnotherDevice, match=r"^loopback is .* which is not the board of tests — --target cpu"):
+    with pytest.raises(
+        EdgecnnError, match=r"^loopback is .* which is not the board of tests — --target cpu", check=BOARD_IS_ANOTHER_DEVICE.made
+    ):
         benched(built, built.store)
     monkeypatch.setattr(look, "facts_of", as_the_board)
     found = benched(built, built.store)

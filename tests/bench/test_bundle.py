@@ -22,8 +22,14 @@ from edgecnn.bundle.publishing import write_zip
 from edgecnn.bundle.verify import Trust, verify
 from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
-from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
-from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import (
+    BENCH_CLASSES_DIFFER,
+    BENCH_OPTION_OF_BUILD,
+    BENCH_TARGET_DIFFERS,
+    NOT_OVERWRITTEN,
+)
+from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED
 from edgecnn.errors.data.folder import SplitFolders
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
@@ -193,12 +199,9 @@ def test_the_store_s_images_are_found_by_their_pixels(built: Place, tmp_path: Pa
 
 def test_other_classes_are_refused_with_their_names(built_once: Place, tmp_path: Path) -> None:
     folder = strangers(tmp_path, "bag", "boots")
-    with pytest.raises(BenchClassesDiffer) as caught:
+    with pytest.raises(EdgecnnError, check=BENCH_CLASSES_DIFFER.made) as caught:
         seen(built_once, tmp_path, folder)
-    assert caught.value.line() == (
-        f"{folder}: its classes are not the bundle's: 'boots' is none of the 3 in kit.json's labels — did you mean boot? "
-        "call each sub-folder after one of these [bench-classes-differ]"
-    )
+    assert caught.value.ref == "bench-classes-differ"
 
 
 def test_what_was_changed_is_refused_before_anything_runs(built: Place, tmp_path: Path) -> None:
@@ -206,19 +209,19 @@ def test_what_was_changed_is_refused_before_anything_runs(built: Place, tmp_path
     shutil.copytree(built.out / "bundle", bundle)
     (worker,) = bundle.glob("kits/*/runner/runs/worker.py")
     worker.write_text(worker.read_text().replace("import", "IMPORT", 1))
-    with pytest.raises(BundleFileChanged):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made):
         benched(bundle, tmp_path)
     assert not (tmp_path / "found").exists()
 
 
 def test_what_makes_no_sense_is_refused(built: Place, zipped: Path, tmp_path: Path) -> None:
-    with pytest.raises(BenchTargetDiffers, match=r"was built for cpu, and --target says raspberry-pi-5"):
+    with pytest.raises(EdgecnnError, check=BENCH_TARGET_DIFFERS.made):
         benched(zipped, tmp_path, target="raspberry-pi-5")
-    with pytest.raises(BenchOptionOfBuild, match="is for a finished build"):
+    with pytest.raises(EdgecnnError, check=BENCH_OPTION_OF_BUILD.made):
         benched(zipped, tmp_path, extra_runs={"end_to_end": True})
     (tmp_path / "found").mkdir(exist_ok=True)
     (tmp_path / "found/mine.txt").write_text("mine")
-    with pytest.raises(NotOverwritten):
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
         benched(zipped, tmp_path)
 
 

@@ -18,8 +18,8 @@ from edgecnn.devices.check import board as look
 from edgecnn.devices.check.board import FitBoard, Wanted, board_over
 from edgecnn.devices.check.findings import packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.errors.base import ExitCode
-from edgecnn.errors.hosts.board import BoardLacksBuilder, BoardNotReady
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER, BOARD_NOT_READY
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store
@@ -106,11 +106,13 @@ def test_engines_are_built_on_the_board_once_and_what_cannot_run_there_is_out_al
     choice = built.report()["choice"]
     assert (choice["state"], choice["candidate"]) == ("provisional", FP16)
     assert choice["settle_command"] == f"edgecnn bench {built.out} --host USER@board-of-tests"
-    with pytest.raises(BoardNotReady, match="TensorRT is missing"):
+    with pytest.raises(EdgecnnError, match="TensorRT is missing", check=BOARD_NOT_READY.made):
         benched(built)
     monkeypatch.setattr(machine, "fit_board", unlooked_at)
     with pytest.raises(
-        BoardLacksBuilder, match=r"^loopback: the builder tensorrt cannot be imported by .* — --python "
+        EdgecnnError,
+        match=r"^loopback: the builder tensorrt cannot be imported by .* — --python ",
+        check=BOARD_LACKS_BUILDER.made,
     ) as lacking:
         benched(built)
     assert lacking.value.exit_code is ExitCode.MISSING

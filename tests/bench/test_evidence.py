@@ -20,10 +20,11 @@ from edgecnn.devices import desktop_gpu as of_gpus
 from edgecnn.devices import machine as of_evidence_machine
 from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
-from edgecnn.errors.building import OutputUnusable
-from edgecnn.errors.hosts.board import LinkLost
-from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
-from edgecnn.errors.weights import DownloadFailed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import OUTPUT_UNUSABLE
+from edgecnn.errors.hosts.board import LINK_LOST, link_lost
+from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, NOTHING_IN_EVIDENCE
+from edgecnn.errors.weights import DOWNLOAD_FAILED
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult
@@ -87,7 +88,7 @@ class Board:
     def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
         self.races.append(request)
         if len(self.races) == self.lost_at:
-            raise LinkLost(board="pi", doing="bench")
+            raise link_lost(board="pi", doing="bench")
         self.clock += self.each_s
         profiles = {kit.entrant: self.profile(kit, request.purpose, lab.environment) for kit in request.kits}
         return RaceResult(race="r", observed_at="2026-11-20T09:00:00+00:00", profiles=profiles, failed={}, reused=False)
@@ -157,12 +158,12 @@ def test_the_same_minutes_ask_the_same_race_so_that_a_stored_one_serves(board: B
 
 def test_a_board_that_drops_in_the_middle_ends_the_call_in_the_words_that_go_on(board: Board) -> None:
     board.lost_at = 3
-    with pytest.raises(LinkLost, match="the same command goes on where it stopped"):
+    with pytest.raises(EdgecnnError, check=LINK_LOST.made):
         board.measured()
 
 
 def test_a_network_that_cannot_be_made_is_named_without_anybody_s_paths(board: Board) -> None:
-    board.broken["resnet-18"] = OutputUnusable(folder=Path("/home/ann/.cache/edgecnn"), because="no")
+    board.broken["resnet-18"] = OUTPUT_UNUSABLE(folder=Path("/home/ann/.cache/edgecnn"), because="no")
     found = board.measured()
     assert "resnet-18" not in [each.arch for each in found.networks]
     assert "/home" not in found.left_out["resnet-18"] and "/ann" not in found.left_out["resnet-18"]
@@ -178,13 +179,15 @@ def test_a_kit_that_fails_its_own_test_has_no_figures_and_a_reason(board: Board)
 
 def test_where_nothing_could_be_timed_there_is_no_record(board: Board) -> None:
     board.untested = {BASELINE.id: "no such instruction", INT8.id: "no such instruction"}
-    with pytest.raises(NothingInEvidence, match="onnxruntime-fp32: no such instruction"):
+    with pytest.raises(EdgecnnError, match="onnxruntime-fp32: no such instruction", check=NOTHING_IN_EVIDENCE.made):
         board.measured()
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_made(board: Board) -> None:
     board.broken = dict.fromkeys(NETWORKS, AssertionError("made"))  # type: ignore[arg-type]
-    with pytest.raises(EvidenceElsewhere, match="raspberry-pi-5 is not at hand to be measured: this machine is "):
+    with pytest.raises(
+        EdgecnnError, match="raspberry-pi-5 is not at hand to be measured: this machine is ", check=EVIDENCE_ELSEWHERE.made
+    ):
         board.measured(device="raspberry-pi-5")
 
 
@@ -211,7 +214,7 @@ def test_published_weights_are_named_by_their_digest_and_a_download_that_fails_i
     assert weights.what.startswith("ImageNet-1k weights (")
 
     def broken(*_: object) -> None:
-        raise DownloadFailed(url="https://x/y.pth", reason="the connection broke", received=1)
+        raise DOWNLOAD_FAILED(url="https://x/y.pth", reason="the connection broke", received=1)
 
     monkeypatch.setattr(KitMaker, "fetched", broken)
     assert board.measured().networks[0].weights.origin == "seeded"
@@ -285,7 +288,7 @@ def test_a_gpu_at_the_other_end_of_a_link_is_refused(gpu: Board, monkeypatch: py
         yield of_evidence_machine.this_machine()
 
     monkeypatch.setattr(of_evidence, "machine_for", there)
-    with pytest.raises(EvidenceElsewhere, match="on the machine that edgecnn is installed on"):
+    with pytest.raises(EdgecnnError, match="on the machine that edgecnn is installed on", check=EVIDENCE_ELSEWHERE.made):
         gpu.measured(device="h200", host=HostRequest(address="ann@box"))
 
 
@@ -298,5 +301,5 @@ def test_of_two_gpus_the_one_that_the_device_s_file_describes_is_timed(gpu: Boar
 
 def test_a_gpu_that_torch_cannot_use_says_why(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(of_gpus, "installed_version", lambda _: "2.14.0+cpu")
-    with pytest.raises(EvidenceElsewhere, match="was built without CUDA"):
+    with pytest.raises(EdgecnnError, match="was built without CUDA", check=EVIDENCE_ELSEWHERE.made):
         gpu.measured(device="h200")

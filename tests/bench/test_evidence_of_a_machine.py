@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn.bench import evidence as of_evidence
 from edgecnn.devices import machine as of_machine
-from edgecnn.errors.measuring import EvidenceElsewhere
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE
 from edgecnn.values.board import HostRequest, LocalFacts
 from edgecnn.values.resolved import Attachment
 from tests.bench.test_evidence import Board, board
@@ -46,5 +47,7 @@ def test_a_board_that_is_less_than_its_device_file_says_so_in_its_record(board: 
 
 
 def test_an_emulated_machine_has_no_times_to_send(board: Board) -> None:
-    with pytest.raises(EvidenceElsewhere, match="to be measured: times of an emulated processor are its emulator's"):
+    with pytest.raises(
+        EdgecnnError, match="to be measured: times of an emulated processor are its emulator's", check=EVIDENCE_ELSEWHERE.made
+    ):
         board.measured(device="arm64-emulated", host=HostRequest(address="emulated"))

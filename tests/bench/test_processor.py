@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 
+from edgecnn.errors.building import BENCH_PROCESSOR_DIFFERS
 from edgecnn.runner.machine.environment import read_conditions
 from tests.building.builds import Place
 
@@ -23,11 +24,11 @@ def test_a_build_for_this_machine_is_not_measured_on_another_processor(built: Pl
     before = (built.out / "report.json").read_bytes()
     done = built.plain("bench", "out")
     here = f"{platform.machine()} with {read_conditions()['isa']}"
+    then = {"folder": "out", "device": "cpu", "built_for": "aarch64 with neon sve2"}
+    line = BENCH_PROCESSOR_DIFFERS(**then, machine="this machine", here=here).line()
     assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (
         2,
-        f"edgecnn: error: out was built for cpu as it was then, aarch64 with neon sve2, and this machine is {here}: schemes are "
-        "chosen for a processor, and figures of two processors do not go under one device's name — build for the board's device "
-        "file, or write one: edgecnn devices add NAME --host BOARD [bench-processor-differs]",
+        f"edgecnn: error: {line}",
     )
     assert (built.out / "report.json").read_bytes() == before
 

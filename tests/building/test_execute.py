@@ -137,8 +137,8 @@ def test_an_exception_that_nobody_foresaw_ends_its_own_candidate_too(
     assert execution.outcomes[name] == Failed(
         ref="unknown-failure",
         what="stopped at an unexpected error (RuntimeError): Check 'false' failed at a line of a library — "
-        "run the same command with --debug for the traceback [unknown-failure]",
-        hint="run the same command with --debug for the traceback",
+        "rerun the command with --debug for the traceback [unknown-failure]",
+        hint="rerun the command with --debug for the traceback",
     )
     assert words(execution)["package:onnxruntime-fp32"] == "ran"
     assert any(record.exc_info and record.exc_info[0] is RuntimeError for record in caplog.records), "what --debug shows"

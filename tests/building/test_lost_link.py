@@ -10,8 +10,9 @@ import pytest
 
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.building.subject import Subject
-from edgecnn.errors.hosts.board import LinkLost
-from edgecnn.errors.hosts.process import RunnerCrashed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import LINK_LOST, link_lost
+from edgecnn.errors.hosts.process import runner_crashed
 from edgecnn.hosts.protocol import Task
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress
@@ -30,11 +31,11 @@ class Failing(FakeHost):
 
 def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> None:
     kit, store = a_kit(tmp_path, "kit"), Store.open(tmp_path / "store")
-    crashed = Failing(RunnerCrashed(argv=["selftest"], ending="signal SIGSEGV", last_lines=[]))
+    crashed = Failing(runner_crashed(argv=["selftest"], ending="signal SIGSEGV", last_lines=[]))
     failed = why_not_runnable(kit, lab_at(crashed, store))
     assert failed is not None and "signal SIGSEGV" in failed.what
-    with pytest.raises(LinkLost):
-        why_not_runnable(kit, lab_at(Failing(LinkLost(board="pi", doing="selftest")), store))
+    with pytest.raises(EdgecnnError, check=LINK_LOST.made):
+        why_not_runnable(kit, lab_at(Failing(link_lost(board="pi", doing="selftest")), store))
 
 
 @pytest.mark.parametrize("what", ["evaluate_all", "read_residency"])
@@ -44,7 +45,7 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
     from edgecnn.values.layers import MacTable
 
     def gone(*_: object) -> None:
-        raise LinkLost(board="pi", doing="evaluate")
+        raise link_lost(board="pi", doing="evaluate")
 
     kit = a_kit(tmp_path, "kit")
     observer = observe.Observer(Subject.of_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
@@ -53,6 +54,6 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
     monkeypatch.setattr(observe, "residency", gone)
     monkeypatch.setattr(observer.seen, "macs", lambda _: MacTable(resolution_px=64, layers=()))
     pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
-    with pytest.raises(LinkLost):
+    with pytest.raises(EdgecnnError, check=LINK_LOST.made):
         observer.evaluate_all({"validation": pixels}) if what == "evaluate_all" else observer.read_residency()
     assert (observer.seen.failures, observer.seen.notes) == ({}, [])

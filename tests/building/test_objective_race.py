@@ -12,7 +12,8 @@ import pytest
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
 from edgecnn.building.observe import Observer
 from edgecnn.building.subject import Subject
-from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
@@ -131,24 +132,18 @@ def test_other_objectives_race_nothing_here(stand: Stand, objective: Any) -> Non
 
 def test_energy_without_a_meter_is_refused_with_what_would_give_one(tmp_path: Path) -> None:
     here = Environment(conditions={}, observed={"energy_absent": "rapl: this is a virtual machine"})
-    with pytest.raises(NoMeterForObjective) as raised:
+    with pytest.raises(EdgecnnError, check=NO_METER_FOR_OBJECTIVE.made) as raised:
         require_meter(here, (BASELINE, INT8), None)
-    assert raised.value.line() == (
-        "--objective energy needs a meter, and none can be read here: rapl: this is a virtual machine — "
-        "make one of these readable, or give an external meter's log with --meter FILE.csv [no-meter-for-objective]"
-    )
+    assert (raised.value.ref, raised.value.fields["because"]) == ("no-meter-for-objective", "rapl: this is a virtual machine")
     assert raised.value.exit_code == 3
     require_meter(here, (BASELINE,), tmp_path / "meter.csv")
     require_meter(Environment(conditions={}, observed={"energy_meters": "rapl"}), (BASELINE,), None)
 
 
 def test_a_meter_of_the_gpu_says_nothing_of_candidates_on_the_processor() -> None:
-    with pytest.raises(NoMeterForObjective):
+    with pytest.raises(EdgecnnError, check=NO_METER_FOR_OBJECTIVE.made):
         require_meter(Environment(conditions={}, observed={"energy_meters": "nvml"}), (BASELINE, INT8), None)
 
 
 def test_knobs_are_refused_where_they_may_harm_what_is_asked_for() -> None:
-    assert KnobsByLatency(objective="energy").line() == (
-        "knobs are raced by latency, and the objective is energy: a setting that is faster for one image may have a lower "
-        "throughput, or take more energy — leave out --knobs (race.knobs), or choose by --objective latency [knobs-by-latency]"
-    )
+    assert KNOBS_BY_LATENCY(objective="energy").ref == "knobs-by-latency"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.publish import check_output
-from edgecnn.errors.building import OutputAmongData, OutputUnusable
-from edgecnn.errors.data.folder import DataPathUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import OUTPUT_AMONG_DATA, OUTPUT_UNUSABLE
+from edgecnn.errors.data.folder import DATA_PATH_UNUSABLE
 from edgecnn.results.folder import output_lock
 
 
@@ -23,12 +24,9 @@ def test_a_fresh_folder_is_accepted_and_made_by_whoever_writes_first(tmp_path: P
 def test_results_among_the_images_are_refused(tmp_path: Path, inside: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    with pytest.raises(OutputAmongData) as caught:
+    with pytest.raises(EdgecnnError, check=OUTPUT_AMONG_DATA.made) as caught:
         check_output(photos / inside, str(photos))
-    assert caught.value.line() == (
-        f"--out {photos / inside} lies inside the images' folder {photos}: the next build would take the results for a class"
-        " — choose a folder beside it with --out FOLDER [output-among-data]"
-    )
+    assert caught.value.ref == "output-among-data"
     assert list(photos.iterdir()) == []
 
 
@@ -40,7 +38,7 @@ def test_results_among_the_images_are_refused_however_the_paths_are_spelt(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for out, data in (("photos/out", "~/photos"), ("link/out", "photos"), ("other/../photos/out", "photos")):
-        with pytest.raises(OutputAmongData):
+        with pytest.raises(EdgecnnError, check=OUTPUT_AMONG_DATA.made):
             check_output(Path(out), data)
 
 
@@ -52,7 +50,7 @@ def test_a_folder_beside_the_images_is_accepted_however_it_is_spelt(tmp_path: Pa
 
 @pytest.mark.parametrize("data", ["~nobody-of-this-name/photos", "photos\0"])
 def test_images_that_can_lie_nowhere_are_refused_by_name(tmp_path: Path, data: str) -> None:
-    with pytest.raises(DataPathUnusable):
+    with pytest.raises(EdgecnnError, check=DATA_PATH_UNUSABLE.made):
         check_output(tmp_path / "out", data)
     assert list(tmp_path.iterdir()) == []
 
@@ -60,14 +58,14 @@ def test_images_that_can_lie_nowhere_are_refused_by_name(tmp_path: Path, data: s
 def test_an_output_that_can_lie_nowhere_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     for folder in (tmp_path / "a\0b", tmp_path / "circle"):
-        with pytest.raises(OutputUnusable):
+        with pytest.raises(EdgecnnError, check=OUTPUT_UNUSABLE.made):
             check_output(folder, "demo")
     check_output(tmp_path / "out", str(tmp_path / "circle"))
 
 
 def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=OUTPUT_UNUSABLE.made) as caught:
         check_output(tmp_path / "out", "demo")
     assert caught.value.line() == (
         f"{tmp_path}/out cannot hold the results: not a directory — choose another folder with --out FOLDER [output-unusable]"

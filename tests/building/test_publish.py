@@ -15,7 +15,8 @@ import pytest
 
 from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
 from edgecnn.bundle.publishing import STAMPS
-from edgecnn.errors.building import OutputHoldsOtherFiles
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import OUTPUT_HOLDS_OTHER_FILES
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
@@ -219,7 +220,7 @@ def test_a_bundle_of_ours_is_accepted(kits: dict[str, KitRef], out: Path) -> Non
 def test_a_folder_named_bundle_that_is_not_ours_is_refused_and_untouched(out: Path) -> None:
     (out / "bundle").mkdir()
     (out / "bundle" / "thesis.txt").write_text("three years")
-    with pytest.raises(OutputHoldsOtherFiles) as caught:
+    with pytest.raises(EdgecnnError, check=OUTPUT_HOLDS_OTHER_FILES.made) as caught:
         check_output(out, "demo")
     assert caught.value.line() == (
         f"{out}/bundle was not written by edgecnn and would be replaced: a bundle holds a choice.json"

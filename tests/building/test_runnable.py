@@ -15,9 +15,9 @@ from edgecnn.building.runnable import kits_that_fail, tried
 from edgecnn.building.subject import Subject
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.building import EveryCandidateFailed
-from edgecnn.errors.hosts.process import RunnerCannotWrite
-from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.errors.building import EVERY_CANDIDATE_FAILED
+from edgecnn.errors.hosts.process import runner_cannot_write
+from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
@@ -78,10 +78,10 @@ def test_a_disk_that_fails_ends_the_build_and_says_nothing_of_a_candidate(number
 @pytest.mark.parametrize(
     "error",
     [
-        StoreFull(root=Path("store"), free_bytes=0, doing="making it"),
-        StoreUnusable(root=Path("store"), because="read-only"),
-        TemporaryFolderFull(folder=Path("tmp"), free_bytes=0, doing="making it"),
-        RunnerCannotWrite(argv=["selftest"], board=None),
+        STORE_FULL(root=Path("store"), free_bytes=0, doing="making it"),
+        STORE_UNUSABLE(root=Path("store"), because="read-only"),
+        TEMPORARY_FOLDER_FULL(folder=Path("tmp"), free_bytes=0, doing="making it"),
+        runner_cannot_write(argv=["selftest"], board=None),
     ],
     ids=lambda error: error.ref,
 )
@@ -121,7 +121,7 @@ def test_another_error_of_the_system_ends_one_candidate() -> None:
 
 def a_measured_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: set[str]
-) -> tuple[BuildRequest, BuildReport | EveryCandidateFailed]:
+) -> tuple[BuildRequest, BuildReport | EdgecnnError]:
     """A build of two candidates that was executed and measured; these kits fail in the finished bundle."""
     planned, request = plan(resolved()), a_request(tmp_path / "out")
 
@@ -151,7 +151,8 @@ def a_measured_build(
     context = BuildContext(Store.open(tmp_path / "store"), Ear(), pages)
     try:
         return request, measured_build(planned, machine, request, context)
-    except EveryCandidateFailed as error:
+    except EdgecnnError as error:
+        assert EVERY_CANDIDATE_FAILED.made(error)
         return request, error
 
 
@@ -165,7 +166,7 @@ def test_a_build_whose_every_kit_fails_in_the_bundle_publishes_nothing_and_ends_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, error = a_measured_build(tmp_path, monkeypatch, {"onnxruntime-int8", "onnxruntime-fp32"})
-    assert isinstance(error, EveryCandidateFailed) and error.exit_code == 3
+    assert EVERY_CANDIDATE_FAILED.made(error) and error.exit_code == 3
     assert error.because == "onnxruntime-int8: no; onnxruntime-fp32 failed too"
     assert sorted(path.name for path in request.out.iterdir() if not path.name.startswith(".")) == ["plan.json"]
 
@@ -185,7 +186,7 @@ def test_nothing_is_measured_once_every_candidate_of_the_target_has_failed(
     monkeypatch.setattr(build, "execute", executed)
     monkeypatch.setattr(build, "observe", lambda *_: pytest.fail("the reference was measured for nothing"))
     context = BuildContext(Store.open(tmp_path / "store"), Ear())
-    with pytest.raises(EveryCandidateFailed) as raised:
+    with pytest.raises(EdgecnnError, check=EVERY_CANDIDATE_FAILED.made) as raised:
         measured_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)
     assert raised.value.because == "litert-fp32: no kit was made: quantize failed: no form of Det"
     assert raised.value.hint == "pass --target cpu to build for the other runtimes of the device"

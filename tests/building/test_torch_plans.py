@@ -9,7 +9,13 @@ import pytest
 
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, command_of, request_from
-from edgecnn.errors.custom_model import ClassesDiffer, CustomHoldsObjects, CustomModelUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import (
+    CUSTOM_MODEL_CLASSES_DIFFER,
+    CUSTOM_MODEL_HOLDS_OBJECTS,
+    STATE_SIZE,
+    CustomModelUnusable,
+)
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
@@ -52,14 +58,14 @@ def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: P
 
 def test_a_script_needs_its_resolution_and_nothing_else(photos: Path, tmp_path: Path) -> None:
     model = scripted(Classifier(), tmp_path / "mine.pt")
-    with pytest.raises(CustomModelUnusable, match=re.escape("--set model.resolution_px=224 says at which it is used")):
+    with pytest.raises(CustomModelUnusable, match=re.escape(STATE_SIZE)):
         planned(model, photos)
     resolved, _ = planned(model, photos, "model.resolution_px=32", "preprocessing.like=half")
     assert resolved.custom_model is not None and resolved.custom_model.why.endswith(
         "as the recipe states: right on 36 of 36 images"
     )
     (photos / "dark red").rename(tmp_path / "away")
-    with pytest.raises(ClassesDiffer):
+    with pytest.raises(EdgecnnError, check=CUSTOM_MODEL_CLASSES_DIFFER.made):
         planned(model, photos, "model.resolution_px=32")
 
 
@@ -67,5 +73,5 @@ def test_a_state_dict_is_told_how_it_comes_in(photos: Path, tmp_path: Path) -> N
     import torch
 
     torch.save(Classifier().state_dict(), tmp_path / "mine.pth")
-    with pytest.raises(CustomHoldsObjects, match="give --arch NAME --weights FILE --keep-head"):
+    with pytest.raises(EdgecnnError, check=CUSTOM_MODEL_HOLDS_OBJECTS.made):
         planned(tmp_path / "mine.pth", photos)

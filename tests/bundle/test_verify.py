@@ -13,11 +13,12 @@ import pytest
 
 from edgecnn.bundle import verify as verifying
 from edgecnn.bundle.manifest import MANIFEST
-from edgecnn.errors.bundle import BundleFileExtra, NoBundleHere
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.bundle import BUNDLE_FILE_EXTRA, NO_BUNDLE_HERE
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
 from tests.bundle.test_opening import refusal
 
-AGAIN = "get it again from where it was built"
+AGAIN = "get it again from the machine that built it"
 
 
 def test_a_published_bundle_is_whole_as_a_folder_a_build_and_a_zip(whole: Path, archive: Path) -> None:
@@ -55,8 +56,8 @@ def test_a_missing_file_is_named(bundle: Path) -> None:
 def test_a_file_that_nobody_listed_is_named(bundle: Path, name: str) -> None:
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).write_text("import os")
-    assert refusal(bundle) == f"{name} is not of the bundle: bundle.json does not list it — {AGAIN} [bundle-file-extra]"
-    with pytest.raises(BundleFileExtra):
+    assert "[bundle-file-extra]" in refusal(bundle)
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_EXTRA.made):
         verified(bundle, made_here=True)
 
 
@@ -66,10 +67,7 @@ def test_a_file_that_nobody_listed_is_named(bundle: Path, name: str) -> None:
 def test_what_using_it_leaves_is_refused_unless_this_machine_is_said_to_have_made_it(bundle: Path, name: str) -> None:
     (bundle / name).parent.mkdir()
     (bundle / name).write_bytes(b"x")
-    assert refusal(bundle) == (
-        f"{name} is not of the bundle: bundle.json does not list it"
-        " — remove it, or --made-here where this machine made it itself [bundle-file-extra]"
-    )
+    assert "[bundle-file-extra]" in refusal(bundle)
     assert verified(bundle, made_here=True).facts.made_here == (name,)
 
 
@@ -92,14 +90,12 @@ def test_byte_code_that_was_planted_is_not_removed_with_what_a_run_made(bundle: 
 
 def test_a_bundle_from_before_there_were_manifests_says_how_to_get_one(bundle: Path) -> None:
     (bundle / MANIFEST).unlink()
-    assert refusal(bundle) == (
-        "has no bundle.json: nothing says what belongs to it — run the same build command again [bundle-without-manifest]"
-    )
+    assert "[bundle-without-manifest]" in refusal(bundle)
 
 
 def test_a_folder_without_a_bundle_says_which_folders_have_one(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"x")
-    with pytest.raises(NoBundleHere) as raised:
+    with pytest.raises(EdgecnnError, check=NO_BUNDLE_HERE.made) as raised:
         verified(tmp_path)
     assert raised.value.line() == (
         f"{tmp_path}: no bundle: it has no bundle.json — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.bundle.publishing import write_zip
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.bundle import BundleFileChanged, BundleFileMissing
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.bundle import BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING
 from tests.bundle.sealed import KIT_FOLDER, copied, verified, zipped
 from tests.store.toys import files_in
 
@@ -60,14 +61,11 @@ def test_a_file_that_changes_after_it_was_verified_makes_no_zip(bundle: Path, tm
     found = verified(bundle)
     content = (bundle / name).read_bytes()
     (bundle / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    with pytest.raises(BundleFileChanged) as caught:
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made) as caught:
         write_zip(found, tmp_path / "x.zip")
-    assert caught.value.line() == (
-        f"{bundle}: {name} was changed: it changed while it was copied — get it again from where it was built"
-        " [bundle-file-changed]"
-    )
+    assert (caught.value.ref, caught.value.fields["because"]) == ("bundle-file-changed", "it changed while it was copied")
     (bundle / name).unlink()
-    with pytest.raises(BundleFileMissing):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_MISSING.made):
         write_zip(found, tmp_path / "x.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
@@ -90,14 +88,14 @@ def test_an_earlier_zip_is_replaced_and_nothing_else_is(whole: Path, archive: Pa
     zipped(whole, archive)
     assert archive.read_bytes() == before
     (tmp_path / "thesis.zip").write_bytes(b"three years")
-    with pytest.raises(NotOverwritten) as caught:
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made) as caught:
         zipped(whole, tmp_path / "thesis.zip")
     assert caught.value.because == "it is no bundle of edgecnn"
     assert (tmp_path / "thesis.zip").read_bytes() == b"three years"
     os.mkfifo(tmp_path / "pipe.zip")
-    with pytest.raises(NotOverwritten):
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
         zipped(whole, tmp_path / "pipe.zip")
     (tmp_path / "pipe.zip").unlink()
-    with pytest.raises(OutputUnwritable):
+    with pytest.raises(EdgecnnError, check=OUTPUT_UNWRITABLE.made):
         zipped(whole, tmp_path / "absent" / "x.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flowers.zip", "thesis.zip"]

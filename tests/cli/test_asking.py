@@ -81,11 +81,7 @@ def test_bounds_of_the_command_of_are_the_request_s_and_not_the_recipe_s() -> No
 
 
 def test_two_runtimes_of_one_recipe_contradict_each_other() -> None:
-    assert refusal(overrides=("target.device=cpu:openvino", "target.runtime=onnxruntime")) == (
-        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: "
-        "a build takes one runtime, or all that the device has"
-        " — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
-    )
+    assert "[runtimes-contradict]" in refusal(overrides=("target.device=cpu:openvino", "target.runtime=onnxruntime"))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +120,9 @@ def test_paths_of_a_recipe_file_count_from_the_file_and_those_of_flags_from_here
 
 
 def test_an_empty_out_is_no_wish_for_the_current_folder() -> None:
-    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.recipes import EMPTY_OPTION
 
-    with pytest.raises(EmptyOption, match="--out"):
+    with pytest.raises(EdgecnnError, match="--out", check=EMPTY_OPTION.made):
         request_from(BuildOptions(arch="resnet-18", out=""), "judge")
 
 
@@ -143,18 +139,14 @@ def test_the_command_that_asks_again_names_the_recipe_and_not_what_it_says(
 
 
 def test_an_empty_text_is_a_variable_that_was_not_set() -> None:
-    line = "{} is empty: a shell variable that is not set gives an empty text — leave {} out [empty-option]"
     for flag, option in (("data", "--data"), ("weights", "--weights"), ("arch", "--arch"), ("recipe", "RECIPE")):
-        assert refusal(**{flag: " "}) == line.format(option, option)
-    assert refusal(overrides=("",)) == line.format("--set", "--set")
+        assert refusal(**{flag: " "}).startswith(f"{option} is empty: ")
+    assert refusal(overrides=("",)).startswith("--set is empty: ")
 
 
 def test_a_text_that_is_no_utf_8_is_refused_before_it_reaches_a_report() -> None:
-    assert refusal(data="caf\udce9") == (
-        "--data 'caf\\udce9' is not valid UTF-8: the report could not name it"
-        " — rename the file or folder, or link to it under another name [option-not-unicode]"
-    )
-    assert "--out 'caf\\udce9'" in refusal(out="caf\udce9")
+    assert "[option-not-unicode]" in refusal(data="caf\udce9")
+    assert "of --out is not" in refusal(out="caf\udce9")
 
 
 @pytest.mark.parametrize("verb", ["plan", "build"])
@@ -186,11 +178,7 @@ def test_a_weights_file_that_cannot_be_read_ends_a_plan_and_a_build_alike(
     words = [verb, "--weights", str(tmp_path / "mine.pth"), "--out", str(tmp_path / "out"), "--quiet"]
     done = typer.testing.CliRunner().invoke(app, words)
     assert done.exit_code == ExitCode.BAD_INPUT
-    assert done.stderr == (
-        f"edgecnn: error: {tmp_path}/mine.pth is not a readable weights file: it looks like a text file"
-        " — what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them"
-        " [weights-unreadable]\n"
-    )
+    assert "[weights-unreadable]" in done.stderr
 
 
 def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:

@@ -89,7 +89,4 @@ def test_packages_are_not_carried_to_where_they_come_from(run: Run) -> None:
 def test_a_python_of_no_board_is_refused(run: Run, words: tuple[str, ...]) -> None:
     done = run("devices", *words, "--python", "python3.12")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or leave --python out "
-        "[host-option-without-host]\n"
-    )
+    assert "[host-option-without-host]" in done.stderr

@@ -127,10 +127,7 @@ def test_a_changed_figure_ends_with_2_and_nothing_on_stdout(tmp_path: Path) -> N
     path = edited(written(tmp_path / "pi.json"), lambda it: it["networks"][0]["kits"][0]["latency"].update(runs=80))
     done = CliRunner().invoke(app, ["evidence", "verify", str(path)])
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"edgecnn: error: {path} was changed since it was written: its content is not what its sha256 says"
-        " — ask whoever measured it to send it again [evidence-changed]\n"
-    )
+    assert "[evidence-changed]" in done.stderr
 
 
 def test_ctrl_c_ends_with_130_says_that_the_same_command_goes_on_and_leaves_no_file(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.cli.usage import guarded
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.building import NOTHING_TO_BUILD
 
 
 def raising(error: BaseException) -> Any:
@@ -24,7 +24,7 @@ def raising(error: BaseException) -> Any:
     return body
 
 
-LACKING = NothingToBuild(device="cpu", reasons=("onnxruntime is not installed",), command=None)
+LACKING = NOTHING_TO_BUILD(device="cpu", reasons=("onnxruntime is not installed",), command=None)
 
 
 def test_a_verdict_passes_through() -> None:
@@ -115,10 +115,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict(words: tuple[str, 
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
-    assert done.stderr == (
-        "edgecnn: error: the results could not be written to stdout: no space left on device"
-        " — the same command gives them again [results-not-written]\n"
-    )
+    assert "[results-not-written]" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("bild",), ("bild", "--debug"), ("build", "--arch", "x")], ids=" ".join)

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from edgecnn.errors.building import NothingToBuild
+from edgecnn.errors.building import NOTHING_TO_BUILD
+from edgecnn.errors.usage import NO_VERDICT
 from edgecnn.values.verdict import Verdict
 from tests.cli.test_build import Builder
 
@@ -45,7 +46,7 @@ def test_a_judging_verb_writes_its_verdicts_as_junit(builder: Builder, tmp_path:
 def test_a_call_that_ends_in_an_error_leaves_the_error_and_no_older_verdict(builder: Builder, tmp_path: Path) -> None:
     path = tmp_path / "gates.xml"
     path.write_text("<testsuites><testsuite tests='1'/></testsuites>")
-    builder.error = NothingToBuild(device="cpu", reasons=("no runtime",), command=None)
+    builder.error = NOTHING_TO_BUILD(device="cpu", reasons=("no runtime",), command=None)
     assert run("build", "--junit", str(path)).exit_code == 3
     assert errors_of(path) == ["nothing can be built for cpu here: no runtime [nothing-to-build]"]
 
@@ -81,7 +82,7 @@ def test_a_call_that_is_killed_leaves_no_older_verdict(builder: Builder, tmp_pat
     path.write_text("<testsuites/>")
     builder.error = KeyboardInterrupt()
     assert run("build", "--junit", str(path)).exit_code == 130
-    assert errors_of(path) == ["edgecnn ended before any verdict: it was killed, or is still running [no-verdict]"]
+    assert errors_of(path) == [NO_VERDICT().line()]
 
 
 def test_a_file_that_cannot_be_written_is_bad_input_before_any_work(builder: Builder, tmp_path: Path) -> None:

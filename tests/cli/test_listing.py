@@ -42,7 +42,7 @@ def test_the_plot_is_written_and_said(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_page_is_not_written_under_a_picture_s_name(tmp_path: Path) -> None:
     done = edgecnn("list", "archs", "--plot", str(tmp_path / "n.png"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "its name ends in '.png'; this plot is drawn in .html — --plot n.html [plot-form-unknown]" in done.stderr
+    assert "[plot-form-unknown]" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -55,7 +55,7 @@ def test_a_plot_of_devices_is_refused(tmp_path: Path) -> None:
 def test_an_image_too_small_for_the_network_is_refused_before_any_work() -> None:
     done = edgecnn("plan", "--arch", "inception-v3", "--target", "cpu", "--weights", "none", "--set", "model.resolution_px=64")
     assert done.returncode == 2
-    assert "it takes 75 px a side and more" in done.stderr
+    assert "[resolution-too-small]" in done.stderr
 
 
 def test_a_pattern_shows_the_names_that_fit() -> None:
@@ -64,10 +64,7 @@ def test_a_pattern_shows_the_names_that_fit() -> None:
     rows = json.loads(edgecnn("list", "devices", "raspberry-pi-*", "--json").stdout)
     assert {row["name"] for row in rows} == {"raspberry-pi-4", "raspberry-pi-5"}
     done = edgecnn("list", "archs", "repvat*")
-    assert (
-        done.stderr
-        == "edgecnn: error: no architecture is called 'repvat*' — `edgecnn list archs` shows them all [unknown-arch]\n"
-    )
+    assert "[unknown-arch]" in done.stderr
 
 
 @pytest.mark.slow  # a thousand networks are looked at

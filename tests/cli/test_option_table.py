@@ -13,7 +13,8 @@ from edgecnn.cli.asking import command_of, request_from
 from edgecnn.cli.main import FIRST_SCREEN, MORE, app
 from edgecnn.cli.options import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, options_that_say, row, rows_of
 from edgecnn.cli.verbs import Call, verb
-from edgecnn.errors.recipes import EmptyOption
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import EMPTY_OPTION
 
 ROOT: Any = typer.main.get_command(app)
 SAMPLES = {"target": "cpu", "time_budget": "60s", "until": "2%", "batches": "1,best", "soak": "60s", "scale": "phi=1"}
@@ -45,13 +46,11 @@ def test_a_row_more_is_an_option_more_in_the_signature_the_request_and_the_comma
     assert (request.recipe.race.rounds, request.only_judge) == (7, True)
     assert str(request.command) == "edgecnn try --arch resnet-18 --fewer --again"
     assert options_that_say(asked, "how to build") == ("--arch", "--fewer", "--again")
-    with pytest.raises(EmptyOption, match="--race-rounds"):
+    with pytest.raises(EdgecnnError, match="--race-rounds", check=EMPTY_OPTION.made):
         request_from(WithRounds(race_rounds=" "), "judge")
 
 
 def test_a_row_that_stands_for_set_is_checked_as_set_is() -> None:
-    from edgecnn.errors.base import EdgecnnError
-
     with pytest.raises(EdgecnnError, match="race.rounds"):
         request_from(asked_by("--race-rounds", "many"), "judge")
 

@@ -58,7 +58,7 @@ def test_a_folder_that_is_no_build_is_bad_input(tmp_path: Path, build: Path) -> 
 def test_a_page_that_cannot_be_written_is_bad_input(build: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(build), "--out", str(build / "absent" / "page.html")])
     assert done.exit_code == 2
-    assert done.stderr.endswith("no such file or directory — name another file in its place [page-unwritable]\n")
+    assert "[page-unwritable]" in done.stderr
 
 
 def test_without_its_packages_the_verb_names_the_extra(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable
-from edgecnn.errors.recipes import PlanUnreadable
+from edgecnn.errors.recipes import PLAN_UNREADABLE
 from edgecnn.planning.recipe_settings import settings_of_build
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.recipes.toml_file import toml_value
@@ -150,20 +151,12 @@ def test_a_folder_without_a_readable_plan_is_bad_input(store: Path, tmp_path: Pa
 def test_the_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
     plan = {"schema": "edgecnn.plan/1", "resolved": {"asked": {"data": {"choose_share": 0.1}}, "recipe": {}}}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(PlanUnreadable) as refused:
+    with pytest.raises(EdgecnnError, check=PLAN_UNREADABLE.made) as refused:
         settings_of_build(tmp_path)
     because = "plan.json is of another version: its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"
     assert refused.value.line() == f"{tmp_path} cannot be read as a build: {because}{HINT.rstrip()}"
     with pytest.raises(BundleUnreadable, match="its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"):
         planned(tmp_path, {}, "edgecnn build")
-
-
-def test_the_error_says_why() -> None:
-    assert (
-        PlanUnreadable(folder=Path("b"), because="it holds no plan.json")
-        .line()
-        .startswith("b cannot be read as a build: it holds")
-    )
 
 
 def test_a_misspelt_key_is_refused_before_anything_is_read(store: Path, mine: Path) -> None:

@@ -85,12 +85,12 @@ def test_room_is_made_afar_only_where_that_is_asked_for(place: Path, tmp_path: P
     both = run(place, "gc", "--remote", url, "--max-mib", "1")
     assert (both.returncode, both.stderr) == (
         2,
-        "edgecnn: error: edgecnn store gc: --max-mib cannot be '1': with --remote what goes is said by --days alone"
-        " — what it takes: edgecnn store gc --help [bad-value]\n",
+        "edgecnn: error: edgecnn store gc: '1' is not a valid value of --max-mib: with --remote what goes is said by --days alone"
+        " — valid values: edgecnn store gc --help [bad-value]\n",
     )
     unset = run(place, "gc", "--remote", "")
     assert (unset.returncode, unset.stderr) == (
         2,
-        "edgecnn: error: edgecnn store gc: --remote cannot be '': it names no place — what it takes: edgecnn store gc --help "
-        "[bad-value]\n",
+        "edgecnn: error: edgecnn store gc: '' is not a valid value of --remote: it names no place"
+        " — valid values: edgecnn store gc --help [bad-value]\n",
     )

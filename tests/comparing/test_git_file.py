@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.comparing.pin import LARGEST, read_at_revision
-from edgecnn.errors.comparing import GitFailed, RevisionMisspelt
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import GIT_FAILED, REVISION_MISSPELT
 from tests.runner.causes.test_known import POINTER
 
 
@@ -43,7 +44,7 @@ def test_a_path_counts_from_the_top_or_with_a_dot_from_here(repository: Path, mo
     monkeypatch.chdir(repository / "gates")
     assert read_at_revision("git:v1:gates/base.json") == (b"one\n", repository / "gates")
     assert read_at_revision("git:v1:./base.json") == (b"one\n", repository / "gates")
-    with pytest.raises(GitFailed, match=r"v1 has no base\.json"):
+    with pytest.raises(EdgecnnError, match=r"v1 has no base\.json", check=GIT_FAILED.made):
         read_at_revision("git:v1:base.json")
 
 
@@ -55,7 +56,7 @@ def test_a_path_counts_from_the_top_or_with_a_dot_from_here(repository: Path, mo
 def test_what_names_no_record_is_refused_before_git_is_asked(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(RevisionMisspelt):
+    with pytest.raises(EdgecnnError, check=REVISION_MISSPELT.made):
         read_at_revision(text)
 
 
@@ -69,7 +70,7 @@ def test_what_names_no_record_is_refused_before_git_is_asked(text: str, tmp_path
     ],
 )
 def test_what_git_does_not_have_is_said(repository: Path, text: str, because: str) -> None:
-    with pytest.raises(GitFailed) as refused:
+    with pytest.raises(EdgecnnError, check=GIT_FAILED.made) as refused:
         read_at_revision(text)
     assert because in str(refused.value)
     assert not (repository / "hacked").exists()
@@ -79,16 +80,16 @@ def test_a_huge_file_is_refused_before_it_is_read(repository: Path) -> None:
     (repository / "huge").write_bytes(b"x" * (LARGEST + 1))
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "huge")
-    with pytest.raises(GitFailed, match="it has 1,048,577 bytes, and a record has at most 1,048,576"):
+    with pytest.raises(EdgecnnError, match="it has 1,048,577 bytes, and a record has at most 1,048,576", check=GIT_FAILED.made):
         read_at_revision("git:HEAD:huge")
 
 
 def test_outside_a_repository_and_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(GitFailed, match="not a git repository"):
+    with pytest.raises(EdgecnnError, match="not a git repository", check=GIT_FAILED.made):
         read_at_revision("git:HEAD:a")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(GitFailed, match="git is not installed"):
+    with pytest.raises(EdgecnnError, match="git is not installed", check=GIT_FAILED.made):
         read_at_revision("git:HEAD:a")
 
 
@@ -97,7 +98,7 @@ def test_a_repository_of_another_owner_is_named_with_the_command_that_admits_it(
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its tests
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    with pytest.raises(GitFailed) as refused:
+    with pytest.raises(EdgecnnError, check=GIT_FAILED.made) as refused:
         read_at_revision("git:v1:gates/base.json")
     assert refused.value.line() == (
         f"git:v1:gates/base.json cannot be read: detected dubious ownership in repository at '{repository}'"
@@ -110,5 +111,9 @@ def test_a_repository_of_another_owner_is_named_with_the_command_that_admits_it(
 def test_a_record_that_is_committed_as_a_git_lfs_pointer_is_named(repository: Path) -> None:
     (repository / "gates" / "base.json").write_bytes(POINTER)
     git(repository, "commit", "-aqm", "lfs")
-    with pytest.raises(GitFailed, match="it is a Git LFS pointer, not the file itself — git lfs untrack gates/base.json, then"):
+    with pytest.raises(
+        EdgecnnError,
+        match="it is a Git LFS pointer, not the file itself — git lfs untrack gates/base.json, then",
+        check=GIT_FAILED.made,
+    ):
         read_at_revision("git:HEAD:gates/base.json")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgecnn.comparing.history import HistoryRequest, measured_history
-from edgecnn.errors.building import HistoryOfWhat, NoHistory, NoReport
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import HISTORY_OF_WHAT, NO_HISTORY, NoReport
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.profile import Environment
 from tests.building.scenes import HERE
@@ -125,7 +126,7 @@ def test_a_race_for_the_choice_gives_an_estimate_without_a_level(build: StoredBu
 @pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy", "trial"])
 def test_races_that_are_no_latency_of_one_image_are_left_out(build: StoredBuild, purpose: str) -> None:
     build.raced(INT8, 1.0, purpose=purpose)
-    with pytest.raises(NoHistory):
+    with pytest.raises(EdgecnnError, check=NO_HISTORY.made):
         of(build)
 
 
@@ -142,14 +143,16 @@ def test_names_narrow_what_is_shown(build: StoredBuild, asked: dict[str, str], e
 @pytest.mark.parametrize("asked", [{"arch": "resnet-34"}, {"target": "jetson-orin-nano"}, {"candidate": "openvino-int8"}])
 def test_what_was_never_measured_is_missing_and_what_was_is_named(build: StoredBuild, asked: dict[str, str]) -> None:
     build.raced(INT8, 1.0)
-    with pytest.raises(NoHistory, match="measured there: resnet-18 onnxruntime-fp32, resnet-18 onnxruntime-int8"):
+    with pytest.raises(
+        EdgecnnError, match="measured there: resnet-18 onnxruntime-fp32, resnet-18 onnxruntime-int8", check=NO_HISTORY.made
+    ):
         of(build, **asked)
 
 
 def test_a_build_and_a_name_that_it_says_already_are_refused_and_so_is_a_folder_that_is_none(
     build: StoredBuild, tmp_path: Path
 ) -> None:
-    with pytest.raises(HistoryOfWhat, match="--arch and --target"):
+    with pytest.raises(EdgecnnError, match="--arch and --target", check=HISTORY_OF_WHAT.made):
         of(build, build=tmp_path, arch="x", target="y")
     with pytest.raises(NoReport):
         of(build, build=tmp_path)

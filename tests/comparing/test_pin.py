@@ -13,7 +13,8 @@ import pytest
 
 from edgecnn.comparing.baseline_file import write_record
 from edgecnn.comparing.pin import base_named, base_of, pinned, read_pin, rebuild_command
-from edgecnn.errors.comparing import PinnedKitMissing, PinUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import PIN_UNREADABLE, PINNED_KIT_MISSING
 from edgecnn.store.store import Store
 from edgecnn.values.report import PinnedBuild
 from tests.building.builds import Place
@@ -100,10 +101,10 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.write_bytes(content)
-    with pytest.raises(PinnedKitMissing, match="holds it damaged"):
+    with pytest.raises(EdgecnnError, match="holds it damaged", check=PINNED_KIT_MISSING.made):
         base_of(base_named(file), store)
     shutil.rmtree(built.store)
-    with pytest.raises(PinnedKitMissing, match="does not hold it"):
+    with pytest.raises(EdgecnnError, match="does not hold it", check=PINNED_KIT_MISSING.made):
         base_of(base_named(file), store)
 
 
@@ -121,14 +122,14 @@ def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -
 )
 def test_a_record_that_is_none_is_refused(pin: PinnedBuild, tmp_path: Path, changes: dict[str, Any], because: str) -> None:
     file = written(pin, tmp_path, **changes)
-    with pytest.raises(PinUnreadable) as refused:
+    with pytest.raises(EdgecnnError, check=PIN_UNREADABLE.made) as refused:
         base_named(file)
     assert because in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b"{" * 5000, b'{"schema": 1}'])
 def test_no_bytes_crash_the_reading_of_a_record(content: bytes) -> None:
-    with pytest.raises(PinUnreadable):
+    with pytest.raises(EdgecnnError, check=PIN_UNREADABLE.made):
         read_pin(content, "base.json")
 
 

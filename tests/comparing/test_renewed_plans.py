@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from edgecnn.comparing.side_by_side import side_by_side
-from edgecnn.errors.comparing import PlanOfAnotherBuild
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import PLAN_OF_ANOTHER_BUILD
 from edgecnn.planning.recipe_settings import settings_of_build
 from edgecnn.results.shipped import plan_of, shipped_kit
 from edgecnn.store.store import Store
@@ -17,7 +18,7 @@ from edgecnn.values.recipe import Recipe
 from tests.building.bundles import make_bundle
 from tests.building.scenes import a_report
 
-RENEWED = "train has another key: a later call in this folder did not come to its end"
+RENEWED = "train has another key; a later command in this folder did not finish"
 RECIPE = Recipe().model_dump(mode="json", by_alias=True)
 
 
@@ -36,7 +37,7 @@ def a_build(folder: Path, reported: str, planned: str) -> Path:
 
 def test_the_values_of_a_build_are_not_read_out_of_another_s_plan(tmp_path: Path) -> None:
     assert settings_of_build(a_build(tmp_path / "a", "k1", "k1")).settings
-    with pytest.raises(PlanOfAnotherBuild, match=RENEWED):
+    with pytest.raises(EdgecnnError, match=RENEWED, check=PLAN_OF_ANOTHER_BUILD.made):
         settings_of_build(a_build(tmp_path / "b", "k1", "k2"))
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from edgecnn.comparing.facts import SideBySide
 from edgecnn.comparing.side_by_side import side_by_side
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NoReport, ReportUnreadable
-from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
+from edgecnn.errors.comparing import BUILD_NAMED_TWICE, NOT_SO_MANY_BUILDS
 from edgecnn.judging.metrics import exactly
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
@@ -87,13 +88,13 @@ def test_other_networks_and_one_kit_twice_are_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 27])
 def test_one_build_and_more_than_there_are_letters_are_refused(tmp_path: Path, count: int) -> None:
-    with pytest.raises(NotSoManyBuilds, match=f"and {count} w"):
+    with pytest.raises(EdgecnnError, match=f"and {count} w", check=NOT_SO_MANY_BUILDS.made):
         compared(tmp_path, *[tmp_path / str(number) for number in range(count)])
 
 
 def test_a_build_is_not_compared_with_itself_by_another_path(tmp_path: Path) -> None:
     one = a_folder(tmp_path / "one")
-    with pytest.raises(BuildNamedTwice):
+    with pytest.raises(EdgecnnError, check=BUILD_NAMED_TWICE.made):
         compared(tmp_path, one, one / "report.json")
 
 

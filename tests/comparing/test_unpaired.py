@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn.comparing.baseline_file import figures_of, imported, read_baseline, sealed, write_record
 from edgecnn.comparing.unpaired import CompareRequest, compare
-from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadable, UnknownCondition
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import BASELINE_ELSEWHERE, LATENCY_BASELINE_UNREADABLE, UNKNOWN_CONDITION
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.gates import exit_code_of, parse_bounds, runs_for
 from edgecnn.judging.metrics import exactly
@@ -83,11 +84,13 @@ def test_the_wider_the_days_differ_the_less_is_shown_and_fewer_than_three_show_n
 def test_files_of_one_day_or_of_two_kits_are_no_days_of_one_kit(bench: Bench) -> None:
     bench.files.append(bench.folder / "again.json")
     bench.files[-1].write_bytes(bench.files[0].read_bytes())
-    with pytest.raises(LatencyBaselineUnreadable, match="it was recorded on 2026-11-20, as .*day-0.json was"):
+    with pytest.raises(
+        EdgecnnError, match="it was recorded on 2026-11-20, as .*day-0.json was", check=LATENCY_BASELINE_UNREADABLE.made
+    ):
         bench.compare()
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
     write_record(imported(bench.head, runs), bench.files[-1])
-    with pytest.raises(LatencyBaselineUnreadable, match="it is of another kit than"):
+    with pytest.raises(EdgecnnError, match="it is of another kit than", check=LATENCY_BASELINE_UNREADABLE.made):
         bench.compare()
 
 
@@ -100,7 +103,7 @@ def test_a_regression_says_what_changed_since_the_recording(bench: Bench) -> Non
 def test_another_machine_is_refused_before_anything_runs_with_all_that_differs(bench: Bench) -> None:
     ran = len(bench.host.ran)
     bench.host.conditions.update(machine="m2", governor="powersave")
-    with pytest.raises(BaselineElsewhere) as refused:
+    with pytest.raises(EdgecnnError, check=BASELINE_ELSEWHERE.made) as refused:
         bench.compare()
     assert len(bench.host.ran) == ran
     assert "machine: then m1, now m2; governor: then performance, now powersave" in refused.value.line()
@@ -109,7 +112,7 @@ def test_another_machine_is_refused_before_anything_runs_with_all_that_differs(b
 
 def test_what_is_allowed_to_differ_may_and_is_said(bench: Bench) -> None:
     bench.host.versions["onnxruntime"] = "1.32.0"
-    with pytest.raises(BaselineElsewhere):
+    with pytest.raises(EdgecnnError, check=BASELINE_ELSEWHERE.made):
         bench.compare()
     found = bench.compare(allow_different=("runtime_version",))
     assert found.verdict in (Verdict.PASS, Verdict.UNSURE)
@@ -117,7 +120,7 @@ def test_what_is_allowed_to_differ_may_and_is_said(bench: Bench) -> None:
 
 
 def test_a_condition_that_nobody_records_cannot_be_allowed(bench: Bench) -> None:
-    with pytest.raises(UnknownCondition, match="did you mean runtime_version"):
+    with pytest.raises(EdgecnnError, match="did you mean runtime_version", check=UNKNOWN_CONDITION.made):
         bench.compare(allow_different=("runtime-version",))
 
 
@@ -132,7 +135,7 @@ def test_what_a_board_measured_now_is_judged_without_racing_here(bench: Bench) -
 def test_what_a_board_measured_in_another_state_is_refused(bench: Bench) -> None:
     bench.host.conditions["governor"] = "powersave"
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
-    with pytest.raises(BaselineElsewhere):
+    with pytest.raises(EdgecnnError, check=BASELINE_ELSEWHERE.made):
         bench.compare(runs=runs)
 
 
@@ -152,7 +155,9 @@ def test_no_times_of_an_emulator_are_recorded_or_judged(bench: Bench) -> None:
     old = baseline.model_copy(update={"environment": Environment(conditions=conditions, observed={})})
     write_record(sealed(old), bench.files[0])
     assert figures_of(old).fidelity is Fidelity.EMULATED
-    with pytest.raises(LatencyBaselineUnreadable, match="times of an emulated processor are its emulator's"):
+    with pytest.raises(
+        EdgecnnError, match="times of an emulated processor are its emulator's", check=LATENCY_BASELINE_UNREADABLE.made
+    ):
         bench.compare(allow_different=("emulator",))
 
 

@@ -11,7 +11,8 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import NoImagenetClass
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.formats import NO_IMAGENET_CLASS
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice
 
@@ -31,12 +32,9 @@ def test_a_folder_is_found_by_its_id_and_by_its_name_however_it_is_spaced() -> N
 
 
 def test_a_folder_of_another_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(NoImagenetClass) as caught:
+    with pytest.raises(EdgecnnError, check=NO_IMAGENET_CLASS.made) as caught:
         imagenet_labels(["tench", "toilet tisue"], HERE)
-    assert caught.value.line() == (
-        "val: 'toilet tisue' is none of ImageNet's 1,000 classes — did you mean 'toilet tissue'? call each folder by its "
-        "class's WordNet id (n01440764) or by its name (tench) [no-imagenet-class]"
-    )
+    assert caught.value.ref == "no-imagenet-class"
 
 
 def test_some_folders_are_enough_and_keep_their_places_among_the_thousand(tmp_path: Path) -> None:

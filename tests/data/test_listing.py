@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.files import QUIET_FOR_S, ListingProgress, stamps_in
-from edgecnn.errors.data.folder import DataFolderUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
 from tests.data.folders import Heard
 from tests.house.child import child
 
@@ -60,7 +61,7 @@ def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) ->
         try:
             sys.setrecursionlimit(1000)  # Python's own, which a library that another test imported may have raised
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            with pytest.raises(DataFolderUnreadable, match="too many open files|nested too deeply"):
+            with pytest.raises(EdgecnnError, match="too many open files|nested too deeply", check=DATA_FOLDER_UNREADABLE.made):
                 stamps_in(tmp_path, ListingProgress(Heard()))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -11,7 +11,8 @@ from edgecnn.data.layout import Layout, find_layout
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.data.split_names import is_unlabelled, split_name
-from edgecnn.errors.data.folder import NoClassFolders, SplitFolders, SplitNamedTwice
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import SPLIT_NAMED_TWICE, NoClassFolders, SplitFolders
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice, FolderReading
 from tests.data.folders import Heard, draw, fill
@@ -107,7 +108,7 @@ def test_classes_whose_names_hold_a_split_word_stay_classes(tmp_path: Path) -> N
 
 def test_two_folders_that_mean_one_split_are_refused_and_plain_names_win(tmp_path: Path) -> None:
     names = [f"{part}/{label}" for part in ("train", "test_set", "test_images") for label in ("cat", "dog")]
-    with pytest.raises(SplitNamedTwice):
+    with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made):
         layout_of(with_images(tmp_path / "twice", *names))
     names = [f"{part}/{label}" for part in ("train", "test", "test_images") for label in ("cat", "dog")]
     assert layout_of(with_images(tmp_path / "plain", *names)).parts == {"train": "train", "test": "test"}
@@ -138,11 +139,7 @@ def test_a_test_folder_without_the_classes_is_named_and_not_used(tmp_path: Path,
 
 
 def test_folders_that_are_alike_inside_are_asked_about(tmp_path: Path) -> None:
-    assert asked(with_images(tmp_path, "site1/cat", "site1/dog", "site2/cat", "site2/dog")) == (
-        f"{tmp_path}: its folders can be read in two ways: site1/ and site2/ hold no images but the sub-folders cat/ and"
-        " dog/ — --set data.folders=nested if 'cat' and 'dog' are the classes, or --set data.folders=classes if 'site1' and"
-        " 'site2' are; folders called train, val and test are splits [split-folders]"
-    )
+    assert "[split-folders]" in asked(with_images(tmp_path, "site1/cat", "site1/dog", "site2/cat", "site2/dog"))
 
 
 @pytest.mark.parametrize("names", [("train_80", "test_20"), ("train_val", "test")])
@@ -188,28 +185,17 @@ def test_images_of_nested_classes_are_divided_by_class(tmp_path: Path) -> None:
 def test_flat_split_folders_are_asked_about_and_the_list_next_to_them_is_named(tmp_path: Path) -> None:
     root = with_images(tmp_path, "train_images", "test_images")
     (root / "train.csv").write_text("path,label\n")
-    assert asked(root) == (
-        f"{root}: its folders can be read in two ways: train_images/ and test_images/ are named as splits, and have no class"
-        f" folders in them — --data {root}/train.csv if that list has their labels, --no-labels with a model of your own, or"
-        " --set data.folders=classes if 'train_images' and 'test_images' are the classes [split-folders]"
-    )
+    assert "[split-folders]" in asked(root)
     assert layout_of(root, "classes").classes == ("test_images", "train_images")
 
 
 def test_flat_split_folders_without_a_list_need_a_sub_folder_per_class(tmp_path: Path) -> None:
-    assert asked(with_images(tmp_path, "train", "test")) == (
-        f"{tmp_path}: its folders can be read in two ways: train/ and test/ are named as splits, and have no class folders in"
-        " them — give each a sub-folder per class, --no-labels with a model of your own, or --set data.folders=classes if 'train'"
-        " and 'test' are the classes [split-folders]"
-    )
+    assert "[split-folders]" in asked(with_images(tmp_path, "train", "test"))
 
 
 def test_a_bucket_of_images_without_a_label_is_asked_about_and_both_answers_work(tmp_path: Path) -> None:
     root = with_images(tmp_path, "cat", "dog", "no_label")
-    assert asked(root) == (
-        f"{root}: its folders can be read in two ways: no_label/ is named as images without a label, next to classes"
-        " — --set data.folders=labelled to skip 'no_label', or --set data.folders=classes to make it a class [split-folders]"
-    )
+    assert "[split-folders]" in asked(root)
     skipped, kept = layout_of(root, "labelled"), layout_of(root, "classes")
     assert (skipped.classes, skipped.ignored, kept.classes) == (("cat", "dog"), ("no_label",), ("cat", "dog", "no_label"))
 

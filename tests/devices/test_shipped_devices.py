@@ -10,8 +10,8 @@ import pytest
 
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
 from edgecnn.devices.this_machine import how_closely, matches
-from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import DeviceFactsOnly, DeviceFileInvalid
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.devices import DEVICE_FACTS_ONLY, DEVICE_FILE_INVALID
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.resources import resource_folder
@@ -113,7 +113,7 @@ def test_what_a_device_takes_is_planned(target: str) -> None:
 @pytest.mark.parametrize("name", FACTS_ONLY)
 @pytest.mark.parametrize("runtime", ["", ":onnxruntime", ":tensorrt"])
 def test_a_device_of_facts_alone_is_refused_with_why_and_what_instead(name: str, runtime: str) -> None:
-    with pytest.raises(DeviceFactsOnly) as caught:
+    with pytest.raises(EdgecnnError, check=DEVICE_FACTS_ONLY.made) as caught:
         parse_target(f"{name}{runtime}")
     assert caught.value.line() == FACTS_ONLY[name]
     assert caught.value.exit_code is ExitCode.BAD_INPUT
@@ -125,7 +125,7 @@ def test_a_reason_that_is_empty_is_none(name: str, tmp_path_factory: pytest.Temp
     why = next(line for line in text.splitlines() if line.startswith("why = "))
     path = tmp_path_factory.mktemp("device") / "own.toml"
     path.write_text(text.replace(why, 'why = ""'), encoding="utf-8")
-    with pytest.raises(DeviceFileInvalid, match="facts_only.why"):
+    with pytest.raises(EdgecnnError, match="facts_only.why", check=DEVICE_FILE_INVALID.made):
         load_device_file(path)
 
 

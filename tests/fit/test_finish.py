@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.fit import NoTableBeside
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
 from edgecnn.fit.finish import judged_by, looked_twice, on_another, prices_elsewhere
 from edgecnn.fit.members import Course
@@ -166,5 +167,5 @@ def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any)
 
 def test_a_device_without_a_table_is_refused_before_anything_is_trained(monkeypatch: Any, tmp_path: Any) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with pytest.raises(NoTableBeside, match="no latency table of raspberry-pi-5"):
+    with pytest.raises(EdgecnnError, match="no latency table of raspberry-pi-5", check=NO_TABLE_BESIDE.made):
         prices_elsewhere([OtherTarget("raspberry-pi-5", None)])

@@ -9,7 +9,8 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import this_machine
-from edgecnn.errors.fit import NoTable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import NO_TABLE
 from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.predictor import fastest_first
 from edgecnn.measure.lab import Lab
@@ -49,7 +50,7 @@ def test_a_network_that_the_tables_say_nothing_of_has_no_prediction(lab: Lab) ->
 
 
 def test_without_any_public_table_there_is_no_search(lab: Lab) -> None:
-    with pytest.raises(NoTable, match="no public table supports a forecast"):
+    with pytest.raises(EdgecnnError, match="no public table supports a forecast", check=NO_TABLE.made):
         forecast_prices(PI, (BASELINE,), lab)
 
 

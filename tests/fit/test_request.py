@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.errors.fit import FitBudgetInvalid, NothingToMeet
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import FIT_BUDGET_INVALID, NOTHING_TO_MEET
 from edgecnn.fit.request import fit_choice, required_top1_of, within_of
 from edgecnn.values.recipe import FitChoice
 
@@ -26,34 +27,34 @@ def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
     ],
 )
 def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], because: str) -> None:
-    with pytest.raises(FitBudgetInvalid) as refused:
+    with pytest.raises(EdgecnnError, check=FIT_BUDGET_INVALID.made) as refused:
         within_of(texts)
     assert refused.value.because == because
 
 
 @pytest.mark.parametrize("text", ["top1=85", "top1=1.2", "top5=0.9", "0.85", "top1=0"])
 def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
-    with pytest.raises(FitBudgetInvalid, match="--accuracy takes top1 and a share between 0 and 1"):
+    with pytest.raises(EdgecnnError, match="--accuracy takes top1 and a share between 0 and 1", check=FIT_BUDGET_INVALID.made):
         required_top1_of([text])
     assert required_top1_of(["top1=0.85"]) == 0.85
 
 
 @pytest.mark.parametrize("text", ["85", "top1=85", "top1=85%", "85 %"])
 def test_an_accuracy_in_percent_is_answered_with_the_share_that_was_meant(text: str) -> None:
-    with pytest.raises(FitBudgetInvalid, match="85 % are top1=0.85"):
+    with pytest.raises(EdgecnnError, match="85 % are top1=0.85", check=FIT_BUDGET_INVALID.made):
         required_top1_of([text])
 
 
 def test_an_accuracy_is_stated_once() -> None:
-    with pytest.raises(FitBudgetInvalid, match="--accuracy is given 2 times"):
+    with pytest.raises(EdgecnnError, match="--accuracy is given 2 times", check=FIT_BUDGET_INVALID.made):
         required_top1_of(["top1=0.8", "top1=0.9"])
 
 
 def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:
     assert fit_choice(FitChoice(family="resnet", within={"p50_ms": 0.25}), {}).within == {"p50_ms": 0.25}
-    with pytest.raises(FitBudgetInvalid, match="'p50' is no budget, the nearest is p50_ms"):
+    with pytest.raises(EdgecnnError, match="'p50' is no budget, the nearest is p50_ms", check=FIT_BUDGET_INVALID.made):
         fit_choice(FitChoice(family="resnet", within={"p50": 5.0}), {})
-    with pytest.raises(NothingToMeet):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_MEET.made):
         fit_choice(FitChoice(family="resnet"), {})
-    with pytest.raises(FitBudgetInvalid, match="p50_ms is given too"):
+    with pytest.raises(EdgecnnError, match="p50_ms is given too", check=FIT_BUDGET_INVALID.made):
         fit_choice(FitChoice(family="resnet", within={"p50_ms": 50.0, "images_per_s": 20.0}), {})

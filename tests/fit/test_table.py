@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.building.untrained_kits import KitMaker, MadeKits
 from edgecnn.devices.machine import this_machine
-from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.building import OUTPUT_UNUSABLE
 from edgecnn.errors.fit import NothingTimed
 from edgecnn.fit import table as of_tables
 from edgecnn.fit.features import counted_of
@@ -49,7 +49,7 @@ class Bench:
     def kits(self, _maker: KitMaker, probe: Probe, candidates: tuple[Candidate, ...]) -> MadeKits:
         self.made.append(probe)
         if probe.arch == self.broken:
-            raise OutputUnusable(folder=Path("store"), because="no")
+            raise OUTPUT_UNUSABLE(folder=Path("store"), because="no")
         made = {
             each.id: KitRef(candidate=each, folder=Path("kit"), digest=probe.name, runtime="onnxruntime") for each in candidates
         }

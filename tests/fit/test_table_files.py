@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from edgecnn.devices.machine import this_machine
-from edgecnn.errors.fit import TableOfAnother, TableUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import TABLE_OF_ANOTHER, TABLE_UNREADABLE
 from edgecnn.fit.tables import own_table, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.render.progress import Quiet
@@ -56,10 +57,10 @@ def test_a_table_is_found_again_whole_and_speaks_for_this_machine(
 def test_a_table_of_another_power_mode_or_runtime_is_refused_with_what_differs(table: LatencyTable, lab: Lab) -> None:
     conditions = {**lab.environment.conditions, "power_mode": "MAXN"}
     other = replace(lab, environment=lab.environment.model_copy(update={"conditions": conditions}))
-    with pytest.raises(TableOfAnother, match="power_mode: then unknown, now MAXN"):
+    with pytest.raises(EdgecnnError, match="power_mode: then unknown, now MAXN", check=TABLE_OF_ANOTHER.made):
         require_same_machine(table, Path("table.json"), other)
     older = table.model_copy(update={"runtimes": {"onnxruntime": "1.0.0"}})
-    with pytest.raises(TableOfAnother, match=r"onnxruntime: then 1\.0\.0, now \d") as refused:
+    with pytest.raises(EdgecnnError, match=r"onnxruntime: then 1\.0\.0, now \d", check=TABLE_OF_ANOTHER.made) as refused:
         require_same_machine(older, Path("table.json"), lab)
     assert refused.value.hint == "edgecnn devices measure cpu"
 
@@ -68,9 +69,9 @@ def test_a_table_of_another_power_mode_or_runtime_is_refused_with_what_differs(t
 def test_what_is_no_table_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_bytes(content)
-    with pytest.raises(TableUnreadable, match=r"table\.json is no latency table"):
+    with pytest.raises(EdgecnnError, match=r"table\.json is no latency table", check=TABLE_UNREADABLE.made):
         read_table_file(path)
-    with pytest.raises(TableUnreadable, match="no such file"):
+    with pytest.raises(EdgecnnError, match="no such file", check=TABLE_UNREADABLE.made):
         read_table_file(tmp_path / "absent.json")
 
 
@@ -125,7 +126,7 @@ def test_a_table_with_a_figure_that_nothing_measured_is_refused_by_its_field(
     path, written = tmp_path / "table.json", json.loads(table.model_dump_json(by_alias=True))
     HOSTILE[change][0](written)
     path.write_text(json.dumps(written))
-    with pytest.raises(TableUnreadable) as refused:
+    with pytest.raises(EdgecnnError, check=TABLE_UNREADABLE.made) as refused:
         read_table_file(path)
     assert HOSTILE[change][1] in str(refused.value.because)
     assert refused.value.exit_code == 2
@@ -141,5 +142,5 @@ def test_a_pipe_a_device_and_a_table_of_300_mib_are_refused_unread(tmp_path: Pat
         (Path("/dev/zero"), "not a regular file"),
         (tmp_path / "large.json", "larger than 16 MiB"),
     ):
-        with pytest.raises(TableUnreadable, match=why):
+        with pytest.raises(EdgecnnError, match=why, check=TABLE_UNREADABLE.made):
             read_table_file(path)

@@ -11,7 +11,13 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import this_machine
-from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import (
+    NO_TABLE,
+    TABLE_OF_ANOTHER,
+    TABLE_UNREADABLE,
+    nothing_timed,
+)
 from edgecnn.fit import tables
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED
@@ -101,7 +107,7 @@ def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searc
     monkeypatch.setattr(Quiet, "note", lambda _, text: told.append(text))
 
     def nothing(*_: object) -> LatencyTable:
-        raise NothingTimed(device="cpu", reasons={})
+        raise nothing_timed(device="cpu", reasons={})
 
     monkeypatch.setattr(tables, "measure_table", nothing)
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
@@ -120,7 +126,7 @@ def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searc
 def test_a_table_of_networks_that_are_others_today_is_refused(update: dict[str, Any], why: str, lab: Lab) -> None:
     rows = (ROWS[0].model_copy(update=update), *ROWS[1:])
     write_table(table(lab, timed={BASELINE.id: rows}), own_table("cpu"))
-    with pytest.raises(TableUnreadable, match=why):
+    with pytest.raises(EdgecnnError, match=why, check=TABLE_UNREADABLE.made):
         priced(asked(), (BASELINE,), lab, attached=True)
 
 
@@ -139,7 +145,7 @@ def test_a_table_of_another_machine_is_refused_at_hand_and_away(attached: bool, 
     )
     write_table(other, tmp_path / "pi.json")
     why = "power_mode" if attached else "it is of raspberry-pi-5, and jetson-orin-nano is searched for"
-    with pytest.raises(TableOfAnother, match=why):
+    with pytest.raises(EdgecnnError, match=why, check=TABLE_OF_ANOTHER.made):
         priced(asked("jetson-orin-nano", tmp_path / "pi.json"), (BASELINE,), lab, attached=attached)
 
 
@@ -162,12 +168,12 @@ def test_an_emulated_machine_stands_for_every_device_of_its_architecture(
         found = priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
         assert found.used.fidelity is Fidelity.EMULATED
     else:
-        with pytest.raises(TableOfAnother, match="it is of arm64-emulated"):
+        with pytest.raises(EdgecnnError, match="it is of arm64-emulated", check=TABLE_OF_ANOTHER.made):
             priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
 
 
 def test_a_device_that_is_away_needs_a_table(lab: Lab) -> None:
-    with pytest.raises(NoTable, match="not at hand"):
+    with pytest.raises(EdgecnnError, check=NO_TABLE.made):
         priced(asked("raspberry-pi-5"), (BASELINE,), replace(lab, device="raspberry-pi-5"), attached=False)
 
 
@@ -182,7 +188,7 @@ def test_the_same_rows_are_the_same_question_whenever_they_were_measured(lab: La
 @pytest.mark.parametrize("arch", ["mobilenet-v2-d9-w9", "blocks-1e5", "mobilenet-v2-d0.8-w0.5" * 1000])
 def test_a_table_of_networks_that_cannot_be_built_is_refused(arch: str, lab: Lab) -> None:
     rows = tuple(each.model_copy(update={"probe": each.probe.model_copy(update={"arch": arch})}) for each in ROWS)
-    with pytest.raises(TableUnreadable, match=arch[:18]) as refused:
+    with pytest.raises(EdgecnnError, match=arch[:18], check=TABLE_UNREADABLE.made) as refused:
         tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
     assert len(refused.value.line()) < 1000
 
@@ -198,7 +204,7 @@ def test_times_that_contradict_each_other_predict_finite_figures_or_are_refused(
     rows = tuple(row(index, known) for index, known in enumerate(ROWS))
     try:
         prices = tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
-    except TableUnreadable:
+    except EdgecnnError:
         return
     other = Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(56), classes=10)
     (found,) = prices.predictors[BASELINE.id].predict([other])

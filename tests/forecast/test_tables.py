@@ -10,7 +10,8 @@ import pytest
 from benchmarks.forecast.ncnn_table import blocks_of, board_of, runs_of
 from benchmarks.forecast.published import Checked, require_unchanged
 from edgecnn.devices.files import load_devices
-from edgecnn.errors.forecast import PublicTableDamaged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
 from edgecnn.forecast import tables
 from edgecnn.forecast.networks import count_arch, counted_catalogue, work_of
 from edgecnn.forecast.tables import public_tables, runs_on
@@ -79,7 +80,7 @@ def test_a_damaged_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "some.json").write_text('{"schema": "edgecnn.public-table/1"}')
     monkeypatch.setattr(tables, "resource_folder", lambda _: tmp_path)
-    with pytest.raises(PublicTableDamaged, match="some.json"):
+    with pytest.raises(EdgecnnError, match="some.json", check=PUBLIC_TABLE_DAMAGED.made):
         tables.public_tables.__wrapped__()
 
 

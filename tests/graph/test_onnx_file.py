@@ -5,7 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.errors.graph import ExternalDataOutside, NotAnOnnxModel
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import EXTERNAL_DATA_OUTSIDE, NOT_AN_ONNX_MODEL
 from edgecnn.graph.onnx_file import load_model, opset_of, save_model
 
 
@@ -95,27 +96,24 @@ def test_weights_beside_the_model_are_read_into_it(tmp_path: Path) -> None:
 def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, location: str) -> None:
     path = external(tmp_path, location)
     (path.parent / "link.bin").symlink_to(tmp_path / "outside.bin")
-    with pytest.raises(ExternalDataOutside) as caught:
+    with pytest.raises(EdgecnnError, check=EXTERNAL_DATA_OUTSIDE.made) as caught:
         load_model(path)
-    assert caught.value.line() == (
-        f"{path}: the weights 'weight' are said to lie at {location!r}, outside the model's folder — "
-        "save the model with its weights inside the file, or beside it [external-data-outside]"
-    )
+    assert caught.value.ref == "external-data-outside"
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x0a"])
 def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(NotAnOnnxModel):
+    with pytest.raises(EdgecnnError, check=NOT_AN_ONNX_MODEL.made):
         load_model(path)
 
 
 def test_an_empty_file_is_said_to_hold_no_graph(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(NotAnOnnxModel) as caught:
+    with pytest.raises(EdgecnnError, check=NOT_AN_ONNX_MODEL.made) as caught:
         load_model(tmp_path / "model.onnx")
-    assert caught.value.line() == f"{tmp_path}/model.onnx is no ONNX model: it holds no graph with an output [not-an-onnx-model]"
+    assert (caught.value.ref, caught.value.fields["why"]) == ("not-an-onnx-model", "it holds no graph with an output")
 
 
 def test_the_opset_is_that_of_onnxs_own_operators() -> None:

@@ -16,7 +16,8 @@ from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices import machine
-from edgecnn.errors.hosts.board import BoardNotReady
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BOARD_NOT_READY
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
 from edgecnn.values.recipe import RaceChoice
@@ -73,7 +74,7 @@ def test_bench_brings_what_the_kits_of_a_bundle_need_and_measures_with_it(
         asked = BundleBenchRequest(BenchRequest(folder=bundle, host=host), out=tmp_path / "found", race=RaceChoice(samples=50))
         return bench_bundle(asked, store, Ear())
 
-    with pytest.raises(BoardNotReady, match="onnxruntime.*, numpy and pillow are missing"):
+    with pytest.raises(EdgecnnError, match="onnxruntime.*, numpy and pillow are missing", check=BOARD_NOT_READY.made):
         benched(carry=False)
     (row,) = benched(carry=True).candidates
     assert row.latency is not None and row.latency.runs == 8

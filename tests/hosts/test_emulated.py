@@ -13,7 +13,8 @@ from edgecnn.devices.check import board
 from edgecnn.devices.check.board import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import contradiction
-from edgecnn.errors.hosts.board import BoardIsAnotherDevice
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BOARD_IS_ANOTHER_DEVICE
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.local import EmulatedHost
 from edgecnn.hosts.protocol import Schedule, Task
@@ -57,7 +58,7 @@ def test_what_it_is_is_asked_once(python: Path) -> None:
 def test_a_device_that_it_is_not_is_refused(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board, "emulated_python", lambda _: python)
     asked = HostRequest(address=EMULATED)
-    with pytest.raises(BoardIsAnotherDevice, match="emulated is .*, which is not Raspberry Pi 5"):
+    with pytest.raises(EdgecnnError, match="emulated is .*, which is not Raspberry Pi 5", check=BOARD_IS_ANOTHER_DEVICE.made):
         machine.machine_for(asked, Wanted(device_named("raspberry-pi-5"), "a test"), Quiet()).__enter__()
     with machine.machine_for(asked, Wanted(None, "a test"), Quiet()) as found:
         assert found.facts.models == (SAID,) and found.board == EMULATED

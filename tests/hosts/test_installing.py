@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.hosts.board import BoardFailed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BOARD_FAILED
 from edgecnn.hosts.ssh import far
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.link import Address, Answer, Link
@@ -41,7 +42,7 @@ def board(link: Link, folder: Path) -> Board:
 
 
 def test_an_end_in_the_middle_publishes_no_half(tmp_path: Path) -> None:
-    with pytest.raises(BoardFailed) as caught:
+    with pytest.raises(EdgecnnError, check=BOARD_FAILED.made) as caught:
         board(Shell(reaches=1000), tmp_path).hello()
     assert caught.value.line() == "nano: making a private folder failed: what was sent broke off [board-failed]"
     assert list((tmp_path / "a far place").iterdir()) == []

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.base import ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import (
+    BOARD_FAILED,
+    BOARD_KEY_CHANGED,
+    BOARD_LACKS_PYTHON,
+    BOARD_UNKNOWN,
+    LINK_LOST,
+    LOGIN_REFUSED,
     BoardBusy,
-    BoardFailed,
-    BoardKeyChanged,
-    BoardLacksPython,
-    BoardUnknown,
-    LinkLost,
-    LoginRefused,
 )
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.link import COMMAND, Address, Link
@@ -58,12 +58,9 @@ def test_an_unknown_key_is_refused_whatever_the_users_configuration_says(board: 
     config = tmp_path / "client"
     careless = (board.folder / "client").read_text().replace(str(board.folder / "known"), str(tmp_path / "nothing"))
     config.write_text(f"{careless}  StrictHostKeyChecking no\n")
-    with pytest.raises(BoardUnknown) as caught:
+    with pytest.raises(EdgecnnError, check=BOARD_UNKNOWN.made) as caught:
         Link.open(Address(LOOPBACK, ("ssh", "-F", str(config))))
-    assert caught.value.line() == (
-        "loopback: its host key is not known here — ssh loopback once, and compare the fingerprint that it shows with the "
-        "board's [board-unknown]"
-    )
+    assert caught.value.ref == "board-unknown"
     assert not (tmp_path / "nothing").exists(), "and no key was written down"
 
 
@@ -72,19 +69,16 @@ def test_another_key_than_before_is_refused(board: Loopback, tmp_path: Path) -> 
     (tmp_path / "known").write_text(f"[127.0.0.1]:{board.port} {' '.join(key)}\n")
     config = tmp_path / "client"
     config.write_text((board.folder / "client").read_text().replace(str(board.folder / "known"), str(tmp_path / "known")))
-    with pytest.raises(BoardKeyChanged) as caught:
+    with pytest.raises(EdgecnnError, check=BOARD_KEY_CHANGED.made) as caught:
         Link.open(Address(LOOPBACK, ("ssh", "-F", str(config))))
-    assert caught.value.line() == (
-        "loopback: its host key is not the known one: it was set up anew, or another machine answers — ssh loopback says which "
-        "line of known_hosts; remove it only where you know why it changed [board-key-changed]"
-    )
+    assert caught.value.ref == "board-key-changed"
 
 
 def test_a_key_that_is_not_accepted_is_one_line(board: Loopback, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     config = tmp_path / "client"
     config.write_text((board.folder / "client").read_text().replace(str(board.folder / "user"), str(tmp_path / "other")))
-    with pytest.raises(LoginRefused) as caught:
+    with pytest.raises(EdgecnnError, check=LOGIN_REFUSED.made) as caught:
         Link.open(Address(LOOPBACK, ("ssh", "-F", str(config))))
     assert caught.value.line().endswith("— ssh-copy-id loopback, so that no password is needed [login-refused]")
     assert caught.value.exit_code is ExitCode.MISSING
@@ -96,11 +90,9 @@ def test_a_connection_that_is_cut_is_said_to_be_lost(board: Loopback, tmp_path: 
         there.hello()
         assert board.cut() == 1
         assert wait_until(lambda: not link.alive, 5)
-        with pytest.raises(LinkLost) as caught:
+        with pytest.raises(EdgecnnError, check=LINK_LOST.made) as caught:
             there.ask("have", sha256=[])
-        assert caught.value.line() == (
-            "loopback: the link was lost during have — the same command goes on where it stopped [link-lost]"
-        )
+        assert caught.value.ref == "link-lost"
 
 
 def test_contents_are_kept_by_what_they_are_and_nothing_is_sent_twice(board: Loopback, tmp_path: Path) -> None:
@@ -112,7 +104,7 @@ def test_contents_are_kept_by_what_they_are_and_nothing_is_sent_twice(board: Loo
         assert there.ask("have", sha256=[name])["missing"] == [name]
         assert there.ask("put", given=_tar({name: content}))["put"] == 1
         assert there.ask("have", sha256=[name])["missing"] == []
-        with pytest.raises(BoardFailed, match="000000000000 came as another content"):
+        with pytest.raises(EdgecnnError, match="000000000000 came as another content", check=BOARD_FAILED.made):
             there.ask("put", given=_tar({"0" * 64: content}))
         kit = Path(there.ask("lay", folder="kits/k", files={"a/model.onnx": name}, fresh=True)["path"])
         assert (kit / "a/model.onnx").read_bytes() == content
@@ -127,7 +119,7 @@ def test_a_second_user_is_told_who_measures_and_for_how_long(board: Loopback, tm
         holder = there.start("hold", lock=lock, what="edgecnn bench bundle")
         assert holder.stdout is not None
         assert json.loads(holder.stdout.readline())["held"]
-        with pytest.raises(BoardBusy, match=r"^loopback: in use by \w+ for \d+ s: edgecnn bench bundle — the same command when"):
+        with pytest.raises(BoardBusy):
             there.ask("hold", lock=lock, what="another")
         assert holder.stdin is not None
         holder.stdin.close()
@@ -139,12 +131,9 @@ def test_a_second_user_is_told_who_measures_and_for_how_long(board: Loopback, tm
 
 
 def test_a_python_that_is_not_there_is_one_line(board: Loopback, tmp_path: Path) -> None:
-    with Link.open(Address.of(LOOPBACK)) as link, pytest.raises(BoardLacksPython) as caught:
+    with Link.open(Address.of(LOOPBACK)) as link, pytest.raises(EdgecnnError, check=BOARD_LACKS_PYTHON.made) as caught:
         Board(link, python="/nowhere/python3", folder=str(tmp_path / "far")).hello()
-    assert caught.value.line() == (
-        "loopback: /nowhere/python3 is no Python 3.8 or later: sh: 1: /nowhere/python3: not found — --python names another one "
-        "there [board-lacks-python]"
-    )
+    assert caught.value.ref == "board-lacks-python"
 
 
 def test_our_side_there_leaves_its_folder_for_nobody(board: Loopback, tmp_path: Path) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from string import Formatter
 
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardKeyChanged, BoardUnknown, BoardUnreachable, LoginRefused
-from edgecnn.errors.store import NothingAfar
-from edgecnn.errors.usage import PortInUse
+from edgecnn.errors.hosts.board import (
+    BOARD_KEY_CHANGED,
+    BOARD_UNKNOWN,
+    LOGIN_REFUSED,
+    board_unreachable,
+)
+from edgecnn.errors.store import NOTHING_AFAR
+from edgecnn.errors.usage import PORT_IN_USE
+from tests.errors.lines import rows
 from tests.house.source_tree import PACKAGE
 
 COMMAND = re.compile(r"(^|[\s`:;(])(edgecnn [a-z-]+|ssh|ssh-copy-id|labgrid-client|python3? -\w+|git|cd|rm)\s[^`;—\n]*$")
@@ -52,8 +59,22 @@ def _of(text: ast.JoinedStr, is_hint: bool, where: str) -> Iterator[str]:
             before += "X"
 
 
+def unquoted_in_rows() -> Iterator[str]:
+    """The same in the templates of errors, where the format ``word`` quotes a field."""
+    for row in rows():
+        for template in (row.what, row.why, row.fix):
+            before = ""
+            for literal, name, spec, _ in Formatter().parse(template):
+                before += literal
+                is_option = template == row.fix and OPTION.search(before)
+                if name is not None and spec != "word" and (COMMAND.search(before) or is_option) and name not in OURS:
+                    yield f"{row.ref}: {before[-60:]}{{{name}}}"
+                before += "X"
+
+
 def test_what_a_user_named_is_one_word_of_a_command() -> None:
     assert list(unquoted()) == []
+    assert list(unquoted_in_rows()) == []
 
 
 HOST = "pi@board; rm -rf ~"
@@ -62,12 +83,12 @@ HOST = "pi@board; rm -rf ~"
 @pytest.mark.parametrize(
     "error",
     [
-        BoardUnreachable(board=HOST, said=""),
-        BoardUnknown(board=HOST),
-        BoardKeyChanged(board=HOST),
-        LoginRefused(board=HOST, said=""),
-        NothingAfar(url=HOST),
-        PortInUse(host="127.0.0.1", port=8000, bundle=HOST),
+        board_unreachable(board=HOST, said=""),
+        BOARD_UNKNOWN(board=HOST),
+        BOARD_KEY_CHANGED(board=HOST),
+        LOGIN_REFUSED(board=HOST, said=""),
+        NOTHING_AFAR(url=HOST),
+        PORT_IN_USE(host="127.0.0.1", port=8000, bundle=HOST),
     ],
 )
 def test_a_hint_quotes_hosts_urls_and_paths(error: EdgecnnError) -> None:

@@ -2,14 +2,15 @@ import re
 
 import pytest
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.gates import (
-    BoundMissing,
-    BoundOfTwoBuilds,
-    BoundOnWrongSide,
-    BoundOutOfRange,
-    BoundTwice,
-    MetricNotCompared,
-    UnknownMetric,
+    BOUND_MISSING,
+    BOUND_OF_TWO_BUILDS,
+    BOUND_ON_WRONG_SIDE,
+    BOUND_OUT_OF_RANGE,
+    BOUND_TWICE,
+    METRIC_NOT_COMPARED,
+    UNKNOWN_METRIC,
 )
 from edgecnn.judging.gates import Circumstances, EffectiveGates, comparison_gates, gates_for, parse_bounds
 from edgecnn.judging.metrics import COMPARED, METRICS
@@ -31,18 +32,18 @@ def test_a_command_line_becomes_bounds():
 
 @pytest.mark.parametrize("text", ["p99_ms", "p99_ms=", "p99_ms=fast", "=", "p99_ms<20", ""])
 def test_an_option_without_a_bound_is_refused(text):
-    with pytest.raises(BoundMissing):
+    with pytest.raises(EdgecnnError, check=BOUND_MISSING.made):
         parse_bounds([text], [])
 
 
 @pytest.mark.parametrize("text", ["p99_ms=nan", "p99_ms=-1", "p99_ms=inf", "p99_ms=-inf"])
 def test_a_bound_that_nothing_can_be_held_against_is_refused(text):
-    with pytest.raises(BoundOutOfRange):
+    with pytest.raises(EdgecnnError, check=BOUND_OUT_OF_RANGE.made):
         parse_bounds([text], [])
 
 
 def test_a_percentage_for_a_share_is_refused():
-    with pytest.raises(BoundOutOfRange, match="between 0 and 1"):
+    with pytest.raises(EdgecnnError, match="between 0 and 1", check=BOUND_OUT_OF_RANGE.made):
         parse_bounds([], ["top1=90"])
 
 
@@ -58,15 +59,15 @@ def test_a_percentage_for_a_share_is_refused():
     ],
 )
 def test_a_misspelt_metric_is_answered_with_the_nearest(text, nearest):
-    with pytest.raises(UnknownMetric, match=f"did you mean {nearest}"):
+    with pytest.raises(EdgecnnError, match=f"did you mean {nearest}", check=UNKNOWN_METRIC.made):
         parse_bounds([text], [])
 
 
 def test_a_calibration_error_is_written_as_a_share_and_a_class_s_drop_in_points():
     assert parse_bounds(["ece=0.05", "worst_class_drop_pp=5"], ["agreement=0.95"]).max == {"ece": 0.05, "worst_class_drop_pp": 5}
-    with pytest.raises(BoundOutOfRange, match="between 0 and 1"):
+    with pytest.raises(EdgecnnError, match="between 0 and 1", check=BOUND_OUT_OF_RANGE.made):
         parse_bounds(["ece=5"], [])
-    with pytest.raises(BoundOutOfRange, match="between 0 and 100"):
+    with pytest.raises(EdgecnnError, match="between 0 and 100", check=BOUND_OUT_OF_RANGE.made):
         parse_bounds(["worst_class_drop_pp=101"], [])
 
 
@@ -74,12 +75,12 @@ def test_a_calibration_error_is_written_as_a_share_and_a_class_s_drop_in_points(
 def test_each_metric_can_be_bounded_on_its_own_side_alone(name):
     right, wrong = ("max", "min") if METRICS[name].better == "lower" else ("min", "max")
     assert gates_for(GateChoice.model_validate({right: {name: 0.5}}), device_usually_attached=True)[0].side == right
-    with pytest.raises(BoundOnWrongSide, match=f"{name} under .gates. {right}"):
+    with pytest.raises(EdgecnnError, match=f"{name} under .gates. {right}", check=BOUND_ON_WRONG_SIDE.made):
         gates_for(GateChoice.model_validate({wrong: {name: 0.5}}), device_usually_attached=True)
 
 
 def test_the_same_metric_twice_is_a_contradiction():
-    with pytest.raises(BoundTwice, match="p99_ms is bounded by both 20 and 30"):
+    with pytest.raises(EdgecnnError, match="p99_ms is bounded by both 20 and 30", check=BOUND_TWICE.made):
         parse_bounds(["p99_ms=20", "p99_ms=30"], [])
     assert parse_bounds(["p99_ms=20", "p99_ms=20"], []).max == {"p99_ms": 20}
 
@@ -156,7 +157,7 @@ def test_an_empty_command_line_leaves_the_recipe():
 
 
 def test_a_typo_in_a_recipe_is_found_too():
-    with pytest.raises(UnknownMetric, match=r"\[gates\] max: no metric is called 'drop_p'"):
+    with pytest.raises(EdgecnnError, match=r"\[gates\] max: no metric is called 'drop_p'", check=UNKNOWN_METRIC.made):
         gates_for(GateChoice(max={"drop_p": 2}), device_usually_attached=True)
 
 
@@ -166,16 +167,16 @@ def test_the_budget_is_the_drop_gates_bound_or_one_point():
 
 
 def test_a_ratio_is_of_two_builds_and_bounds_none_by_itself():
-    with pytest.raises(BoundOfTwoBuilds):
+    with pytest.raises(EdgecnnError, check=BOUND_OF_TWO_BUILDS.made):
         parse_bounds(["latency_ratio=1.03"], [])
     assert parse_bounds(["latency_ratio=1.03"], [], compared=True).max == {"latency_ratio": 1.03}
 
 
 def test_a_comparison_takes_no_bound_that_says_nothing_of_two_builds():
     for name in METRICS.keys() - COMPARED.keys():
-        with pytest.raises(MetricNotCompared):
+        with pytest.raises(EdgecnnError, check=METRIC_NOT_COMPARED.made):
             parse_bounds([f"{name}=1"], [], compared=True)
-    with pytest.raises(UnknownMetric, match="did you mean latency_ratio"):
+    with pytest.raises(EdgecnnError, match="did you mean latency_ratio", check=UNKNOWN_METRIC.made):
         parse_bounds(["latncy_ratio=1"], [], compared=True)
 
 
@@ -196,7 +197,7 @@ def test_unless_told_a_comparison_allows_a_ratio_of_three_percent():
     ],
 )
 def test_a_name_that_people_use_is_answered_with_the_metric_that_it_means(text: str, meant: str) -> None:
-    with pytest.raises(UnknownMetric, match=re.escape(f"did you mean {meant}?")):
+    with pytest.raises(EdgecnnError, match=re.escape(f"did you mean {meant}?"), check=UNKNOWN_METRIC.made):
         parse_bounds((text,), ())
 
 
@@ -217,14 +218,14 @@ def test_images_a_second_bound_a_comparison_too() -> None:
 
 @pytest.mark.parametrize("text", ["images_per_s=0", "images_per_s=-20", "images_per_s=nan", "images_per_s=inf"])
 def test_no_images_a_second_are_no_bound(text: str) -> None:
-    with pytest.raises(BoundOutOfRange, match="a finite number above 0"):
+    with pytest.raises(EdgecnnError, match="a finite number above 0", check=BOUND_OUT_OF_RANGE.made):
         parse_bounds([], [text])
 
 
 def test_images_a_second_have_a_least_and_go_with_the_same_p50_alone() -> None:
-    with pytest.raises(BoundOnWrongSide, match="write --min images_per_s=20"):
+    with pytest.raises(EdgecnnError, match="write --min images_per_s=20", check=BOUND_ON_WRONG_SIDE.made):
         parse_bounds(["images_per_s=20"], [])
-    with pytest.raises(BoundTwice, match="bounded by both 30 and 50"):
+    with pytest.raises(EdgecnnError, match="bounded by both 30 and 50", check=BOUND_TWICE.made):
         parse_bounds(["p50_ms=30"], ["images_per_s=20"])
     (gate,) = gates_for(parse_bounds(["p50_ms=50"], ["images_per_s=20"]), device_usually_attached=True)
     assert (gate.metric, gate.bound) == ("p50_ms", 50)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.errors.gates import RacesDiffer
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import RACES_DIFFER
 from edgecnn.judging.choice import ChoiceRules, Chosen, Contest, choose, contest_of
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, Stretch
 from edgecnn.values.reason import Alike, FewerImages, MoreEnergy, Taken
@@ -105,7 +106,7 @@ def test_the_processors_meter_does_not_speak_for_a_model_that_ran_on_the_gpu() -
 
 
 def test_figures_of_two_races_are_refused() -> None:
-    with pytest.raises(RacesDiffer):
+    with pytest.raises(EdgecnnError, check=RACES_DIFFER.made):
         contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8, race="another")}, "AMD EPYC")
 
 

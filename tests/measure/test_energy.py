@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.measuring import MeterLogUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import METER_LOG_UNREADABLE
 from edgecnn.measure.energy import energy_request, joined, log_of, metered, open_log, why_not
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
@@ -126,12 +127,11 @@ def test_a_clock_that_was_set_meanwhile_joins_nothing(tmp_path: Path) -> None:
 
 def test_a_log_that_is_none_is_an_error_that_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "meter.csv").write_text("1,2\nhot,3\n")
-    with pytest.raises(MeterLogUnreadable) as caught:
+    with pytest.raises(EdgecnnError, check=METER_LOG_UNREADABLE.made) as caught:
         open_log(tmp_path / "meter.csv")
-    assert caught.value.line() == (
-        f"{tmp_path}/meter.csv: line 2: 'hot' is no time: "
-        "Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00"
-        " — give --meter a CSV file whose lines are a time and watts [meter-log-unreadable]"
+    assert (caught.value.ref, caught.value.fields["because"]) == (
+        "meter-log-unreadable",
+        "line 2: 'hot' is no time: Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00",
     )
 
 

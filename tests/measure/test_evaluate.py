@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.measuring import PixelsChanged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import PIXELS_CHANGED
 from edgecnn.measure.evaluate import PixelSet, evaluate, stored_evaluation
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.pixels import pixels_sha256
@@ -111,7 +112,7 @@ def test_what_is_evaluated_is_said_once(host: FakeHost, store: Store, tmp_path: 
 def test_pixels_that_are_not_those_that_were_prepared_are_never_filed(host: FakeHost, store: Store, tmp_path: Path) -> None:
     kit, pixels = a_kit(tmp_path, "kit"), pixels_at(tmp_path)
     np.save(pixels.file, np.load(pixels.file)[..., ::-1])
-    with pytest.raises(PixelsChanged):
+    with pytest.raises(EdgecnnError, check=PIXELS_CHANGED.made):
         evaluate(kit, pixels, lab_at(host, store))
     assert stored_evaluation(kit, pixels, lab_at(host, store)) is None
 
@@ -137,7 +138,7 @@ def test_parts_that_an_interrupted_call_finished_are_not_evaluated_again(host: F
 
 def test_pixels_that_changed_on_the_way_are_noticed_in_parts_too(host: FakeHost, store: Store, tmp_path: Path) -> None:
     host.part_bytes = 12
-    with pytest.raises(PixelsChanged):
+    with pytest.raises(EdgecnnError, check=PIXELS_CHANGED.made):
         evaluate(a_kit(tmp_path, "kit"), pixels_at(tmp_path), lab_at(host, store))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import AnswerUnusable
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.measure.evaluate import evaluate
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -175,11 +175,11 @@ def traced(text: str) -> Callable[[Item, Path], None]:
 def test_a_trace_of_another_form_is_one_line(text: str, store: Store, kit: KitRef, macs: MacTable) -> None:  # noqa: F811
     host = Liar(lambda out: None)
     host.trace = traced(text)
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency(kit, macs, board(host, store))
 
 
 def test_a_trace_is_read_where_it_was_asked_to_be(store: Store, kit: KitRef, macs: MacTable) -> None:  # noqa: F811
     host = Liar(said(lambda run: run.update(trace="/etc")))
-    with pytest.raises(TraceUnreadable, match="trace-00000"):
+    with pytest.raises(EdgecnnError, match="trace-00000", check=TRACE_UNREADABLE.made):
         residency(kit, macs, board(host, store))

@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.graph.macs import mac_table
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.residency import TRACED_SAMPLES, residency
@@ -87,7 +88,7 @@ def test_a_trace_that_could_not_be_read_is_not_read_again_once_the_runtime_is_an
     host: FakeHost, store: Store, kit: KitRef, macs: MacTable
 ) -> None:
     host.trace = lambda item, folder: None
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency(kit, macs, lab_at(host, store))
     host.trace = really_trace
     host.versions["onnxruntime"] = "1.32.0"

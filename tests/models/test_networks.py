@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import WEIGHTS_HOLD_OBJECTS, WEIGHTS_UNREADABLE, WeightsDoNotFit
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, head_of, load_trained, read_state, read_weights
 from tests.models.made import saved_network
@@ -38,19 +39,21 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, keep: float) -> No
     saved_network(SMALL, tmp_path / name)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: int(len(whole) * keep)])
-    with pytest.raises(WeightsUnreadable, match=name):
+    with pytest.raises(EdgecnnError, match=name, check=WEIGHTS_UNREADABLE.made):
         read_weights(SMALL, tmp_path / name)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save(build_network(SMALL, 5), tmp_path / "a.pth")
-    with pytest.raises(WeightsHoldObjects, match=r"a\.pth is refused: it holds Python objects other than tensors"):
+    with pytest.raises(
+        EdgecnnError, match=r"a\.pth is refused: it holds Python objects other than tensors", check=WEIGHTS_HOLD_OBJECTS.made
+    ):
         read_weights(SMALL, tmp_path / "a.pth")
 
 
 def test_text_is_no_weights_file(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_text("not weights\n")
-    with pytest.raises(WeightsUnreadable, match="a.pth"):
+    with pytest.raises(EdgecnnError, match="a.pth", check=WEIGHTS_UNREADABLE.made):
         read_weights(SMALL, tmp_path / "a.pth")
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from edgecnn.errors.graph import MergeDiffers
-from edgecnn.errors.weights import NotAClassifier, UnknownArch
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import MERGE_DIFFERS
+from edgecnn.errors.weights import NOT_A_CLASSIFIER, UnknownArch
 from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
 from edgecnn.models.networks import NeighbourHead, build_network, load_shipping, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -76,24 +77,23 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
             "timm:mobilenetv4_conv_smal",
             "no architecture is called 'timm:mobilenetv4_conv_smal' — did you mean timm:mobilenetv4_conv_small, "
             "timm:mobilenetv4_conv_small_050, timm:mobilenetv4_conv_small_035? "
-            "`edgecnn list archs 'timm:mobilenetv4_conv_small*'` shows them all [unknown-arch]",
+            "`edgecnn list archs 'timm:mobilenetv4_conv_small*'` lists them [unknown-arch]",
         ),
         (
             "timm:resnet18.a1_in2k",
             "no architecture is called 'timm:resnet18.a1_in2k' — did you mean timm:resnet18.a1_in1k, timm:resnet18.a3_in1k, "
-            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18.a*'` shows them all [unknown-arch]",
+            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18.a*'` lists them [unknown-arch]",
         ),
         (
             "timm:mobilenetv4*",
-            "no architecture is called 'timm:mobilenetv4*' — "
-            "`edgecnn list archs 'timm:mobilenetv4*'` shows them all [unknown-arch]",
+            "no architecture is called 'timm:mobilenetv4*' — `edgecnn list archs 'timm:mobilenetv4*'` lists them [unknown-arch]",
         ),
         (
             "mobilenetv4_conv_small",
             "no architecture is called 'mobilenetv4_conv_small' — did you mean mobilenet-v4-conv-small, mobilenet-v3-small, "
-            "mobilenet-v4-conv-large, timm:mobilenetv4_conv_small? `edgecnn list archs` shows them all [unknown-arch]",
+            "mobilenet-v4-conv-large, timm:mobilenetv4_conv_small? `edgecnn list archs` lists them [unknown-arch]",
         ),
-        ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` shows them all [unknown-arch]"),
+        ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` lists them [unknown-arch]"),
     ],
 )
 def test_a_wrong_name_or_tag_is_answered_with_the_nearest(asked: str, line: str) -> None:
@@ -103,7 +103,7 @@ def test_a_wrong_name_or_tag_is_answered_with_the_nearest(asked: str, line: str)
 
 
 def test_what_ends_in_features_is_no_classifier() -> None:
-    with pytest.raises(NotAClassifier, match="ends in features"):
+    with pytest.raises(EdgecnnError, match="ends in features", check=NOT_A_CLASSIFIER.made):
         arch_named("timm:eva02_tiny_patch14_224.mim_in22k")
 
 
@@ -134,7 +134,7 @@ def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch
     save_file(build_network(row, 5).state_dict(), tmp_path / "weights.safetensors")
     other = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     monkeypatch.setattr("edgecnn.models.families.from_timm.reparameterize_model", lambda _network: other)
-    with pytest.raises(MergeDiffers):
+    with pytest.raises(EdgecnnError, check=MERGE_DIFFERS.made):
         load_shipping(row, 5, tmp_path / "weights.safetensors", ImageSize.square(64))
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import (
+    WEIGHTS_FILE_MISSING,
+    WEIGHTS_NOT_A_FILE,
+    WEIGHTS_UNREADABLE,
+    WeightsUnavailable,
+)
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.weights import answer_weights, hub_folder, package_file
 from edgecnn.store.disk import sha256_of
@@ -133,47 +139,47 @@ def test_a_file_is_known_by_its_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mine.pth", "mine.pth/deeper", "~nobody-of-this-name/mine.pth", "a\0b"])
 def test_a_path_without_a_file_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WeightsFileMissing, match="there is no such file"):
+    with pytest.raises(EdgecnnError, match="there is no such file", check=WEIGHTS_FILE_MISSING.made):
         answer_weights(LITE, name)
 
 
 def test_a_mistyped_word_is_told_from_a_path() -> None:
-    with pytest.raises(WeightsFileMissing, match="did you mean imagenet\\?"):
+    with pytest.raises(EdgecnnError, match="did you mean imagenet\\?", check=WEIGHTS_FILE_MISSING.made):
         answer_weights(LITE, "imagnet")
 
 
 def test_a_broken_file_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
     (tmp_path / "mine.pth").write_text("not weights")
-    with pytest.raises(WeightsUnreadable, match="it looks like a text file"):
+    with pytest.raises(EdgecnnError, match="it looks like a text file", check=WEIGHTS_UNREADABLE.made):
         answer_weights(LITE, str(tmp_path / "mine.pth"))
 
 
 def test_a_folder_is_answered_with_the_file_in_it(tmp_path: Path) -> None:
-    with pytest.raises(WeightsNotAFile, match="this is a folder, not a file — give the path"):
+    with pytest.raises(EdgecnnError, check=WEIGHTS_NOT_A_FILE.made):
         answer_weights(LITE, str(tmp_path))
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(WeightsNotAFile, match=f"--weights {tmp_path}/model.safetensors"):
+    with pytest.raises(EdgecnnError, match=f"--weights {tmp_path}/model.safetensors", check=WEIGHTS_NOT_A_FILE.made):
         answer_weights(LITE, str(tmp_path))
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.pth")
-    with pytest.raises(WeightsNotAFile, match="this is a pipe or a device"):
+    with pytest.raises(EdgecnnError, match="this is a pipe or a device", check=WEIGHTS_NOT_A_FILE.made):
         answer_weights(LITE, str(tmp_path / "mine.pth"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.pth").touch(mode=0)
-    with pytest.raises(WeightsUnreadable, match="permission denied"):
+    with pytest.raises(EdgecnnError, match="permission denied", check=WEIGHTS_UNREADABLE.made):
         answer_weights(LITE, str(tmp_path / "mine.pth"))
 
 
 def test_a_name_that_is_too_long_or_no_utf_8_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnreadable, match="file name too long"):
+    with pytest.raises(EdgecnnError, match="file name too long", check=WEIGHTS_UNREADABLE.made):
         answer_weights(LITE, "a" * 300)
     saved_network(arch_named("mobilenet-v3-small"), Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pth")))
-    with pytest.raises(WeightsUnreadable, match="not valid UTF-8"):
+    with pytest.raises(EdgecnnError, match="not valid UTF-8", check=WEIGHTS_UNREADABLE.made):
         answer_weights(LITE, os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pth"))
 
 

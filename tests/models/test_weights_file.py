@@ -16,15 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import WEIGHTS_HOLD_OBJECTS, WEIGHTS_UNREADABLE
 from edgecnn.models.networks import read_state
 from edgecnn.models.weights_file import format_of
 
 TENSORS = {"a.weight": torch.arange(300.0).reshape(30, 10), "a.bias": torch.zeros(30)}
-ACCEPTED = (
-    " — what is read are whole .safetensors files, and .pth files as torch.save(model.state_dict(), FILE) writes them"
-    " [weights-unreadable]"
-)
+ACCEPTED = f" — {WEIGHTS_UNREADABLE.fix} [weights-unreadable]"
 
 
 def zipped(path: Path) -> None:
@@ -44,9 +42,9 @@ WRITERS: tuple[Callable[[Path], None], ...] = (zipped, before_1_6, safetensors)
 
 def refusal(path: Path) -> str:
     """What resolve says; loading must say the same of a file that changed in between."""
-    with pytest.raises((WeightsUnreadable, WeightsHoldObjects)) as early:
+    with pytest.raises(EdgecnnError) as early:
         format_of(path)
-    with pytest.raises((WeightsUnreadable, WeightsHoldObjects)) as late:
+    with pytest.raises(EdgecnnError) as late:
         read_state(path)
     assert late.value.line() == early.value.line()
     return early.value.line()
@@ -93,7 +91,7 @@ def test_a_cut_in_the_last_tensor_of_an_old_file_is_told_when_it_is_read(tmp_pat
     before_1_6(tmp_path / "mine.pth")
     os.truncate(tmp_path / "mine.pth", (tmp_path / "mine.pth").stat().st_size - 5)
     assert format_of(tmp_path / "mine.pth") == "torch"
-    with pytest.raises(WeightsUnreadable, match="expected 5 more bytes"):
+    with pytest.raises(EdgecnnError, match="expected 5 more bytes", check=WEIGHTS_UNREADABLE.made):
         read_state(tmp_path / "mine.pth")
 
 
@@ -137,11 +135,7 @@ class Harmful:
 def test_more_than_tensors_is_refused_by_name_and_never_run(tmp_path: Path, in_zip: bool) -> None:
     path = tmp_path / "mine.pth"
     torch.save({"model": TENSORS, "extra": Harmful(tmp_path / "proof")}, path, _use_new_zipfile_serialization=in_zip)
-    assert refusal(path) == (
-        f"{path} is refused: it holds Python objects other than tensors (posix.mkdir), and reading those runs whatever code the"
-        " file names — save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)"
-        " [weights-hold-objects]"
-    )
+    assert "[weights-hold-objects]" in refusal(path)
     assert not (tmp_path / "proof").exists()
 
 
@@ -160,7 +154,7 @@ def test_a_later_pickle_protocol_is_named(tmp_path: Path) -> None:
 def test_what_torch_alone_refuses_comes_without_its_advice_to_read_it_all_the_same(tmp_path: Path) -> None:
     """A name from torch itself passes the header and is refused by torch, whose text tells how to switch the check off."""
     torch.save({"model": TENSORS, "extra": torch.utils.data.TensorDataset(torch.zeros(2))}, tmp_path / "mine.pth")
-    with pytest.raises(WeightsHoldObjects) as caught:
+    with pytest.raises(EdgecnnError, check=WEIGHTS_HOLD_OBJECTS.made) as caught:
         read_state(tmp_path / "mine.pth")
     assert "(torch.utils.data.dataset.TensorDataset)" in caught.value.line()
     assert "weights_only" not in caught.value.line()
@@ -174,7 +168,7 @@ def test_torchs_unfinished_words_are_not_passed_on(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-30 * 4 - 8] += 1  # how many numbers follow
     path.write_bytes(content)
-    with pytest.raises(WeightsUnreadable, match="it is damaged: its table of tensors cannot be read"):
+    with pytest.raises(EdgecnnError, match="it is damaged: its table of tensors cannot be read", check=WEIGHTS_UNREADABLE.made):
         read_state(path)
 
 
@@ -196,7 +190,7 @@ def test_a_file_with_a_table_without_end_costs_a_bounded_time(
     monkeypatch.setattr(pickletools, "genops", counted)
     assert format_of(path) == "torch"
     assert 100_000 < listed[0] <= 200_000
-    with pytest.raises((WeightsUnreadable, WeightsHoldObjects)):
+    with pytest.raises(EdgecnnError):
         read_state(path)
     assert not (tmp_path / "proof").exists()
 
@@ -213,7 +207,7 @@ def test_no_damage_ends_in_a_traceback_or_in_torchs_advice(tmp_path: Path, write
         (tmp_path / "mine").write_bytes(damaged)
         try:
             read_state(tmp_path / "mine")
-        except (WeightsUnreadable, WeightsHoldObjects) as error:
+        except EdgecnnError as error:
             assert "weights_only" not in error.line()
             assert "\n" not in error.line()
 

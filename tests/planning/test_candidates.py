@@ -8,8 +8,8 @@ import pytest
 
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
-from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.devices import NO_CANDIDATE, PRECISION_NOT_ON_DEVICE
 from edgecnn.installed import Lacking
 from edgecnn.planning import candidates
 from edgecnn.planning.candidates import require_candidate, require_precision
@@ -35,7 +35,7 @@ def offered(device: Device) -> list[Candidate | Unsupported]:
 
 def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_once() -> None:
     old = board(Runtime.ONNXRUNTIME, Runtime.TENSORRT, onnx_opset_max=17)
-    with pytest.raises(NoCandidate) as caught:
+    with pytest.raises(EdgecnnError, check=NO_CANDIDATE.made) as caught:
         require_candidate(old, offered(old))
     assert caught.value.line() == (
         "nothing can be built for old-board: "
@@ -49,12 +49,12 @@ def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_
 def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
     old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
     refused = [entry for entry in offered(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
-    with pytest.raises(NoCandidate, match="the model has 10 — --target DEVICE:onnxruntime"):
+    with pytest.raises(EdgecnnError, match="the model has 10 — --target DEVICE:onnxruntime", check=NO_CANDIDATE.made):
         require_candidate(old, refused)
 
 
 def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> None:
-    with pytest.raises(NoCandidate) as caught:
+    with pytest.raises(EdgecnnError, check=NO_CANDIDATE.made) as caught:
         require_candidate(board(Runtime.TENSORRT, by_default=False), [])
     assert caught.value.line() == (
         "nothing can be built for old-board: its device file builds none of its runtimes (tensorrt) unless the target names it "
@@ -70,10 +70,10 @@ def test_the_hint_names_a_runtime_that_can_be_built_here_or_what_to_install(monk
 
     litert = Lacking("it is not installed", "make litert-env")
     monkeypatch.setattr(candidates, "lacking", lambda _, extra: litert if extra == "litert" else None)
-    with pytest.raises(NoCandidate) as caught:
+    with pytest.raises(EdgecnnError, check=NO_CANDIDATE.made) as caught:
         require_candidate(pi_of(Runtime.LITERT, Runtime.ONNXRUNTIME), [])
     assert caught.value.hint == "--target DEVICE:onnxruntime"
-    with pytest.raises(NoCandidate) as caught:
+    with pytest.raises(EdgecnnError, check=NO_CANDIDATE.made) as caught:
         require_candidate(pi_of(Runtime.LITERT), [])
     assert caught.value.hint == "make litert-env, then --target DEVICE:litert"
 
@@ -82,7 +82,7 @@ def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_na
     device = device_named("jetson-xavier-nx")
     older = device.runtimes[Runtime.TENSORRT].model_copy(update={"versions": ">=8.4,<8.5"})
     xavier = device.model_copy(update={"runtimes": {**device.runtimes, Runtime.TENSORRT: older}})
-    with pytest.raises(NoCandidate) as caught:
+    with pytest.raises(EdgecnnError, check=NO_CANDIDATE.made) as caught:
         require_candidate(xavier, [entry for entry in offered(xavier) if entry.runtime is Runtime.TENSORRT])
     assert caught.value.line() == (
         "nothing can be built for jetson-xavier-nx: "
@@ -94,7 +94,7 @@ def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_na
 def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is() -> None:
     half = {Precision.FP16: "native", Precision.INT8: "none"}
     without = board(Runtime.TENSORRT, precisions=half, source="its page")
-    with pytest.raises(PrecisionNotOnDevice) as caught:
+    with pytest.raises(EdgecnnError, check=PRECISION_NOT_ON_DEVICE.made) as caught:
         require_precision(without, Precision.INT8, "quantize.aware", offered(without))
     assert caught.value.line() == (
         "old-board has no int8, which quantize.aware asks for: tensorrt: the device's file says none of int8; it has fp16 "

@@ -8,7 +8,8 @@ from typing import Any
 import onnx
 import pytest
 
-from edgecnn.errors.data.multi_label import BoundOfSeveralLabels, MultiLabelNotFitting
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.multi_label import BOUND_OF_SEVERAL_LABELS, MultiLabelNotFitting
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest, effective_gates
 from edgecnn.planning.resolve import resolve
@@ -71,9 +72,10 @@ def test_what_knows_of_one_class_alone_is_refused_by_its_name(bench: Bench, sett
     tables, because = REFUSED[setting]
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(bench.request(**tables), bench.store, Ear())
-    assert caught.value.line() == (
-        f"{setting} does not go with several labels an image: {because}"
-        " — leave it out, or list one label an image [multi-label-not-fitting]"
+    assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
+        "multi-label-not-fitting",
+        f"{because}",
+        "leave it out, or list one label an image",
     )
 
 
@@ -119,9 +121,10 @@ def test_shares_of_one_class_are_refused(tmp_path: Path, in_bytes: bool) -> None
         quantized(tmp_path, "Q/DQ", softmax=True).replace(tmp_path / "mine.onnx")
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(asked(bench), bench.store, Ear())
-    assert caught.value.line() == (
-        f"--model {tmp_path / 'mine.onnx'} does not go with several labels an image: it ends in a softmax, so that its answers"
-        " are shares of one class — name a network that ends in logits or a sigmoid [multi-label-not-fitting]"
+    assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
+        "multi-label-not-fitting",
+        "it ends in a softmax, so that its answers are shares of one class",
+        "name a network that ends in logits or a sigmoid",
     )
 
 
@@ -141,9 +144,10 @@ def test_a_bound_of_one_class_is_refused_before_anything_is_built(bench: Bench) 
         name = next(iter(next(iter(tables["gates"].values()))))
         with pytest.raises(MultiLabelNotFitting) as caught:
             resolve(bench.request(**tables), bench.store, Ear())
-        assert caught.value.line() == (
-            f"a bound of {name} does not go with several labels an image: map_drop_pp, map, micro_f1, macro_f1 and agreement can "
-            "be bounded there — as in --max map_drop_pp=1 [multi-label-not-fitting]"
+        assert name in caught.value.fields["asked"]
+        assert (caught.value.ref, caught.value.fields["because"]) == (
+            "multi-label-not-fitting",
+            "map_drop_pp, map, micro_f1, macro_f1 and agreement can be bounded there",
         )
 
 
@@ -154,9 +158,6 @@ def test_a_bound_of_several_labels_is_refused_where_images_have_one_class(
     bench = custom_bench(tmp_path)
     bench.photos = tmp_path / "own"
     name = next(iter(next(iter(tables["gates"].values()))))
-    with pytest.raises(BoundOfSeveralLabels) as caught:
+    with pytest.raises(EdgecnnError, check=BOUND_OF_SEVERAL_LABELS.made) as caught:
         resolve(bench.request(**tables), bench.store, Ear())
-    assert caught.value.line() == (
-        f"a bound of {name} does not go with one class an image: it is of images with several labels — as in --max drop_pp=1 or "
-        "--min top1=0.8 [bound-of-several-labels]"
-    )
+    assert caught.value.fields["metric"] == name

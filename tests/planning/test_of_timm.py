@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.training import HeadNotAlone, NothingToPrune, NothingToReplace
-from edgecnn.errors.weights import ResolutionFixed, ShapeNotTaken
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.training import HEAD_NOT_ALONE, NOTHING_TO_PRUNE, NOTHING_TO_REPLACE
+from edgecnn.errors.weights import RESOLUTION_FIXED, SHAPE_NOT_TAKEN
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
@@ -36,7 +37,7 @@ def weights_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.transfer=auto", "train.head=svm", "train.epochs=0"])
 @pytest.mark.parametrize("arch", ["timm:repvit_m0_9", "repvit-m0.9"])
 def test_several_heads_do_not_learn_on_frozen_features(arch: str, override: str, tmp_path: Path) -> None:
-    with pytest.raises(HeadNotAlone, match=r"head\.head\.l, head\.head_dist\.l"):
+    with pytest.raises(EdgecnnError, match=r"head\.head\.l, head\.head_dist\.l", check=HEAD_NOT_ALONE.made):
         settled(tmp_path, arch, override)
 
 
@@ -49,26 +50,26 @@ def test_a_network_of_one_size_takes_its_own_and_refuses_others(tmp_path: Path) 
     assert settled(tmp_path, "timm:efficientformerv2_s0").model.resolution_px == ImageSize.square(224), (
         "though the demo is shown at 64 px"
     )
-    with pytest.raises(ResolutionFixed):
+    with pytest.raises(EdgecnnError, check=RESOLUTION_FIXED.made):
         settled(tmp_path, "timm:efficientformerv2_s0", "model.resolution_px=256")
 
 
 def test_a_shape_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
     assert settled(tmp_path, "timm:repvit_m0_9", "model.resolution_px=48x192").model.resolution_px == ImageSize(48, 192)
-    with pytest.raises(ShapeNotTaken):
+    with pytest.raises(EdgecnnError, check=SHAPE_NOT_TAKEN.made):
         settled(tmp_path, "timm:halonet26t", "model.resolution_px=256x544")
-    with pytest.raises(ShapeNotTaken):
+    with pytest.raises(EdgecnnError, check=SHAPE_NOT_TAKEN.made):
         settled(tmp_path, "timm:hrnet_w18_small", "model.resolution_px=200")
 
 
 @pytest.mark.parametrize(
     ("override", "refusal"),
     [
-        ("surgery.activation=relu6", NothingToReplace),
-        ("surgery.squeeze_excite=remove", NothingToReplace),
-        ("surgery.pruned=0.5", NothingToPrune),
+        ("surgery.activation=relu6", NOTHING_TO_REPLACE),
+        ("surgery.squeeze_excite=remove", NOTHING_TO_REPLACE),
+        ("surgery.pruned=0.5", NOTHING_TO_PRUNE),
     ],
 )
-def test_surgery_is_refused_where_nobody_knows_the_blocks(override: str, refusal: type[Exception], tmp_path: Path) -> None:
-    with pytest.raises(refusal):
+def test_surgery_is_refused_where_nobody_knows_the_blocks(override: str, refusal: ErrorRow, tmp_path: Path) -> None:
+    with pytest.raises(EdgecnnError, check=refusal.made):
         settled(tmp_path, "timm:efficientnet_b0", override)

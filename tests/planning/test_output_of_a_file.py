@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CustomModelUnusable, OutputOfAnArch
+from edgecnn.errors.custom_model import MODEL_OUTPUT_OF_AN_ARCH, CustomModelUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.resolved import Resolved
@@ -54,5 +54,5 @@ def test_a_name_of_no_output_is_refused(sets: tuple[str, ...], kind: type[Edgecn
 
 
 def test_a_network_of_the_catalogue_has_one(file: Path, photos: Path) -> None:
-    with pytest.raises(OutputOfAnArch):
+    with pytest.raises(EdgecnnError, check=MODEL_OUTPUT_OF_AN_ARCH.made):
         resolved(photos, "model.output=scores")

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import (
-    AnswersAlike,
-    AnswersNotFinite,
-    PreprocessingIncomplete,
-    UnknownPreprocessing,
+    ANSWERS_ALIKE,
+    ANSWERS_NOT_FINITE,
+    PREPROCESSING_HALF_GIVEN,
+    UNKNOWN_PREPROCESSING,
 )
 from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.models.preprocessings import USUAL
@@ -232,7 +233,7 @@ def test_a_model_that_answers_everything_alike_is_told_so_and_not_of_folders(pho
     weights = next(each for each in model.graph.initializer if each.name == "fc.w")
     weights.CopyFrom(numpy_helper.from_array(np.zeros((4, 3), np.float32), "fc.w"))
     for choice in ({}, {"like": "imagenet"}):
-        with pytest.raises(AnswersAlike, match="72 different images got exactly the same numbers"):
+        with pytest.raises(EdgecnnError, check=ANSWERS_ALIKE.made):
             settled(model, photos, tmp_path, **choice)
 
 
@@ -240,14 +241,14 @@ def test_a_model_whose_own_answers_are_no_numbers_is_told_so(photos: ImageSource
     model = classifier("imagenet")
     weights = next(each for each in model.graph.initializer if each.name == "fc.b")
     weights.CopyFrom(numpy_helper.from_array(np.full(4, np.nan, np.float32), "fc.b"))
-    with pytest.raises(AnswersNotFinite, match="to 72 of 72 images"):
+    with pytest.raises(EdgecnnError, match="to 72 of 72 images", check=ANSWERS_NOT_FINITE.made):
         settled(model, photos, tmp_path)
 
 
 def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, tmp_path: Path) -> None:
-    with pytest.raises(PreprocessingIncomplete, match=r"preprocessing\.std is missing"):
+    with pytest.raises(EdgecnnError, match=r"preprocessing\.std is missing", check=PREPROCESSING_HALF_GIVEN.made):
         settled(classifier(), photos, tmp_path, mean=(0, 0, 0))
-    with pytest.raises(UnknownPreprocessing, match="did you mean imagenet"):
+    with pytest.raises(EdgecnnError, match="did you mean imagenet", check=UNKNOWN_PREPROCESSING.made):
         settled(classifier(), photos, tmp_path, like="imagent")
 
 
@@ -269,7 +270,7 @@ def test_a_line_is_tried_of_an_input_that_is_wide(photos: ImageSource, tmp_path:
     ],
 )
 def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: str, photos: ImageSource, tmp_path: Path) -> None:
-    with pytest.raises(PreprocessingIncomplete, match=said):
+    with pytest.raises(EdgecnnError, match=said, check=PREPROCESSING_HALF_GIVEN.made):
         settled(of_grey(), photos, tmp_path, **asked)
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import BATCHES_MISREAD, DURATION_MISREAD, SHARE_MISREAD
 from edgecnn.planning.request import ExtraRuns, extra_runs_of, share_of, time_budget_of
 
 
@@ -13,7 +14,7 @@ def test_a_percentage_is_a_share(text: str, share: float) -> None:
 
 @pytest.mark.parametrize("text", ["2", "0.02", "two%", "", "%", "-2%", "0%", "0.05%", "51%", "nan%", "1e1%"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ShareMisread):
+    with pytest.raises(EdgecnnError, check=SHARE_MISREAD.made):
         share_of(text)
 
 
@@ -27,13 +28,13 @@ def test_what_is_asked_beyond_the_race_is_one_value() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "1,,2", "65", "-1", "many", "1.5", "Best", "999999999"])
 def test_batches_that_no_kit_takes_are_refused(text: str) -> None:
-    with pytest.raises(BatchesMisread):
+    with pytest.raises(EdgecnnError, check=BATCHES_MISREAD.made):
         extra_runs_of(text, end_to_end=False, soak=None)
 
 
 @pytest.mark.parametrize("text", ["60", "", "29s", "31min", "1h", "-60s", "soon"])
 def test_a_soak_without_a_unit_or_out_of_reason_is_refused(text: str) -> None:
-    with pytest.raises(DurationMisread):
+    with pytest.raises(EdgecnnError, check=DURATION_MISREAD.made):
         extra_runs_of(None, end_to_end=False, soak=text)
 
 
@@ -44,5 +45,5 @@ def test_a_time_budget_has_its_unit(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["10", "0s", "-5min", "ten min", "300h"])
 def test_a_time_budget_without_a_unit_or_out_of_range_is_refused(text: str) -> None:
-    with pytest.raises(DurationMisread, match="--time-budget"):
+    with pytest.raises(EdgecnnError, match="--time-budget", check=DURATION_MISREAD.made):
         time_budget_of(text)

@@ -10,9 +10,10 @@ import pytest
 
 from edgecnn import installed as installed_module
 from edgecnn.devices import desktop_gpu as gpu_module
-from edgecnn.errors.building import NothingToBuild
-from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
-from edgecnn.errors.training import NothingToReplace
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOTHING_TO_BUILD
+from edgecnn.errors.devices import NO_CANDIDATE, PRECISION_NOT_ON_DEVICE
+from edgecnn.errors.training import NOTHING_TO_REPLACE
 from edgecnn.planning import complete
 from edgecnn.planning.plan import plan
 from edgecnn.planning.resolve import resolve
@@ -64,7 +65,11 @@ def test_int8_that_is_to_be_learned_where_the_device_has_none_is_refused_before_
     own.write_text(shipped.replace('"raspberry-pi-5"', '"own"').replace('int8 = "native"', 'int8 = "none"'), encoding="utf-8")
     floats = ["onnxruntime-fp32", "onnxruntime-fp16", "ncnn-fp32", "ncnn-fp16", "litert-fp32", "litert-fp16"]
     assert ids(bench.resolve(str(own))) == floats
-    with pytest.raises(PrecisionNotOnDevice, match="^own has no int8, which quantize.aware asks for: .* has fp32, fp16 — leave"):
+    with pytest.raises(
+        EdgecnnError,
+        match="^own has no int8, which quantize.aware asks for: .* has fp32, fp16 — leave",
+        check=PRECISION_NOT_ON_DEVICE.made,
+    ):
         resolve(bench.request(str(own), quantize={"aware": True}, data={"path": "/nowhere"}), bench.store, Ear())
 
 
@@ -74,7 +79,7 @@ def test_a_changed_network_is_built_only_when_asked_for_and_refused_before_anyth
     assert ids(found) == [*without, *(f"{name}-hard-swish" for name in without)]
     assert not any("hard-swish" in name for name in found.unavailable)
     nowhere = bench.request(surgery={"activation": "hard-swish"}, data={"path": "/nowhere"})
-    with pytest.raises(NothingToReplace, match="resnet-18, which has none: it has ReLU, and no squeeze-excite"):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_REPLACE.made):
         resolve(nowhere, bench.store, Ear())
 
 
@@ -111,7 +116,7 @@ def test_a_candidate_whose_package_is_missing_is_unavailable_with_the_line_that_
 
 def test_without_the_baseline_s_runtime_nothing_can_be_built(bench: Bench, without: Callable[[str], None]) -> None:
     without(backend_for(Runtime.ONNXRUNTIME).packages[-1])
-    with pytest.raises(NothingToBuild) as caught:
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_BUILD.made) as caught:
         bench.resolve("cpu:openvino")
     name = backend_for(Runtime.ONNXRUNTIME).packages[-1]
     assert caught.value.line() == (
@@ -123,7 +128,9 @@ def test_a_device_that_is_too_old_for_a_runtime_is_refused_with_each_reason_befo
     text = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
     old = bench.folder / "old-board.toml"
     old.write_text(re.sub("onnx_opset_max = [0-9]+", "onnx_opset_max = 12", text.replace('"raspberry-pi-5"', '"old-board"')))
-    with pytest.raises(NoCandidate, match="old-board: onnxruntime fp32, fp16, bf16, int8: .* up to opset 12"):
+    with pytest.raises(
+        EdgecnnError, match="old-board: onnxruntime fp32, fp16, bf16, int8: .* up to opset 12", check=NO_CANDIDATE.made
+    ):
         bench.resolve(f"{old}:onnxruntime")
     assert not bench.store.root.exists()
 
@@ -132,7 +139,7 @@ def test_where_the_only_runtime_of_the_target_is_not_installed_nothing_is_traine
     bench: Bench, without: Callable[[str], None]
 ) -> None:
     without("openvino")
-    with pytest.raises(NothingToBuild) as caught:
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_BUILD.made) as caught:
         bench.resolve("cpu:openvino")
     assert caught.value.line() == (
         'nothing can be built for cpu here: openvino is not installed — pip install "edgecnn[openvino]" [nothing-to-build]'

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import (
+    NOTHING_CHANGES_HERE,
+    NOTHING_TO_PRUNE,
+    NOTHING_TO_REPLACE,
+    SURGERY_OF_NOTHING,
+)
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import (
     BASELINE,
@@ -111,7 +117,7 @@ def test_another_surgery_is_another_training() -> None:
     ],
 )
 def test_a_network_that_lacks_it_is_refused_with_what_it_has(arch: str, asked: dict[str, Any], has: str) -> None:
-    with pytest.raises(NothingToReplace, match=f"{arch}, which has none: it has {has}"):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_REPLACE.made):
         require_something_to_replace(recipe(arch, **asked), arch_named(arch))
 
 
@@ -148,19 +154,21 @@ def test_instead_all_candidates_are_of_the_changed_network_and_its_training_is_t
 
 
 def test_instead_of_nothing_is_refused() -> None:
-    with pytest.raises(SurgeryOfNothing, match=r"activation and squeeze_excite are keep, and pruned is 0"):
+    with pytest.raises(
+        EdgecnnError, match=r"activation and squeeze_excite are keep, and pruned is 0", check=SURGERY_OF_NOTHING.made
+    ):
         require_something_to_replace(recipe(instead=True), arch_named("resnet-18"))
 
 
 def test_instead_where_no_network_can_learn_is_refused() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
-    with pytest.raises(NothingChangesHere, match="there is no image to train on"):
+    with pytest.raises(EdgecnnError, match="there is no image to train on", check=NOTHING_CHANGES_HERE.made):
         with_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
 
 
 def test_channels_go_only_of_families_that_this_was_tried_of() -> None:
     require_something_to_replace(recipe(pruned=0.3), arch_named("resnet-18"))
-    with pytest.raises(NothingToPrune, match="takes channels out of densenet-121"):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_PRUNE.made):
         require_something_to_replace(recipe(pruned=0.3), arch_named("densenet-121"))
 
 

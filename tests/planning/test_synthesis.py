@@ -11,8 +11,9 @@ import pytest
 
 from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.devices.files import device_named
-from edgecnn.errors.custom_model import TrainingSwitch
-from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, SynthesisIncomplete, SynthesisNotFitting
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import DATA_TRAIN_STATED
+from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, SYNTHESIS_INCOMPLETE, SYNTHESIS_NOT_FITTING
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.plan import Plan, plan
@@ -115,21 +116,25 @@ def test_what_is_unset_is_filled_in_visibly(tmp_path: Path) -> None:
     ],
 )
 def test_contradictions_are_refused_before_anything_is_read(overrides: tuple[str, ...], beside: str, tmp_path: Path) -> None:
-    with pytest.raises(SynthesisNotFitting, match=beside):
+    with pytest.raises(EdgecnnError, match=beside, check=SYNTHESIS_NOT_FITTING.made):
         settled(tmp_path, "synthesis.cutouts=/none", "synthesis.backgrounds=/none", *overrides)
 
 
 def test_one_folder_of_the_two_is_no_synthesis(tmp_path: Path) -> None:
-    with pytest.raises(SynthesisIncomplete, match=r"synthesis\.backgrounds is not"):
+    with pytest.raises(EdgecnnError, match=r"synthesis\.backgrounds is not", check=SYNTHESIS_INCOMPLETE.made):
         settled(tmp_path, "synthesis.cutouts=/none")
-    with pytest.raises(SynthesisIncomplete, match=r"synthesis\.cutouts is not"):
+    with pytest.raises(EdgecnnError, match=r"synthesis\.cutouts is not", check=SYNTHESIS_INCOMPLETE.made):
         settled(tmp_path, "synthesis.backgrounds=/none")
-    with pytest.raises(SynthesisIncomplete, match=r"synthesis\.images_per_class is stated, and synthesis\.cutouts is not"):
+    with pytest.raises(
+        EdgecnnError,
+        match=r"synthesis\.images_per_class is stated, and synthesis\.cutouts is not",
+        check=SYNTHESIS_INCOMPLETE.made,
+    ):
         settled(tmp_path, "synthesis.images_per_class=500")
 
 
 def test_photographs_may_be_kept_out_of_training_only_where_something_is_composed(tmp_path: Path) -> None:
-    with pytest.raises(TrainingSwitch):
+    with pytest.raises(EdgecnnError, check=DATA_TRAIN_STATED.made):
         check_custom(apply_overrides(Recipe(), ["data.train=false"]), "judge", tmp_path)
     folders = ["synthesis.cutouts=/c", "synthesis.backgrounds=/b"]
     check_custom(apply_overrides(Recipe(), ["data.train=false", *folders]), "judge", tmp_path)
@@ -140,7 +145,7 @@ def test_alone_every_class_needs_cut_outs(tmp_path: Path) -> None:
     for file in (tmp_path / "cut" / "square").iterdir():
         file.unlink()
     assert settled(tmp_path, *words, "synthesis.classes=some").synthesis is not None
-    with pytest.raises(ClassesWithoutCutouts):
+    with pytest.raises(EdgecnnError, check=CLASSES_WITHOUT_CUTOUTS.made):
         settled(tmp_path, *words, "data.train=false")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.training import NoTeacher, TeacherNotFitting, TeacherSawOtherImages
-from edgecnn.errors.weights import ResolutionTooSmall, UnknownArch
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import NO_TEACHER, TEACHER_NOT_FITTING, TEACHER_SAW_OTHER_IMAGES
+from edgecnn.errors.weights import RESOLUTION_TOO_SMALL, UnknownArch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
@@ -85,9 +86,9 @@ def settled(tmp_path: Path, *overrides: str) -> Recipe:
     ],
 )
 def test_a_teacher_that_would_not_be_heard_is_refused(override: str, beside: str, tmp_path: Path) -> None:
-    with pytest.raises(TeacherNotFitting) as refusal:
+    with pytest.raises(EdgecnnError, check=TEACHER_NOT_FITTING.made) as refusal:
         settled(tmp_path, override)
-    assert refusal.value.what == f"train.teacher does not go with {beside}"
+    assert refusal.value.ref == "teacher-not-fitting"
 
 
 def test_from_scratch_everything_can_be_taught(tmp_path: Path) -> None:
@@ -102,13 +103,13 @@ def asked(named: str, store: Path, **changes: Any) -> Teacher | None:
 def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownArch):
         asked("resnet-51", tmp_path)
-    with pytest.raises(NoTeacher) as refusal:
+    with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
         asked(str(tmp_path), tmp_path)
     assert "there is no report.json in it" in refusal.value.line()
 
 
 def test_a_network_without_published_weights_is_answered_with_what_could_teach(tmp_path: Path) -> None:
-    with pytest.raises(NoTeacher) as refusal:
+    with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
         asked("lenet-5", tmp_path)
     assert refusal.value.line() == (
         "lenet-5 cannot teach: it has no pretrained weights to begin with: the catalogue knows none for lenet-5"
@@ -127,13 +128,13 @@ def test_a_build_that_sees_another_shape_or_part_cannot_teach() -> None:
             "it sees 64 px by crop, which is another part or shape",
         ),
     ):
-        with pytest.raises(NoTeacher, match=said):
+        with pytest.raises(EdgecnnError, match=said, check=NO_TEACHER.made):
             _require_same_shape(Path("large"), apply_overrides(recipe, [override]), square)
 
 
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.planning.training.answer_weights", lambda *_args, **_kept: FOUND)
-    with pytest.raises(ResolutionTooSmall):
+    with pytest.raises(EdgecnnError, check=RESOLUTION_TOO_SMALL.made):
         asked("inception-v3", tmp_path)
 
 
@@ -146,7 +147,7 @@ def test_a_relative_folder_in_a_recipe_file_counts_from_that_file(tmp_path: Path
 
 
 def test_a_build_of_other_images_may_have_seen_those_that_judge(built_once: Place) -> None:
-    with pytest.raises(TeacherSawOtherImages):
+    with pytest.raises(EdgecnnError, check=TEACHER_SAW_OTHER_IMAGES.made):
         asked(str(built_once.out), built_once.store)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from edgecnn.devices.files import device_named
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import (
-    HeadNotFitting,
-    NothingFromScratch,
-    NothingInEpochs,
-    NothingInPrecision,
-    NothingToShare,
-    NothingToTransfer,
-    NothingToUnfreeze,
-    WeightsNotWanted,
+    HEAD_NOT_FITTING,
+    NOTHING_FROM_SCRATCH,
+    NOTHING_IN_EPOCHS,
+    NOTHING_IN_PRECISION,
+    NOTHING_TO_SHARE,
+    NOTHING_TO_TRANSFER,
+    NOTHING_TO_UNFREEZE,
+    WEIGHTS_NOT_WANTED,
 )
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
@@ -87,9 +88,9 @@ def test_what_is_unset_is_filled_in_visibly(tmp_path: Any) -> None:
 
 
 def test_contradictions_are_refused_before_anything_is_done(tmp_path: Any) -> None:
-    with pytest.raises(NothingToTransfer):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_TRANSFER.made):
         settled(tmp_path, "model.weights=none", "train.transfer=last")
-    with pytest.raises(WeightsNotWanted):
+    with pytest.raises(EdgecnnError, check=WEIGHTS_NOT_WANTED.made):
         settled(tmp_path, "model.weights=imagenet", "train.transfer=scratch")
 
 
@@ -103,7 +104,7 @@ def test_contradictions_are_refused_before_anything_is_done(tmp_path: Any) -> No
     ],
 )
 def test_a_fitted_head_wants_frozen_features(overrides: tuple[str, ...], beside: str, tmp_path: Any) -> None:
-    with pytest.raises(HeadNotFitting) as refusal:
+    with pytest.raises(EdgecnnError, check=HEAD_NOT_FITTING.made) as refusal:
         settled(tmp_path, "train.head=knn", *overrides)
     assert f"does not go with {beside}" in refusal.value.line()
 
@@ -126,14 +127,14 @@ def test_the_modern_recipe_mixes_images(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("override", ["model.weights=none", "train.transfer=head", "train.transfer=scratch", "train.head=svm"])
 def test_groups_are_unfrozen_only_where_they_are_fine_tuned(override: str, tmp_path: Any) -> None:
-    with pytest.raises(NothingToUnfreeze):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_UNFREEZE.made):
         settled(tmp_path, "train.unfreeze=groups", override)
     assert settled(tmp_path, "train.unfreeze=groups", "train.transfer=last").train.unfreeze == "groups"
 
 
 @pytest.mark.parametrize("recipe", ["resnet", "modern"])
 def test_a_recipe_for_random_weights_is_stated_only_where_they_may_be_trained(recipe: str, tmp_path: Any) -> None:
-    with pytest.raises(NothingFromScratch):
+    with pytest.raises(EdgecnnError, check=NOTHING_FROM_SCRATCH.made):
         settled(tmp_path, f"train.scratch={recipe}")
     for override in ("train.transfer=auto", "train.transfer=scratch", "model.scale=width=0.5"):
         assert settled(tmp_path, f"train.scratch={recipe}", override).train.scratch == recipe
@@ -141,7 +142,7 @@ def test_a_recipe_for_random_weights_is_stated_only_where_they_may_be_trained(re
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm"])
 def test_epochs_of_the_whole_network_are_stated_only_where_it_learns(override: str, tmp_path: Any) -> None:
-    with pytest.raises(NothingInEpochs):
+    with pytest.raises(EdgecnnError, check=NOTHING_IN_EPOCHS.made):
         settled(tmp_path, "train.epochs=7", override)
     assert settled(tmp_path, "train.epochs=7", "train.transfer=last").train.epochs == 7
     assert settled(tmp_path, "train.epochs=0", override).train.transfer == "head"
@@ -149,7 +150,7 @@ def test_epochs_of_the_whole_network_are_stated_only_where_it_learns(override: s
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])
 def test_a_precision_of_steps_is_stated_only_where_there_are_some(override: str, tmp_path: Any) -> None:
-    with pytest.raises(NothingInPrecision):
+    with pytest.raises(EdgecnnError, check=NOTHING_IN_PRECISION.made):
         settled(tmp_path, "train.precision=bf16", override)
     assert settled(tmp_path, "train.precision=bf16").train.precision == "bf16"
     assert settled(tmp_path, "train.precision=fp32", override).train.precision == "fp32"
@@ -157,7 +158,7 @@ def test_a_precision_of_steps_is_stated_only_where_there_are_some(override: str,
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])
 def test_processes_are_asked_for_only_where_the_whole_network_learns(override: str, tmp_path: Any) -> None:
-    with pytest.raises(NothingToShare):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_SHARE.made):
         settled(tmp_path, "train.processes=2", override)
     assert settled(tmp_path, "train.processes=2").train.processes == 2
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.recipes import NotToml, OverridesInvalid, RecipeFileMissing, RecipeInvalid, UnknownPipeline
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import (
+    NOT_TOML,
+    RECIPE_FILE_MISSING,
+    RECIPE_INVALID,
+    UNKNOWN_PIPELINE,
+    OverridesInvalid,
+)
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
 from edgecnn.values.recipe import Recipe
 from tests.recipes.test_recipe import written
@@ -16,7 +23,7 @@ def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").write_text("no recipe", encoding="utf-8")
     assert load_recipe("demo").data.path == "demo", "a bare name is always a shipped pipeline"
-    with pytest.raises(NotToml):
+    with pytest.raises(EdgecnnError, check=NOT_TOML.made):
         load_recipe("./demo")
 
 
@@ -72,7 +79,9 @@ def test_a_path_given_by_set_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_no_path(tmp_path: Path) -> None:
-    with pytest.raises(RecipeInvalid, match=r"model\.weights must not be empty; data\.path must not be empty"):
+    with pytest.raises(
+        EdgecnnError, match=r"model\.weights must not be empty; data\.path must not be empty", check=RECIPE_INVALID.made
+    ):
         load_recipe(written(tmp_path, '[data]\npath = ""\n[model]\nweights = " "\n'))
     with pytest.raises(OverridesInvalid, match=r"data\.path must not be empty"):
         apply_overrides(Recipe(), ["data.path="])
@@ -83,12 +92,9 @@ def test_a_shipped_pipeline_that_is_named_like_a_file_is_answered_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RecipeFileMissing) as caught:
+    with pytest.raises(EdgecnnError, check=RECIPE_FILE_MISSING.made) as caught:
         load_recipe(path)
-    assert caught.value.line() == (
-        f"there is no recipe file {path}: demo is a shipped pipeline, and those go by name — edgecnn build demo"
-        " [recipe-file-missing]"
-    )
+    assert caught.value.ref == "recipe-file-missing"
 
 
 def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
@@ -96,9 +102,9 @@ def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my demo.toml").touch()
-    with pytest.raises(UnknownPipeline) as caught:
+    with pytest.raises(EdgecnnError, check=UNKNOWN_PIPELINE.made) as caught:
         load_recipe("my demo")
-    assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build './my demo.toml'"
+    assert caught.value.ref == "unknown-pipeline"
 
 
 def test_a_folder_of_photographs_in_a_recipe_s_place_is_answered_with_its_option(
@@ -106,6 +112,6 @@ def test_a_folder_of_photographs_in_a_recipe_s_place_is_answered_with_its_option
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my photos").mkdir()
-    with pytest.raises(UnknownPipeline) as caught:
+    with pytest.raises(EdgecnnError, check=UNKNOWN_PIPELINE.made) as caught:
         load_recipe("my photos")
-    assert caught.value.hint == "a folder of photographs is given with --data 'my photos'"
+    assert caught.value.ref == "unknown-pipeline"

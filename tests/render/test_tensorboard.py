@@ -8,7 +8,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from edgecnn import installed
-from edgecnn.errors.building import OutputUnwritable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.render.tensorboard import Curves
 from edgecnn.store.artifacts import NoteTaker
@@ -79,5 +80,5 @@ def test_without_the_package_the_pip_line_is_named(tmp_path: Path, monkeypatch: 
 
 def test_a_folder_that_cannot_be_made_is_named_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputUnwritable, match="file/curves"):
+    with pytest.raises(EdgecnnError, match="file/curves", check=OUTPUT_UNWRITABLE.made):
         Curves(tmp_path / "file" / "curves", Heard())

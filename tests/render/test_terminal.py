@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.building import OutputUnusable
+from edgecnn.errors.building import OUTPUT_UNUSABLE
 from edgecnn.render.columns import text_rows
 from edgecnn.render.screens.report import show_candidates, show_report
 from edgecnn.render.terminal import show_error, show_json, show_lines, show_rows
@@ -23,7 +23,7 @@ from tests.render.reports import a_build, a_gate, a_report, a_residency, a_row
 CHECKOUT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 HOSTILE = "[red]a|b[/red] [/] :key: \\"
-ERROR = OutputUnusable(folder=Path("/proc/[red]x"), because="No such file or directory")
+ERROR = OUTPUT_UNUSABLE(folder=Path("/proc/[red]x"), because="No such file or directory")
 
 
 def cells(line: str) -> list[str]:
@@ -200,7 +200,7 @@ SHOWN = r"\x1b[31mred\nline\x9b\u2028\u202e"
 def test_a_name_that_would_steer_the_terminal_is_shown_by_its_escapes(capsys: Captured) -> None:
     show_rows(("class",), [[STEERING], ["Größe\xa01 猫"]], title=STEERING)
     show_lines([STEERING, "Größe\xa01 猫"])
-    show_error(OutputUnusable(folder=Path(STEERING), because="full"), as_json=False)
+    show_error(OUTPUT_UNUSABLE(folder=Path(STEERING), because="full"), as_json=False)
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert (lines[0].strip(), lines[-2], lines[-1]) == (SHOWN, SHOWN, "Größe\xa01 猫")

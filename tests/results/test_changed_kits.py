@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.comparing import BuildDamaged, BundleUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import BUILD_DAMAGED, BundleUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.finished import check_files
 from edgecnn.results.shipped import shipped_kit
@@ -26,7 +27,7 @@ def test_a_finished_build_names_the_cause_before_it_names_the_command_that_build
         (b"x", "its SHA-256 is 2d711642b726…, in kit.json ", "edgecnn build"),
     ):
         (kit / "model.onnx").write_bytes(content)
-        with pytest.raises(BuildDamaged) as caught:
+        with pytest.raises(EdgecnnError, check=BUILD_DAMAGED.made) as caught:
             check_files(reference, "edgecnn build")
         assert (str(caught.value.because).startswith(because), caught.value.hint) == (True, hint)
 

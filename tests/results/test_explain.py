@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.comparing import UnknownCandidate
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import UNKNOWN_CANDIDATE
 from edgecnn.judging.choice import ChoiceRules
 from edgecnn.judging.judgement import judge_candidate
 from edgecnn.results.explain import explain, explain_candidate
@@ -173,7 +174,7 @@ def test_a_precision_that_was_not_offered_can_be_asked_about() -> None:
 
 
 def test_a_name_that_the_report_does_not_have_is_refused() -> None:
-    with pytest.raises(UnknownCandidate, match="did you mean openvino-int8"):
+    with pytest.raises(EdgecnnError, match="did you mean openvino-int8", check=UNKNOWN_CANDIDATE.made):
         explain_candidate(explain(raced_report()), "openvino-int4", FOLDER)
 
 

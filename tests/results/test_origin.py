@@ -182,6 +182,17 @@ def test_changed_images_are_counted_by_class_and_role(tmp_path: Path, now: Any, 
     assert (change.kind, change.name, str(change)) == ("data", "images", f"images: {sentence}")
 
 
+def test_an_origin_names_no_file_and_no_folder_of_the_data(tmp_path: Path) -> None:
+    """A pin and a baseline hold it, and are committed."""
+    plan = copy.deepcopy(PLAN)
+    data = images(tmp_path, **BEFORE).model_copy(
+        update={"skipped": ("hat/private.png: damaged",), "splits_from": "/photos/train"}
+    )
+    plan["resolved"]["data"] = data.model_dump(mode="json")
+    text = origin_of(MANIFEST, plan).model_dump_json()
+    assert not [name for name in ("/photos", str(tmp_path), "private.png") if name in text]
+
+
 def test_a_plan_of_an_older_version_counts_roles_alone(tmp_path: Path) -> None:
     old = images(tmp_path, **BEFORE).model_copy(update={"roles": {}})
     change = DataChange.between(old, images(tmp_path, **{**BEFORE, "train": {"hat": range(12)}}))

@@ -10,7 +10,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.graph.attention import attention_nodes, attention_products
 from edgecnn.runtimes import onnxruntime_files
 from edgecnn.runtimes.job import Job
@@ -166,7 +167,7 @@ def test_int8_of_linear_attention_answers_as_fp32_does(runtime: Runtime, tmp_pat
     monkeypatch.setattr("edgecnn.graph.attention.attention_nodes", lambda model: [])
     assert with_attention_in_float < 0.05
     if runtime is Runtime.LITERT:  # which divides by no rounded zero
-        with pytest.raises(ConverterFailed, match="DIV"):
+        with pytest.raises(EdgecnnError, match="DIV", check=CONVERTER_FAILED.made):
             off("plain", [])
     else:
         assert off("plain", []) > 0.05

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.graph import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import CALIBRATION_NOT_FINITE, CALIBRATION_SET_TOO_SMALL
 from edgecnn.runtimes.job import Job, calibration_classes, calibration_pixels, require_finite
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures
 from tests.runtimes.made import CANDIDATES
@@ -28,7 +29,7 @@ def test_all_of_the_set_is_all_of_it_in_order(sorted_by_class: Path) -> None:
 
 
 def test_one_more_than_there_are_is_refused(sorted_by_class: Path) -> None:
-    with pytest.raises(CalibrationSetTooSmall):
+    with pytest.raises(EdgecnnError, check=CALIBRATION_SET_TOO_SMALL.made):
         calibration_pixels(sorted_by_class, 41)
 
 
@@ -36,13 +37,9 @@ def test_one_more_than_there_are_is_refused(sorted_by_class: Path) -> None:
 def test_the_first_picture_whose_answer_is_no_number_is_named(value: float) -> None:
     logits = np.zeros((4, 3), np.float32)
     logits[2, 1] = value
-    with pytest.raises(CalibrationNotFinite) as caught:
+    with pytest.raises(EdgecnnError, check=CALIBRATION_NOT_FINITE.made) as caught:
         require_finite(logits, images=300, first=16)
-    assert caught.value.line() == (
-        "the network's output for calibration image 18 of 300 is NaN or infinity: its weights are broken, or training "
-        "diverged — train again with a lower learning rate (--set train.learning_rate=...), or check the weights file "
-        "[calibration-not-finite]"
-    )
+    assert caught.value.ref == "calibration-not-finite"
 
 
 def test_batches_of_a_job_are_its_pictures_as_the_model_wants_them(tmp_path: Path) -> None:

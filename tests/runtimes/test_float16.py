@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgecnn.errors.graph import HalfOverflow
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import HALF_OVERFLOW
 from edgecnn.graph.passes.half import SMALLEST_HALF, carry_half, through_half, type_half
 from edgecnn.runtimes.onnxruntime_files import logits_of
 from edgecnn.values.model_file import ModelFile
@@ -67,5 +68,5 @@ def test_every_number_that_fp16_holds_survives_typing() -> None:
 
 
 def test_a_weight_beyond_fp16_is_refused() -> None:
-    with pytest.raises(HalfOverflow):
+    with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made):
         through_half(np.array([1.0, -7e4], np.float32), "conv.weight")

@@ -15,8 +15,9 @@ from onnx import TensorProto, save_model
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import CONVERTER_FAILED, LAYER_NOT_CONVERTED
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.litert import BACKEND, residency_of
 from edgecnn.runtimes.litert_writer import writer
 from edgecnn.runtimes.litert_writer.writer import convert, write_model
@@ -128,7 +129,7 @@ def test_where_kernels_and_operators_do_not_match_nothing_is_credited(tmp_path: 
 @pytest.mark.parametrize("text", ["", "[]", '{"kernels": [], "operators": []}'])
 def test_a_trace_without_kernels_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text(text)
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 
@@ -184,12 +185,9 @@ def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -
     graph = make_graph([make_node("Det", ["image"], ["logits"], name="volumes")], "network", ends[:1], ends[1:])
     save_model(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=10), tmp_path / "model.onnx")
     fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
-    with pytest.raises(LayerNotConverted) as caught:
+    with pytest.raises(EdgecnnError, check=LAYER_NOT_CONVERTED.made) as caught:
         convert(tmp_path / "model.onnx", fp32, tmp_path)
-    assert caught.value.line() == (
-        "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes): edgecnn has no rule for it — "
-        "the other candidates are built without this runtime; or write the network without that operator [layer-not-converted]"
-    )
+    assert (caught.value.ref, caught.value.fields["why"]) == ("layer-not-converted", "edgecnn has no rule for it")
     assert not (tmp_path / "model.tflite").exists()
 
 
@@ -203,7 +201,7 @@ def test_a_model_beyond_the_2_gb_of_a_flatbuffer_is_refused_before_it_is_convert
     monkeypatch.setattr(writer, "BYTES_MAX", 700)
     monkeypatch.setattr(writer, "prepare", lambda *_: pytest.fail("it was converted"))
     fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         convert(tmp_path / "model.onnx", fp32, tmp_path)
     assert caught.value.line() == (
         "edgecnn's LiteRT writer made no model of litert-fp32: "

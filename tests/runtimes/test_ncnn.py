@@ -13,8 +13,9 @@ import onnx
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import CONVERTER_FAILED, LAYER_NOT_CONVERTED
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes import ncnn
 from edgecnn.runtimes.ncnn import BACKEND, residency_of
 from edgecnn.values.candidate import Candidate, Precision, Unsupported
@@ -79,7 +80,7 @@ def says(program: Path, code: str) -> None:
 
 def test_a_converter_that_crashes_fails_this_candidate_with_its_last_words(converter: Path, trunk: Path, tmp_path: Path) -> None:
     says(converter, "import os, signal\nprint('pass_ncnn', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         BACKEND.convert(trunk, FP32, tmp_path)
     assert caught.value.because == "signal SIGKILL; it said last: pass_ncnn"
     assert not (tmp_path / "model.json").exists()
@@ -87,7 +88,7 @@ def test_a_converter_that_crashes_fails_this_candidate_with_its_last_words(conve
 
 def test_a_converter_that_leaves_nothing_is_no_success(converter: Path, trunk: Path, tmp_path: Path) -> None:
     says(converter, "print('unsupported file')")
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         BACKEND.convert(trunk, FP32, tmp_path)
     assert caught.value.because == "unsupported file"
 
@@ -95,7 +96,7 @@ def test_a_converter_that_leaves_nothing_is_no_success(converter: Path, trunk: P
 def test_a_layer_that_ncnn_lacks_is_named_before_a_device_refuses_it(converter: Path, trunk: Path, tmp_path: Path) -> None:
     text = WHOLE.format(kind="aten::erf")
     says(converter, f"open('model.param', 'w').write({text!r})\nopen('model.bin', 'w').write('x')")
-    with pytest.raises(LayerNotConverted) as caught:
+    with pytest.raises(EdgecnnError, check=LAYER_NOT_CONVERTED.made) as caught:
         BACKEND.convert(trunk, FP32, tmp_path)
     assert caught.value.what == "pnnx has no form of aten::erf for ncnn-fp32 (layer last_1)"
 
@@ -181,7 +182,7 @@ def test_a_layer_with_other_multiply_adds_joins_none(tmp_path: Path) -> None:
 
 def test_a_trace_without_layers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text("[]")
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 

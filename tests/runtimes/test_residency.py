@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runtimes.registry import backend_for
@@ -76,18 +77,15 @@ def test_what_cannot_be_joined_is_unknown_and_never_int8(tmp_path: Path) -> None
 def test_a_trace_without_layers_is_refused_not_read_as_nothing(runtime: Runtime, file: str, tmp_path: Path) -> None:
     (tmp_path / "optimized.onnx").write_bytes(trunk("resnet18").read_bytes())
     (tmp_path / file).write_text("[]")
-    with pytest.raises(TraceUnreadable) as caught:
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made) as caught:
         backend_for(runtime).read_residency(tmp_path, mac_table(trunk("resnet18")))
     why = "it holds no event of a node's kernel" if runtime is Runtime.ONNXRUNTIME else "it holds no layer"
-    assert caught.value.line() == (
-        f"{tmp_path / file} does not tell what ran in which precision: {why} — the runtime may be newer than edgecnn's reader "
-        "of it: install a version inside the ranges of edgecnn's extras [trace-unreadable]"
-    )
+    assert (caught.value.ref, caught.value.fields["why"]) == ("trace-unreadable", f"{why}")
 
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
 def test_a_missing_trace_is_refused(runtime: Runtime, tmp_path: Path) -> None:
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         backend_for(runtime).read_residency(tmp_path, mac_table(trunk("resnet18")))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import CONVERTER_FAILED
 from edgecnn.runner.installing import DROPPED_PATH
 from edgecnn.runtimes.separate_process import run_separately
 
@@ -20,13 +21,13 @@ def test_a_converter_that_fails_blames_pythonpath_only_for_a_failed_import(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/opt/packages")
     (tmp_path / "program.py").write_text(program)
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         run_separately("ncnn", [str(tmp_path / "program.py")], tmp_path / "model.bin", "ncnn-fp32")
     assert (caught.value.because or "").endswith(why)
 
 
 def test_a_converter_that_leaves_nothing_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("pass")
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         run_separately("litert", [str(tmp_path / "program.py")], tmp_path / "model.tflite", "litert-int8")
     assert caught.value.because == "exit status 0"

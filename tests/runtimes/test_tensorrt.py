@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.graph import BuildLogUnreadable
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.planning.candidates import aware_candidates
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.runtimes.tensorrt import BACKEND
@@ -202,7 +203,7 @@ def test_a_listing_without_shapes_gives_no_bytes_and_the_reason(tmp_path: Path) 
 
 def test_an_untimed_trace_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "layers.txt").write_text("\n".join(LAYERS))
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         BACKEND.read_residency(tmp_path, MACS)
 
 

@@ -14,7 +14,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.devices.files import device_named, known_devices
-from edgecnn.errors.graph import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import CALIBRATION_RANGE_NOT_FINITE, HALF_OVERFLOW, OUTPUTS_DIFFER
 from edgecnn.graph.checks import first_nonfinite
 from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
@@ -181,7 +182,11 @@ def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str
     if name not in HALVES:
         assert beyond_half(candidate, job) == {}
         return
-    with pytest.raises(HalfOverflow, match=rf"{name}: tensor \S+ reaches \d+,[\d.]+, and fp16 ends at 65,504: .* over 40 calib"):
+    with pytest.raises(
+        EdgecnnError,
+        match=rf"{name}: tensor \S+ reaches \d+,[\d.]+, and fp16 ends at 65,504: .* over 40 calib",
+        check=HALF_OVERFLOW.made,
+    ):
         make_candidate(request(path, candidate), tmp_path, Quiet())
 
 
@@ -223,7 +228,11 @@ def all_outputs(model: onnx.ModelProto) -> Iterator[onnxruntime.NodeArg]:
 
 @pytest.mark.parametrize("candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["openvino-int8"]], ids=lambda each: each.id)
 def test_an_average_pooling_that_openvino_computes_otherwise_is_refused(candidate: Candidate, tmp_path: Path) -> None:
-    with pytest.raises(OutputsDiffer, match=f"{candidate.id}: outputs are 0\\.\\d+ from the ONNX file's; 0.001 is allowed"):
+    with pytest.raises(
+        EdgecnnError,
+        match=f"{candidate.id}: outputs are 0\\.\\d+ from the ONNX file's; 0.001 is allowed",
+        check=OUTPUTS_DIFFER.made,
+    ):
         make_candidate(request(small(tmp_path, ceil=1), candidate), tmp_path, Quiet())
     assert not (tmp_path / "quantize.json").exists()
 
@@ -236,7 +245,9 @@ def test_a_float_network_that_litert_computes_otherwise_is_refused(
     monkeypatch.setitem(RULES, "Relu", RULES["Identity"])
     monkeypatch.setattr(writer, "_FUSED_INTO", frozenset())
     with pytest.raises(
-        OutputsDiffer, match=f"{name}: outputs are 0\\.\\d+ from the ONNX file's; .* LiteRT writer changed the net"
+        EdgecnnError,
+        match=f"{name}: outputs are 0\\.\\d+ from the ONNX file's; .* LiteRT writer changed the net",
+        check=OUTPUTS_DIFFER.made,
     ):
         make_candidate(request(small(tmp_path), offered()[name]), tmp_path, Quiet())
     assert not list(tmp_path.glob("*.tflite")) or name == "litert-fp32"
@@ -259,7 +270,7 @@ def test_each_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path)
     for name, other, refused in (("near", asked + 1e-5, False), ("far", asked + 0.1, True), ("none", asked * np.nan, True)):
         found = other.astype(np.float32)
         if refused:
-            with pytest.raises(OutputsDiffer):
+            with pytest.raises(EdgecnnError, check=OUTPUTS_DIFFER.made):
                 distance_from_trunk(job, check, lambda _, found=found: found)  # type: ignore[misc]
         else:
             assert distance_from_trunk(job, check, lambda _, found=found: found) < 1e-3, name  # type: ignore[misc]
@@ -271,7 +282,7 @@ def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) ->
     second.CopyFrom(numpy_helper.from_array(np.full((16, 8, 3, 3), -3e38, np.float32), "w2"))
     onnx.save(model, tmp_path / "infinite.onnx")
     job = Job(tmp_path / "infinite.onnx", tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
-    with pytest.raises(CalibrationRangeNotFinite, match="tensor c2"):
+    with pytest.raises(EdgecnnError, match="tensor c2", check=CALIBRATION_RANGE_NOT_FINITE.made):
         beyond_half(job.candidate, job)
 
 
@@ -377,7 +388,7 @@ def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: P
         helper.make_node("Mul", ["small", "scale"], ["changed"], name="up"),
     ]
     job = Job(changed(tmp_path, "r2", nodes, scale), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
-    with pytest.raises(HalfOverflow) as refused:
+    with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made) as refused:
         beyond_half(job.candidate, job)
     assert refused.value.line().startswith("ncnn-fp16: weight scale reaches 100,000, and fp16 ends at 65,504 — ")
 
@@ -389,7 +400,7 @@ def test_a_nan_anywhere_in_a_tensor_is_refused(tmp_path: Path) -> None:
     far = np.full((16, 1, 1), -1, np.float32)
     far[5] = 1e4
     job = Job(changed(tmp_path, "r2", nodes, {"far": far}), tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
-    with pytest.raises(CalibrationRangeNotFinite, match="tensor root"):
+    with pytest.raises(EdgecnnError, match="tensor root", check=CALIBRATION_RANGE_NOT_FINITE.made):
         beyond_half(job.candidate, job)
 
 
@@ -407,7 +418,7 @@ def test_a_learned_range_beyond_fp16_is_refused(tmp_path: Path) -> None:
     held["image_scale"].CopyFrom(numpy_helper.from_array(np.array(600, np.float32), "image_scale"))
     onnx.save(model, tmp_path / "learned.onnx")
     candidate = offered()["tensorrt-int8"].model_copy(update={"method": Method.AWARE_TRAINING})
-    with pytest.raises(HalfOverflow, match="tensor image reaches 76,200"):
+    with pytest.raises(EdgecnnError, match="tensor image reaches 76,200", check=HALF_OVERFLOW.made):
         tensorrt_files.quantize(Job(tmp_path / "learned.onnx", tmp_path, candidate, NORMALIZATION, pictures(4)))
 
 
@@ -426,7 +437,7 @@ def test_int8_that_a_converter_changed_is_refused(tmp_path: Path, monkeypatch: p
     onnx.save(other, tmp_path / "other.onnx")
     converted = openvino.convert_trunk(tmp_path / "other.onnx")
     monkeypatch.setattr(openvino, "convert_trunk", lambda _: converted)
-    with pytest.raises(OutputsDiffer, match=r"openvino-int8-aware: .* 0\.15 is allowed"):
+    with pytest.raises(EdgecnnError, match=r"openvino-int8-aware: .* 0\.15 is allowed", check=OUTPUTS_DIFFER.made):
         make_candidate(CandidateRequest(path, prepared(), LEARNED, 0, NORMALIZATION), tmp_path, Quiet())
 
 
@@ -443,7 +454,7 @@ def test_int8_is_refused_where_it_answers_as_another_network_would(name: str, tm
     for answered in (trunk, trunk + 0.5 * noise, np.full_like(trunk, trunk.mean())):
         distance_from_trunk(job, check, lambda _, answered=answered: answered)  # type: ignore[misc]
     for answered in (-trunk + 2 * trunk.mean(), 10 * trunk, trunk + 2 * noise, trunk * np.nan):
-        with pytest.raises(OutputsDiffer):
+        with pytest.raises(EdgecnnError, check=OUTPUTS_DIFFER.made):
             distance_from_trunk(job, check, lambda _, answered=answered: answered)  # type: ignore[misc]
 
 

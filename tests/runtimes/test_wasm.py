@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.devices import ConverterFailed
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import CONVERTER_FAILED
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes import onnxruntime_web
 from edgecnn.runtimes.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
 from edgecnn.runtimes.wasm import BACKEND, residency_of
@@ -73,7 +74,7 @@ def test_a_float_network_is_float_whatever_was_fused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"said": [], "quantized": true}', '{"said": ["nothing known"], "quantized": true}'])
 def test_words_that_name_no_step_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "said.json").write_text(text)
-    with pytest.raises(TraceUnreadable):
+    with pytest.raises(EdgecnnError, check=TRACE_UNREADABLE.made):
         residency_of(tmp_path, MACS)
 
 
@@ -95,14 +96,14 @@ def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_offline_the_place_and_the_command_are_said(laid: Path) -> None:
-    with pytest.raises(ConverterFailed) as caught:
+    with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         web_files("wasm-fp32", Runtime.WASM)
     assert str(laid) in caught.value.line() and f"npm pack onnxruntime-web@{VERSION}" in caught.value.line()
 
 
 def test_another_archive_than_the_published_one_is_refused_and_removed(laid: Path) -> None:
     archive(laid, **dict.fromkeys(NAMES, b"x"))
-    with pytest.raises(ConverterFailed, match="SHA-512"):
+    with pytest.raises(EdgecnnError, match="SHA-512", check=CONVERTER_FAILED.made):
         web_files("wasm-fp32", Runtime.WASM)
     assert not laid.exists() and not any(map(is_unpacked, FILES))
 

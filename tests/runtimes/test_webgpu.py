@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named
-from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.webgpu import BACKEND, residency_of
 from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from tests.runtimes.test_wasm import MACS, trace
@@ -41,5 +42,5 @@ def test_on_a_gpu_all_is_fp32_and_what_fell_back_is_called_so(tmp_path: Path) ->
     assert [each.op for each in found.layers] == ["Conv", "Conv", "Gemm, in part in WebAssembly"]
     none_there = trace(tmp_path, f"{PLACED} All nodes placed on [CPUExecutionProvider]. Number of nodes: 3", quantized=False)
     assert all("WebAssembly" in each.op for each in residency_of(none_there, MACS).layers)
-    with pytest.raises(TraceUnreadable, match="it places no layer"):
+    with pytest.raises(EdgecnnError, match="it places no layer", check=TRACE_UNREADABLE.made):
         residency_of(trace(tmp_path, "nothing"), MACS)

@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.graph import CalibrationSetTooSmall
-from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import CALIBRATION_SET_TOO_SMALL
+from edgecnn.errors.training import BATCH_TOO_LARGE, TRAINING_DIVERGED
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -185,20 +186,24 @@ def test_a_training_killed_and_continued_in_another_process_leaves_the_same_byte
 
 
 def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 1, batch .* --set quantize\.aware_learning_rate="):
+    with pytest.raises(
+        EdgecnnError, match=r"phase aware, epoch 1, batch .* --set quantize\.aware_learning_rate=", check=TRAINING_DIVERGED.made
+    ):
         stage_of_lenet(learning_rate=1e38).make(roles(LENET), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
-    with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):
+    with pytest.raises(
+        EdgecnnError, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+", check=BATCH_TOO_LARGE.made
+    ):
         stage(batch_size=4096).make(roles(), tmp_path, Heard())
     assert not list(tmp_path.rglob("*.best.safetensors"))
 
 
 def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationSetTooSmall):
+    with pytest.raises(EdgecnnError, check=CALIBRATION_SET_TOO_SMALL.made):
         stage(images=49).make(roles(), tmp_path, Heard())
 
 

@@ -8,7 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from edgecnn.errors.weights import DownloadFailed, WeightsChanged, WeightsCorrupt, WeightsDoNotFit, WeightsUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.weights import (
+    WEIGHTS_CHANGED,
+    WEIGHTS_UNREADABLE,
+    DownloadFailed,
+    WeightsCorrupt,
+    WeightsDoNotFit,
+)
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.models.weights import answer_weights, hub_folder
@@ -105,10 +112,10 @@ def test_a_users_file_of_other_bytes_than_were_planned_with_leaves_nothing(tmp_p
     saved_network(SMALL, mine, classes=4)
     stage = FetchStage.from_answer(SMALL, answer_weights(SMALL, str(mine)))
     saved_network(SMALL, mine, classes=5)  # as where another machine has an older copy
-    with pytest.raises(WeightsChanged, match="is not the file that was planned with"):
+    with pytest.raises(EdgecnnError, match="is not the file that was planned with", check=WEIGHTS_CHANGED.made):
         stage.make({"weights_file": mine}, out, Heard())
     mine.unlink()
-    with pytest.raises(WeightsUnreadable):
+    with pytest.raises(EdgecnnError, check=WEIGHTS_UNREADABLE.made):
         stage.make({"weights_file": mine}, out, Heard())
     assert not list(out.iterdir())
 

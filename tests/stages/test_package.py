@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
-from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import RUNNER_SOURCE_CHANGED, SELF_TEST_FAILED
+from edgecnn.errors.data.multi_label import THRESHOLDS_OF_ANOTHER_MODEL
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
@@ -152,7 +153,7 @@ def test_a_kit_that_fails_its_own_test_is_not_made(made: Made, tmp_path: Path) -
     moved = Made(tmp_path / "m", made.pixels)
     shutil.copytree(made.model, moved.model)
     np.save(moved.model / "golden_logits.npy", 1 + np.load(made.model / "golden_logits.npy"))
-    with pytest.raises(SelfTestFailed) as caught:
+    with pytest.raises(EdgecnnError, check=SELF_TEST_FAILED.made) as caught:
         packaged(moved, tmp_path / "kit")
     assert caught.value.what == "the kit of onnxruntime-fp32 fails its own self-test"
     assert "the model does not give the golden logits (they differ by up to 1" in (caught.value.because or "")
@@ -197,12 +198,9 @@ def test_every_setting_is_tried_above() -> None:
 
 
 def test_a_runner_that_changed_since_planning_is_refused_before_a_file_is_written(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(RunnerSourceChanged) as caught:
+    with pytest.raises(EdgecnnError, check=RUNNER_SOURCE_CHANGED.made) as caught:
         packaged(made, tmp_path / "kit", runner_sha256="0" * 64)
-    assert caught.value.line() == (
-        f"{runner_source()} changed while the build was running: a kit carries the runner that it was planned with"
-        " — run the same command again [runner-source-changed]"
-    )
+    assert caught.value.ref == "runner-source-changed"
     assert list((tmp_path / "kit").iterdir()) == []
 
 
@@ -263,9 +261,6 @@ def test_a_kit_of_several_labels_says_so_and_one_of_a_class_an_image_has_no_word
 
 def test_thresholds_of_another_model_are_no_kit_s(made: Made, tmp_path: Path) -> None:
     trunk = with_thresholds(tmp_path / "trunk", ["class 0", "class 1", "class 2", "owl"])
-    with pytest.raises(ThresholdsOfAnotherModel) as caught:
+    with pytest.raises(EdgecnnError, check=THRESHOLDS_OF_ANOTHER_MODEL.made) as caught:
         kit_in(tmp_path / "several", made, thresholds=trunk)
-    assert caught.value.line() == (
-        f"{trunk / 'thresholds.json'}: its thresholds are those of another model: it has none of 'class 3'"
-        " — take the thresholds and the kit of one build [thresholds-of-another-model]"
-    )
+    assert caught.value.ref == "thresholds-of-another-model"

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgecnn.errors.graph import ProgramNotMade
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import PROGRAM_NOT_MADE
 from edgecnn.graph.export import save_program
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.program import ProgramStage
@@ -79,7 +80,9 @@ def test_a_network_that_torch_refuses_is_a_failure_with_a_name(tmp_path: Path) -
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return image * 2 if image.sum() > 0 else image
 
-    with pytest.raises(ProgramNotMade, match="torch cannot export this network as a program") as caught:
+    with pytest.raises(
+        EdgecnnError, match="torch cannot export this network as a program", check=PROGRAM_NOT_MADE.made
+    ) as caught:
         save_program(Branching(), ImageSize.square(RESOLUTION_PX), tmp_path / "program.pt2")
     assert caught.value.line().startswith("torch cannot export this network as a program: ")
     assert caught.value.line().endswith("[program-not-made]")

@@ -7,7 +7,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.errors.graph import AlreadyQuantized, CalibrationSetTooSmall
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.graph import ALREADY_QUANTIZED, CALIBRATION_SET_TOO_SMALL
 from edgecnn.stages.rank import RankStage
 from edgecnn.values.layers import Ranking
 from edgecnn.values.stage import Key
@@ -66,9 +67,9 @@ def test_a_second_run_elsewhere_ranks_by_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_calibrated_is_not_ranked(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationSetTooSmall):
+    with pytest.raises(EdgecnnError, check=CALIBRATION_SET_TOO_SMALL.made):
         stage(images=41).make({"model": planted_trunk(), "pixels": prepared()}, tmp_path, Quiet())
-    with pytest.raises(AlreadyQuantized):
+    with pytest.raises(EdgecnnError, check=ALREADY_QUANTIZED.made):
         stage().make({"model": made("onnxruntime-int8"), "pixels": prepared()}, tmp_path, Quiet())
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import BATCH_TOO_LARGE, TRAINING_DIVERGED
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
@@ -118,14 +119,20 @@ def test_one_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_p
 
 
 def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match=r"phase surgery, epoch 1, batch .* --set surgery\.learning_rate=3e\+37, a third"):
+    with pytest.raises(
+        EdgecnnError,
+        match=r"phase surgery, epoch 1, batch .* --set surgery\.learning_rate=3e\+37, a third",
+        check=TRAINING_DIVERGED.made,
+    ):
         stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
-    with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):
+    with pytest.raises(
+        EdgecnnError, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+", check=BATCH_TOO_LARGE.made
+    ):
         stage(batch_size=4096).make(roles(), tmp_path, Heard())
     assert not list(tmp_path.rglob("*.best.safetensors"))
 

@@ -14,9 +14,10 @@ from PIL import Image, PngImagePlugin
 
 from edgecnn.data.composed import open_made
 from edgecnn.data.composing import Composer
-from edgecnn.errors.data.folder import CorruptImages, ImageChanged
-from edgecnn.errors.data.formats import ManifestUnreadable
-from edgecnn.errors.data.synthesis import CutoutsUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import IMAGE_CHANGED, CorruptImages
+from edgecnn.errors.data.formats import MANIFEST_UNREADABLE
+from edgecnn.errors.data.synthesis import CUTOUTS_UNUSABLE
 from edgecnn.values.dataset import SPLIT_ROLES
 from edgecnn.values.synthesis import Provenance
 from tests.data.cutouts import cut, found, roles, scene, stage_of
@@ -117,7 +118,7 @@ def test_every_picture_that_is_no_cut_out_is_named_before_any_is_made(place: Pat
     Image.new("RGBA", (40, 40), "red").save(place / "cut" / "square" / "opaque.png")
     whole = (place / "cut" / "disc" / "0.png").read_bytes()
     (place / "cut" / "disc" / "torn.png").write_bytes(whole[: len(whole) // 2] + b"IEND")
-    with pytest.raises(CutoutsUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=CUTOUTS_UNUSABLE.made) as caught:
         made(place)
     assert {path for path, _ in caught.value.broken} == {"disc/photo.jpg", "square/opaque.png", "disc/torn.png"}
     assert not list((place / "out").iterdir())
@@ -149,14 +150,14 @@ def test_a_file_that_changes_meanwhile_is_not_composed(place: Path) -> None:
     synthesis = found(place)
     cut(place / "cut" / "disc" / "0.png", (4, 4, 4))
     (place / "out").mkdir()
-    with pytest.raises(ImageChanged):
+    with pytest.raises(EdgecnnError, check=IMAGE_CHANGED.made):
         stage_of(synthesis).make(roles(synthesis), place / "out", Heard())
 
 
 def test_a_damaged_list_is_our_own_fault(place: Path) -> None:
     out = made(place)
     (out / "synthesis.json").write_text("{}")
-    with pytest.raises(ManifestUnreadable):
+    with pytest.raises(EdgecnnError, check=MANIFEST_UNREADABLE.made):
         open_made(out)
 
 

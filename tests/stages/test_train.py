@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from threadpoolctl import threadpool_info
 from torch import Tensor
 
-from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import CLASSES_DIFFER, NOTHING_TO_TRAIN_ON, TRAINING_DIVERGED
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.stages.train import TrainStage
@@ -204,7 +205,9 @@ def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights:
 
 def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given, tmp_path: Path) -> None:
     with pytest.raises(
-        TrainingDiverged, match="phase scratch, epoch 1, batch .* not a finite number — --set train.learning_rate=3e"
+        EdgecnnError,
+        match="phase scratch, epoch 1, batch .* not a finite number — --set train.learning_rate=3e",
+        check=TRAINING_DIVERGED.made,
     ):
         made(stage(LENET, learning_rate=1e30), given.roles(), tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
@@ -228,14 +231,14 @@ def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
 
     from_labels = loop._from_labels
     monkeypatch.setattr(loop, "_from_labels", planted)
-    with pytest.raises(TrainingDiverged, match=f"phase scratch, epoch {epoch}, batch 1: ") as told:
+    with pytest.raises(EdgecnnError, match=f"phase scratch, epoch {epoch}, batch 1: ", check=TRAINING_DIVERGED.made) as told:
         made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, validation=16, size_px=64).roles(), tmp_path)
     assert f"; {kept} is kept in {file} — " in told.value.line()
     assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
 
 def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given, weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match="phase finetune, epoch 1, batch") as told:
+    with pytest.raises(EdgecnnError, match="phase finetune, epoch 1, batch", check=TRAINING_DIVERGED.made) as told:
         made(stage(LITE, mode="finetune", learning_rate=1e20, weight_decay=0.0), given.roles(weights), tmp_path)
     kept = tmp_path / "resume" / "head.best.safetensors"
     assert f"the best checkpoint so far is kept in {kept} — " in told.value.line()
@@ -247,12 +250,12 @@ def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given,
 def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int], tmp_path: Path) -> None:
     empty = make_given(tmp_path, **counts)
     (tmp_path / "out").mkdir()
-    with pytest.raises(NothingToTrainOn, match=f"the role {role}"):
+    with pytest.raises(EdgecnnError, match=f"the role {role}", check=NOTHING_TO_TRAIN_ON.made):
         made(stage(), empty.roles(), tmp_path / "out")
 
 
 def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(ClassesDiffer, match="9 classes, the images have 10"):
+    with pytest.raises(EdgecnnError, match="9 classes, the images have 10", check=CLASSES_DIFFER.made):
         made(stage(classes=9), given.roles(), tmp_path)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.store import StageUnfinished
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.store import STAGE_UNFINISHED
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Cached, FileFact, InputFact, Miss, Ran
 from edgecnn.values.stage import Progress, Role
@@ -163,12 +164,12 @@ def test_finished_work_with_a_damaged_file_is_made_again(store: Store) -> None:
 
 
 def test_a_stage_that_leaves_nothing_or_a_link_is_our_own_fault(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StageUnfinished) as empty:
+    with pytest.raises(EdgecnnError, check=STAGE_UNFINISHED.made) as empty:
         obtain(store, Quantize(), maker=lambda given, out, tell: None)
     assert empty.value.line() == (
         "quantize returned without a result: its folder is empty — nothing was stored; please report this [stage-unfinished]"
     )
-    with pytest.raises(StageUnfinished, match="model is a link or no regular file"):
+    with pytest.raises(EdgecnnError, match="model is a link or no regular file", check=STAGE_UNFINISHED.made):
         obtain(store, Quantize(), maker=lambda given, out, tell: (out / "model").symlink_to(tmp_path))
     assert list(store.artifacts.entries()) == []
 

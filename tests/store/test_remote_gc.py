@@ -12,7 +12,8 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from edgecnn.errors.store import NothingAfar, NothingCollected, RemoteUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.store import NOTHING_AFAR, NothingCollected, RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.gc import collect_afar
 from edgecnn.store.listing import verify
@@ -118,10 +119,10 @@ def test_while_a_list_cannot_be_understood_nothing_goes(store: Store, afar: Remo
     with pytest.raises(NothingCollected) as caught:
         collect_afar(afar)
     name = f"entries/artifacts/quantize/{'0' * 64}.json"
-    assert caught.value.line() == (
-        f"nothing is removed from the remote store {afar.url}: "
-        f"which files {name} names is not known: its list of files is damaged — "
-        f"update edgecnn; where that does not help, delete {name} there: the next push sends its entry again [nothing-collected]"
+    assert (caught.value.ref, caught.value.fields["because"], caught.value.fields["hint"]) == (
+        "nothing-collected",
+        f"which files {name} names is not known: its list of files is damaged",
+        f"update edgecnn; where that does not help, delete {name} there: the next push sends its entry again",
     )
     assert files_in(Path(afar.url)) == before
 
@@ -186,7 +187,7 @@ def test_a_place_that_tells_no_times_keeps_everything(store: Store, monkeypatch:
 
 
 def test_a_place_that_is_empty_or_is_none_gets_no_file(afar: Remote) -> None:
-    with pytest.raises(NothingAfar):
+    with pytest.raises(EdgecnnError, check=NOTHING_AFAR.made):
         collect_afar(afar)
     assert not Path(afar.url).exists()
 
@@ -197,7 +198,7 @@ def test_a_folder_that_is_no_store_and_files_that_are_none_of_a_store_s_are_left
     mine = tmp_path / "mine/trash/thesis.docx"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"years")
-    with pytest.raises(NothingAfar):
+    with pytest.raises(EdgecnnError, check=NOTHING_AFAR.made):
         collect_afar(Remote(str(tmp_path / "mine")), grace_s=0)
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["trash", "thesis.docx"]
     obtain(store, Train())

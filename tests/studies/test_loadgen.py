@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.measuring import NothingToLoad
+from edgecnn.errors.measuring import NOTHING_TO_LOAD
 from edgecnn.studies.loadgen import kit_meant
 from tests.runner.kits import make_kit
 
@@ -45,7 +46,11 @@ def test_a_name_that_it_does_not_carry_is_refused_with_the_nearest(build: Path) 
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NothingToLoad, match="is neither a kit nor a finished build: it holds no kit.json and no bundle with"):
+    with pytest.raises(
+        EdgecnnError,
+        match="is neither a kit nor a finished build: it holds no kit.json and no bundle with",
+        check=NOTHING_TO_LOAD.made,
+    ):
         kit_meant(tmp_path)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.errors.building import NotOverwritten, OutputUnwritable
-from edgecnn.errors.fit import NetworkGone
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_UNWRITABLE
+from edgecnn.errors.fit import NETWORK_GONE
 from edgecnn.graph.custom.adopt import adopt
 from edgecnn.render.progress import Quiet
 from edgecnn.studies.facts import FeaturePictures
@@ -76,13 +77,13 @@ def test_a_second_look_takes_the_place_of_the_first_and_of_nothing_else(networks
     mine = networks.folder / "mine"
     mine.mkdir()
     (mine / "letter.txt").write_text("dear")
-    with pytest.raises(NotOverwritten):
+    with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made):
         look_into(build, mine, LookRequest(1, 1), networks.store, Quiet())
 
 
 def test_a_place_that_no_file_system_has_is_refused_in_one_line(networks: BuiltNetworks) -> None:
     long = networks.folder / ("é" * 200)
-    with pytest.raises(OutputUnwritable, match="(?i)file name too long"):
+    with pytest.raises(EdgecnnError, match="(?i)file name too long", check=OUTPUT_UNWRITABLE.made):
         look_into(networks.build("a"), long, LookRequest(1, 1), networks.store, Quiet())
 
 
@@ -97,9 +98,6 @@ def test_a_network_that_the_store_lost_is_made_again_by_its_command(networks: Bu
     build = networks.build("a")
     key = json.loads((build / "report.json").read_text())["keys"]["export"]
     (networks.store.layout.entry("export", key) / "files" / "model.onnx").unlink()
-    with pytest.raises(NetworkGone) as raised:
+    with pytest.raises(EdgecnnError, check=NETWORK_GONE.made) as raised:
         looked(networks, build)
-    assert raised.value.line() == (
-        f"the network of {build} cannot be had from the store {networks.store.root}: it was removed or changed, or the build "
-        "used another store — make it again: edgecnn build [network-gone]"
-    )
+    assert raised.value.ref == "network-gone"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.devices.files import Target, device_named
-from edgecnn.errors.usage import ListBudgetInvalid
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.models.catalogue import arch_named
@@ -73,7 +74,7 @@ def test_budgets_take_images_a_second_for_milliseconds() -> None:
     ],
 )
 def test_what_is_no_budget_of_a_list_is_refused(texts: list[str], because: str) -> None:
-    with pytest.raises(ListBudgetInvalid) as refused:
+    with pytest.raises(EdgecnnError, check=LIST_BUDGET_INVALID.made) as refused:
         budgets_of_a_list(texts)
     assert because in str(refused.value.because)
 

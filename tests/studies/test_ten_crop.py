@@ -10,7 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from edgecnn.errors.fit import NothingIsRight
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.fit import NOTHING_IS_RIGHT
 from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import ten_crop_lines
 from edgecnn.runner.pixels import UnreadableImage, to_pixels
@@ -79,9 +80,6 @@ def test_images_that_leave_no_room_are_counted(tmp_path: Path, monkeypatch: pyte
 def test_without_labels_nothing_is_right(tmp_path: Path) -> None:
     networks = BuiltNetworks(tmp_path)
     build = networks.build("a", classes=())
-    with pytest.raises(NothingIsRight) as raised:
+    with pytest.raises(EdgecnnError, check=NOTHING_IS_RIGHT.made) as raised:
         ten_crop(build, networks.store, Quiet())
-    assert raised.value.line() == (
-        f"no accuracy of {build} can be had: it has no labelled images of the role test — "
-        "build it with --data of a sub-folder a class [nothing-is-right]"
-    )
+    assert raised.value.ref == "nothing-is-right"

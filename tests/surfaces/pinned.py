@@ -19,9 +19,10 @@ COLOURING = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE")
 
 def every_surface() -> Mapping[str, Surface]:
     """All surfaces by the name of their file."""
+    from tests.errors import lines
     from tests.surfaces import charts, commands, looked_at, measured, races, reports, screens, sentences, verdicts
 
-    rooms = (charts, commands, looked_at, measured, races, reports, screens, sentences, verdicts)
+    rooms = (charts, commands, lines, looked_at, measured, races, reports, screens, sentences, verdicts)
     return {name: surface for room in rooms for name, surface in room.SURFACES.items()}
 
 

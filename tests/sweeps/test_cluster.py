@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
 from edgecnn.sweeps.connection import near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
@@ -109,7 +110,7 @@ def test_machines_with_stores_of_their_own_and_others_hand_on_through_the_store_
         words = ("sweep", "run", "sweep.toml", "--on", f"ray://127.0.0.1:{machines.client_port}")
         refused = place.plain(*words)
         host = os.uname().nodename
-        error = WorkersDiffer(
+        error = WORKERS_DIFFER(
             problems=[
                 f"{host} does not see the store {place.store}: put it on a network folder, or name a store afar in "
                 "EDGECNN_STORE_REMOTE"
@@ -161,7 +162,7 @@ def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: 
         wait_until(lambda: bool(making("prepare") or making("train")), 240)
         machines.kill(0)
         _, said = running.communicate(timeout=200)
-    error = ClusterUnusable(
+    error = CLUSTER_UNUSABLE(
         address="ray",
         because="it went away, as builds/sweep/logs/cluster.log says",
         hint="the same command goes on from what is finished",
@@ -201,7 +202,7 @@ def test_ctrl_c_ends_what_runs_there(place: Place, tmp_path: Path) -> None:
 
 def test_a_head_that_is_too_slow_for_a_client_is_told_how_it_gets_more_time() -> None:
     said = 'Initialization failure from server:\nTraceback:\n    "Starting Ray client server failed. See "\nRuntimeError: {}\n'
-    with pytest.raises(ClusterUnusable) as caught, reached("ray://head:10001", "start one"):
+    with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made) as caught, reached("ray://head:10001", "start one"):
         raise ConnectionAbortedError(said.format("Starting Ray client server failed. See ray_client_server_1.err."))
     assert caught.value.line() == (
         "the cluster ray://head:10001 cannot be used: Starting Ray client server failed. See ray_client_server_1.err. — "

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.sweeps import ClusterUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.sweeps.cluster import GRACE_S, _hand_out
@@ -47,7 +48,7 @@ def test_a_training_for_a_gpu_does_not_wait_for_one_that_no_machine_of_a_cluster
     if not refused:
         assert list(work.made(tasks)) == list(tasks)
         return
-    with pytest.raises(ClusterUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made) as caught:
         list(work.made(tasks))
     assert caught.value.line() == (
         "the cluster ray cannot be used: a GPU of this machine would train, and none of the cluster's has one — "

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgecnn.errors.sweeps import WorkersDiffer
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import WORKERS_DIFFER
 from edgecnn.sweeps.worker import Terms
 from tests.sweeps.rays import FOUR_CORES, Rays, cluster_of
 
@@ -31,7 +32,7 @@ def test_a_store_afar_is_used_by_all_where_one_machine_does_not_see_the_asking_o
 def test_what_machines_have_otherwise_is_said_once_each(remote: str | None, rays: Rays) -> None:
     cluster = cluster_of(rays, remote)
     rays.unmet = lambda node, _: ("one has torch 2.13.0, here is 2.14.0", f"{node[0]} cannot read /photos")
-    with pytest.raises(WorkersDiffer) as caught:
+    with pytest.raises(EdgecnnError, check=WORKERS_DIFFER.made) as caught:
         cluster.check(Terms.of(cluster.shared, (), ()))
     problems = ["one has torch 2.13.0, here is 2.14.0", "1 cannot read /photos", "2 cannot read /photos"]
-    assert caught.value.line() == WorkersDiffer(problems=problems).line()
+    assert list(caught.value.fields["problems"]) == problems

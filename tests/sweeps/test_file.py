@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.recipes import RecipeInvalid
-from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.recipes import RECIPE_INVALID
+from edgecnn.errors.sweeps import BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.sweeps.file import by_training
 from edgecnn.values.recipe import Recipe
@@ -73,7 +74,11 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
     here, board = cells(tmp_path, text)
     assert (here.host, board.host) == (None, "pi@10.0.0.7")
-    with pytest.raises(SweepInvalid, match="hosts.raspberry-pi-5 = '-oProxyCommand=x' is no SSH destination; give user@board"):
+    with pytest.raises(
+        EdgecnnError,
+        match="hosts.raspberry-pi-5 = '-oProxyCommand=x' is no SSH destination; give user@board",
+        check=SWEEP_INVALID.made,
+    ):
         cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
 
 
@@ -139,22 +144,19 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(SweepInvalid) as caught:
+    with pytest.raises(EdgecnnError, check=SWEEP_INVALID.made) as caught:
         cells(tmp_path, text)
     assert said in caught.value.line() and caught.value.line().endswith(REMEDY)
 
 
 def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:
     same = '[[build]]\nmodel.arch = "lenet-5"\n[[build]]\nmodel.arch = "lenet-5"'
-    with pytest.raises(BuildsNamedAlike, match=r"they ask for the same — take one of them out"):
+    with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made):
         cells(tmp_path, same)
     other = '[[build]]\nname = "one"\nmodel.arch = "lenet-5"\n[[build]]\nname = "One"\nmodel.arch = "resnet-18"'
-    with pytest.raises(BuildsNamedAlike) as caught:
+    with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made) as caught:
         cells(tmp_path, other)
-    assert caught.value.line() == (
-        f"sweep {tmp_path / 'sweep.toml'} has two builds that would both be One: what they differ by is not in the name — "
-        'give one a name of its own: name = "…" in its [[build]] [builds-named-alike]'
-    )
+    assert caught.value.ref == "builds-named-alike"
 
 
 TEXTS = ["a\x7fb", "inf", "nan", "true", "1", "[1]", "photos of cats", "猫", "a'b\"c", "0x10", "2026-11-26"]
@@ -186,18 +188,15 @@ def test_a_name_leads_out_of_no_folder(tmp_path: Path) -> None:
 
 
 def test_more_builds_than_anybody_means_are_refused_before_any_is_looked_at(tmp_path: Path) -> None:
-    numbers, path = list(range(1, 102)), tmp_path / "sweep.toml"
-    with pytest.raises(SweepTooLarge) as caught:
+    numbers = list(range(1, 102))
+    with pytest.raises(EdgecnnError, check=SWEEP_TOO_LARGE.made) as caught:
         cells(tmp_path, f"[grid]\ntrain.epochs = {numbers}\ntrain.seed = {numbers}")
-    assert caught.value.line() == (
-        f"sweep {path} asks for 10,201 builds: at most 10,000 are taken — leave values out of [grid], or divide "
-        "it into several sweeps [sweep-too-large]"
-    )
+    assert (caught.value.ref, caught.value.fields["builds"]) == ("sweep-too-large", 10201)
 
 
 def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text("[train]\nepoch = 1\n", encoding="utf-8")
-    with pytest.raises(RecipeInvalid, match="the nearest is train.epochs"):
+    with pytest.raises(EdgecnnError, match="the nearest is train.epochs", check=RECIPE_INVALID.made):
         cells(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]')
 
 
@@ -214,5 +213,5 @@ def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
     ],
 )
 def test_a_text_with_a_nul_is_refused_by_its_key(text: str, key: str, tmp_path: Path) -> None:
-    with pytest.raises(SweepInvalid, match=f"{key} must not hold a NUL character"):
+    with pytest.raises(EdgecnnError, match=f"{key} must not hold a NUL character", check=SWEEP_INVALID.made):
         cells(tmp_path, text)

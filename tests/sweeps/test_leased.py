@@ -110,7 +110,7 @@ def test_a_board_that_the_lab_takes_back_costs_no_build_and_boards_of_a_kind_are
         other = next(name for name in servers if name != taken)
         assert [cell["board"] for cell in said["cells"]] == [first, other]
         assert list(said["set_aside"]) == [taken]
-        assert said["set_aside"][taken].startswith(f"{taken} was taken from under its lease: ")
+        assert "[board-taken]" in said["set_aside"][taken]
         if first != other:
             (race,) = said["kin"]
             assert race["build"] == FIRST and [each["board"] for each in race["boards"]] == [first, other]
@@ -152,7 +152,7 @@ def test_a_board_that_is_not_there_and_one_whose_link_is_cut_are_set_aside(tmp_p
         assert [cell["board"] for cell in said["cells"]] == [first, other]
         assert list(said["set_aside"]) == ["lab-0", lost]
         assert "no link: ssh: connect to host 127.0.0.1" in said["set_aside"]["lab-0"]
-        assert "the link was lost during" in said["set_aside"][lost]
+        assert "[link-lost]" in said["set_aside"][lost]
         raced = [{each["board"] for each in race["boards"]} for race in said["kin"]]
         assert raced == ([] if first == other else [{first, other}])
 
@@ -167,10 +167,7 @@ def test_a_lab_that_is_not_there_or_lacks_a_tag_is_said_by_plan_and_run_before_a
         for verb in ("plan", "run"):
             done = place.plain("sweep", verb, "sweep.toml")
             assert done.returncode == 2 and done.stdout == ""
-            assert done.stderr == (
-                f"edgecnn: error: {found.where} has no board for cpu with lab=9: of the device it has lab-1 (lab=1) — take the "
-                "tag out of [tags], or give it to a board [no-such-boards]\n"
-            )
+            assert "[no-such-boards]" in done.stderr
     done = place.plain("sweep", "run", "sweep.toml")
-    assert done.returncode == 3 and done.stderr.endswith("then the same command goes on [coordinator-unreachable]\n")
+    assert done.returncode == 3 and "[coordinator-unreachable]" in done.stderr
     assert done.stderr.count("\n") == 1 and not (tmp_path / "builds").exists()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.sweeps import ClusterUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
@@ -44,10 +45,10 @@ def test_what_a_board_measured_while_others_are_made_stands_in_the_state_though_
         ready(board.name)
         wait_until(lambda: (out / "sweep.json").exists() and bool(state()["outcomes"]), 60)
         assert list(state()["outcomes"]) == [board.name] and state()["begun"] == []
-        raise ClusterUnusable(address="ray", because="it went away", hint="the same command goes on")
+        raise CLUSTER_UNUSABLE(address="ray", because="it went away", hint="the same command goes on")
 
     run = SweepRun(out, every, {cell.name: "asked" for cell in every}, Store.open(tmp_path / "store"), total=2, cells=every)
-    with pytest.raises(ClusterUnusable):
+    with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made):
         work_off(run, SweepState(sweep="sweep.toml"), Quiet(), make)
     outcomes = state()["outcomes"]
     assert list(outcomes) == [board.name] and outcomes[board.name]["exit_code"] == 3

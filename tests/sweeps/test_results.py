@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.sweeps import NotASweepFolder
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER
 from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
@@ -60,7 +61,7 @@ def test_what_cannot_be_written_is_said_with_the_way_out(
     out.mkdir()
     if file is not None:
         (out / file).write_text("")
-    with pytest.raises(NotASweepFolder) as caught:
+    with pytest.raises(EdgecnnError, check=NOT_A_SWEEP_FOLDER.made) as caught:
         call(out, cell)
     assert caught.value.line().endswith(f"{said} — choose another folder with --out [not-a-sweep-folder]")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import NOT_A_SWEEP_FOLDER, SWEEP_IS_RUNNING
 from edgecnn.judging.gates import parse_bounds
 from edgecnn.planning.complete import tool_versions
 from edgecnn.render.progress import Quiet
@@ -187,32 +188,28 @@ def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path
     write_state(tmp_path, state)
     assert read_state(tmp_path, Path("s.toml")) == state
     (tmp_path / STATE).write_text('{"schema": "edgecnn.sweep-state/2"}')
-    with pytest.raises(NotASweepFolder, match=r"its schema is edgecnn.sweep-state/2, and .* — choose another"):
+    with pytest.raises(
+        EdgecnnError, match=r"its schema is edgecnn.sweep-state/2, and .* — choose another", check=NOT_A_SWEEP_FOLDER.made
+    ):
         read_state(tmp_path, Path("s.toml"))
     (tmp_path / STATE).write_bytes(b"\xff{")
-    with pytest.raises(NotASweepFolder):
+    with pytest.raises(EdgecnnError, check=NOT_A_SWEEP_FOLDER.made):
         read_state(tmp_path, Path("s.toml"))
-    error = NotASweepFolder(path=Path("out/sweep.json"), because="permission denied")
-    assert (
-        error.line() == "out/sweep.json cannot be used: permission denied — choose another folder with --out [not-a-sweep-folder]"
-    )
 
 
 def test_one_folder_is_one_sweep_s_at_a_time(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert not is_at_work(out)
-    with sweep_lock(out), pytest.raises(SweepIsRunning) as caught, sweep_lock(out):
+    with sweep_lock(out), pytest.raises(EdgecnnError, check=SWEEP_IS_RUNNING.made) as caught, sweep_lock(out):
         pass
     with sweep_lock(out):
         assert is_at_work(out)
     assert not is_at_work(out)
-    assert caught.value.line() == (
-        f"another sweep is writing to {out} — wait for it to end, or choose another folder with --out [sweep-is-running]"
-    )
+    assert caught.value.ref == "sweep-is-running"
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
-    with pytest.raises(NotASweepFolder, match="choose another folder with --out"), sweep_lock(path):
+    with pytest.raises(EdgecnnError, match="choose another folder with --out", check=NOT_A_SWEEP_FOLDER.made), sweep_lock(path):
         pass
     assert cells_of(read_sweep(path))

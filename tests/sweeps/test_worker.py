@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.store import StoreUnusable
+from edgecnn.errors.store import STORE_UNUSABLE
 from edgecnn.store.remote import Remote
 from edgecnn.store.transfer import Transferred
 from edgecnn.sweeps.tasks import StageTask
@@ -98,7 +98,7 @@ def test_what_is_sent_along_and_cannot_be_written_there_is_the_machine_s_own_fai
     (tmp_path / "theirs/manifests").touch()
     stage = Prepare(inputs={"images": Key("a" * 64)})
     task = replace(task_of(stage), sources={"images": tmp_path / "asks/manifests/list.json"})
-    error = StoreUnusable(root=tmp_path / "theirs", because=f"file exists: {tmp_path / 'theirs/manifests'}")
+    error = STORE_UNUSABLE(root=tmp_path / "theirs", because=f"file exists: {tmp_path / 'theirs/manifests'}")
     assert make(task, terms, ("images",), b"{}") == Made(error=error.line(), elsewhere=True)
 
 

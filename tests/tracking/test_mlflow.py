@@ -17,7 +17,8 @@ import pytest
 from mlflow import MlflowClient
 
 from edgecnn import installed
-from edgecnn.errors.sweeps import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import MlflowTracker, address_of
 from edgecnn.tracking.run import TrackedRun, figures_only
@@ -209,7 +210,7 @@ def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_what_is_no_address_is_refused(text: str, because: str) -> None:
-    with pytest.raises(TrackerMisread) as caught:
+    with pytest.raises(EdgecnnError, check=TRACKER_MISREAD.made) as caught:
         open_tracker(text)
     assert caught.value.because == because
     assert "se/cret" not in caught.value.line() and "me:" not in caught.value.line()
@@ -226,12 +227,16 @@ def test_an_address_is_handed_on_without_its_password() -> None:
 def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     for text in ("mlflow:./mlruns", "mlflow:file:///tmp/mlruns"):
-        with pytest.raises(TrackerRefused, match=r"mlflow:sqlite:///mlflow\.db, or a server; MLFLOW_ALLOW_FILE_STORE=true"):
+        with pytest.raises(
+            EdgecnnError,
+            match=r"mlflow:sqlite:///mlflow\.db, or a server; MLFLOW_ALLOW_FILE_STORE=true",
+            check=TRACKER_REFUSED.made,
+        ):
             MlflowTracker(text)
-    with pytest.raises(TrackerRefused, match="no such kind of store — an address begins with http"):
+    with pytest.raises(EdgecnnError, match="no such kind of store — an address begins with http", check=TRACKER_REFUSED.made):
         MlflowTracker("mlflow:localhost:5000")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(TrackerRefused, match="pip install mlflow"):
+    with pytest.raises(EdgecnnError, match="pip install mlflow", check=TRACKER_REFUSED.made):
         MlflowTracker("mlflow:sqlite:///mlflow.db")
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import BATCH_TOO_LARGE, TRAINING_DIVERGED
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -49,7 +50,7 @@ def test_a_frozen_layer_saves_nothing() -> None:
 
 def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(little: None) -> None:
     network = build_network(arch_named("resnet-18"), 10)
-    with pytest.raises(BatchTooLarge) as refusal, within_memory(network, phase(4096), 100_000):
+    with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made) as refusal, within_memory(network, phase(4096), 100_000):
         pytest.fail("it was begun")
     fits = int((refusal.value.hint or "").removeprefix("--set train.batch_size="))
     assert 2 <= fits < 4096
@@ -63,7 +64,7 @@ def test_what_one_process_holds_is_not_counted_for_each(monkeypatch: pytest.Monk
     network = build_network(arch_named("resnet-18"), 10)
     with within_memory(network, phase(16), 64, Learners(processes=2)):
         assert features.numel()
-    with pytest.raises(BatchTooLarge), within_memory(network, phase(16), 64, Learners(processes=8)):
+    with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made), within_memory(network, phase(16), 64, Learners(processes=8)):
         pytest.fail("eight times weights, gradients and averages are more than is left")
 
 
@@ -81,7 +82,9 @@ def test_few_images_make_no_large_batch(little: None) -> None:
 
 def test_memory_that_runs_out_all_the_same_is_told_so() -> None:
     network = build_network(arch_named("resnet-18"), 10)
-    ran_out = pytest.raises(BatchTooLarge, match="memory ran out; it takes .* --set train.batch_size=42")
+    ran_out = pytest.raises(
+        EdgecnnError, match="memory ran out; it takes .* --set train.batch_size=42", check=BATCH_TOO_LARGE.made
+    )
     with ran_out, within_memory(network, phase(64), 64):
         torch.empty(1 << 50)
     with pytest.raises(RuntimeError, match="size mismatch|shapes cannot"), within_memory(network, phase(64), 64):
@@ -92,7 +95,7 @@ def test_a_training_is_refused_before_its_first_batch(tmp_path: Path, monkeypatc
     given = make_given(tmp_path, train=32, validation=8)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: 100.0)
     (tmp_path / "out").mkdir()
-    with pytest.raises(BatchTooLarge) as refusal:
+    with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made) as refusal:
         stage().make(given.roles(), tmp_path / "out", Heard())
     assert "a machine with more memory" in (refusal.value.hint or ""), "not even two images fit"
 
@@ -103,7 +106,7 @@ def test_weights_that_the_very_last_step_ruins_are_not_kept(tmp_path: Path) -> N
     deep = [layer for _ in range(4) for layer in (nn.Conv2d(3, 3, 3, padding=1), nn.Tanhshrink())]
     head = nn.Linear(3, 10)
     network = nn.Sequential(*deep, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
-    with pytest.raises(TrainingDiverged) as told:
+    with pytest.raises(EdgecnnError, check=TRAINING_DIVERGED.made) as told:
         run_phase(network, head, scratch_phase(asked), material)
     assert told.value.what == "training diverged in phase scratch, epoch 1, batch 1"
     assert not list(tmp_path.glob("*.safetensors"))

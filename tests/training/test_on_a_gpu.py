@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from edgecnn.errors.training import BatchTooLarge, NoGpuToTrainOn, NothingToShare
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import BATCH_TOO_LARGE, NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.training import learning_device, trained_before_on, with_machine
@@ -78,29 +79,23 @@ def test_a_gpu_that_torch_can_use_trains_unless_told_otherwise(monkeypatch: pyte
     assert learning_device(TrainChoice(processes=2), gpu()) == "cpu", "what processes share is the processors"
     assert learning_device(TrainChoice(), gpu(), "cpu") == learning_device(TrainChoice(device="cpu"), None, "gpu") == "cpu"
     assert learning_device(TrainChoice(), None, "gpu") == "gpu", "what was built with a GPU is judged without one"
-    with pytest.raises(NothingToShare) as refusal:
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_SHARE.made) as refusal:
         learning_device(TrainChoice(device="gpu", processes=2), gpu())
-    assert refusal.value.line() == (
-        "train.processes=2 does not go with train.device=gpu: processes divide this machine's processors among them, "
-        "and a GPU is used by one — leave one of them out [nothing-to-share]"
-    )
+    assert refusal.value.ref == "nothing-to-share"
 
 
 def test_a_gpu_that_is_asked_for_in_vain_is_said_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     absent = "no driver lists one, or torch is not installed"
     for found, why in ((None, absent), (gpu(torch="2.15.0+cpu"), "torch 2.15.0+cpu was built without CUDA")):
-        with pytest.raises(NoGpuToTrainOn) as refusal:
+        with pytest.raises(EdgecnnError, check=NO_GPU_TO_TRAIN_ON.made) as refusal:
             learning_device(TrainChoice(device="gpu"), found)
-        assert refusal.value.line() == (
-            f"train.device=gpu needs an NVIDIA GPU that torch can use: {why} — --set train.device=cpu; `edgecnn doctor` says "
-            "what is here [no-gpu-to-train-on]"
-        )
+        assert (refusal.value.ref, refusal.value.fields["because"]) == ("no-gpu-to-train-on", f"{why}")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_torch_does_not_find_after_all_is_one_line(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(NoGpuToTrainOn, match="torch"):
+    with pytest.raises(EdgecnnError, match="torch", check=NO_GPU_TO_TRAIN_ON.made):
         trained(tmp_path / "out", given.roles(), device="gpu")
 
 
@@ -304,7 +299,7 @@ def test_memory_that_a_gpu_has_not_is_said_before_it_is_asked_for(
     given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (64 * 2**20, 64 * 2**20))
-    with pytest.raises(BatchTooLarge, match="the GPU has 64 free"):
+    with pytest.raises(EdgecnnError, match="the GPU has 64 free", check=BATCH_TOO_LARGE.made):
         trained(tmp_path / "out", given.roles(), "resnet-18", device="gpu", batch_size=128)
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from edgecnn.errors.training import BatchTooLarge
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.training import BATCH_TOO_LARGE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -105,7 +106,7 @@ def test_a_batch_may_fit_in_bf16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held + sum(needed) / 2)
     with within_memory(network, phases[1], 64):
         pass
-    with pytest.raises(BatchTooLarge), within_memory(network, phases[0], 64):
+    with pytest.raises(EdgecnnError, check=BATCH_TOO_LARGE.made), within_memory(network, phases[0], 64):
         pytest.fail("fp32 takes more than there is")
 
 

@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from edgecnn.data.files import ListingProgress, read_json, stamp_of, stamps_in, write_json
 from edgecnn.data.formats.members import CHUNK, FILES_MAX, RATIO_MAX, Member, bytes_allowed, faults_of, members_of
 from edgecnn.data.formats.sample_pairs import PAIRS, has_pairs, write_pairs
 from edgecnn.data.layout import unwrapped
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.base import ROWS, EdgecnnError
+from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures
@@ -43,7 +43,19 @@ def told_of(archive: Path, folder: Path) -> Iterator[None]:
     except EdgecnnError as error:
         if archive == folder:
             raise
-        raise error.retold(str(folder), str(archive)) from error
+        row = ROWS.get(error.ref)
+        if row is None or not error.fields:
+            raise
+        raise row(**{name: _named(value, folder, archive) for name, value in error.fields.items()}) from error
+
+
+def _named(value: Any, folder: Path, archive: Path) -> Any:
+    """A field of an error, with the archive's name for the folder that it was unpacked into."""
+    if isinstance(value, str | Path):
+        return type(value)(str(value).replace(str(folder), str(archive)))
+    if isinstance(value, Mapping):
+        return {name: _named(each, folder, archive) for name, each in value.items()}
+    return tuple(_named(each, folder, archive) for each in value) if isinstance(value, list | tuple) else value
 
 
 def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
@@ -58,10 +70,10 @@ def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
         tell: shown progress.
 
     Raises:
-        ArchiveUnusable: no archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
+        ARCHIVE_UNUSABLE: no archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
-        WrongBytes: see ``refuse_known_cause``.
+        WRONG_BYTES: see ``refuse_known_cause``.
     """
     for archive in archives.values():
         refuse_known_cause(archive)
@@ -161,15 +173,15 @@ def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
 def _check(archive: Path, members: Sequence[Member]) -> None:
     """Refuse before anything is written. What an entry says of its size holds: no more of it is read."""
     if len(members) > FILES_MAX:
-        raise ArchiveUnusable(file=archive, because=f"more than {FILES_MAX:,} files")
+        raise ARCHIVE_UNUSABLE(file=archive, because=f"more than {FILES_MAX:,} files")
     total, packed = sum(member.size for member in members), archive.stat().st_size
     if total > bytes_allowed(archive):
-        raise ArchiveUnusable(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
+        raise ARCHIVE_UNUSABLE(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
     taken: set[str] = set()
     folders = {str(parent) for member in members for parent in PurePosixPath(member.name[:PATH_BYTES_MAX]).parents}
     for member in members:
         if why := _fault(member, taken) or ("is a file and a folder" if member.name in folders else ""):
-            raise ArchiveUnusable(file=archive, because=f"its entry {ascii(member.name)[:200]} {why}")
+            raise ARCHIVE_UNUSABLE(file=archive, because=f"its entry {ascii(member.name)[:200]} {why}")
         taken.add(member.name)
 
 

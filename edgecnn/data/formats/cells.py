@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from edgecnn.data.formats.parquet_file import PARQUET, parquet_columns, parquet_rows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.formats import table_unusable
 from edgecnn.errors.wording import shortened
 from edgecnn.runner.files import open_regular
 
@@ -31,14 +31,14 @@ Cells = tuple[int, Sequence[str]]
 
 
 def header_of(file: Path) -> Sequence[str]:
-    """The names of a list's columns. Raises TableUnusable, MissingPackage: as ``cells_of``."""
+    """The names of a list's columns. Raises TABLE_UNUSABLE, MissingPackage: as ``cells_of``."""
     return next(READERS[file.suffix.lower()](file, ()))[1]
 
 
 def cells_of(file: Path, needed: Collection[int]) -> Iterator[Cells]:
     """The rows of a list; rows without a cell are left out. ``needed``: places of columns; others may be empty.
 
-    Raises TableUnusable: not UTF-8, a damaged row or file. MissingPackage: a Parquet file, and nothing that reads it.
+    Raises TABLE_UNUSABLE: not UTF-8, a damaged row or file. MissingPackage: a Parquet file, and nothing that reads it.
     """
     rows = READERS[file.suffix.lower()](file, needed)
     next(rows)
@@ -88,11 +88,11 @@ def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
     except UnicodeDecodeError as error:
-        raise TableUnusable(file=file, line=None, because="it is not UTF-8") from error
+        raise table_unusable(file=file, line=None, because="it is not UTF-8") from error
     except csv.Error as error:
-        raise TableUnusable(file=file, line=place.line + 1, because=str(error)) from error
+        raise table_unusable(file=file, line=place.line + 1, because=str(error)) from error
     except OSError as error:
-        raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
+        raise table_unusable(file=file, line=None, because=system_reason(error)) from error
 
 
 def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
@@ -116,7 +116,7 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
     """Rows of objects. The keys of the first object are the columns; an object may lack some, and have no others.
 
-    Raises TableUnusable: an object has a key that the first one lacks.
+    Raises TABLE_UNUSABLE: an object has a key that the first one lacks.
     """
     place, names, known = _Place(), list[str](), frozenset[str]()
     with _opened_text(file, place) as text:
@@ -131,7 +131,7 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
                     yield 1, names
                 if further := next((key for key in row if key not in known), None):
                     because = f"its first row has no key {shortened(further)!r}"
-                    raise TableUnusable(file=file, line=place.line + 1, because=because, hint="give the first row every key")
+                    raise table_unusable(file=file, line=place.line + 1, because=because, hint="give the first row every key")
                 yield place.line + 1, [_cell(row.get(name)) for name in names]
             place.line += 1
     if not names:

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from edgecnn.data.formats.label_columns import NAMES, LabelColumns
 from edgecnn.data.formats.parquet_file import PARQUET
 from edgecnn.data.formats.rows import label_name
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.formats import table_unusable
 from edgecnn.errors.wording import listed, plural, shortened
 from edgecnn.values.recipe import DataChoice
 
@@ -56,7 +57,7 @@ class Columns(NamedTuple):
 def columns_of(file: Path, header: Sequence[str], choice: DataChoice, *, is_known_form: bool = False) -> Columns:
     """The columns of a header. ``is_known_form``: a data set's own label file, whose further columns are no labels.
 
-    Raises TableUnusable: no column, or more than one, can be the path or the class; it names the option that settles it.
+    Raises TABLE_UNUSABLE: no column, or more than one, can be the path or the class; it names the option that settles it.
     """
     return _Header(file, tuple(name.strip() for name in header)).columns(choice, is_known_form=is_known_form)
 
@@ -117,7 +118,7 @@ class _Header(NamedTuple):
             return None
         if (place := self._place(name.strip())) is None:
             because = f"it has no column {shortened(name)!r}: its columns are {self._shown()}"
-            raise TableUnusable(file=self.file, line=self._line, because=because, hint=f"pass {option} one of these names")
+            raise table_unusable(file=self.file, line=self._line, because=because, hint=f"pass {option} one of these names")
         self._require_once([self.names[place]])
         return place
 
@@ -125,14 +126,14 @@ class _Header(NamedTuple):
         often = Counter(self.names)
         if twice := next((name for name in names if often[name] > 1), None):
             because = f"its columns are {self._shown()}: two have the name {shortened(twice)!r}"
-            raise TableUnusable(file=self.file, line=self._line, because=because, hint="give each column a name of its own")
+            raise table_unusable(file=self.file, line=self._line, because=because, hint="give each column a name of its own")
 
-    def _unclear(self, fix: str, choice: DataChoice, group: int | None) -> TableUnusable:
+    def _unclear(self, fix: str, choice: DataChoice, group: int | None) -> EdgecnnError:
         named = [name for name in self.names if name]
         if len(named) < 2:
             fix = "separate columns by commas, semicolons or tabs, and begin with a header such as path,label"
         also = f", and none is data.group_by '{choice.group_by}'" if choice.group_by is not None and group is None else ""
-        return TableUnusable(file=self.file, line=self._line, because=f"its columns are {self._shown()}{also}", hint=fix)
+        return table_unusable(file=self.file, line=self._line, because=f"its columns are {self._shown()}{also}", hint=fix)
 
     def _shown(self) -> str:
         return shortened(", ".join(self.names)) or "none"

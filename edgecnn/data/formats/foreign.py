@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.errors.data.lists import FormNotRead
+from edgecnn.errors.data.lists import FORM_NOT_READ
 
 _AS_FILES: Final = "write each image to a file CLASS/NUMBER.png"
 
@@ -49,8 +49,8 @@ FORMS: Final = (
 def refuse_foreign(path: Path, names: Sequence[str]) -> None:
     """Refuse a file, or a folder with files of these names, in a form that edgecnn recognises and does not read.
 
-    Raises FormNotRead: it is one.
+    Raises FORM_NOT_READ: it is one.
     """
     for form in FORMS:
         if any(form.has(name) for name in names):
-            raise FormNotRead(path=path, form=form.name, fix=form.fix)
+            raise FORM_NOT_READ(path=path, form=form.name, fix=form.fix)

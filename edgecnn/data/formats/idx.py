@@ -23,8 +23,8 @@ from edgecnn.data.formats.members import ALLOWED_BYTES, FILES_MAX, RATIO_MAX
 from edgecnn.data.layout import ClassFolder, Layout
 from edgecnn.data.split_names import Part
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import OneClass
-from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.errors.data.folder import ONE_CLASS
+from edgecnn.errors.data.formats import CLASS_NAMES_UNUSABLE, IDX_INCOMPLETE, IDX_UNUSABLE
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress
@@ -55,7 +55,7 @@ def is_idx(folder: Path) -> bool:
 def pairs_in(folder: Path) -> dict[Part, Pair]:
     """The files of each part.
 
-    Raises IdxIncomplete: images without labels, labels without images, or a test part without one to train on. IdxUnusable: two
+    Raises IDX_INCOMPLETE: images without labels, labels without images, or a test part without one to train on. IDX_UNUSABLE: two
     test parts.
     """
     pairs: dict[Part, Pair] = {}
@@ -64,16 +64,16 @@ def pairs_in(folder: Path) -> dict[Part, Pair]:
             images, labels = _found(folder, start, "images"), _found(folder, start, "labels")
             if images and labels:
                 if part in pairs:
-                    raise IdxUnusable(
+                    raise IDX_UNUSABLE(
                         file=images, because=f"{pairs[part].images.name} beside it means the same part; keep one of them"
                     )
                 pairs[part] = Pair(images, labels)
             elif images and not labels:
-                raise IdxIncomplete(found=images, missing=_name(start, "labels"))
+                raise IDX_INCOMPLETE(found=images, missing=_name(start, "labels"))
             elif labels and not images:
-                raise IdxIncomplete(found=labels, missing=_name(start, "images"))
+                raise IDX_INCOMPLETE(found=labels, missing=_name(start, "images"))
     if "train" not in pairs:
-        raise IdxIncomplete(found=pairs["test"].images, missing=_name("train", "images"))
+        raise IDX_INCOMPLETE(found=pairs["test"].images, missing=_name("train", "images"))
     return pairs
 
 
@@ -84,10 +84,10 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     they are called.
 
     Raises:
-        IdxIncomplete: a file that belongs to another one is not there.
-        IdxUnusable: no IDX file, a damaged one, or one that its neighbour contradicts.
-        ClassNamesUnusable: ``classes.txt`` is there and does not name every label.
-        OneClass: a single label.
+        IDX_INCOMPLETE: a file that belongs to another one is not there.
+        IDX_UNUSABLE: no IDX file, a damaged one, or one that its neighbour contradicts.
+        CLASS_NAMES_UNUSABLE: ``classes.txt`` is there and does not name every label.
+        ONE_CLASS: a single label.
         StoreFull, StoreUnusable: of the store.
     """
     pairs = pairs_in(folder)
@@ -95,11 +95,13 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     made = kept_folder(_place_of(pairs), cache, lambda fresh: _write(pairs, fresh, tell), tell)
     labels = {part: sorted(int(each.name) for each in (made / part).iterdir() if each.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
-        raise ClassNamesUnusable(file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}")
+        raise CLASS_NAMES_UNUSABLE(
+            file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}"
+        )
     if strange := set(labels.get("test", ())) - set(labels["train"]):
-        raise IdxUnusable(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
+        raise IDX_UNUSABLE(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
     if len(labels["train"]) == 1:
-        raise OneClass(folder=folder, name=str(labels["train"][0]))
+        raise ONE_CLASS(folder=folder, name=str(labels["train"][0]))
     known = range(len(names)) if names is not None else labels["train"]
     classes = tuple(names if names is not None else map(str, known))
     if len(pairs) == 1:
@@ -142,7 +144,7 @@ def _as_of(file: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         words = system_reason(error)
-        raise IdxUnusable(file=file, because=words[:1].lower() + words[1:300].rstrip(".")) from error
+        raise IDX_UNUSABLE(file=file, because=words[:1].lower() + words[1:300].rstrip(".")) from error
 
 
 class _Opened(NamedTuple):
@@ -156,13 +158,13 @@ class _Opened(NamedTuple):
         with _as_of(self.file):
             data = self.source.read(count)
         if len(data) < count:
-            raise IdxUnusable(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
+            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
         return data
 
     def end(self) -> None:
         with _as_of(self.file):
             if self.source.read(1):
-                raise IdxUnusable(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
+                raise IDX_UNUSABLE(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
 
 
 def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
@@ -174,13 +176,13 @@ def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
         magic = source.read(4)
         header = source.read(4 * wanted) if magic[2:] == bytes((_BYTE, wanted)) else b""
     if len(magic) < 4 or magic[:2] != b"\0\0":
-        raise IdxUnusable(file=file, because=f"it begins with 0x{magic.hex() or '00'}, not with 0x{_BYTE << 8 | wanted:08x}")
+        raise IDX_UNUSABLE(file=file, because=f"it begins with 0x{magic.hex() or '00'}, not with 0x{_BYTE << 8 | wanted:08x}")
     if magic[2] != _BYTE:
-        raise IdxUnusable(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
+        raise IDX_UNUSABLE(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
     if magic[3] != wanted:
-        raise IdxUnusable(file=file, because=f"it has {magic[3]} dimensions, where {what} have {wanted}")
+        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, where {what} have {wanted}")
     if len(header) < 4 * wanted:
-        raise IdxUnusable(file=file, because="it ends inside its header")
+        raise IDX_UNUSABLE(file=file, because="it ends inside its header")
     return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))
 
 
@@ -190,16 +192,16 @@ def _check(images: _Opened, labels: _Opened) -> None:
 
     count, rows, columns = images.sizes
     if count != (labelled := labels.sizes[0]):
-        raise IdxUnusable(file=labels.file, because=f"it has {labelled:,} labels for the {count:,} images of {images.file.name}")
+        raise IDX_UNUSABLE(file=labels.file, because=f"it has {labelled:,} labels for the {count:,} images of {images.file.name}")
     if not count:
-        raise IdxUnusable(file=images.file, because="it has no image")
+        raise IDX_UNUSABLE(file=images.file, because="it has no image")
     if count > FILES_MAX:
-        raise IdxUnusable(file=images.file, because=f"it claims {count:,} images, more than {FILES_MAX:,}")
+        raise IDX_UNUSABLE(file=images.file, because=f"it claims {count:,} images, more than {FILES_MAX:,}")
     if not rows or not columns or rows * columns > MAX_PIXELS:
-        raise IdxUnusable(file=images.file, because=f"its images are of {rows:,} × {columns:,} pixels")
+        raise IDX_UNUSABLE(file=images.file, because=f"its images are of {rows:,} × {columns:,} pixels")
     total, packed = count * rows * columns, images.file.stat().st_size
     if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
-        raise IdxUnusable(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")
+        raise IDX_UNUSABLE(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")
 
 
 def _write(pairs: Mapping[Part, Pair], out: Path, tell: Progress) -> None:

@@ -18,8 +18,13 @@ from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
 from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.split_names import PART_NAMES
-from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import (
+    NoClassFolders,
+    no_class_folders,
+    splits_differ,
+)
+from edgecnn.errors.data.formats import table_unusable
 from edgecnn.runner.files import bounded_content
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
@@ -72,7 +77,7 @@ def _require_class_folders(folder: Path) -> None:
     """Beside class folders the images are merely in the way."""
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     if sum(entry.is_dir() for entry in inside) < _FEWEST_CLASSES:
-        raise NoClassFolders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
+        raise no_class_folders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
 
 
 def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
@@ -81,8 +86,8 @@ def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[La
     ``trains``: whether images are wanted to learn from: those of ``train``, where it has a folder a WordNet ID, beside which
     these are the split ``validation``.
 
-    Raises TableUnusable: the file does not name an image that is there, names no class of it, or is damaged. OneClass: all show
-    the same. SplitsDiffer: those of ``train`` are of other classes.
+    Raises TABLE_UNUSABLE: the file does not name an image that is there, names no class of it, or is damaged. ONE_CLASS: all show
+    the same. SPLITS_DIFFER: those of ``train`` are of other classes.
     """
     named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(found.images)) if match}
     shows = _READERS[found.truth.name](found.truth)
@@ -104,7 +109,7 @@ def _beside_train(found: Flat, train: str, classes: tuple[str, ...], shown: Layo
     root, name = found.images.parent, found.images.name
     only_here, only_there = (sorted(set(one) - set(other)) for one, other in ((classes, shown.classes), (shown.classes, classes)))
     if only_here or only_there:
-        raise SplitsDiffer(folder=root / train, other=found.images, only_here=only_here, only_there=only_there, is_flat=True)
+        raise splits_differ(folder=root / train, other=found.images, only_here=only_here, only_there=only_there, is_flat=True)
     learned = (ClassFolder("train", label, f"{train}/{each}") for label, each in enumerate(classes))
     tested = (ClassFolder("validation", each.label, name) for each in shown.in_order(classes).folders)
     ignored = tuple(each for each in found.beside if each != train)
@@ -142,8 +147,8 @@ def _lines(file: Path) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
-def _unusable(file: Path, because: str, line: int | None = None) -> TableUnusable:
-    return TableUnusable(file=file, line=line, because=because, is_handed_out=True)
+def _unusable(file: Path, because: str, line: int | None = None) -> EdgecnnError:
+    return table_unusable(file=file, line=line, because=because, is_handed_out=True)
 
 
 def _of_devkit(file: Path) -> Mapping[int, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from edgecnn.data.formats.rows import Row, label_name, path_fault
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.lists import LabelFileUnusable
+from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE
 from edgecnn.errors.wording import shortened
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
@@ -27,7 +27,7 @@ def is_json_labels(file: Path) -> bool:
 
 
 def rows_of_json(file: Path) -> Iterator[Row]:
-    """Its images. Raises LabelFileUnusable: no such form, or an image without exactly one class. WrongBytes: see there."""
+    """Its images. Raises LABEL_FILE_UNUSABLE: no such form, or an image without exactly one class. WRONG_BYTES: see there."""
     refuse_known_cause(file)
     form = _FORMS[file.name.lower().endswith(EDGE_IMPULSE)]
     try:
@@ -42,13 +42,13 @@ def rows_of_json(file: Path) -> Iterator[Row]:
                 raise ValueError(f"its image {shortened(path)!r} has a class without a name")
             yield Row(path, name, part.part)
     except OSError as error:
-        raise LabelFileUnusable(file=file, form=form, because=system_reason(error)) from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=system_reason(error)) from error
     except RecursionError as error:
-        raise LabelFileUnusable(file=file, form=form, because="it is nested too deeply") from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because="it is nested too deeply") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise LabelFileUnusable(file=file, form=form, because=f"it is of another form ({shortened(str(error))})") from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it is of another form ({shortened(str(error))})") from error
     except ValueError as error:
-        raise LabelFileUnusable(file=file, form=form, because=shortened(str(error), 300)) from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=shortened(str(error), 300)) from error
 
 
 def _rows_of_coco(content: Any) -> Iterator[tuple[str, str, str]]:

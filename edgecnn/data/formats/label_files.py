@@ -18,9 +18,9 @@ from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import DataFolderUnreadable, SplitNamedTwice
-from edgecnn.errors.data.formats import TableUnusable
-from edgecnn.errors.data.lists import LabelFilesUnclear
+from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, split_named_twice
+from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data.lists import label_files_unclear
 from edgecnn.errors.wording import first_of, plural, shell_word, shortened
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.recipe import DataChoice
@@ -45,12 +45,12 @@ class Inside(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path) -> Inside:
-        """Raises DataFolderUnreadable: the folder cannot be listed."""
+        """Raises DATA_FOLDER_UNREADABLE: the folder cannot be listed."""
         try:
             with os.scandir(folder) as entries:
                 named = sorted((entry.name, is_folder(entry)) for entry in entries if not is_skipped(entry.name))
         except OSError as error:
-            raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+            raise DATA_FOLDER_UNREADABLE(folder=folder, because=system_reason(error)) from error
         return cls(tuple(name for name, is_one in named if is_one), tuple(name for name, is_one in named if not is_one))
 
     @property
@@ -82,8 +82,8 @@ class LabelFiles(NamedTuple):
     def read(self) -> tuple[Layout, list[list[str]]] | None:
         """As ``read_table``; None where no such file is there, or where sub-folders are the classes.
 
-        Raises LabelFilesUnclear: flat images, and several files that could tell their classes. EdgecnnError: as ``read_table``,
-        of flat images; LabelFileUnusable: of COCO or Edge Impulse.
+        Raises LABEL_FILES_UNCLEAR: flat images, and several files that could tell their classes. EdgecnnError: as ``read_table``,
+        of flat images; LABEL_FILE_UNUSABLE: of COCO or Edge Impulse.
         """
         inside = Inside.of(self.root)
         if splits := self._of_splits(inside):
@@ -103,7 +103,7 @@ class LabelFiles(NamedTuple):
         if name is not None:
             return self._next_to_folders(name, inside)
         if inside.has_images:
-            raise LabelFilesUnclear(folder=self.root, names=inside.lists)
+            raise label_files_unclear(folder=self.root, names=inside.lists)
         return None
 
     def of_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
@@ -111,7 +111,7 @@ class LabelFiles(NamedTuple):
         return self._laid_out(file, list(self._rows(file)), [file])
 
     def _of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
-        """The label file of each split that is a folder of flat images with one. Raises SplitNamedTwice."""
+        """The label file of each split that is a folder of flat images with one. Raises SPLIT_NAMED_TWICE."""
         named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
         for name, part in (_split_folders(self.root, inside) if split_claims(inside.folders) else named).items():
@@ -164,7 +164,7 @@ class LabelFiles(NamedTuple):
         for row in rows:
             if self.is_confined and _leads_out(row.path):
                 because = f"its path {shortened(row.path)!r} leads out of the folder"
-                raise TableUnusable(
+                raise table_unusable(
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )
             yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
@@ -192,11 +192,11 @@ def _leads_out(path: str) -> bool:
 def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
     """The part of each split folder, by its path from ``root``; a single folder around them is entered.
 
-    Raises SplitNamedTwice: two folders mean one split.
+    Raises SPLIT_NAMED_TWICE: two folders mean one split.
     """
     if claims := split_claims(inside.folders):
         if twice := next((names for names in claims.values() if len(names) > 1), None):
-            raise SplitNamedTwice(folder=root, names=twice)
+            raise split_named_twice(folder=root, names=twice)
         return {name: part for part, (name,) in claims.items()}
     if len(inside.folders) != 1:
         return {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
 from edgecnn.runner.files import open_regular
 
 ZIP: Final = ".zip"
@@ -71,7 +71,7 @@ def faults_of(archive: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         words = system_reason(error)
-        raise ArchiveUnusable(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
+        raise ARCHIVE_UNUSABLE(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
 
 
 def bytes_allowed(archive: Path) -> int:
@@ -80,7 +80,7 @@ def bytes_allowed(archive: Path) -> int:
 
 
 def members_of(archive: Path, stack: ExitStack) -> list[Member]:
-    """The files of an archive, which stays open as long as ``stack``. Raises ArchiveUnusable: it is damaged."""
+    """The files of an archive, which stays open as long as ``stack``. Raises ARCHIVE_UNUSABLE: it is damaged."""
     with faults_of(archive):
         return _members_of_zip(archive, stack) if archive.name.lower().endswith(ZIP) else _members_of_tar(archive, stack)
 

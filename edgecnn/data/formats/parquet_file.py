@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edgecnn.data.formats.label_columns import NAMES
 from edgecnn.data.formats.members import FILES_MAX
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.formats import table_unusable
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.installed import require_packages
 from edgecnn.runner.files import open_regular
@@ -32,7 +32,7 @@ _LABELS_MAX: Final = 10_000
 def parquet_columns(file: Path) -> list[str]:
     """Their names, in the file's order.
 
-    Raises MissingPackage: pyarrow is not installed. TableUnusable: no Parquet file, or a damaged one.
+    Raises MissingPackage: pyarrow is not installed. TABLE_UNUSABLE: no Parquet file, or a damaged one.
     """
     require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
     import pyarrow as arrow
@@ -42,13 +42,13 @@ def parquet_columns(file: Path) -> list[str]:
         with open_regular(file) as stream:
             return [str(name) for name in parquet.read_schema(stream).names]
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise TableUnusable(file=file, line=None, because=_said(error)) from error
+        raise table_unusable(file=file, line=None, because=_said(error)) from error
 
 
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     """A row's cells as text, in the order of ``columns``; a cell without a value is empty.
 
-    Raises TableUnusable: a damaged file, or a column that is no text, number or truth value.
+    Raises TABLE_UNUSABLE: a damaged file, or a column that is no text, number or truth value.
     """
     import pyarrow as arrow
     from pyarrow import parquet
@@ -58,16 +58,16 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             footer, leaves = plain.metadata, [plain.schema.column(place) for place in range(len(plain.schema))]
             held = [field.name for field in plain.schema_arrow if field.name in columns and arrow.types.is_struct(field.type)]
         if footer.num_rows > ROWS_MAX:
-            raise TableUnusable(file=file, line=None, because=TOO_MANY_ROWS)
+            raise table_unusable(file=file, line=None, because=TOO_MANY_ROWS)
         if held:
             because = f"its column {shortened(held[0])!r} holds images and not their paths"
             hint = "write each image to a file and list the paths, or pass --path-column COLUMN"
-            raise TableUnusable(file=file, line=None, because=because, hint=hint)
+            raise table_unusable(file=file, line=None, because=because, hint=hint)
         for leaf in leaves:  # each of its values is decoded whole
             if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" and leaf.length > _CELL_BYTES_MAX:
                 what = f"its column {shortened(leaf.path)!r} holds cells"
                 because = f"{what} of {leaf.length:,} bytes, more than {_CELL_BYTES_MAX:,}"
-                raise TableUnusable(file=file, line=None, because=because)
+                raise table_unusable(file=file, line=None, because=because)
         _require_small_chunks(file, footer, columns)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         with open_regular(file) as stream, parquet.ParquetFile(stream, metadata=footer, read_dictionary=texts) as source:
@@ -77,11 +77,11 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                 cells = [_cells(name, batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: of a list of what is no text
-        raise TableUnusable(file=file, line=None, because=_said(error)) from error
+        raise table_unusable(file=file, line=None, because=_said(error)) from error
 
 
 def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
-    """Refuse cells that no list has by the footer, before a row group is read. Raises TableUnusable: naming the column."""
+    """Refuse cells that no list has by the footer, before a row group is read. Raises TABLE_UNUSABLE: naming the column."""
     for group, place in product(range(footer.num_row_groups), range(footer.num_columns)):
         chunk = footer.row_group(group).column(place)
         size, values, name = chunk.total_uncompressed_size, chunk.num_values, chunk.path_in_schema
@@ -90,14 +90,14 @@ def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> No
         what = f"its column {shortened(name)!r}"
         if size - _HEADER_BYTES > values * _CELL_BYTES_MAX:
             because = f"{what} holds cells of {size // max(1, values):,} bytes on average, more than {_CELL_BYTES_MAX:,}"
-            raise TableUnusable(file=file, line=None, because=because)
+            raise table_unusable(file=file, line=None, because=because)
         if size > _CHUNK_BYTES_MAX:
             because = f"{what} takes {size:,} bytes in one row group, more than {_CHUNK_BYTES_MAX:,}"
-            raise TableUnusable(file=file, line=None, because=because)
+            raise table_unusable(file=file, line=None, because=because)
 
 
 def _require_small(file: Path, name: str, column: Any) -> None:
-    """Refuse cells that no list has, before they are decoded. Raises TableUnusable: naming the column."""
+    """Refuse cells that no list has, before they are decoded. Raises TABLE_UNUSABLE: naming the column."""
     import pyarrow as arrow
     from pyarrow import compute
 
@@ -105,14 +105,14 @@ def _require_small(file: Path, name: str, column: Any) -> None:
     if arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type):
         values = column.flatten()
         if (compute.max(compute.list_value_length(column)).as_py() or 0) > _LABELS_MAX:
-            raise TableUnusable(file=file, line=None, because=f"{what} holds more than {_LABELS_MAX:,} labels of one image")
+            raise table_unusable(file=file, line=None, because=f"{what} holds more than {_LABELS_MAX:,} labels of one image")
     if arrow.types.is_dictionary(values.type):
         values = values.dictionary
     if arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type) or arrow.types.is_binary(values.type):
         longest = compute.max(compute.binary_length(values)).as_py() or 0
         if longest > _CELL_BYTES_MAX:
             because = f"{what} holds a cell of {longest:,} bytes, more than {_CELL_BYTES_MAX:,}"
-            raise TableUnusable(file=file, line=None, because=because)
+            raise table_unusable(file=file, line=None, because=because)
 
 
 def _cells(name: str, column: Any) -> list[str]:

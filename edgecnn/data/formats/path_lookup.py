@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.files import ListingProgress
 from edgecnn.data.formats.rows import Row
-from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
+from edgecnn.errors.data.lists import listed_file_twice, listed_files_missing
 from edgecnn.errors.wording import counted
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.stage import Progress
@@ -33,7 +33,7 @@ class PathLookup(NamedTuple):
     def located(self, rows: Sequence[Row]) -> Mapping[str, str]:
         """The path under which a file exists, for each path that leads nowhere; nothing where some of the first lead to files.
 
-        Raises ListedFilesMissing: no file of the list exists. ListedFileTwice: two files fit a path.
+        Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files fit a path.
         """
         paths = list(dict.fromkeys(row.path for row in rows))
         if any(self._exists(path) for path in paths[:_TRIED]):
@@ -42,7 +42,7 @@ class PathLookup(NamedTuple):
         if not place_of:
             if any(map(self._exists, paths)):
                 return {}
-            raise ListedFilesMissing(file=self.file, root=self.folder, paths=paths, has_root=self.folder.is_dir())
+            raise listed_files_missing(file=self.file, root=self.folder, paths=paths, has_root=self.folder.is_dir())
         first = next(path for path in paths if path in place_of)
         example = f"{first} as {place_of[first]}"
         self.tell.note(f"{self.file}: reads {counted(len(place_of), 'path')} of {len(paths):,} as other paths, such as {example}")
@@ -67,7 +67,7 @@ class PathLookup(NamedTuple):
         fitting = {path: _fitting(text, files.get(text) or loosely.get(text.casefold(), [])) for path, text in wanted.items()}
         for path, places in fitting.items():
             if len(places) > 1:
-                raise ListedFileTwice(file=self.file, path=path, files=places)
+                raise listed_file_twice(file=self.file, path=path, files=places)
         return {path: places[0] for path, places in fitting.items() if places}
 
     def _files(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from edgecnn.data.class_names import names_in
 from edgecnn.data.formats.archive import kept_folder
 from edgecnn.data.formats.idx import NAMES_FILE
-from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.errors.data.formats import PUBLISHED_DATA_UNAVAILABLE, unknown_published_data
 from edgecnn.errors.wording import first_line
 from edgecnn.installed import require_packages
 from edgecnn.store.disk import user_path
@@ -45,14 +45,14 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
     """The folder of such a set, in ``cache/archives``: as it was made before, or now.
 
     Raises:
-        UnknownPublishedData: torchvision has no such set, or none of one class an image.
+        UNKNOWN_PUBLISHED_DATA: torchvision has no such set, or none of one class an image.
         MissingPackage: torchvision is not installed, and the folder is not there yet.
-        PublishedDataUnavailable: no copy is here, and none could be downloaded.
+        PUBLISHED_DATA_UNAVAILABLE: no copy is here, and none could be downloaded.
         StoreFull, StoreUnusable: of the store.
     """
     name = path.removeprefix(PREFIX)
     if name not in SETS:
-        raise UnknownPublishedData(name=name, known=tuple(SETS))
+        raise unknown_published_data(name=name, known=tuple(SETS))
     return kept_folder(f"torchvision-{name}-{_REVISION}", cache, lambda fresh: _write(name, fresh, cache, tell), tell)
 
 
@@ -86,12 +86,12 @@ def _opened(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -
         return kind(copies, download=False, **words)
     except (RuntimeError, OSError, ModuleNotFoundError) as absent:
         if os.environ.get("EDGECNN_OFFLINE") == "1":
-            raise PublishedDataUnavailable(name=name, copies=copies, because=f"{_words(absent)}; EDGECNN_OFFLINE=1") from absent
+            raise PUBLISHED_DATA_UNAVAILABLE(name=name, copies=copies, because=f"{_words(absent)}; EDGECNN_OFFLINE=1") from absent
     tell.note(f"{PREFIX}{name}: no copy in {copies}; torchvision downloads it")
     try:
         return kind(copies, download=True, **words)
     except (RuntimeError, OSError, ModuleNotFoundError, ValueError) as error:
-        raise PublishedDataUnavailable(name=name, copies=copies, because=_words(error)) from error
+        raise PUBLISHED_DATA_UNAVAILABLE(name=name, copies=copies, because=_words(error)) from error
 
 
 def _words(error: BaseException) -> str:

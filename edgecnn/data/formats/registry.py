@@ -28,9 +28,9 @@ from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders
-from edgecnn.errors.data.formats import ArchivesOfOneName, DemoHasNoFolder, ListWithoutLabels
-from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
+from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NoClassFolders
+from edgecnn.errors.data.formats import ARCHIVES_OF_ONE_NAME, DEMO_HAS_NO_FOLDER, LIST_WITHOUT_LABELS
+from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ
 from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -79,16 +79,17 @@ class DataFormat:
 def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
     """What ``data.path`` names, and its files by class folder.
 
-    Raises DataIsAddress, DataNotRead, FormNotRead: no format reads the path. EdgecnnError: one of ``errors.data``, of its format.
+    Raises DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ: no format reads the path. EdgecnnError: one of ``errors.data``, of
+    its format.
     """
     path = reading.choice.path
     if (form := _format_named(path)) is not None:
         files = None if form.lay_out is None else form.lay_out(Path(path), reading)
         if files is None:
-            raise DemoHasNoFolder
+            raise DEMO_HAS_NO_FOLDER()
         return files[0].root, *files
     if is_address(path):
-        raise DataIsAddress(address=path, reads=edgecnn_reads())
+        raise DATA_IS_ADDRESS(address=path, reads=edgecnn_reads())
     source = root_of(path)
     return source, *_read(source, reading)
 
@@ -137,12 +138,12 @@ def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", 
                 continue
             if not reading.is_labelled and form.without_labels != "reads":
                 if form.without_labels == "refuses":
-                    raise ListWithoutLabels(file=place)
+                    raise LIST_WITHOUT_LABELS(file=place)
                 continue
             if (files := form.lay_out(place, reading)) is not None:
                 return files
     except PermissionError as error:  # the folder, or one above it, may not be entered
-        raise DataFolderUnreadable(folder=place, because=system_reason(error)) from error
+        raise DATA_FOLDER_UNREADABLE(folder=place, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
 
@@ -216,7 +217,7 @@ def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, P
     for name in names:
         path = place / prefix / name
         if (other := archives.setdefault(f"{prefix}{bare_name(path)}", path)) != path:
-            raise ArchivesOfOneName(folder=path.parent, names=[other.name, name], bare=bare_name(path))
+            raise ARCHIVES_OF_ONE_NAME(folder=path.parent, names=[other.name, name], bare=bare_name(path))
     return archives
 
 
@@ -242,7 +243,7 @@ def _without_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[L
 def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
     if place.is_file():
         refuse_foreign(place, [place.name])
-        raise DataNotRead(path=place, reads=edgecnn_reads())
+        raise DATA_NOT_READ(path=place, reads=edgecnn_reads())
     if not reading.is_labelled:
         return _with_stamps(unlabelled_layout(place, reading.seen), reading)
     try:

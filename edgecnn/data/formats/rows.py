@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from edgecnn.data.files import ListingProgress, stamp_of
 from edgecnn.data.layout import ClassFolder, Layout, natural_order
 from edgecnn.data.split_names import Part
-from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
-from edgecnn.errors.data.formats import TableUnusable
-from edgecnn.errors.data.lists import LabelsLookJoined
+from edgecnn.errors.data.folder import ONE_CLASS, train_folder_missing
+from edgecnn.errors.data.formats import table_unusable
+from edgecnn.errors.data.lists import labels_look_joined
 from edgecnn.errors.wording import shortened
 from edgecnn.values.dataset import UNLABELLED
 
@@ -60,12 +60,12 @@ def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list
 
     Columns of labels of which every row has exactly one are classes. Files are not opened.
 
-    Raises TableUnusable, OneClass, TrainFolderMissing, LabelsLookJoined: see ``read_table``.
+    Raises TABLE_UNUSABLE, ONE_CLASS, TRAIN_FOLDER_MISSING, LABELS_LOOK_JOINED: see ``read_table``.
     """
     file = told.file
     rows = _with_classes(file, sorted(set(told.rows), key=_order), told.named)
     if not rows:
-        raise TableUnusable(file=file, line=None, because="it has no row")
+        raise table_unusable(file=file, line=None, because="it has no row")
     several = rows[0].labels is not None
     names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
     if not told.blanks_are_settled:
@@ -73,14 +73,14 @@ def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list
     classes = natural_order(list(names.union(told.named if several else ())))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
     if not classes:
-        raise TableUnusable(file=file, line=None, because="no row has a label")
+        raise table_unusable(file=file, line=None, because="no row has a label")
     if len(classes) == 1:
-        raise OneClass(folder=file, name=classes[0])
+        raise ONE_CLASS(folder=file, name=classes[0])
     held_out = next(iter(parts.values())) if len(parts) == 1 and "train" not in parts else None
     if held_out is not None:
         rows = [row._replace(part="train") for row in rows]
     elif "train" not in parts:
-        raise TrainFolderMissing(named=file, found=list(parts.values()), is_list=True)
+        raise train_folder_missing(named=file, found=list(parts.values()), is_list=True)
     labels, groups = _labels(file, rows, classes), _groups(file, rows)
     if moved := {} if told.locate is None else told.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
@@ -104,7 +104,7 @@ def _with_classes(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row
     counts = {None if row.labels is None else len(row.labels) for row in rows}
     if None in counts and not counts <= {None, 1}:
         because = "some of its images have one class each, and others any number of labels"
-        raise TableUnusable(file=file, line=None, because=because, hint="give every image one class, or every image labels")
+        raise table_unusable(file=file, line=None, because=because, hint="give every image one class, or every image labels")
     if not named or not counts <= {None, 1}:
         return rows
     return [row if row.labels is None else row._replace(label=row.labels[0], labels=None) for row in rows]
@@ -116,7 +116,7 @@ def _refuse_joined(file: Path, names: Iterable[str]) -> None:
     words = {word for parts in joined.values() for word in parts}
     for name, parts in joined.items():
         if known.issuperset(parts) or len(joined) >= max(_FEWEST_JOINED, 2 * len(words)):
-            raise LabelsLookJoined(file=file, label=name, words=parts)
+            raise labels_look_joined(file=file, label=name, words=parts)
 
 
 def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
@@ -130,7 +130,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
         if (first := labels.setdefault(row.path, mine)) != mine:
             both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, mine))
             because = f"{shortened(row.path)!r} is in it twice, as {' and as '.join(shortened(text) for text in both)}"
-            raise TableUnusable(file=file, line=None, because=because)
+            raise table_unusable(file=file, line=None, because=because)
     return labels
 
 
@@ -139,21 +139,21 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
             because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
-            raise TableUnusable(file=file, line=None, because=because)
+            raise table_unusable(file=file, line=None, because=because)
     return groups or None
 
 
 def label_name(file: Path, line: int | None, text: str) -> str:
-    """A label without blanks around it, in Unicode's composed form (NFC). Raises TableUnusable: it is no name."""
+    """A label without blanks around it, in Unicode's composed form (NFC). Raises TABLE_UNUSABLE: it is no name."""
     name = unicodedata.normalize("NFC", text.strip())
     if len(name) > _LABEL_SIGNS_MAX:
         because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
-        raise TableUnusable(file=file, line=line, because=because)
+        raise table_unusable(file=file, line=line, because=because)
     categories = set(map(unicodedata.category, name))
     if _SURROGATE in categories:
-        raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds half of a character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds half of a character")
     if not categories.isdisjoint(_STEERING):
-        raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
     return name
 
 

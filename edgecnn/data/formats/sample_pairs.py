@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.data.split_names import split_name
-from edgecnn.errors.data.formats import ArchiveUnusable
-from edgecnn.errors.data.lists import ShardsWithoutSplit
+from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
+from edgecnn.errors.data.lists import SHARDS_WITHOUT_SPLIT
 from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 
@@ -35,15 +35,15 @@ def has_pairs(archive: Path, names: Sequence[str]) -> bool:
 def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     """Write the list of the samples that were unpacked. ``archives``: by the folder below ``out`` that holds their files.
 
-    Raises ArchiveUnusable: an image has no class, or there is no image.
-    ShardsWithoutSplit: the names of some archives mean a split, and those of others do not.
+    Raises ARCHIVE_UNUSABLE: an image has no class, or there is no image.
+    SHARDS_WITHOUT_SPLIT: the names of some archives mean a split, and those of others do not.
     """
     part_of = {place: _part(place) for place in archives}
     parts = set(part_of.values())
     if None in parts and parts - {None, "train"}:
         named = [archive for place, archive in archives.items() if part_of[place] is not None]
         unnamed = [archive for place, archive in archives.items() if part_of[place] is None]
-        raise ShardsWithoutSplit(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
+        raise SHARDS_WITHOUT_SPLIT(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
     rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _samples(out, place, archive)]
     with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
@@ -65,7 +65,7 @@ def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
             images += 1
             yield path.relative_to(out).as_posix(), _label(path, archive)
     if not images:
-        raise ArchiveUnusable(file=archive, because="its samples hold no image file")
+        raise ARCHIVE_UNUSABLE(file=archive, because="its samples hold no image file")
 
 
 def _label(image: Path, archive: Path) -> str:
@@ -79,7 +79,7 @@ def _label(image: Path, archive: Path) -> str:
         return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:
         because = f"its image {image.name!r} has no class: no {key.name}{_CLASS}, and no {key.name}{_RECORD} with a label"
-        raise ArchiveUnusable(file=archive, because=because) from error
+        raise ARCHIVE_UNUSABLE(file=archive, because=because) from error
 
 
 def _key(name: str) -> str:

@@ -17,7 +17,8 @@ from edgecnn.data.formats.path_lookup import PathLookup
 from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out, path_fault
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.split_names import PART_NAMES, split_name
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.formats import table_unusable
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -36,14 +37,14 @@ def read_table(file: Path, choice: DataChoice, seen: ListingProgress, tell: Prog
     columns count, and from where paths do. ``tell``: hears how columns and paths are read where their names leave a choice.
 
     Raises:
-        TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
+        TABLE_UNUSABLE: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
             another name, no row, a file of two groups, a cell of a label's column that is neither 0 nor 1.
-        ListedFilesMissing, ListedFileTwice: no file exists, or one of two is meant.
-        LabelsLookJoined: a label looks like several with blanks between them.
-        OneClass: a single label.
-        TrainFolderMissing: several splits, but none to train on.
+        LISTED_FILES_MISSING, LISTED_FILE_TWICE: no file exists, or one of two is meant.
+        LABELS_LOOK_JOINED: a label looks like several with blanks between them.
+        ONE_CLASS: a single label.
+        TRAIN_FOLDER_MISSING: several splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
-        WrongBytes: see ``refuse_known_cause``.
+        WRONG_BYTES: see ``refuse_known_cause``.
     """
     folder = file.parent if choice.image_root is None else root_of(choice.image_root)
     table = ListTable.of(file, choice)
@@ -64,7 +65,7 @@ class ListTable:
 
     @classmethod
     def of(cls, file: Path, choice: DataChoice, *, is_known_form: bool = False) -> ListTable:
-        """``is_known_form``: as ``columns_of``. Raises TableUnusable, MissingPackage, WrongBytes: see ``read_table``."""
+        """``is_known_form``: as ``columns_of``. Raises TABLE_UNUSABLE, MissingPackage, WRONG_BYTES: see ``read_table``."""
         refuse_known_cause(file)
         return cls(file, columns_of(file, header_of(file), choice, is_known_form=is_known_form), choice.path_suffix or "")
 
@@ -75,7 +76,7 @@ class ListTable:
         return () if labels is None or labels.names is None else tuple(labels.names)
 
     def rows(self) -> Iterator[Row]:
-        """Its rows, one after the other. Raises TableUnusable: of a row, with its line."""
+        """Its rows, one after the other. Raises TABLE_UNUSABLE: of a row, with its line."""
         for line, cells in cells_of(self._file, self.columns.needed):
             yield self._row(line, cells)
 
@@ -111,5 +112,5 @@ class ListTable:
             raise self._unusable(line, str(error)) from error
         return "", tuple(label_name(self._file, line, name) for name in names)
 
-    def _unusable(self, line: int | None, because: str) -> TableUnusable:
-        return TableUnusable(file=self._file, line=line, because=because)
+    def _unusable(self, line: int | None, because: str) -> EdgecnnError:
+        return table_unusable(file=self._file, line=line, because=because)

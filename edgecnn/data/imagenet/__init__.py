@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.data.class_names import joined
-from edgecnn.errors.data.formats import NoImagenetClass
+from edgecnn.errors.data.formats import no_imagenet_class
 from edgecnn.errors.wording import nearest
 
 FILE = Path(__file__).parent / "classes.tsv"
@@ -34,12 +34,12 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
 
     Spaces, ``_`` and ``-`` are one, and case makes no difference but between Cardigan, the dog, and cardigan.
 
-    Raises NoImagenetClass: a folder is called after none of them.
+    Raises NO_IMAGENET_CLASS: a folder is called after none of them.
     """
     found = {folder: _label(folder) for folder in folders}
     for folder, label in found.items():
         if label is None:
-            raise NoImagenetClass(root=root, folder=folder, nearest=nearest(joined(folder), imagenet_classes()))
+            raise no_imagenet_class(root=root, folder=folder, nearest=nearest(joined(folder), imagenet_classes()))
     return tuple(label for folder in folders if (label := found[folder]) is not None)
 
 

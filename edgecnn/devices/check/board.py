@@ -28,7 +28,7 @@ from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_h
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import device_named, known_devices
 from edgecnn.devices.this_machine import how_closely, matches
-from edgecnn.errors.hosts.board import BoardIsAnotherDevice, CarryWithoutHost
+from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST, board_is_another_device
 from edgecnn.errors.hosts.process import RecordingUnusable, WheelsNotFound
 from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
@@ -59,7 +59,7 @@ class ReachedBoard(NamedTuple):
 def board_over(link: Link, python: str | None = None) -> ReachedBoard:
     """The board at the other end of a link, asked by this Python of its; None: the usual one.
 
-    Raises RecordingUnusable, LinkLost: see ``record_board``. AnswerUnusable: see ``facts_of``.
+    Raises RecordingUnusable, LINK_LOST: see ``record_board``. AnswerUnusable: see ``facts_of``.
     """
     return ReachedBoard(link.board, facts_of(record_board(link, python or PYTHON), link.board), link, python or PYTHON)
 
@@ -70,8 +70,8 @@ def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoa
 
     ``tell``: of making the emulated machine, which raises what ``emulated_python`` does.
 
-    Raises RecordingUnusable: see ``recording_of``. AnswerUnusable: see ``facts_of``. BadAddress, SshAbsent, BoardUnreachable,
-    BoardUnknown, BoardKeyChanged, LoginRefused, LinkLost: of the link.
+    Raises RecordingUnusable: see ``recording_of``. AnswerUnusable: see ``facts_of``. BadAddress, SSH_ABSENT, BOARD_UNREACHABLE,
+    BOARD_UNKNOWN, BOARD_KEY_CHANGED, LOGIN_REFUSED, LINK_LOST: of the link.
     """
     if asked is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
@@ -102,10 +102,10 @@ def with_packages(seen: ReachedBoard, there: PackagesThere, tell: Progress) -> R
 
     An optional runtime without a wheel for the machine is told and left out.
 
-    Raises CarryWithoutHost: it is this machine. WheelsNotFound, WheelsNotUnpacked, LinkLost: see ``carry_wheels``.
+    Raises CARRY_WITHOUT_HOST: it is this machine. WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: see ``carry_wheels``.
     """
     if seen.link is None:
-        raise CarryWithoutHost
+        raise CARRY_WITHOUT_HOST()
     python = seen.facts.python
     packages, options = there.missing, there.options
     if not packages and not options:
@@ -237,9 +237,9 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
     Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.
 
     Raises:
-        RecordingUnusable, LinkLost: it cannot be asked.
-        BoardIsAnotherDevice: it is not what was wanted.
-        BoardNotReady: kits cannot run there as it is.
+        RecordingUnusable, LINK_LOST: it cannot be asked.
+        BOARD_IS_ANOTHER_DEVICE: it is not what was wanted.
+        BOARD_NOT_READY: kits cannot run there as it is.
     """
     seen, needs = board_over(link, asked.python), wanted.needs
     require_device(seen, wanted.device)
@@ -254,10 +254,10 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
 
 
 def require_device(seen: ReachedBoard, device: Device | None) -> None:
-    """Raises BoardIsAnotherDevice: the machine is not what was wanted."""
+    """Raises BOARD_IS_ANOTHER_DEVICE: the machine is not what was wanted."""
     facts = seen.facts
     if device is not None and not matches(device, facts):
-        raise BoardIsAnotherDevice(board=seen.name, machine=facts.describe(), device=device.title, matching=_recognised(facts))
+        raise board_is_another_device(board=seen.name, machine=facts.describe(), device=device.title, matching=_recognised(facts))
 
 
 def _recognised(facts: BoardFacts) -> Sequence[str]:
@@ -269,7 +269,7 @@ def _recognised(facts: BoardFacts) -> Sequence[str]:
 def furnished(seen: FitBoard, wanted: Wanted, tell: Progress) -> FitBoard:
     """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
 
-    Raises WheelsNotFound, WheelsNotUnpacked, LinkLost: they could not be brought. BoardNotReady: something else is amiss.
+    Raises WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: they could not be brought. BOARD_NOT_READY: something else is amiss.
     """
     carried, needs = with_packages(seen.reached, seen.packages, tell), wanted.needs
     packages = seen.packages if carried is seen.reached else packages_there(carried.facts, needs)

@@ -17,8 +17,8 @@ from edgecnn.devices.check.findings import installed, require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.building import OutputUnwritable
-from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
+from edgecnn.errors.building import OUTPUT_UNWRITABLE
+from edgecnn.errors.devices import DEVICE_NAME_BAD, device_file_there
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.runtimes.processor import multiplies_bf16
 from edgecnn.runtimes.registry import series_for, versions_taken
@@ -168,24 +168,25 @@ _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
 def check_name(name: str, force: bool) -> Path:
     """The file that a device of this name will be, before any machine is asked.
 
-    Raises DeviceNameBad: it cannot be a device's name. DeviceFileThere: a shipped device answers to it, or, without ``force``,
-    the user has such a file.
+    Raises DEVICE_NAME_BAD: it cannot be a device's name. DEVICE_FILE_THERE: a shipped device answers to it, or, without
+    ``force``, the user has such a file.
     """
     if not NAME.fullmatch(name):
-        raise DeviceNameBad(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
+        raise DEVICE_NAME_BAD(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
     for device in load_devices().values():
         if name in (device.name, *device.aliases):
-            raise DeviceFileThere(name=name, title=device.title, file=None)
+            raise device_file_there(name=name, title=device.title, file=None)
     path = own_folder() / f"{name}.toml"
     if path.exists() and not force:
-        raise DeviceFileThere(name=name, title="", file=path)
+        raise device_file_there(name=name, title="", file=path)
     return path
 
 
 def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
-    Raises BoardNotReady: nothing can be built for its processor or its programs. OutputUnwritable: the folder does not take it.
+    Raises BOARD_NOT_READY: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take
+    it.
     """
     require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
@@ -193,5 +194,5 @@ def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, device_toml(device))
     except OSError as error:
-        raise OutputUnwritable(path=path, because=system_reason(error)) from error
+        raise OUTPUT_UNWRITABLE(path=path, because=system_reason(error)) from error
     return device

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.errors.hosts.board import BoardNotReady
+from edgecnn.errors.hosts.board import board_not_ready
 from edgecnn.errors.wording import listed, plural
 from edgecnn.runner.installing import command_for
 from edgecnn.runner.meters.kinds import KINDS
@@ -442,7 +442,7 @@ def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 
 def require_none(board: str, findings: Sequence[Finding]) -> None:
-    """Refuse a board for these findings. Raises BoardNotReady: there are any."""
+    """Refuse a board for these findings. Raises BOARD_NOT_READY: there are any."""
     if findings:
         hints = [each.remedy for each in findings if each.remedy is not None]
-        raise BoardNotReady(board=board, whats=[each.what for each in findings], hints=hints)
+        raise board_not_ready(board=board, whats=[each.what for each in findings], hints=hints)

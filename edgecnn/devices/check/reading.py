@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.hosts.process import RecordingUnusable
+from edgecnn.errors.hosts.process import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable
@@ -42,7 +42,7 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
         return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
     except (IndexError, Unusable) as error:
         said = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
-        raise RecordingUnusable(board=board, said=said or "it said nothing") from error
+        raise RECORDING_UNUSABLE(board=board, said=said or "it said nothing") from error
 
 
 def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
@@ -51,11 +51,11 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
     try:
         process = subprocess.Popen([python, "-"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     except OSError as error:
-        raise RecordingUnusable(board=name, said=" ".join(str(error).split())) from error
+        raise RECORDING_UNUSABLE(board=name, said=" ".join(str(error).split())) from error
     try:
         said = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
     except (Silence, Unusable) as error:
-        raise RecordingUnusable(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
+        raise RECORDING_UNUSABLE(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
     finally:
         kill_group(process)
     return recording_of(name, said.stdout.decode("utf-8", "replace"), said.stderr)
@@ -64,7 +64,7 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
 def record_board(link: Link, python: str) -> Recording:
     """The machine at the other end of a link. Nothing is left there.
 
-    Raises RecordingUnusable: see ``recording_of``. LinkLost: the connection ended meanwhile.
+    Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection ended meanwhile.
     """
     answer = link.ask(f"exec {in_shell(python)} -", given=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
     return recording_of(link.board, answer.text, answer.stderr)

@@ -31,8 +31,8 @@ from edgecnn.devices.doctor.parts import PARTS, packages_of
 from edgecnn.devices.doctor.trying import LEASE_S, Trials
 from edgecnn.devices.files import build_targets, known_devices
 from edgecnn.devices.this_machine import local_facts, matches
-from edgecnn.errors.base import DISK_FULL, system_reason
-from edgecnn.errors.devices import UnknownNeed
+from edgecnn.errors.base import FULL_ERRNOS, system_reason
+from edgecnn.errors.devices import unknown_need
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.runner.machine.cgroups import read_limits
@@ -81,7 +81,7 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
             os.fsync(file.fileno())
     except OSError as error:
         why = system_reason(error)
-        full = error.errno in DISK_FULL
+        full = error.errno in FULL_ERRNOS
         found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
     else:
         state, found, hint = State.WORKS, "takes files", None
@@ -139,7 +139,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
 
     ``lease_s``: how long a part may say nothing before it is taken to hang.
 
-    Raises UnknownNeed: before anything is tried.
+    Raises UNKNOWN_NEED: before anything is tried.
     """
     wanted = check_needs(needs)
     began = time.monotonic()
@@ -207,12 +207,12 @@ def need_names() -> tuple[str, ...]:
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
     """The same names, each once, before anything is tried.
 
-    Raises UnknownNeed: one of them is nothing that doctor looks at; names the nearest.
+    Raises UNKNOWN_NEED: one of them is nothing that doctor looks at; names the nearest.
     """
     known = need_names()
     for name in needs:
         if name not in known:
-            raise UnknownNeed(name=name, known=known)
+            raise unknown_need(name=name, known=known)
     return tuple(dict.fromkeys(needs))
 
 

@@ -19,7 +19,7 @@ from labgrid.util.proxy import proxymanager
 
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorRefused, CoordinatorUnreachable
+from edgecnn.errors.hosts.leases import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
 
 PORT: Final = 20408
 """Where a coordinator listens unless told otherwise."""
@@ -94,7 +94,7 @@ class Coordinator:
             self.cancel(tokens)
 
     def reserve(self, filters: Sequence[Mapping[str, str]], tokens: list[str]) -> None:
-        """One reservation more for each filter. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        """One reservation more for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
         for each in filters:
             request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
             tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
@@ -102,13 +102,13 @@ class Coordinator:
     def allocated(self, tokens: Sequence[str]) -> dict[str, str]:
         """Reservations that have a place, each with the place's name.
 
-        Raises BoardTaken: one had a place that is deleted. CoordinatorUnreachable, CoordinatorRefused.
+        Raises BoardTaken: one had a place that is deleted. CoordinatorUnreachable, COORDINATOR_REFUSED.
         """
         places = dict[str, str]()
         for token in tokens:
             found = self._asked(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
             if ReservationState(found.state) is ReservationState.invalid:
-                raise BoardTaken(board=f"the board of reservation {token}", because="the place was deleted")
+                raise BOARD_TAKEN(board=f"the board of reservation {token}", because="the place was deleted")
             if ReservationState(found.state) in _OURS:
                 places[token] = found.allocations["main"]
         if places:
@@ -116,7 +116,7 @@ class Coordinator:
         return places
 
     def queue(self, tokens: Collection[str]) -> Queue:
-        """Where these reservations stand. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        """Where these reservations stand. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
         answer = self._asked(self._session.stub.GetReservations, messages.GetReservationsRequest())
         every = sorted(map(Reservation.from_pb2, answer.reservations), key=lambda each: (-each.prio, each.created))
         waiting = [each for each in every if each.state is ReservationState.waiting or each.token in tokens]
@@ -198,7 +198,7 @@ class Coordinator:
             said = error.details() or error.code().name.lower()
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
                 raise self._lost(said) from error
-            raise CoordinatorRefused(where=self._where, said=said) from error
+            raise COORDINATOR_REFUSED(where=self._where, said=said) from error
 
     def _wait(self, work: Any) -> Any:
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -210,8 +210,8 @@ class Coordinator:
         except (Error, OSError, ValueError) as error:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
-    def _lost(self, said: str) -> CoordinatorUnreachable:
-        return CoordinatorUnreachable(where=self._where, said=said)
+    def _lost(self, said: str) -> EdgecnnError:
+        return coordinator_unreachable(where=self._where, said=said)
 
     def _end(self) -> None:
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BoardTaken, LabgridAbsent, NoBoardLeft
+from edgecnn.errors.hosts.leases import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
 
 if TYPE_CHECKING:
     from edgecnn.devices.leases.coordinator import Coordinator
@@ -48,7 +48,7 @@ class LabgridLease:
         if (error := self.coordinator.gone()) is not None:
             return error
         why = self.coordinator.taken(self.token, self.board.name)
-        return None if why is None else BoardTaken(board=self.board.name, because=why)
+        return None if why is None else BOARD_TAKEN(board=self.board.name, because=why)
 
 
 @dataclass
@@ -91,7 +91,7 @@ class LabgridBoards:
         """See ``Boards.reserve``: in the order in which labgrid gives places out, one that somebody measures on without the lab
         passed by.
 
-        Raises BoardTaken: the place was deleted meanwhile. NoBoardLeft: every such place was.
+        Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every such place was.
         """
         with self._connected() as coordinator:
             wanted = partial(self._wanted, coordinator, kind, without)
@@ -103,7 +103,7 @@ class LabgridBoards:
     def _wanted(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
         names = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
         if not names:
-            raise NoBoardLeft(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
+            raise no_board_left(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
         return names
 
     @contextmanager
@@ -111,7 +111,7 @@ class LabgridBoards:
         try:
             from edgecnn.devices.leases.coordinator import Coordinator
         except ModuleNotFoundError as error:
-            raise LabgridAbsent(where=self.where) from error
+            raise LABGRID_ABSENT(where=self.where) from error
         with self.shared.of(Coordinator, self.where) as coordinator:
             yield coordinator
 
@@ -140,7 +140,7 @@ def _free(
         for token, name in held.items():
             board = next((each for each in coordinator.boards() if each.name == name), None)
             if board is None:
-                raise BoardTaken(board=name, because="the place was deleted")
+                raise BOARD_TAKEN(board=name, because="the place was deleted")
             if (error := in_use(board)) is None:
                 return token, board
             busy[name] = f"{name}: {error.what}"

@@ -20,8 +20,8 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.hosts.board import BadAddress
-from edgecnn.errors.hosts.leases import BoardsInvalid
+from edgecnn.errors.hosts.board import BAD_ADDRESS, BadAddress
+from edgecnn.errors.hosts.leases import BOARDS_INVALID
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.values.base import Value
@@ -75,10 +75,10 @@ class ListedBoards:
     def read(cls, path: Path, known: Sequence[str] = ()) -> ListedBoards:
         """``known``: names of devices besides those that edgecnn finds by name.
 
-        Raises FileUnreadable, NotToml: of the file. BoardsInvalid: unknown keys, two boards of one name, an unknown device, an
+        Raises FILE_UNREADABLE, NOT_TOML: of the file. BOARDS_INVALID: unknown keys, two boards of one name, an unknown device, an
         address that is none; all at once.
         """
-        file = checked(BoardsFile, read_table(path), lambda problems: BoardsInvalid(path=path, problems=problems))
+        file = checked(BoardsFile, read_table(path), lambda problems: BOARDS_INVALID(path=path, problems=problems))
         names, problems, boards = [each.name for each in file.board], list[str](), list[Board]()
         for number, each in enumerate(file.board):
             try:
@@ -90,7 +90,7 @@ class ListedBoards:
             boards.append(Board(**each.model_dump(exclude={"device"}), device=device))
         problems += [f"{names.count(name)} boards are called {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
         if problems or not boards:
-            raise BoardsInvalid(path=path, problems=problems or ["it lists no board"])
+            raise BOARDS_INVALID(path=path, problems=problems or ["it lists no board"])
         return cls(str(path), tuple(boards))
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
@@ -123,5 +123,5 @@ class ListedBoards:
 
 def _check_address(host: str) -> None:
     if host == EMULATED:
-        raise BadAddress(text=host)
+        raise BAD_ADDRESS(text=host)
     Address.of(host)

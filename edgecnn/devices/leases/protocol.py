@@ -93,7 +93,7 @@ class Boards(Protocol):
 
         ``without``: names of boards that are not wanted; at least one other is there.
 
-        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator. BoardTaken, NoBoardLeft: it has one
+        Raises LabgridAbsent, CoordinatorUnreachable, COORDINATOR_REFUSED: of a coordinator. BoardTaken, NO_BOARD_LEFT: it has one
         or all of these no longer. KeyboardInterrupt: no more waiting.
         """
 

@@ -1,4 +1,4 @@
-"""Failures of a folder of images: what is wrong with it, which file or class, and what to do."""
+"""Failures of a folder of images: the fault, the file or class, and the fix."""
 
 from __future__ import annotations
 
@@ -6,66 +6,98 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural, shell_word
 
-_SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
+_SHAPE = "it should hold one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
 _NAMED = 5
 _EXAMPLES = 3
 
 
 class DataFolderMissing(EdgecnnError):
-    """Raised when --data names nothing."""
-
-    def __init__(self, *, folder: Path) -> None:
-        super().__init__(
-            what=f"{folder}: no such folder",
-            hint="name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder",
-        )
-
-
-class DataPathUnusable(EdgecnnError):
-    """Raised when the text of a data path can name no folder."""
-
-    def __init__(self, *, path: str, because: str) -> None:
-        super().__init__(what=f"the data path {ascii(path)} cannot be used", because=because, hint="name another path")
+    """--data names nothing that exists."""
 
 
 class DataNotAFolder(EdgecnnError):
-    """Raised when --data names a file."""
-
-    def __init__(self, *, path: Path) -> None:
-        super().__init__(what=f"{path}: not a folder", hint=_SHAPE)
-
-
-class DataFolderUnreadable(EdgecnnError):
-    """Raised when a folder may not be listed."""
-
-    def __init__(self, *, folder: Path, because: str) -> None:
-        super().__init__(what=f"{folder}: cannot be read", because=because)
+    """--data names a file."""
 
 
 class NoClassFolders(EdgecnnError):
-    """Raised when a folder has no sub-folder to name a class.
-
-    ``truth_files``: those of which one would tell the classes of ImageNet's validation images, which the folder holds, and
-    ``looked_in``: where else than in the folder itself they were looked for, as paths from there.
-    """
-
-    def __init__(self, *, folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> None:
-        self.files = files
-        found, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
-        if truth_files:
-            found = f"it holds ImageNet's validation images, and none of {listed(truth_files)} says what they show"
-            hint = f"put one there (or, seen from there, into {listed(looked_in)}), or have a sub-folder of images a class"
-        super().__init__(what=f"{folder}: no classes", because=found, hint=hint)
+    """A folder has no sub-folder to name a class. The field ``files`` counts its files."""
 
 
-class OneClass(EdgecnnError):
-    """Raised when there is nothing to tell apart."""
+class TooFewImages(EdgecnnError):
+    """Classes have too few images for their roles."""
 
-    def __init__(self, *, folder: Path, name: str) -> None:
-        super().__init__(what=f"{folder}: only one class, {name!r}", hint="a classifier needs at least two sub-folders of images")
+
+class FoldsBesideSplit(EdgecnnError):
+    """Folds would have to mix the user's own splits; their test images stay test images."""
+
+
+class SplitFolders(EdgecnnError):
+    """Folders can be read in two ways, and the user has to choose one."""
+
+
+class NothingReadable(EdgecnnError):
+    """There are files, but no image among them."""
+
+
+class CorruptImages(EdgecnnError):
+    """Files look like images but cannot be decoded. The field ``broken`` has their paths and reasons."""
+
+
+DATA_FOLDER_MISSING = ErrorRow(
+    "data-folder-missing",
+    "{folder}: no such folder",
+    fix="name a folder of images, a list FILE.csv or FILE.parquet, or a zip of a folder",
+    kind=DataFolderMissing,
+)
+DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "name another path")
+DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path}: not a folder", fix=_SHAPE, kind=DataNotAFolder)
+DATA_FOLDER_UNREADABLE = ErrorRow("data-folder-unreadable", "{folder}: cannot be read", "{because}")
+NO_CLASS_FOLDERS = ErrorRow(
+    "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
+)
+ONE_CLASS = ErrorRow(
+    "one-class", "{folder}: only one class, {name!r}", fix="a classifier needs at least two sub-folders of images"
+)
+TOO_FEW_IMAGES = ErrorRow(
+    "too-few-images",
+    "{folder}: class {name!r} has {found:counted usable image}; {roles:listed} need {needed}",
+    "{because}",
+    "add images to the class, or remove its folder",
+    kind=TooFewImages,
+)
+FOLDS_BESIDE_SPLIT = ErrorRow(
+    "folds-beside-split",
+    "train.folds={folds} cannot be combined with the splits of {root}",
+    "it has {splits} for {names:listed}, and test images must not be trained on",
+    "leave train.folds out, or put all training images into one folder with a sub-folder for each class",
+    kind=FoldsBesideSplit,
+)
+SPLITS_DIFFER = ErrorRow(
+    "splits-differ", "{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", "{because}", "{hint}"
+)
+SPLIT_FOLDERS = ErrorRow(
+    "split-folders", "{folder}: its folders can be read in two ways", "{because}", "{hint}", kind=SplitFolders, also=("doubt",)
+)
+SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{folder}: {names:listed} mean the same split", fix="keep one of them")
+TRAIN_FOLDER_MISSING = ErrorRow("train-folder-missing", "{what}", fix="{hint}", also=("named",))
+NOTHING_READABLE = ErrorRow(
+    "nothing-readable", "{folder}: none of {files:,} files is a readable image", "{because}", kind=NothingReadable
+)
+CORRUPT_IMAGES = ErrorRow(
+    "corrupt-images",
+    "{root}: {broken:number} of {checked:,} images cannot be decoded",
+    "{because}",
+    "replace or remove them and rerun the command; finished steps are kept",
+    kind=CorruptImages,
+)
+IMAGE_GONE = ErrorRow("image-gone", "{path}: cannot be read any more", "{because}", "rerun the command")
+IMAGE_CHANGED = ErrorRow("image-changed", "{path}: changed since this run began", fix="rerun the command")
+NAME_NOT_UNICODE = ErrorRow(
+    "name-not-unicode", "{folder}: the name {name} {problem}", "the folder would become a class", "rename it"
+)
 
 
 class Shortage(NamedTuple):
@@ -79,35 +111,43 @@ class Shortage(NamedTuple):
     skipped: Sequence[str] = ()
 
 
-class TooFewImages(EdgecnnError):
-    """Raised when classes cannot fill the roles that have to come out of their images; the first is told in full."""
-
-    def __init__(self, *, folder: Path, short: Sequence[Shortage]) -> None:
-        first = short[0]
-        others = list(dict.fromkeys(each.name for each in short if each.name != first.name))
-        super().__init__(
-            what=f"{folder}: class {first.name!r} has {first.found} {plural(first.found, 'usable image')}"
-            f" for {listed(first.roles)}, and needs {first.needed}",
-            because="; ".join((*_uncounted(first), *_short_too(others))) or None,
-            hint="add images to the class, or remove its folder",
-        )
+def data_path_unusable(path: str, because: str) -> EdgecnnError:
+    return DATA_PATH_UNUSABLE(path=ascii(path), because=because)
 
 
-class FoldsBesideSplit(EdgecnnError):
-    """Raised where folds would have to take apart splits that the user made; test images of theirs stay test images."""
+def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> EdgecnnError:
+    """``truth_files``: names of files that would state the classes of ImageNet's validation images, which the folder holds;
+    ``looked_in``: other folders where they were searched, as paths from the folder.
+    """
+    because, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
+    if truth_files:
+        because = f"it holds ImageNet's validation images, and none of {listed(truth_files)} with their classes"
+        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder of images for each class"
+    return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
 
-    def __init__(self, *, root: Path, folds: int, splits: Sequence[str]) -> None:
-        own = f"{plural(len(splits), 'a split', 'splits')} of its own for {listed(splits)}"
-        super().__init__(
-            what=f"train.folds={folds} would test images of train/, and {root} says itself which are judged on",
-            because=f"it has {own}, and test images stay test images",
-            hint="leave train.folds out, or put all images that may be learned from into one folder with a sub-folder a class",
-        )
+
+def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
+    """The first of ``short`` is explained in full."""
+    first = short[0]
+    others = list(dict.fromkeys(shortage.name for shortage in short if shortage.name != first.name))
+    return TOO_FEW_IMAGES(
+        folder=folder,
+        name=first.name,
+        found=first.found,
+        roles=first.roles,
+        needed=first.needed,
+        because="; ".join((*_uncounted(first), *_short_too(others))),
+    )
+
+
+def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> EdgecnnError:
+    own = plural(len(splits), "its own split", "its own splits")
+    return FOLDS_BESIDE_SPLIT(root=root, folds=folds, splits=own, names=splits)
 
 
 def _uncounted(short: Shortage) -> Sequence[str]:
-    """Where the files went that a person sees in the folder and that count as no image."""
-    verbs = ("is a copy", "are copies"), ("is no readable image", "are no readable images")
+    """The files of the folder that do not count as images."""
+    verbs = ("is a copy", "are copies"), ("is not a readable image", "are not readable images")
     pieces = [
         f"{counted(len(files), *verb)} ({'; '.join(files[:_EXAMPLES])}{and_more(len(files), _EXAMPLES)})"
         for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
@@ -119,53 +159,53 @@ def _uncounted(short: Shortage) -> Sequence[str]:
 
 def _short_too(names: Sequence[str]) -> Sequence[str]:
     also = f"{', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
-    return [f"{also} {plural(len(names), 'is', 'are')} short of images too"] if names else []
+    return [f"{also} {plural(len(names), 'has', 'have')} too few images too"] if names else []
 
 
-class SplitsDiffer(EdgecnnError):
-    """Raised when two split folders do not hold the same classes. ``is_flat``: the other one has no sub-folders, by itself."""
-
-    def __init__(
-        self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str], is_flat: bool = False
-    ) -> None:
-        facts = [
-            f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
-            for where, names in ((folder, only_here), (other, only_there))
-            if names
-        ]
-        near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
-        remedy = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
-        if is_flat:
-            remedy = f"name {folder} or {other} alone, or have images of the same classes in both"
-        super().__init__(
-            what=f"{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", because="; ".join(facts), hint=remedy
-        )
+def splits_differ(
+    folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str], is_flat: bool = False
+) -> EdgecnnError:
+    """``is_flat``: the other split has no sub-folders."""
+    facts = [
+        f"only {where.name}/ has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
+        for where, names in ((folder, only_here), (other, only_there))
+        if names
+    ]
+    near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
+    hint = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
+    if is_flat:
+        hint = f"name {folder} or {other} alone, or put images of the same classes into both"
+    return SPLITS_DIFFER(folder=folder, other=other, because="; ".join(facts), hint=hint)
 
 
-class SplitFolders(EdgecnnError):
-    """Raised when folders can be read in two ways, and the user has to say in which.
-
-    ``names``: those folders. ``inner``: the sub-folders that each of them holds, and nothing else; none where their names alone
-    are in doubt: ``splits`` says whether as splits, of which ``lists`` may name the labels, or as images without a label.
+def split_folders(
+    folder: Path,
+    names: Sequence[str],
+    inner: Sequence[str] = (),
+    splits: bool = False,
+    *,
+    lists: Sequence[Path] = (),
+    option: str = "--set data.folders=",
+) -> EdgecnnError:
+    """``names``: the folders in doubt. ``inner``: the sub-folders that each of them holds, and nothing else; none if only the
+    names are in doubt: ``splits`` tells whether as splits, whose labels ``lists`` may hold, or as images without a label.
+    ``option``: the option that settles it, up to its value.
     """
-
-    def __init__(
-        self, *, folder: Path, names: Sequence[str], inner: Sequence[str] = (), splits: bool = False, lists: Sequence[Path] = ()
-    ) -> None:
-        quoted, as_classes = _listed(list(map(repr, names))), "--set data.folders=classes"
-        if inner:
-            fact = f"hold no images but the sub-folders {_folders(inner)}"
-            hint = f"--set data.folders=nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
-            hint += f" {quoted} are; folders called train, val and test are splits"
-        elif splits:
-            fact = "are named as splits, and have no class folders in them"
-            hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "give each a sub-folder per class"
-            hint += f", --no-labels with a model of your own, or {as_classes} if {quoted} are the classes"
-        else:
-            fact = f"{plural(len(names), 'is', 'are')} named as images without a label, next to classes"
-            hint = f"--set data.folders=labelled to skip {quoted}, or {as_classes} to make"
-            hint += f" {plural(len(names), 'it a class', 'them classes')}"
-        super().__init__(what=f"{folder}: its folders can be read in two ways", because=f"{_folders(names)} {fact}", hint=hint)
+    quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
+    if inner:
+        fact = f"hold no images but the sub-folders {_folders(inner)}"
+        hint = f"{option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
+        hint += f" {quoted} are; folders called train, val and test are splits"
+    elif splits:
+        fact = "have the names of splits, and no class folders in them"
+        hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
+        hint += f", --no-labels with your own model, or {as_classes} if {quoted} are the classes"
+    else:
+        fact = f"{plural(len(names), 'has the name', 'have the names')} of images without a label, next to classes"
+        hint = f"{option}labelled to skip {quoted}, or {as_classes} to make"
+        hint += f" {plural(len(names), 'it a class', 'them classes')}"
+    doubt = {"names": names, "inner": inner, "splits": splits, "lists": lists}
+    return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
 
 
 def _folders(names: Sequence[str]) -> str:
@@ -177,67 +217,32 @@ def _listed(names: Sequence[str]) -> str:
     return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
 
 
-class SplitNamedTwice(EdgecnnError):
-    """Raised when two folders claim one split."""
-
-    def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
-        super().__init__(what=f"{folder}: {listed([f'{name}/' for name in names])} mean the same", hint="keep one of them")
+def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
+    return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
 
 
-class TrainFolderMissing(EdgecnnError):
-    """Raised when there are splits, but none to train on. ``is_list``: they are a column of a list."""
-
-    def __init__(self, *, named: Path, found: Sequence[str], is_list: bool = False) -> None:
-        if is_list:
-            what = f"{named}: its images are of the {plural(len(found), 'split')} {listed(found)}, and none of train"
-            hint = "give images to train on the split train, or list those of one split alone, without the column split"
-        else:
-            what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
-            hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
-        super().__init__(what=what, hint=hint)
+def train_folder_missing(named: Path, found: Sequence[str], is_list: bool = False) -> EdgecnnError:
+    """``is_list``: the splits are a column of a list."""
+    if is_list:
+        what = f"{named}: its splits are {listed(found)}, and train is missing"
+        hint = "give training images the split train, or list the images of one split without the column split"
+    else:
+        what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
+        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
+    return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
 
 
-class NothingReadable(EdgecnnError):
-    """Raised when there are files, but no picture among them."""
-
-    def __init__(self, *, folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> None:
-        one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
-        super().__init__(
-            what=f"{folder}: none of {len(skipped):,} files is a readable image",
-            because=one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
-        )
+def nothing_readable(folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> EdgecnnError:
+    """``skipped``: the files, each with its reason; ``is_one_reason``: the same for all."""
+    one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
+    because = one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED)
+    return NOTHING_READABLE(folder=folder, files=len(skipped), because=because)
 
 
-class CorruptImages(EdgecnnError):
-    """Raised when files look like pictures but cannot be decoded to the end."""
-
-    def __init__(self, *, root: str, broken: Sequence[tuple[str, str]], checked: int) -> None:
-        self.broken = tuple(broken)
-        super().__init__(
-            what=f"{root}: {len(broken):,} of {checked:,} images cannot be decoded",
-            because="; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED),
-            hint="replace or remove them and run again; what is finished is kept",
-        )
+def corrupt_images(root: str, broken: Sequence[tuple[str, str]], checked: int) -> EdgecnnError:
+    because = "; ".join(f"{path}: {why}" for path, why in broken[:_NAMED]) + and_more(len(broken), _NAMED)
+    return CORRUPT_IMAGES(root=root, broken=tuple(broken), checked=checked, because=because)
 
 
-class ImageGone(EdgecnnError):
-    """Raised when an image of the manifest is no longer there, or may no longer be read."""
-
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path}: cannot be read any more", because=because, hint="run the same command again")
-
-
-class ImageChanged(EdgecnnError):
-    """Raised when an image is no longer the one that was planned with."""
-
-    def __init__(self, *, path: Path) -> None:
-        super().__init__(what=f"{path}: changed since this run began", hint="run the same command again")
-
-
-class NameNotUnicode(EdgecnnError):
-    """Raised when a file's name is not valid UTF-8: it could be written into no manifest, report or kit."""
-
-    def __init__(self, *, folder: Path, name: str) -> None:
-        super().__init__(
-            what=f"{folder}: the name {ascii(name)} {no_unicode(name)}", because="it would become a class", hint="rename it"
-        )
+def name_not_unicode(folder: Path, name: str) -> EdgecnnError:
+    return NAME_NOT_UNICODE(folder=folder, name=ascii(name), problem=no_unicode(name))

@@ -1,93 +1,115 @@
-"""Failures of ``data.group_by``: what it says cannot be read or finds nothing, or its groups cannot be kept whole."""
+"""Failures of ``data.group_by``: it cannot be read, finds nothing, or its groups cannot be kept whole."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.wording import and_more, counted, listed, plural
 
 _NAMED = 5
 _SIGNS = 100
 """Of a group's name: a list's cell can hold a book."""
-_WISH = "it is a regular expression, such as 'person([0-9]+)', or the name of a column of a list"
 
 
 class GroupPatternInvalid(EdgecnnError):
-    """Raised when ``data.group_by`` names no column and is no regular expression either."""
-
-    def __init__(self, *, pattern: str, because: str) -> None:
-        super().__init__(
-            what=f"data.group_by '{pattern}' cannot be read as a regular expression",
-            because=because,
-            hint="write one such as 'person([0-9]+)', or name a column of a list",
-        )
+    """``data.group_by`` is neither a column nor a regular expression."""
 
 
 class GroupPatternTooSlow(EdgecnnError):
-    """Raised when a regular expression comes to no end: repetitions inside repetitions can take years on a short path."""
-
-    def __init__(self, *, pattern: str, paths: int, limit_s: float) -> None:
-        super().__init__(
-            what=f"data.group_by '{pattern}' was not searched in {counted(paths, 'path')} within {limit_s:g} s",
-            hint="write it without a repetition inside a repetition, such as (a+)+",
-        )
+    """A regular expression does not finish: repetitions inside repetitions can take years on a short path."""
 
 
 class NoGroupFound(EdgecnnError):
-    """Raised when ``data.group_by`` gives no image a group. ``column``: whether it names one."""
-
-    def __init__(self, *, by: str, source: Path, example: str, column: bool) -> None:
-        super().__init__(
-            what=f"{source}: the column '{by}', which data.group_by names, is empty in every row"
-            if column
-            else f"{source}: data.group_by '{by}' is found in no path, such as {example!r}",
-            hint="fill the column in, or leave data.group_by out"
-            if column
-            else f"{_WISH}; its first group in parentheses, or else all that it matches, names the group of an image",
-        )
+    """``data.group_by`` gives no image a group."""
 
 
 class GroupOnTwoSides(EdgecnnError):
-    """Raised when the user's own splits have images of one group in two of them; they are left as they are."""
-
-    def __init__(self, *, root: Path, group: str, paths: Sequence[str], others: int) -> None:
-        more = f"; {counted(others, 'other group is', 'other groups are')} on two sides too" if others else ""
-        super().__init__(
-            what=f"{root}: group {group[:_SIGNS]!r} is on both sides of a split that the user made",
-            because=f"{listed(paths)} are of it{more}",
-            hint="move all files of a group to one side, or leave data.group_by out",
-        )
+    """Two of the user's own splits have images of one group."""
 
 
 class TooFewGroups(EdgecnnError):
-    """Raised when a class has images of fewer groups than there are roles that must not share one.
-
-    ``names``: of the classes that are short of them; none where it is all classes, taken together.
-    """
-
-    def __init__(self, *, root: Path, names: Sequence[str], groups: Sequence[str], alone: int, roles: Sequence[str]) -> None:
-        named = [
-            *(repr(group[:_SIGNS]) for group in groups[:_NAMED]),
-            *([counted(alone, "image of none", "images of none")] if alone else []),
-        ]
-        others, shown = names[1:], f"class {names[0]!r}" if names else "all classes"
-        also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
-        super().__init__(
-            what=f"{root}: the images of {shown} are of {counted(len(groups) + alone, 'group')}"
-            f" ({listed(named)}{and_more(len(groups), _NAMED)}), and {listed(roles)} need one each",
-            because=f"{also} {plural(len(others), 'is', 'are')} short of groups too" if others else None,
-            hint="add images of other groups, or leave data.group_by out",
-        )
+    """A class has images of fewer groups than there are roles that must not share one."""
 
 
 class GroupsNotDivisible(EdgecnnError):
-    """Raised when every class has groups enough, and still no way is found to have each of them in every role."""
+    """Every class has enough groups, and still no division gives each class to every role."""
 
-    def __init__(self, *, root: Path, roles: Sequence[str], group: str, share: float, name: str) -> None:
-        super().__init__(
-            what=f"{root}: no way was found to divide whole groups so that {listed(roles)} each have images of every class",
-            because=f"the largest part of a class is group {group[:_SIGNS]!r}, with {share:.0%} of {name!r}",
-            hint="name smaller groups, add images of others, or divide the images yourself into train/, val/ and test/",
-        )
+
+GROUP_PATTERN_INVALID = ErrorRow(
+    "group-pattern-invalid",
+    "data.group_by '{pattern}' cannot be read as a regular expression",
+    "{because}",
+    "write one such as 'person([0-9]+)', or name a column of a list",
+    kind=GroupPatternInvalid,
+)
+GROUP_PATTERN_TOO_SLOW = ErrorRow(
+    "group-pattern-too-slow",
+    "data.group_by '{pattern}' was not searched in {paths:counted path} within {limit_s:g} s",
+    fix="write it without a repetition inside a repetition, such as (a+)+",
+    kind=GroupPatternTooSlow,
+)
+NO_GROUP_FOUND = ErrorRow("no-group-found", "{source}: {problem}", "{because}", "{hint}", kind=NoGroupFound)
+GROUP_ON_TWO_SIDES = ErrorRow(
+    "group-on-two-sides",
+    "{root}: group {group!r} is on both sides of your own split",
+    "{paths:listed} belong to it{more}",
+    "move all files of a group to one side, or leave data.group_by out",
+    kind=GroupOnTwoSides,
+)
+TOO_FEW_GROUPS = ErrorRow(
+    "too-few-groups",
+    "{root}: {shown} cannot fill {roles:listed} with separate groups",
+    "the images are of {groups} ({named}){also}",
+    "add images of other groups, or leave data.group_by out",
+    kind=TooFewGroups,
+)
+GROUPS_NOT_DIVISIBLE = ErrorRow(
+    "groups-not-divisible",
+    "{root}: whole groups cannot give every class to {roles:listed}",
+    "the largest part of a class is group {group!r}, with {share:.0%} of {name!r}",
+    "name smaller groups, add images of others, or divide the images yourself into train/, val/ and test/",
+    kind=GroupsNotDivisible,
+)
+
+
+def no_group_found(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
+    """``column``: ``by`` names one."""
+    if column:
+        problem, because = f"the column '{by}' of data.group_by is empty", "it has no value in any row"
+        hint = "fill the column, or leave data.group_by out"
+    else:
+        problem, because = f"no path contains data.group_by '{by}'", f"such a path is {example!r}"
+        hint = "write a regular expression, such as 'person([0-9]+)', or the name of a column of a list; "
+        hint += "its first group in parentheses, or else the whole match, names the group of an image"
+    return NO_GROUP_FOUND(source=source, problem=problem, because=because, hint=hint)
+
+
+def group_on_two_sides(root: Path, group: str, paths: Sequence[str], others: int) -> EdgecnnError:
+    """``others``: groups that are on two sides too."""
+    more = f"; {counted(others, 'other group is', 'other groups are')} on two sides too" if others else ""
+    return GROUP_ON_TWO_SIDES(root=root, group=group[:_SIGNS], paths=paths, more=more)
+
+
+def too_few_groups(root: Path, names: Sequence[str], groups: Sequence[str], alone: int, roles: Sequence[str]) -> EdgecnnError:
+    """``names``: of the classes that have too few; none if it is all classes together. ``alone``: images without a group."""
+    named = [
+        *(repr(group[:_SIGNS]) for group in groups[:_NAMED]),
+        *([counted(alone, "image without one", "images without one")] if alone else []),
+    ]
+    others = names[1:]
+    also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
+    return TOO_FEW_GROUPS(
+        root=root,
+        shown=f"class {names[0]!r}" if names else "all classes together",
+        roles=roles,
+        groups=counted(len(groups) + alone, "group"),
+        named=f"{listed(named)}{and_more(len(groups), _NAMED)}",
+        also=f"; {also} {plural(len(others), 'has', 'have')} too few groups too" if others else "",
+    )
+
+
+def groups_not_divisible(root: Path, roles: Sequence[str], group: str, share: float, name: str) -> EdgecnnError:
+    """``share``: of the class ``name`` that is in ``group``."""
+    return GROUPS_NOT_DIVISIBLE(root=root, roles=roles, group=group[:_SIGNS], share=share, name=name)

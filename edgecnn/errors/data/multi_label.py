@@ -1,79 +1,101 @@
-"""Failures of images with several labels: what does not go with them, and labels that cannot be used."""
+"""Failures of images with several labels: what cannot be combined with them, and labels that cannot be used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, did_you_mean, listed, plural
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.wording import and_more, did_you_mean, plural
 
 _NAMED = 5
 
 
 class MultiLabelNotFitting(EdgecnnError):
-    """Raised when something is asked of multi-label images, or of a network of theirs, that knows of one class an image alone."""
-
-    def __init__(self, *, asked: str, because: str, hint: str = "leave it out, or list one label an image") -> None:
-        super().__init__(what=f"{asked} does not go with several labels an image", because=because, hint=hint)
-
-
-class BoundOfSeveralLabels(EdgecnnError):
-    """Raised when a bound is of a metric that images of one class each have none of."""
-
-    def __init__(self, *, metric: str) -> None:
-        super().__init__(
-            what=f"a bound of {metric} does not go with one class an image",
-            because="it is of images with several labels",
-            hint="as in --max drop_pp=1 or --min top1=0.8",
-        )
+    """A setting applies to images of one class each, and these images have several labels."""
 
 
 class LabelTooRare(EdgecnnError):
-    """Raised when labels are on too few images for the roles that have to come out of them; the first is told in full.
-
-    ``own``: of the one role that is a split of the list's own.
-    """
-
-    def __init__(self, *, file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str], own: bool = False) -> None:
-        (name, found, needed), others = short[0], [other for other, _, _ in short[1:]]
-        also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
-        super().__init__(
-            what=f"{file}: label {name!r} is on {counted(found, 'usable image')} for {listed(roles)}, and needs {needed}",
-            because=f"{also} {plural(len(others), 'is', 'are')} on too few images too" if others else None,
-            hint=f"{'give that split' if own else 'add'} images that have it, or take it out of the list",
-        )
+    """Labels are on too few images for their roles."""
 
 
 class LabelsNotDivisible(EdgecnnError):
-    """Raised when every label is on images enough, and still no way is found to have each of them in every role."""
-
-    def __init__(self, *, file: Path, roles: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{file}: no way was found to divide the images so that {listed(roles)} each have images of every label",
-            hint="add images of the rare labels, or divide the images yourself in a column split",
-        )
+    """Every label is on enough images, and still no division gives each label to every role."""
 
 
-class UnknownLabel(EdgecnnError):
-    """Raised when a list has a label that the file of ``data.classes``, or the network that is asked, does not know."""
+MULTI_LABEL_NOT_FITTING = ErrorRow(
+    "multi-label-not-fitting",
+    "{asked} cannot be combined with several labels for each image",
+    "{because}",
+    "{hint}",
+    kind=MultiLabelNotFitting,
+)
+BOUND_OF_SEVERAL_LABELS = ErrorRow(
+    "bound-of-several-labels",
+    "a bound of {metric} cannot be used for single-label images",
+    "the metric is for images with several labels",
+    "use a bound such as --max drop_pp=1 or --min top1=0.8",
+)
+LABEL_TOO_RARE = ErrorRow(
+    "label-too-rare",
+    "{file}: label {name!r} is on {found:counted usable image}; {roles:listed} need {needed}",
+    "{because}",
+    "{add} images that have it, or remove it from the list",
+    kind=LabelTooRare,
+)
+LABELS_NOT_DIVISIBLE = ErrorRow(
+    "labels-not-divisible",
+    "{file}: the images cannot be divided so that {roles:listed} have every label",
+    fix="add images of the rare labels, or divide the images yourself in a column split",
+    kind=LabelsNotDivisible,
+)
+UNKNOWN_LABEL = ErrorRow(
+    "unknown-label",
+    "{file}: the label {name!r} is not one of the {count} of {known_by}",
+    "these are {known}",
+    "{guess}correct the list, or remove the label from it",
+)
+THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
+    "thresholds-of-another-model",
+    "{file}: its thresholds are those of another model",
+    "{because}",
+    "use the thresholds and the kit of one build",
+)
 
-    def __init__(self, *, file: Path, name: str, known: Sequence[str], known_by: str) -> None:
-        super().__init__(
-            what=f"{file}: the label {name!r} is none of the {len(known)} of {known_by}",
-            because=f"these are {', '.join(known[:_NAMED])}{and_more(len(known), _NAMED)}",
-            hint=f"{did_you_mean(name, known)}correct the list, or take the label out of it",
-        )
+
+def multi_label_not_fitting(asked: str, because: str, hint: str = "leave it out, or list one label an image") -> EdgecnnError:
+    return MULTI_LABEL_NOT_FITTING(asked=asked, because=because, hint=hint)
 
 
-class ThresholdsOfAnotherModel(EdgecnnError):
-    """Raised when thresholds are not one for each label of the network that they are held against."""
+def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str], own: bool = False) -> EdgecnnError:
+    """``short``: labels, each with the images that have it and those that are needed; the first is explained in full.
+    ``own``: the one role is a split of the list's own.
+    """
+    (name, found, needed), others = short[0], [other for other, _, _ in short[1:]]
+    also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
+    return LABEL_TOO_RARE(
+        file=file,
+        name=name,
+        found=found,
+        needed=needed,
+        roles=roles,
+        because=f"{also} {plural(len(others), 'is', 'are')} on too few images too" if others else None,
+        add="give that split" if own else "add",
+    )
 
-    def __init__(self, *, file: Path, found: Sequence[str], labels: Sequence[str]) -> None:
-        missing = [name for name in labels if name not in found]
-        because = f"it has none of {missing[0]!r}" if missing else f"it has {len(found)}, and the network {len(labels)} labels"
-        super().__init__(
-            what=f"{file}: its thresholds are those of another model",
-            because=because,
-            hint="take the thresholds and the kit of one build",
-        )
+
+def unknown_label(file: Path, name: str, known: Sequence[str], known_by: str) -> EdgecnnError:
+    return UNKNOWN_LABEL(
+        file=file,
+        name=name,
+        count=len(known),
+        known_by=known_by,
+        known=f"{', '.join(known[:_NAMED])}{and_more(len(known), _NAMED)}",
+        guess=did_you_mean(name, known),
+    )
+
+
+def thresholds_of_another_model(file: Path, found: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
+    missing = [name for name in labels if name not in found]
+    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(found)}, and the network {len(labels)} labels"
+    return THRESHOLDS_OF_ANOTHER_MODEL(file=file, because=because)

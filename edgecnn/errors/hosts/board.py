@@ -1,205 +1,206 @@
-"""Failures on the way to a board: each says whose side it is on, and names the command that shows or mends it."""
+"""Failures on the way to a board: each names the side at fault, and the command that shows or fixes it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
-from edgecnn.errors.wording import reason_in, shell_word
+from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
+from edgecnn.errors.hosts.process import (
+    RECORDING_UNUSABLE,
+    RunnerCrashed,
+    RunnerFailed,
+    RunnerTimedOut,
+)
+from edgecnn.errors.wording import shell_word
 
 
 class BoardError(EdgecnnError):
-    """What is amiss with a board or the way to it says nothing of a candidate: it ends the call, and the same call goes on."""
+    """A fault of a board or the way to it says nothing of a candidate: it ends the call, and the same call can continue."""
 
 
 class BadAddress(EdgecnnError):
-    """Raised before anything is started, for a word after ``--host`` that is no destination."""
-
-    def __init__(self, *, text: str) -> None:
-        super().__init__(what=f"--host {text!r} is no SSH destination", hint="give user@board, or a name of your ssh_config")
+    """The word after ``--host`` is not an SSH destination."""
 
 
-class AndroidHost(EdgecnnError):
-    """Raised before anything is started, where ``--host`` names a telephone at adb."""
-
-    def __init__(self, *, text: str) -> None:
-        super().__init__(
-            what=f"--host {text!r}: no kit runs over adb",
-            because="the runner is Python, which Android does not have",
-            hint="docs/howto/use-an-android-telephone.md has three ways: its browser, LiteRT's program, Debian inside Termux",
-        )
-
-
-class SshAbsent(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised where the OpenSSH client is not to be started."""
-
-    def __init__(self, *, program: str) -> None:
-        super().__init__(what=f"{program}: cannot be started", hint="apt install openssh-client")
-
-
-class BoardUnreachable(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when OpenSSH could not connect or log in; the reason is its own last line."""
-
-    def __init__(self, *, board: str, said: str) -> None:
-        super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {shell_word(board)}")
-
-
-class BoardUnknown(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when a host key is not among the known ones. It is never accepted here."""
-
-    def __init__(self, *, board: str) -> None:
-        super().__init__(
-            what=f"{board}: its host key is not known here",
-            hint=f"ssh {shell_word(board)} once, and compare the fingerprint that it shows with the board's",
-        )
-
-
-class BoardKeyChanged(BoardError):
-    """Raised when a host key is another one than before."""
-
-    def __init__(self, *, board: str) -> None:
-        super().__init__(
-            what=f"{board}: its host key is not the known one",
-            because="it was set up anew, or another machine answers",
-            hint=f"ssh {shell_word(board)} says which line of known_hosts; remove it only where you know why it changed",
-        )
-
-
-class LoginRefused(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when no key was accepted; a password is never asked for."""
-
-    def __init__(self, *, board: str, said: str) -> None:
-        super().__init__(
-            what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {shell_word(board)}, so that no password is needed"
-        )
-
-
-class LinkLost(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when the connection ended in the middle. What was finished on the board is kept."""
-
-    def __init__(self, *, board: str, doing: str, said: str = "") -> None:
-        super().__init__(
-            what=f"{board}: the link was lost during {doing}",
-            because=said or None,
-            hint="the same command goes on where it stopped",
-        )
-
-
-class BoardLacksPython(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when the board's interpreter does not start, or is too old for the runner."""
-
-    def __init__(self, *, board: str, python: str, said: str) -> None:
-        super().__init__(
-            what=f"{board}: {python} is no Python 3.8 or later", because=said or None, hint="--python names another one there"
-        )
-
-
-class BoardIsAnotherDevice(EdgecnnError):
-    """Raised before anything is measured: figures of one device must not be filed as those of another."""
-
-    def __init__(self, *, board: str, machine: str, device: str, matching: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{board} is {machine}, which is not {device}",
-            hint=f"--target {shell_word(matching[0])}"
-            if matching
-            else "describe it in a device file of its own, and give that to --target",
-        )
-
-
-class BoardBusy(BoardError, exit_code=ExitCode.MISSING):
-    """Raised when somebody else measures there: two at once measure nothing."""
-
-    def __init__(self, *, board: str, owner: str, since_s: float | None, what: str) -> None:
-        age = "" if since_s is None else f" for {since_s:.0f} s"
-        super().__init__(
-            what=f"{board}: in use by {owner}{age}", because=what or None, hint="the same command when that has ended"
-        )
+class BoardBusy(BoardError):
+    """Another process measures there: two at once measure nothing."""
 
 
 class BoardDiskFull(BoardError):
-    """Raised when the board cannot hold what it is given, or what it writes."""
-
-    def __init__(self, *, board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> None:
-        mib = 1024 * 1024
-        needed = "" if needed_bytes is None else f"{needed_bytes / mib:.1f} MiB are needed, "
-        super().__init__(
-            what=f"{board}: no room in {folder}",
-            because=f"{needed}{free_bytes / mib:.1f} MiB are free",
-            hint=f"make room there, or let bench --clean remove {folder}",
-        )
-
-
-class BoardFailed(BoardError):
-    """Raised when the board's own side failed and said how, or ended and said nothing."""
-
-    def __init__(self, *, board: str, doing: str, said: Sequence[str]) -> None:
-        super().__init__(what=f"{board}: {doing} failed", because=" | ".join(said) or "it said nothing")
+    """The board cannot hold the files that it receives or writes."""
 
 
 class AnswerUnusable(BoardError):
-    """Raised when a board, or a runner here, says too much, or what is of another type, impossible or not asked for."""
-
-    def __init__(self, *, board: str | None, doing: str, because: str) -> None:
-        """``board``: None: it was said on this machine."""
-        super().__init__(
-            what=f"{board or 'this machine'}: its answer to {doing} cannot be used",
-            because=reason_in(because),
-            hint=None if board is None else "bench --clean removes what is ours there; then the same command begins anew",
-        )
+    """The answer of a board, or of a runner here, is too long, of another type, impossible or not expected."""
 
 
-class OwnAnswerUnusable(AnswerUnusable):
-    """Raised when it was said on this machine, which says nothing of any board."""
+BAD_ADDRESS = ErrorRow(
+    "bad-address",
+    "--host {text!r} is not an SSH destination",
+    fix="pass user@board, or a name of your ssh_config",
+    kind=BadAddress,
+)
+ANDROID_HOST = ErrorRow(
+    "android-host",
+    "--host {text!r}: kits do not run over adb",
+    "the runner needs Python, which Android does not have",
+    "docs/howto/use-an-android-telephone.md shows three ways: its browser, LiteRT's program, Debian inside Termux",
+)
+SSH_ABSENT = ErrorRow("ssh-absent", "{program}: cannot be started", fix="apt install openssh-client", exit_code=ExitCode.MISSING)
+BOARD_UNREACHABLE = ErrorRow(
+    "board-unreachable", "{board}: no connection", "{said}", "ssh {board:word}", exit_code=ExitCode.MISSING, kind=BoardError
+)
+BOARD_UNKNOWN = ErrorRow(
+    "board-unknown",
+    "{board}: its host key is unknown",
+    fix="run ssh {board:word} once, and compare the fingerprint that it prints with the board's",
+    exit_code=ExitCode.MISSING,
+    kind=BoardError,
+)
+BOARD_KEY_CHANGED = ErrorRow(
+    "board-key-changed",
+    "{board}: its host key is not the known one",
+    "the board was set up again, or another machine answers",
+    "ssh {board:word} prints the line of known_hosts; remove the line only if you know why the key changed",
+    kind=BoardError,
+)
+LOGIN_REFUSED = ErrorRow(
+    "login-refused",
+    "{board}: login refused",
+    "{said}",
+    "run ssh-copy-id {board:word}, so that no password is needed",
+    exit_code=ExitCode.MISSING,
+    kind=BoardError,
+)
+LINK_LOST = ErrorRow(
+    "link-lost",
+    "{board}: the connection was lost during {doing}",
+    "{said}",
+    "rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+    kind=BoardError,
+)
+BOARD_LACKS_PYTHON = ErrorRow(
+    "board-lacks-python",
+    "{board}: {python} is not Python 3.8 or later",
+    "{said}",
+    "name another Python of the board with --python",
+    exit_code=ExitCode.MISSING,
+    kind=BoardError,
+)
+BOARD_IS_ANOTHER_DEVICE = ErrorRow("board-is-another-device", "{board} is {machine}, which is not {device}", fix="{hint}")
+BOARD_BUSY = ErrorRow(
+    "board-busy",
+    "{board}: in use by {owner}{age}",
+    "{what}",
+    "rerun the command when that has finished",
+    exit_code=ExitCode.MISSING,
+    kind=BoardBusy,
+)
+BOARD_DISK_FULL = ErrorRow(
+    "board-disk-full",
+    "{board}: no space in {folder}",
+    "{needed}{free_bytes:mib} are free",
+    "free space there, or let bench --clean remove {folder}",
+    kind=BoardDiskFull,
+)
+BOARD_FAILED = ErrorRow("board-failed", "{board}: {doing} failed", "{because}", kind=BoardError)
+ANSWER_UNUSABLE = ErrorRow(
+    "answer-unusable", "{where}: its answer to {doing} cannot be used", "{because:reason}", "{hint}", kind=AnswerUnusable
+)
+OWN_ANSWER_UNUSABLE = ErrorRow(
+    "own-answer-unusable", "this machine: its answer to {doing} cannot be used", "{because:reason}", kind=AnswerUnusable
+)
+"""An answer on this machine says nothing of any board."""
+BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "{board}: {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
+BUILDER_UNFIT = ErrorRow(
+    "builder-unfit",
+    "{board} has {package} {version}, and the kits need {package}{wanted}",
+    "TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3, 7.2 has 10.16",
+    "flash the JetPack of the device's file, or build for the installed one: edgecnn devices add NAME --host BOARD",
+    exit_code=ExitCode.MISSING,
+)
+BOARD_NOT_READY = ErrorRow(
+    "board-not-ready", "kits cannot run on {board} yet", "{whats:joined}", "{hint}", exit_code=ExitCode.MISSING
+)
+CARRY_WITHOUT_HOST = ErrorRow(
+    "carry-without-host",
+    "--carry-wheels copies packages to a board, and no board is named",
+    fix="add --host user@board, or install the packages that the findings name",
+)
 
-    def __init__(self, *, doing: str, because: str) -> None:
-        super().__init__(board=None, doing=doing, because=because)
+OF_A_BOARD = frozenset(
+    row.ref
+    for row in (
+        BOARD_UNREACHABLE,
+        BOARD_UNKNOWN,
+        BOARD_KEY_CHANGED,
+        LOGIN_REFUSED,
+        LINK_LOST,
+        BOARD_LACKS_PYTHON,
+        BOARD_BUSY,
+        BOARD_DISK_FULL,
+        BOARD_FAILED,
+        ANSWER_UNUSABLE,
+        BOARD_IS_ANOTHER_DEVICE,
+        BOARD_LACKS_BUILDER,
+        BUILDER_UNFIT,
+        BOARD_NOT_READY,
+        RECORDING_UNUSABLE,
+    )
+)
+"""Errors of a build's process that concern its board, and not the build."""
+OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER, BUILDER_UNFIT, BOARD_DISK_FULL))
+"""Those that do not concern kits for another runtime."""
+
+
+def board_unreachable(board: str, said: str) -> EdgecnnError:
+    """``said``: the last line of OpenSSH."""
+    return BOARD_UNREACHABLE(board=board, said=said or "ssh printed nothing")
+
+
+def link_lost(board: str, doing: str, said: str = "") -> EdgecnnError:
+    return LINK_LOST(board=board, doing=doing, said=said)
+
+
+def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
+    """``matching``: devices whose facts the machine has."""
+    hint = f"--target {shell_word(matching[0])}" if matching else "describe it in a device file, and pass that to --target"
+    return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
+
+
+def board_busy(board: str, owner: str, since_s: float | None, what: str) -> EdgecnnError:
+    return BOARD_BUSY(board=board, owner=owner, age="" if since_s is None else f" for {since_s:.0f} s", what=what)
+
+
+def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_bytes: int) -> EdgecnnError:
+    needed = "" if needed_bytes is None else f"{needed_bytes / 2**20:.1f} MiB are needed, "
+    return BOARD_DISK_FULL(board=board, folder=folder, needed=needed, free_bytes=free_bytes)
+
+
+def board_failed(board: str, doing: str, said: Sequence[str]) -> EdgecnnError:
+    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(said) or "it gave no reason")
+
+
+def answer_unusable(board: str | None, doing: str, because: str) -> EdgecnnError:
+    """``board``: None: this machine."""
+    hint = None if board is None else "bench --clean removes edgecnn's files there; then rerun the command from the start"
+    return ANSWER_UNUSABLE(where=board or "this machine", doing=doing, because=because, hint=hint)
 
 
 _OTHER_PYTHON = (
-    "--python names the one that has it: JetPack's is the system's /usr/bin/python3, which a virtual environment made with "
-    "--system-site-packages sees too; sudo apt-get install nvidia-jetpack where the system has none"
+    "name the Python that has it with --python: JetPack's is the system's /usr/bin/python3, which a virtual environment made "
+    "with --system-site-packages sees too; if the system has none, sudo apt-get install nvidia-jetpack"
 )
 
 
-class BoardLacksBuilder(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised before anything is planned or measured for a board whose Python cannot build the engines that its kits need."""
-
-    def __init__(self, *, board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> None:
-        """``error``: what the builder was found to be, or that asking for it ended or hung its process."""
-        answered = isinstance(error, RunnerFailed)
-        super().__init__(
-            what=f"{board}: {error.what}" if answered else f"{board}: its TensorRT does not answer: {error.what}",
-            because=error.because,
-            hint=error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON,
-        )
+def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
+    """``error``: the runner's error on the builder, or the crash or hang of its process."""
+    answered = isinstance(error, RunnerFailed)
+    what = error.what if answered else f"its TensorRT does not answer: {error.what}"
+    hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON
+    return BOARD_LACKS_BUILDER(board=board, what=what, because=error.because, hint=hint)
 
 
-class BuilderUnfit(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised at the same time where the board's TensorRT is outside the range that its kits were made for."""
-
-    def __init__(self, *, board: str, package: str, version: str, wanted: str) -> None:
-        super().__init__(
-            what=f"{board} has {package} {version}, and the kits need {package}{wanted}",
-            because="TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3, 7.2 has 10.16",
-            hint="flash the JetPack of the device's file, or build for what is there: edgecnn devices add NAME --host BOARD",
-        )
-
-
-class BoardNotReady(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised after the findings were shown, when kits cannot run on a machine as it is."""
-
-    def __init__(self, *, board: str, whats: Sequence[str], hints: Sequence[str]) -> None:
-        super().__init__(
-            what=f"kits cannot run on {board} as it is", because="; ".join(whats), hint="; ".join(dict.fromkeys(hints)) or None
-        )
-
-
-class CarryWithoutHost(EdgecnnError):
-    """Raised when packages are to be carried to the machine that they would be fetched on."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            what="--carry-wheels copies packages to a board, and --host names none",
-            hint="say --host user@board, or install what the findings name",
-        )
+def board_not_ready(board: str, whats: Sequence[str], hints: Sequence[str]) -> EdgecnnError:
+    return BOARD_NOT_READY(board=board, whats=whats, hint="; ".join(dict.fromkeys(hints)) or None)

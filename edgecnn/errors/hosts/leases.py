@@ -1,99 +1,88 @@
-"""Failures of boards by lease: the file that lists them, the coordinator that hands them out, and leases that end too early."""
+"""Failures of boards by lease: the file that lists them, the coordinator that leases them, and leases that end too early."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted, shell_word
+from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
-class BoardsInvalid(EdgecnnError):
-    """Raised when a file of boards is TOML but lists none that can be used; names every problem at once."""
-
-    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
-        super().__init__(
-            what=f"boards {path} has {counted(len(problems), 'problem')}",
-            because="; ".join(problems),
-            hint="docs/howto/sweep-at-scale.md shows one, docs/schemas/boards.json has every key",
-        )
+class LabgridAbsent(EdgecnnError):
+    """Boards are leased from a coordinator, and its client is not installed."""
 
 
-class NoSuchBoards(EdgecnnError):
-    """Raised before anything is made, where no board of a kind has the tags that a sweep asks for."""
-
-    def __init__(self, *, where: str, kind: str, others: Sequence[str]) -> None:
-        """``others``: boards of the device with the tags that they have."""
-        super().__init__(
-            what=f"{where} has no board for {kind}",
-            because=f"of the device it has {', '.join(others)}" if others else "it has none of the device",
-            hint="take the tag out of [tags], or give it to a board",
-        )
+class CoordinatorUnreachable(EdgecnnError):
+    """A labgrid coordinator does not answer, or went away while a board was waited for or used."""
 
 
-class LabgridAbsent(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised where boards are to come from a coordinator and its client is not installed."""
-
-    def __init__(self, *, where: str) -> None:
-        super().__init__(
-            what=f"{where} needs the package labgrid, which is not installed here", hint='pip install "edgecnn[labgrid]"'
-        )
+class BoardTaken(EdgecnnError):
+    """A board is no longer leased during a measurement; figures from then on are not valid."""
 
 
-class CoordinatorUnreachable(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a labgrid coordinator does not answer, or went away while a board was waited for or used."""
+BOARDS_INVALID = ErrorRow(
+    "boards-invalid",
+    "boards {path} has {problems:counted problem}",
+    "{problems:joined}",
+    "docs/howto/sweep-at-scale.md shows one, docs/schemas/boards.json has every key",
+)
+NO_SUCH_BOARDS = ErrorRow(
+    "no-such-boards", "{where} has no board for {kind}", "{because}", "remove the tag from [tags], or add it to a board"
+)
+LABGRID_ABSENT = ErrorRow(
+    "labgrid-absent",
+    "{where} needs the package labgrid, which is not installed here",
+    fix='pip install "edgecnn[labgrid]"',
+    exit_code=ExitCode.MISSING,
+    kind=LabgridAbsent,
+)
+COORDINATOR_UNREACHABLE = ErrorRow(
+    "coordinator-unreachable",
+    "{where}: the coordinator does not answer",
+    "{said}",
+    "check that it runs: labgrid-client -x {address:word} places; then rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+    kind=CoordinatorUnreachable,
+)
+COORDINATOR_REFUSED = ErrorRow("coordinator-refused", "{where} refused the request", "{said}")
+BOARD_WITHOUT_ADDRESS = ErrorRow(
+    "board-without-address",
+    "{board}: it has no NetworkService",
+    "no exporter has one for this board",
+    "start its exporter",
+    exit_code=ExitCode.MISSING,
+)
+BOARD_TAKEN = ErrorRow(
+    "board-taken", "the lease of {board} ended during the measurement", "{because}", exit_code=ExitCode.MISSING, kind=BoardTaken
+)
+NO_BOARD_LEFT = ErrorRow(
+    "no-board-left",
+    "no board is left for {kind}",
+    "{reasons:joined}",
+    "repair one of them, then rerun the command to continue",
+    exit_code=ExitCode.MISSING,
+)
+BOARDS_LOST_TO_BUILD = ErrorRow(
+    "boards-lost-to-build",
+    "{build} lost {reasons:counted board} in a row and gets no other",
+    "{reasons:joined}",
+    "run the command in its log on one of them; the next run of the sweep tries the build again",
+    exit_code=ExitCode.MISSING,
+)
 
-    def __init__(self, *, where: str, said: str) -> None:
-        address = where.removeprefix("labgrid://")
-        super().__init__(
-            what=f"{where}: no coordinator answers",
-            because=said,
-            hint=f"labgrid-client -x {shell_word(address)} places shows whether it runs; then the same command goes on",
-        )
+
+def no_such_boards(where: str, kind: str, others: Sequence[str]) -> EdgecnnError:
+    """``others``: boards of the device with the tags that they have."""
+    because = f"its boards of the device are {', '.join(others)}" if others else "it has no board of the device"
+    return NO_SUCH_BOARDS(where=where, kind=kind, because=because)
 
 
-class CoordinatorRefused(EdgecnnError):
-    """Raised when a labgrid coordinator answers that it does not do what was asked; the reason is its own."""
-
-    def __init__(self, *, where: str, said: str) -> None:
-        super().__init__(what=f"{where} refused", because=said)
+def coordinator_unreachable(where: str, said: str) -> EdgecnnError:
+    return COORDINATOR_UNREACHABLE(where=where, said=said, address=where.removeprefix("labgrid://"))
 
 
-class BoardWithoutAddress(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised where a place was reserved that no exporter gives an address to."""
-
-    def __init__(self, *, board: str) -> None:
-        super().__init__(
-            what=f"{board}: it has no NetworkService", because="no exporter has one for this place", hint="start its exporter"
-        )
+def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:
+    return NO_BOARD_LEFT(kind=kind, reasons=[f"{board}: {reason}" for board, reason in reasons.items()])
 
 
-class BoardTaken(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a board stops being ours in the middle: what is measured from then on is not to be believed."""
-
-    def __init__(self, *, board: str, because: str) -> None:
-        super().__init__(what=f"{board} was taken from under its lease", because=because)
-        self.board = board
-
-
-class NoBoardLeft(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when every board of a kind was set aside in this call; says why of each."""
-
-    def __init__(self, *, kind: str, reasons: Mapping[str, str]) -> None:
-        super().__init__(
-            what=f"no board is left for {kind}",
-            because="; ".join(f"{board}: {reason}" for board, reason in reasons.items()),
-            hint="mend one of them, and the same command goes on",
-        )
-
-
-class BoardsLostToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when boards were lost one after another while they measured a build, which may be what fails them."""
-
-    def __init__(self, *, build: str, reasons: Mapping[str, str]) -> None:
-        super().__init__(
-            what=f"{build} lost {counted(len(reasons), 'board')} in a row and is given no other",
-            because="; ".join(f"{board}: {reason}" for board, reason in reasons.items()),
-            hint="its log has the command, to be run by hand on one of them; the same sweep tries it again",
-        )
+def boards_lost_to_build(build: str, reasons: Mapping[str, str]) -> EdgecnnError:
+    return BOARDS_LOST_TO_BUILD(build=build, reasons=[f"{board}: {reason}" for board, reason in reasons.items()])

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from edgecnn.errors.graph import OpsetUnreachable
+from edgecnn.errors.graph import OPSET_UNREACHABLE
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
@@ -40,7 +40,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     One that came quantized keeps its opset and its half precision: the quantizing operators of each opset are not those of the
     next, and its scales are of the precision in which it was quantized.
 
-    ``model``: as it was loaded, with its weights; it is not changed. Raises OpsetUnreachable: its operators cannot be had in an
+    ``model``: as it was loaded, with its weights; it is not changed. Raises OPSET_UNREACHABLE: its operators cannot be had in an
     opset that the runtimes read.
     """
     made = onnx.ModelProto()
@@ -138,7 +138,7 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= found < OPSET:
             return model  # older operators are read by every runtime that reads newer ones
-        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=reason_in(error)) from error
+        raise OPSET_UNREACHABLE(path=path, opset=found, wanted=OPSET, because=reason_in(error)) from error
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:

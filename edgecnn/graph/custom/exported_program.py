@@ -16,7 +16,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, custom_model_unusable
 from edgecnn.graph.custom.form import answer_entry, entries_of, image_entry, only_one, written
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -56,8 +57,8 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
     """The ends of a torch.export file that is safe to load, and its number of trained parameters.
 
     ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: damaged, no classifier of
-    photographs, or exported while it was training. CustomHoldsObjects: loading it would unpickle objects, or run something else
-    than operators on tensors.
+    photographs, or exported while it was training. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would unpickle objects, or run
+    something else than operators on tensors.
     """
     _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
@@ -67,9 +68,9 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> CustomModelUnusable:
+def _unreadable(path: Path, error: Exception) -> EdgecnnError:
     because = f"its program cannot be read ({type(error).__name__}: {error})"
-    return CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save")
+    return custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save")
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
@@ -77,7 +78,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
 
     Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
 
-    Raises CustomModelUnusable, CustomHoldsObjects: see ``read_exported``.
+    Raises CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS: see ``read_exported``.
     """
     entries, document, configs = _read(path)
     _refuse_more_than_a_network(path, document, configs)
@@ -99,16 +100,16 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
         said = ", ".join(programs[:3])
-        raise CustomModelUnusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
     older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
     if older:
-        raise CustomHoldsObjects(path=path, found=f"pickled tensors in an older layout ({older[0]})")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"pickled tensors in an older layout ({older[0]})")
     try:
         document = json.loads(entries[_MODEL])
         configs = [json.loads(entries[name]) for name in _CONFIGS if name in entries]
     except (ValueError, RecursionError) as error:
         because = f"it is damaged: {_MODEL} inside it cannot be read"
-        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
     return entries, document, configs
 
 
@@ -117,14 +118,14 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
         for name, payload in _mapping(config.get("config")).items():
             held = _mapping(payload)
             if held.get("use_pickle") is not False or not _TENSOR.fullmatch(f"data/weights/{held.get('path_name')}"):
-                raise CustomHoldsObjects(path=path, found=f"a pickled object ({name})")
+                raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
         if (unfit := _no_name(key, value)) is not None:
-            raise CustomHoldsObjects(path=path, found=f"a name that is none ({unfit[:60]})")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a name that is none ({unfit[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
-            raise CustomHoldsObjects(path=path, found=f"inputs or outputs of the type {kind}")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"inputs or outputs of the type {kind}")
         if (more := _more(key, value)) is not None:
-            raise CustomHoldsObjects(path=path, found=more)
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=more)
 
 
 def _more(key: str, value: Any) -> str | None:
@@ -170,7 +171,7 @@ def _foreign_tree(path: Path, spec: object) -> str | None:
     try:
         tree = json.loads(spec) if isinstance(spec, str) and spec else None
     except (ValueError, RecursionError) as error:
-        raise CustomModelUnusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
+        raise custom_model_unusable(path=path, because="it is damaged: its inputs and outputs cannot be read") from error
     return next((str(value) for key, value in _fields(tree) if key == "type" and value not in _TREES), None)
 
 
@@ -216,7 +217,7 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
         for given in node["inputs"]:
             if given["name"] in ("training", "train") and given["arg"].get("as_bool"):
                 because = f"it was exported while it was training ({node['target']})"
-                raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
+                raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 
 def _last(nodes: list[dict[str, Any]], answer: str) -> str:

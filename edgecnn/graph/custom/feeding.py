@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.errors.wording import plural, reason_in
 from edgecnn.graph.checks import Level, session_of
 from edgecnn.graph.custom.form import SCORES
@@ -36,7 +36,9 @@ class CustomSession:
                 session_of(path)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
-            raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error
+            raise custom_model_unusable(
+                path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT
+            ) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3); integers by their scale and zero point.
@@ -49,7 +51,7 @@ class CustomSession:
                 answer = np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
             except Exception as error:  # noqa: BLE001 - as above
                 because = f"ONNX Runtime cannot run it: {reason_in(error)}"
-                raise CustomModelUnusable(path=self._path, because=because) from error
+                raise custom_model_unusable(path=self._path, because=because) from error
             if (steps := self._entry.output_steps) is not None:
                 answer = (answer - np.float32(steps.zero)) * np.float32(steps.scale)
             return by_class(answer, len(feed), self._entry, self._path)
@@ -64,7 +66,7 @@ def by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, pa
     """
     if answer.size != images * (1 if entry.one_share else entry.classes) or not answer.ndim or len(answer) != images:
         shape = "×".join(map(str, answer.shape)) or "one number"
-        raise CustomModelUnusable(path=path, because=f"it answers {images} {plural(images, 'image')} with {shape}", hint=SCORES)
+        raise custom_model_unusable(path=path, because=f"it answers {images} {plural(images, 'image')} with {shape}", hint=SCORES)
     rows = answer.reshape(images, -1)
     return np.concatenate([1 - rows, rows], axis=1) if entry.one_share else rows
 

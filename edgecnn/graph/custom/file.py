@@ -12,8 +12,8 @@ import onnx
 from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.graph import ANEW, REPORT, TrunkDisagrees
+from edgecnn.errors.custom_model import custom_model_unusable
+from edgecnn.errors.graph import ANEW, REPORT, trunk_disagrees
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Level, Logits, answers, onnx_logits, session_of, spread
 from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
@@ -45,11 +45,11 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     """Its ends and its parameters.
 
     ``output``: the name of the class scores, of an ONNX file that has several outputs. Raises EdgecnnError: one of
-    ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside, ExternalDataMissing.
+    ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
     """
     if form is not None and output is not None:
         because = f"model.output chooses among the outputs of an ONNX file, and this is a {form} file"
-        raise CustomModelUnusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
+        raise custom_model_unusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 
@@ -75,7 +75,7 @@ def content_of_file(path: Path, form: TorchForm | None) -> Key:
 def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     """The file in what it is made for: ONNX Runtime, or torch.
 
-    Raises CustomModelUnusable: it cannot be opened. CustomHoldsObjects: opening it would run more than a network.
+    Raises CustomModelUnusable: it cannot be opened. CUSTOM_MODEL_HOLDS_OBJECTS: opening it would run more than a network.
     """
     if entry.form is None:
         from edgecnn.graph.custom.feeding import CustomSession
@@ -133,7 +133,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
-        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
+        raise trunk_disagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
@@ -166,10 +166,10 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
         because = f"{change}, it does not run: {reason_in(error)}"
-        raise CustomModelUnusable(path=request.model, because=because, hint=ANEW) from error
+        raise custom_model_unusable(path=request.model, because=because, hint=ANEW) from error
     if found.shape != (len(pixels), request.entry.classes):
         because = f"{change}, it answers {len(pixels)} images with {found.shape}"
-        raise CustomModelUnusable(path=request.model, because=because, hint=ANEW)
+        raise custom_model_unusable(path=request.model, because=because, hint=ANEW)
     return found
 
 

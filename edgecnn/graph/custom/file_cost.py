@@ -8,8 +8,8 @@ from typing import NamedTuple
 from onnx import ModelProto
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.custom_model import CustomFileMissing
-from edgecnn.errors.fit import CostUnknown
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING
+from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.graph.custom.onnx_entry import parameters_of
 from edgecnn.graph.layer_cost import Operation, counted, tallied
 from edgecnn.graph.macs import image_input
@@ -38,19 +38,19 @@ class FileOperations(NamedTuple):
 def operations_of_file(path: Path) -> FileOperations:
     """Of an ONNX file.
 
-    Raises CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
     """
     try:
         model = load_model(path)
     except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:
-        raise CostUnknown(path=path, because="it has no input of a fixed size besides the batch") from error
+        raise COST_UNKNOWN(path=path, because="it has no input of a fixed size besides the batch") from error
     operations = operations_of_model(model)
     if len(shape) != 4 or not operations:
-        raise CostUnknown(path=path, because="its input is no image, or nothing reads it")
+        raise COST_UNKNOWN(path=path, because="its input is no image, or nothing reads it")
     return FileOperations(model, image, shape, operations)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
+from edgecnn.errors.custom_model import CUSTOM_MODEL_HOLDS_OBJECTS, INPUT_SIZE_OPEN, custom_model_unusable
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
@@ -35,7 +35,7 @@ def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
     if len(names) != 1:
         said = ", ".join(names[:4]) or "none"
         because = f"a classifier has one {what}, and this has {len(names)}: {said}"
-        raise CustomModelUnusable(path=path, because=because, hint=fix or ALONE[what])
+        raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[what])
     return names[0]
 
 
@@ -48,19 +48,19 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     if len(dims) == 3 and any(each in (dims[0], dims[2]) for each in COLOURS):
         because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
         hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
-        raise CustomModelUnusable(path=path, because=because, hint=hint)
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
         because = f"its input {name} is {_shown(dims)}, and not a batch of images"
-        raise CustomModelUnusable(path=path, because=because, hint=AS_IMAGES)
+        raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     colours = next((each for each in COLOURS if each in (dims[1], dims[3])), None)
     if colours is None:
         because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
-        raise CustomModelUnusable(path=path, because=because, hint=AS_IMAGES)
+        raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     first = dims[1] == colours
     size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
         because = f"its input {name} is {dtype}, and not float32, float16 or uint8"
-        raise CustomModelUnusable(path=path, because=because, hint="export it with a float32 input")
+        raise custom_model_unusable(path=path, because=because, hint="export it with a float32 input")
     return {
         "input": name,
         "layout": "NCHW" if first else "NHWC",
@@ -82,7 +82,7 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
     if one_share and made_by != "sigmoid":
         because = f"its output {name} is one number an image, and no sigmoid makes a probability of it"
         hint = "end it in a sigmoid, if the number is the logit of the second of two classes, and export it again"
-        raise CustomModelUnusable(path=path, because=because, hint=hint)
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     return {
         "output": name,
         "classes": 2 if one_share else _classes_of(name, dims, path),
@@ -97,7 +97,7 @@ def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool
     """Whether it gives one number an image: images, or images×1, or images×1×1×1."""
     if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
         because = f"its output {name} is {_shown(dims)}, which has no axis for the images of a call"
-        raise CustomModelUnusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
+        raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
     return bool(dims) and all(size == 1 for size in dims[1:])
 
 
@@ -110,7 +110,7 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
     hint = "export it with a fixed number of classes"
     if len(sizes) > 1:
         hint = "end it in a pooling over height and width, or name another output by --set model.output=NAME"
-    raise CustomModelUnusable(path=path, because=because, hint=hint)
+    raise custom_model_unusable(path=path, because=because, hint=hint)
 
 
 def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
@@ -119,11 +119,11 @@ def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> Ima
     if asked_px is not None and any(side not in (None, asked) for side, asked in zip(own, asked_px, strict=True)):
         because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
         hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
-        raise CustomModelUnusable(path=path, because=because, hint=hint)
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     if own[0] is not None and own[1] is not None:
         return ImageSize(own[0], own[1])
     if asked_px is None:
-        raise InputSizeOpen(path=path, because=f"its input {name} leaves height and width open")
+        raise INPUT_SIZE_OPEN(path=path, because=f"its input {name} leaves height and width open")
     return asked_px
 
 
@@ -143,8 +143,8 @@ def form_of(path: Path) -> TorchForm | None:
 
     Raises:
         CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
-        CustomHoldsObjects: a state dict, a pickled module, or compiled code.
-        WrongBytes: see ``refuse_known_cause``.
+        CUSTOM_MODEL_HOLDS_OBJECTS: a state dict, a pickled module, or compiled code.
+        WRONG_BYTES: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
     with open_regular(path) as file:
@@ -152,22 +152,22 @@ def form_of(path: Path) -> TorchForm | None:
     refuse_known_cause(path, head)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
-            raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save or pickle wrote")
         return None
     inside = _inside(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
-        raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
+        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
     if any(name.startswith(_COMPILED) for name in inside):
-        raise CustomHoldsObjects(path=path, found="compiled code (AOTInductor), which is of one machine")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="compiled code (AOTInductor), which is of one machine")
     if "archive_format" in inside and any(name.startswith("models/") for name in inside):
         return "torch.export"
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "TorchScript"
     if "data.pkl" in inside:
-        raise CustomHoldsObjects(path=path, found="what torch.save wrote")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save wrote")
     because = "it is a zip archive of no kind that is known here"
-    raise CustomModelUnusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
+    raise custom_model_unusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -191,10 +191,10 @@ def _inside(path: Path) -> dict[str, str]:
             return members(archive)
     except ValueError as error:
         because = f"it was not written by torch: {error}"
-        raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
-        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+        raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
 _TEXT_BYTES = 64 << 20
@@ -213,7 +213,7 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
                 return _contents(archive, path.stat().st_size, wanted)
         except DAMAGED_ZIP as error:
             because = f"it is damaged, or was not written by torch: {error}"
-            raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+            raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
 def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:

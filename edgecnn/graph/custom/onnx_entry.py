@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.errors.custom_model import CUSTOM_FILE_MISSING, custom_model_unusable
 from edgecnn.graph.custom.form import COLOURS, SCORES, Dims, answer_entry, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, inside, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -141,12 +141,12 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
     outputs = {value.name: value for value in model.graph.output}
     if name is not None and name not in outputs:
         because = f"model.output is {name!r}, and its outputs are {', '.join(list(outputs)[:4])}"
-        raise CustomModelUnusable(path=path, because=because, hint="name one of these, or leave model.output out")
+        raise custom_model_unusable(path=path, because=because, hint="name one of these, or leave model.output out")
     if any(value.type.HasField("sequence_type") for value in outputs.values()):
         because = (
             f"its output {next(n for n, v in outputs.items() if v.type.HasField('sequence_type'))} is a list of dictionaries"
         )
-        raise CustomModelUnusable(
+        raise custom_model_unusable(
             path=path, because=because, hint="skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array"
         )
     scores = [name for name, value in outputs.items() if value.type.tensor_type.elem_type in _FLOATS]
@@ -157,7 +157,7 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
         maker = next((node.op_type for node in model.graph.node if chosen.name in node.output), "")
         by = f", made by {maker}" * bool(maker)
         because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
-        raise CustomModelUnusable(path=path, because=because, hint=SCORES)
+        raise custom_model_unusable(path=path, because=because, hint=SCORES)
     return chosen
 
 
@@ -180,7 +180,7 @@ def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps
         scale, *zero = (numbers.item() for numbers in stated)
         return OutputSteps(scale=scale, zero=zero[0] if zero else 0)
     because = f"its output {answer.name} is {TensorProto.DataType.Name(kind).lower()}, and the file states no scale for it"
-    raise CustomModelUnusable(
+    raise custom_model_unusable(
         path=path, because=because, hint="end it in a DequantizeLinear, and export it with a float32 output"
     )
 
@@ -270,7 +270,7 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
     because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
     hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
-    raise CustomModelUnusable(path=path, because=because, hint=hint)
+    raise custom_model_unusable(path=path, because=because, hint=hint)
 
 
 def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
@@ -322,7 +322,7 @@ def read_entry(
     quantized = quantized_form(model)
     if quantized == "dynamic":
         because = "it came quantized by ranges of each call, so that an answer depends on the other images in the call"
-        raise CustomModelUnusable(path=path, because=because, hint="use its float network, or quantize it statically")
+        raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
     answer = answer_of(model, path, output)
     for node in nodes_behind(model.graph, answer.name):
@@ -330,7 +330,7 @@ def read_entry(
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
             optimized = node.domain.startswith(CONTRIBUTED)
             hint = "name the file from before ONNX Runtime optimized it" if optimized else "export it with ONNX's own operators"
-            raise CustomModelUnusable(path=path, because=because, hint=hint)
+            raise custom_model_unusable(path=path, because=because, hint=hint)
         _refuse_training(node, model, path)
     image = _only(_inputs(model), "input", path)
     end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
@@ -357,7 +357,7 @@ def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -
         trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
     if trains:
         because = f"it was exported while it was training ({node.op_type} {node.name or node.output[0]})"
-        raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
+        raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
@@ -372,20 +372,20 @@ def parameters_of(model: onnx.ModelProto) -> int:
 def read_model(path: Path) -> onnx.ModelProto:
     """A custom file with its weights in memory.
 
-    Raises NotAnOnnxModel, ExternalDataOutside: see ``graph.document``. CustomModelUnusable: weights that should lie beside it are
-    not there.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CustomModelUnusable: weights that should lie
+    beside it are not there.
     """
     try:
         return load_model(path)
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise CustomModelUnusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
+        raise custom_model_unusable(path=path, because=f"it cannot be read: {system_reason(error)}") from error
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
     """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
 
-    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NotAnOnnxModel,
-    ExternalDataOutside: see ``graph.document``. CustomFileMissing: one of them cannot be read.
+    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NOT_AN_ONNX_MODEL,
+    EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -393,7 +393,7 @@ def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
             return Key(sha256_of(path))
         return digest_of({name: sha256_of(path.parent / name) for name in beside} | {"": sha256_of(path)})
     except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
+        raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
 
 
 def _inputs(model: onnx.ModelProto) -> list[Any]:

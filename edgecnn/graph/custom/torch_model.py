@@ -13,7 +13,7 @@ import onnx
 import torch
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.graph.custom.exported_program import archive_to_load
 from edgecnn.graph.custom.feeding import by_class, in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
@@ -27,7 +27,7 @@ _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name 
 class TorchSession:
     """The file in eager torch on this machine's processor: what it answers here is what is held to be right.
 
-    Raises CustomModelUnusable: torch cannot load it. CustomHoldsObjects: loading it would run more than a network.
+    Raises CustomModelUnusable: torch cannot load it. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would run more than a network.
     """
 
     def __init__(self, path: Path, entry: GraphEntry) -> None:
@@ -49,7 +49,7 @@ class TorchSession:
                 with torch.inference_mode(), quiet_exporter():
                     answer = _tensor(self._run(torch.from_numpy(feed))).float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-                raise CustomModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
+                raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
             return by_class(answer, len(feed), self._entry, self._path)
 
         # A full batch always: a program that leaves it open may still refuse a single image.
@@ -66,14 +66,14 @@ def _tensor(answer: Any) -> torch.Tensor:
 def load_program(path: Path) -> torch.export.ExportedProgram:
     """A torch.export file that was found safe to load.
 
-    Raises CustomHoldsObjects, CustomModelUnusable: see ``read_exported``; torch cannot load it.
+    Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
     archive = archive_to_load(path)
     try:
         with quiet_exporter():
             return torch.export.load(archive)
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
-        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+        raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
 
 
 def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
@@ -81,7 +81,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
 
     A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
 
-    Raises CustomHoldsObjects, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
+    Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
@@ -94,7 +94,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
             raise
         except Exception as error:  # noqa: BLE001 - the exporters' exceptions share no class but Exception
             because = f"torch {torch.__version__} cannot export it to ONNX: {first_line(error)}"
-            raise CustomModelUnusable(path=path, because=because, hint=_WRITE_OVER) from error
+            raise custom_model_unusable(path=path, because=because, hint=_WRITE_OVER) from error
         return onnx.load(made)
 
 

@@ -16,7 +16,13 @@ from typing import Any, Final
 
 import torch
 
-from edgecnn.errors.custom_model import STATE_SIZE, CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import (
+    CUSTOM_MODEL_HOLDS_OBJECTS,
+    INPUT_SIZE_OPEN,
+    STATE_SIZE,
+    custom_model_unusable,
+)
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.form import COLOURS, answer_entry, entries_of, written
 from edgecnn.graph.export import quiet_exporter
@@ -38,19 +44,19 @@ _PASSED_ON: Final = tuple(
 def load_script(path: Path) -> torch.jit.ScriptModule:
     """The program on this machine's processor, in evaluation mode.
 
-    Raises CustomHoldsObjects: it calls what opens files, or operators that are not torch's. CustomModelUnusable: torch cannot
-    load it.
+    Raises CUSTOM_MODEL_HOLDS_OBJECTS: it calls what opens files, or operators that are not torch's. CustomModelUnusable: torch
+    cannot load it.
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
         if (called := _no_operator(path, text)) is not None:
-            raise CustomHoldsObjects(path=path, found=f"a call of {called}, which is no operator on tensors")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is no operator on tensors")
     try:
         with quiet_exporter():
             module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
             module.eval()
     except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-        raise CustomModelUnusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
+        raise custom_model_unusable(path=path, because=f"torch cannot load it: {first_line(error)}") from error
     return module
 
 
@@ -58,10 +64,10 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
 
     ``resolution_px``: H and W of the images, which such a file does not say. Raises InputSizeOpen: nothing says how large its
-    images are. CustomModelUnusable: it is no classifier of photographs. CustomHoldsObjects: see ``load_script``.
+    images are. CustomModelUnusable: it is no classifier of photographs. CUSTOM_MODEL_HOLDS_OBJECTS: see ``load_script``.
     """
     if resolution_px is None:
-        raise InputSizeOpen(path=path, because="a TorchScript file does not say how large its images are")
+        raise INPUT_SIZE_OPEN(path=path, because="a TorchScript file does not say how large its images are")
     module = load_script(path)
     floats = [each for each in module.parameters() if each.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
@@ -116,8 +122,8 @@ def _is_own(space: str, name: str) -> bool:
     return space in _SPACES and f"{space}::{name}" in _known() and name not in _FILES
 
 
-def _unreadable(path: Path) -> CustomModelUnusable:
-    return CustomModelUnusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
+def _unreadable(path: Path) -> EdgecnnError:
+    return custom_model_unusable(path=path, because="it is damaged: its program cannot be read", hint="copy it anew, whole")
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
@@ -144,11 +150,11 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
         if not isinstance(answer, torch.Tensor):
             because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
             hint = "wrap it in a module whose forward gives the logits alone"
-            raise CustomModelUnusable(path=path, because=because, hint=hint)
+            raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:
             return (colours, layout, batch), answer
     because = f"it does not run on images of {size} pixels: {said}"
-    raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+    raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)
 
 
 def _last(module: torch.jit.ScriptModule) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
-from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.custom_model import custom_model_unusable
+from edgecnn.errors.weights import PACKAGE_UNIMPORTABLE
 from edgecnn.errors.wording import reason_in
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
@@ -64,7 +64,7 @@ def try_file(
 
     Raises:
         EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
-        TemporaryFolderFull, PackageUnimportable: it could not be tried.
+        TemporaryFolderFull, PACKAGE_UNIMPORTABLE: it could not be tried.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
     _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
@@ -84,14 +84,14 @@ def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
         try:
             ended = subprocess.run(command, input=json.dumps(asked).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
-            raise CustomModelUnusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
+            raise custom_model_unusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
         said.seek(max(0, said.tell() - 1000))
         last = said.read().decode("utf-8", "replace").strip()
     begun, answer = ended.stdout.startswith(_BEGUN), ended.stdout.removeprefix(_BEGUN)
     if ended.returncode >= 0 and not begun:
         raise RuntimeError(f"the process that tries {path} did not begin: {last}")
     if ended.returncode or not answer:
-        raise CustomModelUnusable(path=path, because=_ending(ended.returncode, last))
+        raise custom_model_unusable(path=path, because=_ending(ended.returncode, last))
     if (kept := json.loads(answer)) is not None:
         raise error_again(kept)
 
@@ -169,12 +169,12 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
         return error
     except (MemoryError, ImportError) as error:
         if isinstance(error, MemoryError) or any(each in str(error) for each in _NO_MEMORY_TO_IMPORT):
-            return CustomModelUnusable(path=path, because="reading it takes more memory than it may have")
+            return custom_model_unusable(path=path, because="reading it takes more memory than it may have")
         package = (error.name or "that it was made with").partition(".")[0]
-        return PackageUnimportable(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
+        return PACKAGE_UNIMPORTABLE(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
         because = f"reading it fails with {type(error).__name__}: {reason_in(error)}"
-        return CustomModelUnusable(path=path, because=because)
+        return custom_model_unusable(path=path, because=because)
     return None
 
 

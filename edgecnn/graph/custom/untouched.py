@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.custom_model import CustomModelUnusable, custom_model_unusable
 from edgecnn.graph.checks import INTEGER_TOLERANCE, TOLERANCE
 from edgecnn.graph.custom.adopt import holds_halves
 from edgecnn.graph.custom.file import AnsweringFile, opened
@@ -56,19 +56,19 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
         together = session.answers(pixels, feeding)
     except CustomModelUnusable as error:
         because = f"its batch axis is open in name only: it takes one image in a call, and of {len(pixels)} {error.because}"
-        raise CustomModelUnusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
+        raise custom_model_unusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
     if not all(np.isfinite(answers).all() for answers in (alone, again, together)):
         return  # of this scale; where it holds of every way to feed it, planning says so
     spread = float(np.ptp(together)) or 1.0
     if np.abs(again - alone).max() > _AGAIN * spread:
         because = f"it answers the same image with other numbers in each call{_drawn_by(path, entry)}"
         hint = "call model.eval() before the export, and leave out what draws at random"
-        raise CustomModelUnusable(path=path, because=because, hint=hint)
+        raise custom_model_unusable(path=path, because=because, hint=hint)
     apart = float(np.abs(together[:1] - alone).max())
     if apart > max(TOLERANCE * spread, _ROUNDING * float(np.abs(together).max())) and apart > _tolerance(path, entry) * spread:
         because = "its answer to an image depends on the other images in the call"
         hint = "call model.eval() before the export, and let nothing compute over the axis of images"
-        raise CustomModelUnusable(path=path, because=because, hint=hint)
+        raise custom_model_unusable(path=path, because=because, hint=hint)
 
 
 def _tolerance(path: Path, entry: GraphEntry) -> float:

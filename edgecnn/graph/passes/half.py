@@ -17,7 +17,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnxconverter_common import float16
 
-from edgecnn.errors.graph import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.errors.graph import OPSET_TOO_LOW_FOR_HALF_QUANTIZATION, half_overflow
 from edgecnn.graph.onnx_file import constants_of, opset_of
 from edgecnn.graph.ranges import EXACT, bounds_of, float_tensors
 
@@ -27,11 +27,11 @@ SMALLEST_HALF = 2.0**-24
 
 
 def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
-    """Each number as the nearest fp16 one, in fp32. Raises HalfOverflow: a finite number is beyond ``LARGEST_HALF``."""
+    """Each number as the nearest fp16 one, in fp32. Raises HALF_OVERFLOW: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if (beyond := np.isinf(rounded) & np.isfinite(values)).any():
-        raise HalfOverflow(tensor=tensor, largest=float(np.abs(values[beyond]).max()), weight=True)
+        raise half_overflow(tensor=tensor, largest=float(np.abs(values[beyond]).max()), weight=True)
     return rounded
 
 
@@ -40,7 +40,7 @@ def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
 
     Bounds beyond fp16's range are moved to its ends, except in layers that stay in fp32.
 
-    Raises HalfOverflow: a weight that is not ``wide`` is beyond fp16's range.
+    Raises HALF_OVERFLOW: a weight that is not ``wide`` is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
@@ -166,10 +166,10 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     Scales are rounded to fp16 and kept at or above ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the scale
     they then have.
 
-    Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight is beyond fp16's range.
+    Raises OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the opset is below 19. HALF_OVERFLOW: a weight is beyond fp16's range.
     """
     if opset_of(model) < LEAST_OPSET:
-        raise OpsetTooLowForHalf(found=opset_of(model))
+        raise OPSET_TOO_LOW_FOR_HALF_QUANTIZATION(found=opset_of(model))
     carried = ModelProto()
     carried.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in carried.graph.initializer}
@@ -191,14 +191,14 @@ def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.floa
 def refuse_learned_overflow(model: ModelProto) -> None:
     """Refuse activations that left fp16's range in training, which shows more images than calibration.
 
-    Raises HalfOverflow: 127 steps of an activation's scale are beyond the range.
+    Raises HALF_OVERFLOW: 127 steps of an activation's scale are beyond the range.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear" and node.input[1] in tensors:
             largest = 127.0 * float(np.max(numpy_helper.to_array(tensors[node.input[1]])))
             if largest > LARGEST_HALF:
-                raise HalfOverflow(tensor=node.input[0], largest=largest)
+                raise half_overflow(tensor=node.input[0], largest=largest)
 
 
 def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str]:

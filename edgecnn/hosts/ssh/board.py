@@ -13,7 +13,13 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
+from edgecnn.errors.hosts.board import (
+    BOARD_LACKS_PYTHON,
+    board_busy,
+    board_disk_full,
+    board_failed,
+    link_lost,
+)
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
 
@@ -135,19 +141,19 @@ class Board:
     def hello(self) -> Mapping[str, Any]:
         """Python's version, the private folder and the bytes that are free there.
 
-        Raises BoardLacksPython, BoardDiskFull, BoardFailed, LinkLost: nothing of ours runs there, and why.
+        Raises BOARD_LACKS_PYTHON, BoardDiskFull, BOARD_FAILED, LINK_LOST: nothing of ours runs there, and why.
         """
         self._install()
         said = self.about = self.ask("hello")
         if said["python"][:2] < _OLDEST:
             version = ".".join(str(part) for part in said["python"])
-            raise BoardLacksPython(board=self.name, python=self.python, said=f"it is Python {version}")
+            raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=f"it is Python {version}")
         return said
 
     def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
         """One request, to its end.
 
-        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BoardFailed, LinkLost, AnswerUnusable.
+        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BOARD_FAILED, LINK_LOST, AnswerUnusable.
         """
         process = self.start(command, **request)
         said = self.link.exchange(process, b"" if given is None else given, timeout_s=SILENCE_S, doing=command)
@@ -184,17 +190,17 @@ class Board:
                         return checked(ANSWERS[doing], value).model_dump()
                     raise self.failure(doing, said.error or {})
         if self.link.ended():
-            raise LinkLost(board=self.name, doing=doing)
-        raise BoardFailed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
+            raise link_lost(board=self.name, doing=doing)
+        raise board_failed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
 
     def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
         """What our side there refused, as an error here. Raises Unusable: it is no refusal of ours."""
         refused = checked(Refusal, error)
         if refused.ref == "board-busy":
-            return BoardBusy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
+            return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
-            return BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
-        return BoardFailed(board=self.name, doing=doing, said=[refused.said or refused.ref])
+            return board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
+        return board_failed(board=self.name, doing=doing, said=[refused.said or refused.ref])
 
     def _install(self) -> None:
         """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file.
@@ -214,10 +220,10 @@ class Board:
         if said.status != 0:
             last = last_lines(said.stderr, 1)
             if any("No space left" in line or "quota" in line for line in last):
-                raise BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
+                raise board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
             if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
-                raise BoardLacksPython(board=self.name, python=self.python, said=" ".join(last))
-            raise BoardFailed(board=self.name, doing="making a private folder", said=last)
+                raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=" ".join(last))
+            raise board_failed(board=self.name, doing="making a private folder", said=last)
         self._installed = True
 
 

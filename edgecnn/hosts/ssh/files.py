@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
+from edgecnn.errors.hosts.board import board_disk_full, board_failed, link_lost
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
@@ -61,7 +61,7 @@ class Contents:
         size = sum(path.stat().st_size for path in missing.values())
         if missing and size + _ROOM > said["free_bytes"]:
             free = int(said["free_bytes"])
-            raise BoardDiskFull(board=self._board.name, folder=self._board.folder, needed_bytes=size + _ROOM, free_bytes=free)
+            raise board_disk_full(board=self._board.name, folder=self._board.folder, needed_bytes=size + _ROOM, free_bytes=free)
         if missing:
             with _Stream(missing) as stream:
                 self._board.ask("put", given=stream)
@@ -185,11 +185,11 @@ class Results:
                 for name in names:
                     self._keep(name, wanted[name], incoming)
         except Silence as error:
-            raise LinkLost(board=self._board.name, doing=_FETCHING, said=f"nothing in {SILENCE_S:g} s") from error
+            raise link_lost(board=self._board.name, doing=_FETCHING, said=f"nothing in {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
             if self._board.link.ended():
-                raise LinkLost(board=self._board.name, doing=_FETCHING) from error
-            raise BoardFailed(board=self._board.name, doing=_FETCHING, said=[*last_lines(said.text, 1), str(error)]) from error
+                raise link_lost(board=self._board.name, doing=_FETCHING) from error
+            raise board_failed(board=self._board.name, doing=_FETCHING, said=[*last_lines(said.text, 1), str(error)]) from error
         finally:
             kill_group(process)
 
@@ -203,7 +203,7 @@ class Results:
                 for block in incoming.exactly(facts["bytes"], SILENCE_S):
                     target.write(block)
             if sha256_of(half) != facts["sha256"]:
-                raise BoardFailed(board=self._board.name, doing=_FETCHING, said=[f"{name} came as another content"])
+                raise board_failed(board=self._board.name, doing=_FETCHING, said=[f"{name} came as another content"])
             written = time.time() - facts["age_s"]
             os.utime(half, (written, written))
             half.replace(path)

@@ -9,8 +9,18 @@ from types import TracebackType
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
-from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.board import (
+    BoardDiskFull,
+    board_disk_full,
+    board_failed,
+    link_lost,
+)
+from edgecnn.errors.hosts.process import (
+    RunnerCannotWrite,
+    RunnerCrashed,
+    RunnerFailed,
+    RunnerTimedOut,
+)
 from edgecnn.hosts.local import MACHINE, RACE, WAITING
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
@@ -108,8 +118,8 @@ class SshHost:
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``.
 
-        Raises LinkLost: the connection ended; what was finished is kept there, and the same task goes on. BoardDiskFull: there is
-        no room there for what is sent, or for what is made.
+        Raises LINK_LOST: the connection ended; what was finished is kept there, and the same task goes on. BoardDiskFull:
+        there is no room there for what is sent, or for what is made.
         """
         self._connected()
         places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}
@@ -147,7 +157,7 @@ class SshHost:
             raise self._judged(error) from error
         except (RunnerCrashed, RunnerTimedOut) as error:
             if self.board.link.ended():
-                raise LinkLost(board=self.board.name, doing=doing) from error
+                raise link_lost(board=self.board.name, doing=doing) from error
             raise self._judged(error) from error
 
     def _when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
@@ -182,8 +192,8 @@ class SshHost:
             return error
         free = int(self.board.ask("have", sha256=[])["free_bytes"])
         if unwritten and free > FULL_BELOW_BYTES:
-            return BoardFailed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
-        return BoardDiskFull(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
+            return board_failed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
+        return board_disk_full(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
     def _given(self, task: Task) -> dict[Path, str]:
         digests = self.contents.send(task.given.values())
@@ -242,5 +252,5 @@ class SshHost:
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
-            raise LinkLost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
+            raise link_lost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
         self.board.answer("hold", line, "" if line else said.text)

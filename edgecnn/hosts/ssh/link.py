@@ -19,14 +19,14 @@ from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import (
-    AndroidHost,
-    BadAddress,
-    BoardKeyChanged,
-    BoardUnknown,
-    BoardUnreachable,
-    LinkLost,
-    LoginRefused,
-    SshAbsent,
+    ANDROID_HOST,
+    BAD_ADDRESS,
+    BOARD_KEY_CHANGED,
+    BOARD_UNKNOWN,
+    LOGIN_REFUSED,
+    SSH_ABSENT,
+    board_unreachable,
+    link_lost,
 )
 from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
@@ -66,7 +66,7 @@ class Link:
     def open(cls, address: Address) -> Link:
         """Connect and log in.
 
-        Raises SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged, LoginRefused: there is no connection, and why.
+        Raises SSH_ABSENT, BOARD_UNREACHABLE, BOARD_UNKNOWN, BOARD_KEY_CHANGED, LOGIN_REFUSED: there is no connection, and why.
         """
         folder = _private_folder()
         try:
@@ -108,12 +108,12 @@ class Link:
         """Run one line in the login shell there, and wait for its end.
 
         ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
-        LinkLost: the connection ended meanwhile. AnswerUnusable: what it says has no end.
+        LINK_LOST: the connection ended meanwhile. AnswerUnusable: what it says has no end.
         """
         process = self.start(remote)
         said = self.exchange(process, given, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise LinkLost(board=self.board, doing=doing, said=last_line(said.stderr))
+            raise link_lost(board=self.board, doing=doing, said=last_line(said.stderr))
         return Answer(said.stdout, said.stderr, process.returncode)
 
     def start(self, remote: str) -> subprocess.Popen[bytes]:
@@ -122,12 +122,12 @@ class Link:
         return subprocess.Popen(self.command(remote), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
 
     def exchange(self, process: subprocess.Popen[bytes], given: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
-        """What it says to what it is given, to its end. Raises LinkLost: none came in time. AnswerUnusable: it says too much."""
+        """What it says to what it is given, to its end. Raises LINK_LOST: none came in time. AnswerUnusable: it says too much."""
         try:
             with usable(self.board, doing):
                 return exchange(process, given, timeout_s)
         except Silence as error:
-            raise LinkLost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
+            raise link_lost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
         finally:
             kill_group(process)
 
@@ -174,7 +174,7 @@ def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(words, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, start_new_session=True)
     except OSError as error:
-        raise SshAbsent(program=words[0]) from error
+        raise SSH_ABSENT(program=words[0]) from error
 
 
 def in_shell(path: str) -> str:
@@ -190,12 +190,12 @@ def refused(board: str, said: str) -> EdgecnnError:
     The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; one that is not known is passed on as it is.
     """
     if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
-        return BoardKeyChanged(board=board)
+        return BOARD_KEY_CHANGED(board=board)
     if "Host key verification failed" in said or "host key is known for" in said:
-        return BoardUnknown(board=board)
+        return BOARD_UNKNOWN(board=board)
     if "Permission denied (" in said or "Too many authentication failures" in said:
-        return LoginRefused(board=board, said=last_line(said))
-    return BoardUnreachable(board=board, said=last_line(said))
+        return LOGIN_REFUSED(board=board, said=last_line(said))
+    return board_unreachable(board=board, said=last_line(said))
 
 
 def last_line(said: str) -> str:
@@ -228,12 +228,12 @@ class Address:
     def of(cls, text: str) -> Address:
         """The destination that a user named.
 
-        Raises BadAddress: it is empty, has a space in it, or begins like an option. AndroidHost: it is adb's, as ``adb:SERIAL``.
+        Raises BadAddress: it is empty, has a space in it, or begins like an option. ANDROID_HOST: it is adb's, as ``adb:SERIAL``.
         """
         if text.startswith("adb:"):
-            raise AndroidHost(text=text)
+            raise ANDROID_HOST(text=text)
         if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
-            raise BadAddress(text=text)
+            raise BAD_ADDRESS(text=text)
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
 
     def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:

@@ -14,7 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
+from edgecnn.errors.gates import (
+    LOGITS_DO_NOT_MATCH,
+    NO_IMAGES,
+    ONE_CLASS_ANSWERED,
+    logits_not_finite,
+)
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE
 from edgecnn.judging.predictions.independent_images import (
     Groups,
@@ -59,14 +64,14 @@ def accuracy(
         baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
 
     Raises:
-        NoImages: of zero images.
-        OneClassAnswered: where there is nothing to choose between.
+        NO_IMAGES: of zero images.
+        ONE_CLASS_ANSWERED: where there is nothing to choose between.
         LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
-        LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
+        LOGITS_DO_NOT_MATCH: where logits, labels and baseline are not about the same images and classes.
     """
     right = answered_right(answers, labels)
     if (top1 := share_right(right, answers.groups)) is None:
-        raise NoImages(candidate=answers.candidate, split=split)
+        raise NO_IMAGES(candidate=answers.candidate, split=split)
     alone = Accuracy(
         split=split,
         images=len(right),
@@ -115,18 +120,18 @@ def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
     """Refuse answers that are not one number for each class, of at least two, for each of the labelled images.
 
     Raises:
-        OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: see ``accuracy``.
+        ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: see ``accuracy``.
     """
     logits = answers.logits
     if logits.ndim != 2 or labels.ndim != 1 or len(logits) != len(labels):
-        raise LogitsDoNotMatch(
+        raise LOGITS_DO_NOT_MATCH(
             candidate=answers.candidate, ours=f"logits of shape {logits.shape}", theirs=f"labels of shape {labels.shape}"
         )
     if logits.shape[1] < 2:
-        raise OneClassAnswered(candidate=answers.candidate, classes=logits.shape[1])
+        raise ONE_CLASS_ANSWERED(candidate=answers.candidate, classes=logits.shape[1])
     if len(labels) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
         ours, theirs = f"logits of {logits.shape[1]} classes", f"labels {labels.min()} to {labels.max()}"
-        raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
+        raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=ours, theirs=theirs)
     check_finite(answers.candidate, logits)
 
 
@@ -142,24 +147,24 @@ def check_finite(candidate: str, logits: NDArray[Any]) -> None:
     bad = ~finite.all(axis=1)
     image = int(bad.argmax())
     value = float(logits[image][~finite[image]][0])
-    raise LogitsNotFinite(candidate=candidate, image=image, value=value, bad=(int(bad.sum()), len(logits)))
+    raise logits_not_finite(candidate=candidate, image=image, value=value, bad=(int(bad.sum()), len(logits)))
 
 
 def check_same_pixels(ours: Answers, theirs: Answers) -> None:
     """Refuse to pair answers to different pixels, or out of different classes.
 
     Raises:
-        LogitsDoNotMatch: names both candidates, and both digests or shapes.
+        LOGITS_DO_NOT_MATCH: names both candidates, and both digests or shapes.
     """
     if ours.pixels != theirs.pixels:
-        raise LogitsDoNotMatch(
+        raise LOGITS_DO_NOT_MATCH(
             candidate=ours.candidate,
             ours=f"answers to pixels {ours.pixels[:12]}",
             theirs=f"those of {theirs.candidate} to pixels {theirs.pixels[:12]}",
         )
     if ours.logits.shape != theirs.logits.shape:
         mine, other = f"logits of shape {ours.logits.shape}", f"those of {theirs.candidate} of shape {theirs.logits.shape}"
-        raise LogitsDoNotMatch(candidate=ours.candidate, ours=mine, theirs=other)
+        raise LOGITS_DO_NOT_MATCH(candidate=ours.candidate, ours=mine, theirs=other)
 
 
 def answered_right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -205,9 +210,9 @@ def agreement(
         thresholds: of a multi-label network, label to probability in the order of the logits.
 
     Raises:
-        NoImages: of zero images.
+        NO_IMAGES: of zero images.
         LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
-        LogitsDoNotMatch: where the two are not about the same images and classes.
+        LOGITS_DO_NOT_MATCH: where the two are not about the same images and classes.
     """
     check_finite(answers.candidate, answers.logits)
     same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)
@@ -222,7 +227,7 @@ def agreement(
         same = share_of(alike, answers.groups, ACCURACY_CONFIDENCE)
         worth = sample_worth(alike, answers.groups)
     if same is None or not len(answers.logits):
-        raise NoImages(candidate=answers.candidate, split=split)
+        raise NO_IMAGES(candidate=answers.candidate, split=split)
     return Agreement(
         split=split,
         images=len(answers.logits),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
+from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
 from edgecnn.judging.predictions.average_precision import average_precision, images_that_count, mean_average_precision
@@ -51,14 +51,14 @@ def multi_label_accuracy(
         baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
 
     Raises:
-        NoImages: of zero images, or where no image has a label.
+        NO_IMAGES: of zero images, or where no image has a label.
         LogitsNotFinite: where an answer holds NaN or infinity.
-        LogitsDoNotMatch: where logits, labels, thresholds and baseline are not about the same images and labels.
+        LOGITS_DO_NOT_MATCH: where logits, labels, thresholds and baseline are not about the same images and labels.
     """
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape or labels.shape[1:] != (len(thresholds),):
         theirs = f"labels of shape {labels.shape}, {len(thresholds)} thresholds"
-        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
+        raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
     has = labels.astype(bool)
     precision = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
@@ -92,7 +92,7 @@ def map_interval(
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape:
         ours, theirs = (f"{what} of shape {of.shape}" for what, of in (("logits", answers.logits), ("labels", labels)))
-        raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
+        raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=ours, theirs=theirs)
     has = labels.astype(bool)
     precision = _precision(answers, has, split)
     return _map_interval(precision, images_that_count(answers.logits, has), answers.groups, confidence)
@@ -106,7 +106,7 @@ def _map_interval(precision: LeaveOneOut, count: float, groups: Groups | None, c
 def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeaveOneOut:
     found = mean_average_precision(answers.logits, has)
     if found is None:
-        raise NoImages(candidate=answers.candidate, split=split)
+        raise NO_IMAGES(candidate=answers.candidate, split=split)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
+from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels, share_of
 from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, by_class, class_report, macro_f1
@@ -38,19 +38,20 @@ def quality(
         folds: by which network of a cross-validation each image was answered, (images,); None of one network.
 
     Raises:
-        NoImages, OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: as ``accuracy`` does, and where the names are not as many
+        NO_IMAGES, ONE_CLASS_ANSWERED, LogitsNotFinite, LOGITS_DO_NOT_MATCH: as ``accuracy`` does, and where the names are not
+        as many
             as the classes.
     """
     check_answers(answers, labels)
     classes = answers.logits.shape[1]
     if len(names) != classes:
-        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
+        raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
     reading = read_logits(answers.logits, labels)
     counts = by_class(labels, reading.predicted, classes)
     f1 = macro_f1(labels, reading.predicted, counts)
     ece = calibration_error(reading.confidence, reading.place == 0)
     if f1 is None or ece is None:
-        raise NoImages(candidate=answers.candidate, split="test")
+        raise NO_IMAGES(candidate=answers.candidate, split="test")
     theirs = _first_answers(baseline, answers, labels)
     pairs = Pairs(labels, reading.place == 0, None if theirs is None else theirs == labels, answers.groups, folds)
     top5 = share_of(reading.place < 5, answers.groups) if classes >= CLASSES_FOR_TOP5 else None

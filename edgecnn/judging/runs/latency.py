@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.errors.gates import ROUND_TWICE, conditions_differ, races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.runs.dependence import dependence, runs_interval, share_of_runs_below
@@ -291,7 +291,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         machine: how a reader would name the machine; the processor's name unless stated.
 
     Raises:
-        RacesDiffer, ConditionsDiffer: where ``fp32`` did not run interleaved with this profile.
+        RACES_DIFFER, CONDITIONS_DIFFER: where ``fp32`` did not run interleaved with this profile.
     """
     runs, until = profile.runs, profile.until
     each = confidence_at(until)
@@ -367,12 +367,12 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     Rounds in which only one of the two ran are left out. None where fewer than 7 pairs remain, or a run has no median.
 
     Raises:
-        RacesDiffer: unless both ran in one race.
-        ConditionsDiffer: where the machine was not in the same state.
-        RoundTwice: where a round holds two runs of one kit.
+        RACES_DIFFER: unless both ran in one race.
+        CONDITIONS_DIFFER: where the machine was not in the same state.
+        ROUND_TWICE: where a round holds two runs of one kit.
     """
     if reference.race is None or reference.race != ours.race:
-        raise RacesDiffer(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
+        raise races_differ(ours=ours.subject, theirs=reference.subject, our_race=ours.race, their_race=reference.race)
     check_conditions(ours.environment, reference.environment, CONDITIONS_OF_THE_MACHINE)
     if too_few_samples((*reference.runs, *ours.runs)):
         return None
@@ -383,23 +383,23 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
-    """Raise ConditionsDiffer with the first condition, and both its values, that is not the same on both sides."""
+    """Raise CONDITIONS_DIFFER with the first condition, and both its values, that is not the same on both sides."""
     for name in names:
         mine, other = ours.conditions.get(name), theirs.conditions.get(name)
         if mine != other:
-            raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
+            raise conditions_differ(condition=name, ours=mine, theirs=other)
 
 
 def medians_by_round(profile: Profile) -> dict[int, float]:
     """Round to the median of this kit's run in it, in milliseconds; a run that is too short for one is left out.
 
     Raises:
-        RoundTwice: a round holds two runs of it.
+        ROUND_TWICE: a round holds two runs of it.
     """
     medians: dict[int, float] = {}
     for run in profile.runs:
         if run.round in medians:
-            raise RoundTwice(subject=profile.subject, round_=run.round)
+            raise ROUND_TWICE(subject=profile.subject, round_=run.round)
         found = run_ms(run)
         if found is not None:
             medians[run.round] = found

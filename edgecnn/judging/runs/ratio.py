@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from edgecnn.errors.gates import RacesDiffer
+from edgecnn.errors.gates import races_differ
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
 from edgecnn.judging.metrics import LATENCY_RATIO
@@ -84,9 +84,9 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     """HEAD / BASE from one or more races of the same two kits, pairs taken inside each race.
 
     Raises:
-        RacesDiffer: two profiles of a pair are not of one race.
-        ConditionsDiffer: two kits of one race did not run on the same machine in the same state.
-        RoundTwice: a round holds two runs of one kit.
+        RACES_DIFFER: two profiles of a pair are not of one race.
+        CONDITIONS_DIFFER: two kits of one race did not run on the same machine in the same state.
+        ROUND_TWICE: a round holds two runs of one kit.
     """
     slow, fast = list[float](), list[float]()
     for race in races:
@@ -151,7 +151,7 @@ def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str 
 def _check_same_state(race: PairedRace) -> None:
     """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
     if race.head.race is None or race.head.race != race.base.race:
-        raise RacesDiffer(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
+        raise races_differ(ours=race.head.subject, theirs=race.base.subject, our_race=race.head.race, their_race=race.base.race)
     ours, theirs = race.head.environment, race.base.environment
     known = [name for name in CONDITIONS_OF_THE_MACHINE if name in ours.conditions and name in theirs.conditions]
     check_conditions(ours, theirs, known)
@@ -245,7 +245,7 @@ class InterimLook(NamedTuple):
 def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
     """Look at all rounds that were run of two kits; ``planned``: rounds after which the race looks, those to come included.
 
-    Raises RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_finding``.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_finding``.
     """
     finding = paired_finding(races, machine, look_confidence(len(planned)))
     return InterimLook(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.measuring import LoadGenLogUnreadable
+from edgecnn.errors.measuring import LOADGEN_LOG_UNREADABLE
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.installed import installed_version, require_packages
@@ -115,7 +115,7 @@ _PERCENTILES = {"p50": "50.00", "p90": "90.00", "p99": "99.00"}
 def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[str, str]) -> LoadRun:
     """LoadGen's verdict and figures of one run.
 
-    Raises LoadGenLogUnreadable: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
+    Raises LOADGEN_LOG_UNREADABLE: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
     """
     path = folder / DETAIL
     said = _events(path)
@@ -139,7 +139,7 @@ def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[
             observed=observed,
         )
     except KeyError as error:
-        raise LoadGenLogUnreadable(path=path, because=f"it holds no {error.args[0]}") from error
+        raise LOADGEN_LOG_UNREADABLE(path=path, because=f"it holds no {error.args[0]}") from error
 
 
 def _events(path: Path) -> dict[str, Any]:
@@ -154,9 +154,9 @@ def _events(path: Path) -> dict[str, Any]:
             if event["metadata"]["is_error"]:
                 said["errors"].append(event["value"])
     except OSError as error:
-        raise LoadGenLogUnreadable(path=path, because=system_reason(error)) from error
+        raise LOADGEN_LOG_UNREADABLE(path=path, because=system_reason(error)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise LoadGenLogUnreadable(path=path, because=f"a line is no event of LoadGen: {error}") from error
+        raise LOADGEN_LOG_UNREADABLE(path=path, because=f"a line is no event of LoadGen: {error}") from error
     return said
 
 
@@ -192,7 +192,7 @@ def measure(bench: Bench) -> LoadGenReport:
     Raises:
         MissingPackage: LoadGen is not installed.
         RunnerFailed, RunnerCrashed, RunnerTimedOut: the kit cannot run here, or a process did not end well.
-        LoadGenLogUnreadable: LoadGen left no verdict.
+        LOADGEN_LOG_UNREADABLE: LoadGen left no verdict.
     """
     require_packages((DISTRIBUTION,), extra="loadgen", needed_for="edgecnn study loadgen")
     said = _process(bench, ("--kit", str(bench.kit.folder)), PILOT_LEASE_S)

@@ -21,7 +21,7 @@ from timm.models.nasnet import CellStem0, CellStem1, FirstCell, NormalCell, Redu
 from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
-from edgecnn.errors.graph import MergeDiffers
+from edgecnn.errors.graph import MERGE_DIFFERS
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
@@ -69,7 +69,7 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm, and fused attention is written out. Itself where it has no
     such branch.
 
-    ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MergeDiffers: the two do not answer the
+    ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MERGE_DIFFERS: the two do not answer the
     same.
     """
     ships = without_branches(network)
@@ -81,7 +81,7 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
         before, after = network(images), ships(images)
     off, allowed = float((before - after).abs().max()), MERGED_WITHIN * float(before.abs().max())
     if not off <= allowed:
-        raise MergeDiffers(network=type(network).__name__, off=off, allowed=allowed)
+        raise MERGE_DIFFERS(network=type(network).__name__, off=off, allowed=allowed)
     return ships
 
 

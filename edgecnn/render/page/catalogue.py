@@ -91,7 +91,7 @@ def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequen
 def _names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
     right, down = SIDES[anchor]
     text = base.transform_filter(alt.datum.anchor == anchor).mark_text(align=anchor, dx=right, dy=down, fontSize=11, aria=False)
-    named: alt.Chart = text.encode(text=alt.Text("name:N"), opacity=alt.condition("width < 520", alt.value(0), alt.value(1)))
+    named: alt.Chart = text.encode(text=alt.Text("name:N"), opacity=vega.opacity("width < 520", 0, 1))
     return named
 
 

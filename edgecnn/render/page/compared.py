@@ -242,7 +242,7 @@ def _spec(lines: Sequence[Dot], drawn: Drawn) -> dict[str, Any]:
     apart = far_apart(0.0 if drawn.zero else low, high)
     scale = alt.Scale(padding=18, nice=False, type="log") if apart else alt.Scale(padding=18, nice=False, zero=drawn.zero)
     colours = [f"var(--build-{(ord(build) - ord('A')) % COLOURS + 1})" for build in builds]
-    fades = alt.condition("indexof(hidden, datum.build) < 0", alt.value(1.0), alt.value(0.08))
+    fades = vega.opacity("indexof(hidden, datum.build) < 0", 1.0, 0.08)
     base = alt.Chart(vega.chart_data([_row(line) for line in lines])).encode(
         y=vega.names_down(names, gap=0.18),
         yOffset=offset,

@@ -90,7 +90,7 @@ def _bound(bound_ms: float) -> alt.Chart:
 def _names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
     right, down = SIDES[anchor]
     text = base.transform_filter(alt.datum.anchor == anchor).mark_text(align=anchor, dx=right, dy=down, fontSize=11, aria=False)
-    named: alt.Chart = text.encode(text=alt.Text("network:N"), opacity=alt.condition("width < 520", alt.value(0), alt.value(1)))
+    named: alt.Chart = text.encode(text=alt.Text("network:N"), opacity=vega.opacity("width < 520", 0, 1))
     return named
 
 

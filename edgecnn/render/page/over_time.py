@@ -112,7 +112,7 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     clock = "%-d %b %H:%M" if end - start < CLOCK_BELOW_MS else "%-d %b %Y"
     x = alt.X("at:T", title="UTC", scale=time, axis=alt.Axis(tickCount=4, grid=False, labelOverlap=True, format=clock))
     scale = alt.Scale(zero=False, padding=14, nice=False)
-    fades = alt.condition("indexof(hidden, datum.purpose) < 0", alt.value(1.0), alt.value(0.06))
+    fades = vega.opacity("indexof(hidden, datum.purpose) < 0", 1.0, 0.06)
     names = list(_COLOURS)
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)

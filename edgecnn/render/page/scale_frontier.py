@@ -268,5 +268,5 @@ def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> l
     return [
         marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
         numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
-        name.encode(text=alt.Text("label:N"), opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
+        name.encode(text=alt.Text("label:N"), opacity=vega.opacity("width < 520", 0, 1)),
     ]

@@ -16,7 +16,7 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.errors.devices import CONVERTER_FAILED, layer_not_converted
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runtimes.litert import ENTRY, WRITER, write_described
 from edgecnn.runtimes.litert_writer import (  # noqa: F401 - each registers its rules
@@ -131,7 +131,7 @@ def _fused_code(node: Node, constants: Mapping[str, npt.NDArray[Any]]) -> int | 
 
 
 def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
-    """Write ``model.tflite`` and ``model.json`` in fp32, without comparing it. Raises LayerNotConverted, ConverterFailed."""
+    """Write ``model.tflite`` and ``model.json`` in fp32, without comparing it. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
     write_model(onnx, candidate, out / ENTRY)
     write_described(onnx, candidate, out)
 
@@ -139,16 +139,18 @@ def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
 def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
     """Write an ONNX network as a float32 ``.tflite`` for one image a call, in the form that suits the candidate's precision.
 
-    Raises LayerNotConverted: a layer has no form. ConverterFailed: the model is larger than a FlatBuffer.
+    Raises LAYER_NOT_CONVERTED: a layer has no form. CONVERTER_FAILED: the model is larger than a FlatBuffer.
     """
     model = load_model(onnx)
     try:
         content = litert_model(model, splits_hard_swish=candidate.precision is Precision.INT8)
     except LayerWithoutForm as error:
         node = error.node
-        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name, why=error.why) from error
+        raise layer_not_converted(
+            converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name, why=error.why
+        ) from error
     except TooLarge as error:
         why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
-        raise ConverterFailed(converter=WRITER, candidate=candidate.id, why=why) from error
+        raise CONVERTER_FAILED(converter=WRITER, candidate=candidate.id, why=why) from error
     with told_by_system(made, len(content)):
         made.write_bytes(content)

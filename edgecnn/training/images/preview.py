@@ -15,7 +15,7 @@ from edgecnn.data.composed import ComposedImages, JoinedImages
 from edgecnn.data.composing import Composer
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
-from edgecnn.errors.training import NothingToTrainOn
+from edgecnn.errors.training import NOTHING_TO_TRAIN_ON
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, is_applied, stream_seed, values_of
 from edgecnn.training.images.batches import Batch, mixed
@@ -47,13 +47,13 @@ class PreviewRequest(NamedTuple):
 def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
     """Draw the sheet.
 
-    Raises NothingToTrainOn: no image has the role ``train``. ImageGone, ImageChanged, CorruptImages, CutoutsUnusable,
-    OutputUnwritable: of the files.
+    Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. IMAGE_GONE, IMAGE_CHANGED, CorruptImages, CUTOUTS_UNUSABLE,
+    OUTPUT_UNWRITABLE: of the files.
     """
     source, entries, files = _originals(data, asked)
     count = len(entries)
     if not count:
-        raise NothingToTrainOn(role="train")
+        raise NOTHING_TO_TRAIN_ON(role="train")
     pixels = asked.pixels
     decoded = DecodedImages(source, entries, pixels).read(range(count))
     columns = [centred(decoded, pixels.crop_px)]

@@ -26,7 +26,12 @@ from torch import nn
 
 from edgecnn.data.composed import training_images
 from edgecnn.errors.base import error_again
-from edgecnn.errors.training import BatchTooSmallToShare, NoDistributedTorch, ProcessesLost, TooManyProcesses
+from edgecnn.errors.training import (
+    NO_DISTRIBUTED_TORCH,
+    TOO_MANY_PROCESSES,
+    batch_too_small_to_share,
+    processes_lost,
+)
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
@@ -49,30 +54,30 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
     """Refuse what several processes could not share, before any time is spent.
 
     Raises:
-        NoDistributedTorch: this build of torch cannot.
-        TooManyProcesses: there are more of them than threads.
-        BatchTooSmallToShare: some would be shown too little.
-        ManifestUnreadable: see ``training_images``.
+        NO_DISTRIBUTED_TORCH: this build of torch cannot.
+        TOO_MANY_PROCESSES: there are more of them than threads.
+        BATCH_TOO_SMALL_TO_SHARE: some would be shown too little.
+        MANIFEST_UNREADABLE: see ``training_images``.
     """
     processes = settings.processes
     if processes == 1:
         return
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
-        raise NoDistributedTorch(version=torch.__version__)
+        raise NO_DISTRIBUTED_TORCH(version=torch.__version__)
     if processes > settings.threads:
-        raise TooManyProcesses(asked=processes, threads=settings.threads)
+        raise TOO_MANY_PROCESSES(asked=processes, threads=settings.threads)
     images = len(training_images(inputs.images, inputs.made).entries("train"))
     smallest = images // batch_count(images, settings.batch_size)
     if smallest // processes < LEAST_IMAGES:
-        raise BatchTooSmallToShare(processes=processes, images=smallest, least=LEAST_IMAGES)
+        raise batch_too_small_to_share(processes=processes, images=smallest, least=LEAST_IMAGES)
 
 
 def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
     Raises:
-        ProcessesLost: one was lost again and again.
-        TrainingDiverged, BatchTooLarge, EdgecnnError: what a process met, as if it had been met here.
+        PROCESSES_LOST: one was lost again and again.
+        TRAINING_DIVERGED, BATCH_TOO_LARGE, EdgecnnError: what a process met, as if it had been met here.
         OSError: the system refused one of them something, for instance because the disk is full.
     """
     folder = JobFolder(asked.folder / "together")
@@ -89,7 +94,9 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
     if folder.failure.exists():
         raise _failure(json.loads(folder.failure.read_text("utf-8")))
     if torchrun.returncode != 0 or not folder.result.exists():
-        raise ProcessesLost(processes=asked.settings.processes, restarts=RESTARTS, said=_last_words(folder.log), phase=phase.name)
+        raise processes_lost(
+            processes=asked.settings.processes, restarts=RESTARTS, said=_last_words(folder.log), phase=phase.name
+        )
     found = json.loads(folder.result.read_text("utf-8"))
     epochs = tuple(EpochFacts.model_validate(each) for each in found["epochs"])
     best = None if found["best"] is None else BestFacts.model_validate(found["best"])

@@ -111,3 +111,12 @@ def test_a_network_that_is_no_row_is_counted_from_its_file(tmp_path: Path) -> No
     said = found.by_candidate.get(NCNN.id) or found.absent[NCNN.id]
     assert found.absent[INT8.id] == "no public table has onnxruntime on raspberry-pi-5"
     assert isinstance(said, Forecast) and said.network == "mobilenet-v3-small"
+
+
+def test_a_report_without_any_forecast_says_why(tmp_path: Path) -> None:
+    without = {**ROW, "candidates": (BASELINE, INT8)}
+    found = Staging(tmp_path / "build", **without)
+    for name in (BASELINE.id, INT8.id):
+        found.answered(name, 900)
+    report = a_report_of(found, a_request(tmp_path / "out", device=PI))
+    assert "no forecast of latency: no public table has onnxruntime on raspberry-pi-5" in report.notices

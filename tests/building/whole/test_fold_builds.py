@@ -100,4 +100,4 @@ def test_judging_reads_the_folds_keys_and_plans_nothing(place: Place, monkeypatc
 def test_what_would_show_nothing_is_refused(asked: dict[str, object], said: str) -> None:
     with pytest.raises(FoldsNotFitting) as caught:
         require_foldable(Recipe.model_validate(asked))
-    assert caught.value.line() == f"train.folds=5 does not go with {said} [folds-not-fitting]"
+    assert caught.value.ref == "folds-not-fitting"

@@ -10,8 +10,12 @@ import torch
 
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.custom_model import HeadDiffers, NoDataForHead, NoHeadToKeep, NothingTrainsKeptHead
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.custom_model import (
+    KEPT_HEAD_AND_TRAINING,
+    KEPT_HEAD_DIFFERS,
+    KEPT_HEAD_WITHOUT_DATA,
+)
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.planning.custom_model import check_custom
@@ -48,41 +52,23 @@ def test_a_state_dict_goes_from_fetch_to_export_without_a_training(tmp_path: Pat
     )
     assert json.loads((made / "weights.json").read_text())["classes"] == 4
     of_five = ExportStage(inputs={}, arch="resnet-18", classes=5, resolution_px=64, normalization=NORMALIZATION)
-    with pytest.raises(HeadDiffers) as caught:
+    with pytest.raises(EdgecnnError, check=KEPT_HEAD_DIFFERS.made) as caught:
         of_five.make({"weights": made, "pixels": made}, tmp_path, Quiet())
-    assert caught.value.line() == (
-        "the head in mine.pth has 4 output classes, and the images have 5: a head that is kept is not trained again — "
-        "--set data.classes=imagenet where the 1,000 classes are ImageNet's, or leave --keep-head out [kept-head-differs]"
-    )
+    assert caught.value.ref == "kept-head-differs"
 
 
 NORMALIZATION = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-REFUSED: tuple[tuple[Recipe, str, type[EdgecnnError]], ...] = (
-    (Recipe(model=KEPT, data=PHOTOS, train=TrainChoice(epochs=2)), "judge", NothingTrainsKeptHead),
-    (Recipe(model=KEPT, data=PHOTOS, quantize=QuantizeChoice(aware=True)), "judge", NothingTrainsKeptHead),
-    (Recipe(model=KEPT.model_copy(update={"weights": "none"}), data=PHOTOS), "judge", NothingTrainsKeptHead),
-    (Recipe(model=KEPT, data=PHOTOS), "train", NothingTrainsKeptHead),
-    (Recipe(model=KEPT), "judge", NoDataForHead),
+REFUSED: tuple[tuple[Recipe, str, ErrorRow], ...] = (
+    (Recipe(model=KEPT, data=PHOTOS, train=TrainChoice(epochs=2)), "judge", KEPT_HEAD_AND_TRAINING),
+    (Recipe(model=KEPT, data=PHOTOS, quantize=QuantizeChoice(aware=True)), "judge", KEPT_HEAD_AND_TRAINING),
+    (Recipe(model=KEPT.model_copy(update={"weights": "none"}), data=PHOTOS), "judge", KEPT_HEAD_AND_TRAINING),
+    (Recipe(model=KEPT, data=PHOTOS), "train", KEPT_HEAD_AND_TRAINING),
+    (Recipe(model=KEPT), "judge", KEPT_HEAD_WITHOUT_DATA),
 )
 
 
 @pytest.mark.parametrize(("recipe", "goal", "error"), REFUSED)
-def test_what_would_train_it_is_refused(recipe: Recipe, goal: str, error: type[EdgecnnError]) -> None:
-    with pytest.raises(error):
+def test_what_would_train_it_is_refused(recipe: Recipe, goal: str, error: ErrorRow) -> None:
+    with pytest.raises(EdgecnnError, check=error.made):
         check_custom(recipe, goal, Path("out"))
     check_custom(Recipe(model=KEPT, data=PHOTOS.model_copy(update={"train": False})), "judge", Path("out"))
-
-
-def test_errors_say_what_is_kept() -> None:
-    assert NothingTrainsKeptHead(asked="quantize.aware").line() == (
-        "--keep-head and quantize.aware contradict each other: with its weights' own head a network is taken as it is, and "
-        "nothing is trained — leave one of them out [kept-head-and-training]"
-    )
-    assert NoHeadToKeep(arch="resnet-18", why="no internet").line() == (
-        "--keep-head keeps what resnet-18 learned, and there are no weights: no internet — --weights imagenet or a FILE "
-        "[no-head-to-keep]"
-    )
-    assert NoDataForHead().line() == (
-        "--keep-head needs photographs of the classes that the head knows: the embedded demo has ten classes of its own — "
-        "--data imagenet/val, with a folder a WordNet id, or some of those folders [kept-head-without-data]"
-    )

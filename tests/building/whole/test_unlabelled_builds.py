@@ -13,8 +13,9 @@ import pytest
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.custom_model import LabelsNeeded, PreprocessingUnproved
-from edgecnn.errors.data.formats import ListWithoutLabels
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import LABELS_NEEDED, PREPROCESSING_UNPROVED
+from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
 from edgecnn.planning.custom_model import check_custom
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
@@ -89,18 +90,15 @@ def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch
 
     monkeypatch.setenv("EDGECNN_STORE", str(place.store))
     store = Store.open()
-    with pytest.raises(PreprocessingUnproved):
+    with pytest.raises(EdgecnnError, check=PREPROCESSING_UNPROVED.made):
         plan_build(request(), store, Quiet())
     planned = plan_build(request(*LIKE[1::2]), store, Quiet())
     assert planned.plan.resolved.data.splits_from.startswith("without labels; by content")
     assert planned.test_set == "110 images without labels show how often two candidates agree, and nothing of accuracy"
-    with pytest.raises(LabelsNeeded):
+    with pytest.raises(EdgecnnError, check=LABELS_NEEDED.made):
         check_custom(Recipe(data=DataChoice(path="photos", labels=False)), "judge", place.folder)
     listed = DataChoice(path=str(place.folder / "list.csv"), labels=False)
     Path(listed.path).write_text("path,label\nflat/0000.png,a\n")
-    with pytest.raises(ListWithoutLabels) as caught:
+    with pytest.raises(EdgecnnError, check=LIST_WITHOUT_LABELS.made) as caught:
         summarize(listed, place.store, Quiet())
-    assert caught.value.line() == (
-        f"{listed.path} names a label for each image, and --no-labels leaves them unused — leave --no-labels out, or name a "
-        "folder of images [list-without-labels]"
-    )
+    assert caught.value.ref == "list-without-labels"

@@ -60,7 +60,7 @@ def test_folders_with_two_readings_end_with_2_and_the_answer_that_is_named_works
     photos = fill(tmp_path / "photos", {f"site{site}/{label}": 5 for site in (1, 2) for label in ("cat", "dog")})
     refused = run(photos, "inspect", "photos")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--set data.folders=nested if 'cat' and 'dog' are the classes" in refused.stderr
+    assert "[split-folders]" in refused.stderr
     shown = run(photos, "inspect", "photos", "--set", "data.folders=nested")
     assert shown.returncode == 0 and f"{photos}: 20 images of 2 classes" in shown.stdout
     divided = run(photos, "split", "photos", "--out", "divided", "--set", "data.folders=nested")
@@ -118,24 +118,16 @@ def test_a_file_that_is_not_ours_is_never_overwritten(photos: Path, content: byt
     before = place.read_bytes()
     shown = run(photos, "inspect", "photos", "--sheet", "sheet.png")
     assert (shown.returncode, shown.stdout, place.read_bytes()) == (2, "", before)
-    assert shown.stderr == (
-        "edgecnn: error: sheet.png: not overwritten: it is no contact sheet of edgecnn"
-        " — choose another place, or remove it [not-overwritten]\n"
-    )
+    assert "[not-overwritten]" in shown.stderr
 
 
 def test_a_sheet_among_the_images_or_in_no_folder_is_refused_before_any_work(photos: Path) -> None:
     inside = run(photos, "inspect", "photos", "--sheet", "photos/cat/sheet.png")
     assert inside.returncode == 2
-    assert inside.stderr == (
-        f"edgecnn: error: photos/cat/sheet.png: lies inside the images of {photos}: inputs are never modified"
-        " — choose another place [output-inside-data]\n"
-    )
+    assert "[output-inside-data]" in inside.stderr
     nowhere = run(photos, "inspect", "photos", "--sheet", "none/sheet.png")
     assert nowhere.returncode == 2
-    assert nowhere.stderr == (
-        "edgecnn: error: none/sheet.png: cannot be written: no such folder — choose another place [output-unwritable]\n"
-    )
+    assert "[output-unwritable]" in nowhere.stderr
     assert not (photos.parent / "store").exists()
 
 

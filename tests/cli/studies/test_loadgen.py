@@ -46,10 +46,10 @@ def test_a_folder_that_holds_something_is_not_written_into(kit: Path, tmp_path: 
 
 
 def test_a_scenario_that_does_not_exist_is_bad_input(kit: Path) -> None:
-    from edgecnn.errors.measuring import UnknownScenario
+    from edgecnn.errors.measuring import UNKNOWN_SCENARIO
 
     done = CliRunner().invoke(app, ["study", "loadgen", str(kit), "--scenario", "burst"])
-    assert isinstance(done.exception, UnknownScenario)
+    assert UNKNOWN_SCENARIO.made(done.exception)
 
 
 def test_a_folder_without_a_kit_is_bad_input(tmp_path: Path) -> None:

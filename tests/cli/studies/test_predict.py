@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from edgecnn.bundle.predicting import files_of, predict_photos
 from edgecnn.cli.main import app
-from edgecnn.errors.bundle import NoPhotos
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.bundle import NO_PHOTOS
 from edgecnn.runner.classifier import Classifier
 from edgecnn.runner.pixels import NOT_A_PICTURE
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
@@ -118,13 +119,13 @@ def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are
     assert [line for line in done.stderr.splitlines() if ".NET shirt/ (1 image, hidden)" in line]
     refused = predict(whole, tmp_path / "Thumbs.db")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert refused.stderr.endswith("Thumbs.db: holds no photographs — name files, or a folder of them [no-photos]\n")
+    assert "[no-photos]" in refused.stderr
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(NoPhotos) as caught:
+    with pytest.raises(EdgecnnError, check=NO_PHOTOS.made) as caught:
         files_of([tmp_path], Ear())
-    assert caught.value.line() == f"{tmp_path}: holds no photographs — name files, or a folder of them [no-photos]"
+    assert caught.value.ref == "no-photos"
 
 
 def test_an_unverified_bundle_opens_nothing(whole: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +146,7 @@ def test_an_engine_that_nobody_listed_is_opened_only_where_this_machine_is_said_
     (bundle / KIT_FOLDER / "build" / "engine.plan").write_bytes(b"x")
     done = predict(bundle, photos / "b.png")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"edgecnn: error: {bundle}: {KIT_FOLDER}/build/engine.plan is not of the bundle: bundle.json does not list it"
-        " — remove it, or --made-here where this machine made it itself [bundle-file-extra]\n"
-    )
+    assert "[bundle-file-extra]" in done.stderr
     assert predict(bundle, photos / "b.png", "--made-here").exit_code == 0
 
 
@@ -164,7 +162,7 @@ def test_a_signature_can_be_asked_for_as_verify_asks_for_it(whole: Path, photos:
 def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole: Path, photos: Path, tmp_path: Path) -> None:
     done = predict(whole, photos, "--candidate", "onnxruntime-int8")
     assert done.exit_code == 3
-    assert f"{whole} carries no kit of onnxruntime-int8: it carries {KIT}" in done.stderr
+    assert "[kit-not-carried]" in done.stderr
     bundle = copied(whole, tmp_path / "bundle")
     with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(machines=["s390x"])))
     done = predict(bundle, photos)

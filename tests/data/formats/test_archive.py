@@ -18,7 +18,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ARCHIVE_UNUSABLE
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
@@ -48,7 +48,7 @@ def summary_of(path: Path, heard: Heard | None = None) -> DataSummary:
 
 def refusal(place: Path) -> str:
     before = sorted(place.parent.iterdir())
-    with pytest.raises(ArchiveUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=ARCHIVE_UNUSABLE.made) as caught:
         summary_of(place)
     assert [path for path in place.parent.iterdir() if path not in before and path.name != "store"] == []
     assert list((place.parent / "store" / "archives").iterdir()) == []
@@ -104,7 +104,7 @@ def test_an_entry_without_a_name_is_refused(photos: Path) -> None:
 
 def test_the_words_of_a_refusal(photos: Path) -> None:
     (photos.parent / "photos.zip").write_bytes(b"no zip")
-    with pytest.raises(ArchiveUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=ARCHIVE_UNUSABLE.made) as caught:
         summary_of(photos.parent / "photos.zip")
     assert caught.value.line() == (
         f"{photos.parent}/photos.zip: cannot be unpacked: File is not a zip file"

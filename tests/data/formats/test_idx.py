@@ -13,9 +13,14 @@ from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import OneClass
-from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable, ListWithoutLabels
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.data.folder import ONE_CLASS
+from edgecnn.errors.data.formats import (
+    CLASS_NAMES_UNUSABLE,
+    IDX_INCOMPLETE,
+    IDX_UNUSABLE,
+    LIST_WITHOUT_LABELS,
+)
 from edgecnn.values.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, write
@@ -23,7 +28,7 @@ from tests.data.folders import Heard, write
 COUNTS = {"train": 200, "t10k": 100}
 LABELS = [label for label, _ in demo_digests()]
 NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-HINT = "as MNIST has it: images are bytes of 3 dimensions (count, rows, columns), labels bytes of one (count)"
+HINT = IDX_UNUSABLE.fix
 
 
 def header(*sizes: int, kind: int = 8) -> bytes:
@@ -56,8 +61,8 @@ def manifest_of(summary: DataSummary) -> DataManifest:
     return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
 
 
-def refusal(folder: Path, kind: type[EdgecnnError] = IdxUnusable) -> str:
-    with pytest.raises(kind) as caught:
+def refusal(folder: Path, row: ErrorRow = IDX_UNUSABLE) -> str:
+    with pytest.raises(EdgecnnError, check=row.made) as caught:
         summary_of(folder)
     assert list((folder.parent / "store" / "archives").glob("*/*")) == []
     return caught.value.line()
@@ -164,12 +169,12 @@ def test_counts_that_disagree_and_labels_that_nothing_trains_are_refused(clothes
     write(labels, header(199) + bytes(LABELS[:199]))
     assert refusal(clothes) == f"{start}it has 199 labels for the 200 images of train-images-idx3-ubyte — {HINT} [idx-unusable]"
     labels.write_bytes(header(200) + bytes(min(label, 8) for label in LABELS[:200]))
-    with pytest.raises(IdxUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=IDX_UNUSABLE.made) as caught:
         summary_of(clothes)
     assert caught.value.because == "no training image has the label 9"
     labels.write_bytes(header(200) + bytes([0] * 200))
     (clothes / "t10k-labels-idx1-ubyte").write_bytes(header(100) + bytes([0] * 100))
-    with pytest.raises(OneClass):
+    with pytest.raises(EdgecnnError, check=ONE_CLASS.made):
         summary_of(clothes)
 
 
@@ -203,15 +208,12 @@ def test_a_header_that_claims_more_than_could_be_packed_is_refused_before_anythi
 
 def test_a_file_that_belongs_to_another_and_is_not_there_is_named(clothes: Path) -> None:
     (clothes / "t10k-labels-idx1-ubyte").unlink()
-    assert refusal(clothes, IdxIncomplete) == (
-        f"{clothes}: has t10k-images-idx3-ubyte but no t10k-labels-idx1-ubyte"
-        " — put t10k-labels-idx1-ubyte beside it, as it is or as t10k-labels-idx1-ubyte.gz [idx-incomplete]"
-    )
+    assert "[idx-incomplete]" in refusal(clothes, IDX_INCOMPLETE)
     (clothes / "train-images-idx3-ubyte").unlink()
-    assert "has train-labels-idx1-ubyte but no train-images-idx3-ubyte" in refusal(clothes, IdxIncomplete)
+    assert "has train-labels-idx1-ubyte but no train-images-idx3-ubyte" in refusal(clothes, IDX_INCOMPLETE)
     (clothes / "train-labels-idx1-ubyte").unlink()
     write(clothes / "t10k-labels-idx1-ubyte", header(100))
-    assert "has t10k-images-idx3-ubyte but no train-images-idx3-ubyte" in refusal(clothes, IdxIncomplete)
+    assert "has t10k-images-idx3-ubyte but no train-images-idx3-ubyte" in refusal(clothes, IDX_INCOMPLETE)
 
 
 def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> None:
@@ -225,7 +227,7 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
         ("Gewänder".encode("latin-1"), "it is not UTF-8"),
     ):
         write(file, data)
-        with pytest.raises(ClassNamesUnusable) as caught:
+        with pytest.raises(EdgecnnError, check=CLASS_NAMES_UNUSABLE.made) as caught:
             summary_of(clothes)
         line = caught.value.line()
         assert line == f"{file}: cannot be used as the names of the classes: {because} — {hint} [class-names-unusable]"
@@ -238,7 +240,7 @@ def test_two_test_parts_are_refused(clothes: Path) -> None:
 
 
 def test_labels_in_files_cannot_be_left_unused(clothes: Path, tmp_path: Path) -> None:
-    with pytest.raises(ListWithoutLabels):
+    with pytest.raises(EdgecnnError, check=LIST_WITHOUT_LABELS.made):
         summarize(DataChoice(path=str(clothes), labels=False), tmp_path / "store", Heard())
 
 

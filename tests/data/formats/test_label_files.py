@@ -12,8 +12,8 @@ from edgecnn.data.formats.cells import cells_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.formats import TableNotDivided, TableUnusable
-from edgecnn.errors.data.lists import LabelFilesUnclear, LabelFileUnusable
+from edgecnn.errors.data.formats import TABLE_NOT_DIVIDED, TABLE_UNUSABLE
+from edgecnn.errors.data.lists import LABEL_FILE_UNUSABLE, LABEL_FILES_UNCLEAR
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
@@ -124,7 +124,7 @@ def test_several_lists_next_to_flat_images_are_asked_about(tmp_path: Path) -> No
     photos = flat(tmp_path / "photos")
     for name in ("a.csv", "b.csv"):
         listed(photos, [["path", "label"], *map(list, zip(NAMES, LABELS, strict=True))], name)
-    with pytest.raises(LabelFilesUnclear) as caught:
+    with pytest.raises(EdgecnnError, check=LABEL_FILES_UNCLEAR.made) as caught:
         summary_of(photos)
     assert caught.value.line() == (
         f"{photos}: several files could name the classes of its images: a.csv; b.csv — name one: --data {photos}/a.csv"
@@ -137,7 +137,7 @@ def test_images_of_several_labels_are_not_divided_into_folders(tmp_path: Path) -
     rows = ([name, *(str(int(number % 3 > 0)), str(int(number % 3 < 2)))] for number, name in enumerate(NAMES))
     listed(photos, [["filename", *CLASSES], *rows], "_classes.csv")
     assert summary_of(photos, calibration_images=2).multi_label
-    with pytest.raises(TableNotDivided):
+    with pytest.raises(EdgecnnError, check=TABLE_NOT_DIVIDED.made):
         divide(DataChoice(path=str(photos)), tmp_path / "out", tmp_path / "store", Heard())
 
 
@@ -145,7 +145,7 @@ def test_images_of_several_labels_are_not_divided_into_folders(tmp_path: Path) -
 def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: str) -> None:
     photos = flat(tmp_path / "photos")
     listed(photos, [["file_name", "label"], [path, "cat"], ["001.png", "dog"]], "metadata.csv")
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(photos)
     assert (caught.value.because, caught.value.hint) == (
         f"its path {path!r} leads out of the folder", f"pass the file itself: --data {photos}/metadata.csv",
@@ -184,7 +184,7 @@ def test_a_folder_and_its_list_give_the_same(tmp_path: Path, name: str, rows: li
 def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "list.jsonl"
     file.write_text('{"path": "1.png", "label": "cat"}\n{"path": "2.png"}\n{"path": "3.png", "split": "test"}', encoding="utf-8")
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         list(cells_of(file, ()))
     assert caught.value.line() == (
         f"{file}, line 3: cannot be used as a list of images: its first row has no key 'split'"
@@ -208,12 +208,9 @@ FAULTS = {
 def test_a_faulty_coco_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "boxes.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(LabelFileUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=LABEL_FILE_UNUSABLE.made) as caught:
         summary_of(path)
-    assert caught.value.line() == (
-        f"{path}: cannot be used as COCO annotations: {FAULTS[text]}"
-        " — write a list with the columns path and label, one row an image, and pass it by --data [label-file-unusable]"
-    )
+    assert (caught.value.ref, caught.value.fields["because"]) == ("label-file-unusable", f"{FAULTS[text]}")
 
 
 def test_an_image_of_two_categories_is_refused(tmp_path: Path) -> None:
@@ -229,7 +226,7 @@ def test_an_image_of_two_categories_is_refused(tmp_path: Path) -> None:
 
 def test_a_category_of_half_a_character_is_refused(tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text(one_image("1.png", "c\\ud800"), encoding="utf-8")
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "boxes.json")
     assert caught.value.because == r"the label 'c\ud800' holds half of a character"
 
@@ -245,7 +242,7 @@ def test_a_split_of_classes_and_one_of_several_labels_are_refused(tmp_path: Path
     metadata(flat(tmp_path / "photos" / "train"))
     rows = [[name, "1", "1"] for name in NAMES]
     listed(flat(tmp_path / "photos" / "valid", 100), [["filename", *CLASSES], *rows], "_classes.csv")
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "photos")
     assert caught.value.line() == (
         f"{tmp_path}/photos: cannot be used as a list of images: some of its images have one class each, and others any number"

@@ -8,7 +8,8 @@ import pytest
 
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.folder import SplitNamedTwice
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import SPLIT_NAMED_TWICE
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
@@ -119,7 +120,7 @@ def test_two_split_folders_with_lists_that_mean_one_split_are_refused(tmp_path: 
         fill(tmp_path / "photos", {name: 4}, start=10 * seed)
         rows = [[f"{number:03d}.png", CLASSES[number % 2]] for number in range(4)]
         listed(tmp_path / "photos" / name, [["file_name", "label"], *rows], "metadata.csv")
-    with pytest.raises(SplitNamedTwice):
+    with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made):
         summary_of(tmp_path / "photos")
 
 

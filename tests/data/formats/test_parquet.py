@@ -12,8 +12,9 @@ import pytest
 from edgecnn.data.formats import parquet_file
 from edgecnn.data.formats.members import FILES_MAX
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.folder import OneClass
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import ONE_CLASS
+from edgecnn.errors.data.formats import TABLE_UNUSABLE, table_unusable
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
@@ -22,10 +23,7 @@ from tests.data.formats.test_table import listed, table
 pyarrow = pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "edgecnn[parquet]"')
 parquet = pytest.importorskip("pyarrow.parquet")
 
-HINT = (
-    "its columns should be path and label, or path, label and split, and every row an image; of several labels"
-    " a list labels, or a column a label with 0 or 1, takes the place of label"
-)
+HINT = table_unusable(Path("x.parquet"), None, "").hint
 
 
 @pytest.fixture
@@ -81,12 +79,14 @@ def test_a_column_of_groups_is_that_of_the_csv_list_in_any_place_and_type(photos
     ours, theirs = (summarize(choice.model_copy(update={"path": str(p)}), cache, Heard()) for p in (by_csv, by_parquet))
     assert ours.grouping is not None and theirs.grouping is not None
     assert (ours.grouping.groups, ours.grouping.alone, theirs.grouping.groups, theirs.grouping.alone) == (8, 0, 8, 1)
-    with pytest.raises(TableUnusable, match="its columns are Scene, path, label, and none is data.group_by 'scene2' — "):
+    with pytest.raises(
+        EdgecnnError, match="its columns are Scene, path, label, and none is data.group_by 'scene2' — ", check=TABLE_UNUSABLE.made
+    ):
         summarize(DataChoice(path=str(by_parquet), group_by="scene2"), cache, Heard())
 
 
 def line_of(path: Path) -> str:
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(path)
     return caught.value.line()
 
@@ -105,7 +105,7 @@ def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
     )
     for columns, said in faults:
         assert line_of(written(tmp_path, columns)) == f"{start}{said}{end}"
-    with pytest.raises(OneClass):
+    with pytest.raises(EdgecnnError, check=ONE_CLASS.made):
         summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
     fix = "pass --path-column COLUMN, which holds the paths of the images"
     unclear = f"{start}: {faulty} its columns are picture, species, note — {fix} [table-unusable]"
@@ -122,7 +122,7 @@ def test_a_column_of_images_is_refused_and_columns_that_are_not_named_are_not_re
         " are then ignored [table-unusable]"
     )
     choice = DataChoice(path=str(place), label_column="label")
-    with pytest.raises(TableUnusable) as caught:
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summarize(choice, photos.parent / "store", Heard())
     assert caught.value.because == "its column 'image' holds images and not their paths"
     summary = summarize(choice.model_copy(update={"path_column": "place"}), photos.parent / "store", Heard())
@@ -173,7 +173,7 @@ HUGE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("columns", HUGE)
 def test_a_cell_that_no_list_has_is_refused_in_one_short_line_and_never_decoded(photos: Path, columns: str) -> None:
-    with pytest.raises(TableUnusable, match=HUGE[columns][1]) as caught:
+    with pytest.raises(EdgecnnError, match=HUGE[columns][1], check=TABLE_UNUSABLE.made) as caught:
         summary_of(written(photos, HUGE[columns][0]))
     assert len(caught.value.line()) < 1000
 
@@ -183,17 +183,23 @@ def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group
 ) -> None:
     monkeypatch.setattr(parquet_file, "_require_small", lambda *_: pytest.fail("a row group is read"))
     for columns in ("a path of 30 MiB", "a label of 30 MiB in a thousand rows", "labels of 30 MiB"):
-        with pytest.raises(TableUnusable, match=rf"column '{HUGE[columns][1]}.*' holds cells of [\d,]+ bytes on average"):
+        with pytest.raises(
+            EdgecnnError,
+            match=rf"column '{HUGE[columns][1]}.*' holds cells of [\d,]+ bytes on average",
+            check=TABLE_UNUSABLE.made,
+        ):
             summary_of(written(photos, HUGE[columns][0]))
     monkeypatch.setattr(parquet_file, "_CHUNK_BYTES_MAX", 1000)
     rows = {"path": [f"{row}.png" for row in range(1000)], "label": ["cat", "dog"] * 500}
-    with pytest.raises(TableUnusable, match=r"column 'path' takes [\d,]+ bytes in one row group, more than 1,000"):
+    with pytest.raises(
+        EdgecnnError, match=r"column 'path' takes [\d,]+ bytes in one row group, more than 1,000", check=TABLE_UNUSABLE.made
+    ):
         summary_of(written(photos, rows))
 
 
 def test_a_list_that_claims_more_rows_than_any_data_set_is_refused_unread(photos: Path) -> None:
     cells = pyarrow.array([0], pyarrow.int8()).take(pyarrow.array([0] * (FILES_MAX + 1), pyarrow.int32()))
-    with pytest.raises(TableUnusable, match=f"more than {FILES_MAX:,} rows"):
+    with pytest.raises(EdgecnnError, match=f"more than {FILES_MAX:,} rows", check=TABLE_UNUSABLE.made):
         summary_of(written(photos, {"path": cells, "label": cells}))
 
 
@@ -201,10 +207,10 @@ def test_fixed_cells_that_no_list_has_are_refused_before_they_are_decoded(tmp_pa
     import pyarrow as arrow
 
     cells = arrow.array([b"x" * 20_000] * 2, arrow.binary(20_000))
-    with pytest.raises(TableUnusable, match="cells of 20,000 bytes"):
+    with pytest.raises(EdgecnnError, match="cells of 20,000 bytes", check=TABLE_UNUSABLE.made):
         summary_of(written(tmp_path, {"path": cells, "label": ["a", "b"]}))
 
 
 def test_a_list_of_what_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TableUnusable):
+    with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made):
         summary_of(written(tmp_path, {"path": ["a.png", "b.png"], "labels": [[b"cat"], [b"dog"]]}))

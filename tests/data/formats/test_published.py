@@ -14,7 +14,8 @@ from edgecnn.data.formats.published import SETS
 from edgecnn.data.images import demo_digests, demo_images
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.formats import PUBLISHED_DATA_UNAVAILABLE, UNKNOWN_PUBLISHED_DATA
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
@@ -73,11 +74,11 @@ def test_it_is_made_once(copies: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_copy_and_without_a_network_it_is_said_where_one_belongs(copies: Path, tmp_path: Path) -> None:
-    with pytest.raises(PublishedDataUnavailable) as caught:
+    with pytest.raises(EdgecnnError, check=PUBLISHED_DATA_UNAVAILABLE.made) as caught:
         summary_of("torchvision:CIFAR10", tmp_path)
-    assert caught.value.line() == (
-        f"torchvision:CIFAR10 is not in {copies} and could not be downloaded: Dataset not found or corrupted; EDGECNN_OFFLINE=1"
-        " — put torchvision's own copy there, or say with EDGECNN_TORCHVISION where it is [published-data-unavailable]"
+    assert (caught.value.ref, caught.value.fields["because"]) == (
+        "published-data-unavailable",
+        "Dataset not found or corrupted; EDGECNN_OFFLINE=1",
     )
     assert not list((tmp_path / "store" / "archives").glob("torchvision-*"))
 
@@ -89,7 +90,11 @@ def test_a_download_that_fails_is_said_and_not_a_traceback(copies: Path, tmp_pat
     heard = Heard()
     urllib.request.install_opener(None)  # type: ignore[arg-type] # urllib keeps the first proxies that it saw
     try:
-        with pytest.raises(PublishedDataUnavailable, match=r"torchvision:CIFAR10 is not in .* and could not be downloaded: "):
+        with pytest.raises(
+            EdgecnnError,
+            match=r"torchvision:CIFAR10 is not in .* and could not be downloaded: ",
+            check=PUBLISHED_DATA_UNAVAILABLE.made,
+        ):
             summary_of("torchvision:CIFAR10", tmp_path, heard)
     finally:
         urllib.request.install_opener(None)  # type: ignore[arg-type]
@@ -97,12 +102,9 @@ def test_a_download_that_fails_is_said_and_not_a_traceback(copies: Path, tmp_pat
 
 
 def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UnknownPublishedData) as caught:
+    with pytest.raises(EdgecnnError, check=UNKNOWN_PUBLISHED_DATA.made) as caught:
         summary_of("torchvision:cifar-10", tmp_path)
-    assert caught.value.line() == (
-        f"torchvision:cifar-10 is no data set that is known here: known are {', '.join(SETS)}"
-        " — did you mean torchvision:CIFAR10? [unknown-published-data]"
-    )
+    assert caught.value.ref == "unknown-published-data"
 
 
 def test_every_name_is_one_of_torchvision_s() -> None:

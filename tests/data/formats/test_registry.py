@@ -12,9 +12,9 @@ from edgecnn.data.formats.registry import edgecnn_reads, has_folder, has_own_ord
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable
-from edgecnn.errors.data.formats import ListWithoutLabels
-from edgecnn.errors.data.lists import DataIsAddress, DataNotRead, FormNotRead
+from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE, NothingReadable
+from edgecnn.errors.data.formats import LIST_WITHOUT_LABELS
+from edgecnn.errors.data.lists import DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, write
 
@@ -39,14 +39,14 @@ def test_every_form_is_named_in_one_line() -> None:
 @pytest.mark.parametrize("name", ["photo.jpg", "notes.txt", "photos"])
 def test_a_file_of_an_unknown_kind_is_told_what_edgecnn_reads(tmp_path: Path, name: str) -> None:
     error = refusal(write(tmp_path / name, b"what"), tmp_path)
-    assert isinstance(error, DataNotRead)
+    assert DATA_NOT_READ.made(error)
     assert error.line() == f"{tmp_path}/{name}: unknown kind of data: edgecnn reads: {READS} [data-not-read]"
 
 
 @pytest.mark.parametrize("address", ["https://example.org/photos.zip", "s3://bucket/photos", "hf://datasets/me/pets"])
 def test_an_address_is_not_downloaded(tmp_path: Path, address: str) -> None:
     error = refusal(address, tmp_path)
-    assert isinstance(error, DataIsAddress)
+    assert DATA_IS_ADDRESS.made(error)
     assert (
         error.line() == f"{address}: edgecnn does not download data: edgecnn reads: {READS} — download it first [data-is-address]"
     )
@@ -69,7 +69,7 @@ def test_a_form_that_is_not_read_gets_the_way_to_convert_it(tmp_path: Path, name
     file = write(tmp_path / "pets" / name, b"what")
     for path in (file, file.parent):
         error = refusal(path, tmp_path)
-        assert isinstance(error, FormNotRead)
+        assert FORM_NOT_READ.made(error)
         assert error.what == f"{path}: holds {FORMS[name]}, which edgecnn does not read"
         assert error.hint
 
@@ -97,7 +97,7 @@ def test_pointers_of_git_lfs_in_place_of_images_are_named_once(tmp_path: Path) -
 
 def test_lists_need_their_labels(tmp_path: Path) -> None:
     for name in ("list.csv", "list.jsonl", "boxes.json"):
-        assert isinstance(refusal(write(tmp_path / name, b"{}"), tmp_path, labels=False), ListWithoutLabels)
+        assert LIST_WITHOUT_LABELS.made(refusal(write(tmp_path / name, b"{}"), tmp_path, labels=False))
 
 
 def test_flat_images_without_labels_stay_one_heap(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_what_is_below_a_folder_without_permission_is_refused(
     for method in ("is_file", "is_dir"):
         monkeypatch.setattr(Path, method, refused)
     choice = DataChoice(path=str(tmp_path / "locked" / name))
-    with pytest.raises(DataFolderUnreadable) as caught:
+    with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made) as caught:
         if verb == "divide":
             divide(choice, tmp_path / "out", tmp_path / "store", Heard())
         else:

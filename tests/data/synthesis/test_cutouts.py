@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.data.folder import DataFolderUnreadable
-from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import DATA_FOLDER_UNREADABLE
+from edgecnn.errors.data.synthesis import CLASSES_WITHOUT_CUTOUTS, CUTOUT_CLASS_UNKNOWN, SYNTHESIS_FOLDER_UNUSABLE
 from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
 from tests.data.cutouts import CLASSES, copied, cut, found, photographs, scene
 from tests.data.folders import write
@@ -70,20 +71,22 @@ def test_backgrounds_that_are_all_photographs_are_none(place: Path) -> None:
     for file in list((place / "under").iterdir()):
         file.unlink()
     copied(in_role(place, "test"), place / "under" / "leak.png")
-    with pytest.raises(SynthesisFolderUnusable, match="every picture in it is one of the photographs: leak.png"):
+    with pytest.raises(
+        EdgecnnError, match="every picture in it is one of the photographs: leak.png", check=SYNTHESIS_FOLDER_UNUSABLE.made
+    ):
         found(place)
 
 
 def test_a_class_that_the_photographs_do_not_know_is_refused(place: Path) -> None:
     cut(place / "cut" / "discs" / "0.png", (9, 9, 9))
-    with pytest.raises(CutoutClassUnknown, match="rename discs to disc"):
+    with pytest.raises(EdgecnnError, match="rename discs to disc", check=CUTOUT_CLASS_UNKNOWN.made):
         found(place)
 
 
 def test_a_class_without_cut_outs_is_refused_unless_that_is_said(place: Path) -> None:
     for file in (place / "cut" / "square").iterdir():
         file.unlink()
-    with pytest.raises(ClassesWithoutCutouts, match="'square'"):
+    with pytest.raises(EdgecnnError, match="'square'", check=CLASSES_WITHOUT_CUTOUTS.made):
         found(place)
     synthesis = found(place, classes="some")
     assert synthesis.class_names == ("disc",) and synthesis.images == 6
@@ -111,9 +114,9 @@ def test_folders_that_hold_nothing_are_named_with_their_key(key: str, place: Pat
     file = write(place / "file.txt", b"no folder")
     only_text = write(place / "words" / "disc" / "a.txt", b"no picture").parent.parent
     for folder, because in ((place / "none", "no such folder"), (place / "empty", "empty|no picture"), (file, "it is a file")):
-        with pytest.raises(SynthesisFolderUnusable, match=f"synthesis.{key}: .*{because}"):
+        with pytest.raises(EdgecnnError, match=f"synthesis.{key}: .*{because}", check=SYNTHESIS_FOLDER_UNUSABLE.made):
             found(place, **{key: str(folder)})
-    with pytest.raises(SynthesisFolderUnusable, match="a.txt: in no picture format that is read"):
+    with pytest.raises(EdgecnnError, match="a.txt: in no picture format that is read", check=SYNTHESIS_FOLDER_UNUSABLE.made):
         found(place, **{key: str(only_text)})
 
 
@@ -127,8 +130,8 @@ def test_files_that_are_no_pictures_are_skipped_and_named(place: Path) -> None:
 
 def test_a_folder_that_may_not_be_read_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> list[str]:
-        raise DataFolderUnreadable(folder=place / "under", because="permission denied")
+        raise DATA_FOLDER_UNREADABLE(folder=place / "under", because="permission denied")
 
     monkeypatch.setattr("edgecnn.data.composed.stamps_in", refuse)
-    with pytest.raises(DataFolderUnreadable):
+    with pytest.raises(EdgecnnError, check=DATA_FOLDER_UNREADABLE.made):
         found(place)

@@ -9,8 +9,9 @@ from edgecnn.devices.check.device_file import add_device, check_name
 from edgecnn.devices.check.findings import findings_on, needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
-from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad, UnknownDevice
-from edgecnn.errors.hosts.board import BoardNotReady
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.devices import DEVICE_FILE_THERE, DEVICE_NAME_BAD, UnknownDevice
+from edgecnn.errors.hosts.board import BOARD_NOT_READY
 from edgecnn.values.board import Recording
 from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 
@@ -38,7 +39,7 @@ def test_a_board_is_written_where_its_name_finds_it(own: Path) -> None:
 
 def test_nothing_is_overwritten_unless_it_is_asked(own: Path) -> None:
     path = add("kitchen", recorded(RASPBERRY_PI_5, READY))
-    with pytest.raises(DeviceFileThere):
+    with pytest.raises(EdgecnnError, check=DEVICE_FILE_THERE.made):
         add("kitchen", recorded(READY))
     assert "Raspberry" in path.read_text()
     add("kitchen", recorded(READY), force=True)
@@ -47,19 +48,19 @@ def test_nothing_is_overwritten_unless_it_is_asked(own: Path) -> None:
 
 @pytest.mark.parametrize("name", ["My Board", "../escaped", "-", "", "a--b", "x/y"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(DeviceNameBad):
+    with pytest.raises(EdgecnnError, check=DEVICE_NAME_BAD.made):
         check_name(name, force=True)
     assert own_file(name) is None
 
 
 @pytest.mark.parametrize("name", ["jetson", "raspberry-pi-5"])
 def test_a_shipped_name_stays_the_shipped_devices(name: str) -> None:
-    with pytest.raises(DeviceFileThere):
+    with pytest.raises(EdgecnnError, check=DEVICE_FILE_THERE.made):
         check_name(name, force=True)
 
 
 def test_for_32_bit_programs_no_device_is_written(own: Path) -> None:
-    with pytest.raises(BoardNotReady, match="no runtime has packages for 32-bit programs"):
+    with pytest.raises(EdgecnnError, match="no runtime has packages for 32-bit programs", check=BOARD_NOT_READY.made):
         add("old-pi", recorded(RASPBERRY_PI_5, machine="armv7l"))
     assert not own.exists()
 

@@ -63,7 +63,7 @@ def test_a_recorded_tree_is_laid_out_and_nothing_of_it_leaves_the_folder(tmp_pat
 
 @pytest.mark.parametrize("said", ["", "Welcome to the board\n", '{"machine": "aarch64"}', "[]"])
 def test_an_answer_that_is_none_is_one_line(said: str) -> None:
-    with pytest.raises(RecordingUnusable, match="pi@board could not be asked what it is"):
+    with pytest.raises(RecordingUnusable):
         recording_of("pi@board", said, "sh: 1: exec: python3: not found")
 
 

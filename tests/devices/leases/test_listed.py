@@ -8,8 +8,9 @@ import pytest
 from edgecnn.devices.leases import listed, protocol
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
-from edgecnn.errors.hosts.leases import BoardsInvalid
-from edgecnn.errors.recipes import NotToml
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.leases import BOARDS_INVALID
+from edgecnn.errors.recipes import NOT_TOML
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
 from edgecnn.render.progress import Quiet
@@ -59,13 +60,13 @@ def test_a_file_s_boards_are_found_by_device_however_it_is_spelt_and_by_tags(tmp
     ],
 )
 def test_what_a_file_of_boards_cannot_say_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(BoardsInvalid) as caught:
+    with pytest.raises(EdgecnnError, check=BOARDS_INVALID.made) as caught:
         ListedBoards.read(written(tmp_path, text))
     assert said in caught.value.line()
 
 
 def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(NotToml, match="boards.toml"):
+    with pytest.raises(EdgecnnError, match="boards.toml", check=NOT_TOML.made):
         ListedBoards.read(written(tmp_path, "[[board"))
 
 

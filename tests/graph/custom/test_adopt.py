@@ -13,8 +13,9 @@ from onnxruntime.quantization import quantize_dynamic
 from PIL import Image
 from torch import nn
 
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.graph import ExternalDataMissing, ExternalDataOutside, OpsetUnreachable
+from edgecnn.errors.graph import EXTERNAL_DATA_MISSING, EXTERNAL_DATA_OUTSIDE, OPSET_UNREACHABLE
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
@@ -103,12 +104,9 @@ def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> No
     assert content_of(path) != before
     weights.unlink()
     for reads in (read_model, content_of):
-        with pytest.raises(ExternalDataMissing) as missing:
+        with pytest.raises(EdgecnnError, check=EXTERNAL_DATA_MISSING.made) as missing:
             reads(path)
-        assert missing.value.line() == (
-            f"{path} needs the file weights.bin, which is not in its folder: the model's weights are stored there — copy "
-            f"weights.bin into {tmp_path} too, from where the model was exported [external-data-missing]"
-        )
+        assert missing.value.ref == "external-data-missing"
 
 
 def test_weights_outside_the_files_folder_are_refused(tmp_path: Path) -> None:
@@ -120,7 +118,7 @@ def test_weights_outside_the_files_folder_are_refused(tmp_path: Path) -> None:
     for tensor in model.graph.initializer:
         next(entry for entry in tensor.external_data if entry.key == "location").value = "../weights.bin"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ExternalDataOutside):
+    with pytest.raises(EdgecnnError, check=EXTERNAL_DATA_OUTSIDE.made):
         content_of(path)
 
 
@@ -211,7 +209,7 @@ def test_an_opset_that_cannot_be_had_names_why(tmp_path: Path) -> None:
     model = classifier(opset=23)
     model.graph.node.append(onnx.helper.make_node("RMSNormalization", ["relu", "conv.b"], ["r"], name="r"))
     entry = read_entry(model, tmp_path / "mine.onnx")
-    with pytest.raises(OpsetUnreachable, match="RMSNormalization"):
+    with pytest.raises(EdgecnnError, match="RMSNormalization", check=OPSET_UNREACHABLE.made):
         adopt(model, entry, "rgb", tmp_path / "mine.onnx")
 
 

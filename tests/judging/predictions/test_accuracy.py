@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import (
+    LOGITS_DO_NOT_MATCH,
+    NO_IMAGES,
+    ONE_CLASS_ANSWERED,
+    LogitsNotFinite,
+)
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.values.verdict import Fidelity
 
@@ -51,14 +57,14 @@ def test_an_emulated_answer_stays_labelled():
 
 
 def test_no_images_are_not_a_hundred_percent():
-    with pytest.raises(NoImages):
+    with pytest.raises(EdgecnnError, check=NO_IMAGES.made):
         accuracy(answering([]), np.array([], dtype=np.int64), "test")
 
 
 @pytest.mark.parametrize("width", [0, 1])
 def test_fewer_than_two_classes_have_no_accuracy(width):
     answers = Answers(candidate="onnxruntime-int8", logits=np.ones((4, width), np.float32), pixels="p", machine="m")
-    with pytest.raises(OneClassAnswered):
+    with pytest.raises(EdgecnnError, check=ONE_CLASS_ANSWERED.made):
         accuracy(answers, np.zeros(4, np.int64), "test")
 
 
@@ -80,17 +86,17 @@ def test_a_broken_baseline_is_named_itself():
 @pytest.mark.parametrize(
     ("answers", "labels", "says"),
     [
-        (answering([0, 1, 2]), LABELS, r"logits of shape \(3, 3\) cannot be held against labels of shape \(4,\)"),
-        (answering([0, 1, 1, 0], width=2), LABELS, "logits of 2 classes cannot be held against labels 0 to 2"),
+        (answering([0, 1, 2]), LABELS, r"logits of shape \(3, 3\) cannot be compared with labels of shape \(4,\)"),
+        (answering([0, 1, 1, 0], width=2), LABELS, "logits of 2 classes cannot be compared with labels 0 to 2"),
         (answering([0, 1, 2, 0]), np.array([0, -1, 2, 0]), "labels -1 to 2"),
         (answering([0, 1, 2, 0]), LABELS[:, None], r"labels of shape \(4, 1\)"),
     ],
 )
 def test_logits_and_labels_of_other_images_are_refused(answers, labels, says):
-    with pytest.raises(LogitsDoNotMatch, match=says):
+    with pytest.raises(EdgecnnError, match=says, check=LOGITS_DO_NOT_MATCH.made):
         accuracy(answers, labels, "test")
 
 
 def test_answers_to_other_pixels_are_not_paired():
-    with pytest.raises(LogitsDoNotMatch, match="to pixels p cannot be held against those of onnxruntime-fp32 to pixels q"):
+    with pytest.raises(EdgecnnError, check=LOGITS_DO_NOT_MATCH.made):
         accuracy(answering([0, 1, 2, 0]), LABELS, "test", answering([0, 1, 2, 0], candidate="onnxruntime-fp32", pixels="q"))

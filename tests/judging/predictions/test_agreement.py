@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, LogitsNotFinite
 from edgecnn.judging.choice import describe, eligibility_of
 from edgecnn.judging.gates import EffectiveGates, gates_for, judge
 from edgecnn.judging.predictions.accuracy import Answers, agreement
@@ -44,7 +45,7 @@ def test_agreement_is_the_share_of_the_same_first_class_with_its_interval() -> N
 
 
 def test_answers_to_other_pixels_and_no_numbers_agree_with_nothing() -> None:
-    with pytest.raises(LogitsDoNotMatch):
+    with pytest.raises(EdgecnnError, check=LOGITS_DO_NOT_MATCH.made):
         agreement(answers([0, 1, 2] * 100, pixels="q"), "test", FP32)
     broken = answers([0, 1, 2] * 100)
     broken.logits[4, 0] = np.nan

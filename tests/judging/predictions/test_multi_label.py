@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES, LogitsNotFinite
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.average_precision import Ranked, at_random, average_precision, mean_average_precision
@@ -66,7 +67,7 @@ def test_a_label_that_no_image_has_is_left_out_and_said() -> None:
     assert (found.labels[1].average_precision, found.labels[1].recall, found.labels[1].f1) == (None, None, None)
     has[:] = 0
     assert mean_average_precision(exact, has) is None
-    with pytest.raises(NoImages):
+    with pytest.raises(EdgecnnError, check=NO_IMAGES.made):
         judged((has, exact, rounded))
 
 
@@ -178,9 +179,9 @@ def test_ten_thousand_images_of_twenty_labels_take_seconds() -> None:
 
 def test_what_does_not_belong_together_is_refused() -> None:
     has, exact, rounded = world(np.random.default_rng(9), 50)
-    with pytest.raises(LogitsDoNotMatch):
+    with pytest.raises(EdgecnnError, check=LOGITS_DO_NOT_MATCH.made):
         multi_label_accuracy(Answers("int8", rounded, "p", "m"), has, {"one": 0.5}, "test")
-    with pytest.raises(LogitsDoNotMatch):
+    with pytest.raises(EdgecnnError, check=LOGITS_DO_NOT_MATCH.made):
         multi_label_accuracy(
             Answers("int8", rounded, "p", "m"), has, dict.fromkeys("abc", 0.5), "test", Answers("fp32", exact, "q", "m")
         )

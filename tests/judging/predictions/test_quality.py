@@ -4,7 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import (
+    LOGITS_DO_NOT_MATCH,
+    NO_IMAGES,
+    ONE_CLASS_ANSWERED,
+    LogitsNotFinite,
+)
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
@@ -122,14 +128,14 @@ def test_every_interval_over_the_split_is_the_one_its_gate_is_judged_by():
 @pytest.mark.parametrize(
     ("answers", "labels", "names", "error", "says"),
     [
-        (answering([]), np.array([], dtype=np.int64), NAMES, NoImages, "there is no accuracy of 0 test images"),
-        (answering([0], width=1), np.array([0]), ("ant",), OneClassAnswered, "there is no accuracy of 1 class"),
-        (answering([0]), np.array([0]), NAMES[:5], LogitsDoNotMatch, "logits of 6 classes cannot be held against 5 names"),
-        (answering([0, 1]), np.array([0]), NAMES, LogitsDoNotMatch, r"logits of shape \(2, 6\)"),
+        (answering([]), np.array([], dtype=np.int64), NAMES, NO_IMAGES, "0 test images"),
+        (answering([0], width=1), np.array([0]), ("ant",), ONE_CLASS_ANSWERED, "1 class"),
+        (answering([0]), np.array([0]), NAMES[:5], LOGITS_DO_NOT_MATCH, "logits of 6 classes cannot be compared with 5 names"),
+        (answering([0, 1]), np.array([0]), NAMES, LOGITS_DO_NOT_MATCH, r"logits of shape \(2, 6\)"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(answers, labels, names, error, says):
-    with pytest.raises(error, match=says):
+    with pytest.raises(EdgecnnError, match=says, check=error.made):
         quality(answers, labels, names)
 
 
@@ -143,12 +149,12 @@ def test_a_broken_baseline_is_named_itself():
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        (fp32([0, 1], pixels="q"), "to pixels p cannot be held against those of onnxruntime-fp32 to pixels q"),
-        (fp32([0, 1], width=7), r"of shape \(2, 6\) cannot be held against those of onnxruntime-fp32 of shape \(2, 7\)"),
+        (fp32([0, 1], pixels="q"), "to pixels p cannot be compared with those of onnxruntime-fp32 to pixels q"),
+        (fp32([0, 1], width=7), r"of shape \(2, 6\) cannot be compared with those of onnxruntime-fp32 of shape \(2, 7\)"),
     ],
 )
 def test_a_baseline_of_other_images_or_classes_is_refused(other, says):
-    with pytest.raises(LogitsDoNotMatch, match=says):
+    with pytest.raises(EdgecnnError, match=says, check=LOGITS_DO_NOT_MATCH.made):
         quality(answering([0, 1]), np.array([0, 1]), NAMES, other)
 
 

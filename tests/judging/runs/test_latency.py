@@ -1,6 +1,7 @@
 import pytest
 
-from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import CONDITIONS_DIFFER, RACES_DIFFER, ROUND_TWICE
 from edgecnn.judging.runs.latency import check_conditions, latency, paired_ratio, worst_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
@@ -149,17 +150,17 @@ def test_fewer_than_seven_common_rounds_give_no_ratio():
 
 @pytest.mark.parametrize(("ours", "theirs"), [("race-1", "race-2"), (None, None), ("race-1", None)])
 def test_runs_of_different_races_are_not_paired(ours, theirs):
-    with pytest.raises(RacesDiffer):
+    with pytest.raises(EdgecnnError, check=RACES_DIFFER.made):
         paired_ratio(a_race(EIGHT, race=theirs), a_race(EIGHT, race=ours))
 
 
 def test_runs_under_different_conditions_are_not_paired():
-    with pytest.raises(ConditionsDiffer, match="cores differs: 2 against 4"):
+    with pytest.raises(EdgecnnError, match="cores differs: 2 against 4", check=CONDITIONS_DIFFER.made):
         paired_ratio(a_race(EIGHT, cores="4"), a_race(EIGHT))
 
 
 def test_a_condition_known_on_one_side_only_differs():
-    with pytest.raises(ConditionsDiffer, match="governor differs: unknown against powersave"):
+    with pytest.raises(EdgecnnError, match="governor differs: unknown against powersave", check=CONDITIONS_DIFFER.made):
         paired_ratio(a_race(EIGHT, governor="powersave"), a_race(EIGHT))
 
 
@@ -170,13 +171,13 @@ def test_two_runtimes_may_race_each_other():
 
 def test_joining_runs_wants_the_runtime_too():
     ours, theirs = (Environment(conditions={"runtime_version": version}, observed={}) for version in ("1.30", "1.31"))
-    with pytest.raises(ConditionsDiffer, match="runtime_version differs: 1.30 against 1.31"):
+    with pytest.raises(EdgecnnError, match="runtime_version differs: 1.30 against 1.31", check=CONDITIONS_DIFFER.made):
         check_conditions(ours, theirs)
 
 
 def test_two_runs_in_one_round_are_refused():
     race = a_race(EIGHT)
-    with pytest.raises(RoundTwice):
+    with pytest.raises(EdgecnnError, check=ROUND_TWICE.made):
         paired_ratio(race, race.model_copy(update={"runs": (*race.runs, a_run(0))}))
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import CONDITIONS_DIFFER, RACES_DIFFER, ROUND_TWICE
 from edgecnn.judging.runs.latency import medians_by_round
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
 from edgecnn.values.verdict import Fidelity, Verdict
@@ -154,18 +155,18 @@ def test_a_condition_that_an_older_kit_s_runner_could_not_read_is_no_difference(
 
 
 def test_two_kits_of_different_machines_are_not_compared():
-    with pytest.raises(ConditionsDiffer):
+    with pytest.raises(EdgecnnError, check=CONDITIONS_DIFFER.made):
         judged(PairedRace(base=a_race(STEADY), head=a_race(STEADY, cpu="another")))
 
 
 def test_runs_that_were_not_interleaved_are_not_paired():
-    with pytest.raises(RacesDiffer):
+    with pytest.raises(EdgecnnError, check=RACES_DIFFER.made):
         judged(PairedRace(base=a_race(STEADY, race="race-1"), head=a_race(STEADY, race="race-2")))
 
 
 def test_a_round_that_stands_twice_is_refused():
     race = a_race(STEADY)
-    with pytest.raises(RoundTwice):
+    with pytest.raises(EdgecnnError, check=ROUND_TWICE.made):
         medians_by_round(race.model_copy(update={"runs": (*race.runs, race.runs[0])}))
 
 

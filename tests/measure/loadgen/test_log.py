@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.measuring import LoadGenLogUnreadable
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import LOADGEN_LOG_UNREADABLE
 from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, Scenario
 from edgecnn.measure.loadgen.run import DETAIL, read_run
 
@@ -86,6 +87,6 @@ def test_a_rate_that_was_too_high_says_that_it_must_be_reduced() -> None:
 def test_a_log_without_a_verdict_is_never_a_figure(tmp_path: Path, text: str | None, because: str) -> None:
     if text is not None:
         (tmp_path / DETAIL).write_text(text)
-    with pytest.raises(LoadGenLogUnreadable) as caught:
+    with pytest.raises(EdgecnnError, check=LOADGEN_LOG_UNREADABLE.made) as caught:
         read_run(tmp_path, LoadSettings(scenario=Scenario.SERVER, min_duration_ms=1, min_query_count=1, batch=1), "x", {})
     assert because in caught.value.line()

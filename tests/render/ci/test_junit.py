@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.building import NoReport
+from edgecnn.errors.building import NO_REPORT
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.ci import junit_of, junit_of_error, sheet_of_report
 from edgecnn.values.verdict import Verdict
@@ -93,7 +93,7 @@ def test_a_regression_carries_what_changed() -> None:
 def test_a_call_that_ended_before_any_verdict_is_one_error(tmp_path: object) -> None:
     from pathlib import Path
 
-    seen = suite(junit_of_error(NoReport(folder=Path("builds/x"))))
+    seen = suite(junit_of_error(NO_REPORT(folder=Path("builds/x"))))
     problem = seen.find("testcase/error")
     assert problem is not None
     assert (seen.get("errors"), problem.get("type")) == ("1", "no-report")

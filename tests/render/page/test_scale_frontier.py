@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from edgecnn.api import write_frontier
-from edgecnn.errors.building import PageIsForeign, PlotFormUnknown
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import PAGE_IS_FOREIGN, PLOT_FORM_UNKNOWN
 from edgecnn.render.page.charts.vega import png_of, svg_of
 from edgecnn.render.page.scale_frontier import frontier_figures, frontier_page, frontier_picture, scale_text
 from edgecnn.render.screens.studies import MIB
@@ -81,13 +82,13 @@ def test_each_form_is_written_and_written_again_and_a_file_of_somebody_else_s_is
     for _ in range(2):
         assert write_frontier(a_search(), file) == file.stat().st_size
     file.write_text("mine")
-    with pytest.raises(PageIsForeign):
+    with pytest.raises(EdgecnnError, check=PAGE_IS_FOREIGN.made):
         write_frontier(a_search(), file)
     assert file.read_text() == "mine"
 
 
 def test_another_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PlotFormUnknown):
+    with pytest.raises(EdgecnnError, check=PLOT_FORM_UNKNOWN.made):
         write_frontier(a_search(), tmp_path / "frontier.jpg")
 
 

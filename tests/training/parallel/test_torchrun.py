@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.training import BatchTooSmallToShare, ProcessesLost, TooManyProcesses, TrainingDiverged
+from edgecnn.errors.base import EdgecnnError, ErrorRow
+from edgecnn.errors.training import (
+    BATCH_TOO_SMALL_TO_SHARE,
+    PROCESSES_LOST,
+    TOO_MANY_PROCESSES,
+    TRAINING_DIVERGED,
+)
 from edgecnn.stages.train import TrainStage
 from edgecnn.training.parallel import torchrun as together
 from tests.data.folders import Heard
@@ -108,7 +114,7 @@ def test_a_process_that_is_lost_each_time_ends_the_training_and_the_next_call_go
     given: Given, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(together, "RESTARTS", 0)
-    with pytest.raises(ProcessesLost):
+    with pytest.raises(EdgecnnError, check=PROCESSES_LOST.made):
         short().make(given.roles(), tmp_path, Killing(tmp_path))
     assert (tmp_path / "resume" / "scratch.checkpoint.safetensors").exists()
     short().make(given.roles(), tmp_path, Heard())
@@ -164,7 +170,7 @@ def test_a_loss_that_is_no_number_names_its_batch_and_is_not_tried_again(given: 
     for processes in (1, 2):
         out = tmp_path / str(processes)
         out.mkdir()
-        with pytest.raises(TrainingDiverged) as met:
+        with pytest.raises(EdgecnnError, check=TRAINING_DIVERGED.made) as met:
             short(processes=processes, learning_rate=1e30).make(given.roles(), out, heard := Killing(out, times=0))
         raised.append(str(met.value))
     assert raised[0] == raised[1]
@@ -196,12 +202,12 @@ def test_what_the_system_refuses_a_process_is_told_as_such_and_not_tried_again(g
 
 
 @pytest.mark.parametrize(
-    ("changes", "refusal"), [({"processes": 3}, TooManyProcesses), ({"batch_size": 3}, BatchTooSmallToShare)], ids=str
+    ("changes", "refusal"), [({"processes": 3}, TOO_MANY_PROCESSES), ({"batch_size": 3}, BATCH_TOO_SMALL_TO_SHARE)], ids=str
 )
 def test_what_processes_cannot_share_is_refused_before_a_picture_is_decoded(
-    changes: dict[str, int], refusal: type[Exception], given: Given, tmp_path: Path
+    changes: dict[str, int], refusal: ErrorRow, given: Given, tmp_path: Path
 ) -> None:
-    with pytest.raises(refusal):
+    with pytest.raises(EdgecnnError, check=refusal.made):
         short(**changes).make(given.roles(), tmp_path, heard := Heard())
     assert not heard.steps
 

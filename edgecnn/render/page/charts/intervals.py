@@ -340,9 +340,7 @@ def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
     there = base.transform_filter(alt.datum.side == side)
     text = there.mark_text(align=align, baseline="middle", dx=right, aria=False, fontSize=11.5)
     fits = f"!({NARROW})" if field == "said" else NARROW
-    shown: alt.Chart = text.encode(
-        x=ends, text=alt.Text(f"{field}:N"), color=vega.INK, opacity=alt.condition(fits, alt.value(1), alt.value(0))
-    )
+    shown: alt.Chart = text.encode(x=alt.X(ends), text=alt.Text(f"{field}:N"), color=vega.INK, opacity=vega.opacity(fits))
     return shown
 
 

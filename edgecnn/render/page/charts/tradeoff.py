@@ -199,7 +199,7 @@ def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | N
     cost = _METRICS[axis].axis_title
     x = alt.X("x:Q", title=cost, scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
     y = alt.Y("y:Q", title=_metric(point.facts for point in points).axis_title, scale=up.scale())
-    fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
+    fades = vega.opacity(vega.IS_SHOWN, 1.0, 0.12)
     base = alt.Chart(vega.chart_data(rows)).encode(y=y, color=vega.precision_colour(), opacity=fades)
     whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
     tips = vega.tips("candidate", "accuracy", "drop", axis, "from")
@@ -222,7 +222,7 @@ def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
     chosen = base.transform_filter(alt.datum.anchor == anchor)
     text = chosen.mark_text(align=anchor, baseline="alphabetic", dx=right, dy=down, aria=False, fontWeight=500)
     fits = NARROW if shown == "number" else f"!({NARROW})"
-    opacity = alt.condition(f"{vega.IS_SHOWN} && {fits}", alt.value(1), alt.value(0))
+    opacity = vega.opacity(f"{vega.IS_SHOWN} && {fits}")
     named: alt.Chart = text.encode(text=alt.Text(f"{shown}:N"), color=vega.INK, opacity=opacity)
     return named
 
