@@ -192,7 +192,7 @@ def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, ho
         return
     seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
     if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
-        seen.races["energy"] = seen.race(energy_request(request.race, watched, how))
+        seen.races["energy"] = seen.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
 
 def _answer(name: str, seen: Subject, shown: OpenedImages) -> None:
@@ -257,6 +257,7 @@ def _notices(seen: Subject, shown: OpenedImages, recorded: Recorded, verified: V
         yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
     elif seen.races["report"].reused:
         yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
+    yield from seen.notes
     yield from verified.facts.warnings
     if len(seen.kits) > 1:
         yield "the bundle and its choice stay as they are: edgecnn bench of the build's folder settles a provisional choice"

@@ -102,8 +102,6 @@ class _DesktopRunner:
             seen.failures[seen.reference] = raced
             return
         seen.races["baseline"] = raced
-        failed = raced.failed_of(seen.kits.values())
-        seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
         asked = ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch)

@@ -154,8 +154,7 @@ class Observer:
         seen, kits = self.seen, [self.seen.kits[name] for name in names]
         if not kits:
             return
-        result = seen.races[purpose] = seen.race(self._request(kits, purpose, how, **asked))
-        seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in result.failed_of(kits).items()})
+        seen.races[purpose] = seen.race(self._request(kits, purpose, how, **asked))
 
     def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
         """Time every candidate that answers; those of them that may be chosen, until it is known which.

@@ -145,10 +145,17 @@ class Subject:
         return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
 
     def race(self, request: RaceRequest, note: str | None = None) -> RaceResult:
-        """Race kits where they are observed. ``note``: what is noted of a kit that fails, with ``{}`` for its candidate."""
+        """Race kits where they are observed. A kit that does not finish is out.
+
+        ``note``: of a race for further figures, after which a kit that fails is not out; what is then noted, with ``{}`` for its
+        candidate.
+        """
         result = race(request, self.lab)
+        failed = result.failed_of(request.kits)
         if note is not None:
-            self.notes += [f"{note.format(name)}: {why}" for name, why in result.failed_of(request.kits).items()]
+            self.notes += [f"{note.format(name)}: {why}" for name, why in failed.items()]
+        else:
+            self.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         return result
 
     def batches_tried(self, kit: KitRef) -> dict[int, Profile]:

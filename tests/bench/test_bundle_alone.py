@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import py_compile
@@ -30,9 +31,11 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.gates import parse_bounds
 from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Verdict
 from tests.building.resolutions import TRT_FP16
 from tests.building.test_engines import ORIN
 from tests.bundle.sealed import KIT, KIT_FOLDER, published, reseal
@@ -76,7 +79,7 @@ def test_where_signers_are_named_a_build_with_byte_code_beside_what_was_signed_i
     (tmp_path / "report.json").write_text("{}")  # so it is a build, and no bundle alone
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     (tmp_path / "signers").write_text(f"ann@example.com {(tmp_path / 'key.pub').read_text()}")
-    assert CliRunner().invoke(app, ["sign", str(bundle), "--key", str(tmp_path / "key")]).exit_code == 0
+    assert CliRunner().invoke(app, ["bundle", "sign", str(bundle), "--key", str(tmp_path / "key")]).exit_code == 0
     with_byte_code(bundle, tmp_path / "it-ran")
     strict = ("bench", str(tmp_path), "--allowed-signers", str(tmp_path / "signers"))
     refused = CliRunner().invoke(app, strict)
@@ -168,6 +171,17 @@ def test_a_bundle_alone_is_raced_as_often_as_its_gates_need(
     (row,) = benched(of_tensorrt, tmp_path, gates=parse_bounds([bound], ())).candidates
     assert row.latency is not None and row.energy is not None
     assert (row.latency.runs, row.energy.runs) == (latency, energy)
+
+
+def test_a_kit_that_fails_in_the_race_passes_no_gate(of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = hashlib.sha256((of_tensorrt / "kits" / TRT_FP16.id / "kit.json").read_bytes()).hexdigest()
+    host = Jetson()
+    at(host, monkeypatch)
+    host.broken = {digest: "out of memory"}
+    found = benched(of_tensorrt, tmp_path, gates=parse_bounds(["size_mib=100"], ()))
+    (row,) = found.candidates
+    assert isinstance(row.outcomes["measure"], Failed) and row.outcomes["measure"].ref == "run-failed"
+    assert found.verdict is not Verdict.PASS and not row.works
 
 
 def test_a_builder_that_fails_says_so_itself(of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
