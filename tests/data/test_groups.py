@@ -150,7 +150,7 @@ def test_a_pattern_that_is_none_or_finds_nothing_is_told_before_a_file_is_read(p
         summary_of(photos, heard, group_by="child([0-9]*)")
     assert nothing.value.ref == "no-group-found"
     assert heard.steps == []
-    with pytest.raises(NoGroupFound, match="such as 'train/00000'"):
+    with pytest.raises(NoGroupFound, match="a path is 'train/00000'"):
         summarize(DataChoice(group_by="person"), photos.parent / "store", heard)
 
 

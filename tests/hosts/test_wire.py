@@ -161,7 +161,7 @@ def test_a_refusal_is_still_one(tmp_path: Path) -> None:
     busy = {"ok": False, "error": {"ref": "board-busy", "owner": "eve", "since_s": 3.0, "what": "a race", "far": True}}
     with pytest.raises(BoardBusy, match="nano: in use by eve for 3 s: a race"):
         Board(Liar(tmp_path, said(busy)), python=sys.executable).ask("hold")
-    with pytest.raises(EdgecnnError, match="it said nothing", check=BOARD_FAILED.made):
+    with pytest.raises(EdgecnnError, match="it gave no reason", check=BOARD_FAILED.made):
         Board(Liar(tmp_path, said(DEEP, "x")), python=sys.executable).ask("have")
 
 

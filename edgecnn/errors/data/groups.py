@@ -80,7 +80,7 @@ def no_group_found(by: str, source: Path, example: str, column: bool) -> Edgecnn
         problem, because = f"the column '{by}' of data.group_by is empty", "it has no value in any row"
         hint = "fill the column, or leave data.group_by out"
     else:
-        problem, because = f"no path contains data.group_by '{by}'", f"such a path is {example!r}"
+        problem, because = f"no path contains data.group_by '{by}'", f"a path is {example!r}"
         hint = "write a regular expression, such as 'person([0-9]+)', or the name of a column of a list; "
         hint += "its first group in parentheses, or else the whole match, names the group of an image"
     return NO_GROUP_FOUND(source=source, problem=problem, because=because, hint=hint)
