@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.errors.bundle import SIGNERS_NOT_NAMED
+from edgecnn.errors.hosts.board import BAD_ADDRESS, CARRY_WITHOUT_HOST
+from edgecnn.errors.usage import HOST_OF_NOTHING, HOST_OPTION_WITHOUT_HOST
 
 
 def run(*words: object) -> Any:
@@ -20,23 +23,19 @@ def run(*words: object) -> Any:
     [
         (
             ("bench", "nowhere", "--host", "-oProxyCommand=reboot"),
-            "edgecnn: error: --host '-oProxyCommand=reboot' is no SSH destination — give user@board, or a name of your "
-            "ssh_config [bad-address]",
+            f"edgecnn: error: {BAD_ADDRESS(text='-oProxyCommand=reboot').line()}",
         ),
         (
             ("bench", "nowhere", "--clean"),
-            "edgecnn: error: --clean is about a board, and --host names none — say --host user@board, or "
-            "leave --clean out [host-option-without-host]",
+            f"edgecnn: error: {HOST_OPTION_WITHOUT_HOST(option='--clean').line()}",
         ),
         (
             ("build", "--arch", "lenet-5", "--python", "python3"),
-            "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or "
-            "leave --python out [host-option-without-host]",
+            f"edgecnn: error: {HOST_OPTION_WITHOUT_HOST(option='--python').line()}",
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),
-            "edgecnn: error: --carry-wheels copies packages to a board, and --host names none — say --host user@board, or "
-            "install what the findings name [carry-without-host]",
+            f"edgecnn: error: {CARRY_WITHOUT_HOST().line()}",
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),
@@ -45,13 +44,11 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--require-signature"),
-            "edgecnn: error: --require-signature needs to know whose signature is good — --allowed-signers FILE "
-            "[signers-not-named]",
+            f"edgecnn: error: {SIGNERS_NOT_NAMED(option='--require-signature').line()}",
         ),
         (
             ("train", "--host", "pi"),
-            "edgecnn: error: edgecnn train runs no kit, so --host has nothing to do — build, profile and bench take it "
-            "[host-of-nothing]",
+            f"edgecnn: error: {HOST_OF_NOTHING(verb='train').line()}",
         ),
     ],
 )
