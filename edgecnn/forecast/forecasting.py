@@ -203,7 +203,7 @@ def _with_note(row: Found, place: _Place) -> Found:
     """A figure of a runtime that edgecnn builds nothing for on this device says so."""
     if isinstance(row, NoForecast) or not place.runtimes or row.runtime in place.runtimes:
         return row
-    unbuilt = f"edgecnn builds nothing for {row.runtime.value} on {place.name}"
+    unbuilt = f"no build for {place.name} has {row.runtime.value}"
     return row.model_copy(update={"note": f"{row.note}; {unbuilt}" if row.note else unbuilt})
 
 

@@ -23,7 +23,7 @@ from edgecnn.errors.fit import (
     budget_too_small,
     memory_unknown,
 )
-from edgecnn.errors.wording import nearest
+from edgecnn.errors.wording import nearest, shell_word
 from edgecnn.judging.metrics import IMAGES_PER_S
 from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network
@@ -234,7 +234,8 @@ def budgets_of(text: str) -> dict[BudgetName, int]:
             near = nearest(given, _UNITS, cutoff=0.5)
             because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
             if given in ("p50_ms", IMAGES_PER_S):
-                because = f"`scale` times nothing; `edgecnn list archs --target DEVICE --within {part.strip()}` goes by forecasts"
+                command = f"edgecnn list archs --target DEVICE --within {shell_word(part.strip())}"
+                because = f"`scale` times nothing; `{command}` goes by forecasts"
             raise BUDGET_INVALID(text=text, because=because)
         if name in found:
             raise BUDGET_INVALID(text=text, because=f"{name} is given twice")

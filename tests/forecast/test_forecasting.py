@@ -114,7 +114,7 @@ def test_a_board_that_only_the_tables_know_has_forecasts() -> None:
 
 
 def test_a_runtime_that_is_not_built_for_the_device_is_noted() -> None:
-    assert _one("resnet-18", "jetson-orin-nano").note == "edgecnn builds nothing for ncnn on jetson-orin-nano"
+    assert _one("resnet-18", "jetson-orin-nano").note == "no build for jetson-orin-nano has ncnn"
     assert _one("resnet-18", "raspberry-pi-5").note is None
 
 
