@@ -67,8 +67,8 @@ RACES_DIFFER = ErrorRow(
 )
 CONDITIONS_DIFFER = ErrorRow(
     "conditions-differ",
-    "runs cannot be compared: their {condition} differs",
-    "one has {ours}, the other {theirs}",
+    "runs cannot be compared: {condition} differs",
+    "{ours} against {theirs}",
     "measure both again on one machine in one state: edgecnn bench",
 )
 ROUND_TWICE = ErrorRow(
@@ -97,4 +97,4 @@ def races_differ(ours: str, theirs: str, our_race: str | None, their_race: str |
 
 
 def conditions_differ(condition: str, ours: str | None, theirs: str | None) -> EdgecnnError:
-    return CONDITIONS_DIFFER(condition=condition, ours=ours or "an unknown value", theirs=theirs or "an unknown value")
+    return CONDITIONS_DIFFER(condition=condition, ours=ours or "unknown", theirs=theirs or "unknown")
