@@ -239,13 +239,12 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
         plans = base.plan is not None and head.plan is not None
         found = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
         return BuildChanges.between(base.label, head.label, found, unknown or "no kit of both is at hand")
-    common = set.intersection(*(set(found) for found in by_candidate.values()))
-    shared = [change for change in next(iter(by_candidate.values())) if change in common]
+    shared = [change for change in next(iter(by_candidate.values())) if all(change in found for found in by_candidate.values())]
     own = [
         change.model_copy(update={"candidate": name, "kind": "kit"})
         for name, found in by_candidate.items()
         for change in found
-        if change not in common
+        if change not in shared
     ]
     return BuildChanges.between(base.label, head.label, (*shared, *own), unknown)
 
