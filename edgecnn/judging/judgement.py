@@ -23,6 +23,9 @@ class Compared(NamedTuple):
     several_labels: bool
     built: CandidateFacts | None
     """The row's candidate in the report of its own build; None where there is no report."""
+    common: CandidateFacts | None = None
+    """The row with accuracy on the images that both test splits hold: gates on a difference are judged on these alone. None where
+    the splits are the same."""
 
 
 class Judgement(NamedTuple):
@@ -81,7 +84,8 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
             return known
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, compared.ratio, row.candidate.id, spelled)
-    return judge(gate, row, spelled)
+    is_difference = COMPARED[gate.metric].identical is not None
+    return judge(gate, compared.common if compared.common is not None and is_difference else row, spelled)
 
 
 def _with_reason(result: GateResult, absent: Mapping[str, str]) -> GateResult:
