@@ -73,7 +73,7 @@ class _ComparedFolder:
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     """Every build's figures by candidate, and what two builds share.
 
-    ``folders``: of finished builds, 2 to 26; the first one is what the others are held against.
+    ``folders``: of finished builds, 2 to 26; the others are compared with the first one.
 
     Raises:
         NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: what was asked is no comparison.

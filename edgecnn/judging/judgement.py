@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, overall, verdict_of
 from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS
+from edgecnn.judging.metrics import ANY_METRIC, COMPARED, LATENCY_RATIO
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio
 from edgecnn.judging.runs.stopping import OF_A_BUILD
 from edgecnn.values.report import CandidateFacts
@@ -89,5 +89,5 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
 
 
 def _with_reason(result: GateResult, absent: Mapping[str, str]) -> GateResult:
-    reason = absent.get({**METRICS, **COMPARED}[result.gate.metric].source)
+    reason = absent.get(ANY_METRIC[result.gate.metric].source)
     return result if reason is None or result.verdict is not Verdict.MISSING else result.model_copy(update={"reason": reason})
