@@ -63,7 +63,7 @@ ONE_CLASS = ErrorRow(
 )
 TOO_FEW_IMAGES = ErrorRow(
     "too-few-images",
-    "{folder}: class {name!r} has {found:counted usable image}; it needs {needed} for {roles:listed}",
+    "{folder}: class {name!r} has {found:counted usable image}; {needed} needed for {roles:listed}",
     "{because}",
     "add images to the class, or remove its folder",
     kind=TooFewImages,
