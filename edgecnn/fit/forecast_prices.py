@@ -6,7 +6,7 @@ What ships by them is provisional, as by any table of a device that is away.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.fit import no_table
 from edgecnn.fit.features import counted_of
@@ -25,7 +25,7 @@ KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
 """By their forecasts it is told whether a candidate has any, and whether tables or method changed since a search was stored."""
 _DEVIATIONS = 1.645
 """From the middle of a 90 % interval to its end."""
-_WORDS = {"built": True, "processor": True, "source": {"kind_only"}}
+_WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
 """What a forecast states of its device, which changes no search."""
 
 

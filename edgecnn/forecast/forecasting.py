@@ -367,10 +367,8 @@ def nearest_places(device: Device | str) -> tuple[str, ...]:
     for board, title, tabled in boards:
         same = len(cores & _names(_PROCESSORS, title)), len(line & _names(_LINES, board))
         shared[tabled] = max(same, shared.get(tabled, (0, 0)))
-    near = sorted(
-        (known for known, counts in shared.items() if any(counts)),
-        key=lambda known: (*(-count for count in shared[known]), known),
-    )
+    ranked = sorted(shared, key=lambda known: (-shared[known][0], -shared[known][1], known))
+    near = [known for known in ranked if any(shared[known])]
     return tuple(near[:3])
 
 
