@@ -75,7 +75,8 @@ def _row(resolved: Resolved) -> Network | None:
 
 def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
     try:
-        answers = forecasts((network,), resolved.device, ForecastOptions(records=measured_times(resolved.device.name)))
+        records = measured_times(resolved.device, resolved.device_file)
+        answers = forecasts((network,), resolved.device, ForecastOptions(records=records))
     except EdgecnnError as error:
         return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
     known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}

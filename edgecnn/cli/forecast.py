@@ -69,7 +69,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
         here, timed = times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks"))
     found: list[Forecast | NoForecast] = []
     for place in places:
-        records = () if isinstance(place, str) else measured_times(place.name)
+        records = () if isinstance(place, str) else measured_times(place)
         found += forecasts(subjects, place, ForecastOptions(threads=threads, here=here, records=records))
     report = ForecastReport(
         forecasts=tuple(row for row in found if isinstance(row, Forecast)),

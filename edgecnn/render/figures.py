@@ -190,8 +190,9 @@ FORECAST_FROM = {
 def forecast_off(value: Forecast) -> str:
     """How far forecasts of this kind were off."""
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
-    if value.basis is ForecastBasis.PUBLISHED:
-        return f"{start}: two boards of one device differ by {value.off_percent:g} % (median of {left_out})"
+    if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
+        boards = f"{left_out} on {counted(value.off_devices, 'device')}"
+        return f"{start}: two boards of one device differ by {value.off_percent:g} % (median of {boards})"
     way = f"{value.runtime.value}-{value.precision.value}"
     return f"{start} ({way}): off by {value.off_percent:g} % (median) on {left_out} left out in turn"
 
