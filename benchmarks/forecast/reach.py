@@ -3,8 +3,8 @@
 python -m benchmarks.forecast.reach
 
 Everything is computed from the committed tables. Each interval is the one that ``edgecnn forecast`` would print, without
-the errors of the network and of the device that are left out. Boards with the same processor count as one device. The rule by multiply-adds
-gives a network the device's median time for each of them.
+the errors of the network and of the device that are left out. Boards with the same processor count as one device. The rule by
+multiply-adds gives a network the device's median time for each of them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each classifier of the tables is left out in turn and forecast, as a network that is asked about would be. The board is placed by
 as many networks as the asked device has. A network whose work is unlike that of the others is harder: its error counts divided by
-its difficulty, and its interval is multiplied by it. The device of a user is another board than that of a table: every interval also
-has how far two boards of one device are apart.
+its difficulty, and its interval is multiplied by it. The device of a user is another board than that of a table: every interval
+also has how far two boards of one device are apart.
 """
 
 from __future__ import annotations
