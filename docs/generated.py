@@ -24,7 +24,7 @@ from pydantic import BaseModel
 import edgecnn.errors
 from edgecnn.cli.main import app
 from edgecnn.devices.files import load_devices
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import ROWS, ErrorRow, ExitCode
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -147,9 +147,8 @@ def schemas() -> str:
 def errors() -> str:
     """Every failure that has a reference, and the exit code that it ends with."""
     for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
-        import_module(module.name)
-    named = sorted(_below(EdgecnnError), key=lambda each: each.ref)
-    rows = ((f"`{each.ref}`", str(int(each.exit_code)), _about(each)) for each in named)
+        import_module(module.name)  # declares its rows
+    rows = ((f"`{ref}`", str(int(row.exit_code)), _when(row)) for ref, row in sorted(ROWS.items()))
     return _table(("reference", "exit code", "when"), rows)
 
 
@@ -171,9 +170,11 @@ def _anchor(*words: str) -> str:
     return "-".join(words).replace(" ", "-")
 
 
-def _below(kind: type[EdgecnnError]) -> set[type[EdgecnnError]]:
-    found = {each for below in kind.__subclasses__() for each in ({below} | _below(below))}
-    return {each for each in found if hasattr(each, "ref")}
+def _when(row: ErrorRow) -> str:
+    """The docstring of the error's own class, or the first part of its message with its fields in capitals."""
+    if getattr(row.kind, "ref", None) == row.ref:
+        return _about(row.kind)
+    return re.sub(r"\{(\w+)[^}]*\}", lambda field: field[1].upper(), row.what)
 
 
 def _keys(model: type[BaseModel], without: Iterable[str] = ()) -> str:

@@ -104,7 +104,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
         test_set=_can_show(planned.resolved),
         out=request.out,
         make_seconds=_make_seconds(planned, steps, store),
-        data_change=None if before is None else DataChange.between(before, planned.resolved.data),
+        data_change=None if before is None else DataChange.between(before, planned.resolved.data.totals),
         forecasts=planned_forecasts(planned.resolved),
     )
 

@@ -10,16 +10,18 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import edgecnn
 from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.building.subject import Subject
 from edgecnn.comparing.facts import Pairing
-from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.judging.judgement import Compared, judge_row
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
+from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, look
@@ -69,13 +71,15 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         seen = Subject(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
         finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
-        answered, pairing = _accuracy(seen, head, base)
+        accuracies = _accuracies(seen, head, base)
     sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
-    several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
+    several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, accuracies.own)
+    answered, pairing = accuracies.against_base, accuracies.pairing
+    common = None if pairing is None else _row(head, seen, ours, answered)
     equally_right = identical and facts.broken is None
     unknown = {source: f"not known against BASE: {why}" for source, why in seen.absent.items()}
-    judged = judge_row(facts, gates, unknown, Compared(finding, identical, several, head.row))
+    judged = judge_row(facts, gates, unknown, Compared(finding, identical, several, head.row, common))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,28 +153,39 @@ def _race(seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool)
     return finding
 
 
-def _accuracy(seen: Subject, head: ShippedKit, base: ShippedKit) -> tuple[Accuracy | MultiLabelAccuracy | None, Pairing | None]:
-    """HEAD's accuracy against BASE's, and how their images were paired where the test splits differ.
+class _Accuracies(NamedTuple):
+    own: Accuracy | MultiLabelAccuracy | None = None
+    """HEAD's on its whole test split, with the difference from BASE where both splits are the same."""
+    against_base: Accuracy | MultiLabelAccuracy | None = None
+    """HEAD's on the images that both test splits hold, with the difference from BASE."""
+    pairing: Pairing | None = None
+    """None where both splits are the same."""
 
-    If HEAD's logits hold NaN or infinity, every gate on accuracy fails; if BASE's do, there is no figure.
-    """
+
+def _accuracies(seen: Subject, head: ShippedKit, base: ShippedKit) -> _Accuracies:
+    """If HEAD's logits hold NaN or infinity, every gate on accuracy fails; if BASE's do, there is no figure."""
     try:
         found = paired_answers(head, base, seen.lab.store)
     except Unavailable as why:
         seen.absent["accuracy"] = str(why)
-        return None, None
-    for name, answers in (("BASE", found.base), ("HEAD", found.head)):
-        if (failure := nonfinite(seen.kits[name], answers.logits, "test", found.images)) is not None:
+        return _Accuracies()
+    for name, answers, images in (("BASE", found.base, found.base_images), ("HEAD", found.head, found.images)):
+        if (failure := nonfinite(seen.kits[name], answers.logits, "test", images)) is not None:
             seen.failures[name] = Failed.of(failure)
             seen.absent["accuracy"] = f"{name}: {failure.line()}"
     if "accuracy" in seen.absent:
-        return None, None
+        return _Accuracies()
     common = found.of_common_images()
-    measured = judged(common.head, common.labels, head, common.base)
+    against_base = _measured(common, head, common.base)
+    own = against_base if found.pairing is None else _measured(found, head, None)
+    return _Accuracies(own, against_base, found.pairing)
+
+
+def _measured(answers: PairedAnswers, head: ShippedKit, base: Answers | None) -> Accuracy | MultiLabelAccuracy:
+    measured = judged(answers.head, answers.labels, head, base)
     if isinstance(measured, MultiLabelAccuracy):
-        return measured, found.pairing
-    beyond = quality(common.head, common.labels, common.names, common.base)
-    return measured.model_copy(update={"quality": beyond}), found.pairing
+        return measured
+    return measured.model_copy(update={"quality": quality(answers.head, answers.labels, answers.names, base)})
 
 
 def _joined(profiles: Sequence[Profile]) -> Profile | None:

@@ -43,6 +43,10 @@ class CommonImages:
     """Rows of BASE's split that show the same images in the same order, int64 (pairs,)."""
     base_labels: NDArray[Any]
     """Labels of BASE's whole split."""
+    base_pixels: Path
+    """As ``PairedAnswers.images``, of BASE."""
+    groups: NDArray[Any] | None
+    """Which pairs came together, (pairs,), as HEAD knows it, or else as BASE does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,11 @@ class PairedAnswers:
         """Labels of BASE's own split."""
         return self.labels if self.common is None else self.common.base_labels
 
+    @property
+    def base_images(self) -> Path:
+        """What BASE's kit was shown."""
+        return self.images if self.common is None else self.common.base_pixels
+
     def of_common_images(self) -> PairedAnswers:
         """The answers to the images that both test splits hold, in one order, with HEAD's labels."""
         if self.common is None:
@@ -73,7 +82,7 @@ class PairedAnswers:
                 answers,
                 logits=answers.logits[rows],
                 pixels=self.head.pixels,
-                groups=None if answers.groups is None else answers.groups[rows],
+                groups=self.common.groups,
             )
             for answers, rows in ((self.head, self.common.head), (self.base, self.common.base))
         )
@@ -126,10 +135,7 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
         raise Unavailable("their classes are not the same, or not in the same order")
     if ours.labels.ndim != theirs.labels.ndim:
         raise Unavailable("one build has one class an image, the other any number of labels")
-    same_order = (
-        ours.pixels == theirs.pixels and ours.labels.shape == theirs.labels.shape and not (ours.labels != theirs.labels).any()
-    )
-    common = None if same_order else _common_images(ours, theirs, names)
+    common = None if ours.shows_the_same_as(theirs) else _common_images(ours, theirs, names)
     if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
         raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     mine = _evaluations(head, store, ours.pixels, names[0])
@@ -154,16 +160,32 @@ def _common_images(ours: _Split, theirs: _Split, names: tuple[str, str]) -> Comm
 
     for split, name in ((ours, names[0]), (theirs, names[1])):
         if split.sources is None:
+            differ = "hold other pixels" if ours.pixels != theirs.pixels else "label the same images differently"
             raise Unavailable(
-                f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]}), "
-                f"and the store no longer lists the images of {name}: build {name} again to pair them by source image"
+                f"their test splits {differ}, and the store no longer lists the images of {name}: "
+                f"build {name} again to pair them by source image"
             )
-    row_in_base = {source: row for row, source in enumerate(theirs.sources or ())}
-    pairs = [(row, row_in_base[source]) for row, source in enumerate(ours.sources or ()) if source in row_in_base]
+    row_in_base = _first_rows(theirs)
+    pairs = [(row, row_in_base[source]) for source, row in _first_rows(ours).items() if source in row_in_base]
     if not pairs:
         raise Unavailable(f"no image is in both test splits: build {names[1]} again from the images of {names[0]}")
     rows = np.array(pairs, np.int64)
-    return CommonImages(head=rows[:, 0], base=rows[:, 1], base_labels=theirs.labels)
+    known = [split.groups[of_split] for split, of_split in ((ours, rows[:, 0]), (theirs, rows[:, 1])) if split.groups is not None]
+    return CommonImages(
+        head=rows[:, 0],
+        base=rows[:, 1],
+        base_labels=theirs.labels,
+        base_pixels=theirs.images,
+        groups=known[0] if known else None,
+    )
+
+
+def _first_rows(split: _Split) -> dict[str, int]:
+    """Each source image with its first row: copies of an image are one image."""
+    rows: dict[str, int] = {}
+    for row, source in enumerate(split.sources or ()):
+        rows.setdefault(source, row)
+    return rows
 
 
 def judged(
@@ -190,9 +212,12 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
     listed = listed_images(store, prepared, "test")
     try:
         pixels = str(prepared_digests(prepared.folder)["test"])
+        labels = np.load(prepared.folder / "test.labels.npy", allow_pickle=False)
+        if listed is not None and len(listed) != len(labels):
+            raise Unavailable(f"{what}'s list of images does not belong to its stored test split: build {what} again")
         return _Split(
             pixels=pixels,
-            labels=np.load(prepared.folder / "test.labels.npy", allow_pickle=False),
+            labels=labels,
             groups=prepared_groups(prepared.folder, "test"),
             images=prepared.folder / "test.pixels.npy",
             sources=None if listed is None else tuple(image.sha256 for image in listed),

@@ -69,9 +69,8 @@ def read_at_revision(text: str) -> GitFile:
 
     Raises:
         REVISION_MISSPELT: the text names no revision, or no path.
-        GIT_FAILED: git is not installed, there is no repository, or another user's, no such revision, no such file there, or
-        it is
-            too large or a Git LFS pointer.
+        GIT_FAILED: git is not installed, there is no repository or it is another user's, the revision or the file does not exist,
+            or the file is too large or a Git LFS pointer.
     """
     revision, path = _parts(text)
     top = _git(text, "rev-parse", "--show-toplevel", hint="run this inside the repository that holds the record")

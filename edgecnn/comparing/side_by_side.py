@@ -73,7 +73,7 @@ class _ComparedFolder:
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     """Every build's figures by candidate, and what two builds share.
 
-    ``folders``: of finished builds, 2 to 26; the first one is what the others are held against.
+    ``folders``: of finished builds, 2 to 26; the others are compared with the first one.
 
     Raises:
         NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: what was asked is no comparison.
@@ -239,13 +239,12 @@ def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str],
         plans = base.plan is not None and head.plan is not None
         found = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
         return BuildChanges.between(base.label, head.label, found, unknown or "no kit of both is at hand")
-    common = set.intersection(*(set(found) for found in by_candidate.values()))
-    shared = [change for change in next(iter(by_candidate.values())) if change in common]
+    shared = [change for change in next(iter(by_candidate.values())) if all(change in found for found in by_candidate.values())]
     own = [
         change.model_copy(update={"candidate": name, "kind": "kit"})
         for name, found in by_candidate.items()
         for change in found
-        if change not in common
+        if change not in shared
     ]
     return BuildChanges.between(base.label, head.label, (*shared, *own), unknown)
 

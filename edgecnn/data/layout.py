@@ -189,7 +189,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
     inside = {part: content_of(holder, seen).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
-            raise split_folders(folder=root, names=list(parts.values()), splits=True, lists=_lists_in(root))
+            raise split_folders(folder=root, names=list(parts.values()), lists=_lists_in(root))
         return None
     train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], seen), reading)
     classes = _classes(holders["train"], train)

@@ -79,7 +79,7 @@ class EdgecnnError(Exception):
 
     def kept(self) -> dict[str, str | None]:
         """The error for ``error_again`` in another process."""
-        return {**self.facts(), "class": type(self).__name__}
+        return {**self.facts(), "class": type(self).__name__, "exit_code": str(int(self.exit_code))}
 
     def __reduce__(self) -> tuple[object, ...]:
         texts = (self.what, self.because, self.hint)
@@ -177,7 +177,9 @@ def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
         return _again(row.kind, ref, row.exit_code, texts, {})
     while kinds:
         if (kind := kinds.pop()) is not EdgecnnError and kind.__name__ == kept.get("class"):
-            return _again(kind, ref, kind.exit_code, texts, {})
+            code = kept.get("exit_code") or ""
+            is_known = code in {str(int(known)) for known in ExitCode}
+            return _again(kind, ref, ExitCode(int(code)) if is_known else kind.exit_code, texts, {})
         kinds += kind.__subclasses__()
     raise LookupError(f"{': '.join(filter(None, texts[:2]))} [{ref}], which is not an error of this edgecnn")
 

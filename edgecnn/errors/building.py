@@ -102,7 +102,7 @@ BENCH_CLASSES_DIFFER = ErrorRow(
     "bench-classes-differ",
     "{data}: its classes are not those of the bundle",
     "{name!r} is not among the {classes:,} in kit.json's labels",
-    "{guess}name each sub-folder after one of these",
+    "{guess}name each sub-folder after a label in kit.json",
 )
 BENCH_OPTION_OF_BUILD = ErrorRow(
     "bench-option-of-build",

@@ -49,7 +49,7 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
 
 
 def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
-    built = [each for each in members if each.validation_top1 is not None]
+    built = [each for each in members if each.validation_top1 is not None and each.failed is None]
     if not built:
         return Chosen(None, "none", "nothing was built")
     enough = [

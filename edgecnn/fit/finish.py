@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import edgecnn
 from edgecnn.building.runnable import tried
@@ -40,14 +41,23 @@ from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab, *, anew: bool) -> list[Member]:
-    """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget. A kit
-    that fails keeps those of its build. ``anew``: no stored race serves."""
+    """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget.
+
+    A member whose kit does not finish has failed, and nothing chooses it. ``anew``: no stored race serves.
+    """
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
     runs = runs_for([result.gate for member in members for result in member.gates])
     request = RaceRequest.for_figures(choice, kits.values(), RaceOptions(anew=anew, runs=runs))
-    found = race(request, lab).profiles if kits else {}
-    times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
-    return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
+    raced = race(request, lab) if kits else None
+    profiles, failed = ({}, {}) if raced is None else (raced.profiles, raced.failed)
+    times = {build: latency(profiles[kit.entrant]) for build, kit in kits.items() if kit.entrant in profiles}
+    why = {build: failed[kit.entrant] for build, kit in kits.items() if kit.entrant in failed}
+    out_of_race = [each.model_copy(update=_failed(why[each.build])) if each.build in why else each for each in members]
+    return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in out_of_race]
+
+
+def _failed(why: str) -> dict[str, Any]:
+    return {"failed": f"its kit failed in the race of the front: {why}", "p50_ms": None, "fidelity": None, "inside": Verdict.FAIL}
 
 
 def _as_raced(member: Member, out: Path, raced: Latency) -> Member:

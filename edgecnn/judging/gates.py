@@ -26,6 +26,7 @@ from edgecnn.errors.wording import bound_text
 from edgecnn.judging.findings import OF_ONE_CLASS, OF_SEVERAL, Finding, images_to_settle
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
 from edgecnn.judging.metrics import (
+    ANY_METRIC,
     COMPARED,
     IMAGES_PER_S,
     LATENCY_RATIO,
@@ -229,7 +230,7 @@ def _check_name(where: str, name: str, bound: float, compared: bool) -> None:
 def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
     better, largest = "higher", math.inf
     if name != IMAGES_PER_S:
-        metric = {**METRICS, **COMPARED}[name]
+        metric = ANY_METRIC[name]
         better, largest = metric.better, _LARGEST.get(metric.unit, math.inf)
     elif not 0 < bound < math.inf or math.isinf(reciprocal_of_p50(bound)):
         raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed="a finite number above 0, as 1000 / it")
@@ -385,7 +386,7 @@ def _is_strict(recipe: GateChoice, command_line: GateChoice | None) -> bool:
 
 
 def _sources(gates: Sequence[Gate]) -> frozenset[str]:
-    return frozenset({**METRICS, **COMPARED}[gate.metric].source for gate in gates)
+    return frozenset(ANY_METRIC[gate.metric].source for gate in gates)
 
 
 def _freshness(gates: Sequence[Gate], call: Circumstances) -> Freshness:
@@ -501,7 +502,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         Verdict.PASS: f"meets {bound}",
         Verdict.FAIL: f"breaks {bound}",
         Verdict.UNSURE: f"leaves {bound} open",
-        Verdict.MISSING: f"is not held against {bound}",
+        Verdict.MISSING: f"is not compared with {bound}",
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
     more = f"; {enough_images(advice.images, advice.groups)}" if advice.images else ""
@@ -519,7 +520,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
 
 
 def _shown(metric: str, figure: Interval) -> str:
-    row = {**METRICS, **COMPARED}[metric]
+    row = ANY_METRIC[metric]
     name, suffix = row.words, f" {row.signs}"
     scale, digits = (100.0, 1) if row.unit == "share" else (1.0, 2)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgecnn.judging.gates import EffectiveGates, judge, judge_identical, overall, verdict_of
 from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS
+from edgecnn.judging.metrics import ANY_METRIC, COMPARED, LATENCY_RATIO
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio
 from edgecnn.judging.runs.stopping import OF_A_BUILD
 from edgecnn.values.report import CandidateFacts
@@ -23,6 +23,9 @@ class Compared(NamedTuple):
     several_labels: bool
     built: CandidateFacts | None
     """The row's candidate in the report of its own build; None where there is no report."""
+    common: CandidateFacts | None = None
+    """The row with accuracy on the images that both test splits hold: gates on a difference are judged on these alone. None where
+    the splits are the same."""
 
 
 class Judgement(NamedTuple):
@@ -81,9 +84,10 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
             return known
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, compared.ratio, row.candidate.id, spelled)
-    return judge(gate, row, spelled)
+    is_difference = COMPARED[gate.metric].identical is not None
+    return judge(gate, compared.common if compared.common is not None and is_difference else row, spelled)
 
 
 def _with_reason(result: GateResult, absent: Mapping[str, str]) -> GateResult:
-    reason = absent.get({**METRICS, **COMPARED}[result.gate.metric].source)
+    reason = absent.get(ANY_METRIC[result.gate.metric].source)
     return result if reason is None or result.verdict is not Verdict.MISSING else result.model_copy(update={"reason": reason})

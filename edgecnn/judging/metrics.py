@@ -251,6 +251,8 @@ COMPARED: Mapping[str, Metric] = _by_name(
     *(row for row in METRICS.values() if row.compared),
 )
 """What a build can be bounded by where another one stands beside it; drops are then counted from that one."""
+ANY_METRIC: Mapping[str, Metric] = {**METRICS, **COMPARED}
+"""Every metric of a gate, whatever the gate is about."""
 
 
 def charted(*sources: Source) -> list[Metric]:

@@ -284,9 +284,8 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     Raises:
         NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
         HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not go with what else is asked, or with the network.
-        NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: what is asked of
-        the whole
-            network's training, and there is none.
+        NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: a setting of
+            training the whole network, which is not trained.
         TEACHER_NOT_FITTING: a teacher would not be heard.
     """
     train = asked.train

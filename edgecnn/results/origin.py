@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgecnn.store.entry import flattened, shown
-from edgecnn.values.dataset import DataChange, DataSummary
+from edgecnn.values.dataset import DataChange, DataTotals
 from edgecnn.values.report import Change, ChangeKind, Origin
 from edgecnn.values.stage import digest_of
 from edgecnn.values.synthesis import FOLDERS
@@ -42,13 +42,13 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
     return Origin(kit=dict(_of_kit(manifest)), plan=dict(_of_plan(plan)), data=planned_data(plan))
 
 
-def planned_data(plan: Mapping[str, Any]) -> DataSummary | None:
-    """The images of a ``plan.json``, without names of files and folders; None where it is of another version."""
+def planned_data(plan: Mapping[str, Any]) -> DataTotals | None:
+    """The images of a ``plan.json``; None where it is of another version."""
+    data = _table(_table(plan, "resolved"), "data")
     try:
-        data = DataSummary.model_validate(_table(plan, "resolved").get("data"))
+        return DataTotals.model_validate({name: data[name] for name in DataTotals.model_fields if name in data})
     except ValidationError:
         return None
-    return data.model_copy(update={"root": "", "manifest_path": "", "skipped": (), "copies": (), "splits_from": ""})
 
 
 _KINDS: Mapping[str, ChangeKind] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from edgecnn.errors.wording import and_more, counted, plural
@@ -158,6 +158,24 @@ class RoleSummary(Value):
     """Images of each class, in the order of ``DataSummary.classes``; of several labels, images with each label."""
 
 
+class DataTotals(Value):
+    """How many images a build has, and which, without the name of a file, a folder or a group: it may be committed to Git."""
+
+    content: Key
+    classes: tuple[str, ...]
+    counts: Mapping[SplitRole, int]
+    roles: Mapping[SplitRole, RoleSummary] = Field(default={}, exclude_if=lambda roles: not roles)
+    """All four, or none of an older version."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> DataTotals:
+        if self.roles and set(self.roles) != set(SPLIT_ROLES):
+            raise ValueError("roles: all four or none")
+        if any(len(role.by_class) != len(self.classes) for role in self.roles.values()):
+            raise ValueError("roles: one number for each class")
+        return self
+
+
 class DataSummary(Value):
     """What planning needs of a manifest, without its 100,000 lines."""
 
@@ -180,6 +198,11 @@ class DataSummary(Value):
     """Those that are a whole split of the user's; images of the others are drawn."""
     multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
     """Whether each image has any number of labels, which ``classes`` names, and not one class."""
+
+    @property
+    def totals(self) -> DataTotals:
+        """The part that compares two builds."""
+        return DataTotals(content=self.content, classes=self.classes, counts=self.counts, roles=self.roles)
 
     @property
     def class_names(self) -> str:
@@ -206,9 +229,11 @@ class DataChange(Value):
     """Images of each role, before and now."""
     unchanged: tuple[SplitRole, ...] | None
     """Roles that hold the same images with the same labels; None where an older plan does not say."""
+    renamed: Mapping[str, str] = Field(default={}, exclude_if=lambda renamed: not renamed)
+    """Classes that have another name now, where images and labels are the same."""
 
     @classmethod
-    def between(cls, before: DataSummary, now: DataSummary) -> DataChange | None:
+    def between(cls, before: DataTotals, now: DataTotals) -> DataChange | None:
         """None where both are the same images in the same roles."""
         if before.content == now.content:
             return None
@@ -219,9 +244,12 @@ class DataChange(Value):
             counts = {name: (totals[0].get(name, 0), totals[1].get(name, 0)) for name in names}
             classes = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
             unchanged = tuple(role for role in SPLIT_ROLES if before.roles[role].content == now.roles[role].content)
+        same = unchanged == SPLIT_ROLES and len(before.classes) == len(now.classes)
+        pairs = zip(before.classes, now.classes, strict=True) if same else ()
         return cls(
             images=(sum(before.counts.values()), sum(now.counts.values())),
-            classes=classes,
+            classes={} if same else classes,
+            renamed={old: new for old, new in pairs if old != new},
             roles={role: (before.counts.get(role, 0), now.counts.get(role, 0)) for role in SPLIT_ROLES},
             unchanged=unchanged,
         )
@@ -229,8 +257,10 @@ class DataChange(Value):
     @property
     def sentence(self) -> str:
         """Such as ``+80 images (hat +24, shoes +56); train 2,400 → 2,470; validation 130 → 140; test unchanged``."""
+        if self.renamed:
+            return "the same images, classes renamed: " + ", ".join(f"{old} → {new}" for old, new in self.renamed.items())
         if self.unchanged == SPLIT_ROLES:
-            return "the same images and labels under other paths or in another order"
+            return "the same images and labels, under other paths, in another order or grouped differently"
         added = self.images[1] - self.images[0]
         total = f"{added:+,} {plural(abs(added), 'image')}" if added else f"other images or labels, {self.images[1]:,} as before"
         changed = [f"{name} {now - before:+,}" for name, (before, now) in self.classes.items()]
@@ -246,7 +276,7 @@ class DataChange(Value):
         return f"{role} unchanged" if role in self.unchanged else f"{role} {now:,} as before, other images or labels"
 
 
-def _images_by_class(data: DataSummary) -> dict[str, int]:
+def _images_by_class(data: DataTotals) -> dict[str, int]:
     return {name: sum(role.by_class[place] for role in data.roles.values()) for place, name in enumerate(data.classes)}
 
 

@@ -12,7 +12,7 @@ from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.candidate import DEFAULT, Candidate, KnobRace, Knobs, Unsupported
 from edgecnn.values.command import Command
-from edgecnn.values.dataset import DataChange, DataSummary
+from edgecnn.values.dataset import DataChange, DataTotals
 from edgecnn.values.figures import (
     Accuracy,
     Agreement,
@@ -362,7 +362,7 @@ class Origin(Value):
     """From the kit's own manifest."""
     plan: Mapping[str, str] | None = None
     """From the ``plan.json`` of its build; None for a bundle without one."""
-    data: DataSummary | None = None
+    data: DataTotals | None = None
     """The images of its build, without names of files and folders; None where the plan is of another version."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edgecnn.building.build import _check_objective
 from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
 from edgecnn.building.observe import Observer
 from edgecnn.building.subject import Subject
@@ -17,6 +19,7 @@ from edgecnn.errors.measuring import KNOBS_BY_LATENCY, NO_METER_FOR_OBJECTIVE
 from edgecnn.judging.choice import Contest
 from edgecnn.measure.race_request import RaceOptions
 from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.plan import plan
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
@@ -146,4 +149,14 @@ def test_a_meter_of_the_gpu_says_nothing_of_candidates_on_the_processor() -> Non
 
 
 def test_knobs_are_refused_where_they_may_harm_what_is_asked_for() -> None:
-    assert KNOBS_BY_LATENCY(objective="energy").ref == "knobs-by-latency"
+    usual = resolved()
+    recipe = usual.recipe.model_copy(
+        update={
+            "choice": usual.recipe.choice.model_copy(update={"objective": "throughput"}),
+            "race": usual.recipe.race.model_copy(update={"knobs": True}),
+        }
+    )
+    planned = plan(usual.model_copy(update={"recipe": recipe}))
+    with pytest.raises(EdgecnnError, check=KNOBS_BY_LATENCY.made) as refused:
+        _check_objective(planned, Environment(conditions={}, observed={}), SimpleNamespace(goal="judge", meter=None))  # type: ignore[arg-type]
+    assert refused.value.fields["objective"] == "throughput"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.comparing.paired import NOT_RACED, AgainstRequest, judge_against
-from edgecnn.comparing.paired_answers import PairedAnswers
+from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.judging.gates import exit_code_of, parse_bounds
@@ -384,3 +384,24 @@ def test_a_bundle_of_which_nothing_was_chosen_has_nothing_to_race(tmp_path: Path
 
 def test_a_bundle_alone_does_not_say_that_its_answers_are_the_device_s_own(tmp_path: Path) -> None:
     assert not shipped_kit(make_bundle(tmp_path / "bundle")).attached
+
+
+def test_where_the_test_splits_differ_a_bound_on_head_alone_is_judged_on_its_whole_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.arange(400) % 3
+    head_answers = np.where(np.arange(400) < 200, labels, (labels + 1) % 3)  # right on the images that both sides hold alone
+    logits = {"head": np.eye(3, dtype=np.float32)[head_answers], "base": np.eye(3, dtype=np.float32)[labels[:200]]}
+    told = {name: Answers(candidate="onnxruntime-fp32", logits=each, pixels=name, machine="m") for name, each in logits.items()}
+    rows = np.arange(200)
+    common = CommonImages(head=rows, base=rows, base_labels=labels[:200], base_pixels=tmp_path / "gone.npy", groups=None)
+    answers = PairedAnswers(
+        head=told["head"], base=told["base"], labels=labels, names=("a", "b", "c"), images=tmp_path / "gone.npy", common=common
+    )
+    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: answers)
+    head, base = two_bundles(tmp_path)
+    request = AgainstRequest(head=head, base=base, gates=parse_bounds(["drop_pp=5"], ["top1=0.9"], compared=True))
+    found = judge_against(request, racing_lab(RacingHost(head=1.0, base=1.0), tmp_path))
+    verdicts = {gate.gate.metric: gate.verdict for gate in found.gates}
+    assert (verdicts["drop_pp"], verdicts["top1"]) == (Verdict.PASS, Verdict.FAIL)
+    assert any("200 images that both test splits hold (200 in BASE, 400 in HEAD)" in notice for notice in found.notices)

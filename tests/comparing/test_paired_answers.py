@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgecnn.comparing.facts import Pairing
-from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, _common_images, _Split, paired_answers
 from edgecnn.comparing.pin import pinned, rebuild_command
 from edgecnn.judging.predictions.accuracy import accuracy
 from edgecnn.measure.kits import KitRef
@@ -94,3 +95,28 @@ def test_pixels_that_cannot_be_paired_name_the_build_to_repeat(tmp_path: Path) -
     other.mkdir()
     with pytest.raises(Unavailable, match="no longer lists the images of BASE: build BASE again"):
         paired_builds(other, None)
+
+
+def split(sources: Sequence[str], groups: Sequence[int] | None = None) -> _Split:
+    known = None if groups is None else np.array(groups)
+    return _Split(
+        pixels="".join(sources),
+        labels=np.zeros(len(sources), np.int64),
+        groups=known,
+        images=Path("x.npy"),
+        sources=tuple(sources),
+    )
+
+
+def test_copies_of_an_image_are_one_pair_whichever_side_has_them() -> None:
+    copies, single = split([*"aaaa", "b"]), split(["b", "a", "c"])
+    for ours, theirs, rows in ((copies, single, [(0, 1), (4, 0)]), (single, copies, [(0, 4), (1, 0)])):
+        common = _common_images(ours, theirs, ("HEAD", "BASE"))
+        assert list(zip(common.head.tolist(), common.base.tolist(), strict=True)) == rows
+
+
+@pytest.mark.parametrize(("head", "base"), [([7, 8], None), (None, [9, 7, 8]), ([7, 8], [1, 2, 3])])
+def test_groups_that_one_side_knows_hold_for_both(head: list[int] | None, base: list[int] | None) -> None:
+    common = _common_images(split(["a", "b"], head), split(["x", "a", "b"], base), ("HEAD", "BASE"))
+    assert common.groups is not None
+    assert common.groups.tolist() == [7, 8]

@@ -114,11 +114,15 @@ def test_a_real_build_and_one_with_other_settings_are_paired_on_the_same_images(
     shutil.copytree(built.out, copied)
     plan = json.loads((copied / "plan.json").read_text())
     plan["resolved"]["recipe"]["train"]["epochs"] = 99
+    data = plan["resolved"]["data"]
+    data["content"], data["counts"]["train"] = "f" * 64, data["counts"]["train"] + 10
+    data["roles"]["train"]["content"] = "e" * 64
     (copied / "plan.json").write_text(json.dumps(plan))
     found = side_by_side([built.out, copied], Store.open(built.store))
     assert [(each.drop_pp, each.lost, each.gained) for each in found.paired] == [(exactly(0.0), 0, 0)] * 2
     assert {each.fidelity for each in found.paired} == {Fidelity.DEFINED}
-    assert found.changed[0].lines == ("recipe train.epochs: 40 → 99",)
+    epochs, images = found.changed[0].lines
+    assert epochs == "recipe train.epochs: 40 → 99" and images.startswith("images: +10 images")
     assert [group.labels for group in found.machines] == [("A", "B")]
 
 

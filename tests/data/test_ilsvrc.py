@@ -225,7 +225,7 @@ def test_where_no_file_says_what_images_show_each_is_named_that_would(tmp_path: 
     with pytest.raises(NoClassFolders) as caught:
         summed_up(tmp_path / named, tmp_path)
     assert caught.value.ref == "no-class-folders"
-    assert caught.value.files == len(SHOWN)
+    assert caught.value.fields["files"] == len(SHOWN)
 
 
 def test_such_images_in_the_way_of_class_folders_are_passed_over(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
 def test_two_names_of_one_split(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=SPLIT_NAMED_TWICE.made) as caught:
         layout_of(made(tmp_path, "train/a", "train/b", "val/a", "validation/a"))
-    assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same — keep one of them [split-named-twice]"
+    assert caught.value.line() == f"{tmp_path}: val/ and validation/ mean the same split — keep one of them [split-named-twice]"
 
 
 def test_splits_without_train(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from edgecnn.judging.metrics import METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.values.device import Device, Match, RuntimeFacts
 from edgecnn.values.recipe import Recipe
+from tests.errors.lines import rows
 from tests.house.source_tree import ROOT
 
 pytest.importorskip("material", reason='the site needs mkdocs-material: pip install "edgecnn[docs]"')
@@ -97,8 +98,9 @@ def test_the_reference_lists_metrics_networks_and_errors(site: Path) -> None:
     assert [name for name in METRICS if name not in text_of(site, "reference/metrics")] == []
     assert [spec.name for spec in all_archs() if spec.name not in text_of(site, "reference/catalogue")] == []
     errors = text_of(site, "reference/errors")
-    assert "custom-model-classes-differ" in errors
-    assert "[cutout-class-unknown]" in errors
+    assert [row.ref for row in rows() if row.ref not in errors] == []
+    assert "FOLDER has cut-outs of WHICH, an unknown class" in errors
+    assert "There are files, but no image among them." in errors
 
 
 def test_every_schema_is_part_of_the_site_and_linked(site: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode, error_again
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.wording import filled
 from tests.errors import lines
 from tests.house.source_tree import PACKAGE, relative, syntax
@@ -152,3 +153,9 @@ def test_a_reference_names_one_row() -> None:
 )
 def test_a_template_is_filled(template: str, fields: dict[str, object], text: str | None) -> None:
     assert filled(template, fields) == text
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_runner_s_error_keeps_its_exit_code_in_another_process(missing: bool) -> None:
+    error = RunnerFailed(ref="missing-package", what="x", because=None, hint=None, missing=missing)
+    assert error_again(error.kept()).exit_code is error.exit_code

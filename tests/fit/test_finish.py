@@ -11,6 +11,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
+from edgecnn.fit.choose import choose_member
 from edgecnn.fit.finish import judged_by, looked_twice, on_another, prices_elsewhere
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
@@ -72,6 +73,22 @@ def test_the_front_is_raced_as_often_as_its_budgets_need(
     built = member("a", 0.8, 3.0, gates=(judged(Verdict.PASS, metric),))
     finish.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
     assert [(request.rounds, request.max_s) for request in asked] == [(rounds, 60.0 if metric == "p99_ms" else 5.0)]
+
+
+def test_a_kit_that_fails_in_the_race_of_the_front_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kits = {name: a_kit(tmp_path / name, BASELINE) for name in ("a", "b")}
+    kits["b"] = kits["b"].model_copy(update={"digest": "b" * 64})
+    failed = {kits["a"].entrant: "out of memory"}
+    result = RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
+    monkeypatch.setattr(finish, "race", lambda *_: result)
+    monkeypatch.setattr(finish, "shipped_kit", lambda folder: SimpleNamespace(kit=kits[folder.name]))
+    better, worse = (member(name, top1, 3.0).model_copy(update={"build": name}) for name, top1 in (("a", 0.9), ("b", 0.8)))
+    raced_members = finish.race_front([better, worse], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
+    assert [(each.name, each.failed is not None, each.p50_ms is None) for each in raced_members] == [
+        ("a", True, True),
+        ("b", False, False),
+    ]
+    assert choose_member(raced_members, {"p50_ms": 5.0}, None).name == "b"
 
 
 def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from string import Formatter
 
 import pytest
+import typer
 
+from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import (
     BOARD_KEY_CHANGED,
@@ -21,7 +23,8 @@ from edgecnn.errors.usage import PORT_IN_USE
 from tests.errors.lines import rows
 from tests.house.source_tree import PACKAGE
 
-COMMAND = re.compile(r"(^|[\s`:;(])(edgecnn [a-z-]+|ssh|ssh-copy-id|labgrid-client|python3? -\w+|git|cd|rm)\s[^`;—\n]*$")
+VERBS = "|".join(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+COMMAND = re.compile(rf"(^|[\s`:;(])(edgecnn (?:{VERBS})|ssh|ssh-copy-id|labgrid-client|python3? -\w+|git|cd|rm)\s[^`;—\n]*$")
 OPTION = re.compile(r"(^|\s)--[a-z][a-z-]*[ =]$")
 OURS = {
     "shell_word", "_measures",

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from edgecnn.data.manifest import filed
-from edgecnn.results.origin import changes, origin_of
+from edgecnn.results.origin import changes, origin_of, planned_data
 from edgecnn.values.dataset import DataChange, DataManifest, DataSummary, ImageEntry, SplitRole
 
 MANIFEST: dict[str, Any] = {
@@ -168,7 +168,10 @@ BEFORE = {"train": {"hat": range(10)}, "validation": {"shoes": range(20, 24)}, "
             "other images or labels, 18 as before (hat -1, shoes +1); train 10 as before, other images or labels; "
             "validation unchanged; test unchanged",
         ),
-        ({"train": {"hat": reversed(range(10))}}, "the same images and labels under other paths or in another order"),
+        (
+            {"train": {"hat": reversed(range(10))}},
+            "the same images and labels, under other paths, in another order or grouped differently",
+        ),
     ],
 )
 def test_changed_images_are_counted_by_class_and_role(tmp_path: Path, now: Any, sentence: str) -> None:
@@ -195,7 +198,16 @@ def test_an_origin_names_no_file_and_no_folder_of_the_data(tmp_path: Path) -> No
 
 def test_a_plan_of_an_older_version_counts_roles_alone(tmp_path: Path) -> None:
     old = images(tmp_path, **BEFORE).model_copy(update={"roles": {}})
-    change = DataChange.between(old, images(tmp_path, **{**BEFORE, "train": {"hat": range(12)}}))
+    change = DataChange.between(old.totals, images(tmp_path, **{**BEFORE, "train": {"hat": range(12)}}).totals)
     assert change is not None
     assert (change.classes, change.unchanged) == ({}, None)
     assert change.sentence == "+2 images; train 10 → 12; validation 4 as before; test 4 as before"
+
+
+def test_a_renamed_class_is_named_and_a_damaged_plan_says_nothing_of_its_images(tmp_path: Path) -> None:
+    before = images(tmp_path, **BEFORE).totals
+    renamed = DataChange.between(before, before.model_copy(update={"content": "f" * 64, "classes": ("cap", "shoes")}))
+    assert renamed is not None and (renamed.renamed, renamed.classes) == ({"hat": "cap"}, {})
+    plan = copy.deepcopy(PLAN)
+    plan["resolved"]["data"] = {**before.model_dump(mode="json"), "roles": {"train": {"content": "f" * 64, "by_class": [1, 2]}}}
+    assert planned_data(plan) is None

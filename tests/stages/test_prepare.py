@@ -166,10 +166,10 @@ def test_images_that_cannot_be_decoded_are_counted_and_named(tmp_path: Path) -> 
     ]
     with pytest.raises(CorruptImages) as caught:
         make(summary, tmp_path / "out")
-    assert [path for path, _ in caught.value.broken] == sorted(entry.path for entry in bad)
+    assert [path for path, _ in caught.value.fields["broken"]] == sorted(entry.path for entry in bad)
     total = sum(summary.counts[role] for role in ROLES)
     assert caught.value.line().startswith(
-        f"{photos}: {len(bad)} of {total} images cannot be decoded: {caught.value.broken[0][0]}: "
+        f"{photos}: {len(bad)} of {total} images cannot be decoded: {caught.value.fields['broken'][0][0]}: "
     )
 
 

@@ -82,11 +82,10 @@ def test_few_images_make_no_large_batch(little: None) -> None:
 
 def test_memory_that_runs_out_all_the_same_is_told_so() -> None:
     network = build_network(arch_named("resnet-18"), 10)
-    ran_out = pytest.raises(
-        EdgecnnError, match="memory ran out; it takes .* --set train.batch_size=42", check=BATCH_TOO_LARGE.made
-    )
-    with ran_out, within_memory(network, phase(64), 64):
+    ran_out = pytest.raises(EdgecnnError, match="memory ran out", check=BATCH_TOO_LARGE.made)
+    with ran_out as refusal, within_memory(network, phase(64), 64):
         torch.empty(1 << 50)
+    assert refusal.value.hint == "--set train.batch_size=42"
     with pytest.raises(RuntimeError, match="size mismatch|shapes cannot"), within_memory(network, phase(64), 64):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
 

@@ -63,7 +63,7 @@ ONE_CLASS = ErrorRow(
 )
 TOO_FEW_IMAGES = ErrorRow(
     "too-few-images",
-    "{folder}: class {name!r} has {found:counted usable image}; {roles:listed} need {needed}",
+    "{folder}: class {name!r} has {found:counted usable image}; {needed} needed for {roles:listed}",
     "{because}",
     "add images to the class, or remove its folder",
     kind=TooFewImages,
@@ -182,21 +182,20 @@ def split_folders(
     folder: Path,
     names: Sequence[str],
     inner: Sequence[str] = (),
-    splits: bool = False,
+    lists: Sequence[Path] | None = None,
     *,
-    lists: Sequence[Path] = (),
     option: str = "--set data.folders=",
 ) -> EdgecnnError:
     """``names``: the folders in doubt. ``inner``: the sub-folders that each of them holds, and nothing else; none if only the
-    names are in doubt: ``splits`` tells whether as splits, whose labels ``lists`` may hold, or as images without a label.
-    ``option``: the option that settles it, up to its value.
+    names are in doubt. ``lists``: the files that may hold the labels of splits; None if the names are not those of splits, but
+    of images without a label. ``option``: the option that settles it, up to its value.
     """
     quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
     if inner:
         fact = f"hold no images but the sub-folders {_folders(inner)}"
         hint = f"{option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
         hint += f" {quoted} are; folders called train, val and test are splits"
-    elif splits:
+    elif lists is not None:
         fact = "have the names of splits, and no class folders in them"
         hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "make a sub-folder for each class"
         hint += f", --no-labels with your own model, or {as_classes} if {quoted} are the classes"
@@ -204,7 +203,7 @@ def split_folders(
         fact = f"{plural(len(names), 'has the name', 'have the names')} of images without a label, next to classes"
         hint = f"{option}labelled to skip {quoted}, or {as_classes} to make"
         hint += f" {plural(len(names), 'it a class', 'them classes')}"
-    doubt = {"names": names, "inner": inner, "splits": splits, "lists": lists}
+    doubt = {"names": names, "inner": inner, "lists": lists}
     return SPLIT_FOLDERS(folder=folder, because=f"{_folders(names)} {fact}", hint=hint, doubt=doubt)
 
 

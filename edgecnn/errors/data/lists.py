@@ -9,7 +9,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.wording import shortened
 
 LISTED_FILES_MISSING = ErrorRow(
-    "listed-files-missing", "{file}: none of its {paths:counted file} exists, such as {example!r}", "{because}", "{hint}"
+    "listed-files-missing", "{file}: no listed file of {paths:,} exists, such as {example!r}", "{because}", "{hint}"
 )
 LISTED_FILE_TWICE = ErrorRow(
     "listed-file-twice",

@@ -38,7 +38,7 @@ BOUND_OF_SEVERAL_LABELS = ErrorRow(
 )
 LABEL_TOO_RARE = ErrorRow(
     "label-too-rare",
-    "{file}: label {name!r} is on {found:counted usable image}; {roles:listed} need {needed}",
+    "{file}: label {name!r} is on {found:counted usable image}; {needed} needed for {roles:listed}",
     "{because}",
     "{add} images that have it, or remove it from the list",
     kind=LabelTooRare,

@@ -84,9 +84,7 @@ BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
 _OF_ACCURACY = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
 _BESIDE = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
 NOT_IN_BUILD = "not in this build"
-WHY_NOT_DIVIDED = (
-    "times of two builds are of two races, on a machine that drifts between them: they stand side by side and are not divided"
-)
+WHY_NOT_DIVIDED = "the builds were timed in separate races, so no ratio is computed"
 """Said wherever latencies of several builds are shown."""
 
 

@@ -203,7 +203,7 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
     assert found.damaged == (
         "the record deep.json is left out: it is no JSON (RecursionError)",
         "the record note.json is left out: device: Field required",
-        "the record pi.json is left out: its content is not what its sha256 says",
+        "the record pi.json is left out: its content does not match its sha256",
     )
     report = a_report_of(staged(tmp_path), a_request(tmp_path / "out", device=PI))
     assert [each for each in report.notices if each in found.damaged] == list(found.damaged)
