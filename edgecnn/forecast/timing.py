@@ -43,8 +43,8 @@ def can_time() -> bool:
 def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> tuple[TimesHere, tuple[str, ...]]:
     """Times of these networks and of the references, a run for each number of threads; and the networks that were timed.
 
-    Networks that ncnn cannot read or run in time are left out. A run of several threads is left out where the references take longer
-    in it than on one. ``tell``: hears how many networks are timed, and of how many.
+    Networks that ncnn cannot read or run in time are left out. A run of several threads is left out where the references
+    take longer in it than on one. ``tell``: hears how many networks are timed, and of how many.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, cores)})}
@@ -87,8 +87,8 @@ def param_of(subject: Subject, work: Path) -> Path | None:
 
 
 def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
-    """Of calls for one image; None where ncnn cannot read or run the network. A user's network runs in a process of its own: it may
-    crash, or take longer than the limit."""
+    """Of calls for one image; None where ncnn cannot read or run the network. A user's network runs in a process of its own: it
+    may crash, or take longer than the limit."""
     size = subject.resolution_px
     if subject.file is None:
         return _shortest_ms_here(param, size.width_px, size.height_px, threads, SECONDS)
@@ -136,7 +136,7 @@ def main(words: Sequence[str]) -> int:
     """Print the shortest time in ms; 1 where there is none."""
     param, width_px, height_px, threads, seconds = words
     ms = _shortest_ms_here(Path(param), int(width_px), int(height_px), int(threads), float(seconds))
-    print("" if ms is None else ms)
+    sys.stdout.write("" if ms is None else f"{ms}\n")
     return int(ms is None)
 
 
