@@ -97,7 +97,7 @@ def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(  # noqa: S603 - this module
-            command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=environment
+            command, capture_output=True, encoding="utf-8", timeout=LIMIT_S, check=False, env=environment
         )
         return float(done.stdout.split()[-1]) if done.returncode == 0 else None
     except (subprocess.TimeoutExpired, OSError, ValueError, IndexError):
