@@ -44,6 +44,10 @@ BOARDS: Mapping[str, tuple[str, str | None]] = {
     "HUAWEI KunPeng 920 2251K": ("kunpeng-920-8-cores", "arm64-server"),
     "HUAWEI KunPeng 920 3211K": ("kunpeng-920-24-cores", "arm64-server"),
     "HUAWEI Kunpeng 920 7260": ("kunpeng-920-64-cores", "arm64-server"),
+    "Hyper-V Linux Guest with GPU-PV enabled (Intel Core i7-11800H": ("hyper-v-core-i7-11800h", None),
+    "Hyper-V Linux Guest with GPU-PV enabled (Intel Core i7-7700K": ("hyper-v-core-i7-7700k", None),
+    "MacBook Pro (13-inch, M1": ("macbook-pro-m1", None),
+    "MacBook Pro (15-inch, 2019)": ("macbook-pro-core-i7", None),
     "Microsoft Azure Standard D64ps": ("azure-d64ps-v6", "arm64-server-i8mm"),
     "Microsoft Azure Standard D64s v6": ("azure-d64s-v6", "intel-cpu"),
     "Microsoft Azure Standard D64as": ("azure-d64as-v7", None),
@@ -52,9 +56,8 @@ BOARDS: Mapping[str, tuple[str, str | None]] = {
 }
 """Beginning of a heading to the board's name here and the device file that describes it; others are named by the heading."""
 HALVES = re.compile(
-    r"A55|A7[568]|A78|A710|A720|X1|X3|X4|Carmel|N2|Neoverse|KunPeng|Kyro485|Kyro460|Kyro 3\.20|Kyro 1\.8GHz x 6|Oryon"
-    r"|M1,|M3,|FTC664|Orin Nano|Snapdragon 855|D64ps",
-    re.IGNORECASE,
+    r"\b(?:A55|A75|A76|A78(?:AE)?|A710|A720|Cortex-X[1-4]|Carmel|Neoverse|Kun[Pp]eng|Kyro485|Kyro460|Kyro 3\.20|Kyro 1\.8GHz x 6"
+    r"|Oryon|FTC664|Orin Nano|Snapdragon 855|D64ps|BCM2712)\b|\b13-inch, M[13]\b"
 )
 """Cores with half-precision arithmetic (Arm 8.2 with asimdhp), on which ncnn multiplies in fp16 unless it is told not to."""
 ARCHS: Mapping[str, str] = {
@@ -116,6 +119,16 @@ def board_of(heading: str) -> tuple[str, str | None]:
         if heading.startswith(beginning):
             return names
     return re.sub(r"[^a-z0-9]+", "-", re.split(r"[(,\[]", heading)[0].lower()).strip("-"), None
+
+
+def headings_of(blocks: Sequence[_Block]) -> dict[str, str]:
+    """Board to its heading. Raises SystemExit: two headings have one name."""
+    headings: dict[str, str] = {}
+    for block in blocks:
+        board = board_of(block.heading)[0]
+        if headings.setdefault(board, block.heading) != block.heading:
+            sys.exit(f"{headings[board]!r} and {block.heading!r} are both {board}: add them to BOARDS")
+    return headings
 
 
 def runs_of(block: _Block, date: str) -> Iterator[PublicRun]:
@@ -212,7 +225,7 @@ def main() -> None:
             for run in runs_of(block, blamed[block.line - 1])]  # fmt: skip
     kept = [run.model_copy(update={"ms": {name: run.ms[name] for name in known if name in run.ms}}) for run in runs]
     commit, date = _git(clone, "log", "-1", "--format=%H %cs", "--", PAGE).split()
-    headings = {board_of(block.heading)[0]: block.heading for block in blocks}
+    headings = headings_of(blocks)
     write_table(
         PublicTable(
             name="ncnn",

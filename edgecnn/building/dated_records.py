@@ -29,6 +29,7 @@ from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import BASELINE_ID, Runtime
+from edgecnn.values.device import Device
 from edgecnn.values.profile import DatedReference, Environment, observed_moment
 from edgecnn.values.reason import DatedOrder
 from edgecnn.values.report import BaselineVariant
@@ -67,13 +68,15 @@ def dated_records(device: str) -> DatedRecords:
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 
 
-def measured_times(device: str) -> tuple[MeasuredTime, ...]:
-    """What evidence has measured on one device: forecasts take it before anything that a table says."""
+def measured_times(device: Device, device_file: str | None = None) -> tuple[MeasuredTime, ...]:
+    """Times of one device in evidence, for forecasts: of a real machine that is like the device. A device file of many processors
+    has none, unless a GPU is the device. ``device_file``: the user's own.
+    """
     return tuple(
         MeasuredTime(
             arch=network.arch,
             resolution_px=network.resolution_px,
-            device=device,
+            device=device.name,
             runtime=kit.candidate.runtime,
             precision=kit.candidate.precision,
             threads=kit.latency.threads,
@@ -81,11 +84,12 @@ def measured_times(device: str) -> tuple[MeasuredTime, ...]:
             title=each.record.machine,
             date=utc_moment(each.record.measured_at).date().isoformat(),
         )
-        for each in dated_records(device).evidence
-        if each.record.device == device
+        for each in dated_records(device.name).evidence
+        if each.record.device == device.name and each.record.environment.timed
+        if device.role == "baseline" or _is_alike(each.record, device, device_file, {})
         for network in each.record.networks
         for kit in network.kits
-        if kit.latency.p50_ms is not None
+        if kit.latency.p50_ms is not None and kit.environment.timed
     )
 
 
@@ -210,17 +214,19 @@ def _fitting(record: EvidenceRecord, seen: Subject) -> Iterator[tuple[EvidenceNe
 
 def _speaks_for(record: EvidenceRecord, seen: Subject) -> bool:
     """Whether its times are of a machine that is like the build's device, or of a GPU."""
-    of_device = record.device == seen.resolved.device.name
-    return record.environment.timed and (not of_device or _is_alike(record, seen))
+    resolved = seen.resolved
+    if not record.environment.timed or record.device != resolved.device.name:
+        return record.environment.timed
+    return _is_alike(record, resolved.device, resolved.device_file, seen.lab.environment.conditions)
 
 
-def _is_alike(record: EvidenceRecord, seen: Subject) -> bool:
+def _is_alike(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:
     """A device file that states its cores is one board's, whose count must not differ. Another is many processors': then it must
-    be known to be the same one, with as many cores. A user's own file must have been the same."""
-    resolved, there, here = seen.resolved, record.environment.conditions, seen.lab.environment.conditions
-    if resolved.device_file is not None and record.device_sha256 != _digest_of(Path(resolved.device_file)):
+    be known to be the same one, with as many cores. A user's own file must have been the same. ``here``: conditions of the
+    machine that the build is for."""
+    there, processor = record.environment.conditions, device.processor
+    if device_file is not None and record.device_sha256 != _digest_of(Path(device_file)):
         return False
-    processor = resolved.device.processor
     if processor.architecture != "any" and processor.cores is not None:
         return there.get("cores", str(processor.cores)) == str(processor.cores)
     return all(name in there and there[name] == here.get(name) for name in ("cpu", "cores"))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from edgecnn.building.dated_records import measured_times
 from edgecnn.building.subject import Subject
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import counted
 from edgecnn.forecast.forecasting import ForecastOptions, forecasts
 from edgecnn.forecast.networks import Subject as Network
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch, subject_of_file
@@ -75,7 +76,8 @@ def _row(resolved: Resolved) -> Network | None:
 
 def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candidate]) -> CandidateForecasts:
     try:
-        answers = forecasts((network,), resolved.device, ForecastOptions(records=measured_times(resolved.device.name)))
+        records = measured_times(resolved.device, resolved.device_file)
+        answers = forecasts((network,), resolved.device, ForecastOptions(records=records))
     except EdgecnnError as error:
         return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
     known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}
@@ -84,8 +86,16 @@ def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candid
     for each in candidates:
         forecast = known.get((each.runtime, each.precision))
         if forecast is not None and each.surgery is None and each.method in _PLAIN:
-            by_candidate[each.id] = forecast
+            by_candidate[each.id] = _on_threads(forecast, resolved.device.processor.cores)
         else:
             no_precision = f"no public table has {each.runtime.value} in {each.precision.value} on {resolved.device.name}"
             absent[each.id] = reasons.get(each.runtime) or reasons.get(None) or no_precision
     return CandidateForecasts(by_candidate, absent)
+
+
+def _on_threads(forecast: Forecast, cores: int | None) -> Forecast:
+    """A build runs on all cores, a table's fastest run maybe on fewer: then the figure is of something else, and says so."""
+    if cores is None or forecast.threads in (None, cores):
+        return forecast
+    other = f"with {counted(forecast.threads, 'thread')}; a build uses all {cores} cores"
+    return forecast.model_copy(update={"note": f"{forecast.note}; {other}" if forecast.note else other})

@@ -71,7 +71,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     )
     rows: list[Forecast | NoForecast] = []
     for device, runtime in places:
-        records = () if isinstance(device, str) else measured_times(device.name)
+        records = () if isinstance(device, str) else measured_times(device)
         rows += forecasts(subjects, device, ForecastOptions(threads=threads, runtime=runtime, here=here.runs, records=records))
     report = ForecastReport(
         forecasts=tuple(row for row in rows if isinstance(row, Forecast)),

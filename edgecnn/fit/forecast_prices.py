@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from edgecnn.building.dated_records import measured_times
 from edgecnn.errors.fit import no_table
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Prediction
 from edgecnn.fit.tables import Priced
-from edgecnn.forecast.forecasting import forecast
+from edgecnn.forecast.forecasting import ForecastOptions, forecast
 from edgecnn.forecast.networks import Subject, subject_of_arch, work_of
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
@@ -32,8 +34,8 @@ _WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "sour
 class ForecastPredictor:
     """Of one candidate on one device."""
 
-    def __init__(self, device: Device, candidate: Candidate) -> None:
-        self._device, self._candidate = device, candidate
+    def __init__(self, device: Device, candidate: Candidate, records: Sequence[MeasuredTime] = ()) -> None:
+        self._device, self._candidate, self._options = device, candidate, ForecastOptions(records=records)
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
         """In the order in which they are given; None of a network that public tables say nothing of."""
@@ -41,7 +43,7 @@ class ForecastPredictor:
 
     def answer(self, subject: Subject) -> Forecast | NoForecast:
         """The forecast itself."""
-        return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision)
+        return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
 
     def _predicted(self, probe: Probe) -> Prediction | None:
         subject = Subject(probe.name, probe.resolution_px, work_of(counted_of(probe).layers))
@@ -52,9 +54,10 @@ class ForecastPredictor:
         return Prediction(found.p50_ms, spread, ())
 
 
-def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab) -> Priced:
-    """Of those candidates that public tables support. Raises NO_TABLE: they support none."""
-    predictors = {each.id: ForecastPredictor(device, each) for each in candidates}
+def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
+    """Of those candidates that public tables or evidence of the device support. Raises NO_TABLE: they support none."""
+    records = measured_times(device, device_file)
+    predictors = {each.id: ForecastPredictor(device, each, records) for each in candidates}
     known = {
         name: [found for arch in KNOWN if isinstance(found := predictor.answer(subject_of_arch(arch)), Forecast)]
         for name, predictor in predictors.items()

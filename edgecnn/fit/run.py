@@ -221,7 +221,8 @@ def _prices(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, att
         return priced(asked, candidates, lab, attached=attached)
     shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
     lab.tell.note(f"{asked.device.name} is away and has no latency table: forecasts ({MARK}) take its place, provisionally")
-    return forecast_prices(asked.device, shippable, lab)
+    own = None if asked.device_file is None else str(asked.device_file)
+    return forecast_prices(asked.device, shippable, lab, own)
 
 
 _BY_CLASS = "members are told apart by the accuracy of one class an image"

@@ -19,6 +19,7 @@ from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread
 from edgecnn.fit.state import Fitting
 from edgecnn.fit.timing import SLOW, Timed, Yardstick, times_of, untrained_kits
 from edgecnn.values.fit import Member
+from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity
 
 ROOM = 0.97
@@ -246,7 +247,7 @@ def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) ->
         features = [name for name, _ in strange.most_common(UNLIKE_SHOWN)]
         return UNLIKE_TABLE(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
     least = min(known, key=costs_ms.__getitem__, default=None)
-    nearest = None if least is None else f"{least}, at {costs_ms[least]:.3g} ms"
+    nearest = None if least is None else f"{least}, at {'' if timed else f'{MARK} '}{costs_ms[least]:.3g} ms"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
     return nothing_predicted_inside(
         family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed, slower=slower

@@ -1,7 +1,9 @@
-"""How far forecasts are off, on networks and boards that were left out; intervals are quantiles of that (conformal prediction).
+"""How far forecasts are off, on networks and devices that were left out; intervals are quantiles of that (conformal prediction).
 
-Each classifier of the tables is left out in turn and forecast, as a network that is asked about would be. A network whose work is
-unlike that of the others is harder: its error counts divided by its difficulty, and its interval is multiplied by it.
+Each classifier of the tables is left out in turn and forecast, as a network that is asked about would be. The board is placed by
+as many networks as the asked device has. A network whose work is unlike that of the others is harder: its error counts divided by
+its difficulty, and its interval is multiplied by it. The device of a user is another board than that of a table: every interval
+also has how far two boards of one device are apart.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +27,11 @@ LEVEL = 0.92
 """Of the quantile: 0.9, and a little for the few networks that it is taken over."""
 LEAST_NETWORKS = 3
 """That a run must have timed to say how fast a device is."""
-BOARD_GROUPS = 8
+PLACING = (3, 4, 6, 10, 20)
+"""Numbers of networks by which boards are placed to find errors: that of a device counts as the next smaller one."""
+DRAWS = 4
+"""Of the networks by which a board is placed."""
+DEVICE_GROUPS = 8
 HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742", (1, 64)), ("amd-ryzen-embedded-v1605b", (1, 2)))
 """x86 machines of the tables and threads: each plays the computer on which alone a network was timed."""
 Machine = tuple[str, tuple[int, ...]]
@@ -40,7 +46,20 @@ class Errors(NamedTuple):
     """|log (predicted / published)| of each network that was left out on each run."""
     difficulty: Array
     """Of the network of each."""
-    networks: int
+    columns: NDArray[np.int_]
+    """The network of each."""
+    socs: NDArray[np.str_]
+    """The processor of each."""
+
+    @property
+    def networks(self) -> int:
+        """Different ones."""
+        return len(set(self.columns.tolist()))
+
+    @property
+    def devices(self) -> int:
+        """Different processors."""
+        return len(set(self.socs.tolist()))
 
     @property
     def median_percent(self) -> float:
@@ -51,6 +70,32 @@ class Errors(NamedTuple):
     def half_width(self) -> float:
         """Of the log of an interval for a network of difficulty 1."""
         return float(np.quantile(self.logs / self.difficulty, LEVEL))
+
+    def without(self, column: int, soc: str) -> Errors:
+        """Those of other networks on other devices."""
+        kept = (self.columns != column) & (self.socs != soc)
+        return Errors(*(values[kept] for values in self))
+
+
+class Question(NamedTuple):
+    """What is known when a network is forecast on a device."""
+
+    basis: ForecastBasis
+    placed_by: int = PLACING[-1]
+    """Timed networks of the device."""
+    here: int = 0
+    """Of a network that was timed on one computer alone, in how many runs."""
+
+    @property
+    def is_by_work(self) -> bool:
+        """Whether its counted work decides how hard the network is."""
+        return self.basis is ForecastBasis.COUNTED or self.here > 0
+
+
+def half_width(off: Errors, boards: Errors, hard: float) -> float:
+    """Of the log of a printed interval. ``boards``: how far boards of one device are apart; ``hard``: 1 where work decides
+    nothing."""
+    return math.hypot(off.half_width * hard, boards.half_width)
 
 
 def difficulty(matrix: Matrix) -> Array:
@@ -66,56 +111,84 @@ def difficulty(matrix: Matrix) -> Array:
     return np.array([math.sqrt(1 + lever) for lever in levers])
 
 
+def errors(question: Question, way: Way) -> Errors | None:
+    """Of networks that were left out in turn on the public runs; None where too few are known."""
+    fewer = max((count for count in PLACING if count <= question.placed_by), default=PLACING[0])
+    return _public_errors(question._replace(placed_by=fewer), BASE if is_base(way) else way)
+
+
 @cache
-def errors(basis: ForecastBasis, way: Way, here: int = 0) -> Errors | None:
-    """Of networks that were left out in turn on the public runs; None where too few are known.
-
-    ``here``: of a network that was timed on one computer alone, in so many runs.
-    """
-    return errors_among([each for each in table_runs() if each.way == way or (is_base(way) and is_base(each.way))], basis, here)
+def _public_errors(question: Question, way: Way) -> Errors | None:
+    return errors_among([run for run in table_runs() if run.way == way or (is_base(way) and is_base(run.way))], question)
 
 
-def errors_among(runs: Sequence[TableRun], basis: ForecastBasis, here: int = 0) -> Errors | None:
-    """The same on these runs."""
-    matrix, hard = base_matrix(), difficulty(base_matrix())
-    pairs = list(_between_boards() if basis is ForecastBasis.PUBLISHED else _left_out(runs, basis, here))
-    if not pairs:
-        return None
-    logs, columns = np.abs([error for error, _ in pairs]), np.array([column for _, column in pairs])
-    known_elsewhere = basis in (ForecastBasis.PUBLISHED, ForecastBasis.TRANSFERRED) and not here
-    scale = np.ones(len(columns)) if known_elsewhere else hard[columns]
-    return Errors(logs, scale, len({matrix.columns[column] for column in columns}))
+def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
+    """The same on these runs. Where no run has enough networks, fewer place it."""
+    for count in sorted((count for count in PLACING if count <= question.placed_by), reverse=True):
+        left = list(_left_out(runs, question._replace(placed_by=count))) if runs else []
+        if left:
+            return _errors(left, question.is_by_work)
+    return None
 
 
-def _left_out(runs: Sequence[TableRun], basis: ForecastBasis, here: int) -> Iterator[tuple[float, int]]:
-    if not runs:
-        return
+@cache
+def between_boards() -> Errors:
+    """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
+    columns, left = base_matrix().columns, list[_Left]()
+    same = [run for run in table_runs() if run.run.note is None and is_base(run.way)]
+    for first, second in combinations(same, 2):
+        alike = (first.soc, first.device, first.run.threads, first.run.cores)
+        alike_too = (second.soc, second.device, second.run.threads, second.run.cores)
+        if alike == alike_too and first.run.board != second.run.board:
+            apart = times_of(first, columns) - times_of(second, columns)
+            left += [_Left(float(apart[column]), int(column), first.soc) for column in np.flatnonzero(~np.isnan(apart))]
+    return _errors(left, by_work=False)
+
+
+class _Left(NamedTuple):
+    error: float
+    column: int
+    soc: str
+
+
+def _errors(left: Sequence[_Left], by_work: bool) -> Errors:
+    logs, columns = np.abs([one.error for one in left]), np.array([one.column for one in left])
+    hard = difficulty(base_matrix())[columns] if by_work else np.ones(len(columns))
+    return Errors(logs, hard, columns, np.array([one.soc for one in left]))
+
+
+def _left_out(runs: Sequence[TableRun], question: Question) -> Iterator[_Left]:
     matrix = base_matrix()
-    log_ms = np.array([times_of(each, matrix.columns) for each in runs])
-    known = ~np.isnan(log_ms)
-    if basis is ForecastBasis.COUNTED or here:
-        for machine in [(board, threads[:here]) for board, threads in HERE] if here else [None]:
-            for column in map(int, np.flatnonzero(matrix.classifies)):
-                off = _errors_of(column, log_ms, known, _without_network(column, machine))
-                yield from ((float(error), column) for error in off if not math.isnan(error))
+    log_ms = np.array([times_of(run, matrix.columns) for run in runs])
+    columns = [int(column) for column in np.flatnonzero(matrix.classifies)]
+    socs = np.array([run.soc for run in runs])
+    if question.is_by_work:
+        machines: list[Machine | None] = [(board, threads[: question.here]) for board, threads in HERE if question.here] or [None]
+        for machine, column in product(machines, columns):
+            yield from _errors_of(column, log_ms, socs, _without_network(column, machine), question.placed_by)
         return
-    boards = sorted({each.run.board for each in runs})
-    for group in range(BOARD_GROUPS):
-        left = np.isin([each.run.board for each in runs], boards[group::BOARD_GROUPS])
-        networks = _without_boards(frozenset(boards[group::BOARD_GROUPS]))
-        for column in map(int, np.flatnonzero(matrix.classifies)):
-            off = _errors_of(column, log_ms[left], known[left], networks)
-            yield from ((float(error), column) for error in off if not math.isnan(error))
+    for group in range(DEVICE_GROUPS):
+        names = sorted(set(socs.tolist()))[group::DEVICE_GROUPS]
+        left = np.isin(socs, names)
+        networks = _without_devices(frozenset(names))
+        for column in columns:
+            yield from _errors_of(column, log_ms[left], socs[left], networks, question.placed_by)
 
 
-def _errors_of(column: int, log_ms: Array, known: NDArray[np.bool_], networks: Array) -> Array:
-    """(runs,) of one network, each run placed by the others that it has timed."""
-    others = known.copy()
+def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Array, placed_by: int) -> Iterator[_Left]:
+    """Of one network on every run, placed by so many of the others that it has timed: classifiers first."""
+    others = ~np.isnan(log_ms)
     others[:, column] = False
-    enough = others.sum(axis=1) >= LEAST_NETWORKS
-    placed = place(np.where(others, log_ms, 0.0), others, networks)
-    error = predicted(placed, networks)[:, column] - log_ms[:, column]
-    return np.where(enough, error, np.nan)
+    usable = (others.sum(axis=1) >= placed_by) & ~np.isnan(log_ms[:, column])
+    log_ms, others, socs = log_ms[usable], others[usable], socs[usable]
+    order = np.random.default_rng(column).random((DRAWS, *others.shape)) + ~base_matrix().classifies
+    order[:, ~others] = np.inf
+    for drawn in np.argsort(order, axis=2)[:, :, :placed_by] if len(socs) else ():
+        known = np.zeros_like(others)
+        np.put_along_axis(known, drawn, values=True, axis=1)
+        placed = place(np.where(known, log_ms, 0.0), known, networks)
+        off = predicted(placed, networks)[:, column] - log_ms[:, column]
+        yield from (_Left(float(error), column, str(soc)) for error, soc in zip(off, socs, strict=True))
 
 
 @cache
@@ -133,21 +206,10 @@ def _without_network(column: int, machine: Machine | None) -> Array:
 
 
 @cache
-def _without_boards(boards: frozenset[str]) -> Array:
+def _without_devices(socs: frozenset[str]) -> Array:
     matrix = base_matrix()
-    kept = [each is not None and each.run.board not in boards for each in matrix.runs]
+    kept = [run is not None and run.soc not in socs for run in matrix.runs]
     return learn(matrix.log_ms[kept], matrix.work).networks
-
-
-def _between_boards() -> Iterator[tuple[float, int]]:
-    """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
-    columns = base_matrix().columns
-    same = [each for each in table_runs() if each.device is not None and each.run.note is None and is_base(each.way)]
-    for first, second in combinations(same, 2):
-        alike = (first.device, first.run.threads, first.run.cores) == (second.device, second.run.threads, second.run.cores)
-        if alike and first.run.board != second.run.board:
-            apart = times_of(first, columns) - times_of(second, columns)
-            yield from ((float(apart[column]), int(column)) for column in np.flatnonzero(~np.isnan(apart)))
 
 
 def is_base(way: Way) -> bool:

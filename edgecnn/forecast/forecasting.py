@@ -15,7 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from edgecnn.errors.wording import listed
-from edgecnn.forecast.calibration import BASE, LEAST_NETWORKS, Errors, Way, difficulty, errors, errors_among, is_base
+from edgecnn.forecast.calibration import (
+    BASE,
+    LEAST_NETWORKS,
+    Errors,
+    Question,
+    Way,
+    between_boards,
+    difficulty,
+    errors,
+    errors_among,
+    half_width,
+    is_base,
+)
 from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
 from edgecnn.forecast.networks import Subject
 from edgecnn.forecast.records import MeasuredTime, runs_of_records
@@ -72,7 +84,8 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     Raises PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     name = device if isinstance(device, str) else device.name
-    runs = (*runs_on(name), *runs_of_records(options.records, name))
+    records = [record for record in options.records if options.threads is None or record.threads in (None, options.threads)]
+    runs = (*runs_on(name), *runs_of_records(records, name))
     matrix = with_subjects(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
     if options.runtime is not None:
@@ -82,7 +95,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     found: list[Found] = []
     for subject in subjects:
         column = matrix.columns.index(column_of_subject(subject))
-        measured = [_measured(subject, record) for record in options.records if _is_of(record, subject, name)]
+        measured = [_measured(subject, record) for record in records if _is_of(record, subject, name)]
         found += [_with_build(row, device) for row in measured]
         outside = _outside(subject, matrix, column, hard)
         for way in place.ways:
@@ -147,7 +160,8 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
     found = []
     for way in dict.fromkeys(each.way for each in runs):
         of_way = [each for each in runs if each.way == way]
-        of_way = [each for each in of_way if each.is_evidence and len(each.run.ms) >= LEAST_NETWORKS] or of_way
+        evidence = [each for each in of_way if each.is_evidence and len(each.run.ms) >= LEAST_NETWORKS]
+        of_way = evidence or [each for each in of_way if not each.is_evidence] or of_way
         chosen = [each for each in of_way if each.run.threads in (None, threads or _fastest(of_way))]
         log_ms = np.array([times_of(each, matrix.columns) for each in chosen])
         known = ~np.isnan(log_ms)
@@ -175,16 +189,18 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
     refused = _unsupported(name, device, cell)
     if refused is not None:
         return _none(subject, name, device.way, *refused)
-    basis, only_here = _basis(device, cell)
-    off = errors(basis, device.way, only_here) or errors_among(device.runs, basis, only_here)
+    question = _question(device, cell)
+    published, boards = question.basis is ForecastBasis.PUBLISHED, between_boards()
+    off = boards if published else errors(question, device.way) or errors_among(device.runs, question)
     if off is None:
-        return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, "too few networks tell how far it is off")
-    published = basis is ForecastBasis.PUBLISHED
+        few = f"too few networks tell how far it is off: records of {LEAST_NETWORKS + 1} networks are needed"
+        return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
     logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
-    by_work = only_here > 0 or basis is ForecastBasis.COUNTED
-    spread = off.half_width if published or is_base(device.way) else _spread_of_few(off, basis, only_here)
-    estimate, half = float(np.nanmedian(logs)), math.hypot(spread * (cell.hard if by_work else 1.0), _apart(logs))
-    newest = max(device.runs, key=lambda each: each.run.date)
+    hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _few(off, question))
+    estimate = float(np.nanmedian(logs))
+    half = math.hypot(boards.half_width if published else half_width(off, boards, hard), _apart(logs))
+    runs = [run for run, time in zip(device.runs, device.log_ms[:, cell.column], strict=True) if not published or time == time]
+    newest = max(runs, key=lambda each: each.run.date)
     return Forecast(
         network=subject.name,
         resolution_px=subject.resolution_px,
@@ -192,12 +208,11 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
         runtime=device.way[0],
         precision=device.way[1],
         threads=device.threads,
-        p50_ms=Interval(
-            estimate=math.exp(estimate), low=math.exp(estimate - half), high=math.exp(estimate + half), confidence=CONFIDENCE
-        ),
-        basis=basis,
+        p50_ms=_interval(math.exp(estimate), half),
+        basis=question.basis,
         off_percent=round(off.median_percent, 1),
         off_networks=off.networks,
+        off_devices=off.devices,
         source=ForecastSource(
             title=newest.table.source.title,
             url=newest.table.source.url or None,
@@ -207,7 +222,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
             kind_only=not isinstance(place, str) and place.is_a_kind,
         ),
         processor="gpu" if newest.run.cores == "gpu" or device.way[0] is Runtime.TENSORRT else "cpu",
-        note=None if len(device.runs) == 1 else f"{len(device.runs)} boards have a table; their median is shown",
+        note=None if len(runs) == 1 else f"{len(runs)} boards have a table; their median is shown",
     )
 
 
@@ -233,15 +248,16 @@ def built_ways(device: Device) -> tuple[Way, ...]:
     return tuple(dict.fromkeys((entry.runtime, entry.precision) for entry in entries if isinstance(entry, Candidate)))
 
 
-def _basis(device: _Device, cell: _Cell) -> tuple[ForecastBasis, int]:
-    """What the figure rests on; and of a network that was timed on this computer alone, in how many runs, at most 2."""
+def _question(device: _Device, cell: _Cell) -> Question:
+    """What the figure rests on."""
     if _timed(device, cell.column):
-        return ForecastBasis.PUBLISHED, 0
+        return Question(ForecastBasis.PUBLISHED)
+    placed_by = int((~np.isnan(device.log_ms)).sum(axis=1).min())
     timed = ~np.isnan(cell.matrix.log_ms[:, cell.column])
     in_tables = [run is not None for run in cell.matrix.runs]
     if not timed.any():
-        return ForecastBasis.COUNTED, 0
-    return ForecastBasis.TRANSFERRED, 0 if timed[in_tables].any() else min(int(timed.sum()), 2)
+        return Question(ForecastBasis.COUNTED, placed_by)
+    return Question(ForecastBasis.TRANSFERRED, placed_by, 0 if timed[in_tables].any() else min(int(timed.sum()), 2))
 
 
 def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | None:
@@ -259,12 +275,13 @@ def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | N
     return Why.NETWORK_OUTSIDE_SUPPORT, f"the public table of {way} has no network {kind} depthwise or grouped convolutions"
 
 
-def _spread_of_few(off: Errors, basis: ForecastBasis, only_here: int) -> float:
-    """Half-width where few networks link a runtime or precision to ncnn's floats: at least that of ncnn's floats, times the
-    quantile of Student's distribution over the normal one (its first two terms)."""
-    base = errors(basis, BASE, only_here)
+def _few(off: Errors, question: Question) -> float:
+    """How many times wider an interval is where few networks link a runtime or precision to ncnn's floats: as wide as that of
+    ncnn's floats at least, times the 95 % quantile of Student's distribution over the normal one."""
+    base = errors(question, BASE)
     freedom = max(off.networks - 1, 1)
-    return max(off.half_width, base.half_width if base else 0.0) * (1 + 0.926 / freedom + 0.863 / freedom**2)
+    student = 3.84 if freedom == 1 else 1 + 0.926 / freedom + 0.863 / freedom**2 + 0.77 / freedom**3
+    return student * max(1.0, base.half_width / off.half_width if base else 1.0)
 
 
 def _apart(logs: Array) -> float:
@@ -273,6 +290,9 @@ def _apart(logs: Array) -> float:
 
 
 def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
+    """Another board of the device is as far from the record's as two boards of the tables are."""
+    p50, boards = record.p50_ms, between_boards()
+    half = math.hypot(max(math.log(p50.high / p50.estimate), math.log(p50.estimate / p50.low)), boards.half_width)
     return Forecast(
         network=subject.name,
         resolution_px=subject.resolution_px,
@@ -280,13 +300,18 @@ def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
         runtime=record.runtime,
         precision=record.precision,
         threads=record.threads,
-        p50_ms=record.p50_ms,
+        p50_ms=_interval(p50.estimate, half),
         basis=ForecastBasis.MEASURED,
-        off_percent=0.0,
-        off_networks=0,
+        off_percent=round(boards.median_percent, 1),
+        off_networks=boards.networks,
+        off_devices=boards.devices,
         source=ForecastSource(title="evidence record", url=None, date=record.date, board=record.title, networks=1),
         processor="gpu" if record.runtime is Runtime.TENSORRT else "cpu",
     )
+
+
+def _interval(ms: float, half: float) -> Interval:
+    return Interval(estimate=ms, low=ms * math.exp(-half), high=ms * math.exp(half), confidence=CONFIDENCE)
 
 
 def _is_of(record: MeasuredTime, subject: Subject, device: str) -> bool:

@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationError
 
 from edgecnn.errors.fit import COST_UNKNOWN
+from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
+from edgecnn.errors.wording import first_problem
 from edgecnn.graph.layer_features import Layer, fused, layers_of
 from edgecnn.installed import require_packages
 from edgecnn.models.catalogue import arch_named, require_size
@@ -87,9 +89,13 @@ def subject_of_file(path: Path) -> Subject:
 
 @cache
 def counted_catalogue() -> CountedCatalogue:
-    """The shipped counts."""
+    """The shipped counts. Raises PUBLIC_TABLE_DAMAGED: the file cannot be read."""
     path = resource_folder("baselines") / "public" / COUNTED_FILE
-    return CountedCatalogue.model_validate_json(path.read_bytes())
+    try:
+        return CountedCatalogue.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        because = first_problem(error) if isinstance(error, ValidationError) else str(error)
+        raise PUBLIC_TABLE_DAMAGED(path=path, because=because) from error
 
 
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:

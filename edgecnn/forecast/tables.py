@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import PublicRun, PublicTable
 
 EVIDENCE = "evidence"
+_SOC = re.compile(r"RK\d{4}|BCM\d{4}|KunPeng 920|Orin", re.IGNORECASE)
+"""Processors that several boards of the tables have."""
 
 
 class TableRun(NamedTuple):
@@ -28,6 +31,12 @@ class TableRun(NamedTuple):
     def device(self) -> str | None:
         """The device file that describes its board."""
         return self.table.boards[self.run.board].device
+
+    @property
+    def soc(self) -> str:
+        """Its processor, as far as the board's title tells; else the board."""
+        named = _SOC.search(self.table.boards[self.run.board].title)
+        return named[0].lower() if named else self.run.board
 
     @property
     def is_evidence(self) -> bool:

@@ -6,10 +6,13 @@ Reference networks are timed with them. They are in the public tables too, and s
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
@@ -26,6 +29,8 @@ REFERENCES = (
 SECONDS = 0.25
 """That one network is timed with one number of threads; the shortest call counts, as in the tables."""
 LEAST_CALLS = 3
+LIMIT_S = 30.0
+"""For all calls of one network with one number of threads; a network that takes longer is not timed."""
 PUBLISHED_LIKE = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_packing_layout", "use_winograd_convolution")
 """On, as they were when the public table was measured."""
 
@@ -51,7 +56,8 @@ NOT_TIMED = TimesTaken()
 def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> TimesTaken:
     """Time these networks and the references, with each number of threads.
 
-    ``tell``: hears how many networks are timed, and of how many.
+    A run of several threads is left out where the references take longer in it than on one. ``tell``: hears how many networks are
+    timed, and of how many.
     """
     if not can_time():
         return TimesTaken(not_timed={subject.name: "ncnn is not installed" for subject in subjects})
@@ -73,8 +79,11 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
                     break
                 runs[count][column] = ms
                 timed.add(subject.name)
-                if ms > runs[1][column]:  # threads wait for each other on a busy computer
-                    del runs[count]
+    references = {column_of_subject(subject_of_arch(name)) for name in REFERENCES}
+    for count, run in tuple(runs.items()):
+        relative = [run[column] / runs[1][column] for column in references & run.keys()]
+        if relative and median(relative) > 1:  # threads wait for each other on a busy computer
+            del runs[count]
     return TimesTaken(
         runs=tuple(run for run in runs.values() if run),
         timed=tuple(subject.name for subject in subjects if subject.name in timed),
@@ -103,7 +112,24 @@ def param_of(subject: Subject, work: Path) -> Path | str:
 
 
 def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
-    """Of calls for one image; None where ncnn cannot read or run the network."""
+    """Of calls for one image; None where ncnn cannot read or run the network. A user's network runs in a process of its own: it
+    may crash, or take longer than the limit."""
+    size = subject.resolution_px
+    if subject.file is None:
+        return _shortest_ms_here(param, size.width_px, size.height_px, threads, SECONDS)
+    arguments = map(str, (param, size.width_px, size.height_px, threads, SECONDS))
+    command = [sys.executable, "-P", "-m", "edgecnn.forecast.timing", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(  # noqa: S603 - this module
+            command, capture_output=True, encoding="utf-8", timeout=LIMIT_S, check=False, env=environment
+        )
+        return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+    except (subprocess.TimeoutExpired, OSError, ValueError, IndexError):
+        return None
+
+
+def _shortest_ms_here(param: Path, width_px: int, height_px: int, threads: int, seconds: float) -> float | None:
     import ncnn
 
     net = ncnn.Net()
@@ -112,12 +138,12 @@ def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
         setattr(net.opt, name, True)
     if net.load_param(str(param)) or net.load_model(ncnn.DataReaderFromEmpty()):
         return None
-    image = ncnn.Mat(subject.resolution_px.width_px, subject.resolution_px.height_px, 3)
+    image = ncnn.Mat(width_px, height_px, 3)
     image.fill(0.5)
     clock = time.process_time if threads == 1 else time.perf_counter  # a busy computer takes the processor away in between
     if _seconds(net, image, clock) is None:  # the first call allocates
         return None
-    shortest, calls, end = float("inf"), 0, time.perf_counter() + SECONDS
+    shortest, calls, end = float("inf"), 0, time.perf_counter() + seconds
     while calls < LEAST_CALLS or time.perf_counter() < end:
         shortest, calls = min(shortest, _seconds(net, image, clock) or shortest), calls + 1
     return 1e3 * shortest
@@ -129,3 +155,15 @@ def _seconds(net: Any, image: Any, clock: Callable[[], float]) -> float | None:
     run.input("in0", image)
     failed, _ = run.extract("out0")
     return None if failed else clock() - began
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the shortest time in ms; 1 where there is none."""
+    param, width_px, height_px, threads, seconds = words
+    ms = _shortest_ms_here(Path(param), int(width_px), int(height_px), int(threads), float(seconds))
+    sys.stdout.write("" if ms is None else f"{ms}\n")
+    return int(ms is None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

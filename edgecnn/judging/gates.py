@@ -249,8 +249,8 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
     if name != IMAGES_PER_S:
         metric = ANY_METRIC[name]
         better, largest = metric.better, _LARGEST.get(metric.unit, math.inf)
-    elif not 0 < bound < math.inf:
-        raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed="a finite number above 0")
+    elif not 0 < bound < math.inf or math.isinf(reciprocal_of_p50(bound)):
+        raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed="a finite number above 0, as 1000 / it")
     if not math.isfinite(bound) or not 0 <= bound <= largest:
         allowed = "a finite number of at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
         raise BOUND_OUT_OF_RANGE(where=where, metric=name, bound=bound, allowed=allowed)

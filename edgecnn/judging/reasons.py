@@ -127,7 +127,7 @@ def _why_used(reason: Provisional, name: str) -> str:
     predicted = reason.predicted
     if predicted is not None and (predicted.whole or name in predicted.p50_ms):
         p50 = predicted.p50_ms[name]
-        among = "of all" if predicted.whole else f"of its precision, by the default order (fp16, INT8, other){last}"
+        among = "of all" if predicted.whole else f"forecast of its precision, by the default order (fp16, INT8, other){last}"
         order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
     elif reason.dated is None:
         order = f"by the default order (fp16, INT8, other{last}), which estimates no speed"

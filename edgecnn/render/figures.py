@@ -202,8 +202,9 @@ def forecast_basis(value: Forecast) -> str:
 def forecast_off(value: Forecast) -> str:
     """How far forecasts of this kind were off, and how that makes the interval."""
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
-    if value.basis is ForecastBasis.PUBLISHED:
-        differ = f"half of the times of {left_out} differ by less than {value.off_percent:g} % between two boards of one device"
+    if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
+        boards = f"{left_out} on {counted(value.off_devices, 'device')}"
+        differ = f"half of the times of {boards} differ by less than {value.off_percent:g} % between two boards of one device"
         return f"{start}: {differ}; the interval holds nine of ten"
     way = f"{value.runtime.value}-{value.precision.value}"
     return (

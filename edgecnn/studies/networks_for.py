@@ -145,7 +145,7 @@ def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: St
     devices = []
     for target in map(_target, targets):
         answers = dict[str, list[Forecast | NoForecast]]()
-        records = measured_times(target.device.name)
+        records = measured_times(target.device)
         for each in forecasts(subjects, target.device, ForecastOptions(records=records)):
             answers.setdefault(each.network, []).append(each)
         devices.append(networks_on(target, specs, limits, answers, here))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
@@ -38,6 +38,12 @@ class Work(Value):
     weights: PositiveInt
     layers: PositiveInt
     """Layers that multiply."""
+
+    @model_validator(mode="after")
+    def _multiplies(self) -> Self:
+        if not self.macs:
+            raise ValueError("no kind of layer has multiply-adds")
+        return self
 
     @property
     def macs(self) -> int:
@@ -94,7 +100,7 @@ class PublicRun(Value):
     line: PositiveInt
     """In the source."""
     note: str | None = None
-    ms: Mapping[str, PositiveFloat]
+    ms: Mapping[str, Annotated[FiniteFloat, Field(gt=0)]]
     """Name of a network in the table to its time for one image."""
 
 
@@ -109,6 +115,15 @@ class PublicTable(Value):
     networks: Mapping[str, PublicNetwork]
     boards: Mapping[str, PublicBoard]
     runs: tuple[PublicRun, ...]
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for run in self.runs:
+            if run.board not in self.boards:
+                raise ValueError(f"the run of line {run.line} names {run.board}, which is not in boards")
+            if unknown := sorted(run.ms.keys() - self.networks.keys()):
+                raise ValueError(f"the run of line {run.line} names {unknown[0]}, which is not in networks")
+        return self
 
 
 class ForecastBasis(StrEnum):
@@ -159,12 +174,15 @@ class Forecast(Value):
     threads: PositiveInt | None
     fidelity: Literal[Fidelity.PREDICTED] = Fidelity.PREDICTED
     p50_ms: Interval
-    """Two-sided at ``CONFIDENCE``."""
+    """Two-sided at ``CONFIDENCE``, for another board of the device than those of the source."""
     basis: ForecastBasis
     off_percent: NonNegativeFloat
-    """Median error of this method on networks and devices that were left out, in percent."""
+    """Median error of this method on networks and devices that were left out, in percent. Of a measured or published time: how
+    far two boards of one device are apart."""
     off_networks: NonNegativeInt
-    """Networks that were left out in turn for ``off_percent``."""
+    """Networks behind ``off_percent``: left out in turn, or timed on two boards of one device."""
+    off_devices: NonNegativeInt = 0
+    """Devices behind ``off_percent``."""
     source: ForecastSource
     processor: Literal["cpu", "gpu"] = "cpu"
     """On which the network runs."""

@@ -13,6 +13,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE
 from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.predictor import fastest_first
+from edgecnn.forecast.records import MeasuredTime
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
@@ -21,7 +22,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.fit import Probe
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 from tests.fit.made import report
 
 PI = device_named("raspberry-pi-5")
@@ -52,6 +53,20 @@ def test_a_network_that_the_tables_say_nothing_of_has_no_prediction(lab: Lab) ->
 def test_without_any_public_table_there_is_no_search(lab: Lab) -> None:
     with pytest.raises(EdgecnnError, match="no public table supports a forecast", check=NO_TABLE.made):
         forecast_prices(PI, (BASELINE,), lab)
+
+
+def test_evidence_of_the_device_counts_in_a_search(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    p50 = Interval(estimate=20.0, low=19.0, high=21.0, confidence=0.9)
+    times = {"mobilenet-v2": 20.0, "resnet-18": 60.0, "resnet-50": 150.0, "efficientnet-b0": 30.0}
+    records = tuple(
+        MeasuredTime(name, ImageSize.square(224), PI.name, Runtime.ONNXRUNTIME, Precision.FP32, 4,
+                     p50.model_copy(update={"estimate": ms, "low": ms / 1.1, "high": ms * 1.1}), "a Pi", "2026-11-01")
+        for name, ms in times.items()
+    )  # fmt: skip
+    monkeypatch.setattr("edgecnn.fit.forecast_prices.measured_times", lambda device, file: records)
+    prices = forecast_prices(PI, (BASELINE, NCNN), lab)
+    assert set(prices.predictors) == {BASELINE.id, NCNN.id}
+    assert prices.predictors[BASELINE.id].predict([Probe(arch="resnet-34", resolution_px=ImageSize.square(224), classes=10)])[0]
 
 
 def test_the_same_tables_are_the_same_question(lab: Lab) -> None:

@@ -45,6 +45,7 @@ def a_forecast(estimate: float, low: float, high: float, **changes: object) -> F
         "basis": ForecastBasis.TRANSFERRED,
         "off_percent": 9.4,
         "off_networks": 18,
+        "off_devices": 5,
         "source": ForecastSource(title="ncnn's benchmark", url=None, date="2026-03-30", board="Raspberry Pi 5", networks=17),
     }
     return Forecast.model_validate({**known, **changes})

@@ -216,7 +216,9 @@ def test_images_a_second_bound_a_comparison_too() -> None:
     assert [(gate.metric, gate.bound) for gate in gates] == [("latency_ratio", 1.03), ("p50_ms", 25)]
 
 
-@pytest.mark.parametrize("text", ["images_per_s=0", "images_per_s=-20", "images_per_s=nan", "images_per_s=inf"])
+@pytest.mark.parametrize(
+    "text", ["images_per_s=0", "images_per_s=-20", "images_per_s=nan", "images_per_s=inf", "images_per_s=1e-320"]
+)
 def test_no_images_a_second_are_no_bound(text: str) -> None:
     with pytest.raises(EdgecnnError, match="a finite number above 0", check=BOUND_OUT_OF_RANGE.made):
         parse_bounds([], [text])

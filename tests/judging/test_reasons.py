@@ -207,7 +207,7 @@ def test_where_some_have_no_forecast_it_orders_each_precision_by_itself() -> Non
     found = forecast({"onnxruntime-fp32": 4.0, "ncnn-fp16": 24.0}, "litert-fp16", "ncnn-fp16", "onnxruntime-int8")
     order = found.because["ncnn-fp16"].model_dump()["order"]
     assert order == ("ncnn-fp16", "litert-fp16", "onnxruntime-int8", "onnxruntime-fp32")
-    assert found.choice.why.endswith("the fastest of its precision, by the default order (fp16, INT8, other)")
+    assert found.choice.why.endswith("the fastest forecast of its precision, by the default order (fp16, INT8, other)")
     assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.why.endswith("which estimates no speed")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from edgecnn.render.page import fit_front
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.screens.fit import cells_of, fit_lines
 from edgecnn.values.fit import Predicted, Trial
@@ -41,3 +44,16 @@ def test_what_is_predicted_is_never_said_to_be_measured() -> None:
     alone = BROKEN.model_copy(update={"failed": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)})
     assert cells_of(alone, FOUND)[3:5] == ("▲ 2.00 [1.50, 3.00]", "–")
     assert any(line.startswith("  ▲ predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))
+
+
+def test_a_predicted_point_is_marked_and_a_built_one_is_filled() -> None:
+    p50 = Interval(estimate=18.0, low=12.6, high=25.2, confidence=0.9)
+    forecast = FAST.model_copy(
+        update={"p50_ms": None, "untrained_ms": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)}
+    )
+    assert "▲" not in json.dumps(fit_front._row(FAST, FOUND), ensure_ascii=False)
+    row = fit_front._row(forecast, FOUND)
+    assert row is not None
+    assert (row["p50"], row["what"], row["fill"]) == ("18.00 [12.60, 25.20] ms ▲", "built, not measured", "var(--build-1)")
+    untrained = fit_front._row(forecast.model_copy(update={"untrained_ms": p50}), FOUND)
+    assert untrained is not None and "▲" not in untrained["p50"]

@@ -21,6 +21,7 @@ from edgecnn.render.screens.fit import (
     unlearned_lines,
 )
 from edgecnn.values.fit import FitReport, Member
+from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity
 
 TEMPLATE = "fit.html.j2"
@@ -52,13 +53,14 @@ def _front(found: FitReport) -> Figure | None:
     rows = [row for each in found.members if (row := _row(each, found)) is not None]
     if not rows:
         return None
-    x = alt.X("x:Q", title="p50 in ms", scale=_around([row[name] for row in rows for name in ("low", "high")], found))
+    axis = f"p50 in ms ({MARK}: predicted)" if any(MARK in row["p50"] for row in rows) else "p50 in ms"
+    x = alt.X("x:Q", title=axis, scale=_around([row[name] for row in rows for name in ("low", "high")], found))
     y = alt.Y("y:Q", title="top-1 on validation, %", scale=alt.Scale(zero=False))
     drawn = vega.crosses(rows, x, y, vega.tips("network", "p50", "top-1", "what"))
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{found.why}. Filled: built and measured. Rings: trained for a few epochs, timed untrained or predicted.",
+        says=f"{found.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(found),
         spec=vega.specification(*_budget(found), *drawn, height=HEIGHT_PX),
         table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(each, found) for each in found.members)),
@@ -74,18 +76,20 @@ def _sources(found: FitReport) -> tuple[Source, ...]:
 
 
 def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
-    top1, built = member.validation_top1, member.build is not None and member.p50_ms is not None
-    timed = member.p50_ms or member.untrained_ms or (member.best_predicted.p50_ms if member.best_predicted else None)
+    top1, built = member.validation_top1, member.build is not None
+    measured = member.p50_ms or member.untrained_ms
+    timed = measured or (member.best_predicted.p50_ms if member.best_predicted else None)
     if timed is None or (top1 is None and not member.trained):
         return None
     estimate = top1.estimate if top1 else member.trained[-1].validation_top1
-    what = "built and measured" if built else f"trained for {member.trained[-1].epochs} epochs"
+    trained = f"trained for {member.trained[-1].epochs} epochs" if member.trained else "trained"
+    what = ("built and measured" if member.p50_ms else "built, not measured") if built else trained
     return {
         "x": timed.estimate, "low": timed.low, "high": timed.high, "y": 100 * estimate,
         "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
         "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == found.shipped else 90,
         "front": member.name in found.front, "network": member.name + (" (ships)" if member.name == found.shipped else ""),
-        "p50": f"{milliseconds(timed)} ms", "what": what,
+        "p50": f"{milliseconds(timed)} ms" + ("" if measured else f" {MARK}"), "what": what,
         "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %",
     }  # fmt: skip
 

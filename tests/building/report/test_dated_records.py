@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
-from edgecnn.building.dated_records import dated_order, dated_records, dated_references
+from edgecnn.building.dated_records import dated_order, dated_records, dated_references, measured_times
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
@@ -332,3 +332,23 @@ def test_a_signed_record_names_its_key_and_where_signers_are_named_their_names_a
     assert [each.vouched_by for each in found.evidence] == ["ann@example.com"]
     assert len(found.damaged) == 2
     assert found.damaged[1] == "the record nobody.json is left out: it holds no signature"
+
+
+def test_a_forecast_takes_times_of_real_machines_that_are_like_the_device(folder: Path) -> None:
+    written(folder / "pi.json")
+    assert {(time.device, time.arch) for time in measured_times(PI)} == {(PI.name, an_evidence().networks[0].arch)}
+    conditions = an_evidence().environment.conditions
+    strange = {
+        "emulated": an_evidence(environment=EMULATED),
+        "cores": an_evidence(environment=Environment(conditions={**conditions, "cores": "8"}, observed={})),
+    }
+    for record in strange.values():
+        written(folder / "pi.json", record)
+        assert measured_times(PI) == ()
+    intel = device_named("intel-cpu")
+    written(folder / "pi.json", an_evidence(device=intel.name))
+    assert measured_times(intel) == ()  # of which processor, nobody knows
+
+
+def test_a_forecast_takes_the_shipped_times_of_a_gpu() -> None:
+    assert measured_times(device_named("h200"))

@@ -54,6 +54,14 @@ def test_a_candidate_that_a_table_supports_has_a_forecast_and_the_others_say_why
     assert found.absent[INT8.id] == "no public table has onnxruntime on raspberry-pi-5"
 
 
+def test_a_forecast_with_fewer_threads_than_a_build_says_so() -> None:
+    found = planned_forecasts(resolved(**{**ROW, "device": device_named("rk3588")}))
+    forecast = found.by_candidate[NCNN.id]
+    assert forecast.threads == 4
+    assert forecast.note is not None and forecast.note.endswith("with 4 threads; a build uses all 8 cores")
+    assert planned_forecasts(resolved(**ROW)).by_candidate[NCNN.id].note is None
+
+
 def test_what_is_attached_is_measured_and_has_no_forecast() -> None:
     assert planned_forecasts(resolved()) == ({}, {})
 
