@@ -31,7 +31,7 @@ def test_one_network_that_is_slower_on_more_threads_takes_no_other_with_it(monke
     monkeypatch.setattr(
         timing, "_shortest_ms", lambda param, subject, count: 10.0 * count if subject.name == "resnet-18" else 10.0 / count
     )
-    runs, _ = timing.times_here((), lambda done, of: None)
+    runs = timing.times_here((), lambda done, of: None).runs
     assert [len(run) for run in runs] == [3, 3]
     assert runs[1][Column("resnet-50", SIZE)] == 2.5
 
@@ -40,7 +40,7 @@ def test_a_network_of_the_user_runs_in_a_process_with_a_limit(tmp_path: Path, mo
     pytest.importorskip("ncnn")
     subject = subject_of_arch("mobilenet-v3-large")
     param = timing.param_of(subject, tmp_path)
-    assert param is not None
+    assert isinstance(param, Path)
     own = subject._replace(arch=None, file=tmp_path / "own.onnx")
     monkeypatch.setattr(timing, "_shortest_ms_here", None)
     monkeypatch.setattr(timing, "SECONDS", 0.01)
