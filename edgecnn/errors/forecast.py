@@ -17,7 +17,7 @@ BOARD_WITHOUT_FILE = ErrorRow(
     "board-without-file",
     "edgecnn builds nothing for {board}",
     "public tables have it, but no device file describes it",
-    "edgecnn forecast --arch mobilenet-v2 --target {board}",
+    "edgecnn forecast --arch mobilenet-v2 --target {board:word}",
 )
 NETWORK_WITHOUT_OPTION = ErrorRow(
     "network-without-option",

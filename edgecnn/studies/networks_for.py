@@ -197,8 +197,7 @@ def networks_on(
     if rows:
         return known
     catalogue = sorted((_listed(spec, limits.classes) for spec in specs), key=lambda row: -(row.accuracy_top1 or 0.0))
-    host = "" if device.usually_attached else " --host USER@BOARD"
-    measures = f"edgecnn devices measure {device.name}{host}"
+    measures = f"edgecnn devices measure {device.name}" + ("" if device.usually_attached else " --host USER@BOARD")
     return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
 
 

@@ -31,6 +31,7 @@ OURS = {
     "device.name", "name", "target", "rounds", "verb", "shipped", "network", "arch", "metric", "own", "folder", "where",
     "better.name", "found.arch", "found.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
     "REBUILT", "what", "given", "type(error).__name__", "ENVIRONMENT",
+    "names[0]", "options",
 }  # fmt: skip
 """Names of the catalogue, of metrics and options, and numbers; what is quoted where it is made."""
 

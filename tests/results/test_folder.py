@@ -68,7 +68,7 @@ for size in (8 << 20, 1):
             np.save(Path(sys.argv[1]) / "a.npy", np.zeros(size, np.uint8))
             raise RuntimeError("a fault")
     except Exception as error:
-        said.append(type(error).__name__)
+        said.append("OUTPUT_UNWRITABLE" if OUTPUT_UNWRITABLE.made(error) else type(error).__name__)
 print(json.dumps(said))
 """
 

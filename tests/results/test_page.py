@@ -102,7 +102,7 @@ def test_a_report_of_an_earlier_version_names_the_command_that_makes_the_build_a
     said = "its schema is edgecnn.report/1, and this version reads edgecnn.report/2"
     for build, command in (
         ({"command": "edgecnn build demo"}, "edgecnn build demo"),
-        ({}, "the same build command writes it again"),
+        ({}, "rerun the build command to write it again"),
     ):
         (tmp_path / "report.json").write_text(json.dumps({"schema": "edgecnn.report/1", "build": build}))
         with pytest.raises(ReportUnreadable) as caught:
