@@ -5,14 +5,18 @@ python -m benchmarks.forecast.catalogue_work
 
 from __future__ import annotations
 
-from edgecnn.forecast.networks import COUNTED_FILE, CountedCatalogue, CountedNetwork, count_arch
+from edgecnn.forecast.networks import COUNTED_FILE, CountedCatalogue, CountedNetwork, count_arch, count_parameters_per_class
 from edgecnn.models.catalogue import all_archs
 from edgecnn.resources import resource_folder
 
 
 def main() -> None:
     networks = {
-        spec.name: CountedNetwork(resolution_px=spec.resolution_px, work=count_arch(spec, spec.resolution_px))
+        spec.name: CountedNetwork(
+            resolution_px=spec.resolution_px,
+            work=count_arch(spec, spec.resolution_px),
+            parameters_per_class=count_parameters_per_class(spec),
+        )
         for spec in all_archs()
     }
     path = resource_folder("baselines") / "public" / COUNTED_FILE

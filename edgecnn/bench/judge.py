@@ -147,6 +147,7 @@ def _raced(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, reques
 def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Judgement:
     """What is missing for want of stored work says which command makes it again."""
     ships, rows = finished.row, []
+    forecasts = {} if seen.attached else {row.candidate.id: row.forecast for row in finished.report.candidates}
     for name, row in reported(candidate_facts(seen), seen).items():
         chosen = name == ships.candidate.id
         update = {
@@ -154,6 +155,7 @@ def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Ju
             "reason": ships.reason if chosen else "",
             "because": ships.because if chosen else None,
             "kept_float": ships.kept_float if chosen else row.kept_float,
+            "forecast": row.forecast or forecasts.get(name),
         }
         rows.append(row.model_copy(update=update))
     gone = {source: f"{why}; {finished.again}" for source, why in seen.absent.items() if source not in RACED}

@@ -10,7 +10,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "data split": ("edgecnn data split photos/ --out split/", "edgecnn data split photos/ --out split/ --group-by '(.*)_'"),
     "data preview": ("edgecnn data preview photos/",),
     "init": ("edgecnn init photos/", "edgecnn init photos/ --target raspberry-pi-5 --arch mobilenet-v2"),
-    "list": ("edgecnn list archs", "edgecnn list archs mobilenet", "edgecnn list devices"),
+    "list": (
+        "edgecnn list archs mobilenet",
+        "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50 --within size_mib=10",
+        "edgecnn list devices",
+    ),
     "forecast": (
         "edgecnn forecast --arch mobilenet-v2 --arch resnet-18 --target raspberry-pi-5",
         "edgecnn forecast --model model.onnx --threads 1 --no-timing",
@@ -27,6 +31,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "fit": (
         "edgecnn fit --data photos/ --target cpu --within p50_ms=5",
         "edgecnn fit --data photos/ --target cpu --within p50_ms=5 --within size_mib=10",
+        "edgecnn fit --data photos/ --family mobilenet-v2 --target raspberry-pi-5 --within images_per_s=20",
     ),
     "sweep plan": ("edgecnn sweep plan sweep.toml",),
     "sweep run": ("edgecnn sweep run sweep.toml", "edgecnn sweep run sweep.toml --max drop_pp=1"),

@@ -42,7 +42,10 @@ TargetsOpt = Annotated[
     ),
 ]
 TableOpt = Annotated[
-    Path | None, typer.Option("--table", metavar="FILE", help="Latency table (default: the device's own, measured if necessary).")
+    Path | None,
+    typer.Option(
+        "--table", metavar="FILE", help="Latency table (default: the device's own, measured if necessary, else public forecasts)."
+    ),
 ]
 TrainingsOpt = Annotated[
     int | None,

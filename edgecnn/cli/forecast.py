@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,10 +12,12 @@ from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.usage import MISSING_ARGUMENT
 
 if TYPE_CHECKING:
-    from edgecnn.forecast.matrix import TimesHere
     from edgecnn.forecast.networks import Subject
+    from edgecnn.values.candidate import Runtime
     from edgecnn.values.device import Device
 
+NamesArg = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")]
+"""Refused with the option that takes them."""
 ArchsOpt = Annotated[
     list[str] | None, typer.Option("--arch", metavar="ARCH", help="Network of `edgecnn list archs`; may be repeated.")
 ]
@@ -24,7 +26,9 @@ ModelOpt = Annotated[
 ]
 TargetsOpt = Annotated[
     list[str] | None,
-    typer.Option("--target", metavar="DEVICE", help="Device or board; may be repeated (default: all that public tables have)."),
+    typer.Option(
+        "--target", metavar="DEVICE[:RUNTIME]", help="Device or board; may be repeated (default: all that public tables have)."
+    ),
 ]
 ThreadsOpt = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads (default: as many as are fastest in the public table).")
@@ -32,6 +36,7 @@ ThreadsOpt = Annotated[
 NoTimingOpt = Annotated[
     bool, typer.Option("--no-timing", help="Do not time the networks with ncnn on this computer first; intervals get wider.")
 ]
+INSTALL_NCNN = "pip install 'edgecnn[ncnn]' lets this computer time networks, which narrows the intervals"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     call: Call,
+    names: NamesArg = None,
     arch: ArchsOpt = None,
     model: ModelOpt = None,
     target: TargetsOpt = None,
@@ -54,74 +60,94 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.building.dated_records import measured_times
     from edgecnn.errors.forecast import NOTHING_FORECAST
     from edgecnn.forecast.forecasting import ForecastOptions, forecasts
-    from edgecnn.forecast.timing import can_time, times_here
+    from edgecnn.forecast.timing import NOT_TIMED, can_time, times_here
     from edgecnn.render.screens.forecast import show_forecasts
     from edgecnn.values.forecast import Forecast, ForecastReport, NoForecast
 
-    subjects = _subjects(call, arch or (), model)
+    subjects = _subjects(call, names or (), arch or (), model)
     places = _places(target or ())
-    here: TimesHere = ()
-    timed: tuple[str, ...] = ()
-    notes: list[str] = []
-    if not no_timing and not can_time():
-        notes.append("ncnn is not installed, so nothing was timed here: pip install 'edgecnn[ncnn]' narrows the intervals")
-    elif not no_timing:
-        here, timed = times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks"))
-    found: list[Forecast | NoForecast] = []
-    for place in places:
-        records = () if isinstance(place, str) else measured_times(place)
-        found += forecasts(subjects, place, ForecastOptions(threads=threads, here=here, records=records))
+    here = (
+        NOT_TIMED if no_timing else times_here(subjects, lambda done, of: call.tell.step("time with ncnn", done, of, "networks"))
+    )
+    rows: list[Forecast | NoForecast] = []
+    for device, runtime in places:
+        records = () if isinstance(device, str) else measured_times(device)
+        rows += forecasts(subjects, device, ForecastOptions(threads=threads, runtime=runtime, here=here.runs, records=records))
     report = ForecastReport(
-        forecasts=tuple(row for row in found if isinstance(row, Forecast)),
-        without=tuple(row for row in found if isinstance(row, NoForecast)),
-        timed_here=timed,
-        notes=tuple(notes),
+        forecasts=tuple(row for row in rows if isinstance(row, Forecast)),
+        without=tuple(row for row in rows if isinstance(row, NoForecast)),
+        timed_here=here.timed,
+        not_timed_here=here.not_timed,
+        notes=(INSTALL_NCNN,) if not no_timing and not can_time() else (),
     )
     if not report.forecasts:
         raise NOTHING_FORECAST(reasons=tuple(dict.fromkeys(row.sentence for row in report.without)))
     call.show(report, lambda: show_forecasts(report))
 
 
-def _subjects(call: Call, archs: Sequence[str], model: Path | None) -> list[Subject]:
+def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Path | None) -> list[Subject]:
+    from edgecnn.errors.forecast import NETWORK_WITHOUT_OPTION
+    from edgecnn.errors.wording import shell_word
     from edgecnn.forecast.networks import subject_of_arch, subject_of_file
+    from edgecnn.results.network import built_network
+    from edgecnn.store.disk import user_path
 
+    if names:
+        shown = " ".join(f"--arch {shell_word(name)}" for name in names)
+        raise NETWORK_WITHOUT_OPTION(names=names, options=shown)
     if not archs and model is None:
         raise MISSING_ARGUMENT(command="edgecnn forecast", name="--arch", meaning="a network of `edgecnn list archs`")
     subjects = [subject_of_arch(name) for name in dict.fromkeys(archs)]
     if model is not None:
-        subjects.append(subject_of_file(_file_of(call, model)))
+        path = user_path(model)
+        named = path.resolve().name  # of a build, its folder
+        subjects.append(subject_of_file(built_network(path, call.store).model if path.is_dir() else path)._replace(name=named))
     return subjects
 
 
-def _file_of(call: Call, model: Path) -> Path:
-    """The ONNX file, or the trunk of a finished build."""
-    from edgecnn.results.network import built_network
-    from edgecnn.store.disk import user_path
+class Place(NamedTuple):
+    """A device or a board of the tables, and the runtime that its target names."""
 
-    path = user_path(model)
-    return built_network(path, call.store).model if path.is_dir() else path
+    device: Device | str
+    runtime: Runtime | None
 
 
-def _places(targets: Iterable[str]) -> list[Device | str]:
-    """Devices by name, alias or file, and boards that only the tables know. Raises UnknownDevice: neither has the name."""
-    from edgecnn.devices.files import device_named, load_devices, own_device
-    from edgecnn.errors.devices import UnknownDevice
-    from edgecnn.forecast.tables import places, table_runs
-    from edgecnn.recipes.target import is_path, split_target
+def _places(targets: Iterable[str]) -> list[Place]:
+    """Devices by name, alias or file, and boards that only the tables know.
 
-    if not list(targets):
+    Raises UnknownDevice: neither has the name. UNKNOWN_RUNTIME: a target names a runtime that edgecnn does not have.
+    """
+    from edgecnn.devices.files import known_runtime, load_devices
+    from edgecnn.forecast.tables import runs_on, table_runs
+    from edgecnn.recipes.target import split_target
+    from edgecnn.values.candidate import ALL_RUNTIMES
+
+    targets = tuple(dict.fromkeys(targets))
+    if not targets:
         tabled = {run.device for run in table_runs()}
-        return [device for device in load_devices().values() if device.name in tabled]
-    found: list[Device | str] = []
-    for target in dict.fromkeys(targets):
-        name, _ = split_target(target)
-        if is_path(name):
-            found.append(own_device(Path(name)))
-            continue
-        try:
-            found.append(device_named(name))
-        except UnknownDevice:
-            if name not in places():
-                raise
-            found.append(name)
-    return found
+        return [Place(device, None) for device in load_devices().values() if device.name in tabled]
+    places = []
+    for target in targets:
+        name, named = split_target(target)
+        device = _device(name)
+        tabled_runtimes = {run.run.runtime.value: None for run in runs_on(device if isinstance(device, str) else device.name)}
+        on_device = tuple(tabled_runtimes) if isinstance(device, str) else tuple(runtime.value for runtime in device.runtimes)
+        runtime = None if named is None else known_runtime(named, name, on_device or tuple(tabled_runtimes))
+        places.append(Place(device, None if runtime == ALL_RUNTIMES else runtime))
+    return places
+
+
+def _device(name: str) -> Device | str:
+    from edgecnn.devices.files import device_named, own_device
+    from edgecnn.errors.devices import UnknownDevice
+    from edgecnn.forecast.tables import places
+    from edgecnn.recipes.target import is_path
+
+    if is_path(name):
+        return own_device(Path(name))
+    try:
+        return device_named(name)
+    except UnknownDevice:
+        if name not in places():
+            raise
+        return name

@@ -71,6 +71,10 @@ WithinOpt = Annotated[
         "--within", metavar="METRIC=NUMBER", help="archs --target: at most p50_ms or size_mib, or at least images_per_s."
     ),
 ]
+ClassesOpt = Annotated[
+    int | None,
+    typer.Option("--classes", min=2, metavar="N", help="archs --target: classes of your images, for the size (default: 1000)."),
+]
 
 
 def list_(  # noqa: PLR0913 - a command line's options are its parameters
@@ -81,10 +85,11 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
     build: BuildOpt = None,
     target: TargetsOpt = None,
     within: WithinOpt = None,
+    classes: ClassesOpt = None,
 ) -> None:
     """List networks, devices, pipelines or runtimes."""
-    if target or within:
-        _show_for(call, what, pattern or "*", DeviceList(target or [], within or [], plot))
+    if target or within or classes is not None:
+        _show_for(call, what, pattern or "*", DeviceList(target or [], within or [], classes, plot))
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
@@ -98,22 +103,24 @@ class DeviceList(NamedTuple):
 
     targets: Sequence[str]
     within: Sequence[str]
+    classes: int | None
     plot: Path | None
 
 
 def _show_for(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
     from edgecnn.render.screens.catalogue import show_networks_for
-    from edgecnn.studies.networks_for import budgets_of_a_list, networks_for
+    from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
+    option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
     if what is not What.ARCHS:
-        raise TARGET_OF_A_LIST(option="--target" if wanted.targets else "--within", because=f"the list is of {what}")
-    budgets = budgets_of_a_list(wanted.within)
+        raise TARGET_OF_A_LIST(option=option, because=f"the list is of {what}")
+    limits = limits_of_a_list(wanted.within, wanted.classes or CLASSES)
     if not wanted.targets:
-        raise TARGET_OF_A_LIST(option="--within", because="no device is named with --target")
+        raise TARGET_OF_A_LIST(option=option, because="no device is named with --target")
     if wanted.plot is not None:
         require_plot(wanted.plot, forms=(".html",))
-    found = networks_for(pattern, wanted.targets, budgets, call.store)
+    found = networks_for(pattern, wanted.targets, limits, call.store)
     call.show(found, lambda: show_networks_for(found))
     if wanted.plot is not None:
         call.add([f"{wanted.plot}: {write_networks_page(found, wanted.plot):,} bytes"])

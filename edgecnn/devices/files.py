@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -182,13 +182,22 @@ def runtime_of(device: Device, name: str, target: str | None = None) -> TargetRu
     Raises UNKNOWN_RUNTIME: edgecnn has no such runtime. RUNTIME_NOT_ON_DEVICE: the device file does not list it.
     """
     has = [runtime.value for runtime in device.runtimes]
+    runtime = known_runtime(name, target or device.name, on_device=has)
+    if runtime != ALL_RUNTIMES and runtime.value not in has:
+        raise runtime_not_on_device(device=device.name, runtime=name, has=has, target=target or device.name)
+    return runtime
+
+
+def known_runtime(name: str, target: str, on_device: Sequence[str]) -> TargetRuntime:
+    """The runtime of this name, or ``all``. Raises UNKNOWN_RUNTIME: edgecnn has no such runtime.
+
+    ``target``: how the user wrote the device; ``on_device``: the runtimes that an example may name.
+    """
     known = [runtime.value for runtime in Runtime if runtime.ships]
     if name == ALL_RUNTIMES:
         return ALL_RUNTIMES
     if name not in known:
-        raise unknown_runtime(name=name, device=target or device.name, known=[*known, ALL_RUNTIMES], on_device=has)
-    if name not in has:
-        raise runtime_not_on_device(device=device.name, runtime=name, has=has, target=target or device.name)
+        raise unknown_runtime(name=name, device=target, known=[*known, ALL_RUNTIMES], on_device=on_device)
     return Runtime(name)
 
 

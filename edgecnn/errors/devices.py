@@ -100,7 +100,7 @@ def unknown_device(name: str, known: Sequence[str]) -> EdgecnnError:
 
 def unknown_runtime(name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> EdgecnnError:
     near = _OTHER_NAMES.get(name.lower()) or nearest(name, known, cutoff=0.4)
-    choice = near if near in on_device else on_device[0]
+    choice = near if near in on_device or not on_device else on_device[0]
     hint = f"--target {shell_word(f'{device}:{choice}')}"
     if "," in name:
         hint = f"name one runtime, or build all of them with --target {shell_word(f'{device}:all')}"

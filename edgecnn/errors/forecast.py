@@ -13,3 +13,15 @@ NOTHING_FORECAST = ErrorRow(
     "{reasons:first 3}",
     "`edgecnn forecast --arch resnet-18` lists the devices that have a table",
 )
+BOARD_WITHOUT_FILE = ErrorRow(
+    "board-without-file",
+    "edgecnn builds nothing for {board}",
+    "public tables have it, but no device file describes it",
+    "edgecnn forecast --arch mobilenet-v2 --target {board}",
+)
+NETWORK_WITHOUT_OPTION = ErrorRow(
+    "network-without-option",
+    "edgecnn forecast takes no argument without an option, such as {names[0]!r}",
+    "networks of the catalogue follow --arch",
+    "edgecnn forecast {options}",
+)

@@ -29,7 +29,7 @@ BOUND_OF_TWO_BUILDS = ErrorRow(
     "{where}: {name} compares two builds, and only one is named",
     fix="edgecnn judge HEAD --against BASE --max {name}=1.03",
 )
-BOUND_MISSING = ErrorRow("bound-missing", "{where}: {text!r} states no bound", fix="write name=number, such as {example}")
+BOUND_MISSING = ErrorRow("bound-missing", "{where}: {text!r} states no bound", fix="write {example}")
 BOUND_OUT_OF_RANGE = ErrorRow(
     "bound-out-of-range", "{where}: {bound} is not a valid bound of {metric}", "the bound must be {allowed}"
 )

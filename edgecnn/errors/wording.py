@@ -141,7 +141,7 @@ def first_problem(error: ValidationError) -> str:
 
 
 def _counted_field(value: Any, words: str) -> str:
-    return counted(value if isinstance(value, int) else len(value), *words.split("/"))
+    return counted(len(value) if hasattr(value, "__len__") else int(value), *words.split("/"))
 
 
 def _first_names(value: Any, most: str) -> str:
@@ -150,13 +150,15 @@ def _first_names(value: Any, most: str) -> str:
 
 
 def _subject(value: Any, noun: str) -> str:
+    if not value:
+        return f"no {noun} is"
     return f"{noun} {value[0]}" + (f" and {len(value) - 1} more are" if len(value) > 1 else " is")
 
 
 _WORDS: dict[str, Callable[[Any, str], str]] = {
     "counted": _counted_field,
     "number": lambda value, _: f"{len(value):,}",
-    "listed": lambda value, _: listed(list(map(str, value))),
+    "listed": lambda value, _: listed(list(map(str, value))) if value else "none",
     "commas": lambda value, _: ", ".join(map(str, value)),
     "quoted": lambda value, _: ", ".join(map(repr, value)),
     "joined": lambda value, _: "; ".join(map(str, value)),

@@ -6,7 +6,7 @@ What ships by them is provisional, as by any table of a device that is away.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgecnn.building.dated_records import measured_times
 from edgecnn.errors.fit import no_table
@@ -27,6 +27,8 @@ KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
 """By their forecasts it is told whether a candidate has any, and whether tables or method changed since a search was stored."""
 _DEVIATIONS = 1.645
 """From the middle of a 90 % interval to its end."""
+_WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
+"""What a forecast states of its device, which changes no search."""
 
 
 class ForecastPredictor:
@@ -77,7 +79,9 @@ def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, d
     return Priced(
         used=used,
         predictors={name: predictors[name] for name in supported},
-        content=digest_of({name: [each.model_dump(mode="json") for each in found] for name, found in supported.items()}),
+        content=digest_of(
+            {name: [row.model_dump(mode="json", exclude=_WORDS) for row in forecasts] for name, forecasts in supported.items()}
+        ),
         candidates={each.id: each for each in candidates if each.id in supported},
         environment=lab.environment.conditions,
         fastest={},

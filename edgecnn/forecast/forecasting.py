@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence, Set
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +32,9 @@ from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_su
 from edgecnn.forecast.networks import Subject
 from edgecnn.forecast.records import MeasuredTime, runs_of_records
 from edgecnn.forecast.structure import Array, learn, place, predicted
-from edgecnn.forecast.tables import TableRun, places, runs_on, table_runs
-from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.forecast.tables import TableRun, runs_on, table_runs
+from edgecnn.runtimes.registry import offers
+from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device
 from edgecnn.values.forecast import CONFIDENCE, Forecast, ForecastBasis, ForecastSource, NoForecast, Why
 from edgecnn.values.verdict import Interval
@@ -53,6 +53,8 @@ class ForecastOptions(NamedTuple):
     here: TimesHere = ()
     """Times that ncnn took on this computer: of the networks that are asked about, and of reference networks."""
     records: Sequence[MeasuredTime] = ()
+    runtime: Runtime | None = None
+    """None: every runtime of the tables."""
 
 
 DEFAULT = ForecastOptions()
@@ -86,24 +88,26 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     runs = (*runs_on(name), *runs_of_records(records, name))
     matrix = with_subjects(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
-    place = _Place(name, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
+    if options.runtime is not None:
+        runtimes = tuple(dict.fromkeys((*runtimes, options.runtime)))
+    place = _Place(device, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
     hard = difficulty(matrix)
     found: list[Found] = []
     for subject in subjects:
         column = matrix.columns.index(column_of_subject(subject))
         measured = [_measured(subject, record) for record in records if _is_of(record, subject, name)]
-        found += measured
+        found += [_with_build(row, device) for row in measured]
         outside = _outside(subject, matrix, column, hard)
         for way in place.ways:
             if any((row.runtime, row.precision) == way.way for row in measured):
                 continue
             if outside is None or _timed(way, column):
-                row = _forecast(subject, name, way, _Cell(matrix, column, float(hard[column])))
-                found.append(_with_note(row, place))
+                row = _forecast(subject, device, way, _Cell(matrix, column, float(hard[column])))
+                found.append(_with_build(row, device))
             else:
                 found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
         found += _without(subject, place, {row.runtime for row in measured})
-    return tuple(found)
+    return tuple(row for row in found if options.runtime in (None, row.runtime) or row.runtime is None)
 
 
 def forecast(
@@ -128,13 +132,18 @@ def forecast(
 class _Place(NamedTuple):
     """A device with what its tables have."""
 
-    name: str
+    device: Device | str
     runtimes: tuple[Runtime, ...]
-    """That its file lists."""
+    """That its file lists, or that are asked for."""
     runs: tuple[TableRun, ...]
     ways: Sequence[_Device]
     threads: int | None
     """That are wanted."""
+
+    @property
+    def name(self) -> str:
+        """Of the device or board."""
+        return self.device if isinstance(self.device, str) else self.device.name
 
 
 class _Cell(NamedTuple):
@@ -175,7 +184,8 @@ def _timed(device: _Device, column: int) -> bool:
     return not np.isnan(device.log_ms[:, column]).all()
 
 
-def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Found:
+def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cell) -> Found:
+    name = place if isinstance(place, str) else place.name
     refused = _unsupported(name, device, cell)
     if refused is not None:
         return _none(subject, name, device.way, *refused)
@@ -209,17 +219,33 @@ def _forecast(subject: Subject, name: str, device: _Device, cell: _Cell) -> Foun
             date=newest.run.date,
             board=newest.table.boards[newest.run.board].title,
             networks=len(newest.run.ms),
+            kind_only=not isinstance(place, str) and place.is_a_kind,
         ),
+        processor="gpu" if newest.run.cores == "gpu" or device.way[0] is Runtime.TENSORRT else "cpu",
         note=None if len(runs) == 1 else f"{len(runs)} boards have a table; their median is shown",
     )
 
 
-def _with_note(row: Found, place: _Place) -> Found:
-    """A figure of a runtime that edgecnn builds nothing for on this device says so."""
-    if isinstance(row, NoForecast) or not place.runtimes or row.runtime in place.runtimes:
+def _with_build(row: Found, device: Device | str) -> Found:
+    """State whether edgecnn builds a figure's runtime and precision, and which it builds instead."""
+    if isinstance(row, NoForecast) or isinstance(device, str):
         return row
-    unbuilt = f"no build for {place.name} has {row.runtime.value}"
-    return row.model_copy(update={"note": f"{row.note}; {unbuilt}" if row.note else unbuilt})
+    ways = built_ways(device)
+    if (row.runtime, row.precision) in ways:
+        return row.model_copy(update={"built": True})
+    precisions = tuple(precision.value for runtime, precision in ways if runtime is row.runtime)
+    runtimes = tuple(dict.fromkeys(runtime.value for runtime, _ in ways if device.runtimes[runtime].by_default))
+    instead = f"{row.runtime.value} in {listed(precisions)}" if precisions else listed(runtimes) or "nothing"
+    unbuilt = f"not built by edgecnn, which builds {instead} for {device.name}"
+    return row.model_copy(update={"built": False, "note": f"{row.note}; {unbuilt}" if row.note else unbuilt})
+
+
+def built_ways(device: Device) -> tuple[Way, ...]:
+    """Runtimes and precisions that edgecnn builds candidates of for a device."""
+    if device.facts_only is not None:
+        return ()
+    entries = (entry for runtime in device.runtimes for entry in offers(runtime, device))
+    return tuple(dict.fromkeys((entry.runtime, entry.precision) for entry in entries if isinstance(entry, Candidate)))
 
 
 def _question(device: _Device, cell: _Cell) -> Question:
@@ -280,6 +306,7 @@ def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
         off_networks=boards.networks,
         off_devices=boards.devices,
         source=ForecastSource(title="evidence record", url=None, date=record.date, board=record.title, networks=1),
+        processor="gpu" if record.runtime is Runtime.TENSORRT else "cpu",
     )
 
 
@@ -298,11 +325,17 @@ def _outside(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str 
     timed = ~np.isnan(base_matrix().log_ms).all(axis=0)
     least, most = (float(np.exp(edge)) for edge in (base_matrix().macs[timed].min(), base_matrix().macs[timed].max()))
     if not least / SIZES <= subject.work.macs <= most * SIZES:
-        size = f"{subject.work.macs / 1e6:,.3g} million multiply-adds"
-        return f"{size} are outside what public tables have timed ({least / 1e6:,.3g} to {most / 1e6:,.3g} million)"
+        size = f"{_millions(subject.work.macs)} million multiply-adds"
+        return f"{size} are outside what public tables have timed ({_millions(least)} to {_millions(most)} million)"
     if hard[column] > HARDEST:
         return "its layers are unlike those of every network in the public tables"
     return None
+
+
+def _millions(count: float) -> str:
+    """``0.42``, ``15,500``: three digits."""
+    millions = float(f"{count / 1e6:.3g}")
+    return f"{millions:,.0f}" if millions >= 100 else f"{millions:g}"  # noqa: PLR2004 - whole numbers from three digits on
 
 
 def _none(subject: Subject, device: str, way: tuple[Runtime | None, Precision | None], why: Why, sentence: str) -> NoForecast:
@@ -324,8 +357,12 @@ def _without(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[No
 
 
 def _no_table(subject: Subject, place: _Place) -> NoForecast:
-    nearest = nearest_places(place.name)
-    sentence = f"no public table has {place.name}" + (f"; the nearest are {listed(nearest)}" if nearest else "")
+    nearest = nearest_places(place.device)
+    sentence = f"no public table has {place.name}" + (
+        f"; the nearest by processor or board are {listed(nearest)}" if nearest else ""
+    )
+    if isinstance(place.device, Device) and place.device.facts_only is not None:
+        sentence += f"; {place.device.facts_only.instead}"
     found = _none(subject, place.name, (None, None), Why.DEVICE_WITHOUT_TABLE, sentence)
     return found.model_copy(update={"nearest": nearest})
 
@@ -339,15 +376,26 @@ def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
     return found.model_copy(update={"threads": place.threads})
 
 
-def nearest_places(device: str) -> tuple[str, ...]:
-    """Up to three devices and boards with a table, by the words that their names and titles share with this name."""
-    words = set(device.split("-"))
-    titles = {each.run.board: _words(each.table.boards[each.run.board].title) for each in table_runs()}
-    shared = {place: len(words & ({*place.split("-")} | titles.get(place, set()))) for place in places()}
-    alike = {place: SequenceMatcher(None, device, place).ratio() for place in places()}
-    near = sorted((place for place in places() if shared[place]), key=lambda place: (-shared[place], -alike[place]))
+_PROCESSORS = re.compile(r"cortex-[amx]\d+\w*|neoverse-\w+|carmel|denver2|oryon|rk\d{4}|bcm\d{4}|gracemont")
+"""Names of processor cores and chips in device files and in the titles of boards."""
+_LINES = re.compile(r"^(jetson|raspberry-pi|rk35|orange-?pi)")
+"""Names of boards that one maker makes one after the other."""
+
+
+def nearest_places(device: Device | str) -> tuple[str, ...]:
+    """Up to three devices and boards with a table that have the same processor cores, or are of the same line; else none."""
+    name = device if isinstance(device, str) else device.name
+    texts = [name, *((device.processor.model, device.title) if isinstance(device, Device) else ())]
+    cores, line = _names(_PROCESSORS, *texts), _names(_LINES, name)
+    boards = {(run.run.board, run.table.boards[run.run.board].title, run.device or run.run.board) for run in table_runs()}
+    shared = dict[str, tuple[int, int]]()
+    for board, title, tabled in boards:
+        same = len(cores & _names(_PROCESSORS, title)), len(line & _names(_LINES, board))
+        shared[tabled] = max(same, shared.get(tabled, (0, 0)))
+    ranked = sorted(shared, key=lambda known: (-shared[known][0], -shared[known][1], known))
+    near = [known for known in ranked if any(shared[known])]
     return tuple(near[:3])
 
 
-def _words(title: str) -> set[str]:
-    return set(re.findall(r"[a-z0-9]+", title.lower()))
+def _names(pattern: re.Pattern[str], *texts: str) -> set[str]:
+    return {name for text in texts for name in pattern.findall(re.sub(r"[\s_\u2011]+", "-", text.lower()))}

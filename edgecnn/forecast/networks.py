@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
 from edgecnn.errors.fit import COST_UNKNOWN
 from edgecnn.errors.forecast import PUBLIC_TABLE_DAMAGED
@@ -44,6 +44,8 @@ class CountedNetwork(Value):
 
     resolution_px: Resolution
     work: Work
+    parameters_per_class: PositiveInt
+    """Weights and bias of one output of the last layer, for the size with another number of classes."""
 
 
 class CountedCatalogue(Value):
@@ -104,6 +106,15 @@ def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
 
     operations = operations_of(shipping_shapes(spec, spec.classes), size)
     return work_of(layers_of(operations, fused(operations)))
+
+
+def count_parameters_per_class(spec: ArchSpec) -> int:
+    """Of the last layer of a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
+    require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
+    from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
+
+    more, fewer = (shipped_parameter_count(shipping_shapes(spec, classes), spec) for classes in (spec.classes, spec.classes - 1))
+    return more - fewer
 
 
 def work_of(layers: Iterable[Layer]) -> Work:

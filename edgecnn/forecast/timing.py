@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgecnn.forecast.matrix import Column, TimesHere, column_of_subject
 from edgecnn.forecast.networks import Subject, subject_of_arch
@@ -40,23 +40,42 @@ def can_time() -> bool:
     return installed_version("ncnn") is not None
 
 
-def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> tuple[TimesHere, tuple[str, ...]]:
-    """Times of these networks and of the references, a run for each number of threads; and the networks that were timed.
+class TimesTaken(NamedTuple):
+    """What was timed on this computer."""
 
-    Networks that ncnn cannot read or run in time are left out. A run of several threads is left out where the references
-    take longer in it than on one. ``tell``: hears how many networks are timed, and of how many.
+    runs: TimesHere = ()
+    """A run for each number of threads: of the networks that are asked about, and of the references."""
+    timed: tuple[str, ...] = ()
+    not_timed: Mapping[str, str] = {}
+    """Network to why it was not."""
+
+
+NOT_TIMED = TimesTaken()
+
+
+def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> TimesTaken:
+    """Time these networks and the references, with each number of threads.
+
+    A run of several threads is left out where the references take longer in it than on one.
+    ``tell``: hears how many networks are timed, and of how many.
     """
+    if not can_time():
+        return TimesTaken(not_timed={subject.name: "ncnn is not installed" for subject in subjects})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runs: dict[int, dict[Column, float]] = {count: {} for count in sorted({1, min(4, cores)})}
-    timed = set()
+    timed, reasons = set(), dict[str, str]()
     with tempfile.TemporaryDirectory(prefix="edgecnn-forecast-") as folder:
         wanted = tuple(dict.fromkeys((*(subject_of_arch(name) for name in REFERENCES), *subjects)))
         for done, subject in enumerate(wanted):
             tell(done, len(wanted))
             param, column = param_of(subject, Path(folder)), column_of_subject(subject)
+            if isinstance(param, str):
+                reasons[subject.name] = param
+                continue
             for count in tuple(runs):
-                ms = None if param is None else _shortest_ms(param, subject, count)
+                ms = _shortest_ms(param, subject, count)
                 if ms is None:
+                    reasons[subject.name] = f"ncnn {installed_version('ncnn')} cannot read or run {param.name}"
                     break
                 runs[count][column] = ms
                 timed.add(subject.name)
@@ -65,24 +84,30 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
         relative = [run[column] / runs[1][column] for column in references & run.keys()]
         if relative and median(relative) > 1:  # threads wait for each other on a busy computer
             del runs[count]
-    return tuple(run for run in runs.values() if run), tuple(subject.name for subject in subjects if subject.name in timed)
+    return TimesTaken(
+        runs=tuple(run for run in runs.values() if run),
+        timed=tuple(subject.name for subject in subjects if subject.name in timed),
+        not_timed={subject.name: reasons[subject.name] for subject in subjects if subject.name not in timed},
+    )
 
 
-def param_of(subject: Subject, work: Path) -> Path | None:
-    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; None if there is none."""
+def param_of(subject: Subject, work: Path) -> Path | str:
+    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; else why there is none."""
     if subject.arch is not None:
         shipped = resource_folder("baselines") / "public" / "networks" / f"{subject.arch}.param"
-        return shipped if shipped.is_file() else None
-    if subject.file is None or installed_version("pnnx") is None:
-        return None
+        return shipped if shipped.is_file() else "edgecnn ships no file of it to time"
+    if subject.file is None:
+        return "it has no file to time"
+    if installed_version("pnnx") is None:
+        return "pnnx, which converts it for ncnn, is not installed"
     from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
     from edgecnn.runtimes.ncnn import FP32, PARAM, convert_trunk
 
     candidate = Candidate(id="ncnn-fp32", runtime=Runtime.NCNN, precision=Precision.FP32, session_options=FP32)
     try:
         convert_trunk(subject.file, candidate, work)
-    except (ConverterFailed, LayerNotConverted, OSError, IndexError):
-        return None
+    except (ConverterFailed, LayerNotConverted, OSError, IndexError) as error:
+        return f"it cannot be converted for ncnn: {error}"
     return work / PARAM
 
 

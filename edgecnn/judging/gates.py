@@ -8,6 +8,7 @@ one-sided 95 %; the gate on the worst class holds for all classes at once. Laten
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -191,11 +192,27 @@ def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
         try:
             bound = float(number)
         except ValueError:
-            example = "p99_ms=20" if side == "max" else "int8_mac_share=0.95"
-            raise BOUND_MISSING(where=where, text=text, example=example) from None
+            raise BOUND_MISSING(where=where, text=text, example=_bound_meant(name, number, side)) from None
         if bounds.setdefault(name, bound) != bound and not math.isnan(bound):
             raise BOUND_TWICE(where=where, metric=name, first=bounds[name], second=bound)
     return bounds
+
+
+def _bound_meant(name: str, number: str, side: Side) -> str:
+    """The bound that a number with a unit means, or an example."""
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|[A-Za-zµ]+(?:/s)?)", number)
+    metric = METRICS.get(name)
+    if amount is None or metric is None:
+        return "name=number, such as " + ("p99_ms=20" if side == "max" else "int8_mac_share=0.95")
+    if amount[2] == "%" and metric.unit == "share":
+        return f"a share of 1: {name}={float(amount[1]) / 100:g}"
+    units = ("%", "pp") if metric.unit == "pp" else (_UNIT_OF.get(name, metric.unit),)
+    if amount[2].casefold() in [unit.casefold() for unit in units]:
+        return f"the number without the unit: {name}={amount[1]}"
+    return f"the number in {_UNIT_OF.get(name, metric.unit)} and without the unit, as in {name}=20"
+
+
+_UNIT_OF = {IMAGES_PER_S: "images/s"}
 
 
 def _where(side: Side, stated_by: str) -> str:

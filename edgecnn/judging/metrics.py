@@ -231,7 +231,7 @@ def parse_budgets(
         if "," in amount:
             raise refuse(text, "each budget has a --within of its own")
         if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
-            raise refuse(text, f"{name} must be a positive number such as 5, not {amount!r}")
+            raise refuse(text, f"{name} must be a positive number without a unit, such as 5, not {amount!r}")
         found[name] = float(amount)
     return found
 

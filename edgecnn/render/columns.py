@@ -209,8 +209,9 @@ def _median(facts: CandidateFacts) -> Cell:
         return replace(cell, why=f"{figures.images_per_s(cell.value.estimate)} images/s; {cell.why}")
     if forecast is None:
         return cell
-    why = f"{figures.predicted_rate(forecast)} images/s; {figures.forecast_off(forecast)}; {forecast.source.title}"
-    return Cell(figures.roughly(forecast.p50_ms), forecast.fidelity, why, in_text=figures.predicted(forecast))
+    rate = f"{figures.predicted_rate(forecast)} images/s, predicted, so no gate takes it"
+    why = f"{rate}; {figures.forecast_off(forecast)}; {forecast.source.title}"
+    return Cell(figures.predicted(forecast), forecast.fidelity, why)
 
 
 def _rate(facts: CandidateFacts) -> Cell:

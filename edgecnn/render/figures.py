@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Self
 
 from edgecnn.errors.wording import counted, images_in
@@ -174,9 +176,12 @@ def p50(value: Latency | None) -> str:
     return NONE if value is None or value.p50_ms is None else milliseconds(value.p50_ms) + race_marks(value)
 
 
-def predicted(value: Forecast | None) -> str:
+def predicted(value: Forecast | None) -> Spelt:
     """``▲ 24 [18, 31]``: never without its mark; a dash where there is none."""
-    return NONE if value is None else f"{MARK} {roughly(value.p50_ms)}"
+    if value is None:
+        return Spelt(NONE)
+    figure = roughly(value.p50_ms)
+    return Spelt(f"{MARK} {figure.estimate}", figure.interval)
 
 
 FORECAST_FROM = {
@@ -187,29 +192,59 @@ FORECAST_FROM = {
 }
 
 
+def forecast_basis(value: Forecast) -> str:
+    """What a figure is from, with the board where a table of one machine stands for a kind of machines."""
+    if value.basis is ForecastBasis.PUBLISHED and value.source.kind_only:
+        return f"one machine of this kind: {value.source.board}"
+    return FORECAST_FROM[value.basis]
+
+
 def forecast_off(value: Forecast) -> str:
-    """How far forecasts of this kind were off."""
+    """How far forecasts of this kind were off, and how that makes the interval."""
     left_out, start = counted(value.off_networks, "network"), f"from {FORECAST_FROM[value.basis]}"
     if value.basis in (ForecastBasis.MEASURED, ForecastBasis.PUBLISHED):
         boards = f"{left_out} on {counted(value.off_devices, 'device')}"
-        return f"{start}: two boards of one device differ by {value.off_percent:g} % (median of {boards})"
+        differ = f"half of the times of {boards} differ by less than {value.off_percent:g} % between two boards of one device"
+        return f"{start}: {differ}; the interval holds nine of ten"
     way = f"{value.runtime.value}-{value.precision.value}"
-    return f"{start} ({way}): off by {value.off_percent:g} % (median) on {left_out} left out in turn"
+    return (
+        f"{start} ({way}): half of the forecasts of {left_out}, left out in turn, are off by less than {value.off_percent:g} %; "
+        "the interval holds nine of ten"
+    )
 
 
-def forecast_source(value: Forecast) -> str:
-    """The table or the record that says how fast the device is."""
-    source, note = value.source, f"; {value.note}" if value.note else ""
-    where = f", {source.url}" if source.url else ""
-    timed = f"{source.date}, {counted(source.networks, 'network')} on {source.board}"
-    return f"{value.device}, {value.runtime.value}-{value.precision.value}: {source.title}, {timed}{note}{where}"
+def forecast_notes(forecasts: Iterable[Forecast], today: date | None = None) -> list[str]:
+    """What stands under a table of forecasts: how far each kind was off, the sources, each once, and what was timed of them.
 
-
-def forecast_notes(forecasts: Iterable[Forecast]) -> list[str]:
-    """What stands under a table of forecasts: how far each kind was off, then the sources, each once."""
+    ``today``: the age of a source is counted to it; None in a report, which is read later.
+    """
     forecasts = tuple(forecasts)
-    off = dict.fromkeys(forecast_off(each) for each in forecasts if each.off_networks)
-    return [f"{MARK} {line}" for line in (*off, *dict.fromkeys(map(forecast_source, forecasts)))]
+    off = dict.fromkeys(forecast_off(row) for row in forecasts if row.off_networks)
+    marks = source_marks(forecasts)
+    sources = [f"{mark} {title}{f', {url}' if url else ''}" for (title, url), mark in marks.items()]
+    timed = defaultdict[tuple[str, str | None, str], list[str]](list)
+    for row in forecasts:
+        on = f"one machine of this kind, {row.source.board}" if row.source.kind_only else row.source.board
+        when = row.source.date if today is None else f"{row.source.date} ({_age(row.source.date, today)})"
+        networks = f"{row.runtime.value}-{row.precision.value}: {counted(row.source.networks, 'network')}"
+        place = f"{marks[row.source.title, row.source.url]} {row.device}: {on}, {when}"
+        timed[place, row.note, row.processor].append(networks)
+    boards = [
+        f"{place}, on the {processor.upper()}: {', '.join(dict.fromkeys(networks))}{f'; {note}' if note else ''}"
+        for (place, note, processor), networks in timed.items()
+    ]
+    return [f"{MARK} {line}" for line in (*off, *sources, *boards)]
+
+
+def source_marks(forecasts: Iterable[Forecast]) -> dict[tuple[str, str | None], str]:
+    """``[1]``, ``[2]`` by the title and address of a source, in the order of the rows."""
+    sources = dict.fromkeys((row.source.title, row.source.url) for row in forecasts)
+    return {source: f"[{number}]" for number, source in enumerate(sources, start=1)}
+
+
+def _age(day: str, today: date) -> str:
+    months = max(0, round((today - date.fromisoformat(day)).days / 30.44))
+    return f"{counted(months, 'month')} old" if months < 24 else f"{counted(months // 12, 'year')} old"  # noqa: PLR2004
 
 
 def roughly(p50_ms: Interval) -> Spelt:

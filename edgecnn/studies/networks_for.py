@@ -5,26 +5,30 @@ Nothing is measured. A network fits where the whole interval of its forecast doe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgecnn.building.dated_records import measured_times
 from edgecnn.devices.files import Target, parse_target
+from edgecnn.errors.devices import UnknownDevice
+from edgecnn.errors.forecast import BOARD_WITHOUT_FILE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.errors.wording import nearest
-from edgecnn.forecast.forecasting import ForecastOptions, forecasts
-from edgecnn.forecast.networks import subject_of_arch
+from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
+from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
+from edgecnn.forecast.tables import places
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
 from edgecnn.models.catalogue import archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
-from edgecnn.runtimes.registry import offers
+from edgecnn.recipes.target import split_target
 from edgecnn.store.store import Store
-from edgecnn.values.arch import ArchSpec, Share
+from edgecnn.values.arch import ArchSpec, ListedArch, Share, listed
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, NoForecast, Why
 from edgecnn.values.preprocessing import Resolution
 
@@ -36,8 +40,26 @@ Answers = Mapping[str, Sequence[Forecast | NoForecast]]
 """Network to what is predicted of it on one device, in every runtime and precision."""
 
 
+CLASSES = 1000
+"""Of ImageNet-1k, on which the accuracies were published."""
+RUNNER_MIB = 1.0
+"""About what a kit holds beside its model: the runner, and test images with their logits."""
+_IN_FILES = {Precision.INT8: 1.2}
+"""Size of a model's files over that of its parameters, at most; INT8 has scales, and graphs around them."""
+_IN_FLOAT_FILES = 1.02
+
+
+class Limits(NamedTuple):
+    """What the networks of a list must keep, and how many classes they tell apart."""
+
+    within: Mapping[Budget, float] = {}
+    stated: Mapping[str, float] = {}
+    """The same as typed."""
+    classes: int = CLASSES
+
+
 Fits = Literal["yes", "unsure", "no"]
-"""unsure: the interval of the forecast holds the bound."""
+"""unsure: the interval of the forecast holds the bound, or the kit's other files decide whether its size does."""
 
 
 class NetworkOnDevice(Value):
@@ -52,7 +74,9 @@ class NetworkOnDevice(Value):
     macs: PositiveInt
     """Multiply-adds for one image."""
     size_mib: PositiveFloat
-    """Of its parameters in the precision of the forecast; a kit's files hold a little more."""
+    """Of its parameters in the precision of the forecast, with ``NetworksFor.classes`` classes."""
+    kit_mib: PositiveFloat
+    """About what the whole kit takes: with scales, names, the runner and its test images."""
     forecast: Forecast
     fits: Fits
 
@@ -65,6 +89,10 @@ class NetworksOnDevice(Value):
     """Those with a forecast, by published accuracy."""
     without_forecast: Mapping[str, tuple[str, ...]]
     """Why there is no forecast, to the networks of which there is none: they fit nothing."""
+    catalogue: tuple[ListedArch, ...] = ()
+    """Where no network has a forecast: what is published and counted of all, by accuracy. Sizes are with the same classes."""
+    measured_by: str | None = None
+    """Where no network has a forecast: the command that times networks on the device."""
 
     def of(self, *fits: Fits) -> tuple[NetworkOnDevice, ...]:
         """Those that fit so."""
@@ -77,10 +105,14 @@ class NetworksFor(Value):
     schema_: Literal["edgecnn.networks-for/1"] = Field(default="edgecnn.networks-for/1", alias="schema")
     within: Mapping[Budget, PositiveFloat]
     """Budget to the most that is allowed; images a second are the p50 that they mean."""
+    stated: Mapping[str, PositiveFloat] = {}
+    """The budgets as they were typed."""
+    classes: PositiveInt = CLASSES
+    """Of the last layer, which the sizes include."""
     devices: tuple[NetworksOnDevice, ...]
 
 
-def budgets_of_a_list(texts: Iterable[str]) -> dict[Budget, float]:
+def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
     """``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``, each once. Raises LIST_BUDGET_INVALID: anything else."""
     known = (*_BUDGETS, IMAGES_PER_S)
 
@@ -95,13 +127,14 @@ def budgets_of_a_list(texts: Iterable[str]) -> dict[Budget, float]:
     if {IMAGES_PER_S, "p50_ms"} <= found.keys():
         raise LIST_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
     in_ms = budgets_in_p50(found)
-    return {name: in_ms[name] for name in _BUDGETS if name in in_ms}
+    return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, found, classes)
 
 
-def networks_for(pattern: str, targets: Iterable[str], within: Mapping[Budget, float], store: Store) -> NetworksFor:
+def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: Store) -> NetworksFor:
     """Networks of the catalogue whose names fit a pattern, on each device.
 
-    Raises UnknownArch, what ``parse_target`` raises, and PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
+    Raises UnknownArch, what ``parse_target`` raises, BOARD_WITHOUT_FILE: only the public tables know the device, and
+    PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     specs, versions = archs_like(pattern), tool_versions()
     subjects = [subject_of_arch(spec.name) for spec in specs]
@@ -110,19 +143,29 @@ def networks_for(pattern: str, targets: Iterable[str], within: Mapping[Budget, f
         spec.name for spec in specs if spec.weights and held_weights(spec.weights, cached=stored_weights(spec, store, versions))
     }
     devices = []
-    for target in map(parse_target, targets):
+    for target in map(_target, targets):
         answers = dict[str, list[Forecast | NoForecast]]()
         records = measured_times(target.device)
         for each in forecasts(subjects, target.device, ForecastOptions(records=records)):
             answers.setdefault(each.network, []).append(each)
-        devices.append(networks_on(target, specs, within, answers, here))
-    return NetworksFor(within=dict(within), devices=tuple(devices))
+        devices.append(networks_on(target, specs, limits, answers, here))
+    return NetworksFor(within=limits.within, stated=limits.stated, classes=limits.classes, devices=tuple(devices))
+
+
+def _target(text: str) -> Target:
+    try:
+        return parse_target(text)
+    except UnknownDevice:
+        name, _ = split_target(text)
+        if name not in places():
+            raise
+        raise BOARD_WITHOUT_FILE(board=name) from None
 
 
 def networks_on(
     target: Target,
     specs: Sequence[ArchSpec],
-    within: Mapping[Budget, float],
+    limits: Limits,
     answers: Answers,
     weights_here: Container[str],
 ) -> NetworksOnDevice:
@@ -134,7 +177,7 @@ def networks_on(
         if not forecasts:
             without.setdefault(_why_none(answers[spec.name], ways), []).append(spec.name)
             continue
-        best = min(forecasts, key=lambda each: _rank(spec, each, within))
+        best = min(forecasts, key=lambda each: _rank(spec, each, limits))
         rows.append(
             NetworkOnDevice(
                 name=spec.name,
@@ -142,20 +185,31 @@ def networks_on(
                 accuracy_top1=None if spec.accuracy is None else spec.accuracy.top1,
                 weights_here=spec.name in weights_here,
                 macs=spec.macs or 0,
-                size_mib=round(_size_mib(spec, best.precision), 2),
+                size_mib=round(_size_mib(spec, best.precision, limits.classes), 2),
+                kit_mib=round(_kit_mib(spec, best.precision, limits.classes), 2),
                 forecast=best,
-                fits=_fits(spec, best, within),
+                fits=_fits(spec, best, limits),
             )
         )
     rows.sort(key=lambda row: (-(row.accuracy_top1 or 0.0), row.forecast.p50_ms.estimate))
     reasons = {why: tuple(names) for why, names in without.items()}
-    return NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons)
+    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons)
+    if rows:
+        return known
+    catalogue = sorted((_listed(spec, limits.classes) for spec in specs), key=lambda row: -(row.accuracy_top1 or 0.0))
+    host = "" if device.usually_attached else " --host USER@BOARD"
+    measures = f"edgecnn devices measure {device.name}{host}"
+    return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
+
+
+def _listed(spec: ArchSpec, classes: int) -> ListedArch:
+    return listed(spec).model_copy(update={"weights_mib": round(_size_mib(spec, Precision.FP32, classes), 2)})
 
 
 def _ways(target: Target) -> tuple[tuple[Runtime, Precision], ...]:
     """Runtimes and precisions that a build for the target has candidates of."""
-    entries = (entry for runtime in target.device.built_for(target.runtime) for entry in offers(runtime, target.device))
-    return tuple(dict.fromkeys((entry.runtime, entry.precision) for entry in entries if isinstance(entry, Candidate)))
+    wanted = target.device.built_for(target.runtime)
+    return tuple(way for way in built_ways(target.device) if way[0] in wanted)
 
 
 def _why_none(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:
@@ -167,20 +221,27 @@ def _why_none(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Run
     return f"no table has what a build makes: {', '.join(f'{runtime.value} {precision.value}' for runtime, precision in ways)}"
 
 
-def _rank(spec: ArchSpec, forecast: Forecast, within: Mapping[Budget, float]) -> tuple[int, bool, float]:
+def _rank(spec: ArchSpec, forecast: Forecast, limits: Limits) -> tuple[int, bool, float]:
     """Those that fit first, of these float before INT8, which loses accuracy; then the fastest."""
-    order = get_args(Fits).index(_fits(spec, forecast, within))
+    order = get_args(Fits).index(_fits(spec, forecast, limits))
     return order, not forecast.precision.is_float, forecast.p50_ms.estimate
 
 
-def _fits(spec: ArchSpec, forecast: Forecast, within: Mapping[Budget, float]) -> Fits:
-    bound_ms, p50_ms = within.get("p50_ms"), forecast.p50_ms
-    if _size_mib(spec, forecast.precision) > within.get("size_mib", float("inf")):
+def _fits(spec: ArchSpec, forecast: Forecast, limits: Limits) -> Fits:
+    """The worse of latency and size."""
+    bound_ms, most_mib = (limits.within.get(name, math.inf) for name in _BUDGETS)
+    size, kit = (size_of(spec, forecast.precision, limits.classes) for size_of in (_size_mib, _kit_mib))
+    lows, highs = (forecast.p50_ms.low, size), (forecast.p50_ms.high, kit)
+    if any(low > bound for low, bound in zip(lows, (bound_ms, most_mib), strict=True)):
         return "no"
-    if bound_ms is None or p50_ms.high <= bound_ms:
-        return "yes"
-    return "unsure" if p50_ms.low <= bound_ms else "no"
+    return "yes" if all(high <= bound for high, bound in zip(highs, (bound_ms, most_mib), strict=True)) else "unsure"
 
 
-def _size_mib(spec: ArchSpec, precision: Precision) -> float:
-    return (spec.parameters or 0) * _BYTES.get(precision, 2) / 2**20
+def _size_mib(spec: ArchSpec, precision: Precision, classes: int) -> float:
+    per_class = counted_catalogue().networks[spec.name].parameters_per_class
+    parameters = (spec.parameters or 0) + (classes - spec.classes) * per_class
+    return parameters * _BYTES.get(precision, 2) / 2**20
+
+
+def _kit_mib(spec: ArchSpec, precision: Precision, classes: int) -> float:
+    return _size_mib(spec, precision, classes) * _IN_FILES.get(precision, _IN_FLOAT_FILES) + RUNNER_MIB

@@ -175,7 +175,7 @@ def _of_hosts(hosts: Mapping[str, str]) -> Iterator[str]:
         try:
             Address.of(host)
         except BadAddress as error:
-            yield f"hosts.{device} = {host!r} is no SSH destination; {error.hint}"
+            yield f"hosts.{device} = {host!r} is not an SSH destination; {error.hint}"
 
 
 def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:

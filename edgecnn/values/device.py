@@ -123,6 +123,11 @@ class Device(Value):
     notes: tuple[str, ...] = ()
 
     @property
+    def is_a_kind(self) -> bool:
+        """Whether the file describes a kind of machine by its instructions, rather than one board or chip."""
+        return not (self.match.model_contains or self.match.model_is or self.match.compatible)
+
+    @property
     def is_a_browser(self) -> bool:
         """Whether it is a program on a machine, which is a device of its own beside it."""
         return bool(self.runtimes) and all(each.in_a_browser for each in self.runtimes)

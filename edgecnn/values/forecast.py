@@ -159,6 +159,8 @@ class ForecastSource(Value):
     """The machine, as its source names it."""
     networks: PositiveInt
     """Timed networks behind the device's speed."""
+    kind_only: bool = False
+    """Whether the device file describes a kind of machine, of which the source timed this board."""
 
 
 class Forecast(Value):
@@ -182,6 +184,10 @@ class Forecast(Value):
     off_devices: NonNegativeInt = 0
     """Devices behind ``off_percent``."""
     source: ForecastSource
+    processor: Literal["cpu", "gpu"] = "cpu"
+    """On which the network runs."""
+    built: bool | None = None
+    """Whether edgecnn builds a candidate of this runtime and precision for the device; None of a board without a device file."""
     note: str | None = None
 
     @property
@@ -214,4 +220,6 @@ class ForecastReport(Value):
     without: tuple[NoForecast, ...]
     timed_here: tuple[str, ...] = ()
     """Networks that were timed with ncnn on this computer first."""
+    not_timed_here: Mapping[str, str] = {}
+    """Networks that were to be timed on this computer and were not, to the reason. Empty with ``--no-timing``."""
     notes: tuple[str, ...] = ()

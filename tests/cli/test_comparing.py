@@ -82,7 +82,7 @@ def test_without_the_page_s_packages_the_table_stands_and_a_page_asked_for_is_mi
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("base",), "compare takes 2 to 26 builds, and 1 was named"),
+        (("base",), "compare takes 2 to 26 builds, not 1"),
         (("base", "base"), "base was named twice"),
         (("base", "absent"), "absent holds no report.json"),
         (("base", "store"), "store holds no report.json"),

@@ -17,7 +17,8 @@ def test_every_figure_has_its_mark_and_its_source() -> None:
     shown = edgecnn("forecast", "--arch", "resnet-18", "--target", "raspberry-pi-5", "--no-timing").stdout
     row = next(line for line in shown.splitlines() if "ncnn-fp16" in line)
     assert row.count(MARK) == 2
-    assert "raspberry-pi-5, ncnn-fp16: ncnn, benchmark/README.md, 2023-09-28, 26 networks" in shown
+    assert "[1] ncnn, benchmark/README.md" in shown
+    assert "[1] raspberry-pi-5: Raspberry Pi 5" in shown
     assert "no forecast: no public table has onnxruntime on raspberry-pi-5" in shown
 
 
@@ -38,6 +39,10 @@ def test_the_json_is_as_its_schema_says() -> None:
         (("--arch", "resnet-18", "--target", "raspberry-pi-5", "--threads", "64"), "nothing-forecast"),
         (("--arch", "lenet-5", "--target", "raspberry-pi-5"), "nothing-forecast"),
         (("--arch", "resnet-18", "--target", "raspbery-pi-5"), "unknown-device"),
+        (("--arch", "resnet-18", "--target", "raspberry-pi-5:int8"), "unknown-runtime"),
+        (("--arch", "resnet-18", "--target", "raspberry-pi-3:foo"), "unknown-runtime"),
+        (("--arch", "resnet-18", "--target", "raspberry-pi-5:tensorrt"), "nothing-forecast"),
+        (("resnet-18",), "network-without-option"),
         (("--arch", "resnet-19"), "unknown-arch"),
         (("--model", "absent.onnx"), "custom-file-missing"),
         ((), "missing-argument"),
@@ -60,3 +65,10 @@ def test_a_file_of_one_s_own_is_forecast(tmp_path: Path) -> None:
     onnx = ROOT / "edgecnn" / "devices" / "doctor" / "tiny.onnx"
     done = edgecnn("forecast", "--model", str(onnx), "--target", "raspberry-pi-5", "--no-timing")
     assert (done.returncode, "[nothing-forecast]" in done.stderr) == (2, True)  # it is far smaller than every published network
+
+
+def test_a_runtime_of_a_target_filters_the_rows() -> None:
+    done = edgecnn("forecast", "--arch", "resnet-18", "--target", "raspberry-pi-5:ncnn", "--no-timing", "--json")
+    document = json.loads(done.stdout)
+    assert {row["runtime"] for row in document["forecasts"]} == {"ncnn"}
+    assert document["without"] == []

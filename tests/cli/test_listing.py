@@ -101,6 +101,7 @@ def test_networks_for_a_device_come_by_accuracy_with_a_marked_forecast() -> None
     found = json.loads(done.stdout)
     jsonschema.validate(found, json.loads((ROOT / "docs" / "schemas" / "networks-for.json").read_text()))
     assert found["within"] == {"p50_ms": 50.0, "size_mib": 10.0}
+    assert (found["stated"], found["classes"]) == ({"images_per_s": 20.0, "size_mib": 10.0}, 1000)
     (pi,) = found["devices"]
     rows = pi["networks"]
     assert [row["accuracy_top1"] for row in rows] == sorted((row["accuracy_top1"] for row in rows), reverse=True)

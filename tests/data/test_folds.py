@@ -62,7 +62,9 @@ def test_groups_are_never_on_two_sides_of_a_fold() -> None:
 def test_what_cannot_be_divided_is_said() -> None:
     with pytest.raises(TooFewImages) as caught:
         folds(pictured(None, (40, 40, 5)), 5)
-    assert "class 'emu' has 5 usable images for train, calibration, validation and test, and needs 6" in caught.value.line()
+    fields = caught.value.fields
+    assert (fields["name"], fields["found"], fields["needed"]) == ("emu", 5, 6)
+    assert list(fields["roles"]) == ["train", "calibration", "validation", "test"]
     with pytest.raises(TooFewGroups) as groups:
         folds(people(5), 5, group_by="person")
     assert groups.value.ref == "too-few-groups"

@@ -155,7 +155,7 @@ def test_too_few_images_name_the_class_and_what_is_needed() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 1, 9)))
     assert caught.value.line() == (
-        "photos: class 'dog' has 1 usable image for train, calibration, validation and test, and needs 4"
+        "photos: class 'dog' has 1 usable image; 4 needed for train, calibration, validation and test"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 
@@ -164,7 +164,7 @@ def test_a_class_without_test_images_is_named() -> None:
     with pytest.raises(TooFewImages) as caught:
         assigned(images("train", (9, 9, 9)) + images("test", (3, 0, 3), 1000))
     assert caught.value.line() == (
-        "photos: class 'dog' has 0 usable images for test, and needs 1"
+        "photos: class 'dog' has 0 usable images; 1 needed for test"
         " — add images to the class, or remove its folder [too-few-images]"
     )
 
@@ -191,7 +191,7 @@ def test_every_class_that_is_short_is_named() -> None:
 
 
 def test_large_shares_need_larger_classes() -> None:
-    with pytest.raises(TooFewImages, match="has 13 usable images .* needs 14"):
+    with pytest.raises(TooFewImages, match="has 13 usable images; 14 needed for "):
         assigned(images("train", (13, 13, 13)), validation_share=0.45, test_share=0.45)
 
 

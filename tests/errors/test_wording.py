@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +13,7 @@ from edgecnn.errors.wording import (
     and_more,
     counted,
     did_you_mean,
+    filled,
     first_problem,
     listed,
     nearest,
@@ -93,3 +95,16 @@ def test_no_error_prints_more_than_a_beginning_of_a_user_s_data() -> None:
     error = NotFinished(what="a" * 300_000_000, because="b" * 100_000, hint="c" * 100_000)
     assert len(error.line()) < 31_000
     assert all(len(text or "") < 11_000 for text in error.facts().values())
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "text"),
+    [
+        ("{x:counted image}", np.int64(2), "2 images"),
+        ("{x:counted image}", ["a"], "1 image"),
+        ("{x:listed} fail", [], "none fail"),
+        ("{x:subject tensor} damaged", [], "no tensor is damaged"),
+    ],
+)
+def test_an_odd_value_never_hides_the_error_that_it_is_part_of(template: str, value: object, text: str) -> None:
+    assert filled(template, {"x": value}) == text

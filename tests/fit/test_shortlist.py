@@ -123,7 +123,7 @@ def test_a_machine_at_half_its_pace_is_named_beside_what_it_found_outside(monkey
     monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: slow[each.name] for each in members}, {}, 2.0))
     with pytest.raises(EdgecnnError, check=NOTHING_PREDICTED_INSIDE.made) as caught:
         shortlist.shortlist(fitting(LADDER, 1.5))
-    assert caught.value.because.endswith("at 2 ms; this machine takes 2.0 times as long as when its latency table was measured")
+    assert caught.value.because.endswith("at 2 ms; this machine is 2.0× slower than when its latency table was measured")
     assert caught.value.ref == "nothing-predicted-inside"
 
 

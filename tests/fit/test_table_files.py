@@ -69,7 +69,7 @@ def test_a_table_of_another_power_mode_or_runtime_is_refused_with_what_differs(t
 def test_what_is_no_table_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_bytes(content)
-    with pytest.raises(EdgecnnError, match=r"table\.json is no latency table", check=TABLE_UNREADABLE.made):
+    with pytest.raises(EdgecnnError, match=r"table\.json is not a latency table", check=TABLE_UNREADABLE.made):
         read_table_file(path)
     with pytest.raises(EdgecnnError, match="no such file", check=TABLE_UNREADABLE.made):
         read_table_file(tmp_path / "absent.json")

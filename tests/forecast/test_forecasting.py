@@ -114,14 +114,34 @@ def test_a_board_that_only_the_tables_know_has_forecasts() -> None:
 
 
 def test_a_runtime_that_is_not_built_for_the_device_is_noted() -> None:
-    assert _one("resnet-18", "jetson-orin-nano").note == "no build for jetson-orin-nano has ncnn"
-    assert _one("resnet-18", "raspberry-pi-5").note is None
+    orin, pi = _one("resnet-18", "jetson-orin-nano"), _one("resnet-18", "raspberry-pi-5")
+    assert (orin.built, orin.processor) == (False, "cpu")
+    assert orin.note is not None and "tensorrt" in orin.note
+    assert (pi.built, pi.note) == (True, None)
+    assert _one("resnet-18", "raspberry-pi-5", Precision.INT8).built is False
+    assert forecasts((subject_of_arch("resnet-18"),), "raspberry-pi-3")[0].runtime is Runtime.NCNN
+
+
+def test_a_table_of_one_machine_of_a_kind_says_so() -> None:
+    intel = forecast(subject_of_arch("resnet-18"), device_named("intel-cpu"), Runtime.NCNN, Precision.FP32)
+    assert isinstance(intel, Forecast)
+    assert (intel.source.kind_only, "D64s v6" in intel.source.board) == (True, True)
+    assert not _one("resnet-18", "rk3588").source.kind_only
+
+
+def test_a_runtime_leaves_no_row_of_another() -> None:
+    device, subject = device_named("raspberry-pi-5"), subject_of_arch("resnet-18")
+    assert {row.runtime for row in forecasts((subject,), device, ForecastOptions(runtime=Runtime.NCNN))} == {Runtime.NCNN}
+    (none,) = forecasts((subject,), device, ForecastOptions(runtime=Runtime.TENSORRT))
+    assert isinstance(none, NoForecast)
+    assert (none.runtime, none.why) == (Runtime.TENSORRT, Why.RUNTIME_WITHOUT_TABLE)
 
 
 def test_a_device_without_a_table_has_no_figure_and_the_nearest_ones() -> None:
     found = _none("resnet-18", "jetson-xavier-nx")
     assert (found.why, found.nearest[0]) == (Why.DEVICE_WITHOUT_TABLE, "jetson-agx-xavier")
-    assert "celeron-n5105" in nearest_places("intel-n100")
+    assert nearest_places(device_named("intel-n100")) == (), "nothing is known of what its cores share with others"
+    assert "use-an-android-telephone.md" in _none("resnet-18", "android-arm64").sentence
 
 
 def test_more_threads_than_the_table_has_are_refused() -> None:
@@ -133,6 +153,10 @@ def test_more_threads_than_the_table_has_are_refused() -> None:
 @pytest.mark.parametrize("name", ["lenet-5"])
 def test_a_network_outside_the_support_is_refused(name: str) -> None:
     assert _none(name, "raspberry-pi-5").why is Why.NETWORK_OUTSIDE_SUPPORT
+
+
+def test_amounts_are_written_out() -> None:
+    assert "e+" not in _none("lenet-5", "raspberry-pi-5").sentence
 
 
 def test_a_network_of_an_unknown_kind_is_refused() -> None:

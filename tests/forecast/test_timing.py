@@ -18,10 +18,10 @@ def test_more_threads_count_where_they_are_faster(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(timing, "REFERENCES", ("mobilenet-v1", "resnet-18"))
     monkeypatch.setattr(timing.os, "sched_getaffinity", lambda _: range(4))
     monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 / count)
-    runs, _ = timing.times_here((), lambda done, of: None)
+    runs, _, _ = timing.times_here((), lambda done, of: None)
     assert [run[Column("resnet-18", SIZE)] for run in runs] == [10.0, 2.5]
     monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: 10.0 * count)
-    runs, _ = timing.times_here((), lambda done, of: None)
+    runs, _, _ = timing.times_here((), lambda done, of: None)
     assert [list(run.values()) for run in runs] == [[10.0, 10.0]]
 
 
@@ -31,7 +31,7 @@ def test_one_network_that_is_slower_on_more_threads_takes_no_other_with_it(monke
     monkeypatch.setattr(
         timing, "_shortest_ms", lambda param, subject, count: 10.0 * count if subject.name == "resnet-18" else 10.0 / count
     )
-    runs, _ = timing.times_here((), lambda done, of: None)
+    runs = timing.times_here((), lambda done, of: None).runs
     assert [len(run) for run in runs] == [3, 3]
     assert runs[1][Column("resnet-50", SIZE)] == 2.5
 
@@ -40,7 +40,7 @@ def test_a_network_of_the_user_runs_in_a_process_with_a_limit(tmp_path: Path, mo
     pytest.importorskip("ncnn")
     subject = subject_of_arch("mobilenet-v3-large")
     param = timing.param_of(subject, tmp_path)
-    assert param is not None
+    assert isinstance(param, Path)
     own = subject._replace(arch=None, file=tmp_path / "own.onnx")
     monkeypatch.setattr(timing, "_shortest_ms_here", None)
     monkeypatch.setattr(timing, "SECONDS", 0.01)
@@ -56,17 +56,29 @@ def test_a_network_is_timed_without_weights(monkeypatch: pytest.MonkeyPatch) -> 
     pytest.importorskip("ncnn")
     monkeypatch.setattr(timing, "REFERENCES", ("mobilenet-v3-large",))
     monkeypatch.setattr(timing, "SECONDS", 0.01)
-    runs, timed = timing.times_here((subject_of_arch("mobilenet-v3-large"),), lambda done, of: None)
+    runs, timed, _ = timing.times_here((subject_of_arch("mobilenet-v3-large"),), lambda done, of: None)
     assert timed == ("mobilenet-v3-large",)
     assert 0 < runs[0][Column("mobilenet-v3-large", ImageSize.square(224))] < 5000
 
 
-def test_a_file_that_ncnn_cannot_read_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_network_that_is_not_timed_has_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ncnn")
     (tmp_path / "broken.param").write_text("7767517\n0 0\n")
     monkeypatch.setattr(timing, "REFERENCES", ())
-    monkeypatch.setattr(timing, "param_of", lambda subject, work: None)
-    assert timing.times_here((subject_of_arch("resnet-18"),), lambda done, of: None) == ((), ())
+    subjects = (subject_of_arch("vgg-16"), subject_of_arch("mobilenet-v3-small"))
+    shipped, broken = timing.param_of, tmp_path / "broken.param"
+    monkeypatch.setattr(
+        timing,
+        "param_of",
+        lambda subject, work: shipped(subject, work) if subject.name == "vgg-16" else broken,
+    )
+    monkeypatch.setattr(timing, "_shortest_ms", lambda param, subject, count: None)
+    taken = timing.times_here(subjects, lambda done, of: None)
+    assert (taken.runs, taken.timed, taken.not_timed.keys()) == ((), (), {"vgg-16", "mobilenet-v3-small"})
+    assert "ships no file" in taken.not_timed["vgg-16"]
+    assert "cannot read or run broken.param" in taken.not_timed["mobilenet-v3-small"]
+    monkeypatch.setattr(timing, "can_time", lambda: False)
+    assert set(timing.times_here(subjects, lambda done, of: None).not_timed.values()) == {"ncnn is not installed"}
 
 
 def _crashing(folder: Path) -> str:

@@ -199,7 +199,7 @@ def test_an_unforeseen_exception_in_the_runner_is_a_line_too(copy_kit: CopyKit) 
 def test_a_runner_that_falls_silent_is_killed_with_all_it_started(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
     misbehave(kit, "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(602)'])\n" + HANG)
-    with pytest.raises(RunnerTimedOut, match="runner selftest said nothing for 2 s and was killed"):
+    with pytest.raises(RunnerTimedOut, match="runner selftest was silent for 2 s and was killed"):
         LocalHost().run(Task(kit, "selftest"), lease_s=2, tell=Heard())
     assert wait_until(lambda: not processes_about("time.sleep(602)"), 5)
 

@@ -1,6 +1,8 @@
 import pytest
 
-from edgecnn.judging.gates import judge, runs_for, verdict_of
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.gates import BOUND_MISSING
+from edgecnn.judging.gates import judge, parse_bounds, runs_for, verdict_of
 from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.judging.judgement import judge_candidate
 from edgecnn.values.artifact import Failed
@@ -317,3 +319,10 @@ def test_answers_that_are_no_numbers_fail_every_accuracy_gate_and_the_candidate(
 
 def test_answers_of_a_twin_that_are_no_numbers_are_emulated_ones() -> None:
     assert judge(a_gate(), facts(outcomes={"measure": NAN}, evaluated_kit="the twin's")).fidelity is Fidelity.EMULATED
+
+
+@pytest.mark.parametrize(("text", "fix"), [("p50_ms=50ms", "p50_ms=50"), ("top1=80%", "top1=0.8"), ("drop_pp=1%", "drop_pp=1")])
+def test_a_bound_with_a_unit_is_given_back_without_it(text: str, fix: str) -> None:
+    with pytest.raises(EdgecnnError, check=BOUND_MISSING.made) as refused:
+        parse_bounds([text], [])
+    assert f": {fix} [" in refused.value.line()

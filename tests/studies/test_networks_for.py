@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgecnn.devices.files import Target, device_named
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.forecast import BOARD_WITHOUT_FILE
 from edgecnn.errors.usage import LIST_BUDGET_INVALID
 from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.models.catalogue import arch_named
-from edgecnn.studies.networks_for import NetworksOnDevice, budgets_of_a_list, networks_on
+from edgecnn.store.store import Store
+from edgecnn.studies.networks_for import Limits, NetworksOnDevice, limits_of_a_list, networks_for, networks_on
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, NoForecast, Why
 from tests.judging.made import a_forecast
@@ -35,13 +39,13 @@ def answers(name: str) -> list[Forecast | NoForecast]:
     return [*found, *(a_forecast(ms, 0.8 * ms, 1.25 * ms, **about, precision=precision) for precision, ms in times.items())]
 
 
-def listed(**within: float) -> NetworksOnDevice:
+def listed(classes: int = 1000, **within: float) -> NetworksOnDevice:
     said = {spec.name: answers(spec.name) for spec in SPECS}
-    return networks_on(PI, SPECS, within, said, {"mobilenet-v2"})
+    return networks_on(PI, SPECS, Limits(within, within, classes), said, {"mobilenet-v2"})
 
 
 def test_networks_that_fit_come_by_published_accuracy_with_what_they_cost() -> None:
-    found = listed(p50_ms=50, size_mib=10.2)
+    found = listed(p50_ms=50, size_mib=11.5)
     assert [(row.name, row.fits) for row in found.networks] == [
         ("efficientnet-b0", "unsure"), ("resnet-50", "no"), ("mobilenet-v2", "yes"), ("mobilenet-v3-small", "yes"),
     ]  # fmt: skip
@@ -56,12 +60,14 @@ def test_a_network_without_a_forecast_fits_nothing_and_says_why() -> None:
 
 
 def test_a_size_is_of_the_precision_that_was_predicted() -> None:
-    assert [row.name for row in listed(size_mib=5).of("yes")] == ["mobilenet-v3-small"]
+    assert [row.name for row in listed(size_mib=6).of("yes")] == ["mobilenet-v3-small"]
     assert {row.forecast.precision for row in listed().networks} == {Precision.FP16}
 
 
 def test_budgets_take_images_a_second_for_milliseconds() -> None:
-    assert budgets_of_a_list(["images_per_s=20", "size_mib=10"]) == {"p50_ms": 50.0, "size_mib": 10.0}
+    limits = limits_of_a_list(["images_per_s=20", "size_mib=10"])
+    assert limits.within == {"p50_ms": 50.0, "size_mib": 10.0}
+    assert limits.stated == {"images_per_s": 20.0, "size_mib": 10.0}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_budgets_take_images_a_second_for_milliseconds() -> None:
 )
 def test_what_is_no_budget_of_a_list_is_refused(texts: list[str], because: str) -> None:
     with pytest.raises(EdgecnnError, check=LIST_BUDGET_INVALID.made) as refused:
-        budgets_of_a_list(texts)
+        limits_of_a_list(texts)
     assert because in str(refused.value.because)
 
 
@@ -85,3 +91,35 @@ def test_what_is_predicted_of_a_network_does_not_hang_on_the_others_that_are_lis
     assert isinstance(alone, Forecast) and isinstance(among, Forecast)
     assert among.p50_ms.estimate == pytest.approx(alone.p50_ms.estimate, rel=1e-6)
     assert among.p50_ms.high == pytest.approx(alone.p50_ms.high, rel=1e-6)
+
+
+def test_a_size_is_unsure_where_the_rest_of_the_kit_decides() -> None:
+    (row,) = (row for row in listed(size_mib=7).networks if row.name == "mobilenet-v2")
+    assert row.size_mib < 7 < row.kit_mib
+    assert row.fits == "unsure"
+
+
+def test_fewer_classes_have_a_smaller_head() -> None:
+    sizes = {row.name: (row.size_mib, row.kit_mib) for row in listed(classes=4).networks}
+    assert sizes["mobilenet-v2"][0] == pytest.approx(2_228_996 * 2 / 2**20, abs=0.01)  # as a build for four classes has it
+    assert {row.name: row.size_mib for row in listed().networks}["mobilenet-v2"] == 6.69
+
+
+def test_what_is_not_built_never_fits() -> None:
+    assert Precision.INT8 not in {row.forecast.precision for row in listed(p50_ms=6).networks}, "it alone would be fast enough"
+    assert {row.name for row in listed(p50_ms=6).of("yes")} == set()
+
+
+@pytest.mark.parametrize(("device", "measures"), [("intel-cpu", "intel-cpu"), ("jetson", "jetson-orin-nano --host USER@BOARD")])
+def test_without_any_forecast_the_catalogue_and_a_command_are_given(device: str, measures: str, tmp_path: Path) -> None:
+    (found,) = networks_for("mobilenet-v*", [device], Limits(classes=4), Store.open(tmp_path)).devices
+    assert found.networks == ()
+    assert found.measured_by == f"edgecnn devices measure {measures}"
+    top1 = [row.accuracy_top1 or 0 for row in found.catalogue]
+    assert top1 == sorted(top1, reverse=True)
+    assert {row.name: row.weights_mib for row in found.catalogue}["mobilenet-v2"] == pytest.approx(8.5, abs=0.01)
+
+
+def test_a_board_of_the_tables_is_referred_to_the_forecast(tmp_path: Path) -> None:
+    with pytest.raises(EdgecnnError, check=BOARD_WITHOUT_FILE.made):
+        networks_for("resnet-18", ["raspberry-pi-3"], Limits(), Store.open(tmp_path))

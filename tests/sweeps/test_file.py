@@ -76,7 +76,7 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     assert (here.host, board.host) == (None, "pi@10.0.0.7")
     with pytest.raises(
         EdgecnnError,
-        match="hosts.raspberry-pi-5 = '-oProxyCommand=x' is no SSH destination; give user@board",
+        match="hosts.raspberry-pi-5 = '-oProxyCommand=x' is not an SSH destination; pass user@board",
         check=SWEEP_INVALID.made,
     ):
         cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
@@ -137,7 +137,7 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
             "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
             'has 1 problem: hosts.raspberry-pi-5 is "emulated", and the emulated machine is the device arm64-emulated — ',
         ),
-        ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known are "),
+        ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known devices: "),
         ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: no architecture is called 'rsnet-18' — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
         ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),

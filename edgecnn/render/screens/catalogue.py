@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from edgecnn.errors.wording import bounds_text, counted, first_of
 from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
+from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice
 from edgecnn.values.arch import ListedArch
 from edgecnn.values.forecast import MARK
 
@@ -48,21 +49,32 @@ def percent(share: float | None) -> str:
 
 
 _NAMED = 6
+WITHOUT_FORECAST = ("network", "top-1 %", "MACs", "fp32 MiB")
 FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
 
 
 def show_networks_for(found: NetworksFor) -> None:
     """Print the networks that fit each device, and where each figure comes from."""
+    hint = ", as ImageNet has; --classes N counts yours" if found.classes == CLASSES else ""
+    classes = f"{counted(found.classes, 'class', 'classes')}{hint}"
     for each in found.devices:
-        show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
-        show_lines([*lines_for(each, found), *forecast_notes(row.forecast for row in each.of("yes", "unsure"))])
+        if each.catalogue:
+            show_rows(WITHOUT_FORECAST, [_published(row) for row in each.catalogue], title=each.device)
+        else:
+            show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
+        show_lines([*lines_for(each, found), *forecast_notes((row.forecast for row in each.of("yes", "unsure")), date.today())])
     show_lines(
         (
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
-            "MACs: multiply-adds for one image. MiB: the parameters in that precision; the files of a kit are a little larger.",
+            f"MACs: multiply-adds for one image. MiB: the parameters in that precision, with {classes}.",
+            f"A kit takes about {RUNNER_MIB:g} MiB more, for the runner and test images; INT8 up to a fifth more, for scales.",
             f"{MARK} predicted and not measured: no gate takes it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
+
+
+def _published(row: ListedArch) -> tuple[str, ...]:
+    return row.name, percent(row.accuracy_top1), macs_text(row.macs), f"{row.weights_mib:.1f}"
 
 
 def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
@@ -79,8 +91,10 @@ def lines_for(each: NetworksOnDevice, found: NetworksFor) -> list[str]:
     """How many fit, and why the others are not listed."""
     limits = bounds_text(found.within) if found.within else "no budget"
     without = sum(map(len, each.without_forecast.values()))
+    measures = f"no latency is known here: `{each.measured_by}` times networks for `edgecnn fit`"
     return [
-        f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the interval contains the "
-        f"bound), {len(each.of('no'))} do not fit, {without} without a forecast",
+        f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the bound is inside the "
+        f"interval, or between weights and kit), {len(each.of('no'))} do not fit, {without} without a forecast",
         *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in each.without_forecast.items()),
+        *([measures] if each.measured_by else []),
     ]

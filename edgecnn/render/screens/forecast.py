@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from edgecnn.render.figures import FORECAST_FROM, forecast_off, forecast_source
+from datetime import date
+
+from edgecnn.errors.wording import first_of
+from edgecnn.render.figures import NONE, forecast_basis, forecast_notes, source_marks
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.forecast import MARK, Forecast, ForecastReport
 
-COLUMNS = ("network", "device", "runtime", "threads", f"p50 ms {MARK}", "90 % interval", f"images/s {MARK}", "from")
+COLUMNS = (
+    "network", "device", "runtime", "threads", f"p50 ms {MARK}", "90 % interval", f"images/s {MARK}", "edgecnn builds it", "from",
+)  # fmt: skip
+_NAMED = 6
 
 
-def show_forecasts(report: ForecastReport) -> None:
-    """Print the table, its sources, how far it is off, and what has no figure."""
-    show_rows(COLUMNS, [_row(row) for row in report.forecasts], title=f"{MARK} predicted, not measured: passes no gate")
-    show_lines(dict.fromkeys(forecast_off(row) for row in report.forecasts if row.off_networks))
-    show_lines(dict.fromkeys(forecast_source(row) for row in report.forecasts))
+def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
+    """Print the table, its sources with their age, how far it is off, and what has no figure.
+
+    ``today``: None: the date of the call.
+    """
+    marks = source_marks(report.forecasts)
+    rows = [_row(row, marks[row.source.title, row.source.url]) for row in report.forecasts]
+    show_rows(COLUMNS, rows, title=f"{MARK} predicted, not measured: passes no gate")
+    show_lines(forecast_notes(report.forecasts, today or date.today()))
     if report.timed_here:
         show_lines([f"timed with ncnn on this computer first: {', '.join(report.timed_here)}"])
+    for reason in dict.fromkeys(report.not_timed_here.values()):
+        names = [name for name, why in report.not_timed_here.items() if why == reason]
+        show_lines([f"not timed on this computer: {first_of(names, _NAMED)}: {reason}"])
     show_lines(dict.fromkeys(f"no forecast: {row.sentence}" for row in report.without))
     show_lines(f"note: {note}" for note in report.notes)
 
@@ -25,17 +38,20 @@ def ms(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _row(row: Forecast) -> tuple[str, ...]:
+_BUILT = {True: "yes", False: "no", None: NONE}
+
+
+def _row(row: Forecast, source: str) -> tuple[str, ...]:
     p50, rate = row.p50_ms, row.images_per_s.estimate
-    threads = "–" if row.threads is None else str(row.threads)
-    way = f"{row.runtime.value}-{row.precision.value}"
+    threads = NONE if row.threads is None else str(row.threads)
     return (
         row.network,
         row.device,
-        way,
+        f"{row.runtime.value}-{row.precision.value}, {row.processor.upper()}",
         threads,
         f"{ms(p50.estimate)} {MARK}",
         f"{ms(p50.low)}–{ms(p50.high)}",
         f"{ms(rate)} {MARK}",
-        FORECAST_FROM[row.basis],
+        _BUILT[row.built],
+        f"{forecast_basis(row)} {source}",
     )

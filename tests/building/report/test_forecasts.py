@@ -17,6 +17,7 @@ from edgecnn.judging.gates import EffectiveGates
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.render.markdown import report_markdown
+from edgecnn.render.page.candidates import candidate_rows
 from edgecnn.render.screens.planning import show_plan
 from edgecnn.render.screens.report import show_report
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -89,6 +90,9 @@ def test_a_report_has_the_forecast_with_its_mark_and_its_gates_stay_as_they_were
     show_report(report)
     for text in (capsys.readouterr().out, report_markdown(report)):
         assert "▲" in text and "no gate takes it" in text
+    cells = next(drawn.cells for drawn in candidate_rows(report) if drawn.facts.candidate.id == NCNN.id)
+    (p50,) = (cell for cell in cells if "no gate takes it" in cell.detail)
+    assert p50.estimate.startswith("▲ ")
 
 
 def test_a_plan_shows_the_forecast_and_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:

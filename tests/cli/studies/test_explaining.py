@@ -41,7 +41,7 @@ def test_one_candidate_can_be_asked_about(build: Path) -> None:
 def test_an_unknown_candidate_is_bad_input(build: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(build), "--candidate", "tensorrt-fp8"])
     assert done.exit_code == 2
-    assert "says nothing of a candidate 'tensorrt-fp8'" in done.stderr
+    assert "has no candidate 'tensorrt-fp8'" in done.stderr
     assert done.stderr.endswith("did you mean tensorrt-fp16? [unknown-candidate]\n")
 
 

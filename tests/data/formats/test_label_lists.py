@@ -155,9 +155,7 @@ def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label
     rows = in_splits(by_column(drawn(tmp_path)))
     some = without(rows, "dog", "test")
     assert summary_of(listed(tmp_path, some)).counts["test"] == 40
-    with pytest.raises(
-        LabelTooRare, match="label 'bag' is on 0 usable images for test, and needs 1: 'cat', 'dog' are on too few"
-    ):
+    with pytest.raises(LabelTooRare, match="label 'bag' is on 0 usable images; 1 needed for test: 'cat', 'dog' are on too few"):
         summary_of(listed(tmp_path, without(without(some, "cat", "test"), "bag", "test")), train=False)
 
 

@@ -54,8 +54,8 @@ def test_a_file_s_boards_are_found_by_device_however_it_is_spelt_and_by_tags(tmp
         (TWO.replace("host =", "address =", 1), "has 2 problems: board.0.host is missing; board.0.address is no key"),
         (TWO.replace("lab-2", "lab-1"), "has 1 problem: 2 boards are called lab-1 — "),
         (TWO.replace("pi5", "pi55"), "has 1 problem: board.0: there is no device 'pi55' — "),
-        (TWO.replace("pi@10.0.0.2", "-oProxyCommand=x"), "board.1: --host '-oProxyCommand=x' is no SSH destination — "),
-        (TWO.replace("pi@10.0.0.2", "emulated"), "board.1: --host 'emulated' is no SSH destination — "),
+        (TWO.replace("pi@10.0.0.2", "-oProxyCommand=x"), "board.1: --host '-oProxyCommand=x' is not an SSH destination — "),
+        (TWO.replace("pi@10.0.0.2", "emulated"), "board.1: --host 'emulated' is not an SSH destination — "),
         (TWO.replace('["fan"]', '"fan"'), "has 1 problem: board.0.tags must be an array"),
     ],
 )

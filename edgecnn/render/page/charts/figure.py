@@ -73,7 +73,7 @@ class Mark:
 MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
 EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
 PLANNED = Mark("planned", "◇", "what a builder said it would do; nothing ran")
-PREDICTED = Mark("predicted", "▲", "from a model, not measured")
+PREDICTED = Mark("predicted", "▲", "from a model, not measured, so a predicted latency passes no gate")
 DEFINED = Mark("by definition", "=", "a kit compared with itself, so nothing was measured")
 MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
 MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, DEFINED, MISSING)
