@@ -184,7 +184,7 @@ def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str
         return
     with pytest.raises(
         EdgecnnError,
-        match=rf"{name}: tensor \S+ reaches \d+,[\d.]+, and fp16 ends at 65,504: .* over 40 calib",
+        match=rf"{name}: tensor \S+ reaches \d+,[\d.]+; the largest fp16 number is 65,504: .* over 40 calib",
         check=HALF_OVERFLOW.made,
     ):
         make_candidate(request(path, candidate), tmp_path, Quiet())
@@ -390,7 +390,7 @@ def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: P
     job = Job(changed(tmp_path, "r2", nodes, scale), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
     with pytest.raises(EdgecnnError, check=HALF_OVERFLOW.made) as refused:
         beyond_half(job.candidate, job)
-    assert refused.value.line().startswith("ncnn-fp16: weight scale reaches 100,000, and fp16 ends at 65,504 — ")
+    assert refused.value.line().startswith("ncnn-fp16: weight scale reaches 100,000; the largest fp16 number is 65,504 — ")
 
 
 def test_a_nan_anywhere_in_a_tensor_is_refused(tmp_path: Path) -> None:
