@@ -56,7 +56,7 @@ def test_no_photograph_reaches_the_disk(whole: Path, tmp_path: Path) -> None:
     refused = {"text": b"hello" * 100_000, "cut": photos["jpeg"][:100_000]}
     folders = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "EDGECNN_STORE")}
     environment = {**os.environ, **folders, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    with child([sys.executable, "-c", SERVES, "serve", str(whole), "--json"], cwd=tmp_path, env=environment) as process:
+    with child([sys.executable, "-c", SERVES, "bundle", "serve", str(whole), "--json"], cwd=tmp_path, env=environment) as process:
         place = urlsplit(announced(process)["url"]).netloc
         found = [ask_at(place, "POST", "/predict", content).status for content in (*photos.values(), *refused.values())]
         process.send_signal(signal.SIGTERM)
