@@ -19,11 +19,11 @@ def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
         (["p50=5"], "'p50' is no budget, the nearest is p50_ms"),
         (["fps=20"], "'fps' is no budget, the nearest is images_per_s"),
         (["p50_ms=5", "p50_ms=3"], "p50_ms is given twice, 5 before"),
-        (["p50_ms=0"], "p50_ms must be a positive number such as 5, not '0'"),
-        (["p50_ms"], "p50_ms must be a positive number such as 5, not ''"),
+        (["p50_ms=0"], "p50_ms must be a positive number without a unit, such as 5, not '0'"),
+        (["p50_ms"], "p50_ms must be a positive number without a unit, such as 5, not ''"),
         (["p50_ms=3,size_mib=2"], "each budget has a --within of its own"),
         (["p99_ms=3"], "a search bounds the median, p50_ms; of what ships `edgecnn judge --max p99_ms=…` judges the tail"),
-        (["p50_ms=-1e3"], "p50_ms must be a positive number such as 5, not '-1e3'"),
+        (["p50_ms=-1e3"], "p50_ms must be a positive number without a unit, such as 5, not '-1e3'"),
     ],
 )
 def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], because: str) -> None:
