@@ -178,16 +178,18 @@ class NetworkWithWeights(Value):
                 ("published top-1", _percent(self.top1), _percent(self.instead_of_top1)),
                 ("MACs", _millions(self.macs), _millions(self.instead_of_macs)),
             )
+            if ours and theirs
         ]
-        return f"{self.arch} has pretrained weights on this machine ({', '.join(figures)}): --arch {self.arch}"
+        known = f" ({', '.join(figures)})" if figures else ""
+        return f"{self.arch} has pretrained weights on this machine{known}: --arch {self.arch}"
 
 
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{100 * share:.1f} %"
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _millions(macs: int | None) -> str:
-    return "unknown" if macs is None else f"{macs / 1e6:,.0f} M"
+    return "" if macs is None else f"{macs / 1e6:,.{0 if macs >= 10_000_000 else 1}f} M"
 
 
 class WeightsAnswer(Value):

@@ -95,6 +95,13 @@ def test_a_network_with_weights_on_this_machine_is_named_before_the_reason(tmp_p
     )
 
 
+def test_figures_that_nobody_published_are_left_out_of_the_offer() -> None:
+    better = NetworkWithWeights(
+        arch="efficientnet-lite0", top1=0.755, macs=384_000_000, instead_of_top1=None, instead_of_macs=423_000
+    )
+    assert "(MACs 384 M instead of 0.4 M)" in better.sentence
+
+
 def test_asking_again_is_not_advised_where_the_network_was_never_asked(tmp_path: Path) -> None:
     asked = WeightsAnswer(choice="auto", kind="none", asked=True, why="none published")
     (silent,) = said_of(tmp_path / "a", weights=asked)
