@@ -40,14 +40,14 @@ def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]
         return None
     ours, theirs = _statistics(calibration), _statistics(validation)
     bound = two_sided_z(1 - WRONG_AT_MOST / (len(_CHANNELS) * len(_STATISTICS)))
-    found = []
+    shifts = []
     for place, statistic in enumerate(_STATISTICS):
         for number, channel in enumerate(_CHANNELS):
             mine, other = ours[place][:, number], theirs[place][:, number]
             difference, spread = float(mine.mean() - other.mean()), float(other.std(ddof=1))
             error = math.sqrt(float(mine.var(ddof=1)) / len(mine) + spread**2 / len(other))
             if abs(difference) > bound * error and abs(difference) >= LEAST_SPREADS * spread:
-                found.append(
+                shifts.append(
                     ChannelShift(
                         channel=channel,
                         statistic=statistic,
@@ -56,7 +56,7 @@ def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]
                         spreads=difference / spread if spread else math.copysign(1e3, difference),
                     )
                 )
-    return tuple(found)
+    return tuple(shifts)
 
 
 def _statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:

@@ -120,15 +120,15 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
         return Outside(runtime=facts.candidate.runtime)
     if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
         return TooLarge(mib=facts.size_mib or 0.0, bound_mib=eligible.most_mib)
-    if (seen_alike := facts.agreement_on_validation) is not None:
-        over = {"bound_pp": eligible.budget_pp, "images": seen_alike.images, "groups": seen_alike.groups}
-        return Differs(split="validation", same=seen_alike.same, **over)
-    seen = facts.multi_label_on_validation or facts.validation
-    if drop is None or seen is None:
+    if (agreement := facts.agreement_on_validation) is not None:
+        over = {"bound_pp": eligible.budget_pp, "images": agreement.images, "groups": agreement.groups}
+        return Differs(split="validation", same=agreement.same, **over)
+    accuracy = facts.multi_label_on_validation or facts.validation
+    if drop is None or accuracy is None:
         return NotMeasured(step="validation")
     exact = Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own
-    over = {"bound_pp": eligible.budget_pp, "images": seen.images, "groups": group_count(seen)}
-    return Loses(split="validation", drop_pp=seen.drop_pp or exact, **over)
+    over = {"bound_pp": eligible.budget_pp, "images": accuracy.images, "groups": group_count(accuracy)}
+    return Loses(split="validation", drop_pp=accuracy.drop_pp or exact, **over)
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
@@ -227,10 +227,10 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
         "throughput": lambda run: 1e3 / images_per_s(run) if run.samples_ns else None,
         "energy": lambda run: image_mj(run, meter or ""),
     }
-    found = {name: {run.round: cost_of[objective](run) for run in mine} for name, mine in runs.items()}
+    by_round = {name: {run.round: cost_of[objective](run) for run in mine} for name, mine in runs.items()}
     return {
         name: {number: cost for number, cost in mine.items() if cost is not None}
-        for name, mine in found.items()
+        for name, mine in by_round.items()
         if mine and None not in mine.values()
     }
 
@@ -248,13 +248,13 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
     _check_one_race([profiles[name] for name in costs])
     shown = {
         name: Estimated(
-            cost=estimate(each.values()),
-            runs=len(each),
+            cost=estimate(costs_of_one.values()),
+            runs=len(costs_of_one),
             machine=machine,
             run_settings=run_settings_of(profiles[name]),
             batch=profiles[name].runs[0].batch,
         )
-        for name, each in costs.items()
+        for name, costs_of_one in costs.items()
     }
     return Contest(objective, shown, costs, meter)
 
@@ -271,7 +271,7 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
     common = contest.costs[ours].keys() & contest.costs[best].keys()
-    cost, against = (estimate(contest.costs[name][each] for each in common) for name in (ours, best))
+    cost, against = (estimate(contest.costs[name][number] for number in common) for name in (ours, best))
     where = {"machine": mine.machine, "run_settings": mine.run_settings, "against_run_settings": theirs.run_settings}
     if contest.objective == "throughput":
         per_s, against_per_s = 1e3 / cost, 1e3 / against

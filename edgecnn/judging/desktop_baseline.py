@@ -87,8 +87,8 @@ def baseline_facts(
 
 
 def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:
-    asked = (question.arch, question.resolution_px)
-    return (record.arch, record.resolution_px) == asked and record.latency.fidelity is Fidelity.MEASURED
+    fitting = (question.arch, question.resolution_px)
+    return (record.arch, record.resolution_px) == fitting and record.latency.fidelity is Fidelity.MEASURED
 
 
 def _moment(record: BaselineRecord) -> datetime:

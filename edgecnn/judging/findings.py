@@ -53,18 +53,18 @@ def missing(note: str) -> Finding:
 
 def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     """Without labels the one figure of accuracy's kind is agreement, and no accuracy is made of it."""
-    seen = facts.agreement
-    if seen is None:
+    agreement = facts.agreement
+    if agreement is None:
         return None
     if metric != "agreement":
         return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
-    emulated = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
-    note = ", ".join(filter(None, [emulated, in_groups(seen)]))
+    emulated = f"emulated on {agreement.machine}" if agreement.fidelity is Fidelity.EMULATED else ""
+    note = ", ".join(filter(None, [emulated, in_groups(agreement)]))
     if facts.is_baseline:
-        return Finding(figure=seen.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
-    worth = Worth(seen.effect, seen.independent or math.inf)
-    figure = share_interval(round(seen.same.estimate * seen.images), seen.images, worth)
-    return Finding(figure=figure, fidelity=seen.fidelity, note=note)
+        return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
+    worth = Worth(agreement.effect, agreement.independent or math.inf)
+    figure = share_interval(round(agreement.same.estimate * agreement.images), agreement.images, worth)
+    return Finding(figure=figure, fidelity=agreement.fidelity, note=note)
 
 
 def of_other_arithmetic(facts: CandidateFacts) -> str | None:
@@ -77,12 +77,12 @@ def of_other_arithmetic(facts: CandidateFacts) -> str | None:
     precision, residency = facts.candidate.precision, facts.residency
     if facts.evaluated_kit not in (None, facts.kit):
         return None
-    seen = facts.answered or facts.agreement
-    seen = seen or facts.validation or facts.multi_label_on_validation or facts.agreement_on_validation
-    if seen is None or seen.fidelity is not Fidelity.EMULATED:
+    evaluation = facts.answered or facts.agreement
+    evaluation = evaluation or facts.validation or facts.multi_label_on_validation or facts.agreement_on_validation
+    if evaluation is None or evaluation.fidelity is not Fidelity.EMULATED:
         return None
     if facts.saturates_on is not None:
-        here, there = ("the device", seen.machine) if facts.saturates_on == "device" else (seen.machine, "the device")
+        here, there = ("the device", evaluation.machine) if facts.saturates_on == "device" else (evaluation.machine, "the device")
         return f"sums of 8-bit products saturate on {here} and not on {there}; only the device settles it"
     if precision not in (Precision.FP16, Precision.BF16):
         return None
@@ -162,16 +162,16 @@ def _of_independent_images(test: Accuracy) -> Finding | None:
 
 def _which(test: Accuracy, classes: ClassReport) -> str:
     """The class that loses most, and the one that leaves most open: of it, more images are wanted."""
-    losing = [each for each in classes.classes if each.drop_pp is not None and each.drop_pp.estimate > 0]
-    worst = max(losing, key=lambda each: each.drop_pp.estimate if each.drop_pp else 0.0, default=None)
-    widest = next((each for each in classes.classes if each.name == classes.widest), None)
-    said = [f"{_sized(worst)} loses most"] if worst is not None else []
-    said += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
-    return ", ".join([*said, *filter(None, [_where(test)])])
+    losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
+    worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
+    widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
+    notes = [f"{_sized(worst)} loses most"] if worst is not None else []
+    notes += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
+    return ", ".join([*notes, *filter(None, [_where(test)])])
 
 
-def _sized(each: ClassFigures) -> str:
-    return f"{each.name!r} with {counted(each.images, 'image')}"
+def _sized(figures: ClassFigures) -> str:
+    return f"{figures.name!r} with {counted(figures.images, 'image')}"
 
 
 def _where(test: Accuracy) -> str:
@@ -180,21 +180,21 @@ def _where(test: Accuracy) -> str:
     return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds, groups]))
 
 
-def in_groups(seen: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+def in_groups(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
     """``of 40 groups of images``; nothing where images are independent."""
-    groups = group_count(seen)
+    groups = group_count(accuracy)
     return "" if groups is None else f"of {counted(groups, 'group')} of images"
 
 
-def _judged(seen: Latency | Memory | Energy) -> bool:
-    return seen.runs >= 1 and seen.fidelity is Fidelity.MEASURED
+def _judged(figures: Latency | Memory | Energy) -> bool:
+    return figures.runs >= 1 and figures.fidelity is Fidelity.MEASURED
 
 
-def _unmeasured(what: str, seen: Latency | Memory | Energy | None) -> Finding:
+def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Finding:
     """Why a figure of the device is not one that is judged."""
-    if seen is None or seen.runs < 1:
-        return missing((seen.reason if seen else None) or f"{what} was not measured")
-    return missing(f"{what} is {seen.fidelity.value}, and only a measured one is judged")
+    if figures is None or figures.runs < 1:
+        return missing((figures.reason if figures else None) or f"{subject} was not measured")
+    return missing(f"{subject} is {figures.fidelity.value}, and only a measured one is judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
@@ -202,37 +202,37 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
     name = percentile_name(percent)
 
     def find_latency(facts: CandidateFacts) -> Finding:
-        seen = facts.latency
-        if seen is None or not _judged(seen):
-            return _unmeasured("latency", seen)
-        if seen.selecting:
-            few = f"{counted(seen.runs, 'run')} of the race for the choice"
+        measured = facts.latency
+        if measured is None or not _judged(measured):
+            return _unmeasured("latency", measured)
+        if measured.selecting:
+            few = f"{counted(measured.runs, 'run')} of the race for the choice"
             note = f"p{percent} is open: {few}, and a gate is judged by a race of its own"
-            return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        figure: Interval | None = getattr(seen, name)
+            return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
+        figure: Interval | None = getattr(measured, name)
         if figure is None:
-            why = seen.reason if percent in (MEDIAN, PERCENTILES[-1]) else seen.absent.get(name)
+            why = measured.reason if percent in (MEDIAN, PERCENTILES[-1]) else measured.absent.get(name)
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
-            return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        note = ", ".join(filter(None, (f"on {seen.machine}", seen.run_settings, seen.dependent.get(name))))
-        about = {"disturbed": seen.disturbed, "rounds": seen.runs, "too_few": do_not_tell(seen.runs)}
-        found = Finding(figure=figure, fidelity=seen.fidelity, note=note, **about)
+            return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
+        note = ", ".join(filter(None, (f"on {measured.machine}", measured.run_settings, measured.dependent.get(name))))
+        about = {"disturbed": measured.disturbed, "rounds": measured.runs, "too_few": do_not_tell(measured.runs)}
+        finding = Finding(figure=figure, fidelity=measured.fidelity, note=note, **about)
         if percent == MEDIAN:
-            return found.model_copy(update={"slowed_at_most": seen.slowed_at_most})
-        return _of_a_tail(found, figure, seen, name)
+            return finding.model_copy(update={"slowed_at_most": measured.slowed_at_most})
+        return _of_a_tail(finding, figure, measured, name)
 
     return find_latency
 
 
-def _of_a_tail(found: Finding, figure: Interval, seen: Latency, name: str) -> Finding:
+def _of_a_tail(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
     """That of the middle process, up to what three of four keep within; no bound is met where that is not shown.
 
     Its confidence is that of its upper end, which the middle process's interval may exceed: its ranks go in other steps.
     """
-    if (within := seen.tails_within_ms.get(name)) is None:
-        return found.model_copy(update={"never_met": seen.absent.get(WITHIN, NOT_SHOWN)})
+    if (within := measured.tails_within_ms.get(name)) is None:
+        return finding.model_copy(update={"never_met": measured.absent.get(WITHIN, NOT_SHOWN)})
     either = {"high": max(figure.high, within), "confidence": min(figure.confidence, LATENCY_CONFIDENCE)}
-    return found.model_copy(update={"figure": figure.model_copy(update=either)})
+    return finding.model_copy(update={"figure": figure.model_copy(update=either)})
 
 
 def size(facts: CandidateFacts) -> Finding:
@@ -245,29 +245,29 @@ def size(facts: CandidateFacts) -> Finding:
 
 def peak_memory(facts: CandidateFacts) -> Finding:
     """The largest peak of all runs."""
-    seen = facts.memory
-    if seen is None or not _judged(seen):
-        return _unmeasured("memory", seen)
-    if seen.peak_mib is None or seen.largest_mib is None:
-        note = f"peak memory is open: {seen.reason or 'the runs are too few'}"
-        return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
+    memory = facts.memory
+    if memory is None or not _judged(memory):
+        return _unmeasured("memory", memory)
+    if memory.peak_mib is None or memory.largest_mib is None:
+        note = f"peak memory is open: {memory.reason or 'the runs are too few'}"
+        return Finding(figure=None, fidelity=memory.fidelity, absent=Verdict.UNSURE, note=note)
     # What was seen, and no interval of what would be: nothing is covered with any confidence.
-    most = Interval(estimate=seen.largest_mib, low=seen.largest_mib, high=seen.largest_mib, confidence=0.0)
-    note = f"the largest of {seen.runs} runs on {seen.machine}"
-    return Finding(figure=most, fidelity=seen.fidelity, note=note, largest_of=seen.runs)
+    most = Interval(estimate=memory.largest_mib, low=memory.largest_mib, high=memory.largest_mib, confidence=0.0)
+    note = f"the largest of {memory.runs} runs on {memory.machine}"
+    return Finding(figure=most, fidelity=memory.fidelity, note=note, largest_of=memory.runs)
 
 
 def energy(facts: CandidateFacts) -> Finding:
     """Of one image, the idle share included."""
-    seen = facts.energy
-    if seen is None or not _judged(seen):
-        return _unmeasured("energy", seen)
-    if seen.total_mj is None:
-        note = f"energy is open: {seen.reason or 'the runs are too few'}"
-        return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-    note = ", ".join(filter(None, (f"{seen.meter} on {seen.machine}: {seen.covers}", seen.dependent)))
-    about = {"disturbed": seen.disturbed, "too_few": do_not_tell(seen.runs)}
-    return Finding(figure=seen.total_mj, fidelity=seen.fidelity, note=note, **about)
+    measured = facts.energy
+    if measured is None or not _judged(measured):
+        return _unmeasured("energy", measured)
+    if measured.total_mj is None:
+        note = f"energy is open: {measured.reason or 'the runs are too few'}"
+        return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
+    note = ", ".join(filter(None, (f"{measured.meter} on {measured.machine}: {measured.covers}", measured.dependent)))
+    about = {"disturbed": measured.disturbed, "too_few": do_not_tell(measured.runs)}
+    return Finding(figure=measured.total_mj, fidelity=measured.fidelity, note=note, **about)
 
 
 _Shared = Literal["multiply-adds", "time", "bytes moved"]
@@ -278,16 +278,16 @@ def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
     """Multiply-adds and bytes are counted; time was taken in one process, of which nothing says what another would give."""
 
     def find_share(facts: CandidateFacts) -> Finding:
-        seen = facts.residency
-        if seen is None:
+        residency = facts.residency
+        if residency is None:
             return missing("residency was not measured")
-        if seen.basis == "planned":
+        if residency.basis == "planned":
             return missing("residency is the builder's plan, and only what a runtime executed is judged")
-        if seen.basis == "elsewhere":
+        if residency.basis == "elsewhere":
             return missing("residency was read on another machine than the device, whose kernels may differ")
-        shares = {"multiply-adds": seen.mac_share, "time": seen.time_share, "bytes moved": seen.byte_share}[of]
+        shares = {"multiply-adds": residency.mac_share, "time": residency.time_share, "bytes moved": residency.byte_share}[of]
         if not shares:
-            return missing(_no_share(of, seen))
+            return missing(_no_share(of, residency))
         figure = _between(shares, confidence=0.0 if of == "time" else 1.0)
         note = ", ".join(filter(None, [_ONE_RUN if of == "time" else "", _unjoined(shares, of)]))
         return Finding(figure=figure, fidelity=Fidelity.MEASURED, note=note)
@@ -295,8 +295,8 @@ def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
     return find_share
 
 
-def _no_share(of: _Shared, seen: Residency) -> str:
-    why = f": {seen.bytes_absent}" if of == "bytes moved" and seen.bytes_absent else ""
+def _no_share(of: _Shared, residency: Residency) -> str:
+    why = f": {residency.bytes_absent}" if of == "bytes moved" and residency.bytes_absent else ""
     return f"the runtime gave no {of} by precision{why}"
 
 
@@ -329,43 +329,43 @@ def of_kind(metric: str, facts: CandidateFacts) -> Finding | None:
 
 def map_drop(facts: CandidateFacts) -> Finding:
     """The paired drop, whose stored interval is the one of the test."""
-    seen = facts.multi_label
-    if seen is None:
+    accuracy = facts.multi_label
+    if accuracy is None:
         return missing(_NOT_MEASURED)
     if facts.is_baseline:
         return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
-    if seen.drop_pp is None:
+    if accuracy.drop_pp is None:
         return missing("the baseline network was not evaluated on the same images")
-    return Finding(figure=seen.drop_pp, fidelity=seen.fidelity, note=_where_labels_are(seen))
+    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
     """mAP, with the interval of the test; that of an old report is a wider one."""
-    seen = facts.multi_label
-    if seen is None:
+    accuracy = facts.multi_label
+    if accuracy is None:
         return missing(_NOT_MEASURED)
-    return Finding(figure=seen.map_bounds or seen.map, fidelity=seen.fidelity, note=_where_labels_are(seen))
+    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
 
 
 def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Callable[[CandidateFacts], Finding]:
     """Figures whose stored interval is already the one that a gate is judged by."""
 
     def find_figure(facts: CandidateFacts) -> Finding:
-        seen = facts.multi_label
-        if seen is None:
+        accuracy = facts.multi_label
+        if accuracy is None:
             return missing(_NOT_MEASURED)
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
             return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
-        figure: Interval | None = getattr(seen, name)
+        figure: Interval | None = getattr(accuracy, name)
         if figure is None:
             return missing("the baseline network was not evaluated on the same images")
-        return Finding(figure=figure, fidelity=seen.fidelity, note=_where_labels_are(seen))
+        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
 
     return find_figure
 
 
-def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int | None:
+def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:
     """About how many new test images would settle a gate by themselves in ``POWER`` of all cases, were the figure to stay as it
     is; None where no number would, or of another kind of metric.
 
@@ -373,23 +373,23 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
     lose shrinks with the number.
     """
     figures: dict[str, Interval | None] = {
-        "map": seen.map_bounds or seen.map,
-        "map_drop_pp": seen.drop_pp,
-        "micro_f1": seen.micro_f1,
-        "macro_f1": seen.macro_f1,
-        "agreement": seen.agreement,
+        "map": accuracy.map_bounds or accuracy.map,
+        "map_drop_pp": accuracy.drop_pp,
+        "micro_f1": accuracy.micro_f1,
+        "macro_f1": accuracy.macro_f1,
+        "agreement": accuracy.agreement,
     }
-    found = figures.get(metric)
-    if found is None or math.isclose(bound, found.estimate, abs_tol=1e-9):
+    figure = figures.get(metric)
+    if figure is None or math.isclose(bound, figure.estimate, abs_tol=1e-9):
         return None
-    half = found.estimate - found.low if bound < found.estimate else found.high - found.estimate
-    apart, unseen = abs(bound - found.estimate), 0.0
-    if metric == "map_drop_pp" and seen.drop_images is not None:
-        unseen = 100 * two_sided_z(NON_INFERIORITY_CONFIDENCE) ** 2 / (2 * seen.drop_images)
-    spread = half * max(0.0, half - 2 * unseen) * (1 + POWER_Z / two_sided_z(found.confidence)) ** 2
-    return math.ceil(seen.images * (spread + 2 * unseen * apart) / apart**2)
+    half = figure.estimate - figure.low if bound < figure.estimate else figure.high - figure.estimate
+    apart, unseen = abs(bound - figure.estimate), 0.0
+    if metric == "map_drop_pp" and accuracy.drop_images is not None:
+        unseen = 100 * two_sided_z(NON_INFERIORITY_CONFIDENCE) ** 2 / (2 * accuracy.drop_images)
+    spread = half * max(0.0, half - 2 * unseen) * (1 + POWER_Z / two_sided_z(figure.confidence)) ** 2
+    return math.ceil(accuracy.images * (spread + 2 * unseen * apart) / apart**2)
 
 
-def _where_labels_are(seen: MultiLabelAccuracy) -> str:
-    emulated = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
-    return ", ".join(filter(None, [emulated, in_groups(seen)]))
+def _where_labels_are(accuracy: MultiLabelAccuracy) -> str:
+    emulated = f"emulated on {accuracy.machine}" if accuracy.fidelity is Fidelity.EMULATED else ""
+    return ", ".join(filter(None, [emulated, in_groups(accuracy)]))

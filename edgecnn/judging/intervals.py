@@ -110,13 +110,13 @@ def share_below(values: Sequence[float], share: float, confidence: float = LATEN
 
     One of the values; None where even the largest is too low too often: three quarters at 98 % take 17 values.
     """
-    ordered, allowed, missed, found = sorted(values), (1 - confidence) / 2, 0.0, None
+    ordered, allowed, missed, bound = sorted(values), (1 - confidence) / 2, 0.0, None
     for rank in range(len(ordered), 0, -1):
         missed += math.comb(len(ordered), rank) * share**rank * (1 - share) ** (len(ordered) - rank)
         if missed > allowed:
             break
-        found = ordered[rank - 1]
-    return found
+        bound = ordered[rank - 1]
+    return bound
 
 
 def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
@@ -128,10 +128,10 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
     if len(slow) != len(fast):
         raise ValueError(f"{len(slow)} values cannot be paired with {len(fast)}")
     count = len(slow)
-    found = _signed_rank(count, confidence)
-    if found is None:
+    ranked = _signed_rank(count, confidence)
+    if ranked is None:
         return None
-    rank, reached = found
+    rank, reached = ranked
     logs = np.log(np.asarray(slow, float)) - np.log(np.asarray(fast, float))
     first, second = np.triu_indices(count)
     averages = np.sort((logs[first] + logs[second]) / 2)

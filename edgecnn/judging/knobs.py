@@ -41,7 +41,7 @@ def judge_knobs(
         RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not of one race on one machine in one state.
     """
     refused = unusable or {}
-    trials = [_trial(default, each, refused.get(each.knobs)) for each in settings]
+    trials = [_trial(default, setting, refused.get(setting.knobs)) for setting in settings]
     faster = [trial for trial in trials if trial.outcome == "faster"]
     best = max(faster, key=lambda trial: trial.ratio.estimate if trial.ratio else 0.0, default=None)
     return tuple(trial.model_copy(update={"outcome": "taken"}) if trial is best else trial for trial in trials)

@@ -87,10 +87,10 @@ def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
     """The interval at the end of these fields; None where one of them is."""
 
     def value(facts: CandidateFacts) -> Interval | None:
-        found: Any = facts
+        figure: Any = facts
         for field in path:
-            found = None if found is None else getattr(found, field)
-        return exactly(found) if isinstance(found, float) else found
+            figure = None if figure is None else getattr(figure, field)
+        return exactly(figure) if isinstance(figure, float) else figure
 
     return value
 
@@ -201,9 +201,9 @@ def with_p50(choice: GateChoice) -> GateChoice:
     """The same bounds, with one on images a second as the bound on p50 that it means."""
     if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
         return choice
-    rest = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
+    others = {name: bound for name, bound in choice.min.items() if name != IMAGES_PER_S}
     latency = {"p50_ms": reciprocal_of_p50(choice.min[IMAGES_PER_S])}
-    return choice.model_copy(update={"max": {**choice.max, **latency}, "min": rest})
+    return choice.model_copy(update={"max": {**choice.max, **latency}, "min": others})
 
 
 def budgets_in_p50(budgets: Mapping[str, float]) -> dict[str, float]:
@@ -222,18 +222,18 @@ def parse_budgets(
     named: A name as typed, with its text, to the budget that it is; it raises what an unknown one ends with. refuse: A text and
     what is wrong with it to the error that is raised.
     """
-    found: dict[str, float] = {}
+    budgets: dict[str, float] = {}
     for text in texts:
-        given, _, amount = (piece.strip() for piece in text.partition("="))
-        name = named(given, text)
-        if name in found:
-            raise refuse(text, f"{name} is given twice, {found[name]:g} before")
+        typed, _, amount = (piece.strip() for piece in text.partition("="))
+        name = named(typed, text)
+        if name in budgets:
+            raise refuse(text, f"{name} is given twice, {budgets[name]:g} before")
         if "," in amount:
             raise refuse(text, "each budget has a --within of its own")
         if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
             raise refuse(text, f"{name} must be a positive number without a unit, such as 5, not {amount!r}")
-        found[name] = float(amount)
-    return found
+        budgets[name] = float(amount)
+    return budgets
 
 
 LATENCY_RATIO = "latency_ratio"
@@ -268,8 +268,8 @@ def find(metric: str, facts: CandidateFacts) -> Finding:
     assert judged is not None
     if METRICS[metric].source != "accuracy":
         return judged(facts)
-    found = findings.unlabelled(metric, facts) or findings.of_kind(metric, facts) or judged(facts)
-    return found.model_copy(update={"never_met": findings.of_other_arithmetic(facts)})
+    finding = findings.unlabelled(metric, facts) or findings.of_kind(metric, facts) or judged(facts)
+    return finding.model_copy(update={"never_met": findings.of_other_arithmetic(facts)})
 
 
 _AGAINST_FP32 = ("drop_pp", "map_drop_pp", "agreement", "worst_class_drop_pp")

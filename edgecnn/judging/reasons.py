@@ -187,8 +187,8 @@ def _loses(reason: Loses, name: str) -> str:
 def _differs(reason: Differs, name: str) -> str:
     share = reason.same
     images = images_in(reason.images, reason.groups)
-    seen = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {images}"
-    over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {seen}"
+    interval = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {images}"
+    over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {interval}"
     return f"{over}, and without labels a budget of {reason.bound_pp:g} pp wants {100 - reason.bound_pp:g} %"
 
 

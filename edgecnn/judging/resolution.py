@@ -34,8 +34,8 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     """
     if images < 1:
         return None
-    each = images * disagreement / 2
-    _, high = tango_bounds(each, each, images, two_sided_z(ACCURACY_CONFIDENCE))
+    discordant = images * disagreement / 2
+    _, high = tango_bounds(discordant, discordant, images, two_sided_z(ACCURACY_CONFIDENCE))
     return 100 * float(high)
 
 

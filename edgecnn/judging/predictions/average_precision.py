@@ -28,12 +28,12 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
     ranked, right = scores[order], has[order].astype(np.float64)
     last = np.searchsorted(-ranked, -ranked, side="right")  # images at this rank or before
     first = np.searchsorted(-ranked, -ranked, side="left")
-    found = np.cumsum(right)[last - 1]
-    terms = right * found / last
+    positives_so_far = np.cumsum(right)[last - 1]
+    terms = right * positives_so_far / last
     fewer = np.maximum(last - 1, 1)
     before = np.concatenate([[0.0], np.cumsum(terms)])[first]
-    behind, lost = (_from_here(right * each / fewer)[first] for each in (found, np.ones_like(found)))
-    own = right * (found - 1) / fewer
+    behind, lost = (_from_here(right * factor / fewer)[first] for factor in (positives_so_far, np.ones_like(positives_so_far)))
+    own = right * (positives_so_far - 1) / fewer
     positives = right.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         without = np.empty(len(order))
@@ -55,13 +55,13 @@ def at_random(images: int, positives: int) -> float:
 
 def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut | None:
     """Over the labels that an image has at all; None where none has any. ``scores``, ``has``: (images, labels)."""
-    found = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
-    if not found:
+    by_label = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
+    if not by_label:
         return None
-    without = np.stack([each.without for each in found])
+    without = np.stack([label.without for label in by_label])
     known = np.isfinite(without)
     mean = np.where(known, without, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return LeaveOneOut(float(np.mean([each.estimate for each in found])), mean)
+    return LeaveOneOut(float(np.mean([precision.estimate for precision in by_label])), mean)
 
 
 def _from_here(values: Doubles) -> Doubles:
@@ -83,10 +83,10 @@ def images_that_count(scores: NDArray[Any], has: NDArray[Any]) -> float:
         has: (images, labels), which images have which labels; some image has some.
     """
     draws, costs = np.random.default_rng(0), list[Doubles]()
-    kept = [Ranked(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
+    rankings = [Ranked(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
     for _ in range(_DRAWS):
         others = draws.permutation(len(scores))
-        costs.append(np.mean([each.lost_as(others) for each in kept], axis=0))
+        costs.append(np.mean([ranking.lost_as(others) for ranking in rankings], axis=0))
     lost = np.abs(np.concatenate(costs))
     worth = float((lost**2).sum() / lost.sum()) if lost.any() else 0.0
     return min(float(len(scores)), 1 / worth) if worth else float(len(scores))
@@ -103,15 +103,15 @@ class Ranked:
         self.rank[order] = ranks
         self.has, right = has.astype(bool), has[order].astype(np.float64)
         self.found = np.concatenate([[0.0], np.cumsum(right)])
-        found, one_up = self.found[1:], np.maximum(ranks - 1, 1)
-        self.terms = right * found / ranks
+        positives, one_up = self.found[1:], np.maximum(ranks - 1, 1)
+        self.terms = right * positives / ranks
         # what the terms of images between the two ranks become: one image less or more before them, with the label or without
         self.overtaken, self.overtaking = (
-            _sums(right * found / (ranks + 1) - self.terms),
-            _sums(right * found / one_up - self.terms),
+            _sums(right * positives / (ranks + 1) - self.terms),
+            _sums(right * positives / one_up - self.terms),
         )
         self.joined, self.left = (
-            _sums(right * (found + 1) / (ranks + 1) - self.terms), _sums(right * (found - 1) / one_up - self.terms)
+            _sums(right * (positives + 1) / (ranks + 1) - self.terms), _sums(right * (positives - 1) / one_up - self.terms)
         )  # fmt: skip
 
     def lost_as(self, others: NDArray[np.intp]) -> Doubles:

@@ -37,8 +37,8 @@ class ByClass:
     @property
     def f1(self) -> NDArray[np.float64]:
         """2 right / (images + named); 0 where nothing is either."""
-        found: NDArray[np.float64] = 2 * self.right / np.maximum(self.images + self.named, 1)
-        return found
+        f1: NDArray[np.float64] = 2 * self.right / np.maximum(self.images + self.named, 1)
+        return f1
 
 
 def by_class(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int) -> ByClass:

@@ -40,7 +40,7 @@ class FoldAnswers:
     def together(self) -> tuple[Answers, NDArray[np.int64]]:
         """As of one network; the pixels are called by the first fold's."""
         first = self.answers[0]
-        logits = np.concatenate([each.logits for each in self.answers])
+        logits = np.concatenate([fold.logits for fold in self.answers])
         return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
 
     def places(self) -> NDArray[np.intp]:
@@ -49,13 +49,13 @@ class FoldAnswers:
 
     def groups(self) -> Groups | None:
         """Of all folds, no group of which is in two of them; None where images are independent."""
-        if all(each.groups is None for each in self.answers):
+        if all(fold.groups is None for fold in self.answers):
             return None
-        found, above = list[Groups](), 0
-        for each in self.answers:
-            found.append(above + (np.arange(len(each.logits)) if each.groups is None else each.groups))
-            above = int(found[-1].max(initial=above - 1)) + 1
-        return np.concatenate(found)
+        groups, above = list[Groups](), 0
+        for fold in self.answers:
+            groups.append(above + (np.arange(len(fold.logits)) if fold.groups is None else fold.groups))
+            above = int(groups[-1].max(initial=above - 1)) + 1
+        return np.concatenate(groups)
 
 
 def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accuracy:
@@ -64,33 +64,33 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
     ``mine``, ``baseline``: the candidate's answers and fp32's; None for fp32 itself. Raises as ``accuracy`` does.
     """
     answers, labels = mine.together()
-    found = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
-    folds = _folds(mine, None if baseline is None else baseline.right(), found.groups)
-    hits, worth = sum(each.right for each in folds.each), Worth(folds.top1_effect, found.independent_at_most)
-    top1, drop = share_interval(hits, found.images, worth, ACCURACY_CONFIDENCE), found.drop_pp
-    if found.lost is not None and found.gained is not None:
-        drop = drop_interval_pp(found.lost, found.gained, found.images, worth._replace(effect=folds.drop_effect))
-    return found.model_copy(update={"folds": folds, "top1": top1 or found.top1, "drop_pp": drop})
+    pooled = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
+    folds = _folds(mine, None if baseline is None else baseline.right(), pooled.groups)
+    hits, worth = sum(fold.right for fold in folds.each), Worth(folds.top1_effect, pooled.independent_at_most)
+    top1, drop = share_interval(hits, pooled.images, worth, ACCURACY_CONFIDENCE), pooled.drop_pp
+    if pooled.lost is not None and pooled.gained is not None:
+        drop = drop_interval_pp(pooled.lost, pooled.gained, pooled.images, worth._replace(effect=folds.drop_effect))
+    return pooled.model_copy(update={"folds": folds, "top1": top1 or pooled.top1, "drop_pp": drop})
 
 
 def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, grouped: GroupEffects | None) -> Folds:
     """``grouped``: of the images of all folds together. Folds differ by their groups too, which more of them tell more surely."""
     right, first = mine.right(), mine.answers[0].groups
-    each, drop_effect, alone = [], 1.0, None
+    figures, drop_effect, alone = [], 1.0, None
     if theirs is not None:
         drop_effect = design_effect([other.astype(int) - ours for ours, other in zip(right, theirs, strict=True)])
         alone = difference_pp(theirs[0], right[0], first)
     for place, ours in enumerate(right):
         other = None if theirs is None else theirs[place]
         lost, gained = (None, None) if other is None else (int((other & ~ours).sum()), int((ours & ~other).sum()))
-        each.append(FoldFigures(images=len(ours), right=int(ours.sum()), lost=lost, gained=gained))
+        figures.append(FoldFigures(images=len(ours), right=int(ours.sum()), lost=lost, gained=gained))
     top1_effect, alone_top1 = design_effect(right, ACCURACY_CONFIDENCE), share_right(right[0], first)
     of_groups = 1.0 if grouped is None else grouped.drop_effect
     if grouped is not None:
         top1_effect, drop_effect = max(top1_effect, grouped.top1_effect), max(drop_effect, grouped.drop_effect)
     assert alone_top1 is not None
     return Folds(
-        each=tuple(each),
+        each=tuple(figures),
         top1_effect=top1_effect,
         drop_effect=drop_effect,
         alone_top1=alone_top1,
@@ -132,20 +132,20 @@ def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIO
     return max(1.0, ratio)
 
 
-def quality_over_folds(found: Quality, mine: FoldAnswers, baseline: FoldAnswers | None) -> Quality:
+def quality_over_folds(pooled: Quality, mine: FoldAnswers, baseline: FoldAnswers | None) -> Quality:
     """The same with intervals of shares that allow for networks that differ; those of other figures are of images alone.
 
-    ``found``: of all images together, as ``quality`` gives it. ``mine``, ``baseline``: as of ``accuracy_over_folds``.
+    ``pooled``: the quality of all images together, from ``quality``. ``mine``, ``baseline``: as of ``accuracy_over_folds``.
     """
-    five = [(read_logits(each.logits, known).place < 5) for each, known in zip(mine.answers, mine.labels, strict=True)]
+    five = [(read_logits(fold.logits, classes).place < 5) for fold, classes in zip(mine.answers, mine.labels, strict=True)]
     alike = None
     if baseline is not None:
         pairs = zip(mine.answers, baseline.answers, strict=True)
         alike = [ours.logits.argmax(axis=1) == theirs.logits.argmax(axis=1) for ours, theirs in pairs]
-    return found.model_copy(
+    return pooled.model_copy(
         update={
-            "top5": None if found.top5 is None else _share(five, mine.groups()),
-            "agreement": None if found.agreement is None or alike is None else _share(alike, mine.groups()),
+            "top5": None if pooled.top5 is None else _share(five, mine.groups()),
+            "agreement": None if pooled.agreement is None or alike is None else _share(alike, mine.groups()),
         }
     )
 

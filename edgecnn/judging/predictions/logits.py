@@ -55,8 +55,8 @@ UNCHOSEN = 0.5
 
 def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
     """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
-    given: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
-    return given
+    reached: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
+    return reached
 
 
 def same_labels(logits: NDArray[Any], others: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
@@ -91,19 +91,19 @@ def _rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """To four decimals, or as many as the distance from 0 or 1 takes: a rare label's best threshold may be 0.00001."""
     within = shares[(shares > 0) & (shares < 1)]
     decimals = 3 - np.floor(np.log10(np.minimum(within, 1 - within))).astype(int)
-    found = np.array([round(float(share), max(4, int(places))) for share, places in zip(within, decimals, strict=True)])
-    return found[(found > 0) & (found < 1)]
+    rounded = np.array([round(float(share), max(4, int(places))) for share, places in zip(within, decimals, strict=True)])
+    return rounded[(rounded > 0) & (rounded < 1)]
 
 
 def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
     if not has.any():
         return UNCHOSEN
-    seen = np.unique(shares)
-    middles = np.unique(_rounded(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2])))
+    distinct = np.unique(shares)
+    middles = np.unique(_rounded(np.concatenate([[0.5], (distinct[1:] + distinct[:-1]) / 2])))
     order = np.sort(shares)
     right = np.sort(shares[has])
-    got = len(order) - np.searchsorted(order, middles, side="left")
+    predicted = len(order) - np.searchsorted(order, middles, side="left")
     hits = len(right) - np.searchsorted(right, middles, side="left")
-    f1 = np.round(2 * hits / (got + len(right)), 12)
+    f1 = np.round(2 * hits / (predicted + len(right)), 12)
     best = middles[f1 == f1.max()]
-    return float(min(best, key=lambda each: (round(abs(each - 0.5), 6), each)))
+    return float(min(best, key=lambda threshold: (round(abs(threshold - 0.5), 6), threshold)))

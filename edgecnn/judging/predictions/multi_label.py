@@ -61,7 +61,7 @@ def multi_label_accuracy(
         raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
     has = labels.astype(bool)
     precision = _precision(answers, has, split)
-    given = over(answers.logits, thresholds)
+    predicted = over(answers.logits, thresholds)
     count = images_that_count(answers.logits, has)
     drop, drop_images = (None, None) if baseline is None else _drop(precision, answers, baseline, has)
     return MultiLabelAccuracy(
@@ -73,11 +73,11 @@ def multi_label_accuracy(
         drop_pp=drop,
         drop_images=drop_images,
         groups=None if answers.groups is None else len(np.unique(answers.groups)),
-        micro_f1=_f1(given, has, answers.groups, together=True),
-        macro_f1=_f1(given, has, answers.groups, together=False),
+        micro_f1=_f1(predicted, has, answers.groups, together=True),
+        macro_f1=_f1(predicted, has, answers.groups, together=False),
         agreement=None if baseline is None else _alike(answers, baseline, thresholds),
         labels=tuple(
-            _label(answers, place, label, has[:, place], given[:, place]) for place, label in enumerate(thresholds.items())
+            _label(answers, place, label, has[:, place], predicted[:, place]) for place, label in enumerate(thresholds.items())
         ),
         fidelity=answers.fidelity,
         machine=answers.machine,
@@ -104,10 +104,10 @@ def _map_interval(precision: LeaveOneOut, count: float, groups: Groups | None, c
 
 
 def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeaveOneOut:
-    found = mean_average_precision(answers.logits, has)
-    if found is None:
+    precision = mean_average_precision(answers.logits, has)
+    if precision is None:
         raise NO_IMAGES(candidate=answers.candidate, split=split)
-    return found
+    return precision
 
 
 def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
@@ -143,24 +143,24 @@ def _half_width(images: float, variance: float) -> float:
     return unseen + math.sqrt(z * z * variance + unseen**2)
 
 
-def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
+def _f1(predicted: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
     """Micro- or macro-F1; labels that no image has are in neither mean."""
     kept = has.any(axis=0)
-    hits = 2.0 * (given & has)[:, kept]
-    all_ = 1.0 * given[:, kept] + has[:, kept]
+    hits = 2.0 * (predicted & has)[:, kept]
+    all_ = 1.0 * predicted[:, kept] + has[:, kept]
     if together:
         hits, all_ = hits.sum(axis=1, keepdims=True), all_.sum(axis=1, keepdims=True)
     sums, totals = hits.sum(axis=0), all_.sum(axis=0)
     without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
     f1 = LeaveOneOut(float((sums / totals).mean()), without)
-    return two_centre_interval(f1, min(len(has), int((given | has)[:, kept].sum())), groups)
+    return two_centre_interval(f1, min(len(has), int((predicted | has)[:, kept].sum())), groups)
 
 
 def _label(
-    answers: Answers, place: int, label: tuple[str, float], has: NDArray[np.bool_], given: NDArray[np.bool_]
+    answers: Answers, place: int, label: tuple[str, float], has: NDArray[np.bool_], predicted: NDArray[np.bool_]
 ) -> LabelFigures:
     (name, threshold), scores, groups = label, answers.logits[:, place], answers.groups
-    right, got, images = int((given & has).sum()), int(given.sum()), int(has.sum())
+    right, positives, images = int((predicted & has).sum()), int(predicted.sum()), int(has.sum())
 
     def share(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> Interval | None:
         return share_of(true[among], None if groups is None else groups[among], ACCURACY_CONFIDENCE)
@@ -170,7 +170,7 @@ def _label(
         images=images,
         threshold=threshold,
         average_precision=average_precision(scores, has).estimate if images else None,
-        precision=share(has, given),
-        recall=share(given, has),
-        f1=2 * right / (got + images) if images else None,
+        precision=share(has, predicted),
+        recall=share(predicted, has),
+        f1=2 * right / (positives + images) if images else None,
     )

@@ -76,10 +76,10 @@ def adjusted_over_candidates(tests: Mapping[str, Accuracy | None]) -> dict[str, 
     The report names a loss of any candidate, so each of them is a chance to name one falsely.
     """
     known = [(name, test, test.quality) for name, test in tests.items() if test is not None and test.quality is not None]
-    reports = adjusted_reports([found.classes for _, _, found in known])
+    reports = adjusted_reports([figures.classes for _, _, figures in known])
     adjusted = {
-        name: test.model_copy(update={"quality": found.model_copy(update={"classes": report})})
-        for (name, test, found), report in zip(known, reports, strict=True)
+        name: test.model_copy(update={"quality": figures.model_copy(update={"classes": report})})
+        for (name, test, figures), report in zip(known, reports, strict=True)
     }
     return {**tests, **adjusted}
 

@@ -85,16 +85,16 @@ def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENC
     ``values``: one a run, in the order of the rounds; where one is not positive, such as energy above idle, their spread is not
     taken on logarithms.
     """
-    found = median_interval(values, confidence)
-    if found is None or (worth := _worth(values)) is None:
-        return found
+    interval = median_interval(values, confidence)
+    if interval is None or (worth := _worth(values)) is None:
+        return interval
     from scipy.special import stdtrit
 
-    middle, positive = found.estimate, min(values) > 0
+    middle, positive = interval.estimate, min(values) > 0
     spread = _log_spread(values) if positive else float(np.std(values, ddof=1))
     reach = float(stdtrit(worth - 1, (1 + confidence) / 2)) * spread / math.sqrt(worth)
     low, high = (middle * math.exp(-reach), middle * math.exp(reach)) if positive else (middle - reach, middle + reach)
-    return Interval(estimate=middle, low=min(found.low, low), high=max(found.high, high), confidence=confidence)
+    return Interval(estimate=middle, low=min(interval.low, low), high=max(interval.high, high), confidence=confidence)
 
 
 def share_of_runs_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
@@ -103,14 +103,14 @@ def share_of_runs_below(values: Sequence[float], share: float, confidence: float
     There it is at least the normal tolerance bound of as many independent runs, on logarithms. Source: Hahn and Meeker,
     Statistical Intervals, section 4.4.
     """
-    found = share_below(values, share, confidence)
-    if found is None or (worth := _worth(values)) is None:
-        return found
+    bound = share_below(values, share, confidence)
+    if bound is None or (worth := _worth(values)) is None:
+        return bound
     from scipy.special import nctdtrit, ndtri
 
     root = math.sqrt(worth)
     factor = float(nctdtrit(worth - 1, float(ndtri(share)) * root, (1 + confidence) / 2)) / root
-    return max(found, math.exp(float(np.log(values).mean()) + factor * _log_spread(values)))
+    return max(bound, math.exp(float(np.log(values).mean()) + factor * _log_spread(values)))
 
 
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:

@@ -34,16 +34,16 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 def threads_of(runs: Sequence[Run]) -> int | None:
     """Threads behind every one of them; None where they differ, or one does not say."""
-    found = {run.threads for run in runs}
-    return found.pop() if len(found) == 1 else None
+    threads = {run.threads for run in runs}
+    return threads.pop() if len(threads) == 1 else None
 
 
 def run_settings_of(profile: Profile) -> str | None:
     """``2 threads``, or ``1 thread, spinning off``; None of a profile that says neither."""
     threads = threads_of(profile.runs)
     besides = {name: text for name, text in profile.knobs.items() if name != "threads" or threads is None}
-    said = [] if threads is None else [Knobs(threads=threads).words]
-    return ", ".join([*said, *([knobs_said(besides)] if besides else [])]) or None
+    words = [] if threads is None else [Knobs(threads=threads).words]
+    return ", ".join([*words, *([knobs_said(besides)] if besides else [])]) or None
 
 
 def knobs_said(options: Mapping[str, str]) -> str:
@@ -64,17 +64,17 @@ class DeviceClock:
 
 def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> DeviceClock:
     """Of one kit's runs of one race; neither a figure nor a reason where it did not run on a GPU's session."""
-    seen = [run.events for run in runs if run.events is not None]
-    if not seen:
+    events = [run.events for run in runs if run.events is not None]
+    if not events:
         return DeviceClock()
-    medians = [found / 1e6 for each in seen if (found := tail(each.samples_ns, 50)) is not None]
+    medians = [median_ns / 1e6 for timed in events if (median_ns := tail(timed.samples_ns, 50)) is not None]
     if len(medians) == len(runs) and (known := runs_interval(medians, confidence)) is not None:
         return DeviceClock(on_gpu_ms=known)
-    fewest = min(len(each.samples_ns) for each in seen)
+    fewest = min(len(timed.samples_ns) for timed in events)
     short = f"a run has only {fewest} samples; it needs {samples_needed(50)}"
     few = f"{counted(len(runs), 'run')} are too few for an interval"
-    said = next((each.absent for each in seen if each.absent), None) or (few if len(medians) == len(runs) else short)
-    return DeviceClock(absent={"on_gpu_ms": said})
+    reason = next((timed.absent for timed in events if timed.absent), None) or (few if len(medians) == len(runs) else short)
+    return DeviceClock(absent={"on_gpu_ms": reason})
 
 
 NS_PER_MS = 1e6
@@ -91,19 +91,19 @@ class Startup(Value):
 
 def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Startup:
     """Of one race's runs of one kit."""
-    asked: dict[str, Callable[[Run], int | None]] = {
+    readers: dict[str, Callable[[Run], int | None]] = {
         "load_ms": lambda run: run.load_ns,
         "first_ms": lambda run: run.first_ns,
         "cold_start_ms": lambda run: run.process_ns,
     }
-    found: dict[str, Interval | None] = {}
+    intervals: dict[str, Interval | None] = {}
     absent: dict[str, str] = {}
-    for name, of in asked.items():
-        known = [value / NS_PER_MS for run in runs if (value := of(run)) is not None]
-        found[name] = runs_interval(known, confidence) if len(known) == len(runs) else None
-        if found[name] is None:
+    for name, read_ns in readers.items():
+        known = [value / NS_PER_MS for run in runs if (value := read_ns(run)) is not None]
+        intervals[name] = runs_interval(known, confidence) if len(known) == len(runs) else None
+        if intervals[name] is None:
             absent[name] = _why(len(known), len(runs))
-    return Startup(absent=absent, **found)
+    return Startup(absent=absent, **intervals)
 
 
 def _why(known: int, runs: int) -> str:
@@ -131,9 +131,9 @@ def steady(runs: Sequence[Run], disturbed: str | None = None) -> Steady | None:
     """
     if not any(run.samples_ns for run in runs):
         return None
-    each = [settling(run) for run in runs]
-    count = Counter(one.state for one in each)
-    became_steady = [(one, run) for one, run in zip(each, runs, strict=True) if one.state in ("flat", "faster", "slower")]
+    settlings = [settling(run) for run in runs]
+    count = Counter(run_settling.state for run_settling in settlings)
+    became_steady = [(one, run) for one, run in zip(settlings, runs, strict=True) if one.state in ("flat", "faster", "slower")]
     late = sum(one.inferences > len(run.warmup_ns) for one, run in became_steady)
     after_ms = median_interval([one.after_ms for one, _ in became_steady]) if len(became_steady) == len(runs) else None
     return Steady(
@@ -165,8 +165,8 @@ def _says(count: Mapping[State, int], late: int, after_ms: Interval | None, dist
 def _ways(count: Mapping[State, int], late: int) -> str:
     known: Mapping[State, str] = {"flat": "steady from the start", "faster": "warmed up", "slower": "got slower"}
     ways = [f"{count[state]} {name}" for state, name in known.items() if count[state]]
-    said = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
-    return said + (f"; in {late} of them timing had begun before that" if late else "")
+    words = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
+    return words + (f"; in {late} of them timing had begun before that" if late else "")
 
 
 class Settling(Value):
@@ -233,13 +233,13 @@ def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
 
 def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, float]:
     """Each tail to its milliseconds, without those for which the runs are too few or too short."""
-    found = {}
+    limits = {}
     for name, percent in TAILS.items():
         values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
         within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
         if within is not None:
-            found[name] = within / 1e6
-    return found
+            limits[name] = within / 1e6
+    return limits
 
 
 def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, str]:
@@ -268,8 +268,8 @@ SOMETIMES_THROTTLED_PERCENT_MAX = THROTTLED_PERCENT_MAX / 2
 
 def run_ms(run: Run, percent: int = 50) -> float | None:
     """A warm percentile of one run in milliseconds, or None when fewer than ten samples lie beyond it."""
-    found = tail(run.samples_ns, percent)
-    return None if found is None else found / 1e6
+    nanoseconds = tail(run.samples_ns, percent)
+    return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
@@ -294,11 +294,11 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         RACES_DIFFER, CONDITIONS_DIFFER: where ``fp32`` did not run interleaved with this profile.
     """
     runs, until = profile.runs, profile.until
-    each = confidence_at(until)
-    figures = {percent: over_all(latency_interval_ms(runs, percent, each), until) for percent in PERCENTILES}
-    start, clock = startup(runs, each), device_clock(runs, each)
+    confidence = confidence_at(until)
+    figures = {percent: over_all(latency_interval_ms(runs, percent, confidence), until) for percent in PERCENTILES}
+    start, clock = startup(runs, confidence), device_clock(runs, confidence)
     measured = Latency(
-        tails_within_ms=tails_within_ms(runs, each),
+        tails_within_ms=tails_within_ms(runs, confidence),
         load_ms=over_all(start.load_ms, until),
         first_ms=over_all(start.first_ms, until),
         cold_start_ms=over_all(start.cold_start_ms, until),
@@ -317,7 +317,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
         dependent=_dependent(runs, figures),
-        absent={**_absent(runs), **why_not_within(runs, each), **start.absent, **clock.absent} if runs else {},
+        absent={**_absent(runs), **why_not_within(runs, confidence), **start.absent, **clock.absent} if runs else {},
     )
     return measured.model_copy(update={percentile_name(percent): figure for percent, figure in figures.items()})
 
@@ -327,14 +327,14 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
 
     p50 and the ratio are estimates without a level, see ``regret``; tails are left to a race for figures.
     """
-    found = latency(profile, machine=machine)
+    measured = latency(profile, machine=machine)
     mine = _estimated(profile)
     if not mine:
-        return found
+        return measured
     theirs = _estimated(fp32) if fp32 is not None else {}
     paired = fp32 is not None and fp32.race == profile.race and bool(mine.keys() & theirs.keys())
     few = f"{counted(len(mine), 'round')} of the race for the choice"
-    return found.model_copy(
+    return measured.model_copy(
         update={
             "p50_ms": estimate_alone(estimate(mine.values())),
             **dict.fromkeys(TAILS),
@@ -343,7 +343,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
             "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
             "reason": f"p{PERCENTILES[-1]}: {few}",
             "absent": {
-                **{name: why for name, why in found.absent.items() if name != "p50_ms"},
+                **{name: why for name, why in measured.absent.items() if name != "p50_ms"},
                 **dict.fromkeys(TAILS, few),
             },
             "stopped": f"{few}; an estimate without an interval",
@@ -378,8 +378,8 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
         return None
     slow, fast = medians_by_round(reference), medians_by_round(ours)
     rounds = sorted(slow.keys() & fast.keys())
-    found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
-    return over_all(found, ours.until)
+    ratio = ratio_interval([slow[number] for number in rounds], [fast[number] for number in rounds], confidence_at(ours.until))
+    return over_all(ratio, ours.until)
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
@@ -400,9 +400,9 @@ def medians_by_round(profile: Profile) -> dict[int, float]:
     for run in profile.runs:
         if run.round in medians:
             raise ROUND_TWICE(subject=profile.subject, round_=run.round)
-        found = run_ms(run)
-        if found is not None:
-            medians[run.round] = found
+        median_ms = run_ms(run)
+        if median_ms is not None:
+            medians[run.round] = median_ms
     return medians
 
 
@@ -420,18 +420,18 @@ def disturbed(environment: Environment) -> str | None:
     emulator, whose times are of nothing anyway."""
     if environment.fidelity is Fidelity.EMULATED:
         return None
-    seen = environment.observed
-    said = []
-    if (others := float(seen.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
-        said.append(f"other programs took {others:.0f} % of the processors' time")
-    if (throttled := float(seen.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
-        said.append(f"the machine slowed itself down in {throttled:.0f} % of the runs ({seen['throttled']})")
-    return " and ".join(said) or None
+    observed = environment.observed
+    causes = []
+    if (others := float(observed.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
+        causes.append(f"other programs took {others:.0f} % of the processors' time")
+    if (throttled := float(observed.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
+        causes.append(f"the machine slowed itself down in {throttled:.0f} % of the runs ({observed['throttled']})")
+    return " and ".join(causes) or None
 
 
-def too_few_runs(count: int, seen: str | None = None) -> str:
+def too_few_runs(count: int, observed: str | None = None) -> str:
     """``1 run, seen 1.25 ms; an interval needs 7``."""
-    return f"{counted(count, 'run')}{f', seen {seen}' if seen else ''}; an interval needs {RUNS_NEEDED}"
+    return f"{counted(count, 'run')}{f', seen {observed}' if observed else ''}; an interval needs {RUNS_NEEDED}"
 
 
 def slowed_at_most(environment: Environment) -> int | None:
@@ -454,8 +454,8 @@ def worst_of(environments: Sequence[Environment]) -> Environment:
 
     What met one race can have made it slow whatever met the others, and in whichever order they ran.
     """
-    busiest = max(environments, key=lambda each: _seen(each, "others_percent")).observed
-    hottest = max(environments, key=lambda each: _seen(each, "throttled_percent")).observed
+    busiest = max(environments, key=lambda environment: _seen(environment, "others_percent")).observed
+    hottest = max(environments, key=lambda environment: _seen(environment, "throttled_percent")).observed
     worst = {name: busiest[name] for name in ("others_percent",) if name in busiest}
     worst |= {name: hottest[name] for name in ("throttled", "throttled_percent") if name in hottest}
     return environments[-1].model_copy(update={"observed": {**environments[-1].observed, **worst}})
@@ -485,7 +485,7 @@ def _why_incomplete(runs: Sequence[Run], figures: Mapping[int, Interval | None])
 
 def _dependent(runs: Sequence[Run], figures: Mapping[int, Interval | None]) -> dict[str, str]:
     known = {percent: dependence(_each_ms(runs, percent)) for percent, figure in figures.items() if figure is not None}
-    return {percentile_name(percent): found.says for percent, found in known.items() if found is not None}
+    return {percentile_name(percent): dependent.says for percent, dependent in known.items() if dependent is not None}
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:

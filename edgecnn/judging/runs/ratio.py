@@ -113,11 +113,11 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
 def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
     """HEAD / BASE from runs of different days: the median over HEAD's runs against that of each recorded day, see
     ``day_ratio_interval``."""
-    short = next((why for each in (head, *base) if (why := too_few_samples(each.runs))), None)
-    days = [_middle_ms(each) for each in base]
+    short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
+    days = [_middle_ms(profile) for profile in base]
     ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
     few = f"{counted(len(days), 'recorded day')}, and an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
-    past = disturbed(worst_of([each.environment for each in base]))
+    past = disturbed(worst_of([profile.environment for profile in base]))
     return RatioFinding(
         ratio=ratio,
         how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days ({OVER_DAYS})",
@@ -127,7 +127,7 @@ def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float =
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
         slow_at_most=slowed_at_most(head.environment),
-        fast_at_most=slowed_at_most(worst_of([each.environment for each in base])),
+        fast_at_most=slowed_at_most(worst_of([profile.environment for profile in base])),
     )
 
 
@@ -170,12 +170,12 @@ def _manners(races: Sequence[PairedRace]) -> str:
 def _uneven(races: Sequence[PairedRace], side: Literal["base", "head"]) -> str | None:
     """A sentence where this side met so much more than the other that it may be slower for it; what was not observed is 0."""
     other: Literal["base", "head"] = "base" if side == "head" else "head"
-    said = []
-    for name, allowed, what in _CONDITIONS:
+    differences = []
+    for name, allowed, words in _CONDITIONS:
         mine, theirs = _mean(races, side, name), _mean(races, other, name)
         if mine - theirs > allowed:
-            said.append(f"{what.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")
-    return " and ".join(said) or None
+            differences.append(f"{words.format(mine)} of {side.upper()}, and {theirs:.0f} % in those of {other.upper()}")
+    return " and ".join(differences) or None
 
 
 def _explains(races: Sequence[PairedRace], side: Literal["base", "head"]) -> int | None:
@@ -187,7 +187,7 @@ def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str)
     """Over races, each counted by its rounds."""
     profiles: list[Profile] = [getattr(race, side) for race in races]
     rounds = sum(len(profile.runs) for profile in profiles)
-    return sum(float(each.environment.observed.get(name, 0)) * len(each.runs) for each in profiles) / max(rounds, 1)
+    return sum(float(profile.environment.observed.get(name, 0)) * len(profile.runs) for profile in profiles) / max(rounds, 1)
 
 
 def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:

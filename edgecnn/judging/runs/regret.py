@@ -56,7 +56,7 @@ class Lead:
 
 def estimate(costs: Iterable[float]) -> float:
     """The mean of the logs with the slowest third capped, as a cost again."""
-    return math.exp(fmean(_capped([math.log(each) for each in costs])))
+    return math.exp(fmean(_capped([math.log(cost) for cost in costs])))
 
 
 def lead_of(costs: Costs) -> Lead:
@@ -65,12 +65,12 @@ def lead_of(costs: Costs) -> Lead:
 
     Raises ValueError: nobody has a cost.
     """
-    return min((standing_of(name, costs) for name in costs), key=lambda each: (each.regret, each.name))
+    return min((standing_of(name, costs) for name in costs), key=lambda lead: (lead.regret, lead.name))
 
 
 def standing_of(name: str, costs: Costs) -> Lead:
     """How it stands for this one."""
-    parts = {other: _expected_gain(each, costs[name]) for other, each in costs.items() if other != name}
+    parts = {rival: _expected_gain(rival_costs, costs[name]) for rival, rival_costs in costs.items() if rival != name}
     return Lead(name, sum(parts.values()), parts)
 
 
@@ -125,17 +125,17 @@ def _difference(other: Mapping[int, float], ours: Mapping[int, float]) -> tuple[
     rounds = sorted(other.keys() & ours.keys())
     if not rounds:
         raise ValueError("candidates of one race share its first rounds")
-    theirs, mine = ([math.log(each[number]) for number in rounds] for each in (other, ours))
+    theirs, mine = ([math.log(costs[number]) for number in rounds] for costs in (other, ours))
     spread, freedom = _spread([a - b for a, b in zip(theirs, mine, strict=True)])
     return fmean(_capped(theirs)) - fmean(_capped(mine)), spread, freedom, len(rounds)
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:
     middle, freedom = fmean(values), SPREAD_WEIGHT + len(values) - 1
-    squares = SPREAD_WEIGHT * SPREAD**2 + sum((each - middle) ** 2 for each in values)
+    squares = SPREAD_WEIGHT * SPREAD**2 + sum((value - middle) ** 2 for value in values)
     return math.sqrt(squares / freedom), freedom
 
 
 def _capped(logs: Sequence[float]) -> list[float]:
     kept = sorted(logs)[: len(logs) - len(logs) // SLOWEST]
-    return [min(each, kept[-1]) for each in logs]
+    return [min(log, kept[-1]) for log in logs]

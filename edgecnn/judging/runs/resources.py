@@ -29,19 +29,19 @@ def memory(profile: Profile, *, machine: str | None = None) -> Memory:
         machine: how a reader would name the machine; the processor's name unless stated.
     """
     runs = [run.memory for run in profile.runs]
-    known = [each for each in runs if each is not None and each.peak_mib is not None and each.baseline_mib is not None]
+    known = [usage for usage in runs if usage is not None and usage.peak_mib is not None and usage.baseline_mib is not None]
     complete = bool(runs) and len(known) == len(runs)
     return Memory(
-        peak_mib=_interval([each.peak_mib for each in known], complete),
-        baseline_mib=_interval([each.baseline_mib for each in known], complete),
-        above_baseline_mib=_interval([(each.peak_mib or 0) - (each.baseline_mib or 0) for each in known], complete),
+        peak_mib=_interval([usage.peak_mib for usage in known], complete),
+        baseline_mib=_interval([usage.baseline_mib for usage in known], complete),
+        above_baseline_mib=_interval([(usage.peak_mib or 0) - (usage.baseline_mib or 0) for usage in known], complete),
         gpu_mib=_gpu(runs),
-        largest_mib=max((each.peak_mib or 0 for each in known), default=None) if complete else None,
+        largest_mib=max((usage.peak_mib or 0 for usage in known), default=None) if complete else None,
         runs=len(known),
         fidelity=profile.fidelity if known else Fidelity.MISSING,
         machine=machine or profile.environment.conditions.get("cpu", profile.host),
         reason=_why(runs, known),
-        gpu_reason=next((each.gpu_absent for each in runs if each is not None and each.gpu_absent), None),
+        gpu_reason=next((usage.gpu_absent for usage in runs if usage is not None and usage.gpu_absent), None),
     )
 
 
@@ -50,7 +50,7 @@ def _interval(values: Sequence[float | None], complete: bool) -> Interval | None
 
 
 def _gpu(runs: Sequence[RunMemory | None]) -> Interval | None:
-    held = [each.gpu_mib for each in runs if each is not None and each.gpu_mib is not None]
+    held = [usage.gpu_mib for usage in runs if usage is not None and usage.gpu_mib is not None]
     return _interval(held, len(held) == len(runs))
 
 
@@ -58,12 +58,12 @@ def _why(runs: Sequence[RunMemory | None], known: Sequence[RunMemory]) -> str | 
     if not runs:
         return "nothing ran"
     if len(known) < len(runs):
-        said = next((each.absent for each in runs if each is not None and each.absent), "a run recorded no memory")
-        return said if not known else f"{len(runs) - len(known)} of {len(runs)} runs: {said}"
+        reason = next((usage.absent for usage in runs if usage is not None and usage.absent), "a run recorded no memory")
+        return reason if not known else f"{len(runs) - len(known)} of {len(runs)} runs: {reason}"
     if len(runs) >= RUNS_NEEDED:
         return None
-    seen = sorted(each.peak_mib for each in known if each.peak_mib is not None)
-    return too_few_runs(len(runs), f"{seen[len(seen) // 2]:.1f} MiB")
+    peaks = sorted(usage.peak_mib for usage in known if usage.peak_mib is not None)
+    return too_few_runs(len(runs), f"{peaks[len(peaks) // 2]:.1f} MiB")
 
 
 METERS = {kind.name: kind for kind in sorted(KINDS, key=lambda kind: kind.coverage)}
@@ -137,8 +137,8 @@ def _above_mj(run: RunEnergy, reading: EnergyReading) -> float:
 def _why_none(runs: Sequence[RunEnergy]) -> str:
     if not runs:
         return "nothing ran"
-    said = dict.fromkeys(f"{name}: {why}" for run in runs for name, why in run.absent.items())
-    return "no meter could be read: " + "; ".join(said) if said else "no meter could be read"
+    reasons = dict.fromkeys(f"{name}: {why}" for run in runs for name, why in run.absent.items())
+    return "no meter could be read: " + "; ".join(reasons) if reasons else "no meter could be read"
 
 
 def _why_incomplete(profile: Profile, meter: str, totals: Sequence[float]) -> str | None:
@@ -170,48 +170,48 @@ def screened(profiles: Mapping[int, Profile]) -> dict[int, float]:
     return {batch: images_per_s(profile.runs[0]) for batch, profile in sorted(profiles.items()) if profile.runs}
 
 
-def best_batch(seen: Mapping[int, float]) -> int | None:
+def best_batch(rates: Mapping[int, float]) -> int | None:
     """The one with the most images a second, the smaller of two alike; None where nothing was screened."""
-    return max(seen, key=lambda batch: (seen[batch], -batch), default=None)
+    return max(rates, key=lambda batch: (rates[batch], -batch), default=None)
 
 
 def throughput(
-    profiles: Sequence[Profile], seen: Mapping[int, float], asked: Sequence[int], machine: str, reason: str | None = None
+    profiles: Sequence[Profile], rates: Mapping[int, float], requested: Sequence[int], machine: str, reason: str | None = None
 ) -> Throughput:
     """One candidate's figures.
 
     Args:
         profiles: of this candidate, one of each batch that was measured.
-        seen: what screening saw.
-        asked: batches that were asked for by number.
+        rates: images a second by batch, from the screening.
+        requested: batches that the user named.
         machine: as a reader would name it.
         reason: why one of them is missing.
     """
     raced = sorted((profile for profile in profiles if profile.runs), key=lambda profile: profile.runs[0].batch)
-    best = best_batch(seen)
+    best = best_batch(rates)
     return Throughput(
-        figures=tuple(_figure(profile, best, asked) for profile in raced),
-        screened=seen,
+        figures=tuple(_figure(profile, best, requested) for profile in raced),
+        screened=rates,
         fidelity=raced[0].fidelity if raced else Fidelity.MISSING,
         machine=machine,
         observed_at=max((profile.observed_at for profile in raced), default=""),
         reason=reason,
-        disturbed=next((said for profile in raced if (said := disturbed(profile.environment))), None),
+        disturbed=next((cause for profile in raced if (cause := disturbed(profile.environment))), None),
     )
 
 
-def _figure(profile: Profile, best: int | None, asked: Sequence[int]) -> BatchFigure:
+def _figure(profile: Profile, best: int | None, requested: Sequence[int]) -> BatchFigure:
     runs, batch = profile.runs, profile.runs[0].batch
-    found = runs_interval([images_per_s(run) for run in runs])
+    interval = runs_interval([images_per_s(run) for run in runs])
     few = f"{counted(len(runs), 'run')}; an interval needs {RUNS_NEEDED}"
     return BatchFigure(
         batch=batch,
-        images_per_s=found,
+        images_per_s=interval,
         call_ms=latency_interval_ms(runs),
         runs=len(runs),
         best=batch == best,
-        asked=batch in asked,
-        reason=None if found else few,
+        asked=batch in requested,
+        reason=None if interval else few,
     )
 
 
@@ -262,12 +262,12 @@ def _slowdown(windows: tuple[SoakWindow, ...]) -> float | None:
 
 
 def _throttled(windows: tuple[RunWindow, ...]) -> str | None:
-    said = [window.observed.get("throttled") for window in windows]
-    known = [each for each in said if each is not None]
-    if len(known) < len(said):
+    readings = [window.observed.get("throttled") for window in windows]
+    known = [reading for reading in readings if reading is not None]
+    if len(known) < len(readings):
         return None
-    causes = [each for each in known if each != "no"]
-    return f"{', '.join(dict.fromkeys(causes))} in {len(causes)} of {len(said)} windows" if causes else "no"
+    causes = [cause for cause in known if cause != "no"]
+    return f"{', '.join(dict.fromkeys(causes))} in {len(causes)} of {len(readings)} windows" if causes else "no"
 
 
 def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: str | None) -> str:

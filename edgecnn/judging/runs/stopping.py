@@ -40,32 +40,32 @@ def over_all(interval: Interval | None, until: Until | None) -> Interval | None:
 
 def half_width(runs: Sequence[Run], until: Until) -> float | None:
     """How far the interval of p50 reaches from it on its longer side, as a share of it; None where there is none."""
-    medians = [found for run in runs if (found := tail(run.samples_ns, 50)) is not None]
+    medians = [median_ns for run in runs if (median_ns := tail(run.samples_ns, 50)) is not None]
     interval = runs_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
     return None if interval is None else _reach(interval)
 
 
 def well_known(runs: Sequence[Run], until: Until) -> bool:
     """Whether the rule may stop for this kit."""
-    found = half_width(runs, until)
-    return found is not None and found <= until.half_width
+    reach = half_width(runs, until)
+    return reach is not None and reach <= until.half_width
 
 
 def how_it_stopped(rounds: int, p50: Interval | None, until: Until | None) -> str | None:
     """One sentence; None of a race whose number of rounds was fixed."""
     if until is None:
         return None
-    asked = f"± {100 * until.half_width:g} %"
+    wanted = f"± {100 * until.half_width:g} %"
     looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
     rule = f"it looked after {looks} rounds at most, each time at {100 * confidence_at(until):.4g} %"
     over = f"so that the interval of each figure holds at {100 * LATENCY_CONFIDENCE:g} % wherever it stops"
     if p50 is None:
-        return f"stopped after {rounds} rounds without an interval; asked was {asked}"
+        return f"stopped after {rounds} rounds without an interval; asked was {wanted}"
     reached = f"± {100 * _reach(p50):.1f} %"
     if _reach(p50) <= until.half_width:
-        return f"stopped after {rounds} rounds at {reached}, asked was {asked}; {rule}, {over}"
+        return f"stopped after {rounds} rounds at {reached}, asked was {wanted}; {rule}, {over}"
     cap = f"the cap of {rounds} rounds was reached" if rounds >= until.looks[-1] else f"it ended after {rounds} rounds"
-    return f"{cap} at {reached}, and not the {asked} that was asked: {what_helps(None)}; {rule}, {over}"
+    return f"{cap} at {reached}, and not the {wanted} that was asked: {what_helps(None)}; {rule}, {over}"
 
 
 def _reach(interval: Interval) -> float:
@@ -87,7 +87,7 @@ def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
     planned = list(dict.fromkeys(max(rounds, first) for rounds in INTERIM_ROUNDS))
     while planned[-1] < rounds_max:
         planned.append(2 * planned[-1])
-    return (*(each for each in planned if each <= _WORTH_A_LOOK * rounds_max), rounds_max)
+    return (*(rounds for rounds in planned if rounds <= _WORTH_A_LOOK * rounds_max), rounds_max)
 
 
 def look_confidence(count: int, whole: float = LATENCY_CONFIDENCE) -> float:
@@ -105,18 +105,18 @@ OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
 """How the number of rounds is asked for, of whom."""
 
 
-def rounds_to_settle(bound: float, seen: Interval, rounds: int) -> int | None:
+def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | None:
     """About how many rounds of a new race bring an interval to one side of a bound in ``POWER`` of all cases, if its estimate is
     the truth; None where that is more than anybody should wait for.
 
     The spread of a round is taken from how far this interval of ``rounds`` reaches towards the bound. Ranks reach further than a
     normal interval, so that the number is enough in simulation though the spread is not its upper bound.
     """
-    if math.isclose(bound, seen.estimate):
+    if math.isclose(bound, interval.estimate):
         return None
-    reach = seen.high - seen.estimate if seen.estimate <= bound else seen.estimate - seen.low
-    variance = rounds * (reach / two_sided_z(seen.confidence)) ** 2
-    needed = max(enough_to_tell_apart(bound - seen.estimate, variance, variance, seen.confidence), rounds + 1)
+    reach = interval.high - interval.estimate if interval.estimate <= bound else interval.estimate - interval.low
+    variance = rounds * (reach / two_sided_z(interval.confidence)) ** 2
+    needed = max(enough_to_tell_apart(bound - interval.estimate, variance, variance, interval.confidence), rounds + 1)
     return needed if needed <= ROUNDS_WORTH_ASKING else None
 
 
@@ -147,5 +147,5 @@ def _covers(allowed: str, online: str) -> bool:
 
 
 def _processors(written: str) -> set[int]:
-    ranges = [each.partition("-") for each in written.split(",")]
+    ranges = [part.partition("-") for part in written.split(",")]
     return {at for first, _, last in ranges for at in range(int(first), int(last or first) + 1)}
