@@ -30,9 +30,9 @@ def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> b
 
 def no_meter(environment: Environment) -> str:
     """Why no meter can watch a model on the CPU there, and what would make one readable."""
-    said = environment.observed.get("energy_absent")
+    reason = environment.observed.get("energy_absent")
     only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
-    return said or only_gpu or "the host says of none that it can"
+    return reason or only_gpu or "the host says of none that it can"
 
 
 def why_not(environment: Environment) -> str:

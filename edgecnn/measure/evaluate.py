@@ -69,8 +69,8 @@ def prepared_groups(folder: Path, split: str) -> npt.NDArray[np.int64] | None:
     import numpy as np
 
     file = folder / f"{split}.groups.npy"
-    found: npt.NDArray[np.int64] | None = np.load(file, allow_pickle=False) if file.exists() else None
-    return found
+    groups: npt.NDArray[np.int64] | None = np.load(file, allow_pickle=False) if file.exists() else None
+    return groups
 
 
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
@@ -96,9 +96,9 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
             emptied(work)  # whoever goes on from it would answer the same
             raise
         environment = facts.environment
-        asked = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
+        about = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
         fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity
-        profile = lab.profile(kit, environment, fidelity=fidelity, **asked)
+        profile = lab.profile(kit, environment, fidelity=fidelity, **about)
         return lab.store.profiles.add(profile, {LOGITS: logits})
 
 
@@ -149,8 +149,9 @@ def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
         arrays = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in chunks]
     except Exception as error:  # noqa: BLE001 - numpy's reader of a header raises what its parts do
         raise Unusable(f"logits that are no array: {error}") from error
-    shapes = {each.shape[1:] for each in arrays}
-    rows = sum(each.shape[0] for each in arrays if each.ndim == 2 and each.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
+    shapes = {array.shape[1:] for array in arrays}
+    readable = (array for array in arrays if array.ndim == 2 and array.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
+    rows = sum(len(array) for array in readable)
     if rows != images or len(shapes) != 1:
         raise Unusable(f"float32 logits of {rows:,} images, asked are {images:,}")
     np.save(target, np.concatenate(arrays))
@@ -172,17 +173,17 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
     import numpy as np
 
     pixels: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
-    each = max(1, (lab.host.part_bytes or 0) // max(1, pixels[0].nbytes))
-    starts = range(0, len(pixels), each)
-    said: list[Evaluation] = []
+    step = max(1, (lab.host.part_bytes or 0) // max(1, pixels[0].nbytes))
+    starts = range(0, len(pixels), step)
+    evaluations: list[Evaluation] = []
     for _ in range(_PASSES):
-        said = []
+        evaluations = []
         for number, start in enumerate(starts):
             out = work / f"part-{number:05d}"
-            said.append(_part(kit, pixels[start : start + each], lab, out, lease_s))
-        if all(same_conditions(part.environment, said[-1].environment) for part in said):
+            evaluations.append(_part(kit, pixels[start : start + step], lab, out, lease_s))
+        if all(same_conditions(part.environment, evaluations[-1].environment) for part in evaluations):
             break
-    return Evaluation(environment=said[-1].environment, pixels_sha256=pixels_sha256(pixels))
+    return Evaluation(environment=evaluations[-1].environment, pixels_sha256=pixels_sha256(pixels))
 
 
 def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> Evaluation:
@@ -223,10 +224,10 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
     if kit.runtime != TRACEABLE:
         return f"the layer is not known: {kit.runtime} does not show what its layers give"
     try:
-        found = _first_bad(kit, pixels, image)
+        layer = _first_bad(kit, pixels, image)
     except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
         return f"the layer is not known: {type(error).__name__} when looking layer by layer"
-    return found or "no layer gives one when they run one by one, unfused"
+    return layer or "no layer gives one when they run one by one, unfused"
 
 
 def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:
@@ -238,5 +239,5 @@ def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:
     shown = np.load(pixels, mmap_mode="r", allow_pickle=False)[image : image + 1]
     model = opened.manifest.model
     feed = feed_of(opened, np.ascontiguousarray(shown))[model.input.name]
-    found = first_nonfinite(opened.path(model.entry), feed, opened.manifest.session.options)
-    return None if found is None else str(found)
+    layer = first_nonfinite(opened.path(model.entry), feed, opened.manifest.session.options)
+    return None if layer is None else str(layer)

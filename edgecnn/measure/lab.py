@@ -55,18 +55,18 @@ class Lab:
 
     def environment_of(self, kit: KitRef) -> Environment:
         """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""
-        found = {
+        versions = {
             "runtime": kit.runtime,
             "runtime_version": self.host.runtime_version(kit.runtime),
         }
-        known = {name: value for name, value in found.items() if value is not None}
-        return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})
+        conditions = {name: value for name, value in versions.items() if value is not None}
+        return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **conditions}})
 
-    def profile(self, kit: KitRef, environment: Environment, **found: Any) -> Profile:
-        """What was just observed of a kit here; ``found``: fields of the profile, ``what`` among them."""
+    def profile(self, kit: KitRef, environment: Environment, **fields: Any) -> Profile:
+        """What was just observed of a kit here; ``fields``: fields of the profile, ``what`` among them."""
         about = {"device": self.device, "host": self.machine, "environment": environment, "fidelity": environment.fidelity}
         when = {"observed_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        return Profile(**{"subject": kit.digest, **about, **when, **found})
+        return Profile(**{"subject": kit.digest, **about, **when, **fields})
 
     def doing(self, title: str) -> Lab:
         """This lab, whose progress says that it does this."""
@@ -92,7 +92,7 @@ def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
     """The first condition in which a kit's run file differs from its first one; None where one machine in one state ran all."""
     environments = [Environment.model_validate(run["environment"]) for run in runs]
     names = (*CONDITIONS_THAT_MUST_MATCH, *CONDITIONS_OF_A_SESSION)
-    changes = (first_difference(environments[0], each, names) for each in environments[1:])
+    changes = (first_difference(environments[0], environment, names) for environment in environments[1:])
     return next((change for change in changes if change is not None), None)
 
 
@@ -112,21 +112,21 @@ def joined_environment(runs: Sequence[Mapping[str, Any]]) -> Environment:
     over_all = {
         **_joined(observed, MEDIANS, statistics.median),
         **_joined(observed, WORST, max),
-        **_throttled([each.get("throttled") for each in observed]),
+        **_throttled([readings.get("throttled") for readings in observed]),
     }
-    kept = {name: value for name, value in first.observed.items() if name not in ("throttled", "throttled_percent")}
-    return first.model_copy(update={"observed": {**kept, **over_all}})
+    unchanged = {name: value for name, value in first.observed.items() if name not in ("throttled", "throttled_percent")}
+    return first.model_copy(update={"observed": {**unchanged, **over_all}})
 
 
 def _joined(observed: Sequence[Mapping[str, str]], digits: Mapping[str, int], how: Any) -> dict[str, str]:
-    seen = {name: [float(each[name]) for each in observed if name in each] for name in digits}
-    return {name: f"{how(values):.{digits[name]}f}" for name, values in seen.items() if values}
+    by_name = {name: [float(readings[name]) for readings in observed if name in readings] for name in digits}
+    return {name: f"{how(values):.{digits[name]}f}" for name, values in by_name.items() if values}
 
 
-def _throttled(said: Sequence[str | None]) -> dict[str, str]:
-    known = [each for each in said if each is not None]
-    if not said or len(known) < len(said):
+def _throttled(readings: Sequence[str | None]) -> dict[str, str]:
+    known = [reading for reading in readings if reading is not None]
+    if not readings or len(known) < len(readings):
         return {}
-    causes = dict.fromkeys(_COUNTED.sub("", cause) for each in known if each != "no" for cause in each.split(", "))
-    share = sum(each != "no" for each in known) / len(known)
+    causes = dict.fromkeys(_COUNTED.sub("", cause) for reading in known if reading != "no" for cause in reading.split(", "))
+    share = sum(reading != "no" for reading in known) / len(known)
     return {"throttled": ", ".join(causes) or "no", "throttled_percent": f"{100 * share:.0f}"}

@@ -65,11 +65,11 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
             return stored
         for begun in (work, *sorted(path for path in work.iterdir() if path.is_dir())):
             lab.host.recall(begun)
-        asked = work / SCHEDULE
-        same = asked.is_file() and asked.read_text(encoding="utf-8") == schedule
+        schedule_file = work / SCHEDULE
+        same = schedule_file.is_file() and schedule_file.read_text(encoding="utf-8") == schedule
         if not (same and _may_go_on(work, request, lab)):
             emptied(work)
-        asked.write_text(schedule, encoding="utf-8")
+        schedule_file.write_text(schedule, encoding="utf-8")
         run_schedule(request, lab, work)
         return _filed(request, lab, work)
 
@@ -90,14 +90,14 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
         name = first.profile.race or ""
         if not name.startswith(request.identity) or not fresh(first.profile.moment, request.max_age_h):
             continue
-        found = {
+        profiles = {
             entrant: next(entry.profile for entry in stored if entry.profile.race == name)
             for entrant, stored in by_kit.items()
             if any(entry.profile.race == name for entry in stored)
         }
-        same = all(same_conditions(profile.environment, present[entrant]) for entrant, profile in found.items())
-        if len(found) == len(by_kit) and same:
-            return _result(name, found, reused=True)
+        same = all(same_conditions(profile.environment, present[entrant]) for entrant, profile in profiles.items())
+        if len(profiles) == len(by_kit) and same:
+            return _result(name, profiles, reused=True)
     return None
 
 
@@ -111,15 +111,17 @@ def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str 
     if lab.device == device:
         now = lab.environment_of(kit).conditions
         present = {name: now.get(name) for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")}
-    own = [each.profile for each in profiles.of(kit.digest, "race") if each.profile.knobs == kit.knobs.options]
-    for found in sorted((each for each in own if each.purpose in FIGURES), key=lambda each: FIGURES.index(each.purpose)):
-        then = found.environment.conditions
-        if not (found.runs and found.device == device and all(then.get(name) == value for name, value in present.items())):
+    own = [entry.profile for entry in profiles.of(kit.digest, "race") if entry.profile.knobs == kit.knobs.options]
+    own = [profile for profile in own if profile.purpose in FIGURES]
+    for newest in sorted(own, key=lambda profile: FIGURES.index(profile.purpose)):
+        then = newest.environment.conditions
+        if not (newest.runs and newest.device == device and all(then.get(name) == value for name, value in present.items())):
             continue
-        if fresh(found.moment, max_age_h):
-            others = [each.profile for kit in beside for each in profiles.of(kit.digest, "race")]
-            raced = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
-            return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=raced, failed={}, reused=True)
+        if fresh(newest.moment, max_age_h):
+            others = [entry.profile for kit in beside for entry in profiles.of(kit.digest, "race")]
+            others = [profile for profile in others if profile.race == newest.race and profile.runs]
+            raced = {entrant_of(profile.subject, profile.knobs): profile for profile in others}
+            return RaceResult(race=newest.race or "", observed_at=newest.observed_at, profiles=raced, failed={}, reused=True)
     return None
 
 
@@ -135,7 +137,7 @@ def fresh(observed_at: datetime, max_age_h: float) -> bool:
 def _of_entrant(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
     """What ran with other knobs says nothing of these."""
     knobs = kit.knobs.options
-    return tuple(each for each in lab.store.profiles.of(kit.digest, "race") if each.profile.knobs == knobs)
+    return tuple(entry for entry in lab.store.profiles.of(kit.digest, "race") if entry.profile.knobs == knobs)
 
 
 def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> RaceResult:
@@ -225,12 +227,12 @@ def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
     A run that ends early ends early because it was slow. To leave such runs out, or to race again because of them, would keep the
     fast ones; so the time is fixed beforehand, from one run of each kit that takes part in nothing.
     """
-    wanted = samples_needed(50)
-    lab.tell.note(f"time {wanted} inferences of each kit, to know how long a run must be")
-    trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=wanted, max_s=RUN_PATIENT_S, max_age_h=0.0)
+    samples = samples_needed(50)
+    lab.tell.note(f"time {samples} inferences of each kit, to know how long a run must be")
+    trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=samples, max_s=RUN_PATIENT_S, max_age_h=0.0)
     times = [run.samples_ns for profile in race(trial, lab).profiles.values() for run in profile.runs if run.samples_ns]
-    slowest_s = max((sum(each) / len(each) / 1e9 for each in times), default=0.0)
-    return min(max(RUN_MAX_S, MARGIN * wanted * slowest_s), RUN_PATIENT_S)
+    slowest_s = max((sum(samples_ns) / len(samples_ns) / 1e9 for samples_ns in times), default=0.0)
+    return min(max(RUN_MAX_S, MARGIN * samples * slowest_s), RUN_PATIENT_S)
 
 
 SAMPLES = 300
@@ -252,8 +254,8 @@ def race_pair(base: KitRef, head: KitRef, rounds: int, lab: Lab, max_s: float = 
     result = race(_request((base, head), rounds, max_s), lab)
     named = (("BASE", base), ("HEAD", head))
     failed = [f"{name} did not run: {why}" for name, kit in named if (why := result.failed.get(kit.entrant)) is not None]
-    found = [result.profiles.get(kit.entrant) for kit in (base, head)]
-    return Pair(base=found[0], head=found[1], failed="; ".join(failed) or None)
+    profiles = [result.profiles.get(kit.entrant) for kit in (base, head)]
+    return Pair(base=profiles[0], head=profiles[1], failed="; ".join(failed) or None)
 
 
 def _request(kits: tuple[KitRef, ...], rounds: int, max_s: float) -> RaceRequest:

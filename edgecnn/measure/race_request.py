@@ -96,14 +96,14 @@ class RaceRequest(Value):
     """Rounds are added until it is known who ships; ``rounds`` is then the cap."""
 
     @classmethod
-    def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **asked: Any) -> RaceRequest:
+    def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **overrides: Any) -> RaceRequest:
         """As a recipe's ``[race]`` has it, but for what is asked otherwise; ``anew``: whether no stored race may serve."""
         usual: dict[str, Any] = {
             "rounds": choice.rounds,
             "samples": choice.samples,
             "max_age_h": 0.0 if anew else choice.max_age_h,
         }
-        return cls(kits=tuple(kits), purpose=purpose, **{**usual, **asked})
+        return cls(kits=tuple(kits), purpose=purpose, **{**usual, **overrides})
 
     @classmethod
     def for_figures(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
@@ -116,17 +116,17 @@ class RaceRequest(Value):
     def question(self) -> dict[str, Any]:
         """What is asked of whom: a stored race answers it whatever the store's folder was then."""
         kits = sorted(kit.entrant for kit in self.kits)
-        asked: dict[str, Any] = self.model_dump(include={"purpose", "rounds", "samples", "max_s"})
-        asked.update(warmup_s=WARMUP_S, kits=kits)
+        question: dict[str, Any] = self.model_dump(include={"purpose", "rounds", "samples", "max_s"})
+        question.update(warmup_s=WARMUP_S, kits=kits)
         if self.batches:
-            asked["batches"] = dict(sorted(self.batches.items()))
+            question["batches"] = dict(sorted(self.batches.items()))
         if self.together:
-            asked["together"] = True
+            question["together"] = True
         if self.until is not None:
-            asked["until"] = self.until.model_dump()
+            question["until"] = self.until.model_dump()
         if self.choosing is not None:
-            asked["choosing"] = self.choosing.model_dump()
-        return asked if self.meter_log is None else {**asked, "external_meter": True}
+            question["choosing"] = self.choosing.model_dump()
+        return question if self.meter_log is None else {**question, "external_meter": True}
 
     @property
     def identity(self) -> str:
@@ -219,14 +219,15 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
         block = work / f"rounds-{begin:04d}"
         block.mkdir(exist_ok=True)
         racing = _as_begun(block.with_suffix(".json"), racing)
-        asked = [item for item in items_of(request, racing) if begin <= item["round"] < end]
-        _bench(request, Schedule(tuple(asked), request.timeout_s), lab, block)
+        items = [item for item in items_of(request, racing) if begin <= item["round"] < end]
+        _bench(request, Schedule(tuple(items), request.timeout_s), lab, block)
         begin = end
-        seen = [run for run in run_files(work) if run["round"] < end]  # of a block that was interrupted a look knows nothing yet
+        # A look ignores the runs of a block that was interrupted.
+        finished = [run for run in run_files(work) if run["round"] < end]
         if isinstance(rule, Until):
-            racing = frozenset() if _enough(request, rule, lab, seen, end) else racing
+            racing = frozenset() if _enough(request, rule, lab, finished, end) else racing
         elif end < rule.looks[-1] and time.monotonic() - began < rule.budget_s:
-            racing = _still_racing(request, rule, lab, seen)
+            racing = _still_racing(request, rule, lab, finished)
         else:
             return
         if not racing:
@@ -260,27 +261,29 @@ def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> 
 
 def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:
     """The runs of each kit that has not broken."""
-    found: dict[str, list[Mapping[str, Any]]] = {kit.entrant: [] for kit in request.kits}
+    by_entrant: dict[str, list[Mapping[str, Any]]] = {kit.entrant: [] for kit in request.kits}
     for run in runs:
-        found.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
-    return {name: [run_of(run) for run in mine] for name, mine in found.items() if not any("error" in run for run in mine)}
+        by_entrant.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
+    return {name: [run_of(run) for run in mine] for name, mine in by_entrant.items() if not any("error" in run for run in mine)}
 
 
 def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Entrants that run another block; nobody where it is known who ships."""
-    mine = {name: found for name, found in _by_entrant(request, runs).items() if name in rule.contenders}
+    mine = {name: contender_runs for name, contender_runs in _by_entrant(request, runs).items() if name in rule.contenders}
     costs = costs_of(CHOOSING[request.purpose], mine)
     if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
         return frozenset()
     lead = lead_of(costs)
     other_work = disturbed(joined_environment([run for run in runs if "environment" in run]))
-    known = lead.regret <= rule.regret and (other_work is None or _known_a_look_before(costs, rule))
-    if known or len(lead.still_in) == 1:
+    settled = lead.regret <= rule.regret and (other_work is None or _known_a_look_before(costs, rule))
+    if settled or len(lead.still_in) == 1:
         return frozenset()
     names = {kit.entrant: kit.candidate.id for kit in request.kits}
-    on = ", ".join(sorted(names[each] for each in lead.still_in - {lead.name}))
-    said = f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
-    lab.tell.note(f"{said}{f', while {other_work}' if other_work else ''}: it goes on with {on}")
+    on = ", ".join(sorted(names[entrant] for entrant in lead.still_in - {lead.name}))
+    standing = (
+        f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
+    )
+    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: it goes on with {on}")
     return lead.still_in
 
 
@@ -298,6 +301,8 @@ def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping
     known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
     if wide and rounds < until.looks[-1]:
-        said = ", ".join(f"{name} to ± {'?' if each is None else format(100 * each, '.1f')} %" for name, each in wide.items())
-        lab.tell.note(f"after {rounds} rounds p50 is known of {said}; asked is ± {100 * until.half_width:g} %, so it goes on")
+        widths = ", ".join(
+            f"{name} to ± {'?' if width is None else format(100 * width, '.1f')} %" for name, width in wide.items()
+        )
+        lab.tell.note(f"after {rounds} rounds p50 is known of {widths}; asked is ± {100 * until.half_width:g} %, so it goes on")
     return not wide

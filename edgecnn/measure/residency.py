@@ -40,8 +40,8 @@ def residency(kit: KitRef, macs: MacTable, lab: Lab) -> StoredProfile:
 def stored_residency(kit: KitRef, lab: Lab) -> StoredProfile | None:
     """The newest residency of this kit, with these knobs, whose conditions are this machine's, if there is one."""
     knobs, present = kit.knobs.options, lab.environment_of(kit)
-    found = (each for each in lab.store.profiles.of(kit.digest, "residency") if each.profile.knobs == knobs)
-    return next((each for each in found if same_conditions(each.profile.environment, present)), None)
+    entries = (entry for entry in lab.store.profiles.of(kit.digest, "residency") if entry.profile.knobs == knobs)
+    return next((entry for entry in entries if same_conditions(entry.profile.environment, present)), None)
 
 
 def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
@@ -69,9 +69,9 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
             run = read_run(work / "run-00000.json")
             if "error" in run:
                 raise runner_failed(run["error"])
-        found = _read(backend_for(kit.candidate.runtime), work / trace_name(0), macs)
+        traced = _read(backend_for(kit.candidate.runtime), work / trace_name(0), macs)
         environment = Environment.model_validate(run["environment"])
-        return lab.profile(kit, environment, what="residency", knobs=kit.knobs.options, residency=found)
+        return lab.profile(kit, environment, what="residency", knobs=kit.knobs.options, residency=traced)
 
 
 def _read(backend: Backend, trace: Path, macs: MacTable) -> Residency:

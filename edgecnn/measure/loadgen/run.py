@@ -50,41 +50,41 @@ class LoadRequest(Value):
     """Bound on Server's 99th percentile."""
 
 
-def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadRequest) -> LoadSettings:
+def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], request: LoadRequest) -> LoadSettings:
     """What one run of a stream or of Offline is told. Server has ``server_settings``."""
-    told: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * asked.duration_s)}
+    about: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * request.duration_s)}
     single = _batch(pilot, 1)
     if scenario is Scenario.SINGLE_STREAM:
         latency = max(SHORTEST_MS, FASTEST_SHARE * single.fastest_ms)
-        return LoadSettings(**told, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency)
+        return LoadSettings(**about, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency)
     if scenario is Scenario.MULTI_STREAM:
-        whole = next((each for each in pilot if each.batch == IMAGES_PER_STREAM_QUERY), single)
-        latency = max(SHORTEST_MS, FASTEST_SHARE * whole.fastest_ms * IMAGES_PER_STREAM_QUERY / whole.batch)
-        return LoadSettings(**told, min_query_count=QUERIES_FOR_P99, batch=whole.batch, expected_latency_ms=latency)
-    best = max(pilot, key=lambda each: each.batch / each.p50_ms)
+        largest = next((size for size in pilot if size.batch == IMAGES_PER_STREAM_QUERY), single)
+        latency = max(SHORTEST_MS, FASTEST_SHARE * largest.fastest_ms * IMAGES_PER_STREAM_QUERY / largest.batch)
+        return LoadSettings(**about, min_query_count=QUERIES_FOR_P99, batch=largest.batch, expected_latency_ms=latency)
+    best = max(pilot, key=lambda size: size.batch / size.p50_ms)
     qps = OFFLINE_MARGIN * 1000 * best.batch / best.p50_ms
-    return LoadSettings(**told, min_query_count=1, batch=best.batch, expected_qps=qps)
+    return LoadSettings(**about, min_query_count=1, batch=best.batch, expected_qps=qps)
 
 
-def server_settings(qps: float, asked: LoadRequest) -> LoadSettings:
+def server_settings(qps: float, request: LoadRequest) -> LoadSettings:
     """What one run at a rate is told; here the rate is a wish and no expectation."""
     return LoadSettings(
         scenario=Scenario.SERVER,
-        min_duration_ms=round(1000 * asked.duration_s),
+        min_duration_ms=round(1000 * request.duration_s),
         min_query_count=QUERIES_FOR_P99,
         batch=1,
         target_qps=qps,
-        target_latency_ms=asked.server_latency_ms,
+        target_latency_ms=request.server_latency_ms,
     )
 
 
 def sharpened(run: LoadRun) -> LoadSettings:
     """For a second try after a run that ended too early: from what the first one saw, which is a pilot of full length."""
-    told = run.settings
-    if told.expected_qps is not None:
-        return told.model_copy(update={"expected_qps": max(told.expected_qps, run.figure) * AGAIN_MARGIN})
-    seen = min(told.expected_latency_ms or run.figure, run.percentiles_ms["p50"])
-    return told.model_copy(update={"expected_latency_ms": max(SHORTEST_MS, FASTEST_SHARE * seen)})
+    settings = run.settings
+    if settings.expected_qps is not None:
+        return settings.model_copy(update={"expected_qps": max(settings.expected_qps, run.figure) * AGAIN_MARGIN})
+    latency_ms = min(settings.expected_latency_ms or run.figure, run.percentiles_ms["p50"])
+    return settings.model_copy(update={"expected_latency_ms": max(SHORTEST_MS, FASTEST_SHARE * latency_ms)})
 
 
 def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> float:
@@ -96,7 +96,7 @@ def seconds_at_most(settings: LoadSettings, pilot: Sequence[PilotBatch]) -> floa
 
 
 def _batch(pilot: Sequence[PilotBatch], size: int) -> PilotBatch:
-    return next(each for each in pilot if each.batch == size)
+    return next(row for row in pilot if row.batch == size)
 
 
 DETAIL = "mlperf_log_detail.txt"
@@ -118,23 +118,23 @@ def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[
     Raises LOADGEN_LOG_UNREADABLE: there is no log, or it lacks a verdict or a figure, as where LoadGen was stopped half-way.
     """
     path = folder / DETAIL
-    said = _events(path)
+    events = _events(path)
     key, scale = _FIGURE[settings.scenario]
-    early = said.get(_EARLY_STOPPING.get(settings.scenario, ""), 0)
+    early = events.get(_EARLY_STOPPING.get(settings.scenario, ""), 0)
     query = "_per_query" if settings.scenario is Scenario.MULTI_STREAM else ""
     try:
-        valid = said["result_validity"] == "VALID"
+        valid = events["result_validity"] == "VALID"
         return LoadRun(
             settings=settings,
             valid=valid,
-            too_short=not (said["result_min_duration_met"] and said["result_min_queries_met"]),
-            figure=float(said[key]) * scale,
+            too_short=not (events["result_min_duration_met"] and events["result_min_queries_met"]),
+            figure=float(events[key]) * scale,
             early_stopping_ms=early / 1e6 if early else None,
-            queries=said["result_query_count"],
+            queries=events["result_query_count"],
             percentiles_ms={
-                short: said[f"result_{percent}_percentile{query}_latency_ns"] / 1e6 for short, percent in _PERCENTILES.items()
+                short: events[f"result_{percent}_percentile{query}_latency_ns"] / 1e6 for short, percent in _PERCENTILES.items()
             },
-            reasons=() if valid else _reasons(said),
+            reasons=() if valid else _reasons(events),
             logs=name,
             observed=observed,
         )
@@ -144,29 +144,29 @@ def read_run(folder: Path, settings: LoadSettings, name: str, observed: Mapping[
 
 def _events(path: Path) -> dict[str, Any]:
     """The last value of every key; errors under ``errors``."""
-    said: dict[str, Any] = {"errors": []}
+    events: dict[str, Any] = {"errors": []}
     try:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             if not line.startswith(MARK):
                 continue
             event = json.loads(line.removeprefix(MARK))
-            said[event["key"]] = event["value"]
+            events[event["key"]] = event["value"]
             if event["metadata"]["is_error"]:
-                said["errors"].append(event["value"])
+                events["errors"].append(event["value"])
     except OSError as error:
         raise LOADGEN_LOG_UNREADABLE(path=path, because=system_reason(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LOADGEN_LOG_UNREADABLE(path=path, because=f"a line is no event of LoadGen: {error}") from error
-    return said
+    return events
 
 
-def _reasons(said: Mapping[str, Any]) -> tuple[str, ...]:
+def _reasons(events: Mapping[str, Any]) -> tuple[str, ...]:
     """What LoadGen recommends, what its early stopping misses, and its errors, in its own words."""
-    found = [said.get("result_invalid_reason", ""), *said["errors"]]
-    if said.get("early_stopping_met") is False:
-        found.append(said.get("early_stopping_result", ""))
-    cleaned = (re.sub(r"\s+", " ", str(each).replace(" * ", " ")).strip() for each in found)
-    return tuple(each for each in cleaned if each)
+    reasons = [events.get("result_invalid_reason", ""), *events["errors"]]
+    if events.get("early_stopping_met") is False:
+        reasons.append(events.get("early_stopping_result", ""))
+    cleaned = (re.sub(r"\s+", " ", str(reason).replace(" * ", " ")).strip() for reason in reasons)
+    return tuple(reason for reason in cleaned if reason)
 
 
 DISTRIBUTION = "mlcommons-loadgen"
@@ -195,8 +195,8 @@ def measure(bench: Bench) -> LoadGenReport:
         LOADGEN_LOG_UNREADABLE: LoadGen left no verdict.
     """
     require_packages((DISTRIBUTION,), extra="loadgen", needed_for="edgecnn study loadgen")
-    said = _process(bench, ("--kit", str(bench.kit.folder)), PILOT_LEASE_S)
-    pilot = tuple(PilotBatch.model_validate(each) for each in said["pilot"])
+    answer = _process(bench, ("--kit", str(bench.kit.folder)), PILOT_LEASE_S)
+    pilot = tuple(PilotBatch.model_validate(row) for row in answer["pilot"])
     results = []
     for number, scenario in enumerate(bench.asked.scenarios):
         bench.tell.step("run LoadGen", number, len(bench.asked.scenarios), "scenarios")
@@ -208,7 +208,7 @@ def measure(bench: Bench) -> LoadGenReport:
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         kit=bench.kit.sha256,
         candidate=str(bench.kit.manifest.candidate.get("id", bench.kit.manifest.name)),
-        images=said["images"],
+        images=answer["images"],
         knobs=chosen_knobs(bench.kit),
         loadgen=version,
         environment=_environment(bench.kit),
@@ -247,8 +247,8 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
         return _run(bench, server_settings(qps, bench.asked), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
 
     capacity = 1000 / fastest_ms  # of the fastest call: a pilot that was disturbed must not hide rates that can be held
-    found = highest_valid(capacity, run_at)
-    best = None if found.best is None else found.runs[found.best]
+    search = highest_valid(capacity, run_at)
+    best = None if search.best is None else search.runs[search.best]
     lowest = LOWEST_SHARE * capacity
     return ScenarioResult(
         scenario=Scenario.SERVER,
@@ -257,9 +257,9 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
         unit="images/s",
         reason=None
         if best is not None
-        else f"INVALID at {found.invalid_qps:.4g} images a second already; below {lowest:.4g} none is tried",
-        runs=found.runs,
-        counts=found.best,
+        else f"INVALID at {search.invalid_qps:.4g} images a second already; below {lowest:.4g} none is tried",
+        runs=search.runs,
+        counts=search.best,
     )
 
 
@@ -275,8 +275,8 @@ def _run(bench: Bench, settings: LoadSettings, pilot: Sequence[PilotBatch], name
     logs = bench.out / name
     logs.mkdir()
     words = ("--kit", str(bench.kit.folder), "--settings", settings.model_dump_json(), "--logs", str(logs.resolve()))
-    said = _process(bench, words, seconds_at_most(settings, pilot) + RUN_LEASE_S)
-    return read_run(logs, settings, name, said["observed"])
+    answer = _process(bench, words, seconds_at_most(settings, pilot) + RUN_LEASE_S)
+    return read_run(logs, settings, name, answer["observed"])
 
 
 def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str, Any]:

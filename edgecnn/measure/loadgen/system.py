@@ -52,8 +52,8 @@ class System:
         """Compute a query on LoadGen's own thread, telling it of every call's images as they are done."""
         for start in range(0, len(query), self._batch):
             part = query[start : start + self._batch]
-            self._session.run(self._samples.feed([each.index for each in part], self._batch))
-            self._done([each.id for each in part])
+            self._session.run(self._samples.feed([sample.index for sample in part], self._batch))
+            self._done([sample.id for sample in part])
 
     @contextmanager
     def queued(self) -> Iterator[Any]:
@@ -62,16 +62,16 @@ class System:
 
         def work() -> None:
             try:
-                while (each := queries.get()) is not None:
-                    self._session.run(self._samples.feed([each[1]], 1))
-                    self._done([each[0]])
+                while (sample := queries.get()) is not None:
+                    self._session.run(self._samples.feed([sample[1]], 1))
+                    self._done([sample[0]])
             except BaseException:  # noqa: BLE001 - LoadGen would wait for this answer for ever
                 traceback.print_exc()
                 os._exit(1)
 
         def take(query: Sequence[Any]) -> None:
-            for each in query:
-                queries.put((each.id, each.index))
+            for sample in query:
+                queries.put((sample.id, sample.index))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -89,42 +89,42 @@ class System:
 def start_test(library: Any, system: System, samples: Samples, settings: LoadSettings, logs: str) -> None:
     """Let LoadGen run to its end, leaving its logs in a folder that exists."""
     count = len(samples)
-    told, where = _told(library, settings), _where(library, logs)
-    pictures = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # every sample is in memory already
+    options, log_options = _told(library, settings), _where(library, logs)
+    images = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # every sample is in memory already
     try:
         if settings.scenario is Scenario.SERVER:
             with system.queued() as take:
-                _run(library, take, pictures, told, where)
+                _run(library, take, images, options, log_options)
         else:
-            _run(library, system.answer, pictures, told, where)
+            _run(library, system.answer, images, options, log_options)
     finally:
-        library.DestroyQSL(pictures)
+        library.DestroyQSL(images)
 
 
-def _run(library: Any, take: Any, pictures: Any, told: Any, where: Any) -> None:
+def _run(library: Any, take: Any, images: Any, options: Any, log_options: Any) -> None:
     system = library.ConstructSUT(take, lambda: None)
     try:
-        library.StartTestWithLogSettings(system, pictures, told, where, "")
+        library.StartTestWithLogSettings(system, images, options, log_options, "")
     finally:
         library.DestroySUT(system)
 
 
 def _told(library: Any, settings: LoadSettings) -> Any:
-    told = library.TestSettings()
-    told.scenario = getattr(library.TestScenario, settings.scenario.value)
-    told.mode = library.TestMode.PerformanceOnly
-    told.min_duration_ms = settings.min_duration_ms
-    told.min_query_count = settings.min_query_count
+    options = library.TestSettings()
+    options.scenario = getattr(library.TestScenario, settings.scenario.value)
+    options.mode = library.TestMode.PerformanceOnly
+    options.min_duration_ms = settings.min_duration_ms
+    options.min_query_count = settings.min_query_count
     if settings.scenario is Scenario.SINGLE_STREAM and settings.expected_latency_ms is not None:
-        told.single_stream_expected_latency_ns = settings.expected_latency_ms * _NS
+        options.single_stream_expected_latency_ns = settings.expected_latency_ms * _NS
     if settings.scenario is Scenario.MULTI_STREAM and settings.expected_latency_ms is not None:
-        told.multi_stream_expected_latency_ns = settings.expected_latency_ms * _NS
+        options.multi_stream_expected_latency_ns = settings.expected_latency_ms * _NS
     if settings.expected_qps is not None:
-        told.offline_expected_qps = settings.expected_qps
+        options.offline_expected_qps = settings.expected_qps
     if settings.target_qps is not None and settings.target_latency_ms is not None:
-        told.server_target_qps = settings.target_qps
-        told.server_target_latency_ns = int(settings.target_latency_ms * _NS)
-    return told
+        options.server_target_qps = settings.target_qps
+        options.server_target_latency_ns = int(settings.target_latency_ms * _NS)
+    return options
 
 
 def _where(library: Any, logs: str) -> Any:

@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kit", type=Path, required=True)
     parser.add_argument("--settings", help="of a run, as JSON; without them it is the pilot")
     parser.add_argument("--logs", help="folder of a run's logs")
-    given = parser.parse_args(arguments)
-    hold_lease(given.lease_s)
+    options = parser.parse_args(arguments)
+    hold_lease(options.lease_s)
     try:
-        kit = _checked(given.kit)
-        result = pilot(kit) if given.settings is None else run(kit, json.loads(given.settings), given.logs)
+        kit = _checked(options.kit)
+        result = pilot(kit) if options.settings is None else run(kit, json.loads(options.settings), options.logs)
     except RunnerError as error:
         say({"ok": False, "error": error.facts()})
         return 1
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pilot(kit: Kit) -> dict[str, Any]:
     """How long calls take, by batch size, and how many pictures there are."""
     samples = Samples(kit)
-    found = []
+    sizes = []
     for batch in (size for size in PILOT_BATCHES if size <= kit.manifest.model.batch_max):
         session = _warm(kit, samples, batch)
         try:
@@ -65,21 +65,21 @@ def pilot(kit: Kit) -> dict[str, Any]:
         finally:
             session.close()
         p50, fastest = statistics.median(times) / 1e6, min(times) / 1e6
-        found.append(PilotBatch(batch=batch, calls=len(times), p50_ms=p50, fastest_ms=fastest).model_dump())
-    return {"pilot": found, "images": len(samples)}
+        sizes.append(PilotBatch(batch=batch, calls=len(times), p50_ms=p50, fastest_ms=fastest).model_dump())
+    return {"pilot": sizes, "images": len(samples)}
 
 
 def run(kit: Kit, settings: Mapping[str, Any], logs: str) -> dict[str, Any]:
     """One run of LoadGen on a session of its own, warm before the clock starts."""
     import mlperf_loadgen as library
 
-    told, samples = LoadSettings.model_validate(settings), Samples(kit)
-    session = _warm(kit, samples, told.batch)
+    load, samples = LoadSettings.model_validate(settings), Samples(kit)
+    session = _warm(kit, samples, load.batch)
     before = opening()
     gc.collect()
     gc.disable()
     try:
-        start_test(library, System(session, samples, told.batch, library), samples, told, logs)
+        start_test(library, System(session, samples, load.batch, library), samples, load, logs)
     finally:
         gc.enable()
         session.close()
