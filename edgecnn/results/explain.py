@@ -46,16 +46,16 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
 
     Raises UNKNOWN_CANDIDATE: the build has nothing of that name.
     """
-    known = [each.facts.candidate.id for each in explanation.candidates] + [each.name for each in explanation.not_tried]
+    known = [row.facts.candidate.id for row in explanation.candidates] + [row.name for row in explanation.not_tried]
     if candidate not in known:
         raise unknown_candidate(folder=folder, candidate=candidate, known=tuple(dict.fromkeys(known)))
-    mine = [each for each in explanation.unmeasured if candidate in each.candidates]
+    mine = [gap for gap in explanation.unmeasured if candidate in gap.candidates]
     return explanation.model_copy(
         update={
-            "candidates": tuple(each for each in explanation.candidates if each.facts.candidate.id == candidate),
-            "not_tried": tuple(each for each in explanation.not_tried if each.name == candidate),
-            "unmeasured": tuple(each.model_copy(update={"candidates": (candidate,)}) for each in mine),
-            "open_questions": tuple(each for each in explanation.open_questions if each.candidate == candidate),
+            "candidates": tuple(row for row in explanation.candidates if row.facts.candidate.id == candidate),
+            "not_tried": tuple(row for row in explanation.not_tried if row.name == candidate),
+            "unmeasured": tuple(gap.model_copy(update={"candidates": (candidate,)}) for gap in mine),
+            "open_questions": tuple(question for question in explanation.open_questions if question.candidate == candidate),
             "unexecuted": (),
         }
     )
@@ -87,10 +87,10 @@ def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
 
 
 def _not_tried(report: BuildReport) -> Iterator[NotTried]:
-    for each in report.unsupported:
+    for row in report.unsupported:
         yield _said(
-            f"{each.runtime.value}-{each.precision.value}",
-            NotSupported(runtime=each.runtime, precision=each.precision, why=each.why),
+            f"{row.runtime.value}-{row.precision.value}",
+            NotSupported(runtime=row.runtime, precision=row.precision, why=row.why),
         )
     for name, lacking in report.unavailable.items():
         yield _said(name, NotMeasured(step="kit", outcome="unavailable", why=lacking.why, command=lacking.command))
@@ -122,9 +122,9 @@ def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeas
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
     elif facts.answered is None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
-    for figure, seen in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
-        if seen is None or seen.runs < 1:
-            why = (seen.reason if seen is not None else None) or "it was not asked for"
+    for figure, measured in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
+        if measured is None or measured.runs < 1:
+            why = (measured.reason if measured is not None else None) or "it was not asked for"
             yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
     if facts.residency is None:
         yield Unmeasured(figures=("what really ran",), candidates=(name,), why="nothing was traced")
@@ -143,17 +143,17 @@ def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
     return Unmeasured(figures=(figure,), candidates=(), why="not asked for", command=again and f"{again} {option}")
 
 
-def _gathered(found: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
+def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
     """What is missing for one reason is said once, with all the candidates and figures that it holds for."""
     candidates: dict[tuple[str, str, str | None], list[str]] = {}
-    for each in found:
-        candidates.setdefault((each.figures[0], each.why, each.command), []).extend(each.candidates)
+    for gap in gaps:
+        candidates.setdefault((gap.figures[0], gap.why, gap.command), []).extend(gap.candidates)
     figures: dict[tuple[tuple[str, ...], str, str | None], list[str]] = {}
     for (figure, why, command), names in candidates.items():
         figures.setdefault((tuple(names), why, command), []).append(figure)
     return tuple(
-        Unmeasured(figures=tuple(which), candidates=names, why=why, command=command)
-        for (names, why, command), which in figures.items()
+        Unmeasured(figures=tuple(names_of_figures), candidates=names, why=why, command=command)
+        for (names, why, command), names_of_figures in figures.items()
     )
 
 
@@ -223,10 +223,10 @@ def _leaves_speed_open(ratio: Interval, disturbed: str | None) -> bool:
 
 def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
     why = f"{because.disturbed}, " if because.disturbed else ""
-    said = f"{facts.candidate.id} is not shown faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
+    sentence = f"{facts.candidate.id} is not shown faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
     return OpenQuestion(
         candidate=facts.candidate.id,
-        says=said,
+        says=sentence,
         rounds=because.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None else None,
         command=_longer(report, because.rounds_to_settle),

@@ -127,11 +127,11 @@ def finished_build(folder: Path) -> FinishedBuild:
     if because is not None:
         raise NO_BUILD_TO_JUDGE(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
-    found = FinishedBuild(folder, shipped, report, *planned(folder, report.keys, again_of(report)))
+    build = FinishedBuild(folder, shipped, report, *planned(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise bundle_unreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
-    check_files(shipped.kit, found.again)
-    return found
+    check_files(shipped.kit, build.again)
+    return build
 
 
 def check_files(kit: KitRef, command: str) -> None:
@@ -141,13 +141,13 @@ def check_files(kit: KitRef, command: str) -> None:
     """
     for name, fact in kit.manifest["files"].items():
         try:
-            found = sha256_of(kit.folder / name)
+            digest = sha256_of(kit.folder / name)
         except OSError as error:
             raise BUILD_DAMAGED(path=kit.folder / name, because=system_reason(error), command=command) from error
-        if found != fact["sha256"]:
+        if digest != fact["sha256"]:
             opening, size = partial(open_regular, kit.folder / name), (kit.folder / name).stat().st_size
             cause = cause_of_change(opening, size, (fact["bytes"], fact["sha256"]), kit.folder)
-            because, hint = cause or (f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
+            because, hint = cause or (f"its SHA-256 is {digest[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
             raise BUILD_DAMAGED(path=kit.folder / name, because=because, command=hint)
 
 
@@ -163,10 +163,10 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
     path = folder / PLAN
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
-        found: dict[str, Any] = json.loads(content)
-        keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
-        resolved = Resolved.model_validate(found["resolved"])
-        folds = tuple({step["id"]: KeptStep(step["kind"], step["key"]) for step in fold} for fold in found.get("folds", ()))
+        plan: dict[str, Any] = json.loads(content)
+        keys = {step["id"]: step["key"] for step in plan["steps"] if not is_of_a_device(step["id"])}
+        resolved = Resolved.model_validate(plan["resolved"])
+        folds = tuple({step["id"]: KeptStep(step["kind"], step["key"]) for step in fold} for fold in plan.get("folds", ()))
     except OSError as error:
         raise bundle_unreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -92,8 +92,8 @@ def read_report(folder: Path) -> BuildReport:
     except OSError as error:
         raise report_unreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
-        if (said := another_schema(content, REPORT_SCHEMA)) is not None:
-            raise report_unreadable(path=path, because=said, command=_command_in(content)) from error
+        if (reason := another_schema(content, REPORT_SCHEMA)) is not None:
+            raise report_unreadable(path=path, because=reason, command=_command_in(content)) from error
         raise report_unreadable(path=path, because=first_problem(error)) from error
     except ValueError as error:
         raise report_unreadable(path=path, because="a figure in it is NaN or infinite") from error

@@ -14,13 +14,13 @@ from edgecnn.runner.manifest import Manifest
 
 def manifests_in(bundle: Path) -> dict[str, Manifest]:
     """The manifest of each kit in a bundle's folder that can be read, by name."""
-    found: dict[str, Manifest] = {}
+    manifests: dict[str, Manifest] = {}
     for folder in sorted(path.parent for path in bundle.glob("kits/*/kit.json")):
         try:
-            found[folder.name] = Kit.open(folder).manifest
+            manifests[folder.name] = Kit.open(folder).manifest
         except RunnerError:
             continue  # a kit that cannot be read is not suggested
-    return found
+    return manifests
 
 
 def why_not_here(manifest: Manifest, folder: Path) -> RunnerError | None:

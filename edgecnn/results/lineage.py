@@ -19,9 +19,9 @@ def kit_artifact(store: Store, digest: str) -> Artifact | None:
     """The packaged kit whose manifest has this sha256; None where the store has none."""
     for kind, key in store.artifacts.names():
         if kind == "package":
-            found = read_entry(store.layout, kind, key)
-            if isinstance(found, Artifact) and KIT in found.record.files and found.record.files[KIT].sha256 == digest:
-                return found
+            entry = read_entry(store.layout, kind, key)
+            if isinstance(entry, Artifact) and KIT in entry.record.files and entry.record.files[KIT].sha256 == digest:
+                return entry
     return None
 
 
@@ -36,9 +36,9 @@ def prepared_test(store: Store, pixels: str) -> Artifact | None:
     for kind, key in store.artifacts.names():
         if kind != "prepare":
             continue
-        found = read_entry(store.layout, kind, key)
-        if isinstance(found, Artifact) and pixels_of_test(found) == pixels and (whole := _trusted(store, found)) is not None:
-            return whole
+        entry = read_entry(store.layout, kind, key)
+        if isinstance(entry, Artifact) and pixels_of_test(entry) == pixels and (prepared := _trusted(store, entry)) is not None:
+            return prepared
     return None
 
 
@@ -71,14 +71,14 @@ TRUNK_KINDS = ("export", "adopt", "surgery")
 
 def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
     """The artifact of one of these kinds that went into another; None where it is gone, damaged or made anew since."""
-    seen = next((found for found in _ancestors(store, artifact) if found.kind in kinds), None)
-    if seen is None:
+    nearest = next((candidate for candidate in _ancestors(store, artifact) if candidate.kind in kinds), None)
+    if nearest is None:
         return None
-    return _trusted(store, seen)
+    return _trusted(store, nearest)
 
 
-def _trusted(store: Store, found: Artifact) -> Artifact | None:
-    return whole_entry(store, found.kind, found.key)
+def _trusted(store: Store, artifact: Artifact) -> Artifact | None:
+    return whole_entry(store, artifact.kind, artifact.key)
 
 
 def whole_entry(store: Store, kind: str, key: str) -> Artifact | None:
@@ -92,11 +92,13 @@ def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
     pending, known = [artifact], {artifact.key}
     while pending:
         for fact in pending.pop(0).record.inputs.values():
-            found = next((each for kind in kinds if isinstance(each := read_entry(store.layout, kind, fact.key), Artifact)), None)
-            if found is not None and found.key not in known and found.content == fact.content:
-                known.add(found.key)
-                pending.append(found)
-                yield found
+            parent = next(
+                (entry for kind in kinds if isinstance(entry := read_entry(store.layout, kind, fact.key), Artifact)), None
+            )
+            if parent is not None and parent.key not in known and parent.content == fact.content:
+                known.add(parent.key)
+                pending.append(parent)
+                yield parent
 
 
 _OF_A_BUILD = (None, "select", "report")

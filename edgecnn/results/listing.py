@@ -36,13 +36,13 @@ def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
     Raises NoReport, ReportUnreadable: of a folder that was named.
     """
     if named:
-        found = [_own(folder) for folder in named]
+        builds = [_own(folder) for folder in named]
     else:
-        found = []
+        builds = []
         for file in sorted(BUILDS.glob(f"*/{REPORT}")):
             with suppress(EdgecnnError):  # nobody asked for this folder by name
-                found.append(_own(file.parent))
-    return tuple(each for each in found if each is not None)
+                builds.append(_own(file.parent))
+    return tuple(build for build in builds if build is not None)
 
 
 def _own(folder: Path) -> OwnBuild | None:

@@ -56,8 +56,8 @@ class BuiltNetwork:
         """``validation.pixels`` and the other arrays of ``prepare``, mapped."""
         import numpy as np
 
-        found: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        return found
+        array: NDArray[Any] = np.load(self.prepared.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return array
 
     def feed(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Pixels uint8 (n, H, W, 3) as the trunk wants them: float32 (n, 3, H, W)."""
@@ -69,11 +69,11 @@ class BuiltNetwork:
             yield self.feed(pixels[start : start + BATCH])
 
 
-def require_one_label(network: BuiltNetwork, asked: str) -> None:
+def require_one_label(network: BuiltNetwork, request: str) -> None:
     """Refuse what takes a network's answers for shares of one class. Raises MultiLabelNotFitting: an image has several labels."""
     if network.resolved.data.multi_label:
         because = f"{network.folder} is a build of a multi-label network"
-        raise multi_label_not_fitting(asked=asked, because=because, hint="name a build whose images have one class each")
+        raise multi_label_not_fitting(asked=request, because=because, hint="name a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:
@@ -85,7 +85,7 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
     """
     report = read_report(folder)
     resolved, keys, _ = planned(folder, report.keys, again_of(report))
-    trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
+    trunk = next((artifact for kind in TRUNK_KINDS if (artifact := _stored(store, kind, keys.get("export"))) is not None), None)
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
         missing = "pixels" if trunk is not None else "network"

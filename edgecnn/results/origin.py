@@ -70,10 +70,10 @@ def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
             change.model_copy(update={"data": data}) if change.name == "images" else change
             for change in _differing(base.plan, head.plan)
         )
-        told: tuple[str, ...] = ("candidate ",)
+        prefixes: tuple[str, ...] = ("candidate ",)
     else:
-        told = ("candidate ", "needs ", "preprocessing ", "runner")
-    lines += _differing(_only(base.kit, told), _only(head.kit, told))
+        prefixes = ("candidate ", "needs ", "preprocessing ", "runner")
+    lines += _differing(_only(base.kit, prefixes), _only(head.kit, prefixes))
     if not lines and base.kit.get("model") != head.kit.get("model"):
         lines += _differing(_only(base.kit, ("model",)), _only(head.kit, ("model",)))
     return tuple(lines)
@@ -103,8 +103,8 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "weights", shown(weights.get("sha256") or weights.get("kind", _ABSENT))
     yield "images", shown(_table(resolved, "data").get("content", _ABSENT))
     for name in FOLDERS:
-        if found := _table(_table(resolved, "synthesis"), name):
-            yield name, shown(found.get("content", _ABSENT))
+        if summary := _table(_table(resolved, "synthesis"), name):
+            yield name, shown(summary.get("content", _ABSENT))
     yield "runner", shown(resolved.get("runner_sha256", _ABSENT))
     for name, value in _leaves("device", resolved.get("device")):
         if name.removeprefix("device ").startswith(_DEVICE) and not name.endswith(".source"):
@@ -122,8 +122,8 @@ def _leaves(what: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, Mapping) else {}
+    table = value.get(name)
+    return table if isinstance(table, Mapping) else {}
 
 
 def _only(origin: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:

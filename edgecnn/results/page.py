@@ -79,7 +79,7 @@ def mistakes_of(answered: Answered) -> Mistakes:
         images=len(answered.labels),
         wrong=int((answers != answered.labels).sum()),
         classes=tuple(_class_figures(answered, counts, index) for index in range(len(answered.classes))),
-        counts=tuple(tuple(int(each) for each in row) for row in counts) if len(counts) <= MATRIX_CLASSES_MAX else None,
+        counts=tuple(tuple(int(count) for count in row) for row in counts) if len(counts) <= MATRIX_CLASSES_MAX else None,
         worst=_worst(answered, answers),
     )
 
@@ -133,11 +133,11 @@ def _worst(answered: Answered, answers: NDArray[Any]) -> tuple[Mistake, ...]:
             file=None if answered.files is None else answered.files[image],
             truth=names[answered.labels[image]],
             answer=names[answers[image]],
-            confidence=float(1 / (1 + each)),
+            confidence=float(1 / (1 + odds)),
             baseline_answer=None if answered.baseline is None else names[int(answered.baseline[image].argmax())],
             jpeg_base64=thumbnail(answered.pixels[image]),
         )
-        for image, each in zip(wrong[surest], doubt[surest], strict=True)
+        for image, odds in zip(wrong[surest], doubt[surest], strict=True)
     )
 
 
@@ -178,19 +178,19 @@ class _Gone(Exception):
 def page_facts(report: BuildReport, store: Store) -> PageFacts:
     """The report with what the store has of its races, answers and training. Nothing is measured and nothing is written."""
     missing: dict[Part, str] = {}
-    found: dict[str, Any] = {"raced": (), "mistakes": None, "history": None}
+    parts: dict[str, Any] = {"raced": (), "mistakes": None, "history": None}
     for part, name, read in (
         ("latency", "raced", _raced),
         ("mistakes", "mistakes", _mistakes),
         ("training", "history", _history),
     ):
         try:
-            found[name] = read(report, store)
+            parts[name] = read(report, store)
         except _Gone as gone:
             missing[part] = str(gone)  # type: ignore[index]
         except EdgecnnError as error:
             missing[part] = error.line()  # type: ignore[index]
-    return PageFacts(report=report, missing=missing, **found)
+    return PageFacts(report=report, missing=missing, **parts)
 
 
 def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
@@ -258,16 +258,16 @@ def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArra
 def _array(path: Path) -> NDArray[Any]:
     import numpy as np
 
-    found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return found
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def _made(facts: CandidateFacts, store: Store, kind: str) -> Artifact:
     kit = kit_artifact(store, facts.kit) if facts.kit else None
-    found = ancestor(store, kit, kind) if kit is not None else None
-    if found is None:
+    artifact = ancestor(store, kit, kind) if kit is not None else None
+    if artifact is None:
         raise _Gone(f"the {kind} artifact of {facts.candidate.id} is not in the store {store.root}; {AGAIN}")
-    return found
+    return artifact
 
 
 def _history(report: BuildReport, store: Store) -> History:
@@ -289,8 +289,8 @@ def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
 
     Raises StoreUnusable: profiles are there and cannot be read.
     """
-    found = ((facts, _profile_of(facts, store)) for facts in report.candidates)
-    return tuple(_race_of(facts.candidate.id, profile) for facts, profile in found if profile is not None)
+    raced = ((facts, _profile_of(facts, store)) for facts in report.candidates)
+    return tuple(_race_of(facts.candidate.id, profile) for facts, profile in raced if profile is not None)
 
 
 def _profile_of(facts: CandidateFacts, store: Store) -> Profile | None:

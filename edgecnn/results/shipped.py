@@ -128,7 +128,7 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
         BundleUnreadable: ``choice.json`` or the kit's ``kit.json`` is damaged, or they are not of one bundle.
         KitNotCarried: nothing was chosen, or the bundle has no such kit.
     """
-    bundle = next((each for each in (folder / BUNDLE, folder) if (each / CHOICE).is_file()), None)
+    bundle = next((place for place in (folder / BUNDLE, folder) if (place / CHOICE).is_file()), None)
     if bundle is None:
         raise no_build_to_compare(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
