@@ -119,11 +119,11 @@ class Making:
 
     def _finished(self) -> Record | None:
         """The record of work that was killed between its last byte and its publication, where every file is as recorded."""
-        found = read_folder(self._work, self.wanted.kind, self.wanted.key)
-        if not isinstance(found, Artifact) or found.record.inputs != self.wanted.inputs:
+        entry = read_folder(self._work, self.wanted.kind, self.wanted.key)
+        if not isinstance(entry, Artifact) or entry.record.inputs != self.wanted.inputs:
             return None
-        damaged = any(file_damage(found.folder, name, fact) for name, fact in found.record.files.items())
-        return None if damaged else found.record
+        damaged = any(file_damage(entry.folder, name, fact) for name, fact in entry.record.files.items())
+        return None if damaged else entry.record
 
     def _opened(self) -> Path:
         """The ``out`` folder: what an interrupted call left where that may be resumed, else empty."""
@@ -139,16 +139,16 @@ class Making:
 
     def _described(self, seconds: float, notes: tuple[str, ...]) -> Record:
         """Force every file onto the disk, then write the record beside them: where that stands, the work is finished."""
-        found = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
-        if strange := [name for name, path in found.items() if stamp_of(path) is None]:
+        files = {name: path for name, path in sorted(files_under(self._work / FILES)) if not _is_leftover(name)}
+        if strange := [name for name, path in files.items() if stamp_of(path) is None]:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because=f"{strange[0]} is a link or no regular file")
-        if not found:
+        if not files:
             raise STAGE_UNFINISHED(kind=self.wanted.kind, because="its folder is empty")
         record = Record(
             key=self.wanted.key,
             payload=self.wanted.payload,
             inputs=self.wanted.inputs,
-            files=sync_all(found),
+            files=sync_all(files),
             environment=self.environment,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 3),
@@ -225,37 +225,37 @@ class Artifacts:
         if lacking := sorted(set(stage.inputs) - set(under.given)):
             raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
         wanted = Wanted.of(stage, under.versions, under.given)
-        found = self._looked_up(wanted)
-        if isinstance(found, Artifact) and self._used_undisturbed(found):
-            return found, Cached()
+        entry = self._looked_up(wanted)
+        if isinstance(entry, Artifact) and self._used_undisturbed(entry):
+            return entry, Cached()
         with self._locks.held(wanted.kind, wanted.key, tell):
-            found = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
-            if isinstance(found, Artifact):
-                self._used(found)
-                return found, Cached()
+            entry = self._looked_up(wanted, discard_damaged=True)  # another process may have made it while this one waited
+            if isinstance(entry, Artifact):
+                self._used(entry)
+                return entry, Cached()
             if self._fetched(wanted.kind, wanted.key, tell):
                 here = self._looked_up(wanted, discard_damaged=True)
                 if isinstance(here, Artifact):
                     return here, Cached()
-                found = here
+                entry = here
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
-            artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
-        return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
+            artifact = making.made(maker or stage.make, {role: stored.path for role, stored in under.given.items()}, tell)
+        return artifact, Ran(seconds=artifact.record.seconds, why=entry.why)
 
     def of_key(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
         """The artifact of a key, fetched where only the store afar has it; None where neither has it whole.
 
         Raises StoreFull, StoreUnusable: it cannot be read, or not be put here.
         """
-        found = trusted_entry(self._layout, kind, key)
-        if isinstance(found, Artifact) and self._used_undisturbed(found):
-            return found
+        entry = trusted_entry(self._layout, kind, key)
+        if isinstance(entry, Artifact) and self._used_undisturbed(entry):
+            return entry
         with self._locks.held(kind, key, tell):  # of another call that brings it or dates it, or of gc
-            found = trusted_entry(self._layout, kind, key)
-            if not isinstance(found, Artifact):
+            entry = trusted_entry(self._layout, kind, key)
+            if not isinstance(entry, Artifact):
                 self._fetched(kind, key, tell)
-                found = trusted_entry(self._layout, kind, key)
-            return found if isinstance(found, Artifact) and self._used(found) else None
+                entry = trusted_entry(self._layout, kind, key)
+            return entry if isinstance(entry, Artifact) and self._used(entry) else None
 
     def use(self, artifact: Artifact) -> bool:
         """Date an entry that was found by its record, so that ``gc`` leaves it to the running build; False where gc has it."""
@@ -264,29 +264,29 @@ class Artifacts:
     def entries(self) -> Iterator[Artifact]:
         """Every artifact with a readable record, files unchecked, by kind and key. ``verify`` reports the others."""
         for kind, key in self.names():
-            found = read_entry(self._layout, kind, key)
-            if isinstance(found, Artifact):
-                yield found
+            entry = read_entry(self._layout, kind, key)
+            if isinstance(entry, Artifact):
+                yield entry
 
     def names(self) -> Iterator[tuple[str, str]]:
         """(kind, key) of every entry, damaged ones too, sorted."""
         with named_failures(self._layout.root, "listing artifacts"):
             folder = self._layout.artifacts
             kinds = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-            found = [(kind, path.name) for kind in kinds for path in sorted((folder / kind).iterdir())]
-        yield from found
+            names = [(kind, path.name) for kind in kinds for path in sorted((folder / kind).iterdir())]
+        yield from names
 
     def _looked_up(self, wanted: Wanted, *, discard_damaged: bool = False) -> Artifact | Miss:
         with named_failures(self._layout.root, f"looking for {wanted.name}"):
-            found = trusted_entry(self._layout, wanted.kind, wanted.key)
-            if isinstance(found, Damage):
+            entry = trusted_entry(self._layout, wanted.kind, wanted.key)
+            if isinstance(entry, Damage):
                 if discard_damaged:  # only under the lock: else this could be the entry that another just rebuilt
                     discard(self._layout.entry(wanted.kind, wanted.key), self._layout.trash)
-                return Miss(why=(f"stored entry is damaged: {found.why}; rebuilding",))
-            if found is None:
+                return Miss(why=(f"stored entry is damaged: {entry.why}; rebuilding",))
+            if entry is None:
                 return Miss(why=explain_miss(stored_payloads(self._layout.artifacts / wanted.kind), wanted.payload))
-        changed = wanted.changed_inputs(found)
-        return Miss(why=changed) if changed else found
+        changed = wanted.changed_inputs(entry)
+        return Miss(why=changed) if changed else entry
 
     def _fetched(self, kind: str, key: Key, tell: Progress) -> bool:
         """Whether the store afar had an entry of this key, which is here now. A place that fails is no reason not to make it."""
@@ -294,13 +294,13 @@ class Artifacts:
             return False
         name = f"{kind} {key[:12]}"
         try:
-            found = fetch(Remote(self._remote), self._layout, f"artifacts/{kind}/{key}")
+            fetched = fetch(Remote(self._remote), self._layout, f"artifacts/{kind}/{key}")
         except (RemoteUnusable, RemoteNeedsPackage) as error:
             tell.note(f"{name} is made here: {error.line()}")
             return False
-        if isinstance(found, Damage):
-            tell.note(f"{name} is made here: in {without_credentials(self._remote)} {found.why}")
-        return isinstance(found, RemoteEntry)
+        if isinstance(fetched, Damage):
+            tell.note(f"{name} is made here: in {without_credentials(self._remote)} {fetched.why}")
+        return isinstance(fetched, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:
         """Date it as used under its lock, which gc holds from its look at that date until the entry is away.

@@ -108,7 +108,7 @@ def sync_file(path: Path) -> None:
 def sync_folders(*folders: Path) -> None:
     """Force the names in these folders, and in every folder below them, onto the disk."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(fsync_folder, (Path(place) for each in folders for place, _, _ in os.walk(each))))
+        list(pool.map(fsync_folder, (Path(place) for folder in folders for place, _, _ in os.walk(folder))))
 
 
 def fsync_folder(folder: Path) -> None:
@@ -238,10 +238,10 @@ def json_document(path: Path) -> Any:
 def json_object(path: Path) -> Mapping[str, Any] | None:
     """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
     try:
-        found = json_document(path)
+        document = json_document(path)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
@@ -267,10 +267,10 @@ def nearest_existing(path: Path) -> Path:
     return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
 
 
-def on_one_disk(one: Path, other: Path) -> bool:
+def on_one_disk(first: Path, second: Path) -> bool:
     """Whether one file system holds both, or would hold them once made; True where that cannot be told."""
     try:
-        return nearest_existing(one).stat().st_dev == nearest_existing(other).stat().st_dev
+        return nearest_existing(first).stat().st_dev == nearest_existing(second).stat().st_dev
     except OSError:
         return True
 

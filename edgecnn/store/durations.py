@@ -55,8 +55,8 @@ def spread(seconds: Sequence[float]) -> Seconds | None:
     return Seconds(cut[0], cut[-1])
 
 
-def total(of: Iterable[Seconds | None]) -> tuple[Seconds, int]:
+def total(seconds: Iterable[Seconds | None]) -> tuple[Seconds, int]:
     """The sum of those that are known, and how many are not."""
-    every = list(of)
-    known = [each for each in every if each is not None]
-    return sum(known, Seconds(0.0, 0.0)), len(every) - len(known)
+    estimates = list(seconds)
+    known = [estimate for estimate in estimates if estimate is not None]
+    return sum(known, Seconds(0.0, 0.0)), len(estimates) - len(known)

@@ -53,12 +53,12 @@ class Wanted:
 
         Raises UnstableValue: a setting has no stable form. ValueError: ``given`` is not what the stage's inputs name.
         """
-        for role, found in given.items():
-            if stage.inputs.get(role) != found.key:
-                raise ValueError(f"{stage.kind}: given[{role!r}] has key {found.key}, its inputs name {stage.inputs.get(role)}")
+        for role, source in given.items():
+            if stage.inputs.get(role) != source.key:
+                raise ValueError(f"{stage.kind}: given[{role!r}] has key {source.key}, its inputs name {stage.inputs.get(role)}")
         text = canonical_json(stage.payload(versions))
         payload = json.loads(text)
-        inputs = {role: InputFact(key=found.key, content=found.content) for role, found in given.items()}
+        inputs = {role: InputFact(key=source.key, content=source.content) for role, source in given.items()}
         return cls(kind=stage.kind, key=digest_of(payload), payload=payload, inputs=inputs)
 
     @property
@@ -188,21 +188,21 @@ def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
 
 def trusted_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
     """The entry with every file checked: by stat where the index knows it, else by its bytes, which are then indexed."""
-    found = read_entry(layout, kind, key)
-    if not isinstance(found, Artifact):
-        return found
+    entry = read_entry(layout, kind, key)
+    if not isinstance(entry, Artifact):
+        return entry
     known = read_stamps(layout.stamps(kind, key))
     now: dict[str, Stamp] = {}
-    for name, fact in found.record.files.items():
-        stamp = stamp_of(found.folder / name)
-        damage = None if stamp is not None and stamp == known.get(name) else file_damage(found.folder, name, fact)
+    for name, fact in entry.record.files.items():
+        stamp = stamp_of(entry.folder / name)
+        damage = None if stamp is not None and stamp == known.get(name) else file_damage(entry.folder, name, fact)
         if damage is not None:
             return damage
         if stamp is not None:
             now[name] = stamp
     if now != known:
         write_stamps(layout.stamps(kind, key), now)
-    return found
+    return entry
 
 
 def file_damage(folder: Path, name: str, fact: FileFact) -> Damage | None:

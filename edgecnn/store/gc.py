@@ -264,7 +264,7 @@ def collect_afar(
     digests = {path: digest for path in files if (digest := _digest(path))}  # in the trash of a killed call, too
     there = {(digest, files[path].bytes) for path, digest in digests.items()}
     broken = {path: why for path in old & lists.keys() if _is_entry(path) and (why := lists[path].lacking(there))}
-    named = {digest for digest, _ in _named(each for path, each in lists.items() if path not in broken)}
+    named = {digest for digest, _ in _named(entry for path, entry in lists.items() if path not in broken)}
     unnamed = {path: files[path].bytes for path in old & digests.keys() if digests[path] not in named}
     whys = {path: f"sent {age_s[path] / 86400:.1f} days ago" for path in aged} | broken
     if not dry_run:
@@ -281,7 +281,7 @@ def collect_afar(
         dry_run=dry_run,
         removed=tuple(removed),
         busy=(),
-        freed_bytes=sum(each.bytes for each in removed),
+        freed_bytes=sum(removal.bytes for removal in removed),
         kept_bytes=sum(file.bytes for path, file in files.items() if path.startswith(f"{BLOBS}/") and path not in gone),
     )
 
@@ -323,17 +323,17 @@ def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
 
 def _lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]:
     """The lists among files, those left out that are gone meanwhile. Raises NothingCollected: one cannot be understood."""
-    wanted = {_name(path): path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")}
-    found = {wanted[name]: each for name, each in remote.entries(dict.fromkeys(wanted)).items()}
-    for path, each in found.items():
-        if isinstance(each, Damage):
+    path_of = {_name(path): path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")}
+    lists = {path_of[name]: entry for name, entry in remote.entries(dict.fromkeys(path_of)).items()}
+    for path, entry in lists.items():
+        if isinstance(entry, Damage):
             hint = f"update edgecnn; where that does not help, delete {path} there: the next push sends its entry again"
-            raise NOTHING_COLLECTED(url=remote.url, because=f"which files {path} names is not known: {each.why}", hint=hint)
-    return {path: each for path, each in found.items() if isinstance(each, RemoteEntry)}
+            raise NOTHING_COLLECTED(url=remote.url, because=f"which files {path} names is not known: {entry.why}", hint=hint)
+    return {path: entry for path, entry in lists.items() if isinstance(entry, RemoteEntry)}
 
 
 def _named(entries: Iterable[RemoteEntry]) -> set[tuple[str, int]]:
-    return {(fact.sha256, fact.bytes) for each in entries for fact in each.files.values()}
+    return {(fact.sha256, fact.bytes) for entry in entries for fact in entry.files.values()}
 
 
 def _name(path: str) -> str:
@@ -345,8 +345,8 @@ def _is_entry(path: str) -> bool:
 
 
 def _digest(path: str) -> str | None:
-    found = _BLOB.fullmatch(path)
-    return found and found[1]
+    match = _BLOB.fullmatch(path)
+    return match and match[1]
 
 
 def _each(remote: Remote, do: Callable[[str], None], paths: Iterable[str]) -> None:

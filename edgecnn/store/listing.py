@@ -141,13 +141,13 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
     size = 0
     for done, folder in enumerate([*artifacts, *profiles], start=1):
         with named_failures(store.root, f"verifying {folder.name[:12]}"):
-            found = _read_again(store, folder)
-            if isinstance(found, Damage):
+            facts = _read_again(store, folder)
+            if isinstance(facts, Damage):
                 moved = repair and _moved(store, folder)
-                damaged.append(DamagedEntry(name=_name(store, folder), why=found.why, moved_to_trash=moved))
-            elif found is not None:
-                size += bytes_of(found)
-                strays.extend(_strays(store, folder, found))
+                damaged.append(DamagedEntry(name=_name(store, folder), why=facts.why, moved_to_trash=moved))
+            elif facts is not None:
+                size += bytes_of(facts)
+                strays.extend(_strays(store, folder, facts))
         tell.step("verify the store", done, len(artifacts) + len(profiles), "entries")
     return VerifyReport(
         artifacts=len(artifacts), profiles=len(profiles), bytes=size, damaged=tuple(damaged), strays=tuple(strays)
@@ -157,10 +157,10 @@ def verify(store: Store, tell: Progress, *, repair: bool = False) -> VerifyRepor
 def _read_again(store: Store, folder: Path) -> dict[str, FileFact] | Damage | None:
     """Recorded facts of all that lies in the folder, by path below it, where every byte agrees; None where it is gone by now."""
     if folder.is_relative_to(store.layout.artifacts):
-        found = read_entry(store.layout, folder.parent.name, folder.name)
-        if not isinstance(found, Artifact):
-            return found
-        place, files = found.folder, found.record.files
+        entry = read_entry(store.layout, folder.parent.name, folder.name)
+        if not isinstance(entry, Artifact):
+            return entry
+        place, files = entry.folder, entry.record.files
     else:
         profile = read_profile(folder)
         if profile is None or isinstance(profile, Damage):

@@ -85,10 +85,10 @@ class Place:
 
     def has_any(self, folders: Iterable[str]) -> bool:
         """Whether one of these folders is there. Raises RemoteUnusable."""
-        wanted = {self._at(folder) for folder in folders}
+        places = {self._at(folder) for folder in folders}
         with self.reached("listing it"):
             try:
-                return any(each.rstrip("/") in wanted for each in self._fs.ls(self._root, detail=False))
+                return any(place.rstrip("/") in places for place in self._fs.ls(self._root, detail=False))
             except FileNotFoundError:
                 return False
 
@@ -100,15 +100,15 @@ class Place:
         infos = dict[str, Mapping[str, Any]]()
         with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
             tops = {self._at(folder) for folder in folders}
-            level = [path for each in self._fs.ls(self._root, detail=False) if (path := each.rstrip("/")) in tops]
+            level = [path for place in self._fs.ls(self._root, detail=False) if (path := place.rstrip("/")) in tops]
             while level:
                 listed = list(pool.map(self._inside, level))
                 by_folder = zip(level, listed, strict=True)
-                inside = [(folder, info["name"].rstrip("/"), info) for folder, those in by_folder for info in those]
+                inside = [(folder, info["name"].rstrip("/"), info) for folder, children in by_folder for info in children]
                 infos |= {path: info for folder, path, info in inside if info["type"] == "file" or path == folder}
                 level = [path for _, path, _ in inside if path not in infos]  # links too: only listing one tells what it is
         there = {path: info for path, info in infos.items() if info["type"] != "directory"}
-        return {path.removeprefix(self._at("")): FileAfar(int(each["size"]), self._changed(each)) for path, each in there.items()}
+        return {path.removeprefix(self._at("")): FileAfar(int(info["size"]), self._changed(info)) for path, info in there.items()}
 
     def write(self, path: str, content: bytes) -> None:
         """Put a small file there, whole or not at all. Raises RemoteUnusable."""

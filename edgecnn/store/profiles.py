@@ -86,9 +86,9 @@ class Profiles:
         digest = digest_of([profile.model_dump(mode="json"), {name: sha256_of(path) for name, path in named.items()}])
         entry = self._layout.profiles / profile.subject / profile.what / f"{profile.moment:%Y%m%dT%H%M%SZ}-{digest[:12]}"
         with named_failures(self._layout.root, f"filing a profile of {profile.subject[:12]}"):
-            found = read_profile(entry)
-            if isinstance(found, StoredProfile):
-                return found
+            existing = read_profile(entry)
+            if isinstance(existing, StoredProfile):
+                return existing
             work = self._layout.work("profile", f"{entry.name}-{datetime.now(UTC).timestamp():.6f}")
             try:
                 stored = _written(work, profile, named)
@@ -106,21 +106,21 @@ class Profiles:
         folder = self._layout.profiles / subject / what
         with named_failures(self._layout.root, f"reading profiles of {subject[:12]}"):
             entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-            found = [profile for entry in entries if isinstance(profile := read_profile(entry), StoredProfile)]
-        return tuple(sorted(found, key=lambda stored: stored.profile.moment, reverse=True))
+            profiles = [profile for entry in entries if isinstance(profile := read_profile(entry), StoredProfile)]
+        return tuple(sorted(profiles, key=lambda stored: stored.profile.moment, reverse=True))
 
     def entries(self) -> Iterator[StoredProfile]:
         """Every readable profile, by subject and kind, oldest first."""
         for folder in self.folders():
-            found = read_profile(folder)
-            if isinstance(found, StoredProfile):
-                yield found
+            stored = read_profile(folder)
+            if isinstance(stored, StoredProfile):
+                yield stored
 
     def folders(self) -> Iterator[Path]:
         """The folder of every profile, damaged ones too, sorted."""
         with named_failures(self._layout.root, "listing profiles"):
-            found = sorted(self._layout.profiles.glob("*/*/*"))
-        yield from found
+            folders = sorted(self._layout.profiles.glob("*/*/*"))
+        yield from folders
 
 
 def read_profile(folder: Path) -> StoredProfile | Damage | None:

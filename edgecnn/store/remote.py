@@ -90,10 +90,10 @@ class Remote(Place):
         """Bytes of every file below, by its path from there."""
         with self.reached("listing it"):
             try:
-                found = self._fs.find(self._at(folder), detail=True)
+                listing = self._fs.find(self._at(folder), detail=True)
             except FileNotFoundError:
                 return {}
-        return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in found.items()}
+        return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in listing.items()}
 
     def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
         """Bytes of those files that are there, or of all, by digest. Raises RemoteUnusable."""
@@ -103,10 +103,10 @@ class Remote(Place):
         folders = {digest[:2] for digest in wanted}
         with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
             if len(wanted) <= _ASKED_SINGLY * len(folders):
-                found = dict(zip(wanted, pool.map(self._blob_bytes, wanted), strict=True))
-                return {digest: size for digest, size in found.items() if size is not None}
+                bytes_of = dict(zip(wanted, pool.map(self._blob_bytes, wanted), strict=True))
+                return {digest: size for digest, size in bytes_of.items() if size is not None}
             listed = pool.map(self._blobs_in, sorted(folders))
-            sizes = {PurePosixPath(each["name"]).name: int(each["size"]) for folder in listed for each in folder}
+            sizes = {PurePosixPath(info["name"]).name: int(info["size"]) for folder in listed for info in folder}
         return {digest: size for digest, size in sizes.items() if digest in wanted}
 
     def _blob_bytes(self, digest: str) -> int | None:
@@ -130,7 +130,7 @@ class Remote(Place):
         lists before (see ``store/gc.py``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
-        there = self.sizes(facts) if known is None else {each: known[each] for each in facts.keys() & known.keys()}
+        there = self.sizes(facts) if known is None else {digest: known[digest] for digest in facts.keys() & known.keys()}
         sent = self._sent(files, facts, there)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
         with ThreadPoolExecutor(self.at_once) as pool:
@@ -169,8 +169,8 @@ class Remote(Place):
         Raises RemoteUnusable.
         """
         with ThreadPoolExecutor(self.at_once) as pool:
-            found = dict(zip(lists, pool.map(self.entry, lists, lists.values()), strict=True))
-        return {name: each for name, each in found.items() if each is not None}
+            read = dict(zip(lists, pool.map(self.entry, lists, lists.values()), strict=True))
+        return {name: entry for name, entry in read.items() if entry is not None}
 
     def download(self, files: Mapping[Path, FileFact]) -> tuple[dict[Path, str], int]:
         """Bring files here, those left out that an interrupted call left there whole, and force them onto the disk.
@@ -186,8 +186,8 @@ class Remote(Place):
                 whys[path] = f"has {arrived:,} bytes there instead of {fact.bytes:,}"
         wanted = {path: fact for path, fact in lacking.items() if path not in whys}
         read = self._get(wanted)
-        for path, found in sync_all({path: path for path in wanted}).items():
-            if found != wanted[path]:
+        for path, arrived_fact in sync_all({path: path for path in wanted}).items():
+            if arrived_fact != wanted[path]:
                 remove(path)
                 whys[path] = "has other bytes there than when it was stored"
         return whys, read
@@ -273,16 +273,16 @@ def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
     folder = layout.root / name
     with named_failures(layout.root, f"reading {name[:40]}"):
         if name.startswith("artifacts/"):
-            found: Artifact | StoredProfile | Damage | None = trusted_entry(layout, folder.parent.name, folder.name)
+            stored: Artifact | StoredProfile | Damage | None = trusted_entry(layout, folder.parent.name, folder.name)
         else:
-            found = read_profile(folder)
-        if found is None or isinstance(found, Damage):
+            stored = read_profile(folder)
+        if stored is None or isinstance(stored, Damage):
             return None
-        if isinstance(found, StoredProfile) and any(file_damage(folder, *each) for each in found.files.items()):
+        if isinstance(stored, StoredProfile) and any(file_damage(folder, *each) for each in stored.files.items()):
             return None  # reading it compared sizes
         own = _own_record(name)
         size = (folder / own).stat().st_size
-        return RemoteEntry(files={**_recorded(found), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
+        return RemoteEntry(files={**_recorded(stored), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
 
 
 class Fetched(NamedTuple):
@@ -317,13 +317,13 @@ def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
     outcomes, size, failed = dict[str, RemoteEntry | Damage](), 0, 0
     for name, entry in entries.items():
         try:
-            found = _together(remote, layout, {name: entry})
+            fetched = _together(remote, layout, {name: entry})
         except RemoteUnusable as error:
             if (failed := failed + 1) == _GIVE_UP_AFTER:
                 raise
             outcomes[name] = Damage(f"{error.because}")
         else:
-            outcomes, size, failed = outcomes | found.outcomes, size + found.bytes, 0
+            outcomes, size, failed = outcomes | fetched.outcomes, size + fetched.bytes, 0
     return Fetched(outcomes, size)
 
 
@@ -338,9 +338,9 @@ def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
         for file, why in missing.items():
             name, path = files[file]
             outcomes[name] = Damage(f"{path} {why}")
-        whole = [name for name, each in outcomes.items() if isinstance(each, RemoteEntry)]
+        whole = [name for name, outcome in outcomes.items() if isinstance(outcome, RemoteEntry)]
         read = {name: _as_entry(works[name], name, entries[name]) for name in whole}
-        outcomes |= {name: each for name, each in read.items() if isinstance(each, Damage)}
+        outcomes |= {name: stored for name, stored in read.items() if isinstance(stored, Damage)}
         _published(layout, works, read)
     return Fetched(outcomes, size)
 
@@ -356,7 +356,7 @@ def _cleared(work: Path, entry: RemoteEntry) -> None:
 
 def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Artifact | StoredProfile | Damage]) -> None:
     """Rename each that is an entry to where it is found. What is damaged there makes way; beside a whole one ours goes."""
-    good = [name for name, each in read.items() if not isinstance(each, Damage)]
+    good = [name for name, entry in read.items() if not isinstance(entry, Damage)]
     sync_folders(*(works[name] for name in good))
     new = {name for name in good if _renamed(layout, works[name], name)}
     for parent in {(layout.root / name).parent for name in new}:
@@ -364,8 +364,8 @@ def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Art
     for name in read.keys() - new:
         remove(works[name])
     for name in new:
-        if isinstance(found := read[name], Artifact):
-            remember_stamps(layout, found)
+        if isinstance(entry := read[name], Artifact):
+            remember_stamps(layout, entry)
 
 
 def _renamed(layout: Layout, work: Path, name: str) -> bool:
@@ -381,18 +381,18 @@ def _as_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredPro
     """What lies there as its list has it, if it is the entry of that name and its own record says the same."""
     folder, own = Path(name), _own_record(name)
     if own == RECORD:
-        found: Artifact | StoredProfile | Damage | None = read_folder(work, folder.parent.name, folder.name)
+        stored: Artifact | StoredProfile | Damage | None = read_folder(work, folder.parent.name, folder.name)
     else:
-        found = read_profile(work)
-        if isinstance(found, StoredProfile) and f"{found.profile.subject}" != folder.parent.parent.name:
+        stored = read_profile(work)
+        if isinstance(stored, StoredProfile) and f"{stored.profile.subject}" != folder.parent.parent.name:
             return Damage("its profile is of another subject")
-    if found is None or isinstance(found, Damage):
-        return found or Damage(f"{own} is missing")
-    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded(found)
+    if stored is None or isinstance(stored, Damage):
+        return stored or Damage(f"{own} is missing")
+    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded(stored)
     if listed.keys() != recorded.keys():
         return Damage("it lacks files that its record names")
     other = next((path for path, fact in recorded.items() if listed[path] != fact), None)
-    return found if other is None else Damage(f"{other} is not the file that {own} names")
+    return stored if other is None else Damage(f"{other} is not the file that {own} names")
 
 
 def _own_record(name: str) -> str:
@@ -400,8 +400,8 @@ def _own_record(name: str) -> str:
     return RECORD if name.startswith("artifacts/") else FACTS
 
 
-def _recorded(found: Artifact | StoredProfile) -> Mapping[str, FileFact]:
+def _recorded(entry: Artifact | StoredProfile) -> Mapping[str, FileFact]:
     """What an entry's own record says of its files, by path inside the entry's folder."""
-    if isinstance(found, Artifact):
-        return {f"{FILES}/{path}": fact for path, fact in found.record.files.items()}
-    return found.files
+    if isinstance(entry, Artifact):
+        return {f"{FILES}/{path}": fact for path, fact in entry.record.files.items()}
+    return entry.files

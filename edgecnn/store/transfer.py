@@ -47,11 +47,11 @@ def say_if_unusable(store: Store, tell: Progress) -> None:
     _of_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
 
 
-def _of_remote(store: Store, tell: Progress, asked: Callable[[Remote], _Answer]) -> _Answer | None:
+def _of_remote(store: Store, tell: Progress, request: Callable[[Remote], _Answer]) -> _Answer | None:
     if store.remote is None:
         return None
     try:
-        return asked(Remote(store.remote))
+        return request(Remote(store.remote))
     except (RemoteUnusable, RemoteNeedsPackage) as error:
         tell.note(f"what is missing is made here: {error.line()}")
         return None
@@ -65,10 +65,10 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     """
     here = names_here(store) if only is None else only
     lists = remote.lists() if only is None else dict[str, int | None].fromkeys(only)
-    found = remote.entries({name: lists[name] for name in here if name in lists})
+    lists_there = remote.entries({name: lists[name] for name in here if name in lists})
     known = remote.sizes() if only is None else None
-    there = _whole(remote, found, known)
-    foreign = [name for name, each in found.items() if isinstance(each, ForeignList)]
+    there = _whole(remote, lists_there, known)
+    foreign = [name for name, entry in lists_there.items() if isinstance(entry, ForeignList)]
     left = [f"{name}: its list there is of another edgecnn" for name in foreign]
     lacking = [name for name in here if name not in there.union(foreign)]
     sent, size = 0, 0
@@ -83,12 +83,12 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
 
 
-def _whole(remote: Remote, found: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
+def _whole(remote: Remote, lists: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
     """Of entries whose lists are there those of which no file lacks; the files' bytes are not read."""
-    understood = {name: each for name, each in found.items() if isinstance(each, RemoteEntry)}
+    understood = {name: entry for name, entry in lists.items() if isinstance(entry, RemoteEntry)}
     if known is None:
-        known = remote.sizes({fact.sha256 for each in understood.values() for fact in each.files.values()})
-    return {name for name, each in understood.items() if each.lacking(known.items()) is None}
+        known = remote.sizes({fact.sha256 for entry in understood.values() for fact in entry.files.values()})
+    return {name for name, entry in understood.items() if entry.lacking(known.items()) is None}
 
 
 def _read_here(store: Store, names: Sequence[str], left: list[str]) -> Iterator[tuple[str, RemoteEntry]]:
