@@ -170,7 +170,7 @@ def listed(spec: ArchSpec) -> ListedArch:
     """
     if spec.macs is None or spec.depth is None or spec.year is None or spec.paper is None:
         raise TypeError(f"{spec.name} is no row of the catalogue")
-    said = spec.accuracy
+    accuracy = spec.accuracy
     return ListedArch(
         name=spec.name,
         family=spec.family,
@@ -182,9 +182,9 @@ def listed(spec: ArchSpec) -> ListedArch:
         weights_mib=round(spec.weights_mib, 2),
         resolution_px=spec.resolution_px,
         least_px=spec.least_px,
-        accuracy_top1=said.top1 if said else None,
-        accuracy_top5=said.top5 if said else None,
-        accuracy_source=said.source if said else None,
+        accuracy_top1=accuracy.top1 if accuracy else None,
+        accuracy_top5=accuracy.top5 if accuracy else None,
+        accuracy_source=accuracy.source if accuracy else None,
         weights=spec.weights.origin if spec.weights else None,
         needs=spec.needs,
         paper=spec.paper,

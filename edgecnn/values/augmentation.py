@@ -203,7 +203,7 @@ Augmentation: TypeAlias = Annotated[
 
 
 def _one_crop(listed: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
-    if sum(isinstance(each, Crop) for each in listed) > 1:
+    if sum(isinstance(step, Crop) for step in listed) > 1:
         raise PydanticCustomError(
             "several_crops", "a list holds one crop at most: a second one would crop the first one's result"
         )
@@ -216,11 +216,11 @@ Augmentations: TypeAlias = Annotated[tuple[Augmentation, ...], AfterValidator(_o
 
 def mirrored_share(augment: Sequence[Augmentation]) -> float:
     """Probability that a list shows the horizontal mirror image; 0 where that would be something else, as with letters."""
-    kept = 1.0
-    for each in augment:
-        if isinstance(each, Flip) and each.axis == "horizontal":
-            kept *= 1 - 2 * each.p  # an even number of mirrors is none
-    return (1 - kept) / 2
+    unmirrored = 1.0
+    for step in augment:
+        if isinstance(step, Flip) and step.axis == "horizontal":
+            unmirrored *= 1 - 2 * step.p  # an even number of mirrors is none
+    return (1 - unmirrored) / 2
 
 
 class DrawnRow(Value):

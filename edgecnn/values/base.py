@@ -60,7 +60,7 @@ def another_schema(document: Any, reads: str) -> str | None:
             document = json.loads(document)
         except (ValueError, RecursionError):
             return None
-    found = document.get("schema", document.get("schema_")) if isinstance(document, dict) else None
-    if not isinstance(found, str) or found == reads or _SCHEMA.fullmatch(found) is None:
+    schema = document.get("schema", document.get("schema_")) if isinstance(document, dict) else None
+    if not isinstance(schema, str) or schema == reads or _SCHEMA.fullmatch(schema) is None:
         return None
-    return f"its schema is {found}, and this version reads {reads}"
+    return f"its schema is {schema}, and this version reads {reads}"

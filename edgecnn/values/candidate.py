@@ -51,7 +51,7 @@ def _one_problem(value: object, known: ValidatorFunctionWrapHandler) -> object:
     try:
         return known(value)
     except ValidationError:  # it says a problem for each half of the union
-        *names, last = (repr(str(each)) for each in (*(each.value for each in Runtime if each.ships), ALL_RUNTIMES))
+        *names, last = (repr(str(name)) for name in (*(name.value for name in Runtime if name.ships), ALL_RUNTIMES))
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"}) from None
 
 
@@ -246,8 +246,8 @@ class Knobs(Value):
     @property
     def words(self) -> str:
         """For people: ``1 thread, spinning off``, or ``the default``."""
-        said = [_SPELLED[name].said(value) for name, value in self if value is not None]
-        return ", ".join(said) or "the default"
+        settings = [_SPELLED[name].said(value) for name, value in self if value is not None]
+        return ", ".join(settings) or "the default"
 
 
 class _Spelled(NamedTuple):

@@ -122,10 +122,10 @@ class CustomModel(Value):
         if not self.trials:
             unproved = "not proved, since no image is known to be of one class"
             return f"preprocessing {self.feeding.describe()}, as {self._stating} states; {unproved}"
-        taken = next(each for each in self.trials if each.feeding == self.feeding)
+        taken = next(trial for trial in self.trials if trial.feeding == self.feeding)
         proved = f"right on {taken.right} of {taken.images} images"
         known = f"found by trying {len(self.trials)}" if self.stated_by == "search" else f"as {self._stating} states"
-        others = [each for each in self.trials if each.feeding.name != taken.feeding.name]
+        others = [trial for trial in self.trials if trial.feeding.name != taken.feeding.name]
         beside = f"; best other {others[0].feeding.name}: {others[0].right}" if others else ""
         open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
         return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}{self._chance}"

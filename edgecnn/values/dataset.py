@@ -132,10 +132,10 @@ class Grouping(Value):
     @property
     def sentence(self) -> str:
         """As plans and reports have it."""
-        said = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
+        parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
         if self.alone:
-            said.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
-        return "; ".join((*said, *self.off))
+            parts.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
+        return "; ".join((*parts, *self.off))
 
 
 SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list"]

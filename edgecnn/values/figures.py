@@ -75,14 +75,16 @@ class ClassReport(Value):
 
     def shown(self) -> tuple[ClassFigures, ...]:
         """Classes with a shown regression, the largest drop first."""
-        found = [
-            (each, each.drop_pp.estimate) for each in self.classes if each.regression == "shown" and each.drop_pp is not None
+        regressions = [
+            (figures, figures.drop_pp.estimate)
+            for figures in self.classes
+            if figures.regression == "shown" and figures.drop_pp is not None
         ]
-        return tuple(each for each, _ in sorted(found, key=lambda pair: -pair[1]))
+        return tuple(figures for figures, _ in sorted(regressions, key=lambda pair: -pair[1]))
 
     def too_small(self) -> tuple[ClassFigures, ...]:
         """Classes of which no regression need show, were it ever so large."""
-        return tuple(each for each in self.classes if each.regression in TOO_FEW)
+        return tuple(figures for figures in self.classes if figures.regression in TOO_FEW)
 
 
 class Quality(Value):
@@ -405,9 +407,9 @@ class Agreement(Value):
         return 100 * (1 - self.same.estimate)
 
 
-def group_count(seen: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
+def group_count(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
     """Groups that the images came in; None where they are independent."""
-    return seen.groups.groups if isinstance(seen.groups, Groups) else seen.groups
+    return accuracy.groups.groups if isinstance(accuracy.groups, Groups) else accuracy.groups
 
 
 class LabelFigures(Value):
@@ -466,4 +468,4 @@ class MultiLabelAccuracy(Value):
     @property
     def left_out(self) -> tuple[str, ...]:
         """Labels that no image of the split has, of which neither average precision nor recall is known."""
-        return tuple(each.name for each in self.labels if not each.images)
+        return tuple(label.name for label in self.labels if not label.images)

@@ -217,7 +217,7 @@ class Member(Value):
     @property
     def best_predicted(self) -> Predicted | None:
         """The fastest of those that are used."""
-        return next((each for each in self.predicted if not each.extrapolated), None)
+        return next((prediction for prediction in self.predicted if not prediction.extrapolated), None)
 
 
 class Trial(Value):

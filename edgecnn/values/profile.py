@@ -87,15 +87,15 @@ class Environment(Value):
         A kernel's counter of stolen time may run backwards, and runners of old kits say so: such a share is none.
         """
         for name in (*MEDIANS, *WORST):
-            said, share = observed.get(name, "0"), name in MEDIANS
+            text, share = observed.get(name, "0"), name in MEDIANS
             try:
-                number = float(said)
+                number = float(text)
             except ValueError:
                 number = math.nan
             if name == "steal_percent" and number < 0:
                 observed = {key: value for key, value in observed.items() if key != name}
             elif not math.isfinite(number) or (share and number < 0):
-                raise ValueError(f"{name} is {said!r}, no {'share' if share else 'number'}")
+                raise ValueError(f"{name} is {text!r}, no {'share' if share else 'number'}")
         return observed
 
     @property

@@ -38,7 +38,7 @@ class CompoundScale(Value):
 
         Raises ValueError: an unknown, repeated or contradicting key, or a value that no network has; says which and why.
         """
-        given: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for part in text.split(","):
             key, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or not key:
@@ -46,12 +46,14 @@ class CompoundScale(Value):
             if key not in KEYS:
                 near = nearest(key, KEYS, cutoff=0.5)
                 raise ValueError(f"{key} is no key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
-            if key in given:
+            if key in numbers:
                 raise ValueError(f"{key} is given twice")
-            given[key] = _number(key, value)
-        if "phi" in given and len(given) > 1:
-            raise ValueError(f"phi says depth, width and resolution all at once, and {next(k for k in given if k != 'phi')} too")
-        return cls.model_validate(given)
+            numbers[key] = _number(key, value)
+        if "phi" in numbers and len(numbers) > 1:
+            raise ValueError(
+                f"phi says depth, width and resolution all at once, and {next(k for k in numbers if k != 'phi')} too"
+            )
+        return cls.model_validate(numbers)
 
     def text(self) -> str:
         """The shortest text that ``from_text`` makes the same value of."""
@@ -113,9 +115,9 @@ class ScaledNetwork(Value):
 
     def sentence(self) -> str:
         """``efficientnet-b0 with depth × 1.2, width × 1.1 (asked: phi=2); 41.2 % of its 9,109,994 parameters were inherited``."""
-        asked = f" (asked: {self.asked})" if self.asked else ""
+        origin = f" (asked: {self.asked})" if self.asked else ""
         share = f"{100 * self.inheritance.share:.1f} % of its {self.inheritance.parameters:,} parameters were inherited"
-        return f"{self.base} with depth × {_plain(self.depth)}, width × {_plain(self.width)}{asked}; {share}"
+        return f"{self.base} with depth × {_plain(self.depth)}, width × {_plain(self.width)}{origin}; {share}"
 
 
 def _plain(number: float) -> str:
