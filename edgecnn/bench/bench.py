@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
 from edgecnn.building.build import BuildContext, measured_build, require_made
-from edgecnn.building.engines import with_builder
+from edgecnn.building.engines import resolve_builder
 from edgecnn.building.publish import Page, check_output
 from edgecnn.devices.check.board import Wanted, runtimes_of
 from edgecnn.devices.files import parse_target
@@ -148,4 +148,4 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
 def _planned(finished: FinishedBuild, machine: Machine, tell: Progress) -> Plan:
     """The plan of then, with the machine of now: no key depends on it but those of engines, which are its own."""
     attachment = attachment_of(finished.resolved.device, machine.facts, machine.board)
-    return plan(with_builder(finished.resolved.model_copy(update={"attachment": attachment}), machine, tell))
+    return plan(resolve_builder(finished.resolved.model_copy(update={"attachment": attachment}), machine, tell))

@@ -20,7 +20,7 @@ from edgecnn.bench.bundle_folder import output_folder, write_bench
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
-from edgecnn.building.engines import WithEngines, builder_for, with_engines
+from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
 from edgecnn.building.subject import Subject, evaluated
@@ -161,7 +161,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
-    found = WithEngines({}, {}) if builder is None else with_engines(named, builder, lab)
+    found = BuiltEngines({}, {}) if builder is None else build_engines(named, builder, lab)
     whole = {**named, **found.kits}
     seen = Subject(
         lab=lab,

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 import edgecnn
-from edgecnn.building.engines import builder_for, with_engines
+from edgecnn.building.engines import build_engines, builder_for
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, renamed, without_places
@@ -192,7 +192,7 @@ class Gathering:
         """Those that pass their own test, raced and traced; ``failed`` gets the others."""
         kits = dict(made)
         if self.builder is not None:
-            built = with_engines(kits, self.builder, self.lab)
+            built = build_engines(kits, self.builder, self.lab)
             kits.update(built.kits)
             failed.update({name: each.what for name, each in built.failed.items()})
         failing = {name: why_not_runnable(kit, self.lab) for name, kit in kits.items() if name not in failed}

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from edgecnn.building.engines import with_engines
+from edgecnn.building.engines import build_engines
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.building.subject import Subject
 from edgecnn.devices.this_machine import attachment_of
@@ -61,7 +61,7 @@ def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject
 
 def _add_engines(seen: Subject, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
-    found = with_engines(seen.kits, builder, seen.lab)
+    found = build_engines(seen.kits, builder, seen.lab)
     seen.kits.update(found.kits)
     seen.answering.update(found.kits)
     seen.unrunnable.update({name: failed.what for name, failed in found.failed.items()})

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
 from edgecnn.building.desktop_gpu import local_record, play
-from edgecnn.building.engines import with_builder
+from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.folds import observe_folds
 from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
@@ -83,10 +83,12 @@ class PlannedBuild:
         gates = [gate.model_dump(mode="json") for gate in self.gates.gates]
         change = None if self.data_change is None else self.data_change.model_dump(mode="json")
         known = {"test_set": self.test_set, "make_seconds": self.make_seconds, "data_change": change}
-        found = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
+        facts = {**self.plan.facts(), "stored": stored, "gates": gates, **known}
         if self.forecasts.by_candidate:
-            found["forecasts"] = {name: each.model_dump(mode="json") for name, each in self.forecasts.by_candidate.items()}
-        return found
+            facts["forecasts"] = {
+                name: forecast.model_dump(mode="json") for name, forecast in self.forecasts.by_candidate.items()
+            }
+        return facts
 
 
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
@@ -116,8 +118,8 @@ def _make_seconds(planned: Plan, steps: Sequence[PlannedStep], store: Store) -> 
     stages |= {step.key: step.stage for fold in planned.folds for step in fold.trunk.steps}
     missing = [stages[step.key] for step in steps if step.missing is not None and step.key in stages]
     durations = Durations(store) if missing else None
-    known, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
-    return None if unknown else (known.low, known.high)
+    estimate, unknown = total(None if durations is None else durations.of(stage) for stage in missing)
+    return None if unknown else (estimate.low, estimate.high)
 
 
 def _can_show(resolved: Resolved) -> str:
@@ -125,25 +127,25 @@ def _can_show(resolved: Resolved) -> str:
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
     of_what = " of accuracy between two candidates"
-    said = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_what}"
-    return said if resolved.data.grouping is None else f"{said}{GROUPED}"
+    sentence = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_what}"
+    return sentence if resolved.data.grouping is None else f"{sentence}{GROUPED}"
 
 
 def looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
     """Look in the store for every step of a plan, in its order."""
-    found: dict[Key, Artifact] = {}
+    stored: dict[Key, Artifact] = {}
     keys = {step.key for step in planned.steps}
     steps = []
     for step in planned.steps:
-        given = {
-            role: GivenInput(path=found[key].folder, key=key, content=found[key].content)
+        inputs = {
+            role: GivenInput(path=stored[key].folder, key=key, content=stored[key].content)
             for role, key in step.stage.inputs.items()
-            if key in found
+            if key in stored
         }
-        answer = store.artifacts.find(step.stage, planned.resolved.versions, given)
+        answer = store.artifacts.find(step.stage, planned.resolved.versions, inputs)
         if isinstance(answer, Artifact):
-            found[step.key] = answer
-        follows = any(key in keys and key not in found for key in step.stage.inputs.values())  # that step says why
+            stored[step.key] = answer
+        follows = any(key in keys and key not in stored for key in step.stage.inputs.values())  # that step says why
         missing = None if isinstance(answer, Artifact) else () if follows else answer.why
         steps.append(PlannedStep(id=step.id, key=step.key, missing=missing))
     return tuple(steps)
@@ -172,9 +174,9 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    wanted = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
-    with machine_for(request.host, wanted, tell) as machine:
-        planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
+    needs = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
+    with machine_for(request.host, needs, tell) as machine:
+        planned = plan(resolve_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
         tell.note(f"data: {'; '.join(filter(None, (data.class_names, data.splits_from)))}")
         if request.only_judge:
@@ -302,7 +304,7 @@ def _limits(planned: Plan, store: Store, request: BuildRequest, gates: Effective
     if request.only_judge:
         missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
-        unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
+        unbuilt = frozenset(rung.name for rung in planned.rungs if any(candidate.id in lacking for candidate in rung.candidates))
     return Limits(seconds=request.time_budget_s, budget_pp=gates.budget_pp, unbuilt=unbuilt)
 
 
@@ -312,7 +314,7 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
     build is measured. Returns the choice that the last race was run for; None where nothing was raced.
     """
-    subject, request = observer.seen, call.request
+    subject, request = observer.subject, call.request
     reference = reference_of(subject.candidates)
     if reference not in subject.answering:
         raise every_candidate_failed(reasons=_failed_steps(execution))
@@ -330,14 +332,14 @@ def observe(execution: Execution, observer: Observer, call: Call, stages: StageC
 
 def _race(observer: Observer, call: Call) -> Decision:
     """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
-    inside = inside_budget(observer.seen, call.gates)
+    inside = inside_budget(observer.subject, call.gates)
     observer.time_all(inside, call.races)
-    race_for_choice(observer, inside, observer.seen.objective, call.races)
+    race_for_choice(observer, inside, observer.subject.objective, call.races)
     return _race_winner(observer, call)
 
 
 def _race_winner(observer: Observer, call: Call) -> Decision:
-    subject, request, how = observer.seen, call.request, call.races
+    subject, request, how = observer.subject, call.request, call.races
     decision = decide(subject, call.gates)
     last, winner = last_race(decision), decision.chosen.choice.candidate
     if subject.race_choice.knobs and last and winner is not None:

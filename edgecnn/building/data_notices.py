@@ -21,9 +21,9 @@ NAMES = 10
 def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """One sentence for each class that a candidate was shown to lose on, the largest loss first; then the classes too small."""
     measured = [(row.candidate.id, row.test, row.test.quality.classes) for row in rows if row.test and row.test.quality]
-    said = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
+    losses = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
     compared = next((classes for _, _, classes in measured if classes.compared), None)
-    return (*said, *_too_small(compared)) if compared is not None else tuple(said)
+    return (*losses, *_too_small(compared)) if compared is not None else tuple(losses)
 
 
 def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
@@ -31,16 +31,16 @@ def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
     of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
     over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}{of}"
-    said = [
+    sentences = [
         # Without the interval of the class, which does not hold of one that was selected because it loses.
         f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_counted(lost)}), {over}"
         for lost in shown[:SENTENCES]
         if lost.drop_pp is not None
     ]
-    if rest := shown[SENTENCES:]:
-        more = counted(len(rest), "further class", "further classes")
-        said.append(f"{candidate} loses on {more}{where}, {over}: {_names(rest)}")
-    return said
+    if further := shown[SENTENCES:]:
+        more = counted(len(further), "further class", "further classes")
+        sentences.append(f"{candidate} loses on {more}{where}, {over}: {_names(further)}")
+    return sentences
 
 
 def _counted(lost: ClassFigures) -> str:
@@ -60,7 +60,7 @@ def _too_small(classes: ClassReport) -> list[str]:
 
 
 def _names(classes: Iterable[ClassFigures]) -> str:
-    names = [repr(each.name) for each in classes]
+    names = [repr(figures.name) for figures in classes]
     return ", ".join(names[:NAMES]) + and_more(len(names), NAMES)
 
 
@@ -77,7 +77,9 @@ def calibration_facts(execution: Execution) -> CalibrationFacts | None:
 
     prepared, resolved = execution.artifacts.get("prepare"), execution.plan.resolved
     images = resolved.recipe.quantize.images
-    calibrated = any(not each.precision.is_float and each.method is not Method.ORIGINAL for each in execution.candidates)
+    calibrated = any(
+        not candidate.precision.is_float and candidate.method is not Method.ORIGINAL for candidate in execution.candidates
+    )
     if prepared is None or images is None or not calibrated:
         return None
     if not (prepared.folder / "calibration.pixels.npy").is_file():
@@ -102,29 +104,29 @@ def calibration_notices(facts: CalibrationFacts | None) -> tuple[str, ...]:
         return ()
     if facts.images == 1:
         return ("CALIBRATION ON A SINGLE IMAGE: INT8 ranges fit that image, and others may be clipped; raise quantize.images",)
-    said = []
+    sentences = []
     if facts.classes == 1 and facts.classes_of > 1:
-        said.append(
+        sentences.append(
             f"CALIBRATION ON ONE CLASS of {facts.classes_of}: all {facts.images:,} images are of it, and INT8 ranges fit it; "
             "raise quantize.images, or data.calibration_images"
         )
     if facts.shifts:
-        said.append(
+        sentences.append(
             f"CALIBRATION IMAGES DIFFER from the validation images: {_shifts(facts.shifts)}; INT8 ranges may not fit those"
         )
     elif not facts.compared:
-        said.append(
+        sentences.append(
             f"INT8 ranges rest on {facts.images} calibration images: with fewer than {LEAST_IMAGES} on either side, their "
             "channels cannot be compared with those of the validation images"
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _shifts(shifts: Sequence[ChannelShift]) -> str:
     """The largest of each statistic, since three channels of a grey picture say the same."""
-    largest = {each.statistic: each for each in sorted(shifts, key=lambda each: abs(each.spreads))}
+    largest = {shift.statistic: shift for shift in sorted(shifts, key=lambda shift: abs(shift.spreads))}
     return "; ".join(
-        f"{_WORDS[name]} of {each.channel} {each.calibration:.0f} against {each.validation:.0f} of 255 "
-        f"({abs(each.spreads):.1f} times how much images differ)"
-        for name, each in largest.items()
+        f"{_WORDS[name]} of {shift.channel} {shift.calibration:.0f} against {shift.validation:.0f} of 255 "
+        f"({abs(shift.spreads):.1f} times how much images differ)"
+        for name, shift in largest.items()
     )

@@ -34,7 +34,7 @@ from edgecnn.values.profile import DatedReference, Environment, observed_moment
 from edgecnn.values.reason import DatedOrder
 from edgecnn.values.report import BaselineVariant
 
-GPU_WAYS = frozenset(each.id for each in (REFERENCE, *BESIDE))
+GPU_WAYS = frozenset(way.id for way in (REFERENCE, *BESIDE))
 ALLOWED_SIGNERS = "allowed_signers"
 """Where a file of this name lies beside them, only evidence that somebody in it signed is taken."""
 
@@ -52,15 +52,15 @@ class DatedRecords(NamedTuple):
 def dated_records(device: str) -> DatedRecords:
     """Every record of desktop GPUs, and the evidence of one device and of GPUs; its signatures are looked at."""
     desktop, evidence, damaged = list[BaselineRecord](), list[EvidenceVerification](), list[str]()
-    wanted = {device, *_gpus()}
+    devices = {device, *_gpus()}
     for path in _files():
         try:
-            found = _read(path, wanted)
-            if isinstance(found, BaselineRecord):
-                desktop.append(found)
-            elif found is not None:
-                desktop += tuple(_baselines(found))
-                evidence.append(found)
+            record = _read(path, devices)
+            if isinstance(record, BaselineRecord):
+                desktop.append(record)
+            elif record is not None:
+                desktop += tuple(_baselines(record))
+                evidence.append(record)
         except EdgecnnError as error:
             damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
         except ValidationError as error:
@@ -81,49 +81,53 @@ def measured_times(device: Device, device_file: str | None = None) -> tuple[Meas
             precision=kit.candidate.precision,
             threads=kit.latency.threads,
             p50_ms=kit.latency.p50_ms,
-            title=each.record.machine,
-            date=utc_moment(each.record.measured_at).date().isoformat(),
+            title=verified.record.machine,
+            date=utc_moment(verified.record.measured_at).date().isoformat(),
         )
-        for each in dated_records(device.name).evidence
-        if each.record.device == device.name and each.record.environment.timed
-        if device.role == "baseline" or _is_alike(each.record, device, device_file, {})
-        for network in each.record.networks
+        for verified in dated_records(device.name).evidence
+        if verified.record.device == device.name and verified.record.environment.timed
+        if device.role == "baseline" or _is_alike(verified.record, device, device_file, {})
+        for network in verified.record.networks
         for kit in network.kits
         if kit.latency.p50_ms is not None and kit.environment.timed
     )
 
 
-def dated_references(seen: Subject, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
+def dated_references(subject: Subject, evidence: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
     """Figures of the build's network at its resolution, in its candidates: of each machine the newest, of signed ones if any."""
-    resolved, candidates = seen.resolved, {candidate.id for candidate in seen.candidates}
+    resolved, candidates = subject.resolved, {candidate.id for candidate in subject.candidates}
     if not resolved.is_catalogue_network:
         return ()
     newest = dict[tuple[str, str], tuple[tuple[bool, datetime], DatedReference]]()
-    for each in found:
-        taken = candidates if each.record.device == resolved.device.name else GPU_WAYS
-        for network, kit in _fitting(each.record, seen):
-            if kit.candidate.id not in taken or kit.latency.p50_ms is None:
+    for verified in evidence:
+        names = candidates if verified.record.device == resolved.device.name else GPU_WAYS
+        for network, kit in _fitting(verified.record, subject):
+            if kit.candidate.id not in names or kit.latency.p50_ms is None:
                 continue
-            name = kit.candidate.id, each.record.environment.conditions.get("machine", each.record.machine)
-            rank = each.vouched_by is not None, utc_moment(kit.latency.observed_at)
+            name = kit.candidate.id, verified.record.environment.conditions.get("machine", verified.record.machine)
+            rank = verified.vouched_by is not None, utc_moment(kit.latency.observed_at)
             if name not in newest or rank > newest[name][0]:
-                newest[name] = rank, _reference(each, network, kit)
+                newest[name] = rank, _reference(verified, network, kit)
     return tuple(newest[name][1] for name in sorted(newest))
 
 
-def dated_order(seen: Subject, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
+def dated_order(subject: Subject, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
     """How fast candidates were on a machine of the build's device, by its newest record; a signed record goes first.
 
     The build's own network at its resolution counts alone where the record has it. Else all networks count that have a time of
     every candidate in the record. None: no record of such a machine has times of more than fp32 in ONNX Runtime.
     """
-    resolved = seen.resolved
-    of_device = [each for each in evidence if each.record.device == resolved.device.name and _speaks_for(each.record, seen)]
-    of_device.sort(key=lambda each: (each.vouched_by is not None, utc_moment(each.record.measured_at)), reverse=True)
-    asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
-    for record in (each.record for each in of_device):
+    resolved = subject.resolved
+    of_device = [
+        verified
+        for verified in evidence
+        if verified.record.device == resolved.device.name and _speaks_for(verified.record, subject)
+    ]
+    of_device.sort(key=lambda verified: (verified.vouched_by is not None, utc_moment(verified.record.measured_at)), reverse=True)
+    own_network = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
+    for record in (verified.record for verified in of_device):
         timed = [(network, times) for network in record.networks if len(times := _relative_to_fp32(network)) > 1]
-        same = [(network, times) for network, times in timed if (network.arch, network.resolution_px) == asked]
+        same = [(network, times) for network, times in timed if (network.arch, network.resolution_px) == own_network]
         counted = same if same and resolved.is_catalogue_network else timed
         names = {*chain(*(times for _, times in counted))}
         complete = [(network, times) for network, times in counted if times.keys() == names]
@@ -167,15 +171,15 @@ def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerif
         except ValueError as error:
             raise EVIDENCE_UNREADABLE(path=path, because=f"latency.observed_at {error}") from error
         return record
-    found = parse_evidence(path, content)
-    if found.record.device not in devices:
+    verified = parse_evidence(path, content)
+    if verified.record.device not in devices:
         return None
-    return vouched_for(path, found, EvidenceTrust(signers if signers.is_file() else None))
+    return vouched_for(path, verified, EvidenceTrust(signers if signers.is_file() else None))
 
 
-def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
+def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
     """What a GPU did in torch's ways, as a build with that GPU would have left it; nothing of other evidence."""
-    record = found.record
+    record = verified.record
     for network in record.networks:
         kits = {kit.candidate.id: kit for kit in network.kits if kit.candidate.id in GPU_WAYS}
         if (reference := kits.pop(REFERENCE.id, None)) is None:
@@ -185,7 +189,7 @@ def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
             arch=network.arch,
             resolution_px=network.resolution_px,
             latency=reference.latency,
-            how=f"{how(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(found)}",
+            how=f"{how(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(verified)}",
             throughput=reference.throughput,
             variants=tuple(
                 BaselineVariant(id=name, how=how(kit.candidate), latency=kit.latency, throughput=kit.throughput)
@@ -195,29 +199,31 @@ def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
         )
 
 
-def _vouched(found: EvidenceVerification) -> str:
-    return f"signed by {found.vouched_by}" if found.vouched_by else "unsigned"
+def _vouched(verified: EvidenceVerification) -> str:
+    return f"signed by {verified.vouched_by}" if verified.vouched_by else "unsigned"
 
 
-def _fitting(record: EvidenceRecord, seen: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
-    resolved = seen.resolved
-    if not _speaks_for(record, seen):
+def _fitting(record: EvidenceRecord, subject: Subject) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
+    resolved = subject.resolved
+    if not _speaks_for(record, subject):
         return
-    adapters = {_adapter(profile.environment) for result in seen.races.values() for profile in result.profiles.values()} - {None}
-    asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
+    adapters = {_adapter(profile.environment) for result in subject.races.values() for profile in result.profiles.values()} - {
+        None
+    }
+    own_network = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:
-        if (network.arch, network.resolution_px) == asked:
+        if (network.arch, network.resolution_px) == own_network:
             for kit in network.kits:
                 if kit.candidate.runtime is not Runtime.WEBGPU or _adapter(kit.environment) in adapters:
                     yield network, kit
 
 
-def _speaks_for(record: EvidenceRecord, seen: Subject) -> bool:
+def _speaks_for(record: EvidenceRecord, subject: Subject) -> bool:
     """Whether its times are of a machine that is like the build's device, or of a GPU."""
-    resolved = seen.resolved
+    resolved = subject.resolved
     if not record.environment.timed or record.device != resolved.device.name:
         return record.environment.timed
-    return _is_alike(record, resolved.device, resolved.device_file, seen.lab.environment.conditions)
+    return _is_alike(record, resolved.device, resolved.device_file, subject.lab.environment.conditions)
 
 
 def _is_alike(record: EvidenceRecord, device: Device, device_file: str | None, here: Mapping[str, str]) -> bool:
@@ -244,8 +250,8 @@ def _adapter(ran: Environment) -> str | None:
     return ran.conditions.get("webgpu_adapter")
 
 
-def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
-    machine = of.record.machine, of.record.environment.conditions.get("cpu"), _adapter(kit.environment)
+def _reference(verified: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
+    machine = verified.record.machine, verified.record.environment.conditions.get("cpu"), _adapter(kit.environment)
     return DatedReference(
         candidate=kit.candidate.id,
         arch=network.arch,
@@ -262,6 +268,6 @@ def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: Evidence
         run_settings=kit.latency.run_settings,
         disturbed=kit.latency.disturbed,
         unsteady=kit.latency.steady.unsteady if kit.latency.steady else None,
-        signed_by=of.vouched_by,
-        record_sha256=of.record.sha256,
+        signed_by=verified.vouched_by,
+        record_sha256=verified.record.sha256,
     )

@@ -42,23 +42,23 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
         return None
-    seen = Subject(
+    subject = Subject(
         lab=replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"),
         reference=gpu.candidate.id,
         race_choice=execution.plan.resolved.recipe.race,
         prepared=execution.artifacts["prepare"].folder,
     )
     if gpu.unusable is not None:
-        seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
-        return seen
-    seen.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
-    runner = _DesktopRunner(execution, gpu, seen, pixels, anew)
+        subject.failures[subject.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
+        return subject
+    subject.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
+    runner = _DesktopRunner(execution, gpu, subject, pixels, anew)
     runner.answer(gpu.candidate)
-    if seen.reference not in seen.failures:
+    if subject.reference not in subject.failures:
         for variant in gpu.variants:
             runner.answer(variant)
         runner.race(extra_runs)
-    return seen
+    return subject
 
 
 @dataclass(frozen=True)
@@ -67,80 +67,82 @@ class _DesktopRunner:
 
     execution: Execution
     gpu: DesktopGpu
-    seen: Subject
+    subject: Subject
     pixels: PixelSet
     anew: bool
 
     def answer(self, candidate: Candidate) -> None:
         """Evaluate one kit. A failure is filed as a race is, so that a cached build starts no process only to fail again."""
-        seen, name = self.seen, candidate.id
-        made = self.execution.artifacts.get(f"package:{name}")
-        if made is None:
-            seen.failures[name] = Failed(ref="not-made", what=self._why_not_made(name))
+        subject, name = self.subject, candidate.id
+        package = self.execution.artifacts.get(f"package:{name}")
+        if package is None:
+            subject.failures[name] = Failed(ref="not-made", what=self._why_not_made(name))
             return
-        kit = KitRef.of(candidate, made)
+        kit = KitRef.of(candidate, package)
         alone = self._request(kit)
-        stored = stored_race(alone, seen.lab)
+        stored = stored_race(alone, subject.lab)
         if stored is not None and stored.failed:
-            seen.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
+            subject.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.pixels, seen.lab))
+        answered = tried(partial(evaluated, kit, self.pixels, subject.lab))
         if isinstance(answered, Failed):
-            seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
-            file_failure(alone, seen.lab, answered.what)
-            seen.failures[name] = answered
+            subject.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
+            file_failure(alone, subject.lab, answered.what)
+            subject.failures[name] = answered
             return
-        seen.kits[name] = seen.answering[name] = kit
-        seen.evaluations[name, "test"] = answered
+        subject.kits[name] = subject.answering[name] = kit
+        subject.evaluations[name, "test"] = answered
 
     def race(self, extra_runs: ExtraRuns) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
-        seen = self.seen
-        raced = tried(lambda: seen.race(self._request(*seen.kits.values())))
+        subject = self.subject
+        raced = tried(lambda: subject.race(self._request(*subject.kits.values())))
         if isinstance(raced, Failed):
-            seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline: {raced.what}")
-            seen.failures[seen.reference] = raced
+            subject.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline: {raced.what}")
+            subject.failures[subject.reference] = raced
             return
-        seen.races["baseline"] = raced
-        if seen.reference in seen.failures:
+        subject.races["baseline"] = raced
+        if subject.reference in subject.failures:
             return
-        asked = ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch)
-        ExtraRunner(seen, tuple(seen.runnable.values()), seen.race_choice, anew=self.anew).measure(asked)
+        batches_only = ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch)
+        ExtraRunner(subject, tuple(subject.runnable.values()), subject.race_choice, anew=self.anew).measure(batches_only)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
-        return RaceRequest.of(self.seen.race_choice, kits, "baseline", anew=self.anew)
+        return RaceRequest.of(self.subject.race_choice, kits, "baseline", anew=self.anew)
 
     def _why_not_made(self, name: str) -> str:
         outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]
-        said = next((outcome.what for outcome in outcomes if isinstance(outcome, Failed)), None)
+        failed = next((outcome.what for outcome in outcomes if isinstance(outcome, Failed)), None)
         blocked = next((f"{outcome.by} failed" for outcome in outcomes if isinstance(outcome, Blocked)), None)
-        return said or blocked or "its kit was not made"
+        return failed or blocked or "its kit was not made"
 
 
-def desktop_baseline(seen: Subject, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
+def desktop_baseline(subject: Subject, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
     """The role's figures, by whoever plays it; MISSING, with why, where nobody does. ``records``: of ``baselines/``."""
-    played, resolved = seen.desktop, seen.resolved
+    played, resolved = subject.desktop, subject.resolved
     gpu = resolved.desktop_gpu
     failed = played.failures.get(played.reference) if played else None
     question = BaselineQuestion(
         device=role(),
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
-        accuracy_machine=seen.lab.machine,
+        accuracy_machine=subject.lab.machine,
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
-    facts = baseline_facts(question, local=local_record(seen), records=records if resolved.is_catalogue_network else ())
+    facts = baseline_facts(question, local=local_record(subject), records=records if resolved.is_catalogue_network else ())
     if gpu is None or played is None or played.reference not in played.raced("baseline"):
         return facts
-    answered = _accuracy(seen, played, played.reference, answer_of(seen, BASELINE_ID, "test"))
+    answered = _accuracy(subject, played, played.reference, answer_of(subject, BASELINE_ID, "test"))
     reference = answer_of(played, played.reference, "test")
-    variants = tuple(each.model_copy(update={"accuracy": _accuracy(seen, played, each.id, reference)}) for each in facts.variants)
+    variants = tuple(
+        variant.model_copy(update={"accuracy": _accuracy(subject, played, variant.id, reference)}) for variant in facts.variants
+    )
     return facts.model_copy(update={"accuracy": answered, "accuracy_from": f"{gpu.model} itself", "variants": variants})
 
 
-def local_record(seen: Subject) -> BaselineRecord | None:
+def local_record(subject: Subject) -> BaselineRecord | None:
     """What a GPU of this machine did in this build, in the form of a dated record; None where none raced."""
-    played, resolved = seen.desktop, seen.resolved
+    played, resolved = subject.desktop, subject.resolved
     gpu = resolved.desktop_gpu
     if gpu is None or played is None or (profile := played.raced("baseline").get(played.reference)) is None:
         return None
@@ -155,7 +157,7 @@ def local_record(seen: Subject) -> BaselineRecord | None:
         latency=latency(profile, machine=profile.host),
         how=how(gpu.candidate),
         throughput=throughput_of(played.reference, played),
-        variants=tuple(_variant(played, gpu, name) for name in (*(each.id for each in gpu.variants), *gpu.unavailable)),
+        variants=tuple(_variant(played, gpu, name) for name in (*(variant.id for variant in gpu.variants), *gpu.unavailable)),
         source=f"a build of {resolved.arch.name} with {len(resolved.data.classes)} classes; {versions}",
     )
 
@@ -165,13 +167,13 @@ def _variant(played: Subject, gpu: DesktopGpu, name: str) -> BaselineVariant:
     if name not in raced:
         why = played.failures[name].what if name in played.failures else "it did not race"
         return BaselineVariant(id=name, how=how_of(name), latency=Latency(reason=why, machine=gpu.model))
-    found = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
-    return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=throughput_of(name, played))
+    times = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
+    return BaselineVariant(id=name, how=how_of(name), latency=times, throughput=throughput_of(name, played))
 
 
-def _accuracy(seen: Subject, played: Subject, name: str, reference: Answers | None) -> Accuracy | None:
+def _accuracy(subject: Subject, played: Subject, name: str, reference: Answers | None) -> Accuracy | None:
     """A variant's is held against the reference's own answers: what it changes, whatever the GPU changes."""
-    answers, labels = answer_of(played, name, "test"), seen.labels("test")
+    answers, labels = answer_of(played, name, "test"), subject.labels("test")
     if answers is None or labels is None or labels.ndim != 1 or name not in played.raced("baseline"):
         return None
     return accuracy(answers, labels, "test", reference)

@@ -27,7 +27,7 @@ from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key, Progress
 
 
-def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
+def resolve_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolved:
     """The same, with what builds engines on this machine where it is the device and a candidate needs one; else with none.
 
     This machine without TensorRT goes on without engines, as it always did. A board that was named is there to be measured.
@@ -36,62 +36,62 @@ def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolv
         BOARD_LACKS_BUILDER: the board's Python has no TensorRT, or no GPU that it could use.
         BUILDER_UNFIT: its TensorRT is another than the kits were made for.
     """
-    found = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
-    return resolved.model_copy(update={"device_builder": found})
+    builder = builder_for(resolved.candidates, machine, tell) if resolved.attachment.attached else None
+    return resolved.model_copy(update={"device_builder": builder})
 
 
 def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
     """What builds engines on this machine; None where none of these needs one, or this machine has nothing that builds.
 
-    Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``with_builder``.
+    Raises BOARD_LACKS_BUILDER, BUILDER_UNFIT: see ``resolve_builder``.
     """
     needing = [candidate for candidate in candidates if candidate.needs_engine]
-    found = _asked(machine, backend_for(needing[0].runtime).builder, tell) if needing else None
-    if found is not None and found.package == BACKEND.builder and machine.board is not None:
-        _require_fit(found, needing[0], machine.board)
-    return found
+    builder = _installed_builder(machine, backend_for(needing[0].runtime).builder, tell) if needing else None
+    if builder is not None and builder.package == BACKEND.builder and machine.board is not None:
+        _require_fit(builder, needing[0], machine.board)
+    return builder
 
 
-class WithEngines(NamedTuple):
+class BuiltEngines(NamedTuple):
     """Of the kits that needed an engine: those that have one now, and why the others have none, by name."""
 
     kits: Mapping[str, KitRef]
     failed: Mapping[str, Failed]
 
 
-def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> WithEngines:
+def build_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> BuiltEngines:
     """Build the engines of the kits that need one and have none; one that cannot be built costs that kit alone.
 
     Raises BoardError: the board went away, or its disk is full.
     """
-    found: dict[str, KitRef] = {}
+    built_kits: dict[str, KitRef] = {}
     failed: dict[str, Failed] = {}
     for name, kit in kits.items():
         if not kit.candidate.needs_engine or has_engine(kit):
             continue
-        built = tried(partial(with_engine, kit, builder, lab))
+        built = tried(partial(build_engine, kit, builder, lab))
         if isinstance(built, Failed):
             failed[name] = built
         else:
-            found[name] = built
-    return WithEngines(found, failed)
+            built_kits[name] = built
+    return BuiltEngines(built_kits, failed)
 
 
-def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
+def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     """The kit with its engine in it, out of the store or built now in this lab, which the builder describes.
 
     Raises EdgecnnError: it could not be built; see ``EngineStage.make_on``.
     """
-    made = whole_kit(lab.store, kit.digest)
+    package = whole_kit(lab.store, kit.digest)
     digest = Key(kit.digest)
-    given = made.given if made is not None else FoundInput(path=kit.folder, key=digest, content=digest)
-    stage = EngineStage.of(builder, given.key)
-    under = StageInputs(versions={}, given={"kit": given}, environment=lab.environment.conditions)
+    kit_input = package.given if package is not None else FoundInput(path=kit.folder, key=digest, content=digest)
+    stage = EngineStage.of(builder, kit_input.key)
+    under = StageInputs(versions={}, given={"kit": kit_input}, environment=lab.environment.conditions)
     engine, _ = lab.store.artifacts.obtain(stage, under, lab.tell, partial(stage.make_on, lab.host))
     return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
 
 
-def _asked(machine: Machine, package: str | None, tell: Progress) -> EngineBuilder | None:
+def _installed_builder(machine: Machine, package: str | None, tell: Progress) -> EngineBuilder | None:
     try:
         return None if package is None else machine.host.engine_builder(package)
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
@@ -103,10 +103,10 @@ def _asked(machine: Machine, package: str | None, tell: Progress) -> EngineBuild
 
 def _require_fit(builder: EngineBuilder, candidate: Candidate, board: str) -> None:
     """The range is the one that the kits' own self-test holds the board against, later and kit by kit."""
-    (wanted,) = BACKEND.required(candidate).values()
+    (versions,) = BACKEND.required(candidate).values()
     try:
-        fits = Version(builder.version.partition(".nv")[0]) in SpecifierSet(wanted)
+        fits = Version(builder.version.partition(".nv")[0]) in SpecifierSet(versions)
     except InvalidVersion:
         fits = True  # the kit's own requirement has the last word
     if not fits:
-        raise BUILDER_UNFIT(board=board, package=builder.package, version=builder.version, wanted=wanted)
+        raise BUILDER_UNFIT(board=board, package=builder.package, version=builder.version, wanted=versions)

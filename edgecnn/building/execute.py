@@ -96,10 +96,10 @@ def execute(
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
-    plan, wanted = execution.plan, _LAST_STEP[goal]
-    _run_trunk(execution, context, wanted)
-    if any(kind in wanted for kind in BRANCH):
-        _climb(execution, context, wanted, limits or Limits(), drops_of)
+    plan, kinds = execution.plan, _LAST_STEP[goal]
+    _run_trunk(execution, context, kinds)
+    if any(kind in kinds for kind in BRANCH):
+        _climb(execution, context, kinds, limits or Limits(), drops_of)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
             for step in plan.of_candidate(candidate.id):
@@ -116,25 +116,25 @@ def execute_candidates(execution: Execution, context: StageContext, candidates: 
     return execution
 
 
-def _run_trunk(execution: Execution, context: StageContext, wanted: tuple[str, ...]) -> None:
+def _run_trunk(execution: Execution, context: StageContext, kinds: tuple[str, ...]) -> None:
     for step in execution.plan.steps:
-        if step.candidate is None and (step.stage.kind in wanted or (step.id == "export" and "export" in wanted)):  # or surgery
+        if step.candidate is None and (step.stage.kind in kinds or (step.id == "export" and "export" in kinds)):  # or surgery
             _run(step, execution, context)
 
 
 def _climb(
-    execution: Execution, context: StageContext, wanted: tuple[str, ...], limits: Limits, drops_of: DropsOfRung | None
+    execution: Execution, context: StageContext, kinds: tuple[str, ...], limits: Limits, drops_of: DropsOfRung | None
 ) -> None:
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
             for step in execution.plan.of_candidate(candidate.id):
-                if step.stage.kind in wanted:
+                if step.stage.kind in kinds:
                     _try(step, execution, context)
         drops = {} if drops_of is None else drops_of(move.rung)
         execution.climbed[move.rung.name] = RungResult(seconds=time.perf_counter() - started, drops_pp=drops)
     execution.skipped_rungs.update(move.why)
-    spent_s = sum(each.seconds for each in execution.climbed.values())
+    spent_s = sum(result.seconds for result in execution.climbed.values())
     for name in move.why:
         if name in move.out_of_time:
             execution.out_of_time[name] = OutOfTime(rung=name, spent_s=spent_s, budget_s=limits.seconds or 0.0)
@@ -167,27 +167,27 @@ def _untried_before(step: Step, execution: Execution) -> list[Step]:
 
 def _run(step: Step, execution: Execution, context: StageContext) -> None:
     versions = execution.plan.resolved.versions
-    given = _given(step, execution)
+    inputs = _inputs(step, execution)
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
-    under = StageInputs(versions=versions, given=given, environment=context.environment)
+    under = StageInputs(versions=versions, given=inputs, environment=context.environment)
     artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome
     execution.seconds[step.id] = time.perf_counter() - started
 
 
-def _given(step: Step, execution: Execution) -> dict[Role, FoundInput]:
+def _inputs(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     resolved = execution.plan.resolved
     by_key = {artifact.key: artifact for artifact in execution.artifacts.values()}
-    given: dict[Role, FoundInput] = {}
+    inputs: dict[Role, FoundInput] = {}
     for role, key in step.stage.inputs.items():
         if key in by_key:
-            given[role] = FoundInput(path=by_key[key].folder, key=key, content=by_key[key].content)
+            inputs[role] = FoundInput(path=by_key[key].folder, key=key, content=by_key[key].content)
         else:
-            given[role] = FoundInput(path=resolved.sources[key], key=key, content=key)
-    return given
+            inputs[role] = FoundInput(path=resolved.sources[key], key=key, content=key)
+    return inputs
 
 
 def _maker(step: Step, context: StageContext) -> Maker | None:
@@ -195,4 +195,4 @@ def _maker(step: Step, context: StageContext) -> Maker | None:
         return None
     stage = step.stage
     host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
-    return lambda given, out, tell: stage.make_on(host, given, out, tell)
+    return lambda inputs, out, tell: stage.make_on(host, inputs, out, tell)

@@ -28,38 +28,38 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
     """What a reader of a cross-validation must know; without one, of groups of images. ``weights``: what training began with."""
     baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
     if baseline is None or baseline.test is None or baseline.test.folds is None:
-        return _of_groups(rows)
+        return _group_notices(rows)
     folds = baseline.test.folds
-    said = [
+    sentences = [
         f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
         f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them. "
         "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold",
-        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}"
+        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(fold) for fold in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]
     if weights.kind == "file":
         unknown = "if it learned from these images, every network has seen those that it is tested on"
-        said.append(f"what the file of weights learned from is not known here: {unknown}")
-    others = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
-    drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in others if row.test and row.test.folds]
-    said += drops[:SENTENCES]
-    return tuple(said)
+        sentences.append(f"what the file of weights learned from is not known here: {unknown}")
+    compared = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
+    drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in compared if row.test and row.test.folds]
+    sentences += drops[:SENTENCES]
+    return tuple(sentences)
 
 
 def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
-    by_fold = ", ".join(_drop(each) for each in folds.each)
+    by_fold = ", ".join(_drop(fold) for fold in folds.each)
     alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
     worth = f", about as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
     return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
 
 
-def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+def _group_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     for row in rows:
-        seen = row.test or row.multi_label
-        if row.is_baseline and isinstance(seen, MultiLabelAccuracy) and seen.groups is not None:
-            worth = f"mAP of {row.candidate.id} is as sure as of {seen.trials:,.0f} independent ones"
-            return (f"{_grouped(seen.images, seen.groups)}: {worth}",)
+        figures = row.test or row.multi_label
+        if row.is_baseline and isinstance(figures, MultiLabelAccuracy) and figures.groups is not None:
+            worth = f"mAP of {row.candidate.id} is as sure as of {figures.trials:,.0f} independent ones"
+            return (f"{_grouped(figures.images, figures.groups)}: {worth}",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
             images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
@@ -75,12 +75,12 @@ def _grouped(images: int, groups: int) -> str:
     return f"GROUPS: {of}, and intervals allow for that"
 
 
-def _top1(each: FoldFigures) -> str:
-    return f"{each.right / each.images:.1%}"
+def _top1(fold: FoldFigures) -> str:
+    return f"{fold.right / fold.images:.1%}"
 
 
-def _drop(each: FoldFigures) -> str:
-    return "+0.0" if each.lost is None or each.gained is None else f"{100 * (each.lost - each.gained) / each.images:+.1f}"
+def _drop(fold: FoldFigures) -> str:
+    return "+0.0" if fold.lost is None or fold.gained is None else f"{100 * (fold.lost - fold.gained) / fold.images:+.1f}"
 
 
 def _points(drop: Interval) -> str:

@@ -18,25 +18,25 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
 
     ``plans``: of the other folds. Raises as ``execute`` does.
     """
-    subject = observer.seen
-    wanted = [each for each in subject.candidates if each.id in subject.answering and each.id not in subject.failures]
+    subject = observer.subject
+    answering = [row for row in subject.candidates if row.id in subject.answering and row.id not in subject.failures]
     for number, plan in enumerate(plans, 2):
         subject.lab.tell.note(
             f"fold {number} of {len(plans) + 1}: another network, tested on {plan.resolved.data.counts['test']:,} images"
         )
-        execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), wanted)
+        execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), answering)
         fold = Subject.of_build(plan.resolved, subject.lab, subject.reference)
-        add_made(fold, execution, wanted)
+        add_made(fold, execution, answering)
         Observer(fold).evaluate_all({"test": pixel_sets(execution)["test"]})
         subject.folds.append(fold)
-        for candidate in wanted:
+        for candidate in answering:
             if (candidate.id, "test") not in fold.evaluations and candidate.id not in subject.failures:
                 subject.fail(candidate.id, _failure(candidate, fold, number))
 
 
 def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:
-    found = next((each for each in fold.outcomes(candidate).values() if isinstance(each, Failed)), None)
-    if found is not None:
-        return found.model_copy(update={"what": f"fold {number}: {found.what}"})
-    blocked = next((each.by for each in fold.outcomes(candidate).values() if isinstance(each, Blocked)), "its branch")
+    failed = next((outcome for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Failed)), None)
+    if failed is not None:
+        return failed.model_copy(update={"what": f"fold {number}: {failed.what}"})
+    blocked = next((outcome.by for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Blocked)), "its branch")
     return Failed(ref="fold-failed", what=f"fold {number}: {blocked} has no result")

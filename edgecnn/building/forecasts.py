@@ -35,34 +35,34 @@ def planned_forecasts(resolved: Resolved) -> CandidateForecasts:
     network = _row(resolved)
     if network is None:
         why = f"the work of {resolved.arch.name} at this resolution is counted when it is exported"
-        return CandidateForecasts(absent=dict.fromkeys((each.id for each in resolved.candidates), why))
+        return CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in resolved.candidates), why))
     return _forecasts(network, resolved, resolved.candidates)
 
 
-def built_forecasts(seen: Subject) -> CandidateForecasts:
+def built_forecasts(subject: Subject) -> CandidateForecasts:
     """Of the row of the catalogue, or of the network as it was exported or adopted. A bundle alone has none."""
-    if seen.about is None or seen.attached:
+    if subject.about is None or subject.attached:
         return CandidateForecasts()
-    resolved = seen.about
+    resolved = subject.about
     network = _row(resolved)
     if network is None:
-        counted = seen.graphs.get(TRUNK)
+        counted = subject.graphs.get(TRUNK)
         if counted is None:
             return CandidateForecasts()
         try:
             network = subject_of_file(counted.with_name("model.onnx"))._replace(name=resolved.arch.name)
         except (EdgecnnError, OSError, ValueError) as error:
             why = f"the work of {resolved.arch.name} cannot be counted: {error}"
-            return CandidateForecasts(absent=dict.fromkeys((each.id for each in seen.candidates), why))
-    return _forecasts(network, resolved, seen.candidates)
+            return CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in subject.candidates), why))
+    return _forecasts(network, resolved, subject.candidates)
 
 
-def forecast_notices(seen: Subject) -> tuple[str, ...]:
+def forecast_notices(subject: Subject) -> tuple[str, ...]:
     """Why nothing is predicted of a device that is away, where no candidate has a forecast."""
-    found = built_forecasts(seen)
-    if found.by_candidate or not found.absent:
+    predicted = built_forecasts(subject)
+    if predicted.by_candidate or not predicted.absent:
         return ()
-    return (f"no forecast of latency: {'; '.join(dict.fromkeys(found.absent.values()))}",)
+    return (f"no forecast of latency: {'; '.join(dict.fromkeys(predicted.absent.values()))}",)
 
 
 def _row(resolved: Resolved) -> Network | None:
@@ -79,23 +79,25 @@ def _forecasts(network: Network, resolved: Resolved, candidates: Iterable[Candid
         records = measured_times(resolved.device, resolved.device_file)
         answers = forecasts((network,), resolved.device, ForecastOptions(records=records))
     except EdgecnnError as error:
-        return CandidateForecasts(absent=dict.fromkeys((each.id for each in candidates), error.line()))
-    known = {(each.runtime, each.precision): each for each in answers if isinstance(each, Forecast)}
-    reasons = {each.runtime: each.sentence for each in answers if isinstance(each, NoForecast)}
+        return CandidateForecasts(absent=dict.fromkeys((candidate.id for candidate in candidates), error.line()))
+    by_kind = {(answer.runtime, answer.precision): answer for answer in answers if isinstance(answer, Forecast)}
+    reasons = {answer.runtime: answer.sentence for answer in answers if isinstance(answer, NoForecast)}
     by_candidate, absent = dict[str, Forecast](), dict[str, str]()
-    for each in candidates:
-        forecast = known.get((each.runtime, each.precision))
-        if forecast is not None and each.surgery is None and each.method in _PLAIN:
-            by_candidate[each.id] = _on_threads(forecast, resolved.device.processor.cores)
+    for candidate in candidates:
+        forecast = by_kind.get((candidate.runtime, candidate.precision))
+        if forecast is not None and candidate.surgery is None and candidate.method in _PLAIN:
+            by_candidate[candidate.id] = _noting_threads(forecast, resolved.device.processor.cores)
         else:
-            no_precision = f"no public table has {each.runtime.value} in {each.precision.value} on {resolved.device.name}"
-            absent[each.id] = reasons.get(each.runtime) or reasons.get(None) or no_precision
+            no_precision = (
+                f"no public table has {candidate.runtime.value} in {candidate.precision.value} on {resolved.device.name}"
+            )
+            absent[candidate.id] = reasons.get(candidate.runtime) or reasons.get(None) or no_precision
     return CandidateForecasts(by_candidate, absent)
 
 
-def _on_threads(forecast: Forecast, cores: int | None) -> Forecast:
+def _noting_threads(forecast: Forecast, cores: int | None) -> Forecast:
     """A build runs on all cores, a table's fastest run maybe on fewer: then the figure is of something else, and says so."""
     if cores is None or forecast.threads in (None, cores):
         return forecast
-    other = f"with {counted(forecast.threads, 'thread')}; a build uses all {cores} cores"
-    return forecast.model_copy(update={"note": f"{forecast.note}; {other}" if forecast.note else other})
+    threads = f"with {counted(forecast.threads, 'thread')}; a build uses all {cores} cores"
+    return forecast.model_copy(update={"note": f"{forecast.note}; {threads}" if forecast.note else threads})

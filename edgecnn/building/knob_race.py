@@ -22,26 +22,28 @@ from edgecnn.values.profile import Environment
 
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     """Race one candidate's settings. What is raced of its kit from now on runs with what was taken, and so does its bundle."""
-    seen, lab = observer.seen, observer.seen.lab
-    kit = seen.kits[name]
-    device = _as_it_is_here(seen.resolved.device, lab.environment)
+    subject, lab = observer.subject, observer.subject.lab
+    kit = subject.kits[name]
+    device = _device_here(subject.resolved.device, lab.environment)
     settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
     if len(settings) < 2:  # noqa: PLR2004 - the default alone
         return
     kits = [kit.with_knobs(knobs) for knobs in settings]
-    samples = min(seen.race_choice.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
-    request = RaceRequest.of(seen.race_choice, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
+    samples = min(subject.race_choice.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
+    request = RaceRequest.of(subject.race_choice, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
     if stored_race(request, lab) is None:
-        others = ", or ".join(each.words for each in settings if each != Knobs())
-        lab.tell.note(f"race {name} with its default knobs against itself with {others}")
+        alternatives = ", or ".join(knobs.words for knobs in settings if knobs != Knobs())
+        lab.tell.note(f"race {name} with its default knobs against itself with {alternatives}")
     result = race(request, lab)
     if kit.entrant not in result.profiles:
-        seen.notes.append(f"the knobs of {name} could not be raced: {result.failed.get(kit.entrant, 'its default did not run')}")
+        subject.notes.append(
+            f"the knobs of {name} could not be raced: {result.failed.get(kit.entrant, 'its default did not run')}"
+        )
         return
     trials = _trials(kit, settings, result, lab)
     won = taken(trials)
-    seen.kits[name] = kit.with_knobs(won)
-    seen.knobs = KnobRace(candidate=name, knobs=won, trials=trials, observed_at=result.observed_at, reused=result.reused)
+    subject.kits[name] = kit.with_knobs(won)
+    subject.knobs = KnobRace(candidate=name, knobs=won, trials=trials, observed_at=result.observed_at, reused=result.reused)
     if won != Knobs():
         observer.read_residency((name,))
 
@@ -69,7 +71,7 @@ def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
     return None if failed is None else failed.what
 
 
-def _as_it_is_here(device: Device, environment: Environment) -> Device:
+def _device_here(device: Device, environment: Environment) -> Device:
     """With the cores that a process may use here now: affinity and control groups are in no device's file."""
     cores = environment.conditions.get("cores")
     if cores is None:

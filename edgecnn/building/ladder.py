@@ -58,15 +58,15 @@ class Limits:
     """Rungs that the store does not have, in a call that builds nothing."""
 
 
-def next_rung(rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
+def next_rung(rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
     """The first rung that was not climbed and is worth it."""
     why, late = dict[str, str](), set[str]()
     for rung in rungs:
-        if rung.name in seen:
+        if rung.name in climbed:
             continue
-        spared = _not_needed(rung, rungs, seen, limits) if _known(rung, seen) else None
-        timed_out = None if spared else _out_of_time(seen, limits)
-        reason = spared or timed_out or _not_needed(rung, rungs, seen, limits) or _not_here(rung, limits)
+        spared = _not_needed(rung, rungs, climbed, limits) if _known(rung, climbed) else None
+        timed_out = None if spared else _out_of_time(climbed, limits)
+        reason = spared or timed_out or _not_needed(rung, rungs, climbed, limits) or _not_here(rung, limits)
         if reason is None:
             return Climb(rung=rung)
         why[rung.name] = reason
@@ -74,29 +74,29 @@ def next_rung(rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Lim
     return Stop(why=why, out_of_time=frozenset(late))
 
 
-def _known(rung: Rung, seen: Mapping[str, RungResult]) -> bool:
+def _known(rung: Rung, climbed: Mapping[str, RungResult]) -> bool:
     """Whether what it would mend was evaluated, so that it is known to be needed or not, whatever time there is."""
-    return any(rung.mends in each.drops_pp for each in seen.values())
+    return any(rung.mends in result.drops_pp for result in climbed.values())
 
 
-def _out_of_time(seen: Mapping[str, RungResult], limits: Limits) -> str | None:
+def _out_of_time(climbed: Mapping[str, RungResult], limits: Limits) -> str | None:
     """The first rung is climbed whatever the time budget."""
-    spent = sum(each.seconds for each in seen.values())
-    if limits.seconds is None or not seen or spent < limits.seconds:
+    spent = sum(result.seconds for result in climbed.values())
+    if limits.seconds is None or not climbed or spent < limits.seconds:
         return None
     return f"out of time, {spent:.0f} s spent of a budget of {limits.seconds:.0f} s"
 
 
-def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Limits) -> str | None:
+def _not_needed(rung: Rung, rungs: Sequence[Rung], climbed: Mapping[str, RungResult], limits: Limits) -> str | None:
     if rung.mends is None:
         return None
-    drops = {name: drop for each in seen.values() for name, drop in each.drops_pp.items()}
+    drops = {name: drop for result in climbed.values() for name, drop in result.drops_pp.items()}
     if rung.mends not in drops:
         return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
     of_budget = f"on validation, within the budget of {limits.budget_pp:g} pp"
     if drops[rung.mends] <= limits.budget_pp:
         return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer stays in float"
-    fewer = [candidate.id for each in rungs if each.mends == rung.mends for candidate in each.candidates]
+    fewer = [candidate.id for mending in rungs if mending.mends == rung.mends for candidate in mending.candidates]
     for name in fewer:
         if name in drops and drops[name] <= limits.budget_pp:
             return f"{name} {_loses(drops[name])} {of_budget}: no further layer stays in float"

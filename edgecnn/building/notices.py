@@ -52,15 +52,15 @@ def timing_command(folder: Path, device: str, made_by: Command) -> str:
 
     ``made_by``: the build's command.
     """
-    return _for_a_real_device(made_by) if device == EMULATED_DEVICE else bench_command(folder, device)
+    return _real_device_command(made_by) if device == EMULATED_DEVICE else bench_command(folder, device)
 
 
-def _for_a_real_device(made_by: Command) -> str:
+def _real_device_command(made_by: Command) -> str:
     """The same build for another device, which the reader fills in, in a folder of its own."""
     _, runtime = split_target(made_by.value_of("--target") or "")
     target = "DEVICE" if runtime is None else f"DEVICE:{runtime}"
-    kept = (made_by or Command(verb=("build",))).to("build").without("--target", "--host", "--python", "--out")
-    return str(kept.adding(("--target", target), ("--host", "USER@DEVICE")))
+    command = (made_by or Command(verb=("build",))).to("build").without("--target", "--host", "--python", "--out")
+    return str(command.adding(("--target", target), ("--host", "USER@DEVICE")))
 
 
 def _not_pretrained(weights: WeightsAnswer) -> str:
@@ -68,40 +68,40 @@ def _not_pretrained(weights: WeightsAnswer) -> str:
     return f"NOT PRETRAINED: {better}{weights.why}" + (ASK_AGAIN if weights.asked else "")
 
 
-def notices(seen: Subject, *, anew: str, execution: Execution | None = None) -> tuple[str, ...]:
+def notices(subject: Subject, *, anew: str, execution: Execution | None = None) -> tuple[str, ...]:
     """In the order in which a sceptic would ask.
 
     ``anew``: the command that races again where a stored race served. ``execution``: what trained the network in this call.
     """
-    resolved = seen.resolved
-    said = []
+    resolved = subject.resolved
+    sentences = []
     if resolved.weights.fell_back:
-        said.append(_not_pretrained(resolved.weights))
-    said += [] if resolved.data.labelled else [_NO_ACCURACY]
-    said += _of_the_training(resolved, execution)
-    if not seen.attached and seen.evaluations:
+        sentences.append(_not_pretrained(resolved.weights))
+    sentences += [] if resolved.data.labelled else [_NO_ACCURACY]
+    sentences += _training_notices(resolved, execution)
+    if not subject.attached and subject.evaluations:
         answered = "accuracy was" if resolved.data.labelled else "answers were"
-        known = f"{answered} computed here, latency on the device is not known{_stand_in(seen)}"
-        said.append(f"{resolved.attachment.why}: {known}")
-    elif seen.attached and not seen.timed:
-        said.append(f"{resolved.attachment.why}: its answers count, and the candidates were {NOT_TIMED}")
-    said += _of_engines(seen)
-    said += _of_halves(seen)
-    stored = {purpose: result for purpose, result in seen.races.items() if result.reused}
-    said += [f"{TITLES[purpose]}: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
-    if seen.knobs is not None and seen.knobs.reused:
-        said.append(f"{TITLES['knobs']}: {_age(seen.knobs.observed_at)}; {anew}")
-    said += _of_the_desktop_gpu(seen, anew)
-    said += seen.lab.warnings
-    said += seen.notes
+        unmeasured = f"{answered} computed here, latency on the device is not known{_stand_in(subject)}"
+        sentences.append(f"{resolved.attachment.why}: {unmeasured}")
+    elif subject.attached and not subject.timed:
+        sentences.append(f"{resolved.attachment.why}: its answers count, and the candidates were {NOT_TIMED}")
+    sentences += _engine_notices(subject)
+    sentences += _half_precision_notices(subject)
+    stored = {purpose: result for purpose, result in subject.races.items() if result.reused}
+    sentences += [f"{TITLES[purpose]}: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
+    if subject.knobs is not None and subject.knobs.reused:
+        sentences.append(f"{TITLES['knobs']}: {_age(subject.knobs.observed_at)}; {anew}")
+    sentences += _desktop_gpu_notices(subject, anew)
+    sentences += subject.lab.warnings
+    sentences += subject.notes
     if resolved.data.grouping is not None:
-        said.append(resolved.data.grouping.sentence)
+        sentences.append(resolved.data.grouping.sentence)
     if resolved.data.copies:
-        left = counted(len(resolved.data.copies), "copy", "copies")
-        said.append(f"left out: {left} of other images, {first_of(resolved.data.copies, 3)}")
+        copies = counted(len(resolved.data.copies), "copy", "copies")
+        sentences.append(f"left out: {copies} of other images, {first_of(resolved.data.copies, 3)}")
     if resolved.data.skipped:
-        said.append(f"skipped: {counted(len(resolved.data.skipped), 'file')}, {first_of(resolved.data.skipped, 3)}")
-    return (*said, *_not_built(resolved.unavailable))
+        sentences.append(f"skipped: {counted(len(resolved.data.skipped), 'file')}, {first_of(resolved.data.skipped, 3)}")
+    return (*sentences, *_not_built(resolved.unavailable))
 
 
 def _not_built(unavailable: Mapping[str, Unavailable]) -> list[str]:
@@ -112,8 +112,10 @@ def _not_built(unavailable: Mapping[str, Unavailable]) -> list[str]:
     return [f"not built: {', '.join(candidates)}: {words}" for words, candidates in names.items()]
 
 
-def _of_engines(seen: Subject) -> list[str]:
-    twins = [kit for name, kit in seen.answering.items() if kit.stands_for is not None and (name, "test") in seen.evaluations]
+def _engine_notices(subject: Subject) -> list[str]:
+    twins = [
+        kit for name, kit in subject.answering.items() if kit.stands_for is not None and (name, "test") in subject.evaluations
+    ]
     if twins:
         return [
             "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
@@ -122,29 +124,32 @@ def _of_engines(seen: Subject) -> list[str]:
     return []
 
 
-def _of_halves(seen: Subject) -> list[str]:
+def _half_precision_notices(subject: Subject) -> list[str]:
     """Kits of half precision that answered in another precision here, as their trace on this machine says."""
-    said = []
-    for name, kit in seen.answering.items():
-        own, traced = kit.candidate.precision, seen.residency.get(name)
-        answered_here = not seen.attached and name not in seen.elsewhere and (name, "test") in seen.evaluations
+    sentences = []
+    for name, kit in subject.answering.items():
+        own, traced = kit.candidate.precision, subject.residency.get(name)
+        answered_here = not subject.attached and name not in subject.elsewhere and (name, "test") in subject.evaluations
         if own not in (Precision.FP16, Precision.BF16) or not answered_here or kit.stands_for is not None or traced is None:
             continue
-        known = {each: share for each, share in traced.mac_share.items() if each in list(Precision) and share > 0}
-        if traced.basis == "planned" or own in known or not known:
+        shares = {precision: share for precision, share in traced.mac_share.items() if precision in list(Precision) and share > 0}
+        if traced.basis == "planned" or own in shares or not shares:
             continue
-        arithmetic, unknown = listed(sorted(known, key=lambda each: -known[each])), traced.mac_share.get("unknown", 0.0)
+        arithmetic, unknown = (
+            listed(sorted(shares, key=lambda precision: -shares[precision])),
+            traced.mac_share.get("unknown", 0.0),
+        )
         partly = f" ({100 * unknown:.1f} % of the multiply-adds in an unknown precision)" if unknown else ""
-        said.append(
+        sentences.append(
             f"accuracy of {name} was computed in {arithmetic}{partly}: it does not include the device's rounding to {own}"
         )
-    return said
+    return sentences
 
 
-def _has_run(candidate: Candidate, seen: Subject) -> bool:
+def _has_run(candidate: Candidate, subject: Subject) -> bool:
     """Whether the engine itself answered, where the device built it, and no stand-in."""
-    answered = seen.answering.get(candidate.id)
-    return answered is not None and answered.stands_for is None and (candidate.id, "test") in seen.evaluations
+    answered = subject.answering.get(candidate.id)
+    return answered is not None and answered.stands_for is None and (candidate.id, "test") in subject.evaluations
 
 
 def _quantized(custom: CustomModel) -> list[str]:
@@ -156,30 +161,30 @@ def _quantized(custom: CustomModel) -> list[str]:
     ]
 
 
-def _of_the_training(resolved: Resolved, execution: Execution | None) -> list[str]:
+def _training_notices(resolved: Resolved, execution: Execution | None) -> list[str]:
     if resolved.custom_model is not None:
         return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
-    said, balance = [], resolved.recipe.train.balance
+    sentences, balance = [], resolved.recipe.train.balance
     if resolved.data.origin == "demo":
-        said.append(
+        sentences.append(
             f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
             " its accuracy says nothing of ImageNet or of your photographs"
         )
     if balance != "none":
-        said.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
-    said += synthesis_notices(resolved, synthesis_facts(resolved, None if execution is None else made_images(execution)))
+        sentences.append(f"classes count alike in training (train.balance = {balance!r}), however many images each has")
+    sentences += synthesis_notices(resolved, synthesis_facts(resolved, None if execution is None else made_images(execution)))
     history = (None if execution is None else history_of(execution)) or {}
-    said += _of_the_teacher(resolved, history)
-    said += _of_what_is_kept(history)
+    sentences += _teacher_notices(resolved, history)
+    sentences += _kept_epoch_notices(history)
     if (transfer := history.get("transfer")) is not None:
-        said.append(transfer)
+        sentences.append(transfer)
     rounded = {phase["precision"] for phase in history.get("phases", ()) if "precision" in phase}
     if rounded:  # auto may have come to the head, which learns in fp32
-        said.append(f"steps of training computed in {', '.join(rounded)}; every candidate was made of the fp32 weights")
-    return said
+        sentences.append(f"steps of training computed in {', '.join(rounded)}; every candidate was made of the fp32 weights")
+    return sentences
 
 
-def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]:
+def _teacher_notices(resolved: Resolved, history: Mapping[str, Any]) -> list[str]:
     """Who taught, and how good the teacher is where it could be heard; ``history`` is empty where nothing was trained."""
     teacher = resolved.teacher
     if teacher is None or not history:
@@ -192,7 +197,7 @@ def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
+def _kept_epoch_notices(history: Mapping[str, Any]) -> list[str]:
     """Which epoch the weights are of; None was kept where none was asked for."""
     if history.get("best") is None:
         return []
@@ -201,30 +206,30 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
     name, share = ("top-1", best.validation_top1) if best.validation_map is None else ("mAP", best.validation_map)
-    kept = f"epoch {best.number} of phase {best.phase} is kept{beaten}"
+    sentence = f"epoch {best.number} of phase {best.phase} is kept{beaten}"
     if not phases[place]["epochs"]:
-        kept = f"the head {best.phase} is fitted in one step"
-    return [f"trained: {kept}: {name} {share:.1%} on validation; ended: {history['stopped']}"]
+        sentence = f"the head {best.phase} is fitted in one step"
+    return [f"trained: {sentence}: {name} {share:.1%} on validation; ended: {history['stopped']}"]
 
 
-def _of_the_desktop_gpu(seen: Subject, anew: str) -> list[str]:
-    played, gpu = seen.desktop, seen.resolved.desktop_gpu
+def _desktop_gpu_notices(subject: Subject, anew: str) -> list[str]:
+    played, gpu = subject.desktop, subject.resolved.desktop_gpu
     if played is None or gpu is None:
         return []
     if (failed := played.failures.get(played.reference)) is not None:
         return [f"{gpu.model} is here but could not run the desktop baseline: {failed.what}"]
-    said = [f"{gpu.model} has no figures of {name}: {failed.what}" for name, failed in played.failures.items()]
-    said += played.notes
+    sentences = [f"{gpu.model} has no figures of {name}: {failed.what}" for name, failed in played.failures.items()]
+    sentences += played.notes
     if (raced := played.races.get("baseline")) is not None and raced.reused:
-        said.append(f"{TITLES['baseline']}: {_age(raced.observed_at)}; {anew}")
-    return said
+        sentences.append(f"{TITLES['baseline']}: {_age(raced.observed_at)}; {anew}")
+    return sentences
 
 
-def unexecuted(seen: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
+def unexecuted(subject: Subject, execution: Execution, carried: Sequence[str]) -> tuple[str, ...]:
     """What ships (``carried``) without having run here."""
-    resolved = seen.resolved
-    needing = [each for each in seen.candidates if each.needs_engine and each.id in carried]
-    engines = [each.id for each in needing if not _has_run(each, seen)]
+    resolved = subject.resolved
+    needing = [candidate for candidate in subject.candidates if candidate.needs_engine and candidate.id in carried]
+    engines = [candidate.id for candidate in needing if not _has_run(candidate, subject)]
     if not engines:
         return ()
     names = ", ".join(engines)
@@ -236,17 +241,17 @@ def unexecuted(seen: Subject, execution: Execution, carried: Sequence[str]) -> t
     if built and resolved.builder:
         where = f"for the GPUs in build.json, not for {resolved.device.title}"
         lines.append(f"{', '.join(built)}: parsed and built ahead of time by {resolved.builder} {where}")
-    elif any(each.builder_flags for each in seen.candidates):
+    elif any(candidate.builder_flags for candidate in subject.candidates):
         lines.append(f"{names}: unverified, checked against TensorRT 8.5's documented operators alone; no builder here parses it")
     else:
         lines.append(f'{names}: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that')
     return tuple(lines)
 
 
-def _stand_in(seen: Subject) -> str:
+def _stand_in(subject: Subject) -> str:
     """Where this machine runs the same instruction set, there is a target that measures it."""
-    here = seen.lab.environment.observed.get("architecture")
-    return "; --target cpu measures this machine" if here == seen.resolved.device.processor.architecture else ""
+    here = subject.lab.environment.observed.get("architecture")
+    return "; --target cpu measures this machine" if here == subject.resolved.device.processor.architecture else ""
 
 
 def _age(observed_at: str) -> str:

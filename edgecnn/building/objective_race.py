@@ -41,38 +41,40 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
 
     ``inside``: candidates inside the accuracy budget; others may ship for nothing.
     """
-    ran = {name: kit for name, kit in observer.seen.kits.items() if name in inside and name in observer.seen.raced("select")}
+    ran = {
+        name: kit for name, kit in observer.subject.kits.items() if name in inside and name in observer.subject.raced("select")
+    }
     if objective == "throughput":
-        _throughput(observer.seen, ran, how)
+        _throughput(observer.subject, ran, how)
     elif objective == "energy":
-        _energy(observer.seen, ran, how)
+        _energy(observer.subject, ran, how)
 
 
-def race_shown(seen: Subject) -> Contest | None:
+def race_shown(subject: Subject) -> Contest | None:
     """What the race for the choice showed; None where there was none, or where size is the objective."""
-    purpose = next((each for each, objective in CHOOSING.items() if objective == seen.objective), None)
-    if purpose is None or purpose not in seen.races:
+    purpose = next((name for name, objective in CHOOSING.items() if objective == subject.objective), None)
+    if purpose is None or purpose not in subject.races:
         return None
-    return contest_of(CHOOSING[purpose], seen.raced(purpose), seen.lab.machine)
+    return contest_of(CHOOSING[purpose], subject.raced(purpose), subject.lab.machine)
 
 
-def _throughput(seen: Subject, kits: Mapping[str, KitRef], how: RaceOptions) -> None:
-    choice = seen.race_choice
-    screens = Subject(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each
+def _throughput(subject: Subject, kits: Mapping[str, KitRef], how: RaceOptions) -> None:
+    choice = subject.race_choice
+    screens = Subject(lab=subject.lab)  # apart from what is reported: of more candidates than ship, and of one run each
     runner = ExtraRunner(screens, tuple(kits.values()), choice, anew=how.anew)
     runner.screen()
     best = {kit.entrant: batch for kit in kits.values() if (batch := runner.best_of(kit)) is not None}
-    seen.notes += list(dict.fromkeys(screens.notes))
+    subject.notes += list(dict.fromkeys(screens.notes))
     racing = [kit for kit in kits.values() if kit.entrant in best]
     if racing:
-        asked = {"rounds": LOOKS[-1], "max_s": THROUGHPUT_S, "batches": best, "choosing": choosing(racing)}
-        request = RaceRequest.of(choice, racing, "select-throughput", anew=how.anew, **asked)
-        seen.races["select-throughput"] = seen.race(request, "select-throughput race of {} failed")
+        settings = {"rounds": LOOKS[-1], "max_s": THROUGHPUT_S, "batches": best, "choosing": choosing(racing)}
+        request = RaceRequest.of(choice, racing, "select-throughput", anew=how.anew, **settings)
+        subject.races["select-throughput"] = subject.race(request, "select-throughput race of {} failed")
 
 
-def _energy(seen: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
+def _energy(subject: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
     """What an external meter wrote is joined to the runs when all have ended, so that such a race cannot end sooner."""
-    choice, lab = seen.race_choice, seen.lab
+    choice, lab = subject.race_choice, subject.lab
     kits = [kit for kit in ran.values() if metered(kit, lab.environment, how.meter)]
     if not kits:
         return
@@ -80,4 +82,4 @@ def _energy(seen: Subject, ran: Mapping[str, KitRef], how: RaceOptions) -> None:
     request = energy_request(choice, kits, how, "select-energy")
     if how.meter is None:
         request = request.model_copy(update={"rounds": LOOKS[-1], "choosing": choosing(kits)})
-    seen.races["select-energy"] = seen.race(request, "select-energy race of {} failed")
+    subject.races["select-energy"] = subject.race(request, "select-energy race of {} failed")

@@ -56,10 +56,10 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
             subject.graphs[graph] = artifacts[graph].folder / "macs.json"
         if (quantized := artifacts.get(f"quantize:{name}")) is not None:
             subject.layers_kept_float[name] = _kept_float(candidate, quantized)
-        if (made := artifacts.get(f"package:{name}")) is None:
+        if (package := artifacts.get(f"package:{name}")) is None:
             continue
         twin, engine = artifacts.get(f"package-twin:{name}"), artifacts.get(f"{ENGINE}:{name}")
-        kit = subject.kits[name] = KitRef.of(candidate, made) if engine is None else KitRef.at(engine.folder / KIT)
+        kit = subject.kits[name] = KitRef.of(candidate, package) if engine is None else KitRef.at(engine.folder / KIT)
         if engine is not None or not candidate.needs_engine:
             subject.answering[name] = kit
         elif twin is not None:
@@ -88,8 +88,8 @@ def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
 class Observer:
     """Measures the kits of a subject."""
 
-    def __init__(self, seen: Subject) -> None:
-        self.seen = seen
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
 
     def drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
         """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
@@ -97,103 +97,103 @@ class Observer:
         Absent of what did not answer. Without labels it is the share of other answers than fp32's. Answers are filed as every
         evaluation is, so that a build that finds everything stored climbs by the same figures in no time.
         """
-        seen = self.seen
+        subject = self.subject
         self.evaluate_all({"validation": pixels})
-        reference = reference_of(seen.candidates)
-        baseline = answer_of(seen, reference, "validation")
+        reference = reference_of(subject.candidates)
+        baseline = answer_of(subject, reference, "validation")
         if baseline is None:
             return {}
-        labels = seen.labels("validation")
+        labels = subject.labels("validation")
         drops = {}
         for name in (candidate.id for candidate in rung.candidates if candidate.id != reference):
-            if (answers := answer_of(seen, name, "validation")) is None:
+            if (answers := answer_of(subject, name, "validation")) is None:
                 continue
             if labels is None:
-                drops[name] = agreement(answers, "validation", baseline, thresholds_of(seen.answering[name])).differing_pp
+                drops[name] = agreement(answers, "validation", baseline, thresholds_of(subject.answering[name])).differing_pp
             elif labels.ndim == 2:
-                drops[name] = map_drop(answers, labels, seen.answering[name], baseline)
+                drops[name] = map_drop(answers, labels, subject.answering[name], baseline)
             elif (drop := accuracy(answers, labels, "validation", baseline).drop_pp) is not None:
                 drops[name] = drop.estimate
         return drops
 
     def evaluate_all(self, pixels: Mapping[Split, PixelSet]) -> None:
         """Logits of every kit on these splits, where it has not answered yet; a kit that fails is out, with its own words."""
-        for name, kit in list(self.seen.answering.items()):
+        for name, kit in list(self.subject.answering.items()):
             for split, shown in pixels.items():
-                if name in self.seen.failures or (name, split) in self.seen.evaluations:
+                if name in self.subject.failures or (name, split) in self.subject.evaluations:
                     continue
-                stored = tried(partial(_located, kit, shown, self.seen.lab))
+                stored = tried(partial(_located, kit, shown, self.subject.lab))
                 if isinstance(stored, Failed):
-                    self.seen.fail(name, stored)
+                    self.subject.fail(name, stored)
                 else:
-                    self.seen.evaluations[name, split] = stored
+                    self.subject.evaluations[name, split] = stored
 
     def read_residency(self, names: Sequence[str] | None = None) -> None:
         """What really ran; for engines, what their builder planned. Of these candidates, or of all."""
-        for name, kit in list(self.seen.kits.items()):
+        for name, kit in list(self.subject.kits.items()):
             if names is not None and name not in names:
                 continue
             if kit.candidate.needs_engine and not self._runs_its_engine(name):
                 continue
-            macs = self.seen.macs(kit.candidate)
+            macs = self.subject.macs(kit.candidate)
             assert macs is not None
-            stored = tried(partial(residency, kit, macs, self.seen.lab))
+            stored = tried(partial(residency, kit, macs, self.subject.lab))
             if isinstance(stored, Failed):
-                self.seen.notes.append(f"residency of {name} could not be read: {stored.what}")
+                self.subject.notes.append(f"residency of {name} could not be read: {stored.what}")
             elif stored.profile.residency is not None:
-                self.seen.residency[name] = stored.profile.residency
+                self.subject.residency[name] = stored.profile.residency
 
     def _runs_its_engine(self, name: str) -> bool:
         """Whether a candidate's engine runs in this lab; what its builder planned, where that is known, holds until it does."""
-        if (planned := self.seen.planned.get(name)) is not None:
-            self.seen.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
-        return has_engine(self.seen.kits[name]) and name not in self.seen.failures
+        if (planned := self.subject.planned.get(name)) is not None:
+            self.subject.residency[name] = Residency.model_validate_json(planned.read_text(encoding="utf-8"))
+        return has_engine(self.subject.kits[name]) and name not in self.subject.failures
 
-    def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **asked: Any) -> None:
+    def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **settings: Any) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
-        seen, kits = self.seen, [self.seen.kits[name] for name in names]
+        subject, kits = self.subject, [self.subject.kits[name] for name in names]
         if not kits:
             return
-        seen.races[purpose] = seen.race(self._request(kits, purpose, how, **asked))
+        subject.races[purpose] = subject.race(self._request(kits, purpose, how, **settings))
 
     def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
         """Time every candidate that answers; those of them that may be chosen, until it is known which.
 
         ``inside``: who may be chosen by latency; where the objective is another, nobody, and each has its first rounds alone.
         """
-        seen = self.seen
-        names = [name for name in seen.answering if name not in seen.failures]
-        contenders = [seen.kits[name] for name in inside if name in names] if seen.objective == "latency" else []
+        subject = self.subject
+        names = [name for name in subject.answering if name not in subject.failures]
+        contenders = [subject.kits[name] for name in inside if name in names] if subject.objective == "latency" else []
         self.race(names, "select", how, choosing=choosing(contenders))
 
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
-        choice = self.seen.race_choice
+        choice = self.subject.race_choice
         if purpose == "report":
             return RaceRequest.for_figures(choice, kits, how)
-        asked: dict[str, Any] = {"max_s": how.max_s, **changes}
+        settings: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
-            asked |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
-        return RaceRequest.of(choice, kits, purpose, anew=how.anew, **asked)
+            settings |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
+        return RaceRequest.of(choice, kits, purpose, anew=how.anew, **settings)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
         """Race for the reported figures, then measure energy, and what was asked for beyond."""
         self.race(names, "report", how)
         if energy:
             self.energy(names, how)
-        kits = tuple(self.seen.kits[name] for name in names)
-        ExtraRunner(self.seen, kits, self.seen.race_choice, anew=how.anew).measure(extra_runs)
+        kits = tuple(self.subject.kits[name] for name in names)
+        ExtraRunner(self.subject, kits, self.subject.race_choice, anew=how.anew).measure(extra_runs)
 
     def energy(self, names: Iterable[str], how: RaceOptions) -> None:
         """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it."""
-        seen = self.seen
-        kits = [seen.kits[name] for name in names]
-        watched = [kit for kit in kits if metered(kit, seen.lab.environment, how.meter)]
+        subject = self.subject
+        kits = [subject.kits[name] for name in names]
+        watched = [kit for kit in kits if metered(kit, subject.lab.environment, how.meter)]
         if not watched:
             return
-        request = energy_request(seen.race_choice, watched, how)
-        each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
-        seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
-        seen.races["energy"] = seen.race(request, "energy of {} could not be measured")
+        request = energy_request(subject.race_choice, watched, how)
+        schedule = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
+        subject.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {schedule}")
+        subject.races["energy"] = subject.race(request, "energy of {} could not be measured")
 
 
 def choosing(contenders: Iterable[KitRef]) -> Choosing:

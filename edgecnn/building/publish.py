@@ -37,7 +37,7 @@ def check_output(folder: Path, data: str) -> None:
         if images is not None and (there == images or images in there.parents):
             raise OUTPUT_AMONG_DATA(out=folder, data=Path(data))
         # Made in a folder of our own beside it, and both dropped: a build that is refused in a moment leaves no empty folder.
-        beside = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        beside = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
         with tempfile.TemporaryDirectory(dir=beside, prefix=".edgecnn.") as probe:
             (Path(probe) / folder.relative_to(beside)).mkdir(parents=True, exist_ok=True)
     except OSError as error:

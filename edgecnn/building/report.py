@@ -129,7 +129,7 @@ def _time_notices(execution: Execution, request: BuildRequest) -> tuple[str, ...
         return ()
     spent = f"{late[0].spent_s:.0f} s spent of a budget of {late[0].budget_s:.0f} s"
     on = f"; this climbs on, with what is finished out of the store: {late[0].command}" if late[0].command else ""
-    return (f"out of time, {spent}: {', '.join(each.rung for each in late)} not climbed, the best so far is kept{on}",)
+    return (f"out of time, {spent}: {', '.join(rung.rung for rung in late)} not climbed, the best so far is kept{on}",)
 
 
 def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Build:

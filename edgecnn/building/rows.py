@@ -38,16 +38,16 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
 
     Raises THRESHOLDS_OF_ANOTHER_MODEL: it has no threshold for one of its labels.
     """
-    found, labels = kit.manifest.get("thresholds"), kit.manifest["labels"]
-    if found is None:
+    thresholds, labels = kit.manifest.get("thresholds"), kit.manifest["labels"]
+    if thresholds is None:
         return None
-    if sorted(found) != sorted(labels):
-        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=tuple(found), labels=labels)
-    return {name: float(found[name]) for name in labels}
+    if sorted(thresholds) != sorted(labels):
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=tuple(thresholds), labels=labels)
+    return {name: float(thresholds[name]) for name in labels}
 
 
-def labels_given(
-    name: str, seen: Subject, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
+def multi_label_figures(
+    name: str, subject: Subject, split: Split, answers: Mapping[str, Answers], labels: Mapping[Split, Any]
 ) -> MultiLabelAccuracy | None:
     """Of one candidate on one split; None where it did not answer, or where images have one class each, or nobody knows any.
 
@@ -55,8 +55,8 @@ def labels_given(
     """
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
-    baseline = None if name == seen.reference else answers.get(seen.reference)
-    return multi_label_accuracy(answers[name], labels[split], required_thresholds(seen.answering[name]), split, baseline)
+    baseline = None if name == subject.reference else answers.get(subject.reference)
+    return multi_label_accuracy(answers[name], labels[split], required_thresholds(subject.answering[name]), split, baseline)
 
 
 def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:
@@ -68,10 +68,10 @@ def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> f
 
 def required_thresholds(kit: KitRef) -> Mapping[str, float]:
     """The same of a kit that names several labels. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
-    found = thresholds_of(kit)
-    if found is None:
+    thresholds = thresholds_of(kit)
+    if thresholds is None:
         raise thresholds_of_another_model(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
-    return found
+    return thresholds
 
 
 def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = None, *, attached: bool) -> Answers:
@@ -92,68 +92,68 @@ def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = Non
     )
 
 
-def answer_of(seen: Subject, name: str, split: Split) -> Answers | None:
+def answer_of(subject: Subject, name: str, split: Split) -> Answers | None:
     """What one candidate answered to a split; None where it was not evaluated."""
-    stored = seen.evaluations.get((name, split))
-    own = seen.answers_as_device(name)
-    return None if stored is None else answers_from(stored, name, seen.groups(split), attached=own)
+    stored = subject.evaluations.get((name, split))
+    own = subject.answers_as_device(name)
+    return None if stored is None else answers_from(stored, name, subject.groups(split), attached=own)
 
 
-def answers_of(seen: Subject, split: Split) -> dict[str, Answers]:
+def answers_of(subject: Subject, split: Split) -> dict[str, Answers]:
     """What each evaluated candidate answered to a split, by its name."""
-    found = {name: answer_of(seen, name, split) for name in seen.answering}
-    return {name: answers for name, answers in found.items() if answers is not None}
+    by_candidate = {name: answer_of(subject, name, split) for name in subject.answering}
+    return {name: answers for name, answers in by_candidate.items() if answers is not None}
 
 
-def candidate_facts(seen: Subject) -> dict[str, CandidateFacts]:
+def candidate_facts(subject: Subject) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
-    answers = {split: answers_of(seen, split) for split in SPLITS}
-    labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
-    answered = _Answered(seen, answers, labels, fold_answers(seen))
-    predicted = built_forecasts(seen).by_candidate
-    rows = {candidate.id: _with_reasons(_row(candidate, seen, answered), seen) for candidate in seen.candidates}
+    answers = {split: answers_of(subject, split) for split in SPLITS}
+    labels = {split: truth for split in SPLITS if answers[split] and (truth := subject.labels(split)) is not None}
+    answered = _Answered(subject, answers, labels, fold_answers(subject))
+    predicted = built_forecasts(subject).by_candidate
+    rows = {candidate.id: _add_reasons(_row(candidate, subject, answered), subject) for candidate in subject.candidates}
     return {name: row.model_copy(update={"forecast": predicted.get(name)}) for name, row in rows.items()}
 
 
-def _with_reasons(row: CandidateFacts, seen: Subject) -> CandidateFacts:
+def _add_reasons(row: CandidateFacts, subject: Subject) -> CandidateFacts:
     update = {}
     for source, figures in (("latency", row.latency), ("memory", row.memory), ("energy", row.energy)):
-        if figures is not None and not figures.runs and source in seen.absent:
-            update[source] = figures.model_copy(update={"reason": seen.absent[source]})
+        if figures is not None and not figures.runs and source in subject.absent:
+            update[source] = figures.model_copy(update={"reason": subject.absent[source]})
     return row.model_copy(update=update)
 
 
-def fold_answers(seen: Subject) -> dict[str, FoldAnswers]:
+def fold_answers(subject: Subject) -> dict[str, FoldAnswers]:
     """By candidate, of those that answered in every fold; none without cross-validation."""
-    every = [seen, *seen.folds] if seen.folds else []
-    found = [answers_of(fold, "test") for fold in every]
+    every = [subject, *subject.folds] if subject.folds else []
+    by_fold = [answers_of(fold, "test") for fold in every]
     labels: list[Any] = [fold.labels("test") for fold in every]
-    names = [name for name in seen.answering if found and all(name in answers for answers in found)]
-    return {name: FoldAnswers([answers[name] for answers in found], labels) for name in names}
+    names = [name for name in subject.answering if by_fold and all(name in answers for answers in by_fold)]
+    return {name: FoldAnswers([answers[name] for answers in by_fold], labels) for name in names}
 
 
-def reported(rows: Mapping[str, CandidateFacts], seen: Subject) -> dict[str, CandidateFacts]:
+def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, CandidateFacts]:
     """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
-    answers = answers_of(seen, "test")
-    labels = seen.labels("test") if answers else None
-    folds = fold_answers(seen)
-    if seen.folds:
-        together = {name: each.together() for name, each in folds.items()}
-        answers = {name: found for name, (found, _) in together.items()}
-        labels = next((known for _, known in together.values()), None)
+    answers = answers_of(subject, "test")
+    labels = subject.labels("test") if answers else None
+    folds = fold_answers(subject)
+    if subject.folds:
+        together = {name: answers_by_fold.together() for name, answers_by_fold in folds.items()}
+        answers = {name: joined for name, (joined, _) in together.items()}
+        labels = next((truth for _, truth in together.values()), None)
 
     def judged(name: str, row: CandidateFacts) -> Accuracy | None:
         if row.test is None or labels is None or name not in answers:
             return row.test
-        theirs, of_folds = None if row.is_baseline else answers.get(seen.reference), folds.get(name)
-        found = quality(answers[name], labels, seen.classes, theirs, None if of_folds is None else of_folds.places())
+        theirs, of_folds = None if row.is_baseline else answers.get(subject.reference), folds.get(name)
+        figures = quality(answers[name], labels, subject.classes, theirs, None if of_folds is None else of_folds.places())
         if of_folds is not None:
-            found = quality_over_folds(found, of_folds, None if row.is_baseline else folds.get(seen.reference))
-        return row.test.model_copy(update={"quality": found})
+            figures = quality_over_folds(figures, of_folds, None if row.is_baseline else folds.get(subject.reference))
+        return row.test.model_copy(update={"quality": figures})
 
     adjusted = adjusted_over_candidates({name: judged(name, row) for name, row in rows.items()})
     tests = {name: test and test.model_copy(update={"quality": test.shown_quality}) for name, test in adjusted.items()}
-    return {name: row.model_copy(update={"test": tests[name], **_extra(name, seen)}) for name, row in rows.items()}
+    return {name: row.model_copy(update={"test": tests[name], **_extra(name, subject)}) for name, row in rows.items()}
 
 
 def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFacts:
@@ -175,14 +175,14 @@ def times(profile: Profile | str, machine: str) -> Latency:
 class _Answered(NamedTuple):
     """What was answered to each split, and the truth where it is known."""
 
-    seen: Subject
+    subject: Subject
     answers: Mapping[Split, Mapping[str, Answers]]
     labels: Mapping[Split, Any]
     folds: Mapping[str, FoldAnswers]
 
     def accuracy(self, name: str, split: Split) -> Accuracy | None:
-        reference = self.seen.reference
-        if split == "test" and self.seen.folds:
+        reference = self.subject.reference
+        if split == "test" and self.subject.folds:
             fp32 = None if name == reference else self.folds.get(reference)
             return accuracy_over_folds(self.folds[name], fp32) if name in self.folds else None
         mine, labels = self.answers[split].get(name), self.labels.get(split)
@@ -190,155 +190,157 @@ class _Answered(NamedTuple):
         return None if mine is None or labels is None or labels.ndim == 2 else accuracy(mine, labels, split, baseline)
 
     def several(self, name: str, split: Split) -> MultiLabelAccuracy | None:
-        return labels_given(name, self.seen, split, self.answers[split], self.labels)
+        return multi_label_figures(name, self.subject, split, self.answers[split], self.labels)
 
     def agreement(self, name: str, split: Split) -> Agreement | None:
-        mine, theirs = self.answers[split].get(name), self.answers[split].get(self.seen.reference)
+        mine, theirs = self.answers[split].get(name), self.answers[split].get(self.subject.reference)
         if mine is None or theirs is None or split in self.labels:
             return None
-        thresholds = thresholds_of(self.seen.answering[name])
-        return agreement(mine, split, None if name == self.seen.reference else theirs, thresholds)
+        thresholds = thresholds_of(self.subject.answering[name])
+        return agreement(mine, split, None if name == self.subject.reference else theirs, thresholds)
 
 
-def _row(candidate: Candidate, seen: Subject, answered: _Answered) -> CandidateFacts:
+def _row(candidate: Candidate, subject: Subject, answered: _Answered) -> CandidateFacts:
     name = candidate.id
-    kit, answering = seen.kits.get(name), seen.answering.get(name)
+    kit, answering = subject.kits.get(name), subject.answering.get(name)
     return CandidateFacts(
         candidate=candidate,
-        is_baseline=name == seen.reference,
+        is_baseline=name == subject.reference,
         test=answered.accuracy(name, "test"),
         validation=answered.accuracy(name, "validation"),
         agreement=answered.agreement(name, "test"),
         agreement_on_validation=answered.agreement(name, "validation"),
         multi_label=answered.several(name, "test"),
         multi_label_on_validation=answered.several(name, "validation"),
-        latency=_latency(name, seen),
-        memory=_memory(name, seen),
-        energy=_energy(name, seen),
+        latency=_latency(name, subject),
+        memory=_memory(name, subject),
+        energy=_energy(name, subject),
         size_mib=kit.size_mib if kit else None,
         kit_mib=kit.whole_mib if kit else None,
-        residency=_residency(name, seen),
+        residency=_residency(name, subject),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
-        saturates_on=_saturates_on(candidate, seen),
-        runtime_version=_answered_in(name, seen),
-        outcomes=seen.outcomes(candidate),
-        kept_float=seen.layers_kept_float.get(name, ()),
+        saturates_on=_saturates_on(candidate, subject),
+        runtime_version=_device_runtime_version(name, subject),
+        outcomes=subject.outcomes(candidate),
+        kept_float=subject.layers_kept_float.get(name, ()),
     )
 
 
-def _saturates_on(candidate: Candidate, seen: Subject) -> Literal["device", "answering machine"] | None:
-    stored = seen.evaluations.get((candidate.id, "test")) or seen.evaluations.get((candidate.id, "validation"))
-    return None if stored is None or seen.answers_as_device(candidate.id) else saturates_on(candidate, stored.profile.environment)
+def _saturates_on(candidate: Candidate, subject: Subject) -> Literal["device", "answering machine"] | None:
+    stored = subject.evaluations.get((candidate.id, "test")) or subject.evaluations.get((candidate.id, "validation"))
+    return (
+        None if stored is None or subject.answers_as_device(candidate.id) else saturates_on(candidate, stored.profile.environment)
+    )
 
 
-def _answered_in(name: str, seen: Subject) -> str | None:
+def _device_runtime_version(name: str, subject: Subject) -> str | None:
     """The version of the runtime that a kit answered in, where that was the device's."""
-    kit, stored = seen.kits.get(name), seen.evaluations.get((name, "test"))
-    if kit is None or stored is None or not seen.answers_as_device(name) or stored.profile.subject != kit.digest:
+    kit, stored = subject.kits.get(name), subject.evaluations.get((name, "test"))
+    if kit is None or stored is None or not subject.answers_as_device(name) or stored.profile.subject != kit.digest:
         return None
     return stored.profile.environment.conditions.get("runtime_version")
 
 
-def _unmeasured(name: str, seen: Subject) -> tuple[str, str] | None:
+def _unmeasured(name: str, subject: Subject) -> tuple[str, str] | None:
     """Why nothing was measured of a candidate, and of which machine that is said; None where it may have been."""
-    failed = seen.failures.get(name)
-    if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, seen)):
-        return failed.what, seen.lab.machine
-    if not seen.attached and seen.device is not None:
-        return f"not measured on {seen.device}", seen.device
-    return None if seen.timed else (NOT_TIMED, seen.lab.machine)
+    failed = subject.failures.get(name)
+    if failed is not None and not (failed.ref == LOGITS_NOT_FINITE.ref and _was_raced(name, subject)):
+        return failed.what, subject.lab.machine
+    if not subject.attached and subject.device is not None:
+        return f"not measured on {subject.device}", subject.device
+    return None if subject.timed else (NOT_TIMED, subject.lab.machine)
 
 
-def _was_raced(name: str, seen: Subject) -> bool:
+def _was_raced(name: str, subject: Subject) -> bool:
     """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
-    return any(name in seen.raced(purpose) for purpose in FIGURES)
+    return any(name in subject.raced(purpose) for purpose in FIGURES)
 
 
-def _not_raced(name: str, seen: Subject) -> str:
+def _not_raced(name: str, subject: Subject) -> str:
     """Why a candidate is in no race for figures: it failed in one, or nobody raced it."""
-    kit, result = seen.kits.get(name), seen.races.get("report")
+    kit, result = subject.kits.get(name), subject.races.get("report")
     return result.failed.get(kit.entrant, "not raced") if kit is not None and result is not None else "not raced"
 
 
-def _latency(name: str, seen: Subject) -> Latency:
+def _latency(name: str, subject: Subject) -> Latency:
     """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
-    machine = seen.lab.machine
-    if (absent := _unmeasured(name, seen)) is not None:
+    machine = subject.lab.machine
+    if (absent := _unmeasured(name, subject)) is not None:
         return Latency(reason=absent[0], machine=absent[1])
     for purpose in FIGURES:
-        raced = seen.raced(purpose)
+        raced = subject.raced(purpose)
         if name in raced:
-            fp32 = None if name == seen.reference else raced.get(seen.reference)
+            fp32 = None if name == subject.reference else raced.get(subject.reference)
             figures = latency_when_chosen if purpose == "select" else latency
             return figures(raced[name], fp32=fp32, machine=machine)
-    return Latency(reason=_not_raced(name, seen), machine=machine)
+    return Latency(reason=_not_raced(name, subject), machine=machine)
 
 
-def _memory(name: str, seen: Subject) -> Memory:
+def _memory(name: str, subject: Subject) -> Memory:
     """From the same race as the latency; few runs say so."""
-    if (absent := _unmeasured(name, seen)) is not None:
+    if (absent := _unmeasured(name, subject)) is not None:
         return Memory(reason=absent[0], machine=absent[1])
     for purpose in FIGURES:
-        if name in (raced := seen.raced(purpose)):
-            return memory(raced[name], machine=seen.lab.machine)
-    return Memory(reason=_not_raced(name, seen), machine=seen.lab.machine)
+        if name in (raced := subject.raced(purpose)):
+            return memory(raced[name], machine=subject.lab.machine)
+    return Memory(reason=_not_raced(name, subject), machine=subject.lab.machine)
 
 
-def _energy(name: str, seen: Subject) -> Energy:
+def _energy(name: str, subject: Subject) -> Energy:
     """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
-    machine = seen.lab.machine
-    if (absent := _unmeasured(name, seen)) is not None:
+    machine = subject.lab.machine
+    if (absent := _unmeasured(name, subject)) is not None:
         return Energy(reason=absent[0], machine=absent[1])
-    if name in (measured := seen.raced("energy")):
+    if name in (measured := subject.raced("energy")):
         return energy(measured[name], machine=machine)
-    kit, result = seen.kits.get(name), seen.races.get("energy")
+    kit, result = subject.kits.get(name), subject.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
         return Energy(reason=result.failed[kit.entrant], machine=machine)
-    if result is None and (kit is None or not metered(kit, seen.lab.environment)):
-        return Energy(reason=why_not(seen.lab.environment), machine=machine)
-    here = "not raced" if name in seen.raced("report") else "measured for what ships, fp32 and the best other precision alone"
+    if result is None and (kit is None or not metered(kit, subject.lab.environment)):
+        return Energy(reason=why_not(subject.lab.environment), machine=machine)
+    here = "not raced" if name in subject.raced("report") else "measured for what ships, fp32 and the best other precision alone"
     return Energy(reason=here, machine=machine)
 
 
-def _residency(name: str, seen: Subject) -> Residency | None:
+def _residency(name: str, subject: Subject) -> Residency | None:
     """What ran here is no evidence of what would run on a device that is not here."""
-    found = seen.residency.get(name)
-    if found is None or seen.attached or found.basis != "executed":
-        return found
-    return found.model_copy(update={"basis": "elsewhere"})
+    traced = subject.residency.get(name)
+    if traced is None or subject.attached or traced.basis != "executed":
+        return traced
+    return traced.model_copy(update={"basis": "elsewhere"})
 
 
-def _extra(name: str, seen: Subject) -> dict[str, Any]:
+def _extra(name: str, subject: Subject) -> dict[str, Any]:
     """Throughput, the whole way from a picture file and the soak, as far as the candidate was measured so."""
-    machine = seen.lab.machine
-    soaked = seen.raced("soak").get(name)
-    found: dict[str, Any] = {
-        "throughput": throughput_of(name, seen),
-        "end_to_end": _end_to_end(name, seen),
+    machine = subject.lab.machine
+    soaked = subject.raced("soak").get(name)
+    figures: dict[str, Any] = {
+        "throughput": throughput_of(name, subject),
+        "end_to_end": _end_to_end(name, subject),
         "sustained": None if soaked is None else sustained(soaked, machine),
     }
-    return {field: value for field, value in found.items() if value is not None}
+    return {field: value for field, value in figures.items() if value is not None}
 
 
-def throughput_of(name: str, seen: Subject) -> Throughput | None:
+def throughput_of(name: str, subject: Subject) -> Throughput | None:
     """Images a second of one candidate; None where it was in no such race."""
-    if (kit := seen.kits.get(name)) is None:
+    if (kit := subject.kits.get(name)) is None:
         return None
-    entrant, machine = kit.entrant, seen.lab.machine
-    raced = [result.profiles[entrant] for result in seen.throughput if entrant in result.profiles]
-    failed = [result.failed[entrant] for result in seen.throughput if entrant in result.failed]
+    entrant, machine = kit.entrant, subject.lab.machine
+    raced = [result.profiles[entrant] for result in subject.throughput if entrant in result.profiles]
+    failed = [result.failed[entrant] for result in subject.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
     why = failed[0] if failed else None
-    return throughput(tuple(once.values()), screened(seen.batches_tried(kit)), seen.extra_runs.batches, machine, why)
+    return throughput(tuple(once.values()), screened(subject.batches_tried(kit)), subject.extra_runs.batches, machine, why)
 
 
-def _end_to_end(name: str, seen: Subject) -> EndToEnd | None:
-    raced = seen.raced("end-to-end")
+def _end_to_end(name: str, subject: Subject) -> EndToEnd | None:
+    raced = subject.raced("end-to-end")
     if name not in raced:
         return None
-    fp32 = None if name == seen.reference else raced.get(seen.reference)
-    found = latency(raced[name], fp32=fp32, machine=seen.lab.machine)
-    return EndToEnd(latency=found, picture=next((run.picture for run in raced[name].runs if run.picture), "a picture"))
+    fp32 = None if name == subject.reference else raced.get(subject.reference)
+    figures = latency(raced[name], fp32=fp32, machine=subject.lab.machine)
+    return EndToEnd(latency=figures, picture=next((run.picture for run in raced[name].runs if run.picture), "a picture"))

@@ -91,8 +91,8 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shell_word(kit.folder)} && python3 -m runner build-engine --out build"
-        what = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
-        return Failed(ref="engine-not-built", what=what, missing=True)
+        instruction = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
+        return Failed(ref="engine-not-built", what=instruction, missing=True)
     return why_test_fails(kit, lab, passing=_DAMAGED)
 
 

@@ -141,8 +141,8 @@ class Subject:
         result = self.races.get(purpose)
         if result is None:
             return {}
-        found = {profile.subject: profile for profile in result.profiles.values()}
-        return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
+        by_kit = {profile.subject: profile for profile in result.profiles.values()}
+        return {name: by_kit[kit.digest] for name, kit in self.kits.items() if kit.digest in by_kit}
 
     def race(self, request: RaceRequest, note: str | None = None) -> RaceResult:
         """Race kits where they are observed. A kit that does not finish is out.
@@ -160,8 +160,8 @@ class Subject:
 
     def batches_tried(self, kit: KitRef) -> dict[int, Profile]:
         """Images in a call to the one run of this kit with so many."""
-        found = self.batch_screens.items()
-        return {batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles}
+        screens = self.batch_screens.items()
+        return {batch: result.profiles[kit.entrant] for batch, result in screens if kit.entrant in result.profiles}
 
     def labels(self, split: Split) -> Any | None:
         """The true classes of a split, int64 (images,); None where nobody knows them."""

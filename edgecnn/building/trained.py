@@ -25,8 +25,8 @@ def history_of(execution: Execution) -> Mapping[str, Any] | None:
 
 def made_images(execution: Execution) -> Path | None:
     """The folder of composed training images; None where none was made."""
-    made = execution.artifacts.get("synthesize")
-    return None if made is None else made.folder
+    synthesized = execution.artifacts.get("synthesize")
+    return None if synthesized is None else synthesized.folder
 
 
 def scaled_network(execution: Execution) -> ScaledNetwork | None:
@@ -52,15 +52,15 @@ def began_anew(execution: Execution) -> bool:
 def weights_sentence(execution: Execution) -> str:
     """What training began with, and why; and what surgery made of it."""
     history, changed = history_of(execution), surgery_of_trunk(execution)
-    said = [execution.plan.resolved.weights.why]
+    sentences = [execution.plan.resolved.weights.why]
     if history is not None and began_anew(execution):
-        said = ["random weights", *filter(None, (history.get("transfer"),))]
+        sentences = ["random weights", *filter(None, (history.get("transfer"),))]
     if changed is not None:
         top1s = changed["after"]["validation_top1"], changed["unchanged_validation_top1"]
         shares = "{:.1%} of validation, {:.1%} before".format(*top1s)
-        left = "{after:,} of {before:,} parameters".format(**changed["parameters"])
-        said += [f"then {Surgery.model_validate(changed['surgery']).done}: {left}, {shares}"]
-    return "; ".join(said)
+        parameters = "{after:,} of {before:,} parameters".format(**changed["parameters"])
+        sentences += [f"then {Surgery.model_validate(changed['surgery']).done}: {parameters}, {shares}"]
+    return "; ".join(sentences)
 
 
 def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:

@@ -29,7 +29,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 
-def _seen(probe: Probe) -> Preprocessing:
+def _preprocessing(probe: Probe) -> Preprocessing:
     spec = timed_arch(probe.arch)
     return Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
 
@@ -68,46 +68,46 @@ class KitMaker:
 
         Raises EdgecnnError: the network itself cannot be made or exported.
         """
-        seen, found = _seen(probe), MadeKits({}, {})
+        preprocessing, kits = _preprocessing(probe), MadeKits({}, {})
         pixels = self._probed(probe)
         trunk = {"model": self._trunk(probe, pixels, fetched), "pixels": pixels}
         for candidate in candidates:
-            made = tried(partial(self._kit, seen, candidate, trunk))
-            if isinstance(made, Failed):
-                found.failed[candidate.id] = made.what
+            kit = tried(partial(self._kit, preprocessing, candidate, trunk))
+            if isinstance(kit, Failed):
+                kits.failed[candidate.id] = kit.what
             else:
-                found.made[candidate.id] = made
-        return found
+                kits.made[candidate.id] = kit
+        return kits
 
     def gpu_kits(self, probe: Probe, ways: Sequence[Candidate], fetched: Artifact | None = None) -> MadeKits:
         """Of one network as torch's own program, which every way opens otherwise. ``ways``: the reference first.
 
         Raises EdgecnnError: the network itself cannot be made or saved.
         """
-        seen, pixels = _seen(probe), self._probed(probe)
-        given = {"pixels": pixels} if fetched is None else {"weights": fetched, "pixels": pixels}
+        preprocessing, pixels = _preprocessing(probe), self._probed(probe)
+        inputs = {"pixels": pixels} if fetched is None else {"weights": fetched, "pixels": pixels}
         stage = ProgramStage(
-            inputs={role: each.key for role, each in given.items()},
+            inputs={role: artifact.key for role, artifact in inputs.items()},
             candidate=ways[0],
             arch=probe.arch,
             classes=probe.classes,
             resolution_px=probe.resolution_px,
-            normalization=seen.normalization,
+            normalization=preprocessing.normalization,
         )
-        program = self._made(stage, given)
-        found = MadeKits({ways[0].id: self._packaged(seen, ways[0], {"model": program, "pixels": pixels})}, {})
-        for each in ways[1:]:
-            made = tried(partial(self._variant, seen, each, {"program": program, "pixels": pixels}))
-            if isinstance(made, Failed):
-                found.failed[each.id] = made.what
+        program = self._made(stage, inputs)
+        kits = MadeKits({ways[0].id: self._packaged(preprocessing, ways[0], {"model": program, "pixels": pixels})}, {})
+        for way in ways[1:]:
+            kit = tried(partial(self._variant, preprocessing, way, {"program": program, "pixels": pixels}))
+            if isinstance(kit, Failed):
+                kits.failed[way.id] = kit.what
             else:
-                found.made[each.id] = made
-        return found
+                kits.made[way.id] = kit
+        return kits
 
-    def _variant(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
-        inputs = {role: each.key for role, each in given.items()}
-        model = self._made(VariantStage(inputs=inputs, candidate=candidate, normalization=seen.normalization), given)
-        return self._packaged(seen, candidate, {"model": model, "pixels": given["pixels"]})
+    def _variant(self, preprocessing: Preprocessing, candidate: Candidate, artifacts: Mapping[Role, Artifact]) -> KitRef:
+        inputs = {role: artifact.key for role, artifact in artifacts.items()}
+        model = self._made(VariantStage(inputs=inputs, candidate=candidate, normalization=preprocessing.normalization), artifacts)
+        return self._packaged(preprocessing, candidate, {"model": model, "pixels": artifacts["pixels"]})
 
     def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
         """Of the exported network. Raises what ``kits`` does."""
@@ -126,33 +126,36 @@ class KitMaker:
             arch=probe.arch,
             classes=probe.classes,
             resolution_px=probe.resolution_px,
-            normalization=_seen(probe).normalization,
+            normalization=_preprocessing(probe).normalization,
         )
         return self._made(export, {"weights": fetched, "pixels": pixels})
 
     def _probed(self, probe: Probe) -> Artifact:
-        stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_seen(probe), form=probe.form)
+        stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_preprocessing(probe), form=probe.form)
         return self._made(stage, {})
 
-    def _kit(self, seen: Preprocessing, candidate: Candidate, trunk: Mapping[Role, Artifact]) -> KitRef:
+    def _kit(self, preprocessing: Preprocessing, candidate: Candidate, trunk: Mapping[Role, Artifact]) -> KitRef:
         quantize = QuantizeStage(
-            inputs={role: each.key for role, each in trunk.items()},
+            inputs={role: artifact.key for role, artifact in trunk.items()},
             candidate=candidate,
             images=PROBE_IMAGES,
-            normalization=seen.normalization,
+            normalization=preprocessing.normalization,
         )
-        return self._packaged(seen, candidate, {"model": self._made(quantize, trunk), "pixels": trunk["pixels"]})
+        return self._packaged(preprocessing, candidate, {"model": self._made(quantize, trunk), "pixels": trunk["pixels"]})
 
-    def _packaged(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
+    def _packaged(self, preprocessing: Preprocessing, candidate: Candidate, inputs: Mapping[Role, Artifact]) -> KitRef:
         package = PackageStage(
-            inputs={role: each.key for role, each in given.items()},
+            inputs={role: artifact.key for role, artifact in inputs.items()},
             name=f"probe--{candidate.id}",
             candidate=candidate,
-            preprocessing=seen,
+            preprocessing=preprocessing,
             runner_sha256=self._runner,
         )
-        return KitRef.of(candidate, self._made(package, given))
+        return KitRef.of(candidate, self._made(package, inputs))
 
-    def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
-        found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}
-        return self.store.artifacts.obtain(stage, StageInputs(self._versions, found, self.environment), _Steps(self.tell))[0]
+    def _made(self, stage: Stage, artifacts: Mapping[Role, Artifact]) -> Artifact:
+        inputs = {
+            role: FoundInput(path=artifact.folder, key=artifact.key, content=artifact.content)
+            for role, artifact in artifacts.items()
+        }
+        return self.store.artifacts.obtain(stage, StageInputs(self._versions, inputs, self.environment), _Steps(self.tell))[0]

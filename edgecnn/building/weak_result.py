@@ -21,23 +21,23 @@ _NAMES = 3
 """Classes that the notice names; report.json has the recall of each."""
 
 
-def weak_notices(seen: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
     shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{_described(shown, weak)}; {what_would_help(seen.resolved, seen.lab.store)}",)
+    return (f"{_described(shown, weak)}; {what_would_help(subject.resolved, subject.lab.store)}",)
 
 
 def _described(row: CandidateFacts, weak: Weakness) -> str:
     figure, metric = weak.accuracy, "mAP" if weak.several_labels else "top-1"
-    said = f"weak result: {row.candidate.id} has {100 * figure.estimate:.1f} % {metric}"
+    sentence = f"weak result: {row.candidate.id} has {100 * figure.estimate:.1f} % {metric}"
     if not weak.never:
-        return said
+        return sentence
     names = first_of([repr(name) for name in weak.never], _NAMES)
-    what, verb = "labels" if weak.several_labels else "classes", "is" if len(weak.never) == 1 else "are"
-    return f"{said}; {len(weak.never)} of {weak.classes} {what} {verb} never recognised ({names})"
+    noun, verb = "labels" if weak.several_labels else "classes", "is" if len(weak.never) == 1 else "are"
+    return f"{sentence}; {len(weak.never)} of {weak.classes} {noun} {verb} never recognised ({names})"
 
 
 def what_would_help(resolved: Resolved, store: Store) -> str:
@@ -66,15 +66,15 @@ def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
     The network itself comes first, then its family, then those with about as many multiply-adds. A stated scale or resolution
     has to fit.
     """
-    own, asked, versions = resolved.arch, resolved.asked.model, tool_versions()
+    own, model, versions = resolved.arch, resolved.asked.model, tool_versions()
 
     def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
         macs = abs(math.log(spec.macs / own.macs)) if spec.macs and own.macs else math.inf
         return spec.name != own.name, spec.family != own.family, macs
 
     for spec in sorted(all_archs(), key=unlikeness):
-        fits = asked.resolution_px is None or (spec.least_px <= min(asked.resolution_px) and not spec.only_native_px)
-        if spec.weights is None or not fits or (asked.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
+        fits = model.resolution_px is None or (spec.least_px <= min(model.resolution_px) and not spec.only_native_px)
+        if spec.weights is None or not fits or (model.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
             continue
         if held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None:
             return spec

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from edgecnn.building.engines import with_builder
+from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import add_made
 from edgecnn.building.subject import Subject
@@ -77,9 +77,9 @@ def weak_candidates() -> tuple[Candidate, ...]:
 
 
 def test_the_device_is_asked_only_where_it_is_at_hand_and_an_engine_is_needed() -> None:
-    assert with_builder(resolved(candidates=BOTH), a_machine(Jetson()), Ear()).device_builder == ORIN
+    assert resolve_builder(resolved(candidates=BOTH), a_machine(Jetson()), Ear()).device_builder == ORIN
     for each in (resolved(), resolved(candidates=BOTH, attachment=ELSEWHERE)):
-        assert with_builder(each, a_machine(NoHost()), Ear()).device_builder is None, "nobody was asked"
+        assert resolve_builder(each, a_machine(NoHost()), Ear()).device_builder is None, "nobody was asked"
 
 
 def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
@@ -90,11 +90,11 @@ def test_a_board_without_tensorrt_is_told_so_before_anything_is_made() -> None:
     else:
         pytest.skip("tensorrt itself is installed here")
     with pytest.raises(EdgecnnError, check=BOARD_LACKS_BUILDER.made) as caught:
-        with_builder(resolved(candidates=BOTH), a_machine(LocalHost()), Ear())
+        resolve_builder(resolved(candidates=BOTH), a_machine(LocalHost()), Ear())
     assert caught.value.exit_code is ExitCode.MISSING
     assert caught.value.ref == "board-lacks-builder"
     heard = Ear()
-    assert with_builder(resolved(candidates=BOTH), a_machine(LocalHost(), None), heard).device_builder is None
+    assert resolve_builder(resolved(candidates=BOTH), a_machine(LocalHost(), None), heard).device_builder is None
     assert heard.notes == [f"no engine is built here: {missing.line()}"], "this machine goes on with twins"
 
 
@@ -119,28 +119,28 @@ def test_a_tensorrt_that_takes_its_process_with_it_or_hangs_is_none(
 ) -> None:
     monkeypatch.setattr("edgecnn.hosts.local._INFO_S", 2.0)
     host, heard = LocalHost(python=python_with(tmp_path / "python", tensorrt)), Ear()
-    assert with_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
+    assert resolve_builder(resolved(candidates=BOTH), a_machine(host, None), heard).device_builder is None
     (note,) = heard.notes
     assert note.startswith(f"no engine is built here: runner info {said}"), "this machine goes on with twins"
     whole = rf"^nano: its TensorRT does not answer: runner info {re.escape(said)}.* — name the Python that has it "
     with pytest.raises(EdgecnnError, match=whole, check=BOARD_LACKS_BUILDER.made) as caught:
-        with_builder(resolved(candidates=BOTH), a_machine(host), Ear())
+        resolve_builder(resolved(candidates=BOTH), a_machine(host), Ear())
     assert caught.value.exit_code is ExitCode.MISSING
 
 
 def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:
     with pytest.raises(EdgecnnError, check=BUILDER_UNFIT.made) as caught:
-        with_builder(resolved(candidates=BOTH), a_machine(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
+        resolve_builder(resolved(candidates=BOTH), a_machine(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
     assert caught.value.ref == "builder-unfit"
 
 
 def test_jetpack_5_builds_the_weakly_typed_kits_and_no_newer_one_does() -> None:
     asked = resolved(candidates=(BASELINE, *weak_candidates()))
     xavier = ORIN.model_copy(update={"version": "8.5.2.2", "capability": "7.2"})
-    planned = plan(with_builder(asked, a_machine(Jetson(xavier)), Ear()))
+    planned = plan(resolve_builder(asked, a_machine(Jetson(xavier)), Ear()))
     assert planned.step("engine:tensorrt8-int8-unverified") is not None
     with pytest.raises(EdgecnnError, match=r"kits need tensorrt>=8\.5,<8\.6", check=BUILDER_UNFIT.made):
-        with_builder(asked, a_machine(Jetson()), Ear())
+        resolve_builder(asked, a_machine(Jetson()), Ear())
 
 
 @pytest.mark.parametrize("change", [{"version": "10.3.1"}, {"capability": "8.9"}, {"gpus": ("NVIDIA RTX",)}, {"driver": None}])

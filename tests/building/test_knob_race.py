@@ -57,8 +57,8 @@ def an_observer(kit: KitRef, lab: Lab, folder: Path) -> Observer:
     recipe = default.recipe.model_copy(update={"race": RaceChoice(rounds=8, samples=50)})
     observer = Observer(Subject.of_build(default.model_copy(update={"recipe": recipe}), lab))
     table = MacTable(resolution_px=64, layers=()).model_dump_json()
-    observer.seen.graphs["export"] = an_artifact("export", folder / "export", {"macs.json": table}).folder / "macs.json"
-    observer.seen.kits[NAME] = observer.seen.answering[NAME] = kit
+    observer.subject.graphs["export"] = an_artifact("export", folder / "export", {"macs.json": table}).folder / "macs.json"
+    observer.subject.kits[NAME] = observer.subject.answering[NAME] = kit
     return observer
 
 
@@ -76,14 +76,14 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Observer, Path]:
     observer = an_observer(KitRef.at(made), local_lab(Store.open(folder / "store"), Ear()), folder)
     race_knobs(observer, NAME, RaceOptions())
     (folder / "out").mkdir()
-    choice = a_choice(NAME).model_copy(update={"knobs": observer.seen.knobs})
-    publish_bundle(a_report(choice=choice), observer.seen.kits, folder / "out")
+    choice = a_choice(NAME).model_copy(update={"knobs": observer.subject.knobs})
+    publish_bundle(a_report(choice=choice), observer.subject.kits, folder / "out")
     return observer, folder / "out/bundle"
 
 
 def found(observer: Observer) -> KnobRace:
-    assert observer.seen.knobs is not None
-    return observer.seen.knobs
+    assert observer.subject.knobs is not None
+    return observer.subject.knobs
 
 
 @pytest.mark.slow  # races six settings
@@ -99,8 +99,8 @@ def test_the_planted_faster_setting_wins_and_the_slower_and_equal_ones_do_not(pl
 @pytest.mark.slow  # races six settings
 def test_what_is_raced_of_the_kit_from_then_on_runs_with_it(planted: tuple[Observer, Path]) -> None:
     observer, _ = planted
-    assert observer.seen.kits[NAME].knobs == NOT_WAITING
-    stored = observer.seen.lab.store.profiles.of(observer.seen.kits[NAME].digest, "residency")
+    assert observer.subject.kits[NAME].knobs == NOT_WAITING
+    stored = observer.subject.lab.store.profiles.of(observer.subject.kits[NAME].digest, "residency")
     assert [each.profile.knobs for each in stored] == [NOT_WAITING.options], "what it computes is read again as it ships"
 
 
@@ -176,7 +176,7 @@ def test_equal_settings_stay_with_the_default_and_nothing_is_tested_for_them(
 ) -> None:
     host = KnobHost(default=1000, threads=1000, spinning=1000, graph=1000, pin=1000)
     observer = raced_on(host, tmp_path, monkeypatch)
-    assert (found(observer).knobs, observer.seen.kits[NAME].knobs, host.tested) == (DEFAULT, DEFAULT, [])
+    assert (found(observer).knobs, observer.subject.kits[NAME].knobs, host.tested) == (DEFAULT, DEFAULT, [])
     assert [trial.outcome for trial in found(observer).trials] == ["not-shown"] * 4
 
 
@@ -204,5 +204,5 @@ def test_a_kit_whose_default_does_not_run_keeps_it_and_says_so(tmp_path: Path, m
     kit = a_kit(tmp_path / "same", NAME)
     host.silent = {kit.digest}
     observer = raced_on(host, tmp_path, monkeypatch)
-    assert observer.seen.knobs is None
-    assert observer.seen.notes == [f"the knobs of {NAME} could not be raced: no run of it was recorded"]
+    assert observer.subject.knobs is None
+    assert observer.subject.notes == [f"the knobs of {NAME} could not be raced: no run of it was recorded"]

@@ -49,11 +49,11 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
 
     kit = a_kit(tmp_path, "kit")
     observer = observe.Observer(Subject.of_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
-    observer.seen.kits["kit"] = observer.seen.answering["kit"] = kit
+    observer.subject.kits["kit"] = observer.subject.answering["kit"] = kit
     monkeypatch.setattr(subject, "evaluate", gone)
     monkeypatch.setattr(observe, "residency", gone)
-    monkeypatch.setattr(observer.seen, "macs", lambda _: MacTable(resolution_px=64, layers=()))
+    monkeypatch.setattr(observer.subject, "macs", lambda _: MacTable(resolution_px=64, layers=()))
     pixels = PixelSet(split="validation", file=tmp_path, sha256="0" * 64, images=1)
     with pytest.raises(EdgecnnError, check=LINK_LOST.made):
         observer.evaluate_all({"validation": pixels}) if what == "evaluate_all" else observer.read_residency()
-    assert (observer.seen.failures, observer.seen.notes) == ({}, [])
+    assert (observer.subject.failures, observer.subject.notes) == ({}, [])

@@ -62,18 +62,18 @@ class Stand:
         self.host = UnequalHost()
         self.host.meters = meters
         self.observer = Observer(Subject.of_build(resolved(), lab=lab_at(self.host, Store.open(folder / "store"))))
-        self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
-        self.observer.seen.answering = dict(self.observer.seen.kits)
+        self.observer.subject.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
+        self.observer.subject.answering = dict(self.observer.subject.kits)
         self.observer.time_all((), RaceOptions())
 
     def contest(self, objective: Objective) -> Contest | None:
         race_for_choice(self.observer, NAMES, objective, RaceOptions())
-        self.observer.seen.objective = objective
-        return race_shown(self.observer.seen)
+        self.observer.subject.objective = objective
+        return race_shown(self.observer.subject)
 
     @property
     def seen(self) -> Subject:
-        return self.observer.seen
+        return self.observer.subject
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_each_candidate_races_with_its_own_best_number_of_images(stand: Stand) -
 
 def test_what_was_only_screened_is_reported_of_nobody(stand: Stand) -> None:
     stand.contest("throughput")
-    assert stand.observer.seen.throughput == [] and stand.observer.seen.batch_screens == {}
+    assert stand.observer.subject.throughput == [] and stand.observer.subject.batch_screens == {}
 
 
 def test_energy_is_raced_in_paired_rounds(stand: Stand) -> None:
@@ -99,8 +99,8 @@ def test_energy_is_raced_in_paired_rounds(stand: Stand) -> None:
     assert found is not None and found.meter == "rapl"
     ratio = found.ratio(INT8.id, BASELINE.id)
     assert ratio is not None and ratio.estimate == pytest.approx(10 / 6, rel=1e-3)
-    digest = stand.observer.seen.kits[INT8.id].digest
-    purposes = {each.profile.purpose for each in stand.observer.seen.lab.store.profiles.of(digest, "race")}
+    digest = stand.observer.subject.kits[INT8.id].digest
+    purposes = {each.profile.purpose for each in stand.observer.subject.lab.store.profiles.of(digest, "race")}
     assert purposes == {"select", "select-energy"}, "what is reported is measured again, in a race of another purpose"
 
 
@@ -119,10 +119,10 @@ def test_a_stored_race_serves_the_same_choice_again(stand: Stand) -> None:
 
 
 def test_a_kit_that_breaks_in_it_is_no_candidate_of_the_race_and_the_report_says_so(stand: Stand) -> None:
-    stand.host.broken[stand.observer.seen.kits[INT8.id].digest] = "the process was killed"
+    stand.host.broken[stand.observer.subject.kits[INT8.id].digest] = "the process was killed"
     found = stand.contest("energy")
     assert found is not None and set(found.shown) == {BASELINE.id}
-    assert f"select-energy race of {INT8.id} failed: the process was killed" in stand.observer.seen.notes
+    assert f"select-energy race of {INT8.id} failed: the process was killed" in stand.observer.subject.notes
 
 
 @pytest.mark.parametrize("objective", ["latency", "size"])

@@ -50,11 +50,11 @@ def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeyp
     monkeypatch.setattr(subject, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
     monkeypatch.setattr(subject, "logits_of", answers.__getitem__)
     observer = Observer(Subject.of_build(resolved(), lab=Room()))  # type: ignore[arg-type]
-    observer.seen.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
+    observer.subject.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in subject.SPLITS}
     observer.evaluate_all(pixels)
-    assert observer.seen.failures[INT8.id].ref == "logits-not-finite"
-    assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
+    assert observer.subject.failures[INT8.id].ref == "logits-not-finite"
+    assert {name for name, _ in observer.subject.evaluations} == {BASELINE.id}
 
 
 def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **said: str) -> tuple[Observer, list[RaceRequest]]:
@@ -67,14 +67,14 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **said:
 
     monkeypatch.setattr(subject, "race", write_down)
     observer = Observer(Subject.of_build(resolved(), lab=Room(**said)))  # type: ignore[arg-type]
-    observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
+    observer.subject.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 
 
 def test_energy_is_asked_for_only_where_a_meter_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     observer, asked = an_observer(monkeypatch, {}, energy_absent="rapl: this is a virtual machine")
     observer.energy([BASELINE.id, INT8.id], RaceOptions())
-    assert asked == [] and "energy" not in observer.seen.races
+    assert asked == [] and "energy" not in observer.subject.races
     observer.energy([BASELINE.id, INT8.id], RaceOptions(meter=tmp_path / "meter.csv"))
     assert [(request.purpose, request.meter_log, request.max_s) for request in asked] == [
         ("energy", tmp_path / "meter.csv", 15.0)
@@ -87,13 +87,13 @@ def test_energy_is_asked_for_only_where_a_meter_can_be_read(monkeypatch: pytest.
 def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, _ = an_observer(monkeypatch, {INT8.id: "the process was killed"}, energy_meters="rapl")
     observer.energy([BASELINE.id, INT8.id], RaceOptions())
-    assert observer.seen.failures == {}
-    assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
+    assert observer.subject.failures == {}
+    assert observer.subject.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
 
 
 def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
-    observer.seen.answering = dict(observer.seen.kits)
+    observer.subject.answering = dict(observer.subject.kits)
     observer.time_all([INT8.id], RaceOptions(runs=RunsNeeded(latency=17, tails=True)))
     observer.race([BASELINE.id], "report", RaceOptions(runs=RunsNeeded(latency=17, tails=True)))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
@@ -111,7 +111,7 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str, latency: int, energy: int
 ) -> None:
     observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
-    seen, taken = observer.seen, Taken(by="estimate", budget_pp=1.0)
+    seen, taken = observer.subject, Taken(by="estimate", budget_pp=1.0)
     seen.answering = dict(seen.kits)
     for name in ("evaluate_all", "read_residency"):
         monkeypatch.setattr(observer, name, lambda *_: None)
@@ -132,8 +132,8 @@ def test_a_build_races_its_winner_as_often_as_its_gates_need(
 
 def test_who_has_no_part_in_the_choice_is_timed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
-    observer.seen.answering = dict(observer.seen.kits)
-    observer.seen.objective = "throughput"
+    observer.subject.answering = dict(observer.subject.kits)
+    observer.subject.objective = "throughput"
     observer.time_all([INT8.id], RaceOptions())
     assert [len(request.kits) for request in asked] == [2]
     assert asked[0].choosing is not None and asked[0].choosing.contenders == ()

@@ -141,7 +141,7 @@ def a_measured_build(
 
     monkeypatch.setattr(build, "execute", executed)
     kits = {each.id: a_kit(tmp_path / "made" / each.id, each) for each in (BASELINE, INT8)}
-    monkeypatch.setattr(build, "observe", lambda _, observer, *__: observer.seen.kits.update(kits))
+    monkeypatch.setattr(build, "observe", lambda _, observer, *__: observer.subject.kits.update(kits))
     monkeypatch.setattr(build, "_race_winner", lambda *_: None)
     monkeypatch.setattr(build, "report_of", report)
     monkeypatch.setattr(build, "local_record", lambda seen: None)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.building.engines import with_engine
+from edgecnn.building.engines import build_engine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import LINK_LOST
 from edgecnn.errors.hosts.process import RunnerFailed, RunnerTimedOut
@@ -169,7 +169,7 @@ def test_a_kit_that_no_store_has_packaged_is_given_its_engine_too_and_once(board
     store, packed = Store.open(tmp_path / "store"), KitRef.at(kit)
     with connect(tmp_path) as host:
         lab = lab_at(host, store)
-        found = with_engine(packed, BUILDER, lab)
+        found = build_engine(packed, BUILDER, lab)
     assert (found.folder / "build" / ENGINE).is_file() and not (kit / "build").exists()
     assert found == packed.model_copy(update={"folder": found.folder})
-    assert with_engine(packed, BUILDER, replace(lab, host=NoHost())) == found
+    assert build_engine(packed, BUILDER, replace(lab, host=NoHost())) == found
