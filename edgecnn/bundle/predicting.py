@@ -20,7 +20,7 @@ from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
-from edgecnn.runner.causes.left_behind import without_left_behind
+from edgecnn.runner.causes.left_behind import split_left_behind
 from edgecnn.runner.failure import RunnerError
 from edgecnn.values.stage import Progress
 
@@ -104,7 +104,7 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
 
     Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DATA_FOLDER_UNREADABLE: a folder cannot be listed.
     """
-    named, left = without_left_behind(photos)
+    named, left = split_left_behind(photos)
     seen, files = ListingProgress(tell), list[Path]()
     for place in left:
         seen.skip(place)

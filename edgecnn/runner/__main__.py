@@ -21,13 +21,13 @@ from .say import CANNOT_WRITE, drop_unwritable, progress, say
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; 0 when its last line says ``"ok": true``, ``CANNOT_WRITE`` when no line can be said any more, else 1."""
-    given = _parser().parse_args(arguments)
-    if given.lease_s is not None:
+    options = _parser().parse_args(arguments)
+    if options.lease_s is not None:
         from .runs.lease import hold_lease
 
-        hold_lease(given.lease_s)
+        hold_lease(options.lease_s)
     try:
-        return _told(given)
+        return _run_command(options)
     except BrokenPipeError:  # whoever read has had enough
         drop_unwritable()
         return 1
@@ -36,18 +36,18 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return CANNOT_WRITE
 
 
-def _told(given: argparse.Namespace) -> int:
+def _run_command(options: argparse.Namespace) -> int:
     """Raises OSError: standard output takes nothing."""
     try:
-        result = given.command(given)
+        result = options.command(options)
     except RunnerError as error:
         say(dict(error.results, ok=False, error=error.facts()))
         return 1
     except ModuleNotFoundError as error:
-        say({"ok": False, "error": _missing(given.name, error).facts()})
+        say({"ok": False, "error": _missing(options.name, error).facts()})
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the process: whatever it was becomes the last line
-        say({"ok": False, "error": _fault(given.name, error).facts()})
+        say({"ok": False, "error": _fault(options.name, error).facts()})
         return 1
     say(dict(result, ok=True))
     return 0
@@ -70,108 +70,108 @@ def _fault(where: str, error: Exception) -> RunnerError:
     return RunnerError("runner-fault", "the runner failed in {}".format(where), "{}: {}".format(type(error).__name__, error))
 
 
-def _info(given: argparse.Namespace) -> Dict[str, Any]:
+def _info(options: argparse.Namespace) -> Dict[str, Any]:
     from .machine.environment import read_environment
     from .manifest import MANIFEST
     from .runtimes import installed_runtimes, runtime_of
 
-    if given.builder is not None:
+    if options.builder is not None:
         from .engines.record import describe_builder
 
-        return {"builder": describe_builder(given.builder)}
-    if not (given.kit / MANIFEST).exists():
+        return {"builder": describe_builder(options.builder)}
+    if not (options.kit / MANIFEST).exists():
         return {"environment": read_environment(), "runtimes": installed_runtimes()}
-    kit = _kit(given)
+    kit = _kit(options)
     environment = read_environment(runtime_of(kit.manifest.session.module))
     about = {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
     return {"environment": environment, "runtimes": installed_runtimes(), "kit": about}
 
 
-def _selftest(given: argparse.Namespace) -> Dict[str, Any]:
+def _selftest(options: argparse.Namespace) -> Dict[str, Any]:
     from .selftest import selftest
 
-    return {"selftest": selftest(_kit(given), _knobs(given))}
+    return {"selftest": selftest(_kit(options), _knobs(options))}
 
 
-def _golden(given: argparse.Namespace) -> Dict[str, Any]:
+def _golden(options: argparse.Namespace) -> Dict[str, Any]:
     from .golden import write_golden
 
-    return {"golden": write_golden(_kit(given), given.out)}
+    return {"golden": write_golden(_kit(options), options.out)}
 
 
-def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
+def _build_engine(options: argparse.Namespace) -> Dict[str, Any]:
     from .engines import engine
 
-    kit = _kit(given)
+    kit = _kit(options)
     kit.verify_files()
-    wish = engine.Wish(given.package, given.capability, given.timing_cache)
-    if given.once:
+    wish = engine.Wish(options.package, options.capability, options.timing_cache)
+    if options.once:
         from .engines.record import standing_record
 
-        record = standing_record(kit, given.out, wish)
+        record = standing_record(kit, options.out, wish)
         if record is not None:
             return {"engine": record}
-    return {"engine": engine.build_engines(kit.folder, given.out, wish, progress)}
+    return {"engine": engine.build_engines(kit.folder, options.out, wish, progress)}
 
 
-def _evaluate(given: argparse.Namespace) -> Dict[str, Any]:
+def _evaluate(options: argparse.Namespace) -> Dict[str, Any]:
     from .evaluate import evaluate
 
-    return {"evaluation": evaluate(_kit(given), given.pixels, given.out, given.chunk, given.batch)}
+    return {"evaluation": evaluate(_kit(options), options.pixels, options.out, options.chunk, options.batch)}
 
 
-def _bench(given: argparse.Namespace) -> Dict[str, Any]:
+def _bench(options: argparse.Namespace) -> Dict[str, Any]:
     from .runs.schedule import bench
 
-    return {"bench": bench(given.schedule, given.out)}
+    return {"bench": bench(options.schedule, options.out)}
 
 
-def _measure(given: argparse.Namespace) -> Dict[str, Any]:
+def _measure(options: argparse.Namespace) -> Dict[str, Any]:
     from .bundle import measure
 
-    return {"bench": measure(given.bundle, given.out or given.bundle / "measured", given.rounds, given.samples)}
+    return {"bench": measure(options.bundle, options.out or options.bundle / "measured", options.rounds, options.samples)}
 
 
-def _predict(given: argparse.Namespace) -> Dict[str, Any]:
-    from .causes.left_behind import images_in, without_left_behind
+def _predict(options: argparse.Namespace) -> Dict[str, Any]:
+    from .causes.left_behind import images_in, split_left_behind
     from .classifier import Classifier
     from .predicting import predict_files
     from .say import Teller, note
 
-    files, left = without_left_behind(given.files)
+    files, left = split_left_behind(options.files)
     for file in left:
         note("{}: skipped, with {:,} images that a tool left".format(file, images_in(file)))
     if not files:
-        raise RunnerError("no-pictures", "{}: a tool left this, and it is no picture of yours".format(given.files[0]))
-    classifier = Classifier(given.kit, _knobs(given))
+        raise RunnerError("no-pictures", "{}: a tool left this, and it is no picture of yours".format(options.files[0]))
+    classifier = Classifier(options.kit, _knobs(options))
     try:
-        found = predict_files(classifier, files, given.top, Teller("predicting", len(files), "pictures").step)
+        result = predict_files(classifier, files, options.top, Teller("predicting", len(files), "pictures").step)
     finally:
         classifier.close()
-    results = dict(found, knobs=classifier.knobs)
-    if found["unreadable"]:
-        first = found["unreadable"][0]
-        what = "{:,} of {:,} files cannot be read as images".format(len(found["unreadable"]), len(files))
+    results = dict(result, knobs=classifier.knobs)
+    if result["unreadable"]:
+        first = result["unreadable"][0]
+        what = "{:,} of {:,} files cannot be read as images".format(len(result["unreadable"]), len(files))
         raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"])).with_results(results)
     return results
 
 
-def _page(given: argparse.Namespace) -> Dict[str, Any]:
+def _page(options: argparse.Namespace) -> Dict[str, Any]:
     from .browser.hosting import host
 
-    return {"page": host(_kit(given), given.port)}
+    return {"page": host(_kit(options), options.port)}
 
 
-def _knobs(given: argparse.Namespace) -> Optional[Dict[str, str]]:
+def _knobs(options: argparse.Namespace) -> Optional[Dict[str, str]]:
     from .knobs import parse_knobs
 
-    return None if given.knob is None else parse_knobs(given.knob)
+    return None if options.knob is None else parse_knobs(options.knob)
 
 
-def _kit(given: argparse.Namespace) -> Any:
+def _kit(options: argparse.Namespace) -> Any:
     from .kit import Kit
 
-    return Kit.open(given.kit)
+    return Kit.open(options.kit)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,13 +199,15 @@ def _parser() -> argparse.ArgumentParser:
     bench = _add(commands, "bench", _bench, "time kits, a fresh process a run")
     bench.add_argument("--schedule", type=Path, required=True, metavar="FILE.json")
     bench.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    whole = _add(commands, "measure", _measure, "time every kit of the bundle, and measure its energy where a meter can be read")
-    whole.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
-    whole.add_argument("--out", type=Path, metavar="FOLDER", help="where runs go (default BUNDLE/measured)")
-    whole.add_argument(
+    measurement = _add(
+        commands, "measure", _measure, "time every kit of the bundle, and measure its energy where a meter can be read"
+    )
+    measurement.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder")
+    measurement.add_argument("--out", type=Path, metavar="FOLDER", help="where runs go (default BUNDLE/measured)")
+    measurement.add_argument(
         "--rounds", type=_positive, default=8, help="processes of each kit, and as many again for its energy (default 8)"
     )
-    whole.add_argument("--samples", type=_positive, default=1000, help="inferences of each process (default 1000)")
+    measurement.add_argument("--samples", type=_positive, default=1000, help="inferences of each process (default 1000)")
     predict = _add(commands, "predict", _predict, "labels and probabilities of pictures")
     predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
     predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")

@@ -78,13 +78,13 @@ def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
     """The kits whose packages are here, and of each other kit what it lacks; a device need not have every runtime."""
     here, left_out = [], {}  # type: List[Carried], Dict[str, str]
     lacks: Optional[RunnerError] = None
-    for each in carried:
+    for entry in carried:
         try:
-            each.kit.check_requirements()
-            here.append(each)
+            entry.kit.check_requirements()
+            here.append(entry)
         except RunnerError as error:
-            lacks, left_out[each.kit.manifest.name] = error, ": ".join(filter(None, (error.what, error.because)))
-            note("{} is left out: {}".format(each.kit.manifest.name, left_out[each.kit.manifest.name]))
+            lacks, left_out[entry.kit.manifest.name] = error, ": ".join(filter(None, (error.what, error.because)))
+            note("{} is left out: {}".format(entry.kit.manifest.name, left_out[entry.kit.manifest.name]))
     if not here and lacks is not None:
         raise lacks
     return here, left_out
@@ -93,9 +93,9 @@ def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
 def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:
     """Energy runs of the kits that a meter can watch; of the others, and without a meter, why there are none."""
     meters = observed.get("energy_meters", "").split()
-    watched = [each for each in carried if can_watch(meters, runs_on_gpu(each.kit.manifest.session.module))]
+    watched = [entry for entry in carried if can_watch(meters, runs_on_gpu(entry.kit.manifest.session.module))]
     why = observed.get("energy_absent", NOTHING_OF_A_CPU)
-    absent = {each.kit.manifest.name: why for each in carried if each not in watched}
+    absent = {entry.kit.manifest.name: why for entry in carried if entry not in watched}
     if absent:
         note("energy of {} is not measured: {}".format(", ".join(sorted(absent)), why))
     if not watched:
@@ -105,9 +105,9 @@ def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, 
 
 
 def _race(carried: List[Carried], out: Path, rounds: int, settings: Dict[str, Any]) -> Dict[str, Any]:
-    asked = out / "asked.json"
-    write_json(asked, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(carried, rounds, settings)})
-    return bench(asked, out)
+    schedule = out / "asked.json"
+    write_json(schedule, {"schema": SCHEMA, "timeout_s": _TIMEOUT_S, "items": _items(carried, rounds, settings)})
+    return bench(schedule, out)
 
 
 def _carried(bundle: Path) -> List[Carried]:
@@ -117,7 +117,9 @@ def _carried(bundle: Path) -> List[Carried]:
     choice = read_json(path)
     if choice.get("schema") != CHOICE_SCHEMA or not choice.get("kits"):
         raise RunnerError("no-bundle", "{}: names no kits".format(path), "its schema is not {}".format(CHOICE_SCHEMA))
-    return [Carried(kit_inside(bundle, str(each["folder"])), knobs_of(each, path)) for _, each in sorted(choice["kits"].items())]
+    return [
+        Carried(kit_inside(bundle, str(facts["folder"])), knobs_of(facts, path)) for _, facts in sorted(choice["kits"].items())
+    ]
 
 
 def kit_inside(bundle: Path, name: str) -> Kit:
@@ -134,9 +136,9 @@ def kit_inside(bundle: Path, name: str) -> Kit:
 
 def _items(carried: List[Carried], rounds: int, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
     items = []  # type: List[Dict[str, Any]]
-    draw = random.Random(",".join(each.kit.sha256 for each in carried))
+    draw = random.Random(",".join(entry.kit.sha256 for entry in carried))
     for number in range(rounds):
-        for position, each in enumerate(draw.sample(carried, len(carried))):
-            place = {"kit": str(each.kit.folder), "round": number, "position": position}  # type: Dict[str, Any]
-            items.append(dict(place, knobs=each.knobs, **settings))
+        for position, entry in enumerate(draw.sample(carried, len(carried))):
+            place = {"kit": str(entry.kit.folder), "round": number, "position": position}  # type: Dict[str, Any]
+            items.append(dict(place, knobs=entry.knobs, **settings))
     return items

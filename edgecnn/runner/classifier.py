@@ -104,8 +104,8 @@ def probabilities(logits: Any, several: bool) -> Any:
 def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            seen = "{} {}".format(image.dtype, list(image.shape))
-            raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", seen)
+            actual = "{} {}".format(image.dtype, list(image.shape))
+            raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", actual)
         return Image.fromarray(image)
     try:
         return as_picture(image, grey_window) if isinstance(image, Image.Image) else decode(image, grey_window)

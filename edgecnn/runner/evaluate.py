@@ -112,14 +112,16 @@ def _batches(kit: Kit, session: Session, work: Work, start: int) -> Iterator[Any
 def _begin(out: Path, request: Dict[str, Any], conditions: Dict[str, str]) -> bool:
     """Whether ``out`` already belongs to this very request; otherwise it does from now on."""
     path, wanted = out / REQUEST, dict(request, conditions=conditions)
-    held = read_json(path) if path.is_file() else None
-    if held == wanted:
+    previous = read_json(path) if path.is_file() else None
+    if previous == wanted:
         return True
-    if held is not None:
+    if previous is not None:
         for name in sorted(request):
-            if held.get(name) != request[name]:
-                seen = "its {} is {!r}, asked is {!r}".format(name, held.get(name), request[name])
-                raise RunnerError("other-evaluation", "{}: holds another evaluation".format(out), seen, "give an empty folder")
+            if previous.get(name) != request[name]:
+                difference = "its {} is {!r}, asked is {!r}".format(name, previous.get(name), request[name])
+                raise RunnerError(
+                    "other-evaluation", "{}: holds another evaluation".format(out), difference, "give an empty folder"
+                )
         note("{}: begun under other conditions on this machine, so it starts again".format(out))
     for stale in sorted(out.glob("logits-*.npy")) + [out / RESULT]:
         if stale.is_file():
@@ -135,8 +137,8 @@ def _read_pixels(kit: Kit, path: Path) -> Any:
         raise RunnerError("unreadable-pixels", "{}: no array of pixels".format(path), str(error)) from error
     shape = [*kit.manifest.recipe.crop_px, 3]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or list(pixels.shape[1:]) != shape or not len(pixels):
-        seen = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N"] + shape)
-        raise RunnerError("unfit-pixels", "{}: not pixels for this kit".format(path), seen)
+        actual = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N"] + shape)
+        raise RunnerError("unfit-pixels", "{}: not pixels for this kit".format(path), actual)
     return pixels
 
 

@@ -51,8 +51,8 @@ def run_checked(session: Session, kit: Kit, feed: Mapping[str, Any]) -> Any:
         raise RunnerError("wrong-output", "the model gives {}, not {!r}".format(", ".join(outputs) or "nothing", wanted.name))
     logits = np.asarray(outputs[wanted.name])
     if logits.shape != (batch, wanted.classes):
-        seen = "shape {}, expected {}".format(list(logits.shape), [batch, wanted.classes])
-        raise RunnerError("wrong-output", "output {!r} does not fit the kit".format(wanted.name), seen)
+        actual = "shape {}, expected {}".format(list(logits.shape), [batch, wanted.classes])
+        raise RunnerError("wrong-output", "output {!r} does not fit the kit".format(wanted.name), actual)
     return logits.astype(np.float32, copy=False)
 
 
@@ -68,8 +68,8 @@ def check_feed(specs: Sequence[TensorSpec], feed: Mapping[str, Any]) -> None:
     for spec in specs:
         array = feed[spec.name]
         fits = len(array.shape) == len(spec.shape) and all(
-            size is None or size == given for size, given in zip(spec.shape, array.shape)
+            size is None or size == actual_size for size, actual_size in zip(spec.shape, array.shape)
         )
         if str(array.dtype) != spec.dtype or not fits:
-            seen = "{} {}, expected {} {}".format(array.dtype, list(array.shape), spec.dtype, list(spec.shape))
-            raise RunnerError("wrong-feed", "input {!r} does not fit the model".format(spec.name), seen)
+            actual = "{} {}, expected {} {}".format(array.dtype, list(array.shape), spec.dtype, list(spec.shape))
+            raise RunnerError("wrong-feed", "input {!r} does not fit the model".format(spec.name), actual)

@@ -39,9 +39,9 @@ def golden_pixels(kit: Kit) -> Any:
     stack: List[Any] = []
     for picture in kit.manifest.golden.png:
         pixels = _pixels(kit, picture.file)
-        found = pixels_sha256(pixels)
-        if found != picture.pixels_sha256:
-            why = "SHA-256 of its pixels is {}…, expected {}…".format(found[:12], picture.pixels_sha256[:12])
+        digest = pixels_sha256(pixels)
+        if digest != picture.pixels_sha256:
+            why = "SHA-256 of its pixels is {}…, expected {}…".format(digest[:12], picture.pixels_sha256[:12])
             raise RunnerError("golden-pixels-differ", "{}: does not become the golden pixels".format(picture.file), why, _HINT)
         stack.append(pixels)
     return np.stack(stack)
@@ -57,11 +57,11 @@ def check_photo(kit: Kit) -> int:
     if photo is None:
         return 0
     expected = np.asarray(decode(kit.path(photo.pixels))).astype(np.int16)
-    found = _pixels(kit, photo.file).astype(np.int16)
-    if found.shape != expected.shape:
-        why = "{} pixels, expected {}".format(list(found.shape), list(expected.shape))
+    actual = _pixels(kit, photo.file).astype(np.int16)
+    if actual.shape != expected.shape:
+        why = "{} pixels, expected {}".format(list(actual.shape), list(expected.shape))
         raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
-    levels = int(np.abs(found - expected).max())
+    levels = int(np.abs(actual - expected).max())
     if levels > photo.max_levels:
         why = "a pixel differs by {} levels, allowed are {}".format(levels, photo.max_levels)
         raise RunnerError("golden-photo-differs", "{}: does not become the golden pixels".format(photo.file), why, _HINT)
@@ -79,9 +79,9 @@ def check_golden_feed(kit: Kit, pixels: Any) -> None:
     Raises:
         RunnerError: golden-feed-differs.
     """
-    found = feed_sha256(feed_of(kit, pixels)[kit.manifest.model.input.name])
-    if found != kit.manifest.golden.feed_sha256:
-        why = "SHA-256 of the feed is {}…, expected {}…".format(found[:12], kit.manifest.golden.feed_sha256[:12])
+    digest = feed_sha256(feed_of(kit, pixels)[kit.manifest.model.input.name])
+    if digest != kit.manifest.golden.feed_sha256:
+        why = "SHA-256 of the feed is {}…, expected {}…".format(digest[:12], kit.manifest.golden.feed_sha256[:12])
         hint = "channels, layout or normalization are not those of the kit"
         raise RunnerError("golden-feed-differs", "golden pixels do not become the golden feed", why, hint)
 
@@ -100,16 +100,16 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
     golden = kit.manifest.golden
     expected = np.load(str(kit.path(golden.logits)), allow_pickle=False)
     feeds = [feed_of(kit, pixels[index : index + 1]) for index in range(len(pixels))]
-    found = np.concatenate([run_checked(session, kit, feed) for feed in feeds])
-    if expected.shape != found.shape:
-        why = "it holds {}, this kit gives {}".format(list(expected.shape), list(found.shape))
+    actual = np.concatenate([run_checked(session, kit, feed) for feed in feeds])
+    if expected.shape != actual.shape:
+        why = "it holds {}, this kit gives {}".format(list(expected.shape), list(actual.shape))
         raise RunnerError("golden-logits-differ", "{}: does not fit the kit".format(golden.logits), why, "package the kit again")
-    difference = float(np.abs(found - expected).max())
+    difference = float(np.abs(actual - expected).max())
     allowed = float(golden.logits_tolerance * (expected.max() - expected.min()))
     if not difference <= allowed:  # so that NaN fails
         why = "they differ by up to {:.4g}, allowed are {:.4g}".format(difference, allowed)
         raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _LOGITS_HINT)
-    again = float(np.abs(run_checked(session, kit, feeds[0]) - found[:1]).max())
+    again = float(np.abs(run_checked(session, kit, feeds[0]) - actual[:1]).max())
     if not again <= REPEATS_WITHIN * (expected.max() - expected.min()):
         why = "two calls on the same image differ by up to {:.4g}".format(again)
         raise RunnerError("answers-vary", "the model gives different outputs for the same image", why, _VARIES_HINT)

@@ -69,7 +69,7 @@ def install_command(*requirements: str) -> str:
 
 def command_for(requirements: Sequence[str], managed: bool, python: str) -> str:
     """The same for any machine: ``managed`` says that its system keeps pip out, ``python`` is how its shell calls Python."""
-    if any(each.startswith(BROWSER) for each in requirements):
+    if any(requirement.startswith(BROWSER) for requirement in requirements):
         return INSTALLED_BY  # the system's own; nothing else is asked for beside it
     wanted = " ".join(map(shlex.quote, requirements))
     if not managed:

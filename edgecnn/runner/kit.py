@@ -91,11 +91,11 @@ class Kit:
             if size != fact.bytes:
                 raise self._changed(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
             try:
-                found = sha256_of(path)
+                digest = sha256_of(path)
             except OSError as error:
                 raise self._changed(name, size, "it cannot be read: {}".format(error.strerror)) from error
-            if found != fact.sha256:
-                raise self._changed(name, size, "its SHA-256 is {}…, in kit.json {}…".format(found[:12], fact.sha256[:12]))
+            if digest != fact.sha256:
+                raise self._changed(name, size, "its SHA-256 is {}…, in kit.json {}…".format(digest[:12], fact.sha256[:12]))
             total += size
         self._refuse_foreign_code()
         return total
@@ -149,10 +149,10 @@ def _check_name(name: str) -> None:
 
 
 def _package_version(name: str, wanted: str) -> str:
-    found = installed_version(name)
+    installed = installed_version(name)
     needed = "{}{}".format(name, wanted)
-    if found is None:
+    if installed is None:
         raise lacking("this kit needs {}, which is not installed".format(needed), needed)
-    if not matches(found, wanted):
-        raise lacking("this kit needs {}".format(needed), needed, version=found)
-    return found
+    if not matches(installed, wanted):
+        raise lacking("this kit needs {}".format(needed), needed, version=installed)
+    return installed

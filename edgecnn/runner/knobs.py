@@ -52,7 +52,7 @@ def chosen_knobs(kit: Kit) -> Dict[str, str]:
     choice = read_json(path)
     if not isinstance(choice, dict) or choice.get("schema") != CHOICE_SCHEMA or not isinstance(choice.get("kits"), dict):
         return {}
-    mine = [each for each in choice["kits"].values() if _is_of(each, kit, folder)]
+    mine = [entry for entry in choice["kits"].values() if _is_of(entry, kit, folder)]
     return knobs_of(mine[0], path) if mine else {}
 
 
@@ -74,13 +74,13 @@ def parse_knobs(texts: Any) -> Dict[str, str]:
     Raises:
         RunnerError: bad-knobs.
     """
-    found = {}
+    knobs = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise RunnerError("bad-knobs", "--knob {!r} is not NAME=VALUE".format(text))
-        found[name] = value
-    return found
+        knobs[name] = value
+    return knobs
 
 
 def _is_of(entry: Any, kit: Kit, folder: Path) -> bool:

@@ -157,10 +157,10 @@ def _thresholds(top: Fields) -> Optional[Tuple[float, ...]]:
     if top.get("activation") is None and top.get("thresholds") is None:
         return None
     top.one_of("activation", "sigmoid")
-    labels, found = top.texts("labels"), top.fields("thresholds")
-    if found.names() != sorted(labels):
+    labels, bounds = top.texts("labels"), top.fields("thresholds")
+    if bounds.names() != sorted(labels):
         raise bad_manifest("thresholds", "are not one for each of the labels: they are those of another model")
-    thresholds = tuple(found.number(name) for name in labels)
+    thresholds = tuple(bounds.number(name) for name in labels)
     if max(thresholds) > 1:
         raise bad_manifest("thresholds", "must be probabilities, 0 to 1")
     return thresholds
@@ -188,8 +188,8 @@ def _model(fields: Fields) -> ModelSpec:
         output=OutputSpec(ends[1].text("name"), ends[1].whole("classes")),
         batch_max=fields.whole("batch_max"),
     )
-    for each in (fields,) + ends:
-        each.nothing_else()
+    for part in (fields,) + ends:
+        part.nothing_else()
     return model
 
 
@@ -207,8 +207,8 @@ def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tupl
     mean, std = normalization.three("mean"), normalization.three("std")
     if min(std) <= 0:
         raise bad_manifest("preprocessing.normalization.std", "must be above 0")
-    for each in (fields, pixels, normalization):
-        each.nothing_else()
+    for part in (fields, pixels, normalization):
+        part.nothing_else()
     return recipe, mean, std
 
 
@@ -232,8 +232,8 @@ def _colour(pixels: Fields) -> Tuple[int, int, int]:
 
 def _window(pixels: Fields) -> Tuple[int, int]:
     ends = pixels.get("grey_window")
-    whole = isinstance(ends, list) and len(ends) == 2 and all(type(end) is int for end in ends)
-    if not whole or not 0 <= ends[0] < ends[1] <= ALL_LEVELS[1]:
+    is_pair = isinstance(ends, list) and len(ends) == 2 and all(type(end) is int for end in ends)
+    if not is_pair or not 0 <= ends[0] < ends[1] <= ALL_LEVELS[1]:
         raise bad_manifest("preprocessing.pixels.grey_window", "must be two rising levels of 0 to 65535")
     return ends[0], ends[1]
 
@@ -241,14 +241,14 @@ def _window(pixels: Fields) -> Tuple[int, int]:
 def _golden(fields: Fields) -> Golden:
     pictures = []
     for index, value in enumerate(fields.list("png")):
-        each = Fields(value, "golden.png[{}].".format(index))
-        pictures.append(GoldenPicture(each.text("file"), each.text("pixels_sha256")))
-        each.nothing_else()
+        entry = Fields(value, "golden.png[{}].".format(index))
+        pictures.append(GoldenPicture(entry.text("file"), entry.text("pixels_sha256")))
+        entry.nothing_else()
     photo = None
     if fields.get("jpeg") is not None:
-        each = fields.fields("jpeg")
-        photo = GoldenPhoto(each.text("file"), each.text("pixels"), each.whole("max_levels"))
-        each.nothing_else()
+        entry = fields.fields("jpeg")
+        photo = GoldenPhoto(entry.text("file"), entry.text("pixels"), entry.whole("max_levels"))
+        entry.nothing_else()
     golden = Golden(tuple(pictures), photo, fields.text("feed_sha256"), fields.text("logits"), fields.number("logits_tolerance"))
     fields.nothing_else()
     return golden
@@ -257,7 +257,7 @@ def _golden(fields: Fields) -> Golden:
 def _files(fields: Fields) -> Dict[str, FileFact]:
     facts = {}
     for name in fields.names():
-        each = fields.fields(name)
-        facts[name] = FileFact(each.text("sha256"), each.whole("bytes"))
-        each.nothing_else()
+        entry = fields.fields(name)
+        facts[name] = FileFact(entry.text("sha256"), entry.whole("bytes"))
+        entry.nothing_else()
     return facts

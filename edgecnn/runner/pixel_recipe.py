@@ -30,8 +30,8 @@ class ImageSize(NamedTuple):
         """From a side, or a text with height and width. Raises ValueError: it is neither, or a side has no pixel."""
         if isinstance(stated, ImageSize):
             return stated
-        found = None if isinstance(stated, (bool, float)) else _SIDES.fullmatch(str(stated).lower())
-        sides = [int(side) for side in found.groups() if side] if found else [0]
+        match = None if isinstance(stated, (bool, float)) else _SIDES.fullmatch(str(stated).lower())
+        sides = [int(side) for side in match.groups() if side] if match else [0]
         if min(sides) < 1:
             raise ValueError("{!r} is neither a side in pixels nor HEIGHTxWIDTH, such as 48x192".format(stated))
         return cls(sides[0], sides[-1])

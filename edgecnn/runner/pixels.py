@@ -170,11 +170,11 @@ def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
         made = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
         raise UnreadableImage(made.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
     if size != image.size:
-        image = _by_one_side_then_the_other(image, size, _FILTERS[recipe.interpolation])
+        image = _resize_side_by_side(image, size, _FILTERS[recipe.interpolation])
     return _padded(image, recipe)
 
 
-def _by_one_side_then_the_other(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
+def _resize_side_by_side(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
     """In Pillow 13's order, down first where far more rows go than columns; earlier ones always went across first."""
     down_first = image.height - size[1] > 2 * max(0, image.width - size[0])
     return image.resize((image.width, size[1]) if down_first else (size[0], image.height), filter_).resize(size, filter_)

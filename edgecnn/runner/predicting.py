@@ -30,13 +30,13 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
     began = time.monotonic()
     for done, file in enumerate(files, start=1):
         try:
-            found = classifier.predict(file)[: top if classifier.thresholds is None else None]
+            labels = classifier.predict(file)[: top if classifier.thresholds is None else None]
         except RunnerError as error:
             if error.ref != "unreadable-image":
                 raise
             unreadable.append({"file": str(file), "because": error.because or error.what})
         else:
-            answers.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in found]})
+            answers.append({"file": str(file), "labels": [{"label": name, "probability": share} for name, share in labels]})
         if time.monotonic() - began >= _PATIENCE_S:
             tell(done)
     return {"predictions": answers, "unreadable": unreadable}

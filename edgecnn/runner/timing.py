@@ -7,12 +7,12 @@ from itertools import cycle
 from typing import Any, Callable, List, Sequence
 
 
-def timed_calls(call: Callable[[Any], Any], given: Sequence[Any], count: int, limit_ns: int) -> List[int]:
+def timed_calls(call: Callable[[Any], Any], inputs: Sequence[Any], count: int, limit_ns: int) -> List[int]:
     """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one.
 
     ``given``: what the calls take in turn.
     """
-    clock, following = time.perf_counter_ns, cycle(given).__next__
+    clock, following = time.perf_counter_ns, cycle(inputs).__next__
     samples: List[int] = []
     keep = samples.append
     stop = clock() + limit_ns

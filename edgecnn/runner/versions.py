@@ -37,13 +37,13 @@ def matches(version: str, wanted: str) -> bool:
     Raises:
         RunnerError: bad-version-range, when the range or the version cannot be understood.
     """
-    found = parse_version(version)
-    if found is None:
+    release = parse_version(version)
+    if release is None:
         raise RunnerError("bad-version", "version {!r} does not begin with a release number".format(version))
-    return all(_holds(found, clause, wanted) for clause in wanted.split(",") if clause.strip())
+    return all(_holds(release, clause, wanted) for clause in wanted.split(",") if clause.strip())
 
 
-def _holds(found: Release, clause: str, wanted: str) -> bool:
+def _holds(release: Release, clause: str, wanted: str) -> bool:
     match = _CLAUSE.fullmatch(clause)
     bound = parse_version(match.group(2)) if match else None
     if match is None or bound is None:
@@ -51,20 +51,20 @@ def _holds(found: Release, clause: str, wanted: str) -> bool:
     operator = match.group(1)
     length = len(match.group(2).split("."))
     if match.group(3):  # ==1.2.*
-        same = found[0][:length] == bound[0][:length]
+        same = release[0][:length] == bound[0][:length]
         return same if operator == "==" else not same
     if operator == "~=":
-        return found >= bound and found[0][: length - 1] == bound[0][: length - 1]
-    if operator == "<" and found[0] == bound[0]:
+        return release >= bound and release[0][: length - 1] == bound[0][: length - 1]
+    if operator == "<" and release[0] == bound[0]:
         return False  # a pre-release of the bound itself is not below it
-    return _COMPARE[operator](found, bound)
+    return _COMPARE[operator](release, bound)
 
 
 _COMPARE: Dict[str, Callable[[Release, Release], bool]] = {
-    ">=": lambda found, bound: found >= bound,
-    "<=": lambda found, bound: found <= bound,
-    "==": lambda found, bound: found == bound,
-    "!=": lambda found, bound: found != bound,
-    ">": lambda found, bound: found > bound,
-    "<": lambda found, bound: found < bound,
+    ">=": lambda release, bound: release >= bound,
+    "<=": lambda release, bound: release <= bound,
+    "==": lambda release, bound: release == bound,
+    "!=": lambda release, bound: release != bound,
+    ">": lambda release, bound: release > bound,
+    "<": lambda release, bound: release < bound,
 }

@@ -23,7 +23,7 @@ def browser() -> Optional[str]:
     named = os.environ.get(NAMED_BY)
     if named:
         return shutil.which(str(Path(named).expanduser()))
-    return next((found for found in map(shutil.which, _PROGRAMS) if found is not None), None)
+    return next((program for program in map(shutil.which, _PROGRAMS) if program is not None), None)
 
 
 def no_browser() -> str:
@@ -37,16 +37,16 @@ def no_browser() -> str:
 def browser_version() -> Optional[str]:
     """As ``142.0.7444.59``; None where there is no browser, or it does not say."""
     program = browser()
-    return None if program is None else _asked(program)
+    return None if program is None else _version_of(program)
 
 
 @lru_cache(maxsize=None)
-def _asked(program: str) -> Optional[str]:
+def _version_of(program: str) -> Optional[str]:
     try:
-        said = subprocess.check_output(
+        output = subprocess.check_output(
             [program, "--version"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_PATIENCE_S
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = _VERSION.search(said.decode("utf-8", errors="replace"))
-    return None if found is None else found.group(1)
+    match = _VERSION.search(output.decode("utf-8", errors="replace"))
+    return None if match is None else match.group(1)

@@ -128,23 +128,23 @@ class Page:
         stop = time.monotonic() + patience_s
         while time.monotonic() < stop:
             try:
-                found, numbers = self._server.answers.get(timeout=_LOOK_S)
+                reply, numbers = self._server.answers.get(timeout=_LOOK_S)
             except queue.Empty:
                 if self._process.poll() is not None:
                     raise RunnerError("browser-failed", "the browser ended", self._last()) from None
                 continue
-            if found.get("number", self._asked) != self._asked:
+            if reply.get("number", self._asked) != self._asked:
                 continue
-            if "error" in found:
-                why = " ".join(str(found["error"]).split())
-                if found.get("lacks_gpu"):
+            if "error" in reply:
+                why = " ".join(str(reply["error"]).split())
+                if reply.get("lacks_gpu"):
                     hint = "a browser on a machine with a GPU; chrome://gpu says what this one has"
                     raise RunnerError(LACKS_GPU, "the browser gives its pages no GPU", why, hint, missing=True)
-                if found.get("lacks_threads"):
+                if reply.get("lacks_threads"):
                     hint = "another browser: {}, or name one with {}".format(INSTALLED_BY, NAMED_BY)
                     raise RunnerError("browser-lacks-threads", "the browser gives its pages no threads", why, hint, missing=True)
                 raise RunnerError("browser-failed", "the browser's page could not do it", why)
-            return found, numbers
+            return reply, numbers
         raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())
 
     def _forget(self) -> None:

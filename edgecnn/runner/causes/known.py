@@ -172,7 +172,11 @@ def line_endings(place: Optional[Path]) -> Cause:
     """Line endings that git or an unpacking tool converted; ``place``: as in ``cause_in``."""
     why = "its line endings were converted, as if it were text"
     folder = None if place is None else (place if place.is_dir() else place.parent).resolve()
-    top = None if folder is None else next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
+    top = (
+        None
+        if folder is None
+        else next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), None)
+    )
     if folder is None or top is None:
         return Cause(why, "copy or unpack it again as binary: unzip without -a, FTP in binary mode")
     inside = folder.relative_to(top).as_posix()

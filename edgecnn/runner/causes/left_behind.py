@@ -35,7 +35,7 @@ def is_image_name(name: str) -> bool:
     return not name.startswith("._") and name.lower().endswith(_IMAGES)
 
 
-def without_left_behind(files: Iterable[Path]) -> Tuple[List[Path], List[Path]]:
+def split_left_behind(files: Iterable[Path]) -> Tuple[List[Path], List[Path]]:
     """The files that are named and the user's, and those that a tool left and that hold images: ``photos/*`` names both."""
     own: List[Path] = []
     left: List[Path] = []

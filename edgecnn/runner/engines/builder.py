@@ -134,11 +134,11 @@ def _parsed(trt: Any, order: Order, heard: Heard) -> Tuple[Any, Any, Any]:
     parser = trt.OnnxParser(network, log)
     if parser.parse_from_file(_name(order)) and parser.num_errors == 0:
         return builder, network, parser
-    said = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
+    errors = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
     raise RunnerError(
         "engine-parse-failed",
         "%s: %s cannot read it" % (_name(order), order.package),
-        "; ".join(said) or heard.last_error(),
+        "; ".join(errors) or heard.last_error(),
         KEEP_LOG % order.package,
     )
 

@@ -68,13 +68,13 @@ def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optiona
     targets: List[Optional[str]] = list(wish.capabilities) or [None]
     orders = [_order(kit, kit_folder.resolve(), out.resolve(), wish, target) for target in targets]
     prefix = steady_addresses()
-    made: List[Dict[str, Any]] = []
+    results: List[Dict[str, Any]] = []
     with (out / LOG).open("w", encoding="utf-8") as log:
         for order in orders:
             if tell is not None:
-                tell("build-engine", len(made), len(orders), "engines")
-            made.append(_in_a_process(order, prefix, log))
-    record = _record(kit["engine"]["onnx"], orders, made)
+                tell("build-engine", len(results), len(orders), "engines")
+            results.append(_run_builder(order, prefix, log))
+    record = _record(kit["engine"]["onnx"], orders, results)
     record.update(address_randomization="off" if prefix else "on", seconds=round(time.monotonic() - began, 3))
     write_json(out / RECORD, record)
     return record
@@ -94,33 +94,33 @@ def _order(kit: Dict[str, Any], kit_folder: Path, out: Path, wish: Wish, capabil
     )
 
 
-def _record(onnx: str, orders: Sequence[Order], made: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+def _record(onnx: str, orders: Sequence[Order], results: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     warnings: Dict[str, int] = {}
-    for each in made:
-        for text in each["warnings"]:
+    for result in results:
+        for text in result["warnings"]:
             warnings[text] = warnings.get(text, 0) + 1
     return {
         "schema": SCHEMA,
         "package": orders[0].package,
-        "version": made[0]["version"],
+        "version": results[0]["version"],
         "capabilities": [order.capability for order in orders if order.capability is not None],
         "batch_max": orders[0].batch_max,
         "onnx": onnx,
         "network_sha256": sha256_of(Path(orders[0].onnx)),
-        "engines": [_engine_facts(order, each) for order, each in zip(orders, made)],
+        "engines": [_engine_facts(order, result) for order, result in zip(orders, results)],
         "warnings": [{"text": text, "times": times} for text, times in warnings.items()],
     }
 
 
-def _engine_facts(order: Order, made: Dict[str, Any]) -> Dict[str, Any]:
+def _engine_facts(order: Order, result: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "file": Path(order.engine).name,
         "capability": order.capability,
-        "bytes": made["bytes"],
+        "bytes": result["bytes"],
         "sha256": sha256_of(Path(order.engine)),
-        "seconds": made["seconds"],
+        "seconds": result["seconds"],
         "built_for": _built_for(order.capability),
-        "timing_cache": made["timing_cache"],
+        "timing_cache": result["timing_cache"],
     }
 
 
@@ -149,7 +149,7 @@ def steady_addresses() -> List[str]:
     return prefix if tried.returncode == 0 else []
 
 
-def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
+def _run_builder(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
     """Run the build in a child; its log is appended to ``log`` whatever becomes of it."""
     package = __package__ or "runner.engines"
     root = str(Path(__file__).resolve().parents[len(package.split("."))])
@@ -168,8 +168,8 @@ def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
     log.write("== %s for %s\n" % (Path(order.engine).name, order.capability or "the GPU of this machine"))
     part = Path(order.log)
     if part.exists():
-        with part.open(encoding="utf-8", errors="replace") as said:
-            shutil.copyfileobj(said, log)
+        with part.open(encoding="utf-8", errors="replace") as part_log:
+            shutil.copyfileobj(part_log, log)
         part.unlink()
     return _result(order, done)
 
@@ -180,11 +180,11 @@ def _result(order: Order, done: "subprocess.CompletedProcess[str]") -> Dict[str,
         result: Dict[str, Any] = json.loads(lines[-1])
     except (IndexError, ValueError):
         ending = "signal %d" % -done.returncode if done.returncode < 0 else "exit code %d" % done.returncode
-        said = [line for line in done.stderr.splitlines() if line.strip()]
+        error_lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise RunnerError(
             "builder-died",
             "%s ended by %s while it built %s" % (order.package, ending, Path(order.engine).name),
-            said[-1] if said else None,
+            error_lines[-1] if error_lines else None,
             KEEP_LOG % order.package,
         ) from None
     if not result.get("ok"):

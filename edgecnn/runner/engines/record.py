@@ -160,10 +160,10 @@ def check_gpu(record: Dict[str, Any], engine: Path, capability: str, models: Lis
     if not differs and not (built.get("models") and models and built["models"] != models):
         return
     why = "built for {}, this machine has {}".format(
-        _told(built.get("capability"), built.get("models", [])), _told(capability, models)
+        _gpu_description(built.get("capability"), built.get("models", [])), _gpu_description(capability, models)
     )
     raise RunnerError("engine-of-another-gpu", "{}: an engine of another GPU".format(engine), why, BUILD)
 
 
-def _told(capability: Any, models: List[str]) -> str:
+def _gpu_description(capability: Any, models: List[str]) -> str:
     return "{} of compute capability {}".format("; ".join(models) or "a GPU", capability or "unknown")

@@ -33,10 +33,10 @@ def read_limits(root: Path = ROOT) -> Limits:
     Args:
         root: where ``proc`` and ``sys`` are.
     """
-    cores = [found for found in map(_quota_v2, _folders(root, UNIFIED)) if found is not None]
-    cores += [found for found in map(_quota_v1, _folders(root, "cpu")) if found is not None]
-    sizes = [found for folder in _folders(root, UNIFIED) if (found := _bytes(folder / "memory.max")) is not None]
-    sizes += [found for folder in _folders(root, "memory") if (found := _bytes(folder / "memory.limit_in_bytes")) is not None]
+    cores = [quota for quota in map(_quota_v2, _folders(root, UNIFIED)) if quota is not None]
+    cores += [quota for quota in map(_quota_v1, _folders(root, "cpu")) if quota is not None]
+    sizes = [limit for folder in _folders(root, UNIFIED) if (limit := _bytes(folder / "memory.max")) is not None]
+    sizes += [limit for folder in _folders(root, "memory") if (limit := _bytes(folder / "memory.limit_in_bytes")) is not None]
     known = bool(cores or sizes or read_text(root / "proc/self/cgroup"))
     return Limits(min(cores) if cores else None, min(sizes) // (1024 * 1024) if sizes else None, known)
 
@@ -61,27 +61,27 @@ def _below(group: str, top: str) -> List[str]:
 
 
 def _groups(root: Path) -> Dict[str, str]:
-    found: Dict[str, str] = {}
+    groups: Dict[str, str] = {}
     for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         fields = line.split(":", 2)
         if len(fields) == 3:
             for controller in fields[1].split(","):
-                found[controller] = fields[2]
-    return found
+                groups[controller] = fields[2]
+    return groups
 
 
 def _mounts(root: Path) -> Dict[str, Tuple[str, str]]:
     """Controller to the group that is mounted and the folder where, relative to ``root``."""
-    found: Dict[str, Tuple[str, str]] = {}
+    mounts: Dict[str, Tuple[str, str]] = {}
     for line in (read_text(root / "proc/self/mountinfo") or "").splitlines():
         before, _, after = line.partition(" - ")
-        where, what = before.split(), after.split()
-        if len(where) < 5 or len(what) < 3 or what[0] not in ("cgroup", "cgroup2"):
+        mount, filesystem = before.split(), after.split()
+        if len(mount) < 5 or len(filesystem) < 3 or filesystem[0] not in ("cgroup", "cgroup2"):
             continue
-        names: List[str] = [UNIFIED] if what[0] == "cgroup2" else what[2].split(",")
+        names: List[str] = [UNIFIED] if filesystem[0] == "cgroup2" else filesystem[2].split(",")
         for name in names:
-            found.setdefault(name, (where[3], where[4].lstrip("/")))
-    return found or dict(_WITHOUT_MOUNTINFO)
+            mounts.setdefault(name, (mount[3], mount[4].lstrip("/")))
+    return mounts or dict(_WITHOUT_MOUNTINFO)
 
 
 def _quota_v2(folder: Path) -> Optional[float]:

@@ -22,18 +22,18 @@ _EMC_RATE = "sys/kernel/debug/bpmp/debug/clk/emc/rate"
 
 def clock_limits(root: Path = ROOT) -> Optional[str]:
     """``cpu 600-2400 MHz; gpu 306-918 MHz; emc at most 3199 MHz``, as far as it can be read; several policies are all listed."""
-    found = []
+    limits = []
     policies = listed(root / "sys/devices/system/cpu", "cpu[0-9]*/cpufreq")
     cpu = [_range(folder / "scaling_min_freq", folder / "scaling_max_freq", 1e3) for folder in policies]
     gpu = [_range(folder / "min_freq", folder / "max_freq", 1e6) for folder in _gpus(root)]
     for name, ranges in (("cpu", cpu), ("gpu", gpu)):
-        known = sorted({each for each in ranges if each is not None})
+        known = sorted({text for text in ranges if text is not None})
         if known:
-            found.append("{} {} MHz".format(name, " ".join(known)))
+            limits.append("{} {} MHz".format(name, " ".join(known)))
     cap = _number(root / _EMC_CAP)
     if cap:  # 0 is no cap
-        found.append("emc at most {:.0f} MHz".format(cap / 1e6))
-    return "; ".join(found) or None
+        limits.append("emc at most {:.0f} MHz".format(cap / 1e6))
+    return "; ".join(limits) or None
 
 
 def cpu_mhz(root: Path = ROOT) -> Optional[str]:

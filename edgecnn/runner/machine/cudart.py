@@ -42,12 +42,12 @@ class Cuda:
 
     def capability(self) -> str:
         """The GPU's compute capability, as ``8.7``."""
-        found = []
+        numbers = []
         for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
             value = ctypes.c_int()
             self._call("cudaDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(attribute), ctypes.c_int(0))
-            found.append(str(value.value))
-        return ".".join(found)
+            numbers.append(str(value.value))
+        return ".".join(numbers)
 
     def allocate(self, size: int) -> int:
         """The address of ``size`` bytes of device memory."""

@@ -48,7 +48,7 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
     that a record that is sent has another one. ``cores`` is how many this process may use, ``affinity`` which ones, ``cpu_limit``
     how many cores' worth of time its control groups grant it (``none``: no limit).
     """
-    found: Dict[str, Optional[str]] = {
+    conditions: Dict[str, Optional[str]] = {
         "machine": _machine(root),
         "cpu": _cpu(root),
         "isa": _isa(root),
@@ -65,9 +65,9 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
         "emulator": os.environ.get(EMULATOR),
     }
     if runtime is not None:
-        found["runtime"] = runtime
-        found["runtime_version"] = installed_version(runtime)
-    return {name: value for name, value in found.items() if value}
+        conditions["runtime"] = runtime
+        conditions["runtime_version"] = installed_version(runtime)
+    return {name: value for name, value in conditions.items() if value}
 
 
 def available_cores(root: Path = ROOT) -> int:
@@ -137,23 +137,23 @@ def _power_mode(root: Path) -> Optional[str]:
         ("boost:", "sys/devices/system/cpu/cpufreq/boost"),
         ("epp:", "sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference"),
     )
-    found = [(label, read_text(root / path)) for label, path in sources]
-    return " ".join(label + text for label, text in found if text) or None
+    modes = [(label, read_text(root / path)) for label, path in sources]
+    return " ".join(label + text for label, text in modes if text) or None
 
 
 def _driver(root: Path) -> Optional[str]:
-    found: List[str] = []
+    drivers: List[str] = []
     version = read_text(root / "sys/module/nvidia/version") or _nvrm(root)
     if version:
-        found.append("nvidia " + version)
+        drivers.append("nvidia " + version)
     tegra = read_text(root / "etc/nv_tegra_release")
     if tegra:
-        found.append(tegra.splitlines()[0].lstrip("# "))
-    return "; ".join(found) or None
+        drivers.append(tegra.splitlines()[0].lstrip("# "))
+    return "; ".join(drivers) or None
 
 
 def _nvrm(root: Path) -> Optional[str]:
     """Containers without /sys/module still see what the driver says of itself."""
     first = (read_text(root / "proc/driver/nvidia/version") or "").partition("\n")[0]
-    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
-    return found.group(0) if found else None
+    match = re.search(r"\b\d+\.\d+(\.\d+)?\b", first)
+    return match.group(0) if match else None

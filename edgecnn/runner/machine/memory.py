@@ -36,12 +36,12 @@ class MemoryWatch:
     def facts(self) -> Dict[str, Any]:
         """``baseline_mib``, ``peak_mib`` and their ``source``, or ``absent``; of a GPU ``gpu_mib`` or ``gpu_absent``."""
         (baseline, source), (peak, _) = self._baseline, resident_peak(self._root)
-        found: Dict[str, Any] = {"absent": source}
+        memory: Dict[str, Any] = {"absent": source}
         if baseline is not None and peak is not None:
-            found = {"baseline_mib": round(baseline, 3), "peak_mib": round(peak, 3), "source": source}
+            memory = {"baseline_mib": round(baseline, 3), "peak_mib": round(peak, 3), "source": source}
         if self._gpu is not None:
-            found.update(self._gpu.facts())
-        return found
+            memory.update(self._gpu.facts())
+        return memory
 
 
 def resident_peak(root: Path = ROOT) -> Tuple[Optional[float], str]:
@@ -76,9 +76,9 @@ class _GpuWatch:
         if self._library is None or self._why:
             return {"gpu_absent": self._why}
         try:
-            held = self._library.used_bytes(os.getpid())
+            used = self._library.used_bytes(os.getpid())
         except NvmlAbsent as absent:
             return {"gpu_absent": absent.why}
-        if held is None:
+        if used is None:
             return {"gpu_absent": "the driver does not list process {}, as in a container".format(os.getpid())}
-        return {"gpu_mib": round(held / MIB, 3)}
+        return {"gpu_mib": round(used / MIB, 3)}

@@ -10,7 +10,7 @@ import ctypes
 import os
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
 
-_Told = TypeVar("_Told")
+_Answer = TypeVar("_Answer")
 
 LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
 _INSUFFICIENT_SIZE = 7
@@ -78,12 +78,12 @@ class Nvml:
 
     def models(self) -> List[str]:
         """Names of all GPUs, in the order of their slots."""
-        found = []
+        names = []
         for device in self._devices():
             name = ctypes.create_string_buffer(_NAME_BYTES)
             self._call("nvmlDeviceGetName", device, name, ctypes.c_uint(_NAME_BYTES))
-            found.append(name.value.decode("utf-8", "replace"))
-        return found
+            names.append(name.value.decode("utf-8", "replace"))
+        return names
 
     def cuda(self) -> Tuple[int, int]:
         """The newest CUDA that the driver runs, major and minor."""
@@ -107,29 +107,29 @@ class Nvml:
         Raises:
             NvmlAbsent: the driver does not say how much, as under WDDM.
         """
-        found = [process.used_bytes for device in self._devices() for process in self._processes(device) if process.pid == pid]
-        if _NOT_AVAILABLE in found:
+        used = [process.used_bytes for device in self._devices() for process in self._processes(device) if process.pid == pid]
+        if _NOT_AVAILABLE in used:
             raise NvmlAbsent("the driver does not say how much memory a process holds")
-        return sum(found) if found else None
+        return sum(used) if used else None
 
     def _devices(self) -> List[Any]:
         count = ctypes.c_uint(0)
         self._call("nvmlDeviceGetCount_v2", ctypes.byref(count))
-        found = []
+        handles = []
         for index in range(count.value):
             handle = ctypes.c_void_p()
             self._call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle))
-            found.append(handle)
-        return found
+            handles.append(handle)
+        return handles
 
     def _processes(self, device: Any) -> List[Any]:
         room = 64
         while True:
-            count, found = ctypes.c_uint(room), (_Process * room)()
-            code = self._function("nvmlDeviceGetComputeRunningProcesses_v3")(device, ctypes.byref(count), found)
+            count, processes = ctypes.c_uint(room), (_Process * room)()
+            code = self._function("nvmlDeviceGetComputeRunningProcesses_v3")(device, ctypes.byref(count), processes)
             if code != _INSUFFICIENT_SIZE:
                 self._check("nvmlDeviceGetComputeRunningProcesses_v3", code)
-                return list(found[: count.value])
+                return list(processes[: count.value])
             room = max(2 * room, count.value)
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -159,15 +159,15 @@ def _load(libraries: Iterable[str]) -> Any:
 
 def driver_models() -> List[str]:
     """The GPUs that the driver of this machine names; none where it cannot be asked."""
-    return _told(Nvml.models) or []
+    return _query(Nvml.models) or []
 
 
 def driver_cuda() -> Optional[Tuple[int, int]]:
     """The newest CUDA that the driver of this machine runs; None where it cannot be asked."""
-    return _told(Nvml.cuda)
+    return _query(Nvml.cuda)
 
 
-def _told(ask: Callable[[Nvml], _Told]) -> Optional[_Told]:
+def _query(ask: Callable[[Nvml], _Answer]) -> Optional[_Answer]:
     try:
         library = Nvml(LIBRARIES)
     except NvmlAbsent:

@@ -49,7 +49,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
     """
     now, before = cpu_ticks(root), since.ticks if since is not None else None
     limit_mib = read_limits(root).memory_mib
-    found = {
+    readings = {
         "architecture": platform.machine(),
         "cpu_vendor": cpuinfo(root).get("vendor_id"),
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
@@ -67,7 +67,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         "memory_total_mib": _memory(root, "MemTotal"),
         "memory_available_mib": _memory(root, "MemAvailable"),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in readings.items() if value}
 
 
 def cpu_ticks(root: Path = ROOT) -> Optional[CpuTicks]:

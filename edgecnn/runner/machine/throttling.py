@@ -37,10 +37,10 @@ def throttled(now: Throttles, before: Optional[Throttles] = None) -> Optional[st
     """``no``, or what slowed the machine down: between two readings, or at the moment of one. None where nothing can be read."""
     if now.flags is None and not now.counters and now.cooling is None:
         return None
-    said = _flags_set(now, before) + _counted(now, before)
+    causes = _flags_set(now, before) + _counted(now, before)
     acting = sorted({*(now.cooling or ()), *((before.cooling or ()) if before else ())})
-    said += ["cooling by {}".format(name) for name in acting]
-    return ", ".join(said) or "no"
+    causes += ["cooling by {}".format(name) for name in acting]
+    return ", ".join(causes) or "no"
 
 
 def _flags_set(now: Throttles, before: Optional[Throttles]) -> List[str]:
@@ -72,8 +72,8 @@ def _flags(root: Path) -> Optional[int]:
         text = read_text(path)
         if text:
             return _hexadecimal(text)
-    said = vcgencmd("get_throttled", root)
-    return None if said.text is None else _hexadecimal(said.text.partition("=")[2])
+    reply = vcgencmd("get_throttled", root)
+    return None if reply.text is None else _hexadecimal(reply.text.partition("=")[2])
 
 
 def _hexadecimal(text: str) -> Optional[int]:
@@ -85,7 +85,7 @@ def _hexadecimal(text: str) -> Optional[int]:
 
 def _counters(root: Path) -> Dict[str, int]:
     """Intel counts heat, a Jetson counts over-current and low voltage (soctherm_oc)."""
-    found: Dict[str, int] = {}
+    counters: Dict[str, int] = {}
     sources = (
         ("too hot", root / "sys/devices/system/cpu", "cpu[0-9]*/thermal_throttle/*_throttle_count"),
         ("over-current or low voltage", root / "sys/class/hwmon", "hwmon*/oc*_event_cnt"),
@@ -94,8 +94,8 @@ def _counters(root: Path) -> Dict[str, int]:
         for path in listed(folder, pattern):
             text = read_text(path)
             if text and text.isdigit():
-                found["{}:{}".format(kind, path.relative_to(folder))] = int(text)
-    return found
+                counters["{}:{}".format(kind, path.relative_to(folder))] = int(text)
+    return counters
 
 
 def _cooling(root: Path) -> Optional[Tuple[str, ...]]:

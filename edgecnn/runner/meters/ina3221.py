@@ -48,14 +48,14 @@ class Ina3221(SampledMeter):
         """
         super().__init__()
         self._root = root
-        found = dict(_rails(root))
-        if not found:
+        rails = dict(_rails(root))
+        if not rails:
             raise MeterAbsent("/{} has no INA3221 with named rails: this is no Jetson".format(_DRIVERS))
-        whole = next((names for names in _MODULES if set(names) <= set(found)), None)
-        if whole is None:
-            raise MeterAbsent("the rails {} are not known to add up to the module".format(", ".join(sorted(found))))
-        self._rails: Dict[str, _Rail] = {name: found[name] for name in whole}
-        self.covers = "the Jetson module's supply ({}), without its carrier board".format(" + ".join(whole))
+        module = next((names for names in _MODULES if set(names) <= set(rails)), None)
+        if module is None:
+            raise MeterAbsent("the rails {} are not known to add up to the module".format(", ".join(sorted(rails))))
+        self._rails: Dict[str, _Rail] = {name: rails[name] for name in module}
+        self.covers = "the Jetson module's supply ({}), without its carrier board".format(" + ".join(module))
         self.watts()
 
     def watts(self) -> float:

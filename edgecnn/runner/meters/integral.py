@@ -30,12 +30,12 @@ def joules(readings: Sequence[Power], begin_s: float, end_s: float, longest_gap_
     """
     if not readings or readings[0].at_s > begin_s or readings[-1].at_s < end_s:
         raise MeterAbsent("the readings do not reach over the whole stretch{}".format(_reach(readings, begin_s, end_s)))
-    inside = [each for each in readings if begin_s < each.at_s < end_s]
+    inside = [reading for reading in readings if begin_s < reading.at_s < end_s]
     if len(inside) < READINGS_NEEDED:
         many = "reading" if len(inside) == 1 else "readings"
         raise MeterAbsent("only {} {} in {:.1f} s, {} are needed".format(len(inside), many, end_s - begin_s, READINGS_NEEDED))
-    before = max((each for each in readings if each.at_s <= begin_s), key=lambda each: each.at_s)
-    after = min((each for each in readings if each.at_s >= end_s), key=lambda each: each.at_s)
+    before = max((reading for reading in readings if reading.at_s <= begin_s), key=lambda reading: reading.at_s)
+    after = min((reading for reading in readings if reading.at_s >= end_s), key=lambda reading: reading.at_s)
     line = [before] + inside + [after]
     gap = max(right.at_s - left.at_s for left, right in zip(line, line[1:]))
     if gap > longest_gap_s:
@@ -52,9 +52,9 @@ def _between(left: Power, right: Power, at_s: float) -> Power:
 def _reach(readings: Sequence[Power], begin_s: float, end_s: float) -> str:
     if not readings:
         return ": there are none"
-    said: List[str] = []
+    gaps: List[str] = []
     if readings[0].at_s > begin_s:
-        said.append("the first comes {:.1f} s after it began".format(readings[0].at_s - begin_s))
+        gaps.append("the first comes {:.1f} s after it began".format(readings[0].at_s - begin_s))
     if readings[-1].at_s < end_s:
-        said.append("the last comes {:.1f} s before it ended".format(end_s - readings[-1].at_s))
-    return ": " + ", ".join(said)
+        gaps.append("the last comes {:.1f} s before it ended".format(end_s - readings[-1].at_s))
+    return ": " + ", ".join(gaps)

@@ -99,10 +99,10 @@ def spent(name: str, before: int, after: int, seconds: float, wraps_at: Optional
         raise MeterAbsent("{} did not move in {:.1f} s".format(name, seconds))
     if wraps_at is not None and wraps_at / 1e6 < PLAUSIBLE_W * seconds:
         raise MeterAbsent("{} may go round more than once in {:.0f} s".format(name, seconds))
-    found = after - before if after > before else (wraps_at or 0) - before + after
-    if found < 0 or found / 1e6 > PLAUSIBLE_W * seconds:
+    difference_uj = after - before if after > before else (wraps_at or 0) - before + after
+    if difference_uj < 0 or difference_uj / 1e6 > PLAUSIBLE_W * seconds:
         raise MeterAbsent("{} was reset: it went from {} to {} uJ in {:.1f} s".format(name, before, after, seconds))
-    return found
+    return difference_uj
 
 
 def read_number(path: Path, root: Path, hint: Optional[str] = None) -> int:

@@ -40,11 +40,11 @@ class Pmic(SampledMeter):
 
     def watts(self) -> float:
         """See ``SampledMeter.watts``."""
-        said = vcgencmd("pmic_read_adc", self._root)
-        if said.text is None:
-            why = said.why or "vcgencmd gives no answer"
+        reply = vcgencmd("pmic_read_adc", self._root)
+        if reply.text is None:
+            why = reply.why or "vcgencmd gives no answer"
             raise MeterAbsent(why, _remedy(why))
-        return rails_watts(said.text)
+        return rails_watts(reply.text)
 
 
 def rails_watts(answer: str) -> float:
@@ -53,13 +53,13 @@ def rails_watts(answer: str) -> float:
     Raises:
         MeterAbsent: a rail has a current and no voltage, or the core's rail is not there.
     """
-    found: Dict[str, Dict[str, float]] = {"A": {}, "V": {}}
+    readings: Dict[str, Dict[str, float]] = {"A": {}, "V": {}}
     for rail, kind, number in _READING.findall(answer):
-        found[kind][rail] = float(number)
-    lacking = sorted(rail for rail in found["A"] if rail not in found["V"])
-    if _CORE not in found["A"] or lacking:
+        readings[kind][rail] = float(number)
+    lacking = sorted(rail for rail in readings["A"] if rail not in readings["V"])
+    if _CORE not in readings["A"] or lacking:
         raise MeterAbsent("pmic_read_adc says no {} of {}".format(*(("voltage", lacking[0]) if lacking else ("current", _CORE))))
-    return sum(amperes * found["V"][rail] for rail, amperes in found["A"].items())
+    return sum(amperes * readings["V"][rail] for rail, amperes in readings["A"].items())
 
 
 def _remedy(why: str) -> Optional[str]:

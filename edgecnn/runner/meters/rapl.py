@@ -50,14 +50,18 @@ class Rapl(CounterMeter):
 def _packages(root: Path) -> List[Path]:
     folders = listed(root / _POWERCAP, "intel-rapl*")
     for kind in _TOP:
-        found = [each for each in folders if kind.fullmatch(each.name) and (read_text(each / "name") or "").startswith("package")]
-        if found:
-            return found
+        packages = [
+            folder
+            for folder in folders
+            if kind.fullmatch(folder.name) and (read_text(folder / "name") or "").startswith("package")
+        ]
+        if packages:
+            return packages
     return []
 
 
 def _none(root: Path) -> MeterAbsent:
-    dangling = [each for each in listed(root / _POWERCAP, "intel-rapl*") if not each.exists()]
+    dangling = [folder for folder in listed(root / _POWERCAP, "intel-rapl*") if not folder.exists()]
     if dangling:  # Docker hides the folder to which they lead
         why = "/{} leads nowhere, as in a container that hides it".format(dangling[0].relative_to(root))
         return MeterAbsent(why, "mount /sys/devices/virtual/powercap into the container, read-only")

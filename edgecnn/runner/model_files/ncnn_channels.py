@@ -47,10 +47,10 @@ def channels_written(kind: str, inputs: Sequence[Optional[int]], settings: Mappi
     if None in inputs:
         return None
     known: List[int] = [channels for channels in inputs if channels is not None]
-    return _of_images(kind, known, settings)
+    return _image_channels(kind, known, settings)
 
 
-def _of_images(kind: str, inputs: Sequence[int], settings: Mapping[str, str]) -> Optional[int]:
+def _image_channels(kind: str, inputs: Sequence[int], settings: Mapping[str, str]) -> Optional[int]:
     """As ``channels_written``, of inputs with three or more dimensions."""
     alike = inputs[0] if len(set(inputs)) == 1 else _UNKNOWN
     if kind in _CONVOLUTIONS:

@@ -155,13 +155,13 @@ def _check_model(buffer: _Buffer) -> None:
     graphs = model.tables(2, "graph", 6)
     if len(graphs) != 1:
         raise _Fault("it has {:,} graphs, and an image classifier has one".format(len(graphs)))
-    held = [_bytes_held(buffer, entry) for entry in model.tables(4, "buffer", 3)]
+    sizes = [_bytes_held(buffer, entry) for entry in model.tables(4, "buffer", 3)]
     model.text(3)
-    _require_indices("metadata", model.integers(5), 0, len(held))
+    _require_indices("metadata", model.integers(5), 0, len(sizes))
     for entry in model.tables(6, "metadata", 2):
         entry.text(0)
-        _require_indices("metadata", [entry.number(1, "I")], 0, len(held))
-    tensors = _check_graph(graphs[0], codes, held)
+        _require_indices("metadata", [entry.number(1, "I")], 0, len(sizes))
+    tensors = _check_graph(graphs[0], codes, sizes)
     for signature in model.tables(7, "signature", 5):
         _require_indices("signature", [signature.number(4, "I")], 0, 1)
         signature.text(2)
@@ -198,10 +198,10 @@ def _bytes_held(buffer: _Buffer, entry: _Table) -> int:
     return size
 
 
-def _check_graph(graph: _Table, codes: Sequence[int], held: Sequence[int]) -> int:
+def _check_graph(graph: _Table, codes: Sequence[int], sizes: Sequence[int]) -> int:
     """Return the number of its tensors."""
     tensors = graph.tables(0, "tensor", 11)
-    checked = [_check_tensor(tensor, held) for tensor in tensors]
+    checked = [_check_tensor(tensor, sizes) for tensor in tensors]
     if sum(size for size, _ in checked) > _BYTES_MAX:
         raise _Fault("its tensors take more than {:,} bytes together".format(_BYTES_MAX))
     graph.text(4)
@@ -224,14 +224,14 @@ def _check_graph(graph: _Table, codes: Sequence[int], held: Sequence[int]) -> in
     return len(tensors)
 
 
-def _check_tensor(tensor: _Table, held: Sequence[int]) -> Tuple[int, bool]:
+def _check_tensor(tensor: _Table, sizes: Sequence[int]) -> Tuple[int, bool]:
     """Return its bytes, and whether they are in the file, which is mapped as read-only."""
     name, kind, place = tensor.text(3), tensor.number(1, "b"), tensor.number(2, "I")
     if tensor.number(10, "I"):
         raise _Fault("its tensor {} is read from another file".format(name))
     if tensor.has(6) or tensor.has(9):
         raise _Fault("its tensor {} is sparse or a variant".format(name))
-    _require_indices("tensor", [place], 0, len(held))
+    _require_indices("tensor", [place], 0, len(sizes))
     if kind not in _BITS:
         raise _Fault("its tensor {} is of the unknown type {}".format(name, kind))
     if max(tensor.length(0, 4), tensor.length(7, 4)) > _DIMENSIONS_MAX:
@@ -242,12 +242,12 @@ def _check_tensor(tensor: _Table, held: Sequence[int]) -> Tuple[int, bool]:
     wanted = (bits + 7) // 8
     if min(shape, default=0) < 0 or wanted > _TENSOR_BYTES_MAX or min(tensor.integers(7), default=0) < -1:
         raise _Fault("its tensor {} has the shape {}".format(name, list(shape)))
-    if held[place] and held[place] < wanted:
-        raise _Fault("its tensor {} would take {:,} bytes, and has {:,}".format(name, wanted, held[place]))
+    if sizes[place] and sizes[place] < wanted:
+        raise _Fault("its tensor {} would take {:,} bytes, and has {:,}".format(name, wanted, sizes[place]))
     quantization = tensor.table(4, "quantization", 7)
     if quantization is not None:
         _check_quantization(quantization, name, shape)
-    return wanted, held[place] > 0
+    return wanted, sizes[place] > 0
 
 
 def _check_quantization(quantization: _Table, name: str, shape: Sequence[int]) -> None:

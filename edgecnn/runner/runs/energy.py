@@ -52,9 +52,9 @@ class EnergyRun:
     def facts(self) -> Dict[str, Any]:
         """The run file's ``energy``: images, both stretches, a reading a meter, and why the other meters gave none."""
         self._meters.close()
-        both = [each for each in self._meters.opened if all(each.name in self._spent[name] for name in ("idle", "work"))]
+        meters = [meter for meter in self._meters.opened if all(meter.name in self._spent[name] for name in ("idle", "work"))]
         readings: List[Dict[str, Any]] = []
-        for meter in both:
+        for meter in meters:
             idle, work = self._spent["idle"][meter.name], self._spent["work"][meter.name]
             spent = {"idle_j": idle.joules, "idle_s": idle.seconds, "work_j": work.joules, "work_s": work.seconds}
             readings.append(dict(spent, meter=meter.name, covers=meter.covers))

@@ -75,7 +75,7 @@ def read_schedule(path: Path) -> Schedule:
         raise _bad(path, "timeout_s is {!r}, not a number above 0".format(timeout_s))
     if not isinstance(items, list) or not items:
         raise _bad(path, "items is no list, or empty")
-    return Schedule(float(timeout_s or 0), [_item(path, index, each) for index, each in enumerate(items)])
+    return Schedule(float(timeout_s or 0), [_item(path, index, item) for index, item in enumerate(items)])
 
 
 def describe(item: Item) -> Dict[str, Any]:
@@ -108,28 +108,28 @@ def _item(path: Path, index: int, value: Any) -> Item:
     unknown = sorted(set(value) - set(_FIELDS))
     if unknown:
         raise _bad(path, "{}.{} is not a field of an item".format(where, unknown[0]))
-    given = dict(_DEFAULTS, **value)
-    _check_numbers(path, where, given)
-    if not isinstance(given.get("kit"), str) or not Path(given["kit"]).is_absolute():
-        raise _bad(path, "{}.kit is {!r}, not an absolute path".format(where, given.get("kit")))
-    knobs = given["knobs"]
+    fields = dict(_DEFAULTS, **value)
+    _check_numbers(path, where, fields)
+    if not isinstance(fields.get("kit"), str) or not Path(fields["kit"]).is_absolute():
+        raise _bad(path, "{}.kit is {!r}, not an absolute path".format(where, fields.get("kit")))
+    knobs = fields["knobs"]
     if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
         raise _bad(path, "{}.knobs must hold texts only".format(where))
-    flags = {name: bool(given[name]) for name in ("trace", "energy", "end_to_end", "together")}
-    return Item(**dict(given, kit=Path(given["kit"]), **flags))
+    flags = {name: bool(fields[name]) for name in ("trace", "energy", "end_to_end", "together")}
+    return Item(**dict(fields, kit=Path(fields["kit"]), **flags))
 
 
-def _check_numbers(path: Path, where: str, given: Dict[str, Any]) -> None:
+def _check_numbers(path: Path, where: str, fields: Dict[str, Any]) -> None:
     for name in ("round", "position", "samples", "batch"):
         least = 1 if name in ("samples", "batch") else 0
-        if not isinstance(given.get(name), int) or isinstance(given[name], bool) or given[name] < least:
-            raise _bad(path, "{}.{} is {!r}".format(where, name, given.get(name)))
-    if given["warmup_s"] != 0 and not _positive(given["warmup_s"]):
-        raise _bad(path, "{}.warmup_s is {!r}".format(where, given["warmup_s"]))
+        if not isinstance(fields.get(name), int) or isinstance(fields[name], bool) or fields[name] < least:
+            raise _bad(path, "{}.{} is {!r}".format(where, name, fields.get(name)))
+    if fields["warmup_s"] != 0 and not _positive(fields["warmup_s"]):
+        raise _bad(path, "{}.warmup_s is {!r}".format(where, fields["warmup_s"]))
     for name in ("max_s", "window_s"):
-        if given[name] is not None and not _positive(given[name]):
-            raise _bad(path, "{}.{} is {!r}".format(where, name, given[name]))
-    if sum((given["batch"] > 1, bool(given["end_to_end"]), given["window_s"] is not None, bool(given["energy"]))) > 1:
+        if fields[name] is not None and not _positive(fields[name]):
+            raise _bad(path, "{}.{} is {!r}".format(where, name, fields[name]))
+    if sum((fields["batch"] > 1, bool(fields["end_to_end"]), fields["window_s"] is not None, bool(fields["energy"]))) > 1:
         raise _bad(path, "{} asks for two of batch, end_to_end, window_s and energy at once".format(where))
 
 

@@ -42,14 +42,14 @@ def soak(timed: Timed, seconds: float, window_s: float, root: Path = ROOT) -> Di
     samples: List[int] = []
     windows: List[Dict[str, Any]] = []
     start = time.monotonic()
-    left = seconds
-    while left >= window_s / 2:
+    left_s = seconds
+    while left_s >= window_s / 2:
         before, began = opening(root), time.monotonic()
-        times = timed(sys.maxsize, int(min(left, window_s) * 1e9))
+        times = timed(sys.maxsize, int(min(left_s, window_s) * 1e9))
         took = time.monotonic() - began
-        seen = observe(root, since=before)
-        observed = {name: seen[name] for name in OBSERVED if name in seen}
+        readings = observe(root, since=before)
+        observed = {name: readings[name] for name in OBSERVED if name in readings}
         windows.append({"began_s": began - start, "seconds": took, "samples": len(times), "observed": observed})
         samples += times
-        left = seconds - (time.monotonic() - start)
+        left_s = seconds - (time.monotonic() - start)
     return {"samples_ns": samples, "windows": windows}

@@ -63,20 +63,20 @@ def in_turn(started: Sequence[Opening], timeout_s: float, step: Callable[[int], 
     ``step``: is told how many had their turn, so that whoever listens knows that this lives.
     """
     waiting = _Waiting(started, timeout_s)
-    waiting.until(lambda: all(each.ready for each in started))
-    late = [each for each in started if not each.ready]
-    for each in late:
-        each.stop()
+    waiting.until(lambda: all(opening.ready for opening in started))
+    late = [opening for opening in started if not opening.ready]
+    for opening in late:
+        opening.stop()
     step(0)
-    for number, each in enumerate(started):
-        done = each not in late
+    for number, opening in enumerate(started):
+        done = opening not in late
         if done:
-            each.turn.given.touch()
-            done = waiting.until(lambda each=each: each.gone)  # type: ignore[misc]
+            opening.turn.given.touch()
+            done = waiting.until(lambda opening=opening: opening.gone)  # type: ignore[misc]
         if not done:
-            each.stop()
-        each.ended(each.process.returncode if done else None)
-        each.turn.clear()
+            opening.stop()
+        opening.ended(opening.process.returncode if done else None)
+        opening.turn.clear()
         step(number + 1)
 
 
@@ -95,13 +95,13 @@ class _Waiting:
                 return False
             if now - self._renewed > self._timeout_s / RENEWALS:  # since the last time, which may have been turns ago
                 self._renewed = now
-                for each in self._started:
-                    _renew(each)
+                for opening in self._started:
+                    _renew(opening)
             time.sleep(POLL_S)
         return True
 
 
-def _renew(one: Opening) -> None:
-    if not one.gone and one.process.stdin is not None:
+def _renew(opening: Opening) -> None:
+    if not opening.gone and opening.process.stdin is not None:
         with suppress(OSError):  # it ended meanwhile
-            os.write(one.process.stdin.fileno(), b"\n")
+            os.write(opening.process.stdin.fileno(), b"\n")

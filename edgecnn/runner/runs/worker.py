@@ -69,14 +69,14 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
     opened_ns = time.perf_counter_ns() - begin
     try:
         check_feed(session.inputs(), feed)
-        load_ns, start, before = _at_its_turn(turn, opened_ns, start, before)
+        load_ns, start, before = _wait_for_turn(turn, opened_ns, start, before)
         work, picture = _work_of(kit, session, feed, item)
-        first = work.timed(work.given, 1, 0)
+        first = work.timed(work.inputs, 1, 0)
         process_ns = start.answered()
-        warmup_ns, held = _warm(work, item, session), _held(memory, session)
+        warmup_ns, held = _warm(work, item, session), _memory_facts(memory, session)
         if not item.end_to_end:
-            work = work._replace(given=library(kit, pixels, item.batch))  # after the memory was read: a kit needs no library
-        measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _with_energy(work, energy)
+            work = work._replace(inputs=library(kit, pixels, item.batch))  # after the memory was read: a kit needs no library
+        measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _measure_energy(work, energy)
         measured.update(warmup_ns=warmup_ns, memory=held, batch=item.batch, picture=picture)
         measured.update(_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
@@ -103,7 +103,7 @@ def _idle_energy(item: Item, module: str) -> Optional[EnergyRun]:
     return energy
 
 
-def _at_its_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
+def _wait_for_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
     """Beside others, neither opening nor the way to the first answer is a figure, and what happened until now is none of ours."""
     if turn is None:
         return opened_ns, start, before
@@ -123,11 +123,11 @@ def _opened(item: Item) -> Kit:
 
 
 class Work(NamedTuple):
-    """What is timed: a call, and what it is given in turn; ``timed`` makes such calls, as ``timed_calls`` does."""
+    """The timed call and the inputs that it takes in turn; ``timed`` makes such calls, as ``timed_calls`` does."""
 
     call: Callable[[Any], Any]
     timed: Callable[[Sequence[Any], int, int], List[int]]
-    given: Sequence[Any]
+    inputs: Sequence[Any]
 
 
 def _golden(kit: Kit, batch: int) -> Any:
@@ -144,7 +144,7 @@ def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
     count, size = LIBRARY + batch - 1, pixels.shape[1] * pixels.shape[2]
     turns = -(-count // len(pixels))
     rows = pixels.reshape(len(pixels), size, 3)
-    rolled = [np.roll(rows[each % len(rows)], each // len(rows) * size // turns, axis=0) for each in range(count)]
+    rolled = [np.roll(rows[index % len(rows)], index // len(rows) * size // turns, axis=0) for index in range(count)]
     ((name, values),) = feed_of(kit, np.stack(rolled).reshape(count, *pixels.shape[1:])).items()
     return [{name: values[start : start + batch]} for start in range(LIBRARY)]
 
@@ -166,8 +166,8 @@ def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     gc.disable()
     try:
         if item.window_s is not None:
-            return soak(partial(work.timed, work.given), max_s, item.window_s)
-        return {"samples_ns": work.timed(work.given, item.samples, int(max_s * 1e9))}
+            return soak(partial(work.timed, work.inputs), max_s, item.window_s)
+        return {"samples_ns": work.timed(work.inputs, item.samples, int(max_s * 1e9))}
     finally:
         gc.enable()
 
@@ -189,20 +189,20 @@ def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
     return {"samples_ns": samples}
 
 
-def _with_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
+def _measure_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
     """No sample is kept: what runs beside a sampling thread is no latency."""
-    following = cycle(work.given).__next__
+    following = cycle(work.inputs).__next__
     energy.work(lambda: work.call(following()))
     return {"samples_ns": [], "energy": energy.facts()}
 
 
-def _held(memory: MemoryWatch, session: Any) -> Dict[str, Any]:
+def _memory_facts(memory: MemoryWatch, session: Any) -> Dict[str, Any]:
     return memory.facts() if session.elsewhere is None else {"absent": session.elsewhere}
 
 
 def _warm(work: Work, item: Item, session: Any) -> List[int]:
     seconds = item.warmup_s and max(item.warmup_s, session.least_warmup_s)
-    return work.timed(work.given, sys.maxsize, int(seconds * 1e9)) if seconds else []
+    return work.timed(work.inputs, sys.maxsize, int(seconds * 1e9)) if seconds else []
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -212,20 +212,20 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--index", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(OPTION, action="store_true", help="wait for it once the model is open")
-    given = parser.parse_args(arguments)
-    schedule = read_schedule(given.schedule)
+    options = parser.parse_args(arguments)
+    schedule = read_schedule(options.schedule)
     hold_lease(schedule.timeout_s)
-    item = schedule.items[given.index]
-    trace = trace_name(given.index) if item.trace else None
+    item = schedule.items[options.index]
+    trace = trace_name(options.index) if item.trace else None
     run = dict(describe(item), trace=trace)
-    turn = Turn(run_file(given.out, given.index)) if given.turn else None
+    turn = Turn(run_file(options.out, options.index)) if options.turn else None
     try:
         if trace is not None:
-            make_folder(given.out / trace)
-        run.update(run_item(item, schedule.timeout_s, given.out / trace if trace else None, turn))
+            make_folder(options.out / trace)
+        run.update(run_item(item, schedule.timeout_s, options.out / trace if trace else None, turn))
     except RunnerError as error:
         run.update(error=error.facts())
-    write_json(run_file(given.out, given.index), run)
+    write_json(run_file(options.out, options.index), run)
     return 1 if "error" in run else 0
 
 

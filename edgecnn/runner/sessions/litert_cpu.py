@@ -89,9 +89,9 @@ class _Interpreted:
     def __init__(self, path: Path, threads: int) -> None:
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
-        (taken,), (given,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self._input, self._output = taken["index"], given["index"]
-        self.shape, self.dtype = tuple(int(size) for size in taken["shape"]), np.dtype(taken["dtype"]).name
+        (input_,), (output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._input, self._output = input_["index"], output["index"]
+        self.shape, self.dtype = tuple(int(size) for size in input_["shape"]), np.dtype(input_["dtype"]).name
 
     def answer(self, picture: Any) -> Any:
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(picture))
@@ -109,10 +109,10 @@ class _Compiled:
         cpu = CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_IN_HALF)
         self._model = CompiledModel.from_file(str(path), options=Options(cpu_options=cpu))
         (key,) = self._model.get_signature_list()
-        (taken,) = self._model.get_input_tensor_details(key).values()
-        (given,) = self._model.get_output_tensor_details(key).values()
-        self.shape, self.dtype = tuple(int(size) for size in taken["shape"]), np.dtype(taken["dtype"]).name
-        self._given = tuple(int(size) for size in given["shape"])
+        (input_,) = self._model.get_input_tensor_details(key).values()
+        (output,) = self._model.get_output_tensor_details(key).values()
+        self.shape, self.dtype = tuple(int(size) for size in input_["shape"]), np.dtype(input_["dtype"]).name
+        self._given = tuple(int(size) for size in output["shape"])
         self._ins, self._outs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         self._answered = False
         atexit.register(_hear_nothing)  # what LiteRT made for itself it takes down when the process ends

@@ -41,7 +41,7 @@ def write_trace(model: Path, folder: Path, threads: int, xnnpack_flags: Optional
 
 def _kernels(model: Path, threads: int, flags: Optional[int]) -> List[Dict[str, Any]]:
     text = _Profiled(model, threads, flags).summary().split("Top by", 1)[0]
-    rows = [found for found in map(_ROW.match, text.splitlines()) if found is not None]
+    rows = [match for match in map(_ROW.match, text.splitlines()) if match is not None]
     if not rows:
         raise RunnerError("no-trace", "LiteRT's profiler names no kernel", text[:200])
     return [
@@ -59,15 +59,15 @@ def _operators(model: Path) -> List[Dict[str, Any]]:
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     opened = Interpreter(model_path=str(model), experimental_op_resolver_type=plain)
     opened.allocate_tensors()
-    tensors = {each["index"]: each for each in opened.get_tensor_details()}
+    tensors = {tensor["index"]: tensor for tensor in opened.get_tensor_details()}
     # this one question has no public form
     return [
         {
-            "op": each["op_name"],
-            "inputs": [_described(tensors[index]) for index in each["inputs"] if index in tensors],
-            "outputs": [_described(tensors[index]) for index in each["outputs"] if index in tensors],
+            "op": operator["op_name"],
+            "inputs": [_described(tensors[index]) for index in operator["inputs"] if index in tensors],
+            "outputs": [_described(tensors[index]) for index in operator["outputs"] if index in tensors],
         }
-        for each in opened._get_ops_details()
+        for operator in opened._get_ops_details()
     ]
 
 
@@ -101,20 +101,20 @@ class _Profiled:
         options = self._made("LiteRtCreateOptions")
         self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
         self._set(options, b"runtime_options_string", b"enable_profiling = true\n")
-        told = b"" if flags is None else b"flags = %d\n" % flags
-        self._set(options, b"xnnpack", b"num_threads = %d\n" % threads + told)
+        flags_line = b"" if flags is None else b"flags = %d\n" % flags
+        self._set(options, b"xnnpack", b"num_threads = %d\n" % threads + flags_line)
         self._compiled = self._made("LiteRtCreateCompiledModel", self._environment, network, options)
 
     def summary(self) -> str:
         """The profiler's table after some runs."""
         profiler = self._made("LiteRtCompiledModelGetProfiler", self._compiled)
-        given, taken = (ctypes.c_void_p * 1)(self._buffer("Input")), (ctypes.c_void_p * 1)(self._buffer("Output"))
+        inputs, outputs = (ctypes.c_void_p * 1)(self._buffer("Input")), (ctypes.c_void_p * 1)(self._buffer("Output"))
         one, first = ctypes.c_size_t(1), ctypes.c_size_t(0)
         for number in range(_WARM + _RUNS):
             if number == _WARM:
                 self._call("LiteRtResetProfiler", profiler)
                 self._call("LiteRtStartProfiler", profiler)
-            self._call("LiteRtRunCompiledModel", self._compiled, first, one, given, one, taken)
+            self._call("LiteRtRunCompiledModel", self._compiled, first, one, inputs, one, outputs)
         self._call("LiteRtStopProfiler", profiler)
         text = ctypes.c_char_p()
         self._call("LiteRtGetProfileSummary", profiler, self._compiled, ctypes.byref(text))
@@ -129,32 +129,32 @@ class _Profiled:
             self._call("LiteRtGetCompiledModelOutputTensorLayouts", self._compiled, first, *sizes)
         needs = self._made("LiteRtGetCompiledModel{}BufferRequirements".format(end), self._compiled, first, first)
         kind = ctypes.byref(_Type(_FLOAT32, layout))
-        made = self._made("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+        buffer = self._made("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
         size, place = ctypes.c_size_t(), ctypes.c_void_p()
         self._call("LiteRtGetTensorBufferRequirementsBufferSize", needs, ctypes.byref(size))
-        self._call("LiteRtLockTensorBuffer", made, ctypes.byref(place), ctypes.c_int(1))
+        self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(place), ctypes.c_int(1))
         ctypes.memset(place, 0, size.value)
-        self._call("LiteRtUnlockTensorBuffer", made)
-        return made
+        self._call("LiteRtUnlockTensorBuffer", buffer)
+        return buffer
 
     def _set(self, options: Any, name: bytes, text: bytes) -> None:
         payload = ctypes.create_string_buffer(text)
         dropped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
         self._kept += [payload, dropped]
-        made = self._made("LiteRtCreateOpaqueOptions", name, ctypes.cast(payload, ctypes.c_void_p), dropped)
-        self._call("LiteRtAddOpaqueOptions", options, made)
+        opaque = self._made("LiteRtCreateOpaqueOptions", name, ctypes.cast(payload, ctypes.c_void_p), dropped)
+        self._call("LiteRtAddOpaqueOptions", options, opaque)
 
-    def _made(self, name: str, *given: Any) -> Any:
+    def _made(self, name: str, *arguments: Any) -> Any:
         handle = ctypes.c_void_p()
-        self._call(name, *given, ctypes.byref(handle))
+        self._call(name, *arguments, ctypes.byref(handle))
         if handle.value is None:
             raise RunnerError("no-trace", "LiteRT's {} gave nothing".format(name))
         return handle
 
-    def _call(self, name: str, *given: Any) -> None:
+    def _call(self, name: str, *arguments: Any) -> None:
         function = getattr(self._library, name, None)
         if function is None:
             raise RunnerError("no-trace", "this version of LiteRT has no {}".format(name))
-        status = function(*given)
+        status = function(*arguments)
         if status != 0:
             raise RunnerError("no-trace", "LiteRT's {} answered {}".format(name, status))

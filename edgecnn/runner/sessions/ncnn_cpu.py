@@ -122,9 +122,9 @@ class _Trace:
         extractor.set_light_mode(False)
         for layer, spent in zip(self._layers, self._spent):
             begin = time.perf_counter_ns()
-            found = [extractor.extract(self._blobs[index], AS_STORED)[1] for index in layer.tops]
+            tensors = [extractor.extract(self._blobs[index], AS_STORED)[1] for index in layer.tops]
             spent.append(time.perf_counter_ns() - begin)
-            for index, tensor in zip(layer.tops, found):
+            for index, tensor in zip(layer.tops, tensors):
                 self._stored[self._blobs[index]] = {"bits": tensor.elembits(), "shape": _shape(tensor)}
 
     def write(self) -> None:
@@ -140,8 +140,8 @@ class _Trace:
             "type": layer.type,
             "sixteen_bits": self._sixteen_bits,
             "time_us": sum(spent) / len(spent) / 1000.0 if spent else None,
-            "inputs": [self._stored.get(self._blobs[each]) for each in layer.bottoms],
-            "outputs": [self._stored.get(self._blobs[each]) for each in layer.tops],
+            "inputs": [self._stored.get(self._blobs[blob]) for blob in layer.bottoms],
+            "outputs": [self._stored.get(self._blobs[blob]) for blob in layer.tops],
             "settings": dict(word.split("=", 1) for word in own if "=" in word),
         }
 
@@ -156,7 +156,7 @@ def _sixteen_bits(settings: Any) -> Optional[str]:
 def _shape(tensor: Any) -> List[int]:
     """Channels first, without the packing."""
     sizes = {1: ("w",), 2: ("h", "w"), 3: ("c", "h", "w"), 4: ("c", "d", "h", "w")}[tensor.dims]
-    first, *others = [getattr(tensor, each) for each in sizes]
+    first, *others = [getattr(tensor, side) for side in sizes]
     return [first * tensor.elempack] + others
 
 

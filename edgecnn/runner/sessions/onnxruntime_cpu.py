@@ -53,11 +53,11 @@ class OnnxRuntimeSession(Session):
         """As the model file declares them."""
         return [
             TensorSpec(
-                each.name,
-                _DTYPES.get(each.type, each.type),
-                tuple(size if isinstance(size, int) else None for size in each.shape),
+                port.name,
+                _DTYPES.get(port.type, port.type),
+                tuple(size if isinstance(size, int) else None for size in port.shape),
             )
-            for each in self._session.get_inputs()
+            for port in self._session.get_inputs()
         ]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:

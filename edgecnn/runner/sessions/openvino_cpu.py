@@ -34,7 +34,7 @@ class OpenVinoSession(Session):
             graph = openvino.Core().read_model(str(model))
             if batch is not None:
                 # With a batch that may vary, shapes are inferred anew in every call.
-                graph.reshape({each: [batch] + list(each.partial_shape)[1:] for each in graph.inputs})
+                graph.reshape({port: [batch] + list(port.partial_shape)[1:] for port in graph.inputs})
             self._compiled = openvino.Core().compile_model(graph, "CPU", config)
         except Exception as error:  # noqa: BLE001 - the runtime raises RuntimeError, TypeError and others without a base class
             raise RunnerError("runtime-refused-model", "{}: OpenVINO cannot open it".format(model.name), _line(error)) from error
@@ -99,7 +99,7 @@ def _config(options: Dict[str, str], traced: bool) -> Dict[str, str]:
 
 
 def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
-    spent = {each.node_name: each.real_time.total_seconds() * 1e6 for each in request.profiling_info}
+    spent = {layer.node_name: layer.real_time.total_seconds() * 1e6 for layer in request.profiling_info}
     layers = []
     for op in compiled.get_runtime_model().get_ordered_ops():
         facts = op.get_rt_info()
@@ -111,8 +111,8 @@ def _layers(compiled: Any, request: Any) -> List[Dict[str, Any]]:
                 "primitive_type": _fact(facts, "primitiveType"),
                 "original_names": [name for name in _fact(facts, "originalLayersNames").split(",") if name],
                 "time_us": spent.get(op.get_friendly_name()),
-                "inputs": [_port(each) for each in op.inputs()],
-                "outputs": [_port(each) for each in op.outputs()],
+                "inputs": [_port(port) for port in op.inputs()],
+                "outputs": [_port(port) for port in op.outputs()],
             }
         )
     return layers

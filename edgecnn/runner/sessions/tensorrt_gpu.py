@@ -137,14 +137,14 @@ class TensorRtSession(Session):
             size = int(np.prod(tuple(self._context.get_tensor_shape(name)), dtype=np.int64)) * dtype.itemsize
             self._buffers[name] = self._cuda.allocate(size)
             if not self._context.set_tensor_address(name, self._buffers[name]):
-                said = self._heard.last_error()
-                raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), said)
+                why = self._heard.last_error()
+                raise RunnerError("engine-refused", "tensor {}: TensorRT refuses its buffer".format(name), why)
 
     def _reshape(self, name: str, shape: Tuple[int, ...]) -> None:
         fits = np.prod(shape) <= np.prod(self._largest[name])
         if not fits or not self._context.set_input_shape(name, shape):
-            asked = "x".join(str(size) for size in shape)
-            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, asked), self._heard.last_error())
+            size_text = "x".join(str(size) for size in shape)
+            raise RunnerError("bad-feed", "input {}: the engine takes no {}".format(name, size_text), self._heard.last_error())
         self._shapes[name] = shape
 
 

@@ -35,7 +35,7 @@ class TorchSession(Session):
             network = move_to_device_pass(program, device).module()
         except Exception as error:  # noqa: BLE001 - a broken archive fails in many ways without a common class
             what = "{}: torch cannot open it".format(self._path.name)
-            raise RunnerError("runtime-refused-model", what, _said(error)) from error
+            raise RunnerError("runtime-refused-model", what, _one_line(error)) from error
         self._shape = _shape_of(program)
         manner = Captured if way.graph == "cuda" else Direct
         self._network: Any = manner(callable_of(network, way, self._device), self._device)
@@ -58,7 +58,7 @@ class TorchSession(Session):
                 return {self._output: answer.to("cpu").float().numpy()}
         except Exception as error:  # noqa: BLE001 - compilers and drivers fail in many ways without a common class
             what = "{}: torch could not run it with {}".format(self._path.name, self._way.words)
-            raise RunnerError("inference-failed", what, _said(error)) from error
+            raise RunnerError("inference-failed", what, _one_line(error)) from error
 
     def event_ns(self, feed: Mapping[str, Any]) -> int:
         """Nanoseconds between two CUDA events around the network alone: the feed is there already, the answer stays there."""
@@ -94,9 +94,9 @@ def open_session(
     Raises:
         RunnerError: no-trace, no-gpu, other-gpu, runtime-refused-model, or what ``check_way`` refuses.
     """
-    given: Dict[str, str] = dict(options)
-    way = way_of(given)
-    threads, device, wanted = threads_of(given), given.pop("device", "cuda"), given.pop("gpu", None)
+    remaining: Dict[str, str] = dict(options)
+    way = way_of(remaining)
+    threads, device, wanted = threads_of(remaining), remaining.pop("device", "cuda"), remaining.pop("gpu", None)
     if trace_folder is not None:
         raise RunnerError("no-trace", "torch_gpu does not trace: what precision a layer really had is not read back")
     if device == "cuda":
@@ -118,17 +118,17 @@ def _gpu(wanted: Optional[str]) -> int:
         raise RunnerError("no-gpu", "no NVIDIA GPU can be used here", why, "check it with nvidia-smi", missing=True)
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     if wanted is not None and wanted not in names:
-        seen = ", ".join(names)
-        raise RunnerError("other-gpu", "torch sees no {} here".format(wanted), "it sees {}".format(seen), missing=True)
+        available = ", ".join(names)
+        raise RunnerError("other-gpu", "torch sees no {} here".format(wanted), "it sees {}".format(available), missing=True)
     return 0 if wanted is None else names.index(wanted)
 
 
 def _shape_of(program: Any) -> Any:
     """Of the program's one image input, from its own record of it."""
     name = program.graph_signature.user_inputs[0]
-    node = next(each for each in program.graph.nodes if each.name == name)
+    node = next(candidate for candidate in program.graph.nodes if candidate.name == name)
     return tuple(size if isinstance(size, int) else None for size in node.meta["val"].shape)
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__

@@ -109,9 +109,9 @@ class Direct:
     def __init__(self, call: Callable[[Any], Any], device: torch.device) -> None:
         self._call, self._device = call, device
 
-    def place(self, given: Any) -> Any:
+    def place(self, tensor: Any) -> Any:
         """Copy a tensor of the host's to the device."""
-        return given.to(self._device)
+        return tensor.to(self._device)
 
     def compute(self, there: Any) -> Any:
         """The network's answer, on the device."""
@@ -125,13 +125,13 @@ class Captured:
         self._call, self._device = call, device
         self._held: Dict[Tuple[int, ...], Tuple[Any, Any, Any]] = {}
 
-    def place(self, given: Any) -> Any:
+    def place(self, tensor: Any) -> Any:
         """Copy a tensor of the host's to where the graph of its shape reads it; the first time, record that graph."""
-        shape = tuple(given.shape)
+        shape = tuple(tensor.shape)
         if shape not in self._held:
-            self._held[shape] = self._capture(given)
+            self._held[shape] = self._capture(tensor)
         there = self._held[shape][1]
-        there.copy_(given)
+        there.copy_(tensor)
         return there
 
     def compute(self, there: Any) -> Any:
@@ -140,8 +140,8 @@ class Captured:
         graph.replay()
         return answer
 
-    def _capture(self, given: Any) -> Tuple[Any, Any, Any]:
-        there = given.to(self._device)
+    def _capture(self, tensor: Any) -> Tuple[Any, Any, Any]:
+        there = tensor.to(self._device)
         aside: Any = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(aside):

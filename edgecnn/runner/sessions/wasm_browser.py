@@ -57,7 +57,9 @@ class BrowserSession(Session):
             page: Optional[Page] = None
             try:
                 page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, words)
-                return page, page.ask({"do": "open", "trace": self._trace is not None, **self.asked()}, b"", _OPENING_S)[0]
+                return page, page.ask(
+                    {"do": "open", "trace": self._trace is not None, **self.opening_options()}, b"", _OPENING_S
+                )[0]
             except BaseException as error:
                 if page is not None:
                     page.close()
@@ -71,7 +73,7 @@ class BrowserSession(Session):
             raise refused
         raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", refused.because) from refused
 
-    def asked(self) -> Dict[str, Any]:
+    def opening_options(self) -> Dict[str, Any]:
         """What the page is told of how to open the network."""
         return {"threads": self.threads}
 
@@ -90,8 +92,8 @@ class BrowserSession(Session):
         sent = max(1, _IMAGES_SENT // len(feeds[0][self._input]))
         arrays = np.stack([feed[self._input] for feed in feeds[:sent]])
         head = {"do": "time", "shape": list(arrays.shape), "count": min(count, 2**31), "limit_ms": limit_ns / _MS}
-        found, _ = self._page.ask(head, arrays.tobytes(), limit_ns / 1e9 + _RUNNING_S)
-        return [max(1, round(sample * _MS)) for sample in found["samples_ms"]]
+        reply, _ = self._page.ask(head, arrays.tobytes(), limit_ns / 1e9 + _RUNNING_S)
+        return [max(1, round(sample * _MS)) for sample in reply["samples_ms"]]
 
     def close(self) -> None:
         """End the browser; a traced session leaves ``said.json``: what the runtime said while it opened the network."""
@@ -100,8 +102,8 @@ class BrowserSession(Session):
         page, self._page = self._page, None  # type: ignore[assignment]
         try:
             if self._trace is not None:
-                found, _ = page.ask({"do": "said"}, b"", _RUNNING_S)
-                traced = {"said": found["said"], "quantized": b"DequantizeLinear" in self._entry.read_bytes()}
+                reply, _ = page.ask({"do": "said"}, b"", _RUNNING_S)
+                traced = {"said": reply["said"], "quantized": b"DequantizeLinear" in self._entry.read_bytes()}
                 write_bytes(self._trace / "said.json", json.dumps(traced, indent=1).encode("utf-8"))
         finally:
             page.close()

@@ -31,8 +31,8 @@ class WebGpuSession(BrowserSession):
         self.conditions = {"webgpu_adapter": str(self.opened["adapter"]["name"])}
         note("WebGPU here is {webgpu_adapter}".format(**self.conditions))
 
-    def asked(self) -> Dict[str, Any]:
-        """See ``BrowserSession.asked``."""
+    def opening_options(self) -> Dict[str, Any]:
+        """See ``BrowserSession.opening_options``."""
         return {"software": bool(os.environ.get(EMULATOR))}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PosixPath
 import pytest
 
 from edgecnn.runner.causes import left_behind
-from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped, without_left_behind
+from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped, split_left_behind
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_named_files_of_tools_are_taken_out_and_those_with_images_are_told(tmp_p
     (tmp_path / "@eaDir").mkdir()
     (tmp_path / "@eaDir/SYNOPHOTO_THUMB_M.jpg").touch()
     named = [tmp_path / name for name in ("a.jpg", "@eaDir", "Thumbs.db", "._a.jpg", ".hidden.jpg")]
-    assert without_left_behind(named) == ([named[0], named[4]], [named[1]])
+    assert split_left_behind(named) == ([named[0], named[4]], [named[1]])
 
 
 class Uncomparable(PosixPath):
@@ -52,5 +52,5 @@ class Uncomparable(PosixPath):
 
 
 def test_named_files_are_not_compared_with_one_another() -> None:
-    own, left = without_left_behind([Uncomparable(name) for name in ("a.jpg", "._a.jpg", "b.jpg")])
+    own, left = split_left_behind([Uncomparable(name) for name in ("a.jpg", "._a.jpg", "b.jpg")])
     assert ([file.name for file in own], left) == (["a.jpg", "b.jpg"], [])
