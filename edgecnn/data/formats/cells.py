@@ -83,7 +83,7 @@ class _Place:
 
 @contextmanager
 def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
-    """Around the reading of a list in text: what it cannot be read for is said with its line."""
+    """Open a list in text, and turn faults in reading it into errors with their line."""
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text

@@ -24,7 +24,7 @@ class LabelColumns(NamedTuple):
     separator: str | None = None
     """As ``data.label_separator``."""
 
-    def of_cells(self, cells: Sequence[str]) -> tuple[str, ...]:
+    def labels_in(self, cells: Sequence[str]) -> tuple[str, ...]:
         """The labels of a row. Raises ValueError: why its cells are none."""
         if self.names is None:
             return _named(cells[self.column], self.separator)
