@@ -191,7 +191,9 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
             yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
-        yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour; a network sees the difference")
+        yield _say(
+            "mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour; a network sees the difference"
+        )
 
 
 def window_of(levels: tuple[int, int]) -> tuple[int, int]:
