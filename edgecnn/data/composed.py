@@ -78,7 +78,7 @@ def _cutouts(
         else:
             kept.append(ImageEntry(path=image.path, label=labels[image.label], role="train", sha256=image.sha256))
     if not kept:
-        raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(excluded[:3]) or "there is no picture in it")
+        raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(excluded[:3]) or "it holds no image")
     having = Counter(image.label for image in kept)
     without = [name for label, name in enumerate(data.classes) if label not in having]
     if choice.classes == "all" and without:
@@ -100,7 +100,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
         else:
             kept[image.sha256] = ImageEntry(path=image.path, label=UNLABELLED, role="train", sha256=image.sha256)
     if not kept:
-        because = "there is no picture in it" if not excluded else f"every picture in it is one of the photographs: {excluded[0]}"
+        because = "it holds no image" if not excluded else f"every image in it is in the data too: {excluded[0]}"
         raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
     return _filed(listed, (), tuple(kept.values()), excluded, within[0])
 

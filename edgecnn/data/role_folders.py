@@ -42,7 +42,7 @@ def check_out(out: Path, root: Path) -> None:
 
     Raises:
         OUTPUT_INSIDE_DATA: it would become a class of the data.
-        NOT_OVERWRITTEN: something is there that is no empty folder.
+        NOT_OVERWRITTEN: something other than an empty folder is there.
         OUTPUT_UNWRITABLE: no such folder above it.
     """
     if out.absolute().resolve().is_relative_to(root.resolve()):
@@ -51,7 +51,7 @@ def check_out(out: Path, root: Path) -> None:
         raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-            raise NOT_OVERWRITTEN(path=out, because="it is no empty folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is not an empty folder")
     except OSError as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 

@@ -146,9 +146,9 @@ def _json_object(line: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise csv.Error("it holds half of a character, a lone surrogate such as \\ud800") from None
     except (ValueError, RecursionError):
-        raise csv.Error("it is no JSON") from None
+        raise csv.Error("it is not JSON") from None
     if not isinstance(row, dict):
-        raise csv.Error('it is no JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
+        raise csv.Error('it is not a JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
     return row
 
 

@@ -78,7 +78,7 @@ def test_json_lines_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.jsonl").write_text("\n".join([*lines, "[1]"]), encoding="utf-8")
     with pytest.raises(
         EdgecnnError,
-        match="list.jsonl, line 25: cannot be used as a list of images: it is no JSON object",
+        match="list.jsonl, line 25: cannot be used as a list of images: it is not a JSON object",
         check=TABLE_UNUSABLE.made,
     ):
         summary_of(tmp_path / "list.jsonl")
