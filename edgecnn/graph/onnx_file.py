@@ -105,7 +105,7 @@ def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     """Initializers and what Constant nodes hold as tensors, by name, to be read or changed in place; not those of subgraphs."""
     nodes = (node for node in graph.node if node.op_type == "Constant")
-    inside = {node.output[0]: attribute.t for node in nodes for attribute in node.attribute if each.name == "value"}
+    inside = {node.output[0]: attribute.t for node in nodes for attribute in node.attribute if attribute.name == "value"}
     return {tensor.name: tensor for tensor in graph.initializer} | inside
 
 

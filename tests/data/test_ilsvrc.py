@@ -158,7 +158,7 @@ def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
     devkit(tmp_path / "devkit" / "data")
     (tmp_path / "devkit" / "data" / "meta.mat").write_bytes(b"no table")
     with pytest.raises(
-        EdgecnnError, match=r"meta\.mat beside it is missing, or does not explain its numbers", check=TABLE_UNUSABLE.made
+        EdgecnnError, match=r"meta\.mat next to it is missing, or does not explain its numbers", check=TABLE_UNUSABLE.made
     ):
         summed_up(tmp_path / "val", tmp_path)
 

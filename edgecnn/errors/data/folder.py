@@ -90,7 +90,6 @@ NOTHING_READABLE = ErrorRow(
     "nothing-readable",
     "{folder}: none of {files:,} files is a readable image",
     "{because}",
-    "name another folder",
     kind=NothingReadable,
 )
 CORRUPT_IMAGES = ErrorRow(

@@ -153,9 +153,7 @@ def no_imagenet_class(root: Path, folder: str, nearest: str | None) -> EdgecnnEr
 
 def not_in_class_names(root: Path, folder: str, file: str, nearest: str | None, is_stated: bool = True) -> EdgecnnError:
     """``is_stated``: ``data.classes`` names the file; it is not the model's metadata."""
-    instead = (
-        ", or pass --set data.classes=folders if their order is the model's, or data.classes=FILE with a class on each line"
-    )
+    instead = ", or pass --set data.classes=folders if their order is the model's, or data.classes=FILE with a class on each line"
     return NOT_IN_CLASS_NAMES(
         root=root,
         folder=folder,

@@ -366,9 +366,7 @@ def parameters_of(model: onnx.ModelProto) -> int:
     bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
     sizes = (
-        tensor.dims
-        for tensor in tensors
-        if tensor.data_type in floats or (tensor.data_type in bytes_ and len(tensor.dims) > 1)
+        tensor.dims for tensor in tensors if tensor.data_type in floats or (tensor.data_type in bytes_ and len(tensor.dims) > 1)
     )
     return max(1, int(sum(map(prod, sizes))))
 
