@@ -33,9 +33,9 @@ def write_network(spec: ArchSpec) -> str | None:
     """Convert one; why it cannot be, else None."""
     network = build_network(spec).eval()
     if spec.origin == "timm":
-        from edgecnn.models.families.from_timm import without_branches
+        from edgecnn.models.families.from_timm import merge_branches
 
-        network = without_branches(network)
+        network = merge_branches(network)
     height, width = spec.resolution_px
     with tempfile.TemporaryDirectory() as name, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

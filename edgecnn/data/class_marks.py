@@ -13,7 +13,7 @@ _FEWEST: Final = 4
 _MOST_OTHERS: Final = 0.5
 """A larger share of the other images with the same mark says little about the class."""
 _CHANCE: Final = 0.05
-"""Of a mark by accident in any class, by Bonferroni's bound."""
+"""Largest probability that a mark appears by chance in any class (Bonferroni's bound)."""
 _SIDES_SWAPPED: Final = 5
 """The first EXIF orientation that turns a picture by a quarter (EXIF 2.32, tag 0x0112)."""
 
@@ -21,11 +21,11 @@ _SIDES_SWAPPED: Final = 5
 def class_marks(images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str]) -> tuple[ClassMark, ...]:
     """Return the classes whose images all have one mark that at most half of the other images have, beyond chance.
 
-    Where one class is told apart so, the others are compared among themselves: of two classes, one is named.
+    A class that is named is then excluded from the comparison, so only one of two classes is named.
 
-    ``images``: the classes, or labels, of each image, and what reading it told.
+    ``images``: the classes, or labels, of each image, and its fingerprint.
     """
-    return tuple(found for kind in _MARKS for found in _marks_of_kind(images, classes, kind))
+    return tuple(mark for kind in _MARKS for mark in _marks_of_kind(images, classes, kind))
 
 
 def _marks_of_kind(
@@ -33,13 +33,13 @@ def _marks_of_kind(
 ) -> Iterator[ClassMark]:
     mark = _MARKS[kind]
     size = Counter(label for labels, _ in images for label in labels)
-    left = Counter(mark(fingerprint) for _, fingerprint in images)
+    unassigned = Counter(mark(fingerprint) for _, fingerprint in images)
     counts = Counter((label, mark(fingerprint)) for labels, fingerprint in images for label in labels)
     uniform = [(label, value) for (label, value), own in counts.items() if own == size[label] >= _FEWEST]
-    for label, value in sorted(uniform, key=lambda place: (left[place[1]] - size[place[0]], place)):
-        own, others, of_others = size[label], left[value] - size[label], left.total() - size[label]
+    for label, value in sorted(uniform, key=lambda place: (unassigned[place[1]] - size[place[0]], place)):
+        own, others, of_others = size[label], unassigned[value] - size[label], unassigned.total() - size[label]
         if 0 <= others <= of_others * _MOST_OTHERS < of_others and len(size) * (others / of_others) ** own <= _CHANCE:
-            left[value] -= own
+            unassigned[value] -= own
             yield ClassMark(name=classes[label], kind=kind, value=value, images=own, others=others, of_others=of_others)
 
 

@@ -19,7 +19,7 @@ from edgecnn.store.disk import refuse_known_cause, user_path
 IMAGENET = "imagenet"
 SORTED = "sorted"
 CLASSES_WORDS: Final = ("folders", SORTED, IMAGENET)
-"""What ``data.classes`` may say besides a file."""
+"""Values of ``data.classes`` that are not a file."""
 _MOST_BYTES: Final = 4 << 20
 _STEERING: Final = ("Cc", "Zl", "Zp")
 
@@ -32,7 +32,7 @@ def names_in(file: Path) -> tuple[str, ...]:
     none.
     FileNotFoundError: nothing is there.
     """
-    if (stated := _of_model(file)) is not None:
+    if (stated := _names_of_model(file)) is not None:
         return stated
     names = [composed(line.strip()) for line in _text(file).rstrip().split("\n")]
     first = dict[str, int]()
@@ -75,11 +75,11 @@ def _text(file: Path) -> str:
         raise CLASS_NAMES_UNUSABLE(file=file, because=system_reason(error)) from error
 
 
-def _of_model(file: Path) -> tuple[str, ...] | None:
+def _names_of_model(file: Path) -> tuple[str, ...] | None:
     """None of a file that is neither an ONNX file nor a ``config.json`` that names classes."""
     try:
         if file.name == CONFIG and file.is_file():
-            return _of_config(file)
+            return _names_of_config(file)
         names = names_in_metadata(file)
         if names is None and not is_onnx(file):
             return None
@@ -94,7 +94,7 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     return names
 
 
-def _of_config(file: Path) -> tuple[str, ...]:
+def _names_of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
         raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so that a text file is needed")
     return names
@@ -128,15 +128,15 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 
     Raises NotInClassNames: some folders are, and one is not, so that neither order is beyond doubt.
     """
-    found = _places(folders, names)
-    places = [place for place in found if place is not None]
+    places_of_folders = _places(folders, names)
+    places = [place for place in places_of_folders if place is not None]
     if not places or len(set(places)) < len(places):
         return None
     if len(places) < len(folders):
-        folder = folders[found.index(None)]
+        folder = folders[places_of_folders.index(None)]
         raise not_in_class_names(root=root, folder=folder, file=model, nearest=nearest(folder, names), is_stated=False)
-    of = dict(zip(places, folders, strict=True))
-    return tuple(of.get(place, name) for place, name in enumerate(names))
+    folder_at = dict(zip(places, folders, strict=True))
+    return tuple(folder_at.get(place, name) for place, name in enumerate(names))
 
 
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
@@ -144,13 +144,13 @@ def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, fil
 
     Raises NotInClassNames: a folder is called after none of them. FOLDERS_OF_ONE_CLASS: two are called after one.
     """
-    found, first = _places(folders, names), dict[int, str]()
-    for folder, place in zip(folders, found, strict=True):
+    places, first = _places(folders, names), dict[int, str]()
+    for folder, place in zip(folders, places, strict=True):
         if place is None:
             raise not_in_class_names(root=root, folder=folder, file=file, nearest=nearest(folder, names))
         if (other := first.setdefault(place, folder)) != folder:
             raise FOLDERS_OF_ONE_CLASS(root=root, folders=(other, folder), name=names[place], file=file)
-    return tuple(place for place in found if place is not None)
+    return tuple(place for place in places if place is not None)
 
 
 def _places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:

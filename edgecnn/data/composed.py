@@ -17,7 +17,7 @@ from edgecnn.data.imagenet import imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabelled_layout
 from edgecnn.data.manifest import Files, filed, read_files
-from edgecnn.data.splits import Listed, without_copies
+from edgecnn.data.splits import Listed, drop_copies
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,
@@ -66,64 +66,66 @@ def _cutouts(
     choice: SynthesisChoice, data: DataSummary, photographs: Mapping[str, ImageEntry], *, imagenet: bool, within: _Within
 ) -> DataSummary:
     root = root_of(choice.cutouts or "")
-    listed = _usable(_CUTOUTS, root, lambda seen: _class_layout(root, seen), within)
-    found, clashing = without_copies(listed.found, listed.classes)
+    listed = _usable(_CUTOUTS, root, lambda progress: _class_layout(root, progress), within)
+    images, clashing = drop_copies(listed.found, listed.classes)
     labels = imagenet_labels(listed.classes, root) if imagenet else _labels(root, listed.classes, data.classes)
-    left = [copy.sentence for copy in clashing]
+    excluded = [copy.sentence for copy in clashing]
     kept = []
-    for each in sorted(found, key=lambda image: (labels[image.label], image.path)):
-        twin = photographs.get(each.sha256)
+    for image in sorted(images, key=lambda image: (labels[image.label], image.path)):
+        twin = photographs.get(image.sha256)
         if twin is not None and twin.role in _JUDGING:
-            left.append(f"{each.path}: the same bytes as {twin.path}, which is in the role {twin.role}")
+            excluded.append(f"{image.path}: the same bytes as {twin.path}, which is in the role {twin.role}")
         else:
-            kept.append(ImageEntry(path=each.path, label=labels[each.label], role="train", sha256=each.sha256))
+            kept.append(ImageEntry(path=image.path, label=labels[image.label], role="train", sha256=image.sha256))
     if not kept:
-        raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(left[:3]) or "there is no picture in it")
+        raise synthesis_folder_unusable(key=_CUTOUTS, folder=root, because="; ".join(excluded[:3]) or "it holds no image")
     having = Counter(image.label for image in kept)
     without = [name for label, name in enumerate(data.classes) if label not in having]
     if choice.classes == "all" and without:
         raise classes_without_cutouts(folder=root, names=without)
-    return _filed(listed, data.classes, kept, left, within[0])
+    return _filed(listed, data.classes, kept, excluded, within[0])
 
 
 def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry], within: _Within) -> DataSummary:
     root = root_of(choice.backgrounds or "")
-    listed = _usable(_BACKGROUNDS, root, lambda seen: unlabelled_layout(root, seen), within)
-    left: list[str] = []
+    listed = _usable(_BACKGROUNDS, root, lambda progress: unlabelled_layout(root, progress), within)
+    excluded: list[str] = []
     kept: dict[str, ImageEntry] = {}
-    for each in sorted(listed.found, key=lambda image: image.path):
-        if (twin := photographs.get(each.sha256)) is not None:
-            what = f"is in the role {twin.role}" if twin.role in _JUDGING else "shows a class itself"
-            left.append(f"{each.path}: the same bytes as {twin.path}, which {what}")
-        elif each.sha256 in kept:
-            left.append(f"{each.path}: the same bytes as {kept[each.sha256].path}")
+    for image in sorted(listed.found, key=lambda image: image.path):
+        if (twin := photographs.get(image.sha256)) is not None:
+            reason = f"is in the role {twin.role}" if twin.role in _JUDGING else "shows a class itself"
+            excluded.append(f"{image.path}: the same bytes as {twin.path}, which {reason}")
+        elif image.sha256 in kept:
+            excluded.append(f"{image.path}: the same bytes as {kept[image.sha256].path}")
         else:
-            kept[each.sha256] = ImageEntry(path=each.path, label=UNLABELLED, role="train", sha256=each.sha256)
+            kept[image.sha256] = ImageEntry(path=image.path, label=UNLABELLED, role="train", sha256=image.sha256)
     if not kept:
-        because = "there is no picture in it" if not left else f"every picture in it is one of the photographs: {left[0]}"
+        because = "it holds no image" if not excluded else f"every image in it is in the data too: {excluded[0]}"
         raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
-    return _filed(listed, (), tuple(kept.values()), left, within[0])
+    return _filed(listed, (), tuple(kept.values()), excluded, within[0])
 
 
-def _filed(listed: Listed, classes: Sequence[str], images: Sequence[ImageEntry], left: Sequence[str], cache: Path) -> DataSummary:
+def _filed(
+    listed: Listed, classes: Sequence[str], images: Sequence[ImageEntry], excluded: Sequence[str], cache: Path
+) -> DataSummary:
     manifest = DataManifest(
         origin="folder",
         root=str(listed.root),
         classes=tuple(classes),
         images=tuple(images),
-        skipped=tuple(each.sentence for each in listed.skipped),
-        copies=tuple(left),
+        skipped=tuple(skipped.sentence for skipped in listed.skipped),
+        copies=tuple(excluded),
     )
     return filed(manifest, "training images are composed of them", cache)
 
 
 def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout], within: _Within) -> Listed:
     cache, tell = within
-    seen = ListingProgress(tell)
+    progress = ListingProgress(tell)
     try:
-        layout = layout_of(seen)
-        files = Files(layout, [stamps_in(root / folder.path, seen) for folder in layout.folders], root)
-        seen.all()
+        layout = layout_of(progress)
+        files = Files(layout, [stamps_in(root / folder.path, progress) for folder in layout.folders], root)
+        progress.all()
         return read_files(files, cache, tell)[0]
     except DataFolderMissing as error:
         raise synthesis_folder_unusable(key=key, folder=root, because="no such folder") from error
@@ -133,9 +135,9 @@ def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout]
         raise synthesis_folder_unusable(key=key, folder=root, because=error.because or error.what) from error
 
 
-def _class_layout(root: Path, seen: ListingProgress) -> Layout:
+def _class_layout(root: Path, progress: ListingProgress) -> Layout:
     """Every sub-folder is a class, were it called ``train``; one is enough, which photographs could not be told by."""
-    names = folders_in(root, seen)
+    names = folders_in(root, progress)
     return Layout(root, names, {}, tuple(ClassFolder("train", label, name) for label, name in enumerate(names)), ())
 
 
@@ -159,8 +161,8 @@ def open_made(folder: Path) -> ImageSource:
             root=str(folder / FOLDER),
             classes=provenance.classes,
             images=tuple(
-                ImageEntry(path=each.file, label=label_of[each.class_name], role="train", sha256=each.sha256)
-                for each in provenance.images
+                ImageEntry(path=image.file, label=label_of[image.class_name], role="train", sha256=image.sha256)
+                for image in provenance.images
             ),
         )
     )
@@ -185,8 +187,8 @@ class ComposedImages(ImageSource):
 
     def __init__(self, composer: Composer, planned: Iterable[Planned]) -> None:
         self._composer = composer
-        self._planned = {each.file: each for each in planned}
-        images = tuple(ImageEntry(path=each.file, label=each.label, role="train", sha256="") for each in self._planned.values())
+        self._planned = {item.file: item for item in planned}
+        images = tuple(ImageEntry(path=item.file, label=item.label, role="train", sha256="") for item in self._planned.values())
         manifest = DataManifest(
             origin="folder", root=composer.cutouts.manifest.root, classes=composer.cutouts.classes, images=images
         )
@@ -198,7 +200,7 @@ class ComposedImages(ImageSource):
 
 
 def training_images(photographs: Path | None, made: Path | None) -> ImageSource:
-    """What a training reads its images from.
+    """Open the training images.
 
     ``photographs``: a manifest; None where made images alone train. ``made``: a synthesize artifact; None where there is none.
     Raises MANIFEST_UNREADABLE: of either. TypeError: neither is given.

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-from edgecnn.data.files import on_every_core
+from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import FolderImages, open_source
 from edgecnn.errors.data.folder import corrupt_images
 from edgecnn.errors.data.synthesis import cutouts_unusable
@@ -38,7 +38,7 @@ Shares = tuple[float, float, float, float]
 
 
 class Drawn(NamedTuple):
-    """What was drawn for one picture; the last four are shares, of what is left to choose."""
+    """Random numbers of one image; ``at`` and ``crop_at`` are shares of the possible range."""
 
     scale: float
     degrees: float
@@ -58,12 +58,12 @@ class Composed(NamedTuple):
     visible: float
 
 
-def drawn(settings: SynthesisSettings, of: str) -> Drawn:
+def drawn(settings: SynthesisSettings, name: str) -> Drawn:
     """Numbers for one picture. They follow from the seed and its name alone, so that no picture depends on another.
 
     Python promises that ``random()`` gives the same for the same seed in every version; so nothing else of it is used.
     """
-    numbers = random.Random(f"{settings.seed}:{of}")
+    numbers = random.Random(f"{settings.seed}:{name}")
 
     def within(ends: tuple[float, float]) -> float:
         return round(ends[0] + (ends[1] - ends[0]) * numbers.random(), 6)
@@ -117,8 +117,8 @@ def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, setti
     picture = Image.alpha_composite(picture, layer).convert("RGB")
     if numbers.blur_px > 0:
         picture = picture.filter(ImageFilter.GaussianBlur(numbers.blur_px))
-    whole = ImageStat.Stat(laid.getchannel("A")).sum[0]
-    visible = ImageStat.Stat(layer.getchannel("A")).sum[0] / whole if whole else 0.0
+    opaque = ImageStat.Stat(laid.getchannel("A")).sum[0]
+    visible = ImageStat.Stat(layer.getchannel("A")).sum[0] / opaque if opaque else 0.0
     box = (left, top, left + laid.width, top + laid.height)
     return Composed(picture, shown, box, round(visible, 6))
 
@@ -195,7 +195,7 @@ class Planned(NamedTuple):
     cutout: ImageEntry
     background: ImageEntry
     name: str
-    """Whatever its numbers are drawn by, with the seed."""
+    """Name from which, with the seed, its random numbers follow."""
 
 
 class Composer:
@@ -246,7 +246,7 @@ class Composer:
             if why:
                 broken.append((entry.path, why))
 
-        on_every_core(self.cutouts.manifest.images, check, take, "looking at cut-outs", tell)
+        process_on_every_core(self.cutouts.manifest.images, check, take, "looking at cut-outs", tell)
         if broken:
             raise cutouts_unusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
 
@@ -276,10 +276,10 @@ class Composer:
 
 def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
     """``count`` of them in rounds: each comes once before any comes again, in an order of its own in every round."""
-    found: list[ImageEntry] = []
+    order: list[ImageEntry] = []
     for turn in range(-(-count // len(images))):
-        found += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
-    return found[:count]
+        order += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
+    return order[:count]
 
 
 def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, out: Path, tell: Progress) -> None:
@@ -303,7 +303,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
 
     # Those of one background after another, since that is the larger file to decode.
     in_turn = sorted(composer.planned, key=lambda planned: (planned.background.path, planned.file))
-    on_every_core(in_turn, make, take, "composing training images", tell)
+    process_on_every_core(in_turn, make, take, "composing training images", tell)
     provenance = Provenance(
         classes=composer.cutouts.classes,
         settings=SynthesisSettings.of(settings),
@@ -316,9 +316,9 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
 
 def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
     """PNG: what was composed stays as it was, and no second picture is laid over it by a codec."""
-    found, numbers = composer.compose(planned)
+    composition, numbers = composer.compose(planned)
     stream = io.BytesIO()
-    found.picture.save(stream, "PNG")
+    composition.picture.save(stream, "PNG")
     data = stream.getvalue()
     facts = MadeImage(
         file=planned.file,
@@ -328,11 +328,11 @@ def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
         cutout_sha256=planned.cutout.sha256,
         background=planned.background.path,
         background_sha256=planned.background.sha256,
-        background_box=found.background_box,
+        background_box=composition.background_box,
         scale=numbers.scale,
         degrees=numbers.degrees,
-        box_px=found.box_px,
-        visible=found.visible,
+        box_px=composition.box_px,
+        visible=composition.visible,
         feather_px=numbers.feather_px,
         blur_px=numbers.blur_px,
     )

@@ -39,24 +39,24 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def on_every_core(
-    items: Sequence[Item], work: Callable[[Item], Result], take: Callable[[Item, Result], None], what: str, tell: Progress
+def process_on_every_core(
+    items: Sequence[Item], work: Callable[[Item], Result], take: Callable[[Item, Result], None], step: str, tell: Progress
 ) -> None:
-    """Hand every item, in order, to ``take`` with what ``work`` made of it in a thread, as far as it leaves Python's lock."""
+    """Run ``work`` on every item in threads, and pass each item with its result to ``take``, in order."""
     batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
     stopped = threading.Event()
 
-    def some(batch: Sequence[Item]) -> list[tuple[Item, Result]]:
+    def batch_results(batch: Sequence[Item]) -> list[tuple[Item, Result]]:
         return [(item, work(item)) for item in batch if not stopped.is_set()]
 
     with ThreadPoolExecutor(max_workers=available_cores()) as pool:
         try:
             done = 0
-            for found in pool.map(some, batches):
-                for item, result in found:
+            for results in pool.map(batch_results, batches):
+                for item, result in results:
                     take(item, result)
-                done += len(found)
-                tell.step(what, done, len(items), "images")
+                done += len(results)
+                tell.step(step, done, len(items), "images")
         except BaseException:
             stopped.set()  # Ctrl-C waits for the one image that each thread is at, not for its whole batch
             pool.shutdown(cancel_futures=True)
@@ -70,7 +70,7 @@ WHAT: Final = "listing files"
 
 
 class ListingProgress:
-    """Counts what was listed so far, says it once the listing lasts, and remembers the images that were skipped."""
+    """Count listed files, report the count if the listing takes long, and collect skipped images."""
 
     def __init__(self, tell: Progress) -> None:
         self._tell = tell
@@ -123,7 +123,7 @@ class ListingProgress:
             self._tell.step(WHAT, self._count, self._count, "files")
 
 
-def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
+def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
     """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
 
     A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to
@@ -133,7 +133,7 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     """
     stamps: list[str] = []
     try:
-        _Walk(stamps, seen).into(folder, "", frozenset())
+        _Walk(stamps, progress).into(folder, "", frozenset())
     except RecursionError as error:
         raise DATA_FOLDER_UNREADABLE(folder=folder, because="its folders are nested too deeply") from error
     stamps.sort()
@@ -164,30 +164,30 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 class FolderContent(NamedTuple):
-    """What lies directly in a folder, without hidden files and those of tools."""
+    """Direct content of a folder, without hidden files and files of tools."""
 
     folders: tuple[str, ...]
     files: int
     images: int
-    """Of these files, by their names."""
+    """Number of these files whose name is that of an image."""
 
 
-def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
+def content_of(folder: Path, progress: ListingProgress) -> FolderContent:
     """List one folder, and count its sub-folders; a folder is listed once.
 
     Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as their names say.
     """
-    if folder in seen.contents:
-        return seen.contents[folder]
+    if folder in progress.contents:
+        return progress.contents[folder]
     names: list[str] = []
     files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if is_skipped(entry.name):
-                    seen.skip(folder / entry.name)
+                    progress.skip(folder / entry.name)
                 elif is_folder(entry):
-                    seen.one()
+                    progress.one()
                     names.append(entry.name)
                 else:
                     files.append(entry.name)
@@ -200,14 +200,14 @@ def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
     for name in names:
         if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
             raise name_not_unicode(folder=folder, name=name)
-    seen.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
-    return seen.contents[folder]
+    progress.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
+    return progress.contents[folder]
 
 
 class _Walk:
-    def __init__(self, stamps: list[str], seen: ListingProgress) -> None:
+    def __init__(self, stamps: list[str], progress: ListingProgress) -> None:
         self._stamps = stamps
-        self._seen = seen
+        self._progress = progress
 
     def into(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
         # Listing an open folder spares the kernel a walk along the path for every file: a sixth of the whole.
@@ -227,9 +227,9 @@ class _Walk:
         with os.scandir(handle) as entries:
             for entry in entries:
                 name = entry.name
-                self._seen.one()
+                self._progress.one()
                 if is_skipped(name):
-                    self._seen.skip(folder / name)
+                    self._progress.skip(folder / name)
                     continue
                 if is_folder(entry):
                     self.into(folder / name, f"{prefix}{name}/", above)
@@ -260,7 +260,7 @@ class Stamped(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What reading a file told: its digest, or why it is no usable picture.
+    """The digest of a file, or why it is not a usable image.
 
     ``lasting`` is False where the reason may go away while the file stays as it is: it could not be opened.
     """
@@ -313,7 +313,7 @@ def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Pr
     def take(file: Stamped, fact: Fact) -> None:
         facts[file.path] = fact
 
-    on_every_core(files, lambda file: _fact(root / file.path), take, "reading images", tell)
+    process_on_every_core(files, lambda file: _fact(root / file.path), take, "reading images", tell)
 
 
 def _fact(path: Path) -> Fact:
@@ -379,7 +379,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a file of the cache holds, or None where it is absent or damaged: it is then made anew."""
+    """Return the content of a file of the cache, or None if it is absent or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

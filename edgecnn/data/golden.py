@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LONG_SIDE_PX: Final = 512
 """Real images are shrunk to this before they are kept: enough for what networks see, and a kit stays small."""
 JPEG_MAX_LEVELS: Final = 2
-"""What builds of libjpeg-turbo may differ by. IJG's own libjpeg 9 (in Pillow 7.2's wheels) was seen 15 levels off: to be told."""
+"""Levels by which builds of libjpeg-turbo differ. IJG's libjpeg 9 (in Pillow 7.2's wheels) differs by 15, which is reported."""
 _PHOTO_MIN_PX: Final = 64
 
 

@@ -49,8 +49,8 @@ def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[
         GroupPatternInvalid, GroupPatternTooSlow: of a regular expression.
         NoGroupFound: no path has a group.
     """
-    found = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
-    groups = {path: group for path, group in found if group}
+    pairs = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
+    groups = {path: group for path, group in pairs if group}
     if not groups and paths:
         raise no_group_found(by=by, source=source, example=paths[0], column=column is not None)
     return groups
@@ -58,26 +58,26 @@ def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[
 
 def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
     program = [sys.executable, "-I", "-S", path_search.__file__]
-    asked = json.dumps({"pattern": pattern, "paths": paths})
+    query = json.dumps({"pattern": pattern, "paths": paths})
     try:
-        done = subprocess.run(program, input=asked, capture_output=True, encoding="utf-8", check=True, timeout=LIMIT_S)
+        process = subprocess.run(program, input=query, capture_output=True, encoding="utf-8", check=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired as error:
         raise GROUP_PATTERN_TOO_SLOW(pattern=pattern, paths=len(paths), limit_s=LIMIT_S) from error
-    answer = json.loads(done.stdout)
+    answer = json.loads(process.stdout)
     if "problem" in answer:
         raise GROUP_PATTERN_INVALID(pattern=pattern, because=answer["problem"])
-    found: list[str | None] = answer["found"]
-    return found
+    groups: list[str | None] = answer["found"]
+    return groups
 
 
 _GROUP: Final = "group "
 """Begins the name of a unit that has a group; one that has none is called by its image's digest."""
 _ORDERS: Final = 10
 _NEAR: Final = 0.01
-"""Of a class's images, on average over classes and roles: an order that comes so near to the shares ends the search."""
-_SAID_FROM: Final = 0.02
-_SAID_OF_A_CLASS_FROM: Final = 0.1
-"""A share that is further off than this is told: groups have made it another than was asked for."""
+"""Mean deviation from the shares, over classes and roles, that ends the search for an order."""
+_REPORTED_FROM: Final = 0.02
+_CLASS_REPORTED_FROM: Final = 0.1
+"""Deviations from a share that are reported: over all images, and in one class."""
 
 
 def grouping_of(images: Sequence[Found], by: str, off: tuple[str, ...] = ()) -> Grouping:
@@ -112,11 +112,11 @@ def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
 
 
 class Strata(NamedTuple):
-    """What roles are drawn from: each class's images in their order, and which of them move together."""
+    """Images of each class in their order, and the units that stay together."""
 
     root: Path
     names: Sequence[str]
-    """Of the classes. What stands behind them in ``ranked`` is none: the images of all classes that cannot fill every role."""
+    """Names of the classes. ``ranked`` may have one more entry: all images of classes that cannot fill every role."""
     ranked: Sequence[Sequence[str]]
     """Digests by class."""
     unit_of: Mapping[str, str]
@@ -149,15 +149,20 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
     *drawn, rest = roles_apart(cut, apart=apart)
     sizes = [cut.sizes(len(digests)) for digests in strata.ranked]
     left = [len(digests) - sum(size) for digests, size in zip(strata.ranked, sizes, strict=True)]
-    wanted = {
+    targets = {
         "test": [test for test, _ in sizes],
         "validation": [validation for _, validation in sizes],
-        "calibration": [min(each) for each in zip(proportional(calibration_images, left), left, strict=True)],
+        "calibration": [min(counts) for counts in zip(proportional(calibration_images, left), left, strict=True)],
     }
     _require_enough(strata, (*drawn, rest))
-    parts = _drawn(strata, (*drawn, rest), [wanted[role] for role in drawn], seed)
+    parts = _drawn(strata, (*drawn, rest), [targets[role] for role in drawn], seed)
     roles: dict[SplitRole, list[list[str]]] = dict(zip(drawn, parts, strict=False))
-    off = tuple(said for role in drawn if role != "calibration" for said in _off(role, roles[role], wanted[role], strata))
+    off = tuple(
+        deviation
+        for role in drawn
+        if role != "calibration"
+        for deviation in _deviations(role, roles[role], targets[role], strata)
+    )
     if apart:
         return Divided({**roles, "test": parts[-1], "train": [[] for _ in strata.ranked]}, off)
     return Divided({"test": [], "validation": [], **roles, **calibrated(parts[-1], calibration_images)}, off)
@@ -170,21 +175,21 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
     validations = [cut.sizes(len(digests))[1] for digests in strata.ranked]
     left = [len(digests) - count for digests, count in zip(strata.ranked, validations, strict=True)]
     parts = [[fold.part_of(count, number) for count in left] for number in range(1, fold.of)]
-    wanted = [validations, *([end - begin for begin, end in part] for part in parts)]
-    validation, *folds = _drawn(strata, names, wanted, seed)
+    targets = [validations, *([end - begin for begin, end in part] for part in parts)]
+    validation, *folds = _drawn(strata, names, targets, seed)
     test, tested = folds[fold.number - 1], [end - begin for begin, end in map(fold.part_of, left)]
     behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the fold behind this one
-    others = [[digest for each in behind for digest in each[place]] for place in range(len(strata.ranked))]
+    others = [[digest for part in behind for digest in part[place]] for place in range(len(strata.ranked))]
     return Divided(
         {"test": test, "validation": validation, **calibrated(others, calibration_images)},
-        (*_off("test", test, tested, strata), *_off("validation", validation, validations, strata)),
+        (*_deviations("test", test, tested, strata), *_deviations("validation", validation, validations, strata)),
     )
 
 
 def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
     """Classes that have images, but of fewer units than there are roles that share none."""
     needed = len(roles_apart(cut, apart=apart))
-    return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[each] for each in digests}) < needed}
+    return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[digest] for digest in digests}) < needed}
 
 
 def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
@@ -208,21 +213,21 @@ class _Order:
         self._owed: list[int] = []
         self._later = 0
 
-    def fill(self, role: int, wanted: Sequence[int], later: int) -> bool:
+    def fill(self, role: int, targets: Sequence[int], later: int) -> bool:
         """Whether every class that must be in the role now is. ``later``: roles that are still to come, the rest among them."""
-        self._owed, self._later = list(wanted), later
+        self._owed, self._later = list(targets), later
         for fitting in (True, False):
             for unit in self._order:
                 if unit not in self.role_of and self._is_wanted(unit, fitting=fitting) and self._leaves_enough(unit):
                     self._take(unit, role)
         for place in self._bound:
-            if self._owed[place] == wanted[place]:
+            if self._owed[place] == targets[place]:
                 having = [unit for unit in self._order if unit not in self.role_of and place in self._members[unit]]
                 able = [unit for unit in having if self._leaves_enough(unit)]
                 if not able:
                     return False
                 self._take(max(able, key=self._gain), role)
-        self.cost += sum(abs(each) / max(1, images) for each, images in zip(self._owed, self._images, strict=True))
+        self.cost += sum(abs(missing) / max(1, images) for missing, images in zip(self._owed, self._images, strict=True))
         return True
 
     def _is_wanted(self, unit: str, *, fitting: bool) -> bool:
@@ -232,7 +237,7 @@ class _Order:
     def _gain(self, unit: str) -> float:
         """By how much it brings the role nearer to its shares of the classes."""
         owed = ((self._owed[place], count, self._images[place]) for place, count in self._members[unit].items())
-        return sum((abs(each) - abs(each - count)) / images for each, count, images in owed)
+        return sum((abs(missing) - abs(missing - count)) / images for missing, count, images in owed)
 
     def _leaves_enough(self, unit: str) -> bool:
         """For each role that is to come a group of every class, and for the last one two images."""
@@ -247,7 +252,7 @@ class _Order:
             self._units[place] -= 1
 
 
-def _drawn(strata: Strata, roles: Sequence[str], wanted: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
+def _drawn(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
     """Digests by role, the rest last, and by class, in the order that they had."""
     digests: dict[str, list[str]] = defaultdict(list)
     members: dict[str, Counter[int]] = defaultdict(Counter)
@@ -261,17 +266,17 @@ def _drawn(strata: Strata, roles: Sequence[str], wanted: Sequence[Sequence[int]]
         salt = f"{seed}:{number}:".encode("ascii")
         order = sorted(members, key=lambda unit: hashlib.sha256(salt + bytes_of[unit]).digest())
         tried = _Order(order, members, strata)
-        filled = all(tried.fill(role, each, len(wanted) - role) for role, each in enumerate(wanted))
+        filled = all(tried.fill(role, counts, len(targets) - role) for role, counts in enumerate(targets))
         if filled and (best is None or tried.cost < best.cost):
             best = tried
-        if best is not None and best.cost <= _NEAR * len(wanted) * len(strata.ranked):
+        if best is not None and best.cost <= _NEAR * len(targets) * len(strata.ranked):
             break
     if best is None:
         raise _not_divisible(strata, roles, members)
     role_of = best.role_of
     return [
-        [[each for each in ranked if role_of.get(strata.unit_of[each], len(wanted)) == role] for ranked in strata.ranked]
-        for role in range(len(wanted) + 1)
+        [[digest for digest in ranked if role_of.get(strata.unit_of[digest], len(targets)) == role] for ranked in strata.ranked]
+        for role in range(len(targets) + 1)
     ]
 
 
@@ -287,15 +292,17 @@ def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, M
     return groups_not_divisible(root=strata.root, roles=roles, group=unit.removeprefix(_GROUP), share=share, name=name)
 
 
-def _off(role: SplitRole, got: Sequence[Sequence[str]], wanted: Sequence[int], strata: Strata) -> list[str]:
-    """What a reader expects of a share and does not find: of all images, and of the class that is furthest off."""
+def _deviations(role: SplitRole, digests: Sequence[Sequence[str]], targets: Sequence[int], strata: Strata) -> list[str]:
+    """Describe where a role misses its share: over all images, and in the class that is furthest off."""
     totals = [len(digests) for digests in strata.ranked]
-    have, asked, images = sum(map(len, got)), sum(wanted), sum(totals)
-    said = []
-    if abs(have - asked) > _SAID_FROM * images:
-        said.append(f"{role} has {have / images:.0%} of the images, not {asked / images:.0%}, since groups stay whole")
-    each = [(len(got[place]) / totals[place], wanted[place] / totals[place], name) for place, name in enumerate(strata.names)]
-    share, wish, name = max(each, key=lambda shares: abs(shares[0] - shares[1]), default=(0.0, 0.0, ""))
-    if abs(share - wish) > _SAID_OF_A_CLASS_FROM:
-        said.append(f"{role} has {share:.0%} of class {name!r}, not {wish:.0%}")
-    return said
+    actual, target, images = sum(map(len, digests)), sum(targets), sum(totals)
+    deviations = []
+    if abs(actual - target) > _REPORTED_FROM * images:
+        deviations.append(f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}, since groups stay whole")
+    shares_of_classes = [
+        (len(digests[place]) / totals[place], targets[place] / totals[place], name) for place, name in enumerate(strata.names)
+    ]
+    share, wanted_share, name = max(shares_of_classes, key=lambda shares: abs(shares[0] - shares[1]), default=(0.0, 0.0, ""))
+    if abs(share - wanted_share) > _CLASS_REPORTED_FROM:
+        deviations.append(f"{role} has {share:.0%} of class {name!r}, not {wanted_share:.0%}")
+    return deviations

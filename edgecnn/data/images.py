@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,6 @@ from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixel
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 
 _COUNT = sum(count for _, count in DEMO_PARTS)
 
@@ -97,7 +93,7 @@ class ImageSource(ABC):
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     def named(self, entry: ImageEntry) -> str:
-        """What it shows: the name of its class, or those of its labels."""
+        """Return the name of the image's class, or the names of its labels."""
         shown = (entry.label,) if entry.labels is None else entry.labels
         return ", ".join(self.classes[label] for label in shown) or "no label"
 

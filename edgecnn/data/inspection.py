@@ -19,7 +19,7 @@ import numpy as np
 
 import edgecnn
 from edgecnn.data.class_marks import class_marks
-from edgecnn.data.files import on_every_core, parse, skipped_phrases
+from edgecnn.data.files import parse, process_on_every_core, skipped_phrases
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
 from edgecnn.data.headers import LARGEST_BYTES
@@ -57,8 +57,8 @@ _NAMED: Final = 5
 
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
-    """What there is to say; nothing where nothing is odd."""
-    found = [
+    """Return the findings, the serious ones first."""
+    findings = [
         *_role_findings(facts),
         *_alike(facts),
         *_copies(facts),
@@ -67,7 +67,7 @@ def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
         *_marks(facts),
         *_pixels(facts),
     ]
-    return tuple(sorted(found, key=lambda finding: not finding.serious))
+    return tuple(sorted(findings, key=lambda finding: not finding.serious))
 
 
 def _say(kind: str, sentence: str, *, serious: bool = False) -> Finding:
@@ -88,10 +88,10 @@ def _alike(facts: DataInspection) -> Iterator[Finding]:
     shared = [group for group in facts.near if len(group.roles) > 1]
     leaks = [group for group in shared if "test" in group.roles]
     chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
-    seen = " {lie} in test and in another role: what is tested on was seen before, so figures flatter"
-    later = " {lie} in validation and in what is trained on: training may stop later than it should; test is untouched"
-    yield from groups_that("leak", leaks, seen, serious=True)
-    yield from groups_that("leak", chosen, later)
+    leaked = " {lie} in test and in another role: the test figures are too optimistic"
+    late = " {lie} in validation and in training: training may stop too late; test figures are not affected"
+    yield from groups_that("leak", leaks, leaked, serious=True)
+    yield from groups_that("leak", chosen, late)
     near_two = [group for group in facts.near if len(group.classes) > 1]
     yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
@@ -103,8 +103,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy"
-            f" ({_with_classes(two)})",
+            f"{_count(two, 'picture')} in more than one class, byte for byte; a build skips every copy"
+            f" ({_files_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
@@ -113,13 +113,13 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
         yield _say(
             "copies",
             f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
-            f" folders keeps the one that is judged on ({_named(copies)})",
+            f" folders keeps the one for validation or test ({_named(copies)})",
         )
 
 
 def _files(facts: DataInspection) -> Iterator[Finding]:
     if facts.unreadable:
-        named = first_of([f"{each.path}: {each.why}" for each in facts.unreadable], _NAMED)
+        named = first_of([f"{problem.path}: {problem.why}" for problem in facts.unreadable], _NAMED)
         yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
         names = ", ".join(f"{name}/" for name in facts.ignored)
@@ -137,16 +137,16 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
 
 def _class_findings(facts: DataInspection) -> Iterator[Finding]:
     for slip in facts.name_slips:
-        yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they one?", serious=True)
-    joined = next((each.name for each in facts.classes if "|" in each.name or ";" in each.name), None)
+        yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they the same class?", serious=True)
+    joined = next((counts.name for counts in facts.classes if "|" in counts.name or ";" in counts.name), None)
     if joined is not None:
         yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
-    if facts.multi_label and (meant := _comma_label([each.name for each in facts.classes])) is not None:
+    if facts.multi_label and (meant := _comma_label([counts.name for counts in facts.classes])) is not None:
         several = "where it means several, put | or ; between them, since a comma is part of a name"
         yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
-    filled = [each for each in facts.classes if each.images]
+    filled = [counts for counts in facts.classes if counts.images]
     if facts.imbalance >= _UNBALANCED:
-        most, least = max(filled, key=lambda each: each.images), min(filled, key=lambda each: each.images)
+        most, least = max(filled, key=lambda counts: counts.images), min(filled, key=lambda counts: counts.images)
         yield _say(
             "imbalance",
             f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
@@ -156,10 +156,10 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
 
 def _comma_label(names: Sequence[str]) -> str | None:
     """The first one that seems to be several with commas between them."""
-    joined, known = [name for name in names if "," in name], set(names)
+    joined, known_names = [name for name in names if "," in name], set(names)
     if 2 * len(joined) > len(names):
         return joined[0]
-    return next((name for name in joined if any(part.strip() in known for part in name.split(","))), None)
+    return next((name for name in joined if any(part.strip() in known_names for part in name.split(","))), None)
 
 
 def _marks(facts: DataInspection) -> Iterator[Finding]:
@@ -191,7 +191,9 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
             yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
-        yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
+        yield _say(
+            "mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour; a network sees the difference"
+        )
 
 
 def window_of(levels: tuple[int, int]) -> tuple[int, int]:
@@ -211,7 +213,7 @@ def _named(groups: list[Alike]) -> str:
     return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
 
 
-def _with_classes(groups: list[Alike]) -> str:
+def _files_with_classes(groups: list[Alike]) -> str:
     """The files, and the classes that each is in: one file of a list may have two."""
     named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
     return first_of(list(named), 2)
@@ -304,14 +306,14 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     """
     began = time.monotonic()
     files = list_files(choice, cache, tell)
-    files.layout.require_trainable(files.source, asked=choice.train)
+    files.layout.require_trainable(files.source, is_training=choice.train)
     listed, _ = read_files(files, cache, tell)
     fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(
         found=[image for image in listed.found if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
     )
     if not usable.found:
-        raise nothing_readable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
+        raise nothing_readable(folder=listed.root, skipped=[skipped.sentence for skipped in usable.skipped])
     roles, roles_from, grouping = _roles_drawn(usable, files.layout, choice)
     facts = DataInspection(
         root=str(files.source) if is_on_disk(choice.path) else choice.path,
@@ -347,7 +349,7 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
         else:
             fingerprints[image.path] = result
 
-    on_every_core(listed.found, fingerprint, take, "looking at images", tell)
+    process_on_every_core(listed.found, fingerprint, take, "looking at images", tell)
     return fingerprints, broken
 
 
@@ -376,7 +378,7 @@ def _facts(
         by_digest[image.sha256].append(image)
     distinct = list(by_digest.values())
     near = near_groups(np.stack([fingerprints[group[0].path].small for group in distinct]), tell)
-    counts = [each.images for each in classes if each.images]
+    counts = [counts_of_class.images for counts_of_class in classes if counts_of_class.images]
     role_counts = Counter(roles.values()) if roles is not None else None
 
     def alike(group: Sequence[Found]) -> Alike:
@@ -391,7 +393,7 @@ def _facts(
         "images": len(images),
         "classes": classes,
         "roles": None if role_counts is None else {role: role_counts[role] for role in SPLIT_ROLES},
-        "unreadable": tuple(FileProblem(path=each.path, why=each.why) for each in listed.skipped),
+        "unreadable": tuple(FileProblem(path=skipped.path, why=skipped.why) for skipped in listed.skipped),
         "copies": tuple(alike(group) for group in distinct if len(group) > 1),
         "near": tuple(alike([image for number in group for image in distinct[number]]) for group in near),
         "imbalance": round(max(counts) / min(counts), 2),
@@ -402,18 +404,18 @@ def _facts(
     }
 
 
-def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
+def _stored(fingerprints: Sequence[Fingerprint]) -> dict[str, Any]:
     return {
-        "short_side_px": _spread([min(_sides(fingerprint)) for fingerprint in seen]),
-        "long_side_px": _spread([max(_sides(fingerprint)) for fingerprint in seen]),
-        "formats": dict(Counter(fingerprint.kind for fingerprint in seen).most_common()),
-        "modes": dict(Counter(fingerprint.mode for fingerprint in seen).most_common()),
+        "short_side_px": _spread([min(_sides(fingerprint)) for fingerprint in fingerprints]),
+        "long_side_px": _spread([max(_sides(fingerprint)) for fingerprint in fingerprints]),
+        "formats": dict(Counter(fingerprint.kind for fingerprint in fingerprints).most_common()),
+        "modes": dict(Counter(fingerprint.mode for fingerprint in fingerprints).most_common()),
         "orientations": {
-            str(key): count for key, count in sorted(Counter(fingerprint.orientation for fingerprint in seen).items())
+            str(key): count for key, count in sorted(Counter(fingerprint.orientation for fingerprint in fingerprints).items())
         },
-        "grey_levels": _extent([fingerprint.levels for fingerprint in seen if fingerprint.levels is not None]),
-        "transparent": sum(fingerprint.transparent for fingerprint in seen),
-        "animated": sum(fingerprint.animated for fingerprint in seen),
+        "grey_levels": _extent([fingerprint.levels for fingerprint in fingerprints if fingerprint.levels is not None]),
+        "transparent": sum(fingerprint.transparent for fingerprint in fingerprints),
+        "animated": sum(fingerprint.animated for fingerprint in fingerprints),
     }
 
 
@@ -427,7 +429,7 @@ def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
 
 def _class_counts(listed: Listed) -> tuple[ClassCount, ...]:
     images = Counter((label, image.part) for image in listed.found for label in shows(image))
-    unreadable = Counter(each.label for each in listed.skipped)
+    unreadable = Counter(skipped.label for skipped in listed.skipped)
     return tuple(
         ClassCount(
             name=name,

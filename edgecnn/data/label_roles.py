@@ -18,10 +18,10 @@ from edgecnn.data.splits import (
     Found,
     Listed,
     assign_roles,
+    drop_copies,
     entries_of,
     own_roles,
     ranked_by_content,
-    without_copies,
 )
 from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import NotInClassNames
@@ -47,7 +47,7 @@ def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> As
 
 
 def _assign(listed: Listed, choice: DataChoice) -> Assigned:
-    kept, copies = without_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.found, listed.classes)
     if not kept:
         raise nothing_readable(folder=listed.root, skipped=[copy.sentence for copy in copies])
     own = own_roles(listed.parts)
@@ -62,12 +62,12 @@ def _assign(listed: Listed, choice: DataChoice) -> Assigned:
     for role in ("validation", "test"):
         if role in own:
             _require_labels(role, [images[0] for images in by_place[own[role], UNLABELLED].values()], listed, choice)
-    found, off = _divided(strata, cut, choice, apart=apart)
-    roles = {role: [ranked_by_content(digests, choice.seed)] for role, digests in found.items()}
+    digests_by_role, off = _divided(strata, cut, choice, apart=apart)
+    roles = {role: [ranked_by_content(digests, choice.seed)] for role, digests in digests_by_role.items()}
     roles |= {role: [ranked_by_content(by_place[part, UNLABELLED], choice.seed)] for role, part in own.items()}
     grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
-    said = tuple(copy.sentence for copy in copies)
-    return Assigned(entries_of(roles, by_place, own), said, own, grouping=grouping)
+    excluded = tuple(copy.sentence for copy in copies)
+    return Assigned(entries_of(roles, by_place, own), excluded, own, grouping=grouping)
 
 
 def _strata(
@@ -104,24 +104,24 @@ def _divided(
     """Digests by role. What trains is divided once more, image by image, into calibration and the rest."""
     try:
         roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
-        found: dict[SplitRole, Collection[str]] = {role: {each for part in roles[role] for each in part} for role in roles}
+        divided: dict[SplitRole, Collection[str]] = {role: {digest for part in roles[role] for digest in part} for role in roles}
         if apart:
-            return found, off
-        left = {*found["calibration"], *found["train"]}
-        share = min(_CALIBRATION_SHARE, choice.calibration_images / len(left))
-        rest = [[digest for digest in ranked if digest in left] for ranked in strata.ranked]
-        again = Strata(strata.root, strata.names, rest, {digest: digest for digest in left})
-        drawn, _ = divided_by_group(again, Cut(share, 0.0), 1, choice.seed, apart=False)
+            return divided, off
+        remaining = {*divided["calibration"], *divided["train"]}
+        share = min(_CALIBRATION_SHARE, choice.calibration_images / len(remaining))
+        ranked_remaining = [[digest for digest in ranked if digest in remaining] for ranked in strata.ranked]
+        remaining_strata = Strata(strata.root, strata.names, ranked_remaining, {digest: digest for digest in remaining})
+        drawn, _ = divided_by_group(remaining_strata, Cut(share, 0.0), 1, choice.seed, apart=False)
     except GroupsNotDivisible as error:
         if choice.group_by is not None:
             raise
         raise LABELS_NOT_DIVISIBLE(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
     calibration = {digest for part in drawn["test"] for digest in part}
-    most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_SHARE)))
-    order = ranked_by_content(left, choice.seed)
+    most = min(choice.calibration_images, max(1, int(len(remaining) * _CALIBRATION_SHARE)))
+    order = ranked_by_content(remaining, choice.seed)
     first = [digest for digest in order if digest in calibration]
     taken = {*[*first, *(digest for digest in order if digest not in calibration)][:most]}
-    return {**found, "calibration": taken, "train": left - taken}, off
+    return {**divided, "calibration": taken, "train": remaining - taken}, off
 
 
 def labels_known(

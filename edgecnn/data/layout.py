@@ -36,7 +36,7 @@ from edgecnn.values.recipe import FolderReading
 _LISTS: Final = (".csv", ".parquet")
 _NAMED: Final = 10
 HEAP: Final = "all images"
-"""What the one class of images without labels is called, where a sentence needs a name for it."""
+"""Name of the one class of images without labels."""
 
 
 class ClassFolder(NamedTuple):
@@ -48,7 +48,7 @@ class ClassFolder(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a folder of images is made of."""
+    """Class folders, splits and ignored folders of a data set."""
 
     root: Path
     classes: tuple[str, ...]
@@ -58,9 +58,9 @@ class Layout(NamedTuple):
     ignored: tuple[str, ...]
     """Folders next to the classes or splits that are none."""
     groups: Mapping[str, str] | None = None
-    """Of a list with the column that ``data.group_by`` names: each path's cell. None where there is none."""
+    """Group of each path, from the column that ``data.group_by`` names; None without such a column."""
     labels: Mapping[str, tuple[int, ...]] | None = None
-    """Of a multi-label list: each path's labels. None of any other."""
+    """Labels of each path in a multi-label list; None for other data."""
     held_out: str | None = None
     """The only split that is there, where it is none to train on: its images are to be had where nothing is trained."""
     skipped_images: tuple[SkippedImages, ...] = ()
@@ -71,15 +71,15 @@ class Layout(NamedTuple):
         """The folders that are no part of the data, and everything else that holds images; empty where there is nothing."""
         return first_of([*(f"{name}/" for name in self.ignored), *skipped_phrases(self.skipped_images)], _NAMED)
 
-    def in_order(self, classes: tuple[str, ...]) -> Layout:
-        """The same folders, their labels counted in ``classes``, which names each of them."""
-        folders = tuple(each._replace(label=classes.index(self.classes[each.label])) for each in self.folders)
+    def reordered(self, classes: tuple[str, ...]) -> Layout:
+        """Return the layout with labels that count in ``classes``, which names every class."""
+        folders = tuple(folder._replace(label=classes.index(self.classes[folder.label])) for folder in self.folders)
         return self._replace(classes=classes, folders=folders)
 
-    def require_trainable(self, named: Path, *, asked: bool) -> None:
+    def require_trainable(self, named: Path, *, is_training: bool) -> None:
         """Raises TRAIN_FOLDER_MISSING: training is asked for, and there are no images for it. ``named``: the folder or the
         list."""
-        if asked and self.held_out is not None:
+        if is_training and self.held_out is not None:
             raise train_folder_missing(named=named, found=[self.held_out], is_list=not self.parts)
 
 
@@ -93,7 +93,7 @@ def root_of(text: str) -> Path:
     try:
         root = user_path(text)
         if lacks_home(root):
-            raise data_path_unusable(path=text, because="nobody's home folder is known by that name")
+            raise data_path_unusable(path=text, because="no user has that name")
         root = root.absolute()
         str(root).encode("utf-8")
         root.lstat()
@@ -105,10 +105,10 @@ def root_of(text: str) -> Path:
     return root
 
 
-def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None = None) -> Layout:
+def find_layout(root: Path, progress: ListingProgress, reading: FolderReading | None = None) -> Layout:
     """Read the names of one or two levels of folders, inside of any single folder that wraps them.
 
-    ``root``: an absolute path. ``seen``: counts what is looked at. ``reading``: as ``data.folders``.
+    ``root``: an absolute path. ``progress``: counts what is listed. ``reading``: as ``data.folders``.
 
     Raises:
         DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: of a folder itself.
@@ -117,27 +117,27 @@ def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None
         TRAIN_FOLDER_MISSING: several splits, but none to train on.
         SplitFolders: its folders can be read in two ways, and ``reading`` does not say in which.
     """
-    root = unwrapped(root, seen)
-    names = folders_in(root, seen)
-    seen.skip_outside(root, content_of(root, seen).images)
-    if (layout := _split_layout(root, names, seen, reading)) is not None:
+    root = unwrapped(root, progress)
+    names = folders_in(root, progress)
+    progress.skip_outside(root, content_of(root, progress).images)
+    if (layout := _split_layout(root, names, progress, reading)) is not None:
         return layout
     if reading == "nested":
-        return _pooled(root, names, seen)
-    if reading is None and (inner := _classes_inside(root, names, seen)):
+        return _pooled(root, names, progress)
+    if reading is None and (inner := _classes_inside(root, names, progress)):
         raise split_folders(folder=root, names=names, inner=inner)
     names, ignored = _labelled(root, names, reading)
     return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
 
 
-def unwrapped(folder: Path, seen: ListingProgress, *, as_split: bool = False) -> Path:
+def unwrapped(folder: Path, progress: ListingProgress, *, as_split: bool = False) -> Path:
     """The folder inside of single folders that hold nothing but folders, as archives and downloads wrap a data set.
 
     ``as_split``: whether ``folder`` is a split, in which ``seg_train/seg_train/`` is no split once more.
     """
-    while len((outer := content_of(folder, seen)).folders) == 1 and not outer.images:
+    while len((outer := content_of(folder, progress)).folders) == 1 and not outer.images:
         (name,) = outer.folders
-        inner = content_of(folder / name, seen)
+        inner = content_of(folder / name, progress)
         is_split = split_name(name) is not None and not as_split and not split_claims(inner.folders)
         if is_split or inner.images or not inner.folders:
             break
@@ -145,13 +145,13 @@ def unwrapped(folder: Path, seen: ListingProgress, *, as_split: bool = False) ->
     return folder
 
 
-def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
+def unlabelled_layout(root: Path, progress: ListingProgress) -> Layout:
     """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
 
     Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as ``find_layout``.
     """
     with contextlib.suppress(NoClassFolders):
-        folders_in(root, seen)
+        folders_in(root, progress)
     return Layout(root, (HEAP,), {}, (ClassFolder("train", 0, ""),), ())
 
 
@@ -167,31 +167,31 @@ def _natural(name: str) -> tuple[object, ...]:
 
 def _number(digits: str) -> tuple[int, str]:
     """Ordered as the numbers are, of which Python converts only the shorter ones."""
-    held = digits.lstrip("0")
-    return len(held), held
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
-def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
+def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
     """The names of the sub-folders, in a person's order.
 
     Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE, NoClassFolders: as ``find_layout``.
     """
-    content = content_of(folder, seen)
+    content = content_of(folder, progress)
     if not content.folders:
         raise no_class_folders(folder=folder, files=content.files)
     return natural_order(content.folders)
 
 
-def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, reading: FolderReading | None) -> Layout | None:
+def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, reading: FolderReading | None) -> Layout | None:
     """The layout of split folders; None where the sub-folders are none."""
-    parts = _parts(root, names, seen)
-    holders = {part: unwrapped(root / name, seen, as_split=True) for part, name in parts.items()}
-    inside = {part: content_of(holder, seen).folders for part, holder in holders.items()}
+    parts = _parts(root, names, progress)
+    holders = {part: unwrapped(root / name, progress, as_split=True) for part, name in parts.items()}
+    inside = {part: content_of(holder, progress).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
             raise split_folders(folder=root, names=list(parts.values()), lists=_lists_in(root))
         return None
-    train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], seen), reading)
+    train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], progress), reading)
     classes = _classes(holders["train"], train)
     ignored = [name for name in names if name not in parts.values()]
     ignored += [f"{parts['train']}/{name}" for name in unlabelled]
@@ -206,7 +206,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
             called[part] = tuple(there)
     folders: list[ClassFolder] = []
     for place in parts:
-        seen.skip_outside(holders[place], content_of(holders[place], seen).images)
+        progress.skip_outside(holders[place], content_of(holders[place], progress).images)
         prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {composed(name): name for name in called[place]}
         names_there = [name if name in called[place] else spelt[composed(name)] for name in classes]
         folders += _class_folders(names_there, place, prefix)
@@ -215,7 +215,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
     return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)
 
 
-def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part, str]:
+def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
     """Which folder is which split; none where the folders are classes."""
     if claims := split_claims(names):
         if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):
@@ -223,16 +223,16 @@ def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part
         return {part: name for part, (name, *_) in claims.items()}
     named = {name: split for name in names if (split := split_name(name)) is not None}
     if len(named) == len(names) and len({split.division for split in named.values()}) == 1:
-        if len(names) == 1 and content_of(root / names[0], seen).folders:
+        if len(names) == 1 and content_of(root / names[0], progress).folders:
             return {"train": names[0]}
         if all(split.part != "train" for split in named.values()):
             raise train_folder_missing(named=root, found=names)
     return {}
 
 
-def _classes_inside(root: Path, names: Sequence[str], seen: ListingProgress) -> tuple[str, ...]:
+def _classes_inside(root: Path, names: Sequence[str], progress: ListingProgress) -> tuple[str, ...]:
     """The sub-folders of folders without images, if all hold the same two or more, or all are named as splits; else nothing."""
-    held = [content_of(root / name, seen) for name in names] if len(names) > 1 else []
+    held = [content_of(root / name, progress) for name in names] if len(names) > 1 else []
     if any(inside.images or not inside.folders for inside in held):
         return ()
     spelt = [{composed(name): name for name in inside.folders} for inside in held]
@@ -241,12 +241,12 @@ def _classes_inside(root: Path, names: Sequence[str], seen: ListingProgress) -> 
     return natural_order(list(every.values())) if len(every) > 1 and (are_alike or all(map(has_split_word, names))) else ()
 
 
-def _pooled(root: Path, outer: Sequence[str], seen: ListingProgress) -> Layout:
+def _pooled(root: Path, outer: Sequence[str], progress: ListingProgress) -> Layout:
     """The folders inside all outer ones are the classes, whatever the outer ones mean."""
-    inside = {name: content_of(root / name, seen).folders for name in outer}
+    inside = {name: content_of(root / name, progress).folders for name in outer}
     every = {composed(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
     if not every:
-        raise no_class_folders(folder=root / outer[0], files=content_of(root / outer[0], seen).files)
+        raise no_class_folders(folder=root / outer[0], files=content_of(root / outer[0], progress).files)
     classes = _classes(root, natural_order(list(every.values())))
     folders = [
         ClassFolder("train", classes.index(every[composed(inner)]), f"{name}/{inner}")

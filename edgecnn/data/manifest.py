@@ -47,7 +47,7 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
 _REVISION: Final = 6
-"""Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
+"""Raise this number when the same files get other roles, or a summary has more fields. Older summaries are then replaced."""
 _NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label_separator", "path_suffix", "image_root")
 
 
@@ -69,27 +69,27 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     """
     if not has_folder(choice.path):
         return _summarize_demo(choice, cache, tell, fold)
-    found = list_files(choice, cache, tell)
-    found.layout.require_trainable(found.source, asked=choice.train)
-    state = found.state(choice.classes)
-    root = str(found.source) if is_on_disk(choice.path) else choice.path  # a store's folder would name it nowhere else
+    files = list_files(choice, cache, tell)
+    files.layout.require_trainable(files.source, is_training=choice.train)
+    state = files.state(choice.classes)
+    root = str(files.source) if is_on_disk(choice.path) else choice.path  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
-    listed, is_lasting = read_files(found, cache, tell)
-    summary = _summarized(choice, found.layout, listed, cache, fold).model_copy(update={"root": root})
+    listed, is_lasting = read_files(files, cache, tell)
+    summary = _summarized(choice, files.layout, listed, cache, fold).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
 
 
 class Files(NamedTuple):
-    """What a data path names, before anything in it is read: a stamp for every file, by class folder."""
+    """Files of a data path before any is read: a stamp for every file, by class folder."""
 
     layout: Layout
     stamps: Sequence[Sequence[str]]
     source: Path
-    """What the path named: the folder, or a file that stands for one."""
+    """The folder or the file that the data path names."""
     group_by: str | None = None
     """As ``data.group_by``."""
 
@@ -100,7 +100,8 @@ class Files(NamedTuple):
         """
         layout = self.layout
         places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
-        cells = [[json.dumps(cell) for cell in sorted(of.items())] for of in (layout.groups, layout.labels) if of is not None]
+        tables = [table for table in (layout.groups, layout.labels) if table is not None]
+        cells = [[json.dumps(cell) for cell in sorted(table.items())] for table in tables]
         names, unused = stated_names(classes, layout.classes) or (), [layout.unused]
         return digest_of_stamps([places, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
 
@@ -113,10 +114,10 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    seen = ListingProgress(tell)
-    source, layout, stamps = data_files(Reading(choice, cache, seen, tell))
-    seen.all()
-    return Files(layout._replace(skipped_images=seen.skipped_under(layout.root)), stamps, source, choice.group_by)
+    progress = ListingProgress(tell)
+    source, layout, stamps = data_files(Reading(choice, cache, progress, tell))
+    progress.all()
+    return Files(layout._replace(skipped_images=progress.skipped_under(layout.root)), stamps, source, choice.group_by)
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
@@ -137,12 +138,12 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file, began_ns) for file in every)
     listed = _listed(layout, files, facts)
     labels = layout.labels or {}
-    found = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]
-    return listed._replace(found=found), is_lasting
+    images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]
+    return listed._replace(found=images), is_lasting
 
 
 def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
-    found: list[Found] = []
+    images: list[Found] = []
     skipped: list[LeftOut] = []
     for folder, inside in zip(layout.folders, files, strict=True):
         for file in inside:
@@ -150,12 +151,12 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
             if fact.problem:
                 skipped.append(LeftOut(_shown(file.path), folder.label, folder.part, fact.problem))
             else:
-                found.append(Found(file.path, folder.label, folder.part, fact.sha256))
+                images.append(Found(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
-    if skipped and not found:
-        is_one_reason = len({each.why for each in skipped}) == 1
-        raise nothing_readable(folder=layout.root, skipped=[each.sentence for each in skipped], is_one_reason=is_one_reason)
-    return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, found, skipped)
+    if skipped and not images:
+        is_one_reason = len({file.why for file in skipped}) == 1
+        raise nothing_readable(folder=layout.root, skipped=[file.sentence for file in skipped], is_one_reason=is_one_reason)
+    return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, images, skipped)
 
 
 def _shown(path: str) -> str:
@@ -172,16 +173,16 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path,
         images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
     elif not listed.multi_label and (choice.classes == IMAGENET or names is not None):
         if names is None:
-            of, classes = imagenet_labels(layout.classes, layout.root), imagenet_classes()
+            labels, classes = imagenet_labels(layout.classes, layout.root), imagenet_classes()
         else:
-            of, classes = labels_by_name(layout.classes, names, layout.root, str(choice.classes)), tuple(names)
-        images = tuple(image.model_copy(update={"label": of[image.label]}) for image in images)
+            labels, classes = labels_by_name(layout.classes, names, layout.root, str(choice.classes)), tuple(names)
+        images = tuple(image.model_copy(update={"label": labels[image.label]}) for image in images)
     manifest = DataManifest(
         origin="folder",
         root=str(layout.root),
         classes=classes,
         images=images,
-        skipped=tuple(each.sentence for each in listed.skipped),
+        skipped=tuple(file.sentence for file in listed.skipped),
         copies=assigned.copies,
     )
     splits_from = assigned.sentence(layout.parts, choice.calibration_images)
@@ -204,8 +205,8 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     by = choice.group_by
     groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
     images = zip(places, demo_digests(), strict=True)
-    found = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
-    assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice, fold)
+    listed = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
+    assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), listed), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
     summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)
     _keep(kept_in, state, summary)
@@ -253,10 +254,10 @@ def _summed_up(manifest: DataManifest, role: SplitRole) -> RoleSummary:
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:
     # What was kept before there were these keys is known by the same name.
     unset = {name for name in _NEW_KEYS if getattr(choice, name) is None}
-    asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
+    options: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     if fold is not None:
-        asked["fold"] = fold.model_dump(mode="json")
-    return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
+        options["fold"] = fold.model_dump(mode="json")
+    return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': options, 'revision': _REVISION})}.json"
 
 
 def _keep(path: Path, state: str, summary: DataSummary) -> None:
@@ -274,6 +275,6 @@ def _kept_summary(path: Path, state: str, tell: Progress) -> DataSummary | None:
         if manifest.is_file() and sha256_of(manifest) == kept["manifest_sha256"]:
             return summary
     except (KeyError, ValidationError):
-        return None  # kept by other code: made anew
-    tell.note(f"{manifest} was removed or damaged; it is written anew")
+        return None  # written by another version of the code
+    tell.note(f"{manifest} was removed or damaged; edgecnn writes it again")
     return None

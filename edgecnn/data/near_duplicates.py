@@ -47,7 +47,7 @@ def near_groups(small: Small, tell: Progress) -> list[list[int]]:
     if not len(small):
         return []
     _, first, same_as = np.unique(small.reshape(len(small), -1), axis=0, return_index=True, return_inverse=True)
-    found = _Groups(small[first])
+    joined_groups = _Groups(small[first])
     bits = hash_bits(small[first])
     hashes = np.packbits(bits, axis=1).view(np.uint64)
     keys = _keys(bits)
@@ -58,9 +58,9 @@ def near_groups(small: Small, tell: Progress) -> list[list[int]]:
         compared += len(left)
         tell.step("comparing pictures", compared, total, "pairs")
         close = np.bitwise_count(hashes[left] ^ hashes[right]).sum(axis=1) <= MAX_BITS
-        found.join_alike(left[close], right[close])
+        joined_groups.join_alike(left[close], right[close])
     groups: dict[int, list[int]] = {}
-    for number, root in enumerate(found.roots[same_as.reshape(-1)].tolist()):
+    for number, root in enumerate(joined_groups.roots[same_as.reshape(-1)].tolist()):
         groups.setdefault(root, []).append(number)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -134,7 +134,7 @@ _TURNS: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3,
 
 
 class Fingerprint(NamedTuple):
-    """What reading one picture told. ``small`` is uint8 (18, 18, 3), RGB, upright, whatever the sides were."""
+    """Facts of one image. ``small`` is uint8 (18, 18, 3), RGB, upright, for images of any size."""
 
     kind: str
     """The format, as Pillow names it."""

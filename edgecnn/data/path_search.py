@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 
-def found_in(pattern: str, paths: Sequence[str]) -> list[str | None]:
+def matches_in(pattern: str, paths: Sequence[str]) -> list[str | None]:
     """For each path the first group in parentheses, or the whole match of a pattern without one; None where that is empty."""
     compiled = re.compile(pattern)
     group = min(1, compiled.groups)
@@ -21,9 +21,9 @@ def found_in(pattern: str, paths: Sequence[str]) -> list[str | None]:
 
 def main() -> None:
     """Answer ``{"pattern": …, "paths": […]}``."""
-    asked = json.load(sys.stdin)
+    query = json.load(sys.stdin)
     try:
-        answer: dict[str, object] = {"found": found_in(asked["pattern"], asked["paths"])}
+        answer: dict[str, object] = {"found": matches_in(query["pattern"], query["paths"])}
     except (re.error, ValueError, OverflowError, RecursionError, MemoryError) as error:
         answer = {"problem": str(error) or type(error).__name__}
     json.dump(answer, sys.stdout)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from edgecnn.data.files import on_every_core
+from edgecnn.data.files import process_on_every_core
 from edgecnn.data.images import ImageSource
 from edgecnn.errors.data.folder import CorruptImages, corrupt_images
 from edgecnn.runner.pixels import PixelRecipe, pixels_sha256
@@ -49,7 +49,7 @@ def write_pixels(
         return []
 
     places = [(role, row) for role, images in entries.items() for row in range(len(images))]
-    on_every_core(places, decoded, lambda _, found: broken.extend(found), "decoding images", tell)
+    process_on_every_core(places, decoded, lambda _, broken_here: broken.extend(broken_here), "decoding images", tell)
     for role, array in pixels.items():
         array.flush()
         np.save(out / f"{role}.labels.npy", source.labels(entries[role]))

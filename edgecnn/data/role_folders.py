@@ -42,7 +42,7 @@ def check_out(out: Path, root: Path) -> None:
 
     Raises:
         OUTPUT_INSIDE_DATA: it would become a class of the data.
-        NOT_OVERWRITTEN: something is there that is no empty folder.
+        NOT_OVERWRITTEN: something other than an empty folder is there.
         OUTPUT_UNWRITABLE: no such folder above it.
     """
     if out.absolute().resolve().is_relative_to(root.resolve()):
@@ -51,7 +51,7 @@ def check_out(out: Path, root: Path) -> None:
         raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-            raise NOT_OVERWRITTEN(path=out, because="it is no empty folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is not an empty folder")
     except OSError as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
@@ -75,12 +75,12 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     if is_list(root):
         raise TABLE_NOT_DIVIDED(file=root)
     check_out(out, root)
-    found = list_files(choice, cache, tell)
-    if found.layout.labels is not None:
+    files = list_files(choice, cache, tell)
+    if files.layout.labels is not None:
         raise TABLE_NOT_DIVIDED(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
-    places = _places(manifest, found, folders_are_classes=choice.folders == "classes")
+    places = _places(manifest, files, folders_are_classes=choice.folders == "classes")
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", dir=out.absolute().parent))
         try:
@@ -107,13 +107,13 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     )
 
 
-def _places(manifest: DataManifest, found: Files, *, folders_are_classes: bool) -> dict[str, str]:
+def _places(manifest: DataManifest, files: Files, *, folders_are_classes: bool) -> dict[str, str]:
     """Where each image goes: into a folder of its class, and in it as it was, below a folder that held several classes."""
-    layout, inside = found.layout, dict[str, str]()
+    layout, inside = files.layout, dict[str, str]()
     for name in layout.classes if manifest.classes else ():
         if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
-            raise class_not_a_folder(root=found.source, name=name, because=because)
-    for folder, stamps in zip(layout.folders, found.stamps, strict=True):
+            raise class_not_a_folder(root=files.source, name=name, because=because)
+    for folder, stamps in zip(layout.folders, files.stamps, strict=True):
         name = layout.classes[folder.label] if manifest.classes else ""
         outer = "" if layout.parts else folder.path.rpartition("/")[0]
         for stamp in stamps:

@@ -79,29 +79,28 @@ def _one_fold(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int
     test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
     # Calibration is the fold behind this one: were it the first images in each, two networks would learn from the same ones.
     others = [[*digests[end:], *digests[:begin]] for digests, (begin, end) in zip(left, parts, strict=True)]
-    return Divided({"test": as_lists(test), "validation": as_lists(validation), **calibrated(others, calibration_images)})
-
-
-def as_lists(by_class: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The same digests, in lists."""
-    return [list(digests) for digests in by_class]
+    judged: dict[SplitRole, list[list[str]]] = {"test": list(map(list, test)), "validation": list(map(list, validation))}
+    return Divided({**judged, **calibrated(others, calibration_images)})
 
 
 def calibrated(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole, list[list[str]]]:
-    """What is not judged on, by class: the first of each for calibration, in proportion, and the rest for training."""
+    """Divide each class into calibration (its first images, in proportion) and training (the rest)."""
     counts = proportional(images, [len(digests) for digests in by_class])
     pairs = list(zip(by_class, counts, strict=True))
-    return {"calibration": [list(each[:count]) for each, count in pairs], "train": [list(each[count:]) for each, count in pairs]}
+    return {
+        "calibration": [list(digests[:count]) for digests, count in pairs],
+        "train": [list(digests[count:]) for digests, count in pairs],
+    }
 
 
-def proportional(asked: int, counts: Sequence[int]) -> list[int]:
-    """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
+def proportional(images: int, counts: Sequence[int]) -> list[int]:
+    """``images`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
     limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
-    exact = [asked * count / total for count in counts]
-    given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
+    exact = [images * count / total for count in counts]
+    assigned = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
     by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
     for label in by_remainder:
-        if sum(given) < min(asked, sum(limits)) and given[label] < limits[label]:
-            given[label] += 1
-    return given
+        if sum(assigned) < min(images, sum(limits)) and assigned[label] < limits[label]:
+            assigned[label] += 1
+    return assigned

@@ -32,7 +32,7 @@ def check_sheet(path: Path, root: Path | None) -> None:
 
     Raises:
         OUTPUT_INSIDE_DATA: it would become an image of the data.
-        NOT_OVERWRITTEN: a file is there that is no contact sheet of ours.
+        NOT_OVERWRITTEN: a file is there that is not a contact sheet of edgecnn.
         OUTPUT_UNWRITABLE: no such folder, or not permitted.
     """
     if root is not None and path.absolute().resolve().is_relative_to(root.resolve()):
@@ -40,7 +40,7 @@ def check_sheet(path: Path, root: Path | None) -> None:
     try:
         if path.is_symlink() or path.exists():
             if not _is_ours(path):
-                raise NOT_OVERWRITTEN(path=path, because="it is no contact sheet of edgecnn")
+                raise NOT_OVERWRITTEN(path=path, because="it is not a contact sheet of edgecnn")
         elif not path.absolute().parent.is_dir():
             raise OUTPUT_UNWRITABLE(path=path, because="no such folder")
     except OSError as error:  # such as a name that is too long

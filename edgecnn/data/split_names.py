@@ -76,7 +76,7 @@ def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a folder's name says that nobody labelled its images, as ``no_label`` and ``unlabeled_images`` do."""
+    """Whether a folder's name means images without labels, as ``no_label`` and ``unlabeled_images`` do."""
     return _UNLABELLED.fullmatch(" ".join(_words(name))) is not None
 
 

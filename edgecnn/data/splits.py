@@ -32,9 +32,9 @@ class Found(NamedTuple):
     part: Part
     sha256: str
     group: str | None = None
-    """What it has in common with others, by ``data.group_by``."""
+    """Its group by ``data.group_by``."""
     labels: tuple[int, ...] | None = None
-    """Of a multi-label image, in place of ``label``."""
+    """Labels of a multi-label image, in place of ``label``."""
 
 
 class LeftOut(NamedTuple):
@@ -52,7 +52,7 @@ class LeftOut(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What a folder of images was found to hold."""
+    """The usable images of a data set, and the skipped files."""
 
     root: Path
     classes: Sequence[str]
@@ -80,8 +80,8 @@ class Assigned(NamedTuple):
     grouping: Grouping | None = None
     fold: Fold | None = None
 
-    def sentence(self, parts: Mapping[Part, str], asked: int) -> str:
-        """Which folder became which role, and which images stay together. ``asked``: calibration images."""
+    def sentence(self, parts: Mapping[Part, str], calibration_images: int) -> str:
+        """Describe the folder of each role and the groups that stay together. ``calibration_images``: the number asked for."""
         counts = images_by_role(self.images)
         named = {role: f"{parts[part]}/{'' if parts[part] == role else f' is {role}'}" for role, part in sorted(self.own.items())}
         pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
@@ -93,11 +93,11 @@ class Assigned(NamedTuple):
         if self.thin:
             few = "classes have too few images for every role, which are drawn from the images of these together"
             pieces.append(f"{self.thin:,} {few}")
-        if counts["calibration"] < asked:
+        if counts["calibration"] < calibration_images:
             share = "a quarter of each class's training images" if self.grouping is None else "what whole groups leave"
             if any(image.labels is not None for image in self.images[:1]):
                 share = "a quarter of the training images"
-            pieces.append(f"calibration is {share}, not the {asked:,} asked for")
+            pieces.append(f"calibration is {share}, not the {calibration_images:,} asked for")
         return "; ".join(pieces if self.grouping is None else [*pieces, self.grouping.sentence])
 
 
@@ -125,7 +125,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
         FoldsBesideSplit: images stand in splits of the user's, which no fold takes apart.
         GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
     """
-    kept, copies = without_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.found, listed.classes)
     own = own_roles(listed.parts)
     if fold is not None and own:
         raise folds_beside_split(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
@@ -180,18 +180,18 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
 
     So the test images of a build, in a folder of their own, come out as that build had them.
     """
-    kept, _ = without_copies(listed.found, listed.classes)
+    kept, _ = drop_copies(listed.found, listed.classes)
     own = own_roles(listed.parts).get("test")
     groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         if own in (None, image.part):
             groups[image.label][image.sha256].append(image)
     order = _interleaved([ranked_by_content(groups[label], seed) for label in sorted(groups)])
-    of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
+    images_of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
     return tuple(
         ImageEntry(path=image.path, label=image.label, role="test", sha256=digest, labels=image.labels, group=image.group)
         for digest in order
-        for image in of[digest]
+        for image in images_of[digest]
     )
 
 
@@ -202,10 +202,10 @@ def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     return {"test": "validation"} if "validation" in parts else {}
 
 
-def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
+def drop_copies(images: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
     """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
     groups: dict[str, list[Found]] = defaultdict(list)
-    for image in found:
+    for image in images:
         groups[image.sha256].append(image)
     kept: list[Found] = []
     copies: list[LeftOut] = []
@@ -257,7 +257,7 @@ def _short_classes(
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
-    copied, skipped = _by_place(copies), _by_place(listed.skipped)
+    copied, skipped = _by_part_and_label(copies), _by_part_and_label(listed.skipped)
     short = []
     for part, roles in roles_of.items():
         for label, name in enumerate(listed.classes):
@@ -273,14 +273,14 @@ def _short_classes(
 
 def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
     """Those that have images, and of the images that every role is drawn from only too few."""
-    named = {each.name for each in short if each.found and "calibration" in each.roles}
+    named = {shortage.name for shortage in short if shortage.found and "calibration" in shortage.roles}
     return {label for label, name in enumerate(classes) if name in named}
 
 
-def _by_place(left: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+def _by_part_and_label(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
-    for each in left:
-        sentences[each.part, each.label].append(each.sentence)
+    for file in excluded:
+        sentences[file.part, file.label].append(file.sentence)
     return sentences
 
 

@@ -1,1 +1,1 @@
-"""What a user can cause, one row each: what happened, why, and the command or change that fixes it."""
+"""Errors that a user can cause, one row each: what happened, why, and the command or change that fixes it."""

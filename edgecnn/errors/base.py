@@ -22,7 +22,7 @@ from edgecnn.errors.wording import fields_in, filled, shortened
 
 
 class ExitCode(IntEnum):
-    """What a process says when it ends. ``cli`` alone turns reports and errors into one of these."""
+    """Exit codes of the process. Only ``cli`` maps reports and errors to them."""
 
     OK = 0
     GATE_FAILED = 1
@@ -135,12 +135,12 @@ ROWS: dict[str, ErrorRow] = {}
 
 
 def visible(text: str) -> str:
-    """Signs that would steer a terminal, break a line or turn the direction of writing, as their escapes; others as they are."""
+    """Escape the characters that control a terminal, break a line or change the direction of writing."""
     return text if text.isprintable() else "".join(ascii(sign)[1:-1] if steers(sign) else sign for sign in text)
 
 
 def steers(sign: str) -> bool:
-    """Whether a terminal would do something else with it than show it."""
+    """Whether a terminal interprets the character instead of showing it."""
     return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
 
@@ -149,17 +149,17 @@ FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def system_reason(error: Exception) -> str:
-    """Why the system refused, as it stands behind a colon: ``permission denied``."""
-    said = getattr(error, "strerror", None)
-    return said[:1].lower() + said[1:] if said else str(error) or type(error).__name__
+    """Return the system's reason in lower case: ``permission denied``."""
+    reason = getattr(error, "strerror", None)
+    return reason[:1].lower() + reason[1:] if reason else str(error) or type(error).__name__
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """The error itself, what it was raised from, and so on; of one that has no such cause, what was being handled."""
-    seen: list[BaseException] = []
+    """Yield the error and its chain of causes; an error without a cause is followed by its context."""
+    visited: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and cause not in seen:
-        seen.append(cause)
+    while cause is not None and cause not in visited:
+        visited.append(cause)
         yield cause
         cause = cause.__cause__ or cause.__context__
 
@@ -167,7 +167,7 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
     """The error that another process wrote down as ``kept``, without its fields.
 
-    Raises LookupError: this edgecnn has no such error; it says what the error said.
+    Raises LookupError: this edgecnn has no such error. Its message holds the texts of the error.
     """
     for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
         importlib.import_module(module.name)

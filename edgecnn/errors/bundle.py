@@ -132,7 +132,7 @@ def bundle_model_refused(path: Path, file: str, because: str) -> EdgecnnError:
 
 
 def no_photo_readable(count: int, file: str, because: str) -> EdgecnnError:
-    what = "it cannot be read as an image" if count == 1 else f"none of {count:,} files can be read as an image"
+    what = "the file cannot be read as an image" if count == 1 else f"none of {count:,} files can be read as an image"
     return NO_PHOTO_READABLE(what=what, file=file, because=because, count=count)
 
 

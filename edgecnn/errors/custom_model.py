@@ -19,7 +19,9 @@ class InputSizeOpen(CustomModelUnusable):
     """A file leaves the height and width of its input open, and nothing states them."""
 
 
-CUSTOM_FILE_MISSING = ErrorRow("custom-file-missing", "the model file {path} cannot be read", "{because}")
+CUSTOM_FILE_MISSING = ErrorRow(
+    "custom-file-missing", "the model file {path} cannot be read", "{because}", "pass a readable file: --model FILE"
+)
 CUSTOM_MODEL_UNUSABLE = ErrorRow(
     "custom-model-unusable", "{path} cannot be built from", "{because}", "{hint}", kind=CustomModelUnusable
 )
@@ -138,9 +140,9 @@ def custom_model_unusable(path: Path, because: str, hint: str | None = None) -> 
     return CUSTOM_MODEL_UNUSABLE(path=path, because=because, hint=hint)
 
 
-def custom_model_classes_differ(path: Path, classes: int, data: str, found: Sequence[str]) -> EdgecnnError:
-    shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
-    return CUSTOM_MODEL_CLASSES_DIFFER(path=path, classes=classes, data=data, found=len(found), shown=shown)
+def custom_model_classes_differ(path: Path, classes: int, data: str, names: Sequence[str]) -> EdgecnnError:
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return CUSTOM_MODEL_CLASSES_DIFFER(path=path, classes=classes, data=data, found=len(names), shown=shown)
 
 
 def unknown_preprocessing(name: str, known: Sequence[str], nearest: str | None) -> EdgecnnError:

@@ -12,7 +12,7 @@ class LogitsNotFinite(EdgecnnError):
     """A candidate returned NaN or infinity, which an argmax would silently turn into a class."""
 
     def located(self, split: str, layer: str) -> EdgecnnError:
-        """The same failure, with the split that the image is of and a sentence on the layer."""
+        """Return the error with the split of the image and a sentence on the layer."""
         facts = {name: self.fields[name] for name in ("candidate", "image", "value", "bad")}
         return logits_not_finite(**facts, place=(split, layer))
 

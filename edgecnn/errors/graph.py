@@ -27,7 +27,9 @@ class BuildLogUnreadable(EdgecnnError):
 ANEW = "export it again with opset 20 and a dynamic batch"
 REPORT = "report this with the file: edgecnn's conversion changed its outputs"
 
-NOT_AN_ONNX_MODEL = ErrorRow("not-an-onnx-model", "{path} is not an ONNX model", "{why}")
+NOT_AN_ONNX_MODEL = ErrorRow(
+    "not-an-onnx-model", "{path} is not an ONNX model", "{why}", "copy the file again, or export it again"
+)
 MODEL_TOO_LARGE = ErrorRow(
     "model-too-large",
     "{path}: the model has {size:gib}, weights included",

@@ -41,7 +41,7 @@ CLUSTER_UNUSABLE = ErrorRow(
 )
 WORKERS_DIFFER = ErrorRow(
     "workers-differ",
-    "machines of the cluster differ from this one in {problems:counted thing}",
+    "machines of the cluster differ from this one in {problems:counted point}",
     "{problems:joined}",
     "install the same versions there as here, or remove the machine from the cluster",
     exit_code=ExitCode.MISSING,
@@ -54,7 +54,7 @@ TRACKER_UNREACHABLE = ErrorRow(
 
 
 def builds_named_alike(path: Path, name: str, same: bool) -> EdgecnnError:
-    """``same``: the two builds ask for the same."""
-    because = "they ask for the same" if same else "the name does not show the values in which they differ"
+    """``same``: the two builds have the same settings."""
+    because = "both have the same settings" if same else "the name does not show the values in which they differ"
     hint = "remove one of them" if same else 'give one of them a name: name = "…" in its [[build]]'
     return BUILDS_NAMED_ALIKE(path=path, name=name, same=same, because=because, hint=hint)

@@ -107,7 +107,7 @@ HEAD_NOT_FITTING = ErrorRow(
     "head-not-fitting",
     "train.head={head} cannot be combined with {beside}",
     "{because}",
-    "--set train.head=linear, or leave the other out",
+    "--set train.head=linear, or leave {beside} out",
 )
 HEAD_NOT_ALONE = ErrorRow(
     "head-not-alone",
@@ -131,7 +131,7 @@ SURGERY_OF_NOTHING = ErrorRow(
     "surgery-of-nothing",
     "surgery.instead needs a change of the network, and none is stated",
     "activation and squeeze_excite are keep, and pruned is 0",
-    "--set surgery.pruned=0.3, or another of the three; or --set surgery.instead=false",
+    "--set surgery.pruned=0.3, surgery.activation=… or surgery.squeeze_excite=remove; or --set surgery.instead=false",
 )
 NOTHING_CHANGES_HERE = ErrorRow(
     "nothing-changes-here", "surgery.instead needs a changed network, and none is available", "{because}", "{command}"

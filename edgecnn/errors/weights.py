@@ -9,7 +9,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 from edgecnn.errors.wording import and_more, did_you_mean, shell_word
 
 _DIGITS = 12
-"""Of a digest that is shown."""
+"""Digits of a digest that are shown."""
 WEIGHTS_WORDS = ("auto", "imagenet", "none")
 """Values of ``--weights`` that are not a path."""
 

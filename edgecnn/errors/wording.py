@@ -1,4 +1,4 @@
-"""Words that many sentences need: plurals, lists with an end, the name that was meant, the first problem of a document.
+"""Text functions for messages: plurals, shortened lists, suggestions for mistyped names, the templates of errors.
 
 A template of an error is a ``str.format`` text over its fields. After the colon of a field stands a format of Python or a word
 of ``_WORDS``: ``{names:listed}``, ``{problems:counted problem}``, ``{path:word}``, ``{names:first 5}``.
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 PROGRAM = "edgecnn"
-"""What help, hints and commands call it, however it was started: `python -m edgecnn` is the same program."""
+"""The name of the program in help, hints and commands, also if it was started by `python -m edgecnn`."""
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc|cpp):\d+:? (?:\S+ )*?\S*\([^()]*\) ")
 """A file of C++, a line of it, and the function there with its parameters."""
 _SEARCHED_SIGNS = 4000
 _WHOLE_SIGNS, _FIRST_SIGNS, _LAST_SIGNS = 1000, 300, 600
-"""Of a library's error: as long as it is shown whole, and what is left of a longer one."""
+"""Characters of a library's error: the longest that is shown whole, then the start and the end of a longer one."""
 
 
 def shell_word(value: object) -> str:
-    """One word of a command that is shown, quoted where a shell would take it for anything else."""
+    """Return one word of a command, quoted for the shell if necessary."""
     return shlex.quote(str(value))
 
 
@@ -66,7 +66,7 @@ def bounds_text(most: Mapping[Any, float], least: Mapping[Any, float] | None = N
 
 
 def and_more(count: int, shown: int) -> str:
-    """`` and 3 more``, to stand behind the ones that are shown; nothing where these are all."""
+    """Return `` and 3 more`` for the names that are not shown, or an empty text."""
     return f" and {count - shown:,} more" if count > shown else ""
 
 
@@ -77,12 +77,12 @@ def first_of(names: Sequence[str], most: int) -> str:
 
 
 def near_names(name: str, known: Iterable[str], most: int, cutoff: float = 0.6) -> list[str]:
-    """The known names that a mistyped one may mean, the most likely first."""
+    """Return the known names nearest to a mistyped one, the nearest first."""
     return get_close_matches(name, list(known), n=most, cutoff=cutoff)
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name that a mistyped one most likely means; None where none is near."""
+    """Return the known name nearest to a mistyped one, or None if no name is near."""
     return next(iter(near_names(name, known, 1, cutoff)), None)
 
 
@@ -114,7 +114,7 @@ def shortened(text: str, most: int = 100) -> str:
 
 
 def reason_in(error: BaseException | str) -> str:
-    """What an error of a library says, on one line. A long text keeps both its ends: the reason often stands last.
+    """Return the message of a library's error on one line. A long text keeps both ends, since the reason is often the last part.
 
     Places in a runtime's source code are left out.
     """
@@ -128,13 +128,13 @@ def reason_in(error: BaseException | str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its class where it says nothing."""
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+    """Return the first line of an error's message, or its class if the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def first_problem(error: ValidationError) -> str:
-    """Of a document that is not what it should be: where its first fault lies, and what it is."""
+    """Return the place and the message of the first fault of an invalid document."""
     first = error.errors(include_url=False)[0]
     where = shortened(".".join(str(part) for part in first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]

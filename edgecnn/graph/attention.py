@@ -98,9 +98,9 @@ def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
 
     Their constants may be one for each pixel, and far apart: with one scale for all of them the small ones would become 0.
     """
-    before, found = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
+    before, preprocessing = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
     for node in graph.node:
         if node.op_type not in WEIGHTED and before.issuperset(node.input):
             before.update(node.output)
-            found += [node.name] if node.op_type in _ARITHMETIC else []
-    return found
+            preprocessing += [node.name] if node.op_type in _ARITHMETIC else []
+    return preprocessing

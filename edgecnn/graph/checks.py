@@ -50,7 +50,7 @@ def session_of(
 
 def answers(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Every output by its name, for a feed of the one input."""
-    names = [each.name for each in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: feed}), strict=True))
 
 
@@ -166,15 +166,15 @@ def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, st
     ``options``: session configuration entries (``session.…``); others are left alone.
     """
     model = onnx.load(path)
-    weights = {each.name: each for each in model.graph.initializer}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.output]
     entries = {name: value for name, value in sorted((options or {}).items()) if "." in name}
     for begin in range(0, len(nodes), LAYERS_A_PASS):
-        some = nodes[begin : begin + LAYERS_A_PASS]
-        names = [name for node in some for name in node.output if name]
-        found = answers(session_of(model, Level.ORT_DISABLE_ALL, outputs=names, entries=entries), feed)
-        for node in some:
-            value = next((bad for name in node.output if (bad := _bad(found.get(name))) is not None), None)
+        part = nodes[begin : begin + LAYERS_A_PASS]
+        names = [name for node in part for name in node.output if name]
+        outputs = answers(session_of(model, Level.ORT_DISABLE_ALL, outputs=names, entries=entries), feed)
+        for node in part:
+            value = next((bad for name in node.output if (bad := _bad(outputs.get(name))) is not None), None)
             if value is not None:
                 held = any(_bad(numpy_helper.to_array(weights[name])) is not None for name in node.input if name in weights)
                 return Culprit(node.name or node.output[0], node.op_type, value, held)

@@ -76,7 +76,7 @@ def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], 
     if feed == own:
         graph.node.append(_node("Identity", [INPUT_NAME], f"{prefix}{INPUT_NAME}"))
         return
-    mean, std, own_mean, own_std = (np.array(each, np.float64) for each in (feed.mean, feed.std, own.mean, own.std))
+    mean, std, own_mean, own_std = (np.array(values, np.float64) for values in (feed.mean, feed.std, own.mean, own.std))
     for name, value in ("scale", std / own_std), ("shift", (mean - own_mean) / own_std):
         constant = value.astype(np.float32).reshape(1, 3, 1, 1)
         graph.initializer.append(numpy_helper.from_array(constant, f"{prefix}feed_{name}"))

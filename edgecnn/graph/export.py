@@ -52,8 +52,8 @@ def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared
 
     ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
     """
-    told = prepared / "validation.labels.npy"
-    if not told.is_file() or (labels := np.load(told, allow_pickle=False)).ndim != 2:
+    labels_file = prepared / "validation.labels.npy"
+    if not labels_file.is_file() or (labels := np.load(labels_file, allow_pickle=False)).ndim != 2:
         return
     pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     starts = range(0, len(pixels), _AT_ONCE)
@@ -188,12 +188,12 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     tell.step("export to ONNX", 3, 3)
 
 
-def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: ExportDisagrees) -> None:
+def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, disagreement: ExportDisagrees) -> None:
     """Where the network in fp64 is from itself at least half as far as the graph is; a graph that is further off is at fault."""
     exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
     apart = float(np.max(np.abs(answers - exact)))
-    if apart > max(found.fields["allowed"], found.fields["max_abs_diff"] / 2):
-        raise ROUNDING_DECIDES(max_abs_diff=apart, allowed=found.fields["allowed"])
+    if apart > max(disagreement.fields["allowed"], disagreement.fields["max_abs_diff"] / 2):
+        raise ROUNDING_DECIDES(max_abs_diff=apart, allowed=disagreement.fields["allowed"])
 
 
 _THREADS = 4

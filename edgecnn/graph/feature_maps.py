@@ -54,16 +54,17 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
     operations = operations_of_model(model)
     fields = fields_of(operations, image_input(model).name)
     after = ""
-    found: dict[str, Map] = {}
-    for each in operations:
-        after = each.name if each.product is not None else after
-        field = fields[each.makes[0]]
+    maps: dict[str, Map] = {}
+    for operation in operations:
+        after = operation.name if operation.product is not None else after
+        field = fields[operation.makes[0]]
         # what a Transpose makes has its axes in another order, images last as AlexNet's enlarged 1 x 1 map has them
-        if field is not None and each.op != "Transpose" and len(each.shape) == 4 and prod(each.shape[2:]) > 1:
-            found[str(each.makes[0])] = Map(str(each.makes[0]), after, each.shape[1], each.shape[2], each.shape[3], field)
-    last = {(found[name].rows, found[name].columns): name for name in _passages(operations) if name in found}
+        if field is not None and operation.op != "Transpose" and len(operation.shape) == 4 and prod(operation.shape[2:]) > 1:
+            name, (_, channels, rows, columns) = str(operation.makes[0]), operation.shape
+            maps[name] = Map(name, after, channels, rows, columns, field)
+    last = {(maps[name].rows, maps[name].columns): name for name in _passages(operations) if name in maps}
     wanted = {*last.values(), _behind_first(operations)}
-    return tuple(one for name, one in found.items() if name in wanted and one.after)
+    return tuple(one for name, one in maps.items() if name in wanted and one.after)
 
 
 def first_filters(model: onnx.ModelProto) -> Filters | None:
@@ -78,21 +79,21 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
 
 def _passages(operations: tuple[Operation, ...]) -> list[str]:
     """Tensors that everything behind them hangs on, in order: when one was made, nothing else is waited for."""
-    last = {name: index for index, each in enumerate(operations) for name in each.reads}
+    last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     live: set[int | str] = set()
-    found = []
-    for index, each in enumerate(operations):
-        live = {name for name in (*live, each.makes[0]) if last.get(name, -1) > index}
-        if live <= {each.makes[0]}:
-            found.append(str(each.makes[0]))
-    return found
+    passages = []
+    for index, operation in enumerate(operations):
+        live = {name for name in (*live, operation.makes[0]) if last.get(name, -1) > index}
+        if live <= {operation.makes[0]}:
+            passages.append(str(operation.makes[0]))
+    return passages
 
 
 def _behind_first(operations: tuple[Operation, ...]) -> str | None:
     """The first convolution's output, behind the norm and the activation that alone read it."""
-    tensor = next((each.makes[0] for each in operations if each.op == "Conv"), None)
+    tensor = next((operation.makes[0] for operation in operations if operation.op == "Conv"), None)
     while tensor is not None:
-        readers = [each for each in operations if tensor in each.reads]
+        readers = [operation for operation in operations if tensor in operation.reads]
         if len(readers) != 1 or readers[0].op not in _FOLLOWS:
             return str(tensor)
         tensor = readers[0].makes[0]
@@ -121,14 +122,15 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
     session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=tensors)
     best: dict[str, list[npt.NDArray[Any]]] = {}
     lows: dict[str, npt.NDArray[np.float32]] = {}
-    seen = 0
+    images_read = 0
     for feed in feeds:
         for tensor, maps in answers(session, feed).items():
             flat = maps.reshape(*maps.shape[:2], -1).transpose(1, 0, 2)
-            found = [flat.max(axis=2), np.broadcast_to(seen + np.arange(len(feed)), flat.shape[:2]), flat.argmax(axis=2)]
-            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), found[0].min(axis=1))
-            best[tensor] = _kept(found, best.get(tensor), k)
-        seen += len(feed)
+            images = np.broadcast_to(images_read + np.arange(len(feed)), flat.shape[:2])
+            candidates = [flat.max(axis=2), images, flat.argmax(axis=2)]
+            lows[tensor] = np.minimum(lows.get(tensor, np.float32(np.inf)), candidates[0].min(axis=1))
+            best[tensor] = _kept(candidates, best.get(tensor), k)
+        images_read += len(feed)
     return {
         tensor: Strongest(values, images, places, values[:, 0] == lows[tensor])
         for tensor, (values, images, places) in best.items()

@@ -91,55 +91,57 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
     fields = fields_of(operations, image)
     folded, into = _folded(operations)
     layers = [
-        _layer(each, (fields, live[index]), into.get(index, 0))
-        for index, each in enumerate(operations)
-        if index not in folded and each.is_layer
+        _layer(operation, (fields, live[index]), into.get(index, 0))
+        for index, operation in enumerate(operations)
+        if index not in folded and operation.is_layer
     ]
     peak = max(range(len(operations)), key=live.__getitem__)
-    beside = [index for index, each in enumerate(operations) if each.is_layer]
+    beside = [index for index, operation in enumerate(operations) if operation.is_layer]
     beside = [*[index for index in beside if index <= peak][-1:], *[index for index in beside if index >= peak][:1]]
     at = operations[max(beside, key=live.__getitem__, default=peak)]  # what holds the most need not be a layer that is listed
-    seen = [field.size for each in operations if each.window and (field := fields[each.makes[0]]) is not None]
-    return Counted(tuple(layers), live[peak], at.name, max(seen, default=None))
+    fields_px = [field.size for operation in operations if operation.window and (field := fields[operation.makes[0]]) is not None]
+    return Counted(tuple(layers), live[peak], at.name, max(fields_px, default=None))
 
 
 def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
     """Operators among ``known`` whose products were not counted, to how many there are."""
-    return dict(sorted(Counter(each.op for each in operations if each.op in known and each.product is None).items()))
+    uncounted = (operation.op for operation in operations if operation.op in known and operation.product is None)
+    return dict(sorted(Counter(uncounted).items()))
 
 
 def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
     """None of what sees the whole image. A gate, which is one value a channel, widens nothing that it multiplies."""
     fields: dict[int | str, Field | None] = {image: Field(1, 1)}
     spread: dict[int | str, bool] = {image: True}
-    for each in operations:
-        maps = [name for name in each.reads if spread.get(name)]
+    for operation in operations:
+        maps = [name for name in operation.reads if spread.get(name)]
         field = _widest([fields[name] for name in maps]) if maps else None
-        if field is not None and each.window is not None:
-            size, start = field.size + each.window.reach * field.jump, field.start - each.window.pad * field.jump
-            field = Field(size, field.jump * each.window.stride, start)
-        is_map = field is not None and len(each.shape) == 4 and (prod(each.shape[2:]) > 1 or each.window is not None)
-        for name in each.makes:
+        if field is not None and operation.window is not None:
+            size, start = field.size + operation.window.reach * field.jump, field.start - operation.window.pad * field.jump
+            field = Field(size, field.jump * operation.window.stride, start)
+        has_area = len(operation.shape) == 4 and (prod(operation.shape[2:]) > 1 or operation.window is not None)
+        is_map = field is not None and has_area
+        for name in operation.makes:
             fields[name], spread[name] = (field, True) if is_map else (None, False)
     return fields
 
 
 def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int) -> list[int]:
     """Bytes held while each operation runs."""
-    last = {name: index for index, each in enumerate(operations) for name in each.reads}
-    sizes, held, found = {image: elements}, {image: elements}, []
-    for index, each in enumerate(operations):
-        dying = [name for name in dict.fromkeys(each.reads) if last[name] == index and name in held]
-        over = next((name for name in dying if each.in_place and sizes[name] == each.elements), None)
-        new = 0 if over is not None else each.elements
-        found.append(BYTES * (sum(held.values()) + new))
+    last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
+    sizes, held, live_bytes = {image: elements}, {image: elements}, []
+    for index, operation in enumerate(operations):
+        dying = [name for name in dict.fromkeys(operation.reads) if last[name] == index and name in held]
+        over = next((name for name in dying if operation.in_place and sizes[name] == operation.elements), None)
+        new = 0 if over is not None else operation.elements
+        live_bytes.append(BYTES * (sum(held.values()) + new))
         for name in dying:
             del held[name]
-        first = each.makes[0]
-        sizes[first] = each.elements
+        first = operation.makes[0]
+        sizes[first] = operation.elements
         if first in last:
-            held[first] = each.elements
-    return found
+            held[first] = operation.elements
+    return live_bytes
 
 
 def _widest(fields: Sequence[Field | None]) -> Field | None:
@@ -149,61 +151,62 @@ def _widest(fields: Sequence[Field | None]) -> Field | None:
 
 def _folded(operations: Sequence[Operation]) -> tuple[set[int], dict[int, int]]:
     """Batch norms right behind a layer that multiplies, and that layer to how many parameters they add."""
-    makers = {each.makes[0]: index for index, each in enumerate(operations) if each.product is not None}
+    makers = {operation.makes[0]: index for index, operation in enumerate(operations) if operation.product is not None}
     folded: set[int] = set()
     into: dict[int, int] = {}
-    for index, each in enumerate(operations):
-        if each.op == "BatchNormalization" and each.reads and each.reads[0] in makers:
+    for index, operation in enumerate(operations):
+        if operation.op == "BatchNormalization" and operation.reads and operation.reads[0] in makers:
             folded.add(index)
-            maker = makers[each.reads[0]]
-            into[maker] = into.get(maker, 0) + each.parameters
+            maker = makers[operation.reads[0]]
+            into[maker] = into.get(maker, 0) + operation.parameters
     return folded, into
 
 
-def _layer(each: Operation, state: tuple[Mapping[int | str, Field | None], int], norms: int) -> LayerCost:
+def _layer(operation: Operation, state: tuple[Mapping[int | str, Field | None], int], norms: int) -> LayerCost:
     fields, live = state
-    after = fields[each.makes[0]]
+    after = fields[operation.makes[0]]
     return LayerCost(
-        name=each.name,
-        op=each.op,
-        parameters=each.parameters + norms,
-        macs=each.product.macs if each.product else 0,
-        output=each.shape[1:],
-        output_bytes=BYTES * each.elements,
+        name=operation.name,
+        op=operation.op,
+        parameters=operation.parameters + norms,
+        macs=operation.product.macs if operation.product else 0,
+        output=operation.shape[1:],
+        output_bytes=BYTES * operation.elements,
         live_bytes=live,
         receptive_field_px=None if after is None else after.size,
-        arithmetic=tuple(_sentences(each, fields, norms)),
+        arithmetic=tuple(_sentences(operation, fields, norms)),
     )
 
 
-def _sentences(each: Operation, fields: Mapping[int | str, Field | None], norms: int) -> list[str]:
-    said = []
-    if each.product:
-        outputs, terms = (" × ".join(f"{size:,}" for size in sizes) for sizes in each.product)
-        said.append(f"multiply-adds: {outputs} outputs of {terms} products each = {each.product.macs:,}")
-    if each.parameters or norms:
-        said.append(f"parameters: {_learned(each, norms)}")
-    shape = " × ".join(f"{size:,}" for size in each.shape[1:])
-    said.append(f"output: {shape} of 4 bytes = {BYTES * each.elements:,} bytes")
-    before = next((field for name in each.reads if (field := fields.get(name)) is not None), None)
-    after = fields[each.makes[0]]
-    if each.window and before and after:
-        reach = f"({each.window.kernel} − 1)" + (f" × {each.window.dilation}" if each.window.dilation > 1 else "")
-        said.append(f"receptive field: {before.size} + {reach} × {before.jump} px a step = {after.size} px")
+def _sentences(operation: Operation, fields: Mapping[int | str, Field | None], norms: int) -> list[str]:
+    sentences = []
+    if operation.product:
+        outputs, terms = (" × ".join(f"{size:,}" for size in sizes) for sizes in operation.product)
+        sentences.append(f"multiply-adds: {outputs} outputs of {terms} products each = {operation.product.macs:,}")
+    if operation.parameters or norms:
+        sentences.append(f"parameters: {_learned(operation, norms)}")
+    shape = " × ".join(f"{size:,}" for size in operation.shape[1:])
+    sentences.append(f"output: {shape} of 4 bytes = {BYTES * operation.elements:,} bytes")
+    before = next((field for name in operation.reads if (field := fields.get(name)) is not None), None)
+    after = fields[operation.makes[0]]
+    if operation.window and before and after:
+        dilation = f" × {operation.window.dilation}" if operation.window.dilation > 1 else ""
+        reach = f"({operation.window.kernel} − 1){dilation}"
+        sentences.append(f"receptive field: {before.size} + {reach} × {before.jump} px a step = {after.size} px")
     elif after is None:
-        said.append("receptive field: the whole image")
-    return said
+        sentences.append("receptive field: the whole image")
+    return sentences
 
 
-def _learned(each: Operation, norms: int) -> str:
+def _learned(operation: Operation, norms: int) -> str:
     """Weights by their sizes, biases and the batch norm behind them, and their sum."""
-    parts, rest = [], each.parameters
-    if each.product:
-        outputs, terms = each.product
+    parts, rest = [], operation.parameters
+    if operation.product:
+        outputs, terms = operation.product
         made = outputs[0] if len(terms) > 1 else outputs[-1]
         if made * prod(terms) <= rest:
             rest -= made * prod(terms)
             parts.append(" × ".join(f"{size:,}" for size in (made, *terms)) + " weights")
     parts += [f"{rest:,} biases" if parts else f"{rest:,}"] if rest else []
     parts += [f"{norms:,} of the batch norm behind them"] if norms else []
-    return f"{' + '.join(parts)} = {each.parameters + norms:,}" if len(parts) > 1 or each.product else parts[0]
+    return f"{' + '.join(parts)} = {operation.parameters + norms:,}" if len(parts) > 1 or operation.product else parts[0]

@@ -72,27 +72,27 @@ class Layer(NamedTuple):
 
 def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
     """In the order in which the network computes them. ``passes``: see ``fused``."""
-    shapes = {name: each.shape for each in operations for name in each.makes}
+    shapes = {name: operation.shape for operation in operations for name in operation.makes}
     sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
     for index, layer in passes.items():
         behind[layer].append(operations[index])
     return tuple(
-        _layer(each, shapes.get(each.reads[0], ()), sizes.get(each.reads[0], 0), behind[index])
-        for index, each in enumerate(operations)
-        if each.product is not None
+        _layer(operation, shapes.get(operation.reads[0], ()), sizes.get(operation.reads[0], 0), behind[index])
+        for index, operation in enumerate(operations)
+        if operation.product is not None
     )
 
 
 def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
     """Of each tensor: those that one operation makes are of one size."""
-    return {name: each.elements // len(each.makes) for each in operations for name in each.makes}
+    return {name: operation.elements // len(operation.makes) for operation in operations for name in operation.makes}
 
 
-def _layer(each: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
+def _layer(operation: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
     """``read``, ``elements``: shape and size of its input; nothing of the image, which has three channels."""
-    outputs, terms = each.product or ((), ())
-    matrix = each.op in ("Gemm", "MatMul")
+    outputs, terms = operation.product or ((), ())
+    matrix = operation.op in ("Gemm", "MatMul")
     made = outputs[-1] if matrix else outputs[0]
     channels = terms[0] if matrix else read[1] if len(read) > 1 else 3
     positions = 1 if matrix else math.prod(outputs[1:])
@@ -104,11 +104,11 @@ def _layer(each: Operation, read: Sequence[int], elements: int, behind: Sequence
         made=made,
         groups=groups,
         window=math.prod(terms[1:]),
-        stride=each.window.stride if each.window else 1,
+        stride=operation.window.stride if operation.window else 1,
         positions=positions,
-        moved=elements + each.elements,
-        weights=each.parameters,
-        macs=each.product.macs if each.product else 0,
+        moved=elements + operation.elements,
+        weights=operation.parameters,
+        macs=operation.product.macs if operation.product else 0,
         behind=next((ACTIVATIONS[one.op] for one in behind if one.op in ACTIVATIONS), ""),
         adds=any(one.op == _SUM for one in behind),
     )
@@ -126,22 +126,22 @@ def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
     """Places of operations that runtimes compute in the pass of a layer right before, to that layer's: a batch norm, one sum and
     one activation, each of what nobody else reads."""
     readers = defaultdict[int | str, list[int]](list)
-    for index, each in enumerate(operations):
-        for name in dict.fromkeys(each.reads):
+    for index, operation in enumerate(operations):
+        for name in dict.fromkeys(operation.reads):
             readers[name].append(index)
-    found = dict[int, int]()
-    for index, each in enumerate(operations):
-        if each.product is None:
+    fused_into = dict[int, int]()
+    for index, operation in enumerate(operations):
+        if operation.product is None:
             continue
-        waiting, name = [_NORM, _SUM, "activation"], each.makes[0]
+        waiting, name = [_NORM, _SUM, "activation"], operation.makes[0]
         while len(readers[name]) == 1:
             place = readers[name][0]
             what = "activation" if operations[place].op in ACTIVATIONS else operations[place].op
-            if what not in waiting or place in found:
+            if what not in waiting or place in fused_into:
                 break
-            found[place], name = index, operations[place].makes[0]
+            fused_into[place], name = index, operations[place].makes[0]
             del waiting[: waiting.index(what) + 1]
-    return found
+    return fused_into
 
 
 def _whole(channels: int) -> int:
@@ -158,7 +158,7 @@ FUSED = "fused_"
 
 
 def total_of(features: Mapping[str, float], suffix: str) -> float:
-    """Of all kinds together: what their names end with."""
+    """Suffixes of the features of all kinds together."""
     return sum(amount for name, amount in features.items() if name.endswith(suffix))
 
 
@@ -171,11 +171,11 @@ def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Map
         total[f"{layer.kind}_mmac"] += layer.macs / 1e6
         total[f"{layer.kind}_padded"] += layer.padded / 1e6
         total["weights_m"] += layer.weights / 1e6
-    for index, each in enumerate(operations):
-        kind = None if each.product is not None else _OTHERS.get(each.op)
+    for index, operation in enumerate(operations):
+        kind = None if operation.product is not None else _OTHERS.get(operation.op)
         if kind is None or (index in passes and kind == "norm"):  # only looked at otherwise, or folded into the weights before it
             continue
         name = FUSED + kind if index in passes else kind
         total[f"{name}_count"] += 1
-        total[f"{name}_melem"] += (sum(made.get(read, 0) for read in each.reads) + each.elements) / 1e6
+        total[f"{name}_melem"] += (sum(made.get(read, 0) for read in operation.reads) + operation.elements) / 1e6
     return dict(sorted(total.items()))

@@ -30,7 +30,7 @@ Shapes = Mapping[str, list[int]]
 FOLDED_MAX = 1024
 """Elements of an operand: shapes and paddings have a dozen, weights are left alone."""
 _GROWS = ("ConstantOfShape", "Expand", "Range", "Tile")
-"""What these make can be larger than what they read."""
+"""Operators whose output can be larger than their inputs."""
 _FOLLOWED = (
     "Abs", "Add", "Cast", "Ceil", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Flatten", "Floor",
     "Gather", "Greater", "Identity", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Range", "ReduceProd", "Reshape", "Slice",
@@ -47,11 +47,11 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
     kept, made = [], []
     for node in model.graph.node:
-        found = _made_by(node, known, shapes, model.opset_import)
-        if found is None:
+        values = _made_by(node, known, shapes, model.opset_import)
+        if values is None:
             kept.append(node)
         else:
-            known.update(zip(node.output, found, strict=False))
+            known.update(zip(node.output, values, strict=False))
             made.append(node)
     read = {name for node in kept for name in node.input} | {value.name for value in model.graph.output}
     constants = [numpy_helper.from_array(known[name], name) for node in made for name in node.output if name in read]
@@ -63,11 +63,11 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
 
 
 def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:
-    """What a node makes; None where that is not known, or is no arithmetic on shapes."""
+    """Return the values that a node makes, or None if they are unknown or no arithmetic on shapes."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type == "Shape" and node.input[0] in shapes:
-        ends = {each.name: each.i for each in node.attribute}
+        ends = {attribute.name: attribute.i for attribute in node.attribute}
         return [np.array(shapes[node.input[0]][ends.get("start", 0) : ends.get("end")], np.int64)]
     reads = [name for name in node.input if name]
     if node.op_type not in _FOLLOWED or not all(name in known for name in reads):
@@ -75,10 +75,10 @@ def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, o
     try:
         if not stays_small(node.op_type, [known[name] for name in reads], FOLDED_MAX):
             return None
-        found = _computed(node, {name: known[name] for name in reads}, {each.domain: each.version for each in opsets})
+        values = _computed(node, {name: known[name] for name in reads}, {opset.domain: opset.version for opset in opsets})
     except Exception:  # noqa: BLE001 - a file's own fault shows where it runs, and the reference's errors share no class
         return None
-    return found if all(isinstance(each, np.ndarray) and each.size <= FOLDED_MAX for each in found) else None
+    return values if all(isinstance(value, np.ndarray) and value.size <= FOLDED_MAX for value in values) else None
 
 
 def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, int]) -> list[Array]:
@@ -92,7 +92,7 @@ def stays_small(op: str, reads: Sequence[Array], most: int) -> bool:
     if op not in _GROWS:
         return True
     if op == "Range":
-        start, limit, delta = (float(each) for each in reads)
+        start, limit, delta = (float(value) for value in reads)
         return delta != 0 and (limit - start) / delta <= most
     counts = [int(count) for count in (reads[0] if op == "ConstantOfShape" else reads[1]).flat]
     if op == "Expand":
@@ -186,8 +186,8 @@ def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tup
 
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """Every tensor with a known shape. Shapes that the exporter noted name the batch, so they are inferred anew."""
-    at_one = _without_weights(model)
+    """Return the shapes of tensors. Shapes in the file name the batch, so they are inferred again."""
+    at_one = _shapes_only(model)
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
     image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
@@ -199,7 +199,7 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     return shapes
 
 
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+def _shapes_only(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with the shapes of its weights, not their numbers: they take seconds to infer from, and 2 GB of them do not fit."""
     graph = model.graph
     copied = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)

@@ -44,7 +44,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         EXTERNAL_DATA_OUTSIDE: its weights would be read from outside its folder.
         EXTERNAL_DATA_MISSING: a file with its weights is not in its folder.
     """
-    model = _without_weights(path)
+    model = _graph_without_weights(path)
     _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
     onnx.load_external_data_for_model(model, str(path.parent))
     return model
@@ -60,8 +60,8 @@ def external_files(path: Path) -> tuple[str, ...]:
 
     Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: as ``load_model``.
     """
-    found = {_location(tensor) for tensor in _external(_without_weights(path).graph)}
-    return tuple(sorted(found))
+    locations = {_location(tensor) for tensor in _external(_graph_without_weights(path).graph)}
+    return tuple(sorted(locations))
 
 
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
@@ -84,8 +84,8 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    told = (onnx.GraphProto, onnx.FunctionProto, onnx.NodeProto, onnx.ValueInfoProto, onnx.TensorProto)
-    for message in (model, *inside(model, *told)):
+    kinds = (onnx.GraphProto, onnx.FunctionProto, onnx.NodeProto, onnx.ValueInfoProto, onnx.TensorProto)
+    for message in (model, *inside(model, *kinds)):
         message.ClearField("metadata_props")
         message.ClearField("doc_string")
 
@@ -93,37 +93,37 @@ def _strip(model: onnx.ModelProto) -> None:
 def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
     """Every message of these kinds in another one: in branches, bodies of loops and functions too; tensors are not entered."""
     for _, value in message.ListFields():
-        for each in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
-            if not isinstance(each, Message):
+        for item in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
+            if not isinstance(item, Message):
                 break
-            if isinstance(each, kinds):
-                yield each
-            if not isinstance(each, onnx.TensorProto):
-                yield from inside(each, *kinds)
+            if isinstance(item, kinds):
+                yield item
+            if not isinstance(item, onnx.TensorProto):
+                yield from inside(item, *kinds)
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     """Initializers and what Constant nodes hold as tensors, by name, to be read or changed in place; not those of subgraphs."""
     nodes = (node for node in graph.node if node.op_type == "Constant")
-    inside = {node.output[0]: each.t for node in nodes for each in node.attribute if each.name == "value"}
+    inside = {node.output[0]: attribute.t for node in nodes for attribute in node.attribute if attribute.name == "value"}
     return {tensor.name: tensor for tensor in graph.initializer} | inside
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
     """Runtimes report layers by node name, and exporters leave some nodes without one, or with one twice."""
     taken = {node.name for node in graph.node}
-    seen = {""}
+    used = {""}
     for index, node in enumerate(graph.node):
-        if node.name in seen:
+        if node.name in used:
             name = f"{node.op_type}_{index}"
             while name in taken:
                 name = f"{name}_"
             taken.add(name)
             node.name = name
-        seen.add(node.name)
+        used.add(node.name)
 
 
-def _without_weights(path: Path) -> onnx.ModelProto:
+def _graph_without_weights(path: Path) -> onnx.ModelProto:
     _require_one_file(path, path.stat().st_size)
     try:
         model = onnx.load_model_from_string(bounded_content(path, BYTES_MAX))
@@ -133,7 +133,7 @@ def _without_weights(path: Path) -> onnx.ModelProto:
         raise NOT_AN_ONNX_MODEL(path=path, why="it holds no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
         raise NOT_AN_ONNX_MODEL(path=path, why="it names no opset of ONNX's own operators")
-    model = _with_functions_inlined(model, path)
+    model = _inlined(model, path)
     for tensor in _external(model.graph):
         _require_inside(path, tensor)
     for location in {_location(tensor) for tensor in _external(model.graph)}:
@@ -141,7 +141,7 @@ def _without_weights(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _with_functions_inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """No runtime's converter and no quantizer reads functions that a model defines itself."""
     if not model.functions:
         return model
@@ -171,16 +171,16 @@ def _stored_bytes(tensor: onnx.TensorProto) -> int:
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
     location, folder = _location(tensor), path.parent.resolve()
-    said = f"the weights {tensor.name!r} are said to lie in"
+    claim = f"the weights {tensor.name!r} are said to lie in"
     if "\0" in location:
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{said} {location!r}, which is no name of a file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no name of a file")
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise EXTERNAL_DATA_OUTSIDE(path=path, tensor=tensor.name, location=location)
     place = folder / location
     if not place.exists():
         raise EXTERNAL_DATA_MISSING(path=path, location=location)
     if not place.is_file():
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{said} {location!r}, which is no regular file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no regular file")
 
 
 def _location(tensor: onnx.TensorProto) -> str:

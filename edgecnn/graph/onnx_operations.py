@@ -96,18 +96,18 @@ def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | N
     if not kernel:  # of an integer one that is not counted either
         return None
     window = Window(max(kernel), max(_ints(node, "strides"), default=1), max(_ints(node, "dilations"), default=1))
-    return window._replace(pad=_pad(node, shapes, window))
+    return window._replace(pad=_leading_pad(node, shapes, window))
 
 
-def _pad(node: onnx.NodeProto, shapes: Mapping[str, list[int]], window: Window) -> int:
+def _leading_pad(node: onnx.NodeProto, shapes: Mapping[str, list[int]], window: Window) -> int:
     """Positions before the first, of the side that has more of them."""
-    said = next((attribute.s for attribute in node.attribute if attribute.name == "auto_pad"), b"NOTSET")
-    if said not in (b"SAME_UPPER", b"SAME_LOWER"):
+    auto_pad = next((attribute.s for attribute in node.attribute if attribute.name == "auto_pad"), b"NOTSET")
+    if auto_pad not in (b"SAME_UPPER", b"SAME_LOWER"):
         pads = _ints(node, "pads")
         return max(pads[: len(pads) // 2], default=0)
     side, made = max(shapes.get(node.input[0], [0])[2:], default=0), max(shapes.get(node.output[0], [0])[2:], default=0)
     whole = max(0, (made - 1) * window.stride + window.reach + 1 - side)
-    return whole // 2 if said == b"SAME_UPPER" else -(-whole // 2)
+    return whole // 2 if auto_pad == b"SAME_UPPER" else -(-whole // 2)
 
 
 def _ints(node: onnx.NodeProto, name: str) -> list[int]:

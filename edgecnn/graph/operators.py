@@ -42,10 +42,10 @@ def operators_named(
     try:
         yield
     except Exception as error:
-        said = next((found for each in refusals if (found := each.search(str(error)))), None)
-        if said is None:
+        match = next((match_here for refusal in refusals if (match_here := refusal.search(str(error)))), None)
+        if match is None:
             raise
-        op = said["op"]
-        node = said.groupdict().get("node") or None
+        op = match["op"]
+        node = match.groupdict().get("node") or None
         path = model if isinstance(model, Path) else Path("a model in memory")
         raise operator_missing(path=path, runtime=runtime.value, op=op, node=node, nearest=NEAREST.get(op)) from error

@@ -58,7 +58,7 @@ def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
 def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the float32 tensors that nodes make, in the order of the graph; none inside branches and loops."""
     names = [name for node in model.graph.node for name in node.output if name]
-    made = {each.name: each.type for each in session_of(model, Level.ORT_DISABLE_ALL, outputs=names).get_outputs()}
+    made = {value.name: value.type for value in session_of(model, Level.ORT_DISABLE_ALL, outputs=names).get_outputs()}
     return tuple(name for name in names if made[name] == _FLOAT)
 
 

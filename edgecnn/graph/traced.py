@@ -68,11 +68,11 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
             self._views[id(outputs[0])] = self._views.get(id(weights[0]), id(weights[0]))
             self._kept += outputs
         elif reads and outputs:
-            self._hear(func.overloadpacket.__name__, args, reads, (outputs, weights))
+            self._record(func.overloadpacket.__name__, args, reads, (outputs, weights))
         return made
 
-    def _hear(self, name: str, args: Any, reads: tuple[int, ...], found: tuple[list[Tensor], list[Tensor]]) -> None:
-        outputs, weights = found
+    def _record(self, name: str, args: Any, reads: tuple[int, ...], layer: tuple[list[Tensor], list[Tensor]]) -> None:
+        outputs, weights = layer
         plain = name.rstrip("_")
         first = outputs[0]
         if plain == "constant_pad_nd":  # a convolution of every runtime pads by itself, as the exported file says

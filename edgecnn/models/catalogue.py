@@ -68,7 +68,7 @@ def arch_named(name: str) -> ArchSpec:
 
 
 def _bare_name_of_timm(name: str) -> tuple[str, ...]:
-    """What somebody meant who left the beginning off."""
+    """Return the full names for a name without its beginning."""
     if "_" not in name or installed_version("timm") is None:
         return ()
     from edgecnn.models.timm_zoo import is_of_timm
@@ -124,7 +124,7 @@ SQUEEZE_EXCITE = "squeeze-excite"
 
 
 class Parts(Value):
-    """What the blocks of a network are made of, gates of squeeze-excite left out."""
+    """Layers in the blocks of a network, without the gates of squeeze-excite."""
 
     activations: tuple[str, ...]
     squeeze_excite: bool = False

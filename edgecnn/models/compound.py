@@ -27,7 +27,7 @@ ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 LEAST_CHANNELS = 4
 """Fewer round to no multiple of 8 but 0."""
 RESOLUTION_STEP_PX = 4
-"""What the formula's resolution is rounded to. The paper states no rule; all that it published are multiples of 4."""
+"""Step to which the formula's resolution is rounded. The paper states no rule; its resolutions are multiples of 4."""
 
 
 class Coefficients(NamedTuple):
@@ -62,7 +62,7 @@ EFFICIENTNET_LITE = tuple(
 
 
 class Rule(NamedTuple):
-    """What scaling knows of a family."""
+    """Facts of a family that scaling needs."""
 
     narrowest: int
     """Channels of its narrowest scaled layer, of which a width must leave some."""
@@ -88,7 +88,7 @@ RULES: Mapping[str, Rule] = {
 
 
 class Scaled(NamedTuple):
-    """What a scale came to: a row for the network, and the size of its input."""
+    """A scaled network: its row, and the size of its input."""
 
     spec: ArchSpec
     resolution_px: ImageSize
@@ -117,13 +117,14 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
         raise scale_leaves_no_channel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
     if not rule.stride <= resolution.short_px <= resolution.long_px <= LARGEST_PX:
         small = resolution.short_px < rule.stride
-        asked = scale.text()
-        raise resolution_under_stride(arch=spec.name, scale=asked, resolution_px=str(resolution), small=small, stride=rule.stride)
-    return Scaled(with_multipliers(spec, multipliers), resolution)
+        raise resolution_under_stride(
+            arch=spec.name, scale=scale.text(), resolution_px=str(resolution), small=small, stride=rule.stride
+        )
+    return Scaled(scaled_row(spec, multipliers), resolution)
 
 
 def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None, usual_px: ImageSize) -> Scaled:
-    """What ``[model] scale`` and ``resolution_px`` together come to.
+    """Return the network of ``[model] scale`` and ``resolution_px`` together.
 
     Args:
         text: the scale as the recipe has it, or None.
@@ -138,13 +139,13 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
         return Scaled(spec, stated_px or usual_px)
     scale = CompoundScale.from_text(text)
     speaks = scale.phi is not None or scale.resolution is not None
-    found = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
-    if speaks and stated_px not in (None, found.resolution_px):
+    network = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
+    if speaks and stated_px not in (None, network.resolution_px):
         raise SCALE_CONTRADICTS_RESOLUTION(scale=text, resolution_px=str(stated_px))
-    return found
+    return network
 
 
-def with_multipliers(spec: ArchSpec, multipliers: Multipliers) -> ArchSpec:
+def scaled_row(spec: ArchSpec, multipliers: Multipliers) -> ArchSpec:
     """The row of a scaled network: its own name, and its parameters are known when it is built. Unscaled, the row itself."""
     if multipliers == Multipliers():
         return spec
@@ -183,16 +184,16 @@ def coefficients_of(spec: ArchSpec) -> Coefficients:
 
 def base_name(name: str) -> str:
     """The name without the suffix of a scale."""
-    found = _SUFFIX.fullmatch(name)
-    return found["base"] if found else name
+    match = _SUFFIX.fullmatch(name)
+    return match["base"] if match else name
 
 
 def scale_in(name: str) -> CompoundScale | None:
     """The scale that a scaled network's name ends with. Raises ScaleInvalid: no network has it."""
-    found = _SUFFIX.fullmatch(name)
-    if found is None:
+    match = _SUFFIX.fullmatch(name)
+    if match is None:
         return None
-    text = f"depth={found['depth']},width={found['width']}"
+    text = f"depth={match['depth']},width={match['width']}"
     try:
         return CompoundScale.from_text(text)
     except ValueError as error:
@@ -205,13 +206,13 @@ _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+
 def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: ImageSize) -> tuple[Multipliers, ImageSize]:
     phi = scale.phi
     if phi is None:
-        depth, width = (round(asked or 1, DECIMALS) for asked in (scale.depth, scale.width))
+        depth, width = (round(multiplier or 1, DECIMALS) for multiplier in (scale.depth, scale.width))
         size = base_px.with_short(scale.resolution) if scale.resolution else base_px
         return Multipliers(depth=depth, width=width), size
     if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
         row = rule.published[int(phi)]
-        return row.multipliers, _to_steps(base_px, row.resolution_px / rule.published[0].resolution_px)
-    return formula(phi), _to_steps(base_px, GAMMA**phi)
+        return row.multipliers, _rounded_to_steps(base_px, row.resolution_px / rule.published[0].resolution_px)
+    return formula(phi), _rounded_to_steps(base_px, GAMMA**phi)
 
 
 def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, multipliers: Multipliers) -> None:
@@ -233,5 +234,5 @@ def formula(phi: float) -> Multipliers:
     return Multipliers(depth=round(ALPHA**phi, DECIMALS), width=round(BETA**phi, DECIMALS))
 
 
-def _to_steps(size: ImageSize, factor: float) -> ImageSize:
+def _rounded_to_steps(size: ImageSize, factor: float) -> ImageSize:
     return ImageSize(*(round(side * factor / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX for side in size))

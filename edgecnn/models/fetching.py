@@ -23,21 +23,21 @@ from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
 
-def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress) -> None:
+def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progress) -> None:
     """Write ``weights.safetensors`` and ``weights.json`` into ``out``.
 
     Args:
-        spec: the network; its ``weights`` say what to find when ``given`` is None.
-        given: the user's own file.
+        spec: the network; its ``weights`` describe the published file, which is used if ``own_file`` is None.
+        own_file: the user's own file.
         out: partial downloads stay in ``out/resume`` until the stage is finished.
 
     Raises:
         DownloadFailed, WeightsCorrupt, WeightsUnavailable, WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``FetchStage.make``.
     """
-    original = given if given is not None else _published(spec, out / "resume", tell)
-    found = unwrapped_weights(spec, original)
-    state = {name: tensor.contiguous() for name, tensor in found.tensors.items()}
-    published = spec.weights if given is None else None
+    original = own_file if own_file is not None else _published(spec, out / "resume", tell)
+    weights = unwrapped_weights(spec, original)
+    state = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+    published = spec.weights if own_file is None else None
     facts = {
         "source": published.source if published else "a file of the user",
         "licence": published.licence if published else "as its owner says",
@@ -47,9 +47,9 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
         "classes": int(state[f"{spec.head}.weight"].shape[0]),
         "parameters": sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS)),
     }
-    if found.said and given is not None:
-        facts["read_as"] = list(found.said)
-        tell.note(f"{original.name}: read as {', '.join(found.said)}")
+    if weights.removed and own_file is not None:
+        facts["read_as"] = list(weights.removed)
+        tell.note(f"{original.name}: read as {', '.join(weights.removed)}")
     with told_by_system(out / "weights.safetensors", sum(tensor.nbytes for tensor in state.values())):
         save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -93,6 +93,6 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
 
 
 def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
-    found = sha256_of(path)
-    if not found.startswith(weights.sha256_prefix):
-        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, found=found)
+    sha256 = sha256_of(path)
+    if not sha256.startswith(weights.sha256_prefix):
+        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, found=sha256)

@@ -137,14 +137,14 @@ def foreign_form(path: Path) -> ForeignForm | None:
     Raises OSError: it cannot be read.
     """
     if path.is_dir():
-        return _of_folder(path)
+        return _folder_form(path)
     with open_regular(path) as file:
         head = file.read(HEAD_BYTES)
-    found = _of_safetensors(path, head) or _of_zip(path, head) or form_of_head(head)
-    if found is None:
+    form = _safetensors_form(path, head) or _zip_form(path, head) or form_of_head(head)
+    if form is None:
         return None
     parts = {"path": path, "folder": path.parent, "name": path.name, "parameters": f"{path.stem}.pdiparams"}
-    return _filled(found.what, found.fix, parts)
+    return _filled(form.what, form.fix, parts)
 
 
 def refuse_foreign(path: Path) -> None:
@@ -168,8 +168,8 @@ def form_of_head(head: bytes) -> ForeignForm | None:
     for row in _HEADS:
         if head[row.at :].startswith(row.starts) and row.holds in head:
             return ForeignForm(row.what, row.fix)
-    if (found := _protobuf_form(head)) is not None:
-        return found
+    if (form := _protobuf_form(head)) is not None:
+        return form
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return ForeignForm("a web page: a download that went wrong", "download it again")
     if head and b"\0" not in head and all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
@@ -185,22 +185,22 @@ def _protobuf_form(head: bytes) -> ForeignForm | None:
     """
     if head[:1] != b"\x08" or head[2:3] != b"\x12":
         return None
-    inner = _after_number(head, 3)
+    inner = _end_of_number(head, 3)
     if head[inner : inner + 1] != b"\n":
         return None
-    if head[_after_number(head, inner + 1) :][:1] == b"\n":
+    if head[_end_of_number(head, inner + 1) :][:1] == b"\n":
         return ForeignForm("a Core ML model", _SOURCE)
     return ForeignForm("the graph of a TensorFlow SavedModel", "--model names its folder") if head[1] == 1 else None
 
 
-def _after_number(head: bytes, at: int) -> int:
+def _end_of_number(head: bytes, at: int) -> int:
     """Where a protobuf's number that begins at ``at`` ends."""
     while at < len(head) and head[at] >= 0x80:
         at += 1
     return at + 1
 
 
-def _of_safetensors(path: Path, head: bytes) -> ForeignForm | None:
+def _safetensors_form(path: Path, head: bytes) -> ForeignForm | None:
     if head[8:9] != b"{" or int.from_bytes(head[:8], "little") > path.stat().st_size:
         return None
     return ForeignForm(
@@ -209,7 +209,7 @@ def _of_safetensors(path: Path, head: bytes) -> ForeignForm | None:
     )
 
 
-def _of_zip(path: Path, head: bytes) -> ForeignForm | None:
+def _zip_form(path: Path, head: bytes) -> ForeignForm | None:
     if not head.startswith(_ZIP):
         return None
     try:
@@ -229,10 +229,10 @@ def _of_zip(path: Path, head: bytes) -> ForeignForm | None:
 
 def form_of_zip(names: Sequence[str]) -> ForeignForm | None:
     """The format that the names in a zip archive tell, with the places of its fix still open."""
-    return _by_names(_ZIPS, names, {})
+    return _form_of_names(_ZIPS, names, {})
 
 
-def _of_folder(path: Path) -> ForeignForm:
+def _folder_form(path: Path) -> ForeignForm:
     names = sorted(entry.name for entry in islice(path.iterdir(), _NAMES_MAX))
     below = path / "onnx"  # as Hugging Face's repositories have it
     names += [f"onnx/{entry.name}" for entry in islice(below.iterdir(), _NAMES_MAX)] if below.is_dir() else []
@@ -244,8 +244,8 @@ def _of_folder(path: Path) -> ForeignForm:
     if weights and isinstance(named, str):
         fix = f"--arch {shell_word(f'timm:{named}')} --weights {shell_word(path / weights[0])} --keep-head"
         return ForeignForm("a folder of a network of timm's", fix)
-    if (found := _by_names(_FOLDERS, names, {"path": path, "folder": path})) is not None:
-        return found
+    if (form := _form_of_names(_FOLDERS, names, {"path": path, "folder": path})) is not None:
+        return form
     files = [path / name for name in names[:_OPENED_MAX] if (path / name).is_file()]
     inside = next((form for file in files if (form := _readable_form(file)) is not None and form.fix is not None), None)
     return ForeignForm(f"a folder with {inside.what}", inside.fix) if inside else ForeignForm("a folder without a model file")
@@ -259,7 +259,7 @@ def _readable_form(file: Path) -> ForeignForm | None:
         return None
 
 
-def _by_names(rows: Sequence[_Names], names: Sequence[str], parts: dict[str, object]) -> ForeignForm | None:
+def _form_of_names(rows: Sequence[_Names], names: Sequence[str], parts: dict[str, object]) -> ForeignForm | None:
     for row in rows:
         matched = [next((name for name in names if fnmatchcase(name, pattern)), None) for pattern in row.patterns]
         if None not in matched:

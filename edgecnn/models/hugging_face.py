@@ -29,25 +29,25 @@ def hub_address(weights: PretrainedWeights) -> str:
     return str(hf_hub_url(weights.name, weights.file))
 
 
-def held_of_hub(weights: PretrainedWeights) -> Held | None:
-    """What the client's cache holds; None where it holds nothing, or nothing that may be read.
+def cached_hub_file(weights: PretrainedWeights) -> Held | None:
+    """Return the file in the client's cache, or None if there is none that can be read.
 
     The client keeps a file of the hub as a link to bytes that it names after their SHA-256, as the hub told it.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(weights.name, weights.file)
-    if not isinstance(found, str):
+    cached = try_to_load_from_cache(weights.name, weights.file)
+    if not isinstance(cached, str):
         return None
-    path = Path(found)
+    path = Path(cached)
     try:
-        told = (
+        recorded_sha256 = (
             path.readlink().name if path.is_symlink() else ""
         )  # the first link alone: a client may keep the bytes behind others
         sha256 = sha256_of(path)
     except OSError:
         return None  # somebody else's cache: as good as none
-    return Held(path, sha256, whole=len(told) != SHA256_DIGITS or told == sha256)
+    return Held(path, sha256, whole=len(recorded_sha256) != SHA256_DIGITS or recorded_sha256 == sha256)
 
 
 def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
@@ -55,10 +55,10 @@ def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
 
     Raises DownloadFailed: it cannot be had, or is not what the hub named.
     """
-    held = held_of_hub(weights)
+    held = cached_hub_file(weights)
     if held is None or not held.whole:
         _download(weights, tell, anew=held is not None)
-        held = held_of_hub(weights)
+        held = cached_hub_file(weights)
     if held is None or not held.whole:
         raise DOWNLOAD_FAILED(url=hub_address(weights), reason="what arrived is not what the hub named", received=0)
     return held.path
@@ -69,7 +69,7 @@ def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None
     from huggingface_hub.utils.tqdm import tqdm
 
     class Told(tqdm):
-        """Its progress is told as every other one is, and not drawn."""
+        """Report the progress of the download instead of drawing a bar."""
 
         arrived = 0
 
@@ -84,7 +84,7 @@ def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None
     try:
         hf_hub_download(weights.name, weights.file, tqdm_class=Told, force_download=anew)
     except Exception as problem:  # its errors, and those of the libraries that it asks the network by, share no class
-        said = str(problem).strip().splitlines()
+        lines = str(problem).strip().splitlines()
         raise DOWNLOAD_FAILED(
-            url=hub_address(weights), reason=said[0] if said else type(problem).__name__, received=0
+            url=hub_address(weights), reason=lines[0] if lines else type(problem).__name__, received=0
         ) from problem

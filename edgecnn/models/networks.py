@@ -97,10 +97,10 @@ _PREFIXES_SHOWN = 5
 
 
 class Unwrapped(NamedTuple):
-    """Tensors by name, and what was taken off, each as a part of a sentence."""
+    """Tensors by name, and descriptions of the parts that were removed."""
 
     tensors: dict[str, Tensor]
-    said: tuple[str, ...]
+    removed: tuple[str, ...]
     entries: tuple[str, ...] = ()
     """The entries of the file that lead to the table, from the outside in."""
 
@@ -116,8 +116,8 @@ def _tables_below(loaded: object, entries: tuple[str, ...], visited: set[int]) -
         return []
     visited.add(id(loaded))
     if all(isinstance(value, Tensor) for value in loaded.values()):
-        said = tuple(f"its entry {name!r}" for name in entries)
-        return [Unwrapped({str(name): tensor for name, tensor in loaded.items()}, said, entries)]
+        removed = tuple(f"its entry {name!r}" for name in entries)
+        return [Unwrapped({str(name): tensor for name, tensor in loaded.items()}, removed, entries)]
     if len(entries) == _DEEPEST:
         return []
     usual = [name for name in (*_TABLES, *_AVERAGED) if name in loaded]
@@ -144,7 +144,7 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     fits = [(table, *fit) for table in tables for fit in _beginnings(table.tensors, names)]
     most = max((fitting for _, _, fitting in fits), default=0)
     if 2 * most < len(names):
-        return _without_usual_beginnings(tables[0])
+        return _strip_usual_beginnings(tables[0])
     best = [(table, beginning) for table, beginning, fitting in fits if fitting == most]
     preferred = min(_preference(table, beginning) for table, beginning in best)
     best = [(table, beginning) for table, beginning in best if _preference(table, beginning) == preferred]
@@ -153,13 +153,13 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     table, beginning = best[0]
     inside = {name.removeprefix(beginning): tensor for name, tensor in table.tensors.items() if name.startswith(beginning)}
     outside = [name for name in table.tensors if not name.startswith(beginning) and name != _COUNTER]
-    said = [*table.said, *([f"names without {beginning!r}"] if beginning else [])]
+    removed = [*table.removed, *([f"names without {beginning!r}"] if beginning else [])]
     if outside:
-        said.append(
+        removed.append(
             f"{counted(len(outside), 'tensor')} of other modules left out "
             f"({', '.join(outside[:_PREFIXES_SHOWN])}{and_more(len(outside), _PREFIXES_SHOWN)})"
         )
-    return Unwrapped(inside, tuple(said))
+    return Unwrapped(inside, tuple(removed))
 
 
 def _preference(table: Unwrapped, beginning: str) -> int:
@@ -172,7 +172,7 @@ def _preference(table: Unwrapped, beginning: str) -> int:
 
 
 def _beginnings(tensors: Collection[str], wanted: frozenset[str]) -> Iterator[tuple[str, int]]:
-    """What stands before wanted names, in the table's order, and before how many of them."""
+    """Yield each prefix before wanted names, in the table's order, with the number of names that have it."""
     count, longest = Counter[str](), max(map(len, wanted))
     for name in tensors:
         start = 0
@@ -184,20 +184,20 @@ def _beginnings(tensors: Collection[str], wanted: frozenset[str]) -> Iterator[tu
     yield from count.items()
 
 
-def _without_usual_beginnings(found: Unwrapped) -> Unwrapped:
-    tensors, said = dict(found.tensors), list(found.said)
+def _strip_usual_beginnings(table: Unwrapped) -> Unwrapped:
+    tensors, removed = dict(table.tensors), list(table.removed)
     if len(tensors) > 1:
         tensors.pop(_COUNTER, None)
     while (
         beginning := next((usual for usual in _BEGINNINGS if all(name.startswith(usual) for name in tensors)), None)
     ) is not None:
         tensors = {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
-        said.append(f"names without {beginning!r}")
-    return Unwrapped(tensors, tuple(said))
+        removed.append(f"names without {beginning!r}")
+    return Unwrapped(tensors, tuple(removed))
 
 
-def without_common_beginning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors without the modules that all of their names begin with."""
+def strip_common_beginning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without the module names that all their names begin with."""
     modules = os.path.commonprefix(list(tensors)).rpartition(".")
     beginning = "".join(modules[:2]) if len(tensors) > 1 else ""
     return {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
@@ -255,8 +255,8 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def shipped_parameter_count(network: nn.Module, spec: ArchSpec) -> int:
-    """The same without auxiliary heads, which only help to learn."""
-    return sum(each.numel() for name, each in network.named_parameters() if not name.startswith(spec.left_behind))
+    """Return the number of parameters without auxiliary heads, which are used in training only."""
+    return sum(parameter.numel() for name, parameter in network.named_parameters() if not name.startswith(spec.left_behind))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -315,21 +315,21 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     and the network that fits. WEIGHTS_AMBIGUOUS: see ``best_fit``.
     """
     tables = _read(path)
-    found = tables[0]
-    if len(tables) > 1 or f"{spec.head}.weight" not in found.tensors:
-        found = best_fit(tables, _shapes(spec, {}), path)
-    state = found.tensors
+    table = tables[0]
+    if len(tables) > 1 or f"{spec.head}.weight" not in table.tensors:
+        table = best_fit(tables, _shapes(spec, {}), path)
+    state = table.tensors
     if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
-        state = efficientnet_lite.from_published(state)
+        state = efficientnet_lite.renamed_tensors(state)
     if spec.origin == "timm":
         from edgecnn.models.families.from_timm import translated
 
         state = translated(spec, state)
     wanted = _shapes(spec, state)
     try:
-        return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), found.said)
+        return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), table.removed)
     except WeightsDoNotFit as error:
-        fits = archs_that_fit(without_common_beginning(state))
+        fits = archs_that_fit(strip_common_beginning(state))
         raise weights_do_not_fit(path=path, arch=spec.name, problems=error.fields["problems"], fits=fits) from error
 
 
@@ -343,10 +343,10 @@ def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
     head = state.get(f"{spec.head}.weight")
     if head is None or head.ndim != 2 or spec.parameters is None:
         return False
-    found = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
+    count = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
     per_class = (head.shape[1] + 1) * (1 + len(spec.beside))
     least = spec.parameters + spec.merged + (head.shape[0] - spec.classes) * per_class
-    return found == least or spec.auxiliary is not None and found > least
+    return count == least or spec.auxiliary is not None and count > least
 
 
 def _fits(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
@@ -358,7 +358,7 @@ def _fits(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
 
 
 def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the network has, without memory, its head as large as the file's."""
+    """Return the shapes of the network's tensors, with a head as large as the file's."""
     weight = state.get(f"{spec.head}.weight")
     classes = int(weight.shape[0]) if weight is not None and weight.ndim == 2 else 1000
     with torch.device("meta"):
@@ -387,9 +387,9 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
         network = build_network(spec, classes)
         if spec.origin != "timm":
             return network
-        from edgecnn.models.families.from_timm import without_branches
+        from edgecnn.models.families.from_timm import merge_branches
 
-        return without_branches(network)
+        return merge_branches(network)
 
 
 def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> nn.Module:

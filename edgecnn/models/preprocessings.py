@@ -67,24 +67,24 @@ def usual_named(name: str) -> Usual:
 
 
 def stated_fields(choice: PreprocessingChoice) -> dict[str, Any]:
-    """What a choice states of colours and of the shape, by field."""
+    """Return the fields of a choice that concern colours and the shape."""
     return {name: value for name, value in choice if value is not None and name != "grey_window"}
 
 
 def agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether no field of both differs: ``like`` counts as its mean, scale and order, and ``resize_px`` as a crop."""
-    ours, theirs = _in_numbers(one), _in_numbers(other)
+    ours, theirs = _numbers(one), _numbers(other)
     return all(_is_same(ours[name], theirs[name]) for name in ours.keys() & theirs.keys())
 
 
 def missing_fields(own: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
     """The ``stated`` fields that ``own``, which agrees, leaves open: as numbers where ``own`` has numbers."""
-    fields = _in_numbers(stated) if "mean" in own or "std" in own else stated
+    fields = _numbers(stated) if "mean" in own or "std" in own else stated
     known = {*own, *(_COLOURS if "like" in own else ())}
     return {name: value for name, value in fields.items() if name not in known}
 
 
-def _in_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {name: value for name, value in fields.items() if name != "like"}
     if (usual := USUAL.get(str(fields.get("like")))) is not None:
         numbers = {"mean": usual.normalization.mean, "std": usual.normalization.std, "channels": usual.channels, **numbers}

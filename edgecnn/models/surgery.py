@@ -23,24 +23,24 @@ from edgecnn.values.training import Form
 def prune(network: nn.Module, share: float, size: ImageSize) -> None:
     """In place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
 
-    What is left is as wide as if the network had been scaled to it, and the last layer keeps its outputs.
+    The remaining network is as wide as if the network had been scaled to it, and the last layer keeps its outputs.
     """
     layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-    left = Multipliers(width=1 - share)
+    remaining = Multipliers(width=1 - share)
     torch_pruning.pruner.BasePruner(
         network.eval(),
         torch.zeros(1, 3, *size, device=layers[0].weight.device),
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=share,
-        pruning_ratio_dict={layer: _share(layer, left) for layer in layers[:-1]},
+        pruning_ratio_dict={layer: _share(layer, remaining) for layer in layers[:-1]},
         ignored_layers=[layers[-1]],
     ).step()
 
 
-def _share(layer: nn.Conv2d | nn.Linear, left: Multipliers) -> float:
-    """Half a channel less, since the library cuts what is left to whole ones."""
+def _share(layer: nn.Conv2d | nn.Linear, remaining: Multipliers) -> float:
+    """Half a channel less, since the library rounds the remaining channels to whole ones."""
     width = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
-    return max(0.0, width - min(width, left.channels(width)) - 0.5) / width
+    return max(0.0, width - min(width, remaining.channels(width)) - 0.5) / width
 
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
@@ -71,7 +71,7 @@ def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> n
 
 
 def operated_unlearned(network: nn.Module, form: Form, size: ImageSize) -> nn.Module:
-    """The same of a network that learned nothing: its gates count as open."""
+    """Return ``operated`` of an untrained network, whose gates count as open."""
     open_gates = {name: torch.ones_like(network.get_parameter(f"{name}.fc2.bias")) for name in squeeze_excites(network)}
     return operated(network, form, open_gates, size) if form.suffix else network
 
@@ -83,20 +83,20 @@ def squeeze_excites(network: nn.Module) -> tuple[str, ...]:
 
 @torch.no_grad()
 def mean_gates(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
-    """What each squeeze-excite block multiplies its channels by, on average over images (N, 3, H, W) of equally large batches."""
-    seen: dict[str, list[Tensor]] = {name: [] for name in squeeze_excites(network)}
+    """Return the mean gates of each squeeze-excite block over images (N, 3, H, W) in batches of equal size."""
+    gates: dict[str, list[Tensor]] = {name: [] for name in squeeze_excites(network)}
 
     def hear(name: str) -> torch.utils.hooks.RemovableHandle:
         gate = network.get_submodule(f"{name}.scale_activation")
-        return gate.register_forward_hook(lambda _module, _given, scale: seen[name].append(scale.mean(dim=(0, 2, 3))))
+        return gate.register_forward_hook(lambda _module, _given, scale: gates[name].append(scale.mean(dim=(0, 2, 3))))
 
-    handles = [hear(name) for name in seen]
+    handles = [hear(name) for name in gates]
     network.eval()
     for batch in batches:
         network(batch)
     for handle in handles:
         handle.remove()
-    return {name: torch.stack(means).mean(dim=0) for name, means in seen.items()}
+    return {name: torch.stack(means).mean(dim=0) for name, means in gates.items()}
 
 
 def _exchange(network: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> None:

@@ -21,7 +21,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from edgecnn.errors.weights import NOT_A_CLASSIFIER, SHAPE_NOT_TAKEN, unknown_arch
 from edgecnn.errors.wording import near_names, shell_word
 from edgecnn.models.catalogue import TIMM
-from edgecnn.models.rows.family import of_hugging_face
+from edgecnn.models.rows.family import hub_weights
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.preprocessing import Normalization, ResizeMode
@@ -72,13 +72,13 @@ def recorded_arch(name: str) -> ArchSpec:
     Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NOT_A_CLASSIFIER: it ends in
     features and tells no classes, or does not look at photographs of three colours.
     """
-    asked = name.removeprefix(TIMM)
-    family, _, tag = asked.partition(".")
+    bare_name = name.removeprefix(TIMM)
+    family, _, tag = bare_name.partition(".")
     recorded = get_pretrained_cfg(family) if timm.is_model(family) else None
     if recorded is not None and tag:
-        recorded = get_pretrained_cfg(asked, allow_unregistered=False) if f"{family}.{tag}" in _tagged(family) else None
+        recorded = get_pretrained_cfg(bare_name, allow_unregistered=False) if f"{family}.{tag}" in _tagged(family) else None
     if recorded is None:
-        nearest, pattern = _nearest(asked), any(letter in asked for letter in "*?[")
+        nearest, pattern = _nearest(bare_name), any(letter in bare_name for letter in "*?[")
         alike = name if pattern else f"{os.path.commonprefix(nearest) or TIMM}*"
         raise unknown_arch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
@@ -92,9 +92,11 @@ def recorded_arch(name: str) -> ArchSpec:
 
 def timm_names(pattern: str) -> tuple[str, ...]:
     """Classifiers of timm's whose name fits a shell's pattern, with its weights' tag or without: ``timm:mobilenetv4*``."""
-    asked = pattern.lower().removeprefix(TIMM)
+    bare_pattern = pattern.lower().removeprefix(TIMM)
     return tuple(
-        f"{TIMM}{name}" for name in _all_names() if any(fnmatchcase(each, asked) for each in (name, name.partition(".")[0]))
+        f"{TIMM}{name}"
+        for name in _all_names()
+        if fnmatchcase(name, bare_pattern) or fnmatchcase(name.partition(".")[0], bare_pattern)
     )
 
 
@@ -143,19 +145,19 @@ def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
     if not recorded.hf_hub_id or str(recorded.custom_load) == "hf":
         return None
     licence = f"{recorded.license or 'not recorded by timm'}; ImageNet's terms may apply"
-    found = of_hugging_face(recorded.hf_hub_id, licence, *filter(None, (recorded.hf_hub_filename,)))
+    weights = hub_weights(recorded.hf_hub_id, licence, *filter(None, (recorded.hf_hub_filename,)))
     if recorded.num_classes == IMAGENET_CLASSES:
-        return found
-    return found.model_copy(update={"trained_on": f"its authors' {recorded.num_classes:,} outputs"})
+        return weights
+    return weights.model_copy(update={"trained_on": f"its authors' {recorded.num_classes:,} outputs"})
 
 
 @cache
 def _tags() -> Mapping[str, tuple[str, ...]]:
     """Each network's names with a tag."""
-    found: dict[str, list[str]] = {}
+    names_of: dict[str, list[str]] = {}
     for name in timm.list_pretrained():
-        found.setdefault(name.partition(".")[0], []).append(name)
-    return {family: tuple(names) for family, names in found.items()}
+        names_of.setdefault(name.partition(".")[0], []).append(name)
+    return {family: tuple(names) for family, names in names_of.items()}
 
 
 def _tagged(family: str) -> tuple[str, ...]:
@@ -170,8 +172,8 @@ def _all_names() -> Iterator[str]:
                 yield name
 
 
-def _nearest(asked: str) -> tuple[str, ...]:
+def _nearest(bare_name: str) -> tuple[str, ...]:
     """With the tag first, since a network's name may be right where its tag is not."""
-    family = asked.partition(".")[0]
+    family = bare_name.partition(".")[0]
     known = _tagged(family) if timm.is_model(family) else timm.list_models()
-    return tuple(f"{TIMM}{name}" for name in near_names(asked.lower().replace("-", "_"), known, most=3, cutoff=0.5))
+    return tuple(f"{TIMM}{name}" for name in near_names(bare_name.lower().replace("-", "_"), known, most=3, cutoff=0.5))

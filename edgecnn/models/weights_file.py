@@ -58,7 +58,7 @@ _OPCODES_LISTED_MAX: Final = 200_000
 58,000 of them; 360 tensors take 15 to 20 ms to list, which every build waits for, a cached one too."""
 _WHOLE: Final = "a whole network and not its weights: --model FILE takes it"
 _DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
-"""What pickletools and json raise on damaged bytes."""
+"""Exceptions of pickletools and json on damaged bytes."""
 
 
 def format_of(path: Path) -> WeightsFormat:
@@ -103,8 +103,8 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
         raise WEIGHTS_UNREADABLE(path=path, reason="it holds no tensor")
     promised = 8 + length + max(ends)
     if promised != size:
-        told = "it is cut off" if promised > size else "something was appended"
-        raise WEIGHTS_UNREADABLE(path=path, reason=f"{told}: its header counts {promised:,} bytes, the file has {size:,}")
+        fault = "it is cut off" if promised > size else "something was appended"
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"{fault}: its header counts {promised:,} bytes, the file has {size:,}")
     return "safetensors"
 
 

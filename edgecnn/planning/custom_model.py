@@ -259,7 +259,7 @@ def _found(
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
-        raise custom_model_classes_differ(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
+        raise custom_model_classes_differ(path=path, classes=says.entry.classes, data=data.root, names=data.classes)
     entry = _of_its_images(says.entry, data, path)
     source = open_source(Path(data.manifest_path))
     found = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)

@@ -107,7 +107,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
         stated_names(str(file), FOLDERS)
     assert refusal.value.line() == (
         f"{file}: cannot be used as the names of the classes: {because} — "
-        "its first line should name label 0, its second label 1, and so on [class-names-unusable]"
+        "write one class name on each line, in the order of the labels [class-names-unusable]"
     )
 
 

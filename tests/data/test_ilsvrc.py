@@ -130,7 +130,7 @@ def test_training_images_of_other_classes_are_refused(tmp_path: Path) -> None:
 def test_an_image_that_the_file_says_nothing_of_is_named(tmp_path: Path) -> None:
     pictures(tmp_path / "val")
     (tmp_path / "val.txt").write_text("ILSVRC2012_val_00000001.JPEG 65\n")
-    with pytest.raises(EdgecnnError, match=r"it says nothing of ILSVRC2012_val_00000002\.JPEG", check=TABLE_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match=r"it does not list ILSVRC2012_val_00000002\.JPEG", check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_a_class_that_is_no_wordnet_id_is_named(tmp_path: Path) -> None:
     kaggle(tmp_path / "LOC_val_solution.csv")
     written = (tmp_path / "LOC_val_solution.csv").read_text()
     (tmp_path / "LOC_val_solution.csv").write_text(written.replace(imagenet_ids()[970], "../../home"))
-    with pytest.raises(EdgecnnError, match=r"'\.\./\.\./home' is no WordNet ID", check=TABLE_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match=r"'\.\./\.\./home' is not a WordNet ID", check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 
 
@@ -158,7 +158,7 @@ def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
     devkit(tmp_path / "devkit" / "data")
     (tmp_path / "devkit" / "data" / "meta.mat").write_bytes(b"no table")
     with pytest.raises(
-        EdgecnnError, match=r"meta\.mat beside it is missing, or does not explain its numbers", check=TABLE_UNUSABLE.made
+        EdgecnnError, match=r"meta\.mat next to it is missing, or does not explain its numbers", check=TABLE_UNUSABLE.made
     ):
         summed_up(tmp_path / "val", tmp_path)
 
@@ -175,10 +175,10 @@ def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) 
     ("lines", "said"),
     [
         (["1", "", "3"], ", line 2: cannot be used as a list of images: it is blank"),
-        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is none of the numbers that meta.mat explains"),
+        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is not a number that meta.mat explains"),
         (
             ["1", "2", "1001"],
-            ", line 3: cannot be used as a list of images: '1001' is none of the numbers that meta.mat explains",
+            ", line 3: cannot be used as a list of images: '1001' is not a number that meta.mat explains",
         ),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path:
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [("cat,n01440764 1", "'cat' is no image of ImageNet's"), ("ILSVRC2012_val_00000002", "it names no image and")],
+    [("cat,n01440764 1", "'cat' is not an image of ImageNet's"), ("ILSVRC2012_val_00000002", "it does not name an image")],
 )
 def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, said: str) -> None:
     pictures(tmp_path / "val")

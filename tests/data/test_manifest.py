@@ -133,7 +133,7 @@ def test_a_damaged_manifest_is_written_anew_and_said(photos: Path, cache: Path) 
     heard = Heard()
     assert summary_of(photos, cache, heard) == before
     assert path.read_bytes() == whole
-    assert heard.notes == [f"{path} was removed or damaged; it is written anew"]
+    assert heard.notes == [f"{path} was removed or damaged; edgecnn writes it again"]
 
 
 @pytest.mark.parametrize(

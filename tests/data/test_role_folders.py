@@ -113,7 +113,7 @@ def test_an_empty_folder_may_be_filled_and_another_may_not(photos: Path, tmp_pat
     divided(photos, tmp_path / "empty")
     with pytest.raises(EdgecnnError, check=NOT_OVERWRITTEN.made) as caught:
         divided(photos, tmp_path / "empty")
-    assert (caught.value.ref, caught.value.fields["because"]) == ("not-overwritten", "it is no empty folder")
+    assert (caught.value.ref, caught.value.fields["because"]) == ("not-overwritten", "it is not an empty folder")
     write(tmp_path / "file", b"mine")
     for place in ("file", "photos/cat/000.png"):
         with pytest.raises(EdgecnnError):

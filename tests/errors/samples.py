@@ -160,7 +160,7 @@ SAMPLES = [
     custom_model_unusable(
         path=Path("mine.onnx"), because="its input image leaves height and width open", hint="say at which it is used"
     ),
-    custom_model_classes_differ(path=Path("mine.onnx"), classes=1000, data="val", found=("cat", "dog")),
+    custom_model_classes_differ(path=Path("mine.onnx"), classes=1000, data="val", names=("cat", "dog")),
     unknown_preprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),
     nothing_to_replace(
         arch="mobilenet-v2",

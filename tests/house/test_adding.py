@@ -150,8 +150,8 @@ def add_a_format(tree: Tree) -> None:
         "def is_beads(text):\n"
         '    return text.endswith(".beads")\n\n\n'
         "def beads_layout(place, reading):\n"
-        '    layout = find_layout(place.parent / "photos", reading.seen)\n'
-        "    return layout, [stamps_in(layout.root / folder.path, reading.seen) for folder in layout.folders]\n",
+        '    layout = find_layout(place.parent / "photos", reading.progress)\n'
+        "    return layout, [stamps_in(layout.root / folder.path, reading.progress) for folder in layout.folders]\n",
     )
     registry = "edgecnn/data/formats/registry.py"
     tree.insert(registry, "from edgecnn.data.demo", "from edgecnn.data.formats.beads import beads_layout, is_beads\n")

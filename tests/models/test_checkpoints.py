@@ -81,7 +81,7 @@ def test_what_is_around_the_tensors_is_taken_off_and_said(name: str, state: Stat
     wrap, said = WRAPPED[name]
     torch.save(wrap(state), tmp_path / "mine.pth")
     found = unwrapped_weights(SMALL, tmp_path / "mine.pth")
-    assert found.said == said
+    assert found.removed == said
     assert list(found.tensors) == list(state) and all(torch.equal(found.tensors[key], state[key]) for key in state)
 
 

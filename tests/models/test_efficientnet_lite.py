@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgecnn.data.images import demo_images
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.families.efficientnet_lite import GROUPS, SameConv, from_published
+from edgecnn.models.families.efficientnet_lite import GROUPS, SameConv, renamed_tensors
 from edgecnn.models.families.scaling import scaled_groups
 from edgecnn.models.networks import build_network, read_weights
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
@@ -50,7 +50,7 @@ def test_published_weights_give_the_logits_of_the_other_implementation(name: str
 
 
 def test_tensors_that_fit_no_rule_keep_their_names_and_are_reported() -> None:
-    renamed = from_published(
+    renamed = renamed_tensors(
         {"_conv_stem.weight": torch.zeros(1), "_blocks.0._se_reduce.weight": torch.zeros(1), "odd": torch.zeros(1)}
     )
     assert set(renamed) == {"features.0.0.weight", "_blocks.0._se_reduce.weight", "odd"}

@@ -201,7 +201,7 @@ def test_a_home_folder_that_no_user_has_is_no_file_and_no_crash(tmp_path: Path) 
     assert names_in_model(Path("~nosuchuser/m.onnx")) is None
     with pytest.raises(StoreUnusable, match="the home folder is unknown"):
         Store.open(Path("~nosuchuser/store"))
-    with pytest.raises(EdgecnnError, match="nobody's home folder is known by that name", check=DATA_PATH_UNUSABLE.made):
+    with pytest.raises(EdgecnnError, match="no user has that name", check=DATA_PATH_UNUSABLE.made):
         root_of("~nosuchuser/photos")
 
 

@@ -32,11 +32,11 @@ from edgecnn.values.stage import Progress
 _REVISION: Final = 2
 """Raised by hand when the same archives would be unpacked otherwise: they are then unpacked again."""
 PATH_BYTES_MAX: Final = 1024
-"""Of an entry's whole name: Linux takes 4,096 bytes with the store's own path before it (limits.h, PATH_MAX)."""
+"""Longest path of an entry. Linux allows 4,096 bytes including the path of the store (limits.h, PATH_MAX)."""
 
 
 @contextmanager
-def told_of(archive: Path, folder: Path) -> Iterator[None]:
+def name_archive_in_errors(archive: Path, folder: Path) -> Iterator[None]:
     """Around what reads an unpacked archive: an error names the archive, and not the folder of the store."""
     try:
         yield
@@ -54,8 +54,8 @@ def _named(value: Any, folder: Path, archive: Path) -> Any:
     if isinstance(value, str | Path):
         return type(value)(str(value).replace(str(folder), str(archive)))
     if isinstance(value, Mapping):
-        return {name: _named(each, folder, archive) for name, each in value.items()}
-    return tuple(_named(each, folder, archive) for each in value) if isinstance(value, list | tuple) else value
+        return {name: _named(inner, folder, archive) for name, inner in value.items()}
+    return tuple(_named(inner, folder, archive) for inner in value) if isinstance(value, list | tuple) else value
 
 
 def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
@@ -154,7 +154,7 @@ def _shared_folder(members: Sequence[Member]) -> str:
 
 
 def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
-    """The bytes of a file; whoever takes them writes them outside, for that is the store's."""
+    """Yield the bytes of a file. The caller writes them outside ``faults_of``, since a full store is no fault of the archive."""
     with ExitStack() as stack:
         with faults_of(archive):
             source = stack.enter_context(member.stream())

@@ -83,7 +83,7 @@ class _Place:
 
 @contextmanager
 def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
-    """Around the reading of a list in text: what it cannot be read for is said with its line."""
+    """Open a list in text, and turn faults in reading it into errors with their line."""
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
@@ -146,9 +146,9 @@ def _json_object(line: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise csv.Error("it holds half of a character, a lone surrogate such as \\ud800") from None
     except (ValueError, RecursionError):
-        raise csv.Error("it is no JSON") from None
+        raise csv.Error("it is not JSON") from None
     if not isinstance(row, dict):
-        raise csv.Error('it is no JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
+        raise csv.Error('it is not a JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
     return row
 
 

@@ -21,7 +21,7 @@ _PATHS: Final = (
     "id_code", "id",
 )  # fmt: skip
 _LABELS: Final = ("label", "class", "class_name", "label_name", "category", "target")
-"""What columns of paths and of classes are called by the tools that write lists; the first that is there counts."""
+"""Usual names of the columns of paths and of classes; the first one in a list counts."""
 _SPLIT: Final = "split"
 _UNNAMED: Final = re.compile(r"|Unnamed: \d+")
 """The index that pandas writes in front of a table, and how pandas calls that column when it writes the table again."""

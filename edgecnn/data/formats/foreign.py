@@ -19,7 +19,7 @@ class ForeignForm(NamedTuple):
     """Ends of file names, in small letters."""
     fix: str
     inside: str = ""
-    """What its names hold, where they end in anything."""
+    """Part of the names of files that have no fixed suffix."""
 
     def has(self, name: str) -> bool:
         """Whether a file is called as those of this form are."""

@@ -37,7 +37,7 @@ _ENDS: Final = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 _DIMENSIONS: Final = {"images": 3, "labels": 1}
 _BYTE: Final = 8
 _DAMAGED: Final = (OSError, EOFError, zlib.error)
-"""What opening, reading and inflating raise; gzip.BadGzipFile is an OSError."""
+"""Exceptions of opening, reading and inflating; gzip.BadGzipFile is an OSError."""
 
 
 class Pair(NamedTuple):
@@ -49,7 +49,7 @@ class Pair(NamedTuple):
 
 def is_idx(folder: Path) -> bool:
     """Whether a data path names a folder with IDX files of images."""
-    return any(_found(folder, start, "images") for starts in _PARTS.values() for start in starts)
+    return any(_existing_file(folder, start, "images") for starts in _PARTS.values() for start in starts)
 
 
 def pairs_in(folder: Path) -> dict[Part, Pair]:
@@ -61,11 +61,11 @@ def pairs_in(folder: Path) -> dict[Part, Pair]:
     pairs: dict[Part, Pair] = {}
     for part, starts in _PARTS.items():
         for start in starts:
-            images, labels = _found(folder, start, "images"), _found(folder, start, "labels")
+            images, labels = _existing_file(folder, start, "images"), _existing_file(folder, start, "labels")
             if images and labels:
                 if part in pairs:
                     raise IDX_UNUSABLE(
-                        file=images, because=f"{pairs[part].images.name} beside it means the same part; keep one of them"
+                        file=images, because=f"{pairs[part].images.name} in the same folder is the same split; keep one of them"
                     )
                 pairs[part] = Pair(images, labels)
             elif images and not labels:
@@ -93,7 +93,7 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     pairs = pairs_in(folder)
     names = _names(folder)
     made = kept_folder(_place_of(pairs), cache, lambda fresh: _write(pairs, fresh, tell), tell)
-    labels = {part: sorted(int(each.name) for each in (made / part).iterdir() if each.name.isdigit()) for part in pairs}
+    labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
         raise CLASS_NAMES_UNUSABLE(
             file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}"
@@ -102,22 +102,22 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
         raise IDX_UNUSABLE(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
     if len(labels["train"]) == 1:
         raise ONE_CLASS(folder=folder, name=str(labels["train"][0]))
-    known = range(len(names)) if names is not None else labels["train"]
-    classes = tuple(names if names is not None else map(str, known))
+    known_labels = range(len(names)) if names is not None else labels["train"]
+    classes = tuple(names if names is not None else map(str, known_labels))
     if len(pairs) == 1:
-        folders = tuple(ClassFolder("train", known.index(label), f"{label}") for label in labels["train"])
+        folders = tuple(ClassFolder("train", known_labels.index(label), f"{label}") for label in labels["train"])
         return Layout(made / "train", classes, {}, folders, ())
-    folders = tuple(ClassFolder(part, known.index(label), f"{part}/{label}") for part in pairs for label in labels[part])
+    folders = tuple(ClassFolder(part, known_labels.index(label), f"{part}/{label}") for part in pairs for label in labels[part])
     return Layout(made, classes, {part: part for part in pairs}, folders, ())
 
 
-def _name(start: str, what: str) -> str:
-    return f"{start}-{what}-{_ENDS[what]}"
+def _name(start: str, kind: str) -> str:
+    return f"{start}-{kind}-{_ENDS[kind]}"
 
 
-def _found(folder: Path, start: str, what: str) -> Path | None:
+def _existing_file(folder: Path, start: str, kind: str) -> Path | None:
     """Unpacked where both are there, as torchvision leaves them; some archivers make a point of the last dash but one."""
-    names = (_name(start, what), f"{start}-{what}.{_ENDS[what]}")
+    names = (_name(start, kind), f"{start}-{kind}.{_ENDS[kind]}")
     return next((place for end in ("", ".gz") for name in names if (place := folder / f"{name}{end}").is_file()), None)
 
 
@@ -125,7 +125,7 @@ def _place_of(pairs: Mapping[Part, Pair]) -> str:
     stamps = []
     for part, pair in pairs.items():
         for file in pair:
-            with _as_of(file):
+            with _idx_faults(file):
                 stamps.append(stamp_of(f"{part}/{os.path.realpath(file)}", file.stat()))
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
@@ -138,7 +138,7 @@ def _names(folder: Path) -> tuple[str, ...] | None:
 
 
 @contextmanager
-def _as_of(file: Path) -> Iterator[None]:
+def _idx_faults(file: Path) -> Iterator[None]:
     """Around the reading of an IDX file alone, so that its faults are not taken for those of the store."""
     try:
         yield
@@ -155,33 +155,33 @@ class _Opened(NamedTuple):
     sizes: tuple[int, ...]
 
     def read(self, count: int) -> bytes:
-        with _as_of(self.file):
+        with _idx_faults(self.file):
             data = self.source.read(count)
         if len(data) < count:
             raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
         return data
 
     def end(self) -> None:
-        with _as_of(self.file):
+        with _idx_faults(self.file):
             if self.source.read(1):
                 raise IDX_UNUSABLE(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
 
 
-def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
-    wanted = _DIMENSIONS[what]
+def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
+    dimensions = _DIMENSIONS[kind]
     refuse_known_cause(file)
-    with _as_of(file):
+    with _idx_faults(file):
         packed, plain = file.suffix == ".gz", stack.enter_context(open_regular(file))
         source = stack.enter_context(cast("IO[bytes]", gzip.open(plain)) if packed else plain)  # noqa: SIM115
         magic = source.read(4)
-        header = source.read(4 * wanted) if magic[2:] == bytes((_BYTE, wanted)) else b""
+        header = source.read(4 * dimensions) if magic[2:] == bytes((_BYTE, dimensions)) else b""
     if len(magic) < 4 or magic[:2] != b"\0\0":
-        raise IDX_UNUSABLE(file=file, because=f"it begins with 0x{magic.hex() or '00'}, not with 0x{_BYTE << 8 | wanted:08x}")
+        raise IDX_UNUSABLE(file=file, because=f"it begins with 0x{magic.hex() or '00'}, not with 0x{_BYTE << 8 | dimensions:08x}")
     if magic[2] != _BYTE:
         raise IDX_UNUSABLE(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
-    if magic[3] != wanted:
-        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, where {what} have {wanted}")
-    if len(header) < 4 * wanted:
+    if magic[3] != dimensions:
+        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, where {kind} have {dimensions}")
+    if len(header) < 4 * dimensions:
         raise IDX_UNUSABLE(file=file, because="it ends inside its header")
     return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))
 

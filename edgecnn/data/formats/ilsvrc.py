@@ -58,14 +58,14 @@ class Flat(NamedTuple):
 
 
 def flat_imagenet(root: Path) -> Flat | None:
-    """What of this folder is such a data set; None where it is another one.
+    """Return the validation images in a folder, or None if the folder is another data set.
 
     Raises NoClassFolders: it is, but no file tells the classes, and no sub-folders do.
     """
     for name in _FOLDERS:
         if _has_images(folder := root / name):
             places = (folder / beside / file for beside in _BESIDE for file in _READERS)
-            truth = next((each for each in places if each.is_file()), None)
+            truth = next((place for place in places if place.is_file()), None)
             if truth is not None:
                 return Flat(folder, truth.resolve(), _splits_beside(folder) if name else ())
             _require_class_folders(folder)
@@ -80,7 +80,7 @@ def _require_class_folders(folder: Path) -> None:
         raise no_class_folders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
 
 
-def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
+def flat_layout(flat: Flat, progress: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
     """As ``read_table`` of a list of these images; classes are WordNet IDs.
 
     ``trains``: whether images are wanted to learn from: those of ``train``, where it has a folder a WordNet ID, beside which
@@ -89,30 +89,30 @@ def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[La
     Raises TABLE_UNUSABLE: the file does not name an image that is there, names no class of it, or is damaged. ONE_CLASS: all show
     the same. SPLITS_DIFFER: those of ``train`` are of other classes.
     """
-    named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(found.images)) if match}
-    shows = _READERS[found.truth.name](found.truth)
+    named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(flat.images)) if match}
+    shows = _READERS[flat.truth.name](flat.truth)
     if missing := sorted(set(named) - set(shows)):
-        raise _unusable(found.truth, f"it says nothing of {named[missing[0]]}")
+        raise _unusable(flat.truth, f"it does not list {named[missing[0]]}")
     if odd := next((shows[number] for number in named if not _WORDNET.fullmatch(shows[number])), None):
-        raise _unusable(found.truth, f"{odd[:100]!r} is no WordNet ID")
+        raise _unusable(flat.truth, f"{odd[:100]!r} is not a WordNet ID")
     rows = [Row(name, shows[number], "train") for number, name in named.items()]
-    layout, stamps = laid_out(RowsOfList(found.images, found.truth, rows), seen)
-    for train in (name for name in found.beside if trains and PART_NAMES[name.lower()] == "train"):
-        if classes := _wordnet_folders(found.images.parent / train, seen):
-            learned = _beside_train(found, train, classes, layout)
-            return learned, [*(stamps_in(learned.root / train / name, seen) for name in classes), *stamps]
-    return layout._replace(ignored=found.beside), stamps
+    layout, stamps = laid_out(RowsOfList(flat.images, flat.truth, rows), progress)
+    for train in (name for name in flat.beside if trains and PART_NAMES[name.lower()] == "train"):
+        if classes := _wordnet_folders(flat.images.parent / train, progress):
+            learned = _layout_with_train(flat, train, classes, layout)
+            return learned, [*(stamps_in(learned.root / train / name, progress) for name in classes), *stamps]
+    return layout._replace(ignored=flat.beside), stamps
 
 
-def _beside_train(found: Flat, train: str, classes: tuple[str, ...], shown: Layout) -> Layout:
-    """``train``: its folder's name, with the sub-folders ``classes``. ``shown``: the layout of the images beside it."""
-    root, name = found.images.parent, found.images.name
+def _layout_with_train(flat: Flat, train: str, classes: tuple[str, ...], shown: Layout) -> Layout:
+    """``train``: its folder's name, with the sub-folders ``classes``. ``shown``: the layout of the validation images."""
+    root, name = flat.images.parent, flat.images.name
     only_here, only_there = (sorted(set(one) - set(other)) for one, other in ((classes, shown.classes), (shown.classes, classes)))
     if only_here or only_there:
-        raise splits_differ(folder=root / train, other=found.images, only_here=only_here, only_there=only_there, is_flat=True)
-    learned = (ClassFolder("train", label, f"{train}/{each}") for label, each in enumerate(classes))
-    tested = (ClassFolder("validation", each.label, name) for each in shown.in_order(classes).folders)
-    ignored = tuple(each for each in found.beside if each != train)
+        raise splits_differ(folder=root / train, other=flat.images, only_here=only_here, only_there=only_there, is_flat=True)
+    learned = (ClassFolder("train", label, f"{train}/{wnid}") for label, wnid in enumerate(classes))
+    tested = (ClassFolder("validation", folder.label, name) for folder in shown.reordered(classes).folders)
+    ignored = tuple(folder for folder in flat.beside if folder != train)
     return Layout(root, classes, {"train": train, "validation": name}, (*learned, *tested), ignored)
 
 
@@ -121,10 +121,10 @@ def _splits_beside(images: Path) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in beside if entry.is_dir()))
 
 
-def _wordnet_folders(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
+def _wordnet_folders(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
     """Its sub-folders; none where one is called otherwise."""
     try:
-        names = folders_in(folder, seen)
+        names = folders_in(folder, progress)
     except NoClassFolders:
         return ()
     return names if all(map(_WORDNET.fullmatch, names)) else ()
@@ -143,7 +143,7 @@ def _lines(file: Path) -> list[tuple[int, str]]:
     try:
         text = bounded_content(file, _LIST_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise _unusable(file, "it is no text that can be read") from error
+        raise _unusable(file, "it is not readable text") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
@@ -151,57 +151,57 @@ def _unusable(file: Path, because: str, line: int | None = None) -> EdgecnnError
     return table_unusable(file=file, line=line, because=because, is_handed_out=True)
 
 
-def _of_devkit(file: Path) -> Mapping[int, str]:
+def _devkit_classes(file: Path) -> Mapping[int, str]:
     """The line of a class's number is the number of the image, so that none but the last ones may be blank."""
-    ids, found = _explained(file.with_name("meta.mat"), file), {}
+    ids, classes = _wordnet_ids(file.with_name("meta.mat"), file), {}
     for number, (line, text) in enumerate(_lines(file), start=1):
         if number != line:
             raise _unusable(file, "it is blank", number)
         if text not in ids:
-            raise _unusable(file, f"{text[:100]!r} is none of the numbers that meta.mat explains", line)
-        found[number] = ids[text]
-    return found
+            raise _unusable(file, f"{text[:100]!r} is not a number that meta.mat explains", line)
+        classes[number] = ids[text]
+    return classes
 
 
-def _explained(meta: Path, file: Path) -> Mapping[str, str]:
+def _wordnet_ids(meta: Path, file: Path) -> Mapping[str, str]:
     """The WordNet ID behind each number of a class."""
-    from scipy.io import loadmat  # what nearly nobody needs
+    from scipy.io import loadmat  # rarely needed
 
     try:
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
-        return {str(int(each["ILSVRC2012_ID"])): str(each["WNID"]) for each in synsets if int(each["num_children"]) == 0}
+        return {str(int(synset["ILSVRC2012_ID"])): str(synset["WNID"]) for synset in synsets if int(synset["num_children"]) == 0}
     except Exception as error:  # which one a damaged table raises, its bytes decide
-        raise _unusable(file, f"{meta.name} beside it is missing, or does not explain its numbers") from error
+        raise _unusable(file, f"{meta.name} next to it is missing, or does not explain its numbers") from error
 
 
-def _of_kaggle(file: Path) -> Mapping[int, str]:
-    return _told(file, _lines(file)[1:], _KAGGLE)
+def _kaggle_classes(file: Path) -> Mapping[int, str]:
+    return _listed_classes(file, _lines(file)[1:], _KAGGLE)
 
 
-def _of_caffe(file: Path) -> Mapping[int, str]:
+def _caffe_classes(file: Path) -> Mapping[int, str]:
     ids = imagenet_ids()
-    return _told(file, _lines(file), _CAFFE, {str(place): wnid for place, wnid in enumerate(ids)})
+    return _listed_classes(file, _lines(file), _CAFFE, {str(place): wnid for place, wnid in enumerate(ids)})
 
 
-def _told(
+def _listed_classes(
     file: Path, lines: Sequence[tuple[int, str]], row: re.Pattern[str], ids: Mapping[str, str] | None = None
 ) -> Mapping[int, str]:
     """``row``: an image and its class, which ``ids`` translates."""
-    found = {}
+    classes = {}
     for line, text in lines:
         if (cells := row.fullmatch(text)) is None:
-            raise _unusable(file, "it names no image and class", line)
+            raise _unusable(file, "it does not name an image and a class", line)
         name, shown = cells.groups()
         if (image := _IMAGE.fullmatch(f"{Path(name).stem}.JPEG")) is None:
-            raise _unusable(file, f"{name[:100]!r} is no image of ImageNet's validation set", line)
+            raise _unusable(file, f"{name[:100]!r} is not an image of ImageNet's validation set", line)
         if ids is not None and shown not in ids:
             raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is none of them", line)
-        found[int(image[1])] = shown if ids is None else ids[shown]
-    return found
+        classes[int(image[1])] = shown if ids is None else ids[shown]
+    return classes
 
 
 _READERS: Final[Mapping[str, Callable[[Path], Mapping[int, str]]]] = {
-    "ILSVRC2012_validation_ground_truth.txt": _of_devkit,
-    "LOC_val_solution.csv": _of_kaggle,
-    "val.txt": _of_caffe,
+    "ILSVRC2012_validation_ground_truth.txt": _devkit_classes,
+    "LOC_val_solution.csv": _kaggle_classes,
+    "val.txt": _caffe_classes,
 }

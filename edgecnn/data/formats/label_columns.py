@@ -24,7 +24,7 @@ class LabelColumns(NamedTuple):
     separator: str | None = None
     """As ``data.label_separator``."""
 
-    def of_cells(self, cells: Sequence[str]) -> tuple[str, ...]:
+    def labels_in(self, cells: Sequence[str]) -> tuple[str, ...]:
         """The labels of a row. Raises ValueError: why its cells are none."""
         if self.names is None:
             return _named(cells[self.column], self.separator)
@@ -47,7 +47,7 @@ def _named(cell: str, separator: str | None = None) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         raise ValueError(f"the labels {cell[:100]!r} begin as a JSON list and are none") from None
     if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"the labels {cell[:100]!r} are no list of names")
+        raise ValueError(f"the labels {cell[:100]!r} are not a list of names")
     return _distinct(names)
 
 

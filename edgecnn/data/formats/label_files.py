@@ -30,7 +30,7 @@ _KNOWN: Final = (
     "metadata.csv", "metadata.jsonl", "metadata.parquet", "_classes.csv", "_annotations.coco.json", EDGE_IMPULSE, "train.csv",
     "labels.csv",
 )  # fmt: skip
-"""What tools call such a file; the first that is there counts."""
+"""Names that tools give a label file; the first one in a folder counts."""
 _LABELS_OF_ONE: Final = 2
 """A folder whose images have so many labels by the file is no class."""
 _FEWEST_CLASSES: Final = 2
@@ -74,10 +74,10 @@ class LabelFiles(NamedTuple):
 
     root: Path
     choice: DataChoice
-    seen: ListingProgress
+    progress: ListingProgress
     tell: Progress
     is_confined: bool = True
-    """Whether its images must be below the folder, which may come from an archive of somebody else."""
+    """Whether its images must be below the folder, which may come from an untrusted archive."""
 
     def read(self) -> tuple[Layout, list[list[str]]] | None:
         """As ``read_table``; None where no such file is there, or where sub-folders are the classes.
@@ -86,14 +86,14 @@ class LabelFiles(NamedTuple):
         of flat images; LABEL_FILE_UNUSABLE: of COCO or Edge Impulse.
         """
         inside = Inside.of(self.root)
-        if splits := self._of_splits(inside):
+        if splits := self._label_files_of_splits(inside):
             self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
             rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
             return self._laid_out(self.root, rows, [file for file, _, _ in splits])
         name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
         if name is not None and inside.has_images and not inside.folders:
             self.tell.note(f"{self.root}: reads {name}")
-            return self.of_file(self.root / name)
+            return self.read_file(self.root / name)
         if not inside.lists and name is None:
             return None
         is_known = inside.known is not None or self._states_columns
@@ -106,11 +106,11 @@ class LabelFiles(NamedTuple):
             raise label_files_unclear(folder=self.root, names=inside.lists)
         return None
 
-    def of_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
+    def read_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
         """By one label file. Raises EdgecnnError: as ``read``."""
         return self._laid_out(file, list(self._rows(file)), [file])
 
-    def _of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
+    def _label_files_of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
         """The label file of each split that is a folder of flat images with one. Raises SPLIT_NAMED_TWICE."""
         named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
@@ -124,7 +124,7 @@ class LabelFiles(NamedTuple):
         """None where the file is not about the images, or where sub-folders are classes: by their names, or one label in each."""
         file, parts = self.root / name, _split_folders(self.root, inside)
         try:
-            layout, stamps = self._laid_out(file, self._in_splits(file, parts), [file])
+            layout, stamps = self._laid_out(file, self._rows_by_split(file, parts), [file])
         except EdgecnnError as error:
             self.tell.note(f"{file} is not used: {error.because or error.what}; sub-folders are the classes")
             return None
@@ -134,12 +134,12 @@ class LabelFiles(NamedTuple):
         self.tell.note(f"{self.root}: reads {name}")
         return layout, stamps
 
-    def _in_splits(self, file: Path, parts: Mapping[str, Part]) -> list[Row]:
+    def _rows_by_split(self, file: Path, parts: Mapping[str, Part]) -> list[Row]:
         """The rows of a list next to split folders: if it has no splits, a row is in the split whose folder holds its image."""
         rows = list(self._rows(file))
         if not parts or not rows or any(row.part != "train" for row in rows):
             return rows
-        moved = PathLookup(file, self._folder, self.seen, self.tell).located(rows)
+        moved = PathLookup(file, self._folder, self.progress, self.tell).located(rows)
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
         return [row._replace(part=_split_of(row.path, parts)[0] or row.part) for row in rows]
 
@@ -180,8 +180,8 @@ class LabelFiles(NamedTuple):
         tables = [ListTable.of(one, self.choice, is_known_form=True) for one in lists if not is_json_labels(one)]
         named = sorted({name for table in tables for name in table.named})
         is_settled = self.choice.label_separator is not None or bool(named)
-        locate = PathLookup(file, folder, self.seen, self.tell).located
-        return laid_out(RowsOfList(folder, file, rows, named, is_settled, locate), self.seen)
+        locate = PathLookup(file, folder, self.progress, self.tell).located
+        return laid_out(RowsOfList(folder, file, rows, named, is_settled, locate), self.progress)
 
 
 def _leads_out(path: str) -> bool:

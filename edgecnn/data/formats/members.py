@@ -24,14 +24,14 @@ TARS: Final = (".tar", ".tar.gz", ".tgz")
 RATIO_MAX: Final = 100
 """Photographs are compressed already; deflate itself ends at about a thousand (zlib's "Technical Details")."""
 ALLOWED_BYTES: Final = 1 << 30
-"""So much may come out of a small archive whatever the ratio."""
+"""Bytes that a small archive may unpack to at any ratio."""
 FILES_MAX: Final = 5_000_000
 CHUNK: Final = 1 << 20
 _WORDS_MAX: Final = 300
 _DAMAGED: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
-"""What zipfile, tarfile and their decompressors raise for bytes that they cannot read; bz2 says it with an OSError."""
+"""Exceptions of zipfile, tarfile and their decompressors for damaged bytes; bz2 raises an OSError."""
 _UTF8: Final = 0x800
 """The flag of an entry whose name is UTF-8 (PKWARE APPNOTE, 4.4.4); without it, a name is of code page 437."""
 
@@ -75,7 +75,7 @@ def faults_of(archive: Path) -> Iterator[None]:
 
 
 def bytes_allowed(archive: Path) -> int:
-    """So much may come out of it."""
+    """Return the number of bytes that an archive may unpack to."""
     return max(ALLOWED_BYTES, RATIO_MAX * archive.stat().st_size)
 
 
@@ -121,7 +121,7 @@ class _BoundedReads:
 
 
 def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
-    """What a small file claims ends the reading once it is more than an archive may hold: ``_check`` then refuses it."""
+    """Stop reading once the stated sizes exceed the allowed bytes; ``archive._check`` then refuses the archive."""
     plain = stack.enter_context(open_regular(archive))
     packed = not archive.name.lower().endswith(TARS[0])
     stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=plain))) if packed else plain

@@ -20,7 +20,7 @@ from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import DAMAGED_ZIP
 
 FIRST_BYTE: Final = b"\x08"
-"""Of an ONNX file, whose first field is a number, and of no text."""
+"""First byte of an ONNX file, whose first field is a number; no text begins with it."""
 KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
 _MOST_BYTES: Final = 1 << 20
@@ -43,57 +43,57 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 
     Raises OSError: it cannot be read.
     """
-    said = metadata_of(file)
+    metadata = metadata_of(file)
     for key in KEYS:
-        names = _parsed(said.get(key, ""))
+        names = _parsed(metadata.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
             return names
     return None
 
 
 def metadata_of(file: Path) -> dict[str, str]:
-    """What a model file's metadata says, by its key; as far as the file is not damaged. Raises OSError: it cannot be read."""
+    """Return the metadata of a model file by key, up to the first damage. Raises OSError: the file cannot be read."""
     if not is_onnx(file):
         with open_regular(file) as opened:
-            return _of_archive(opened)
-    said, signs = dict[str, str](), 0
+            return _torchscript_metadata(opened)
+    metadata, signs = dict[str, str](), 0
     with open_regular(file) as opened:
         for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
             if key not in KEYS:  # whose number is bounded
                 signs += len(key) + len(value)
                 if signs > _ALL_SIGNS_MAX:
                     continue
-            said.setdefault(key, value)
-    return said
+            metadata.setdefault(key, value)
+    return metadata
 
 
-def _of_archive(opened: IO[bytes]) -> dict[str, str]:
+def _torchscript_metadata(opened: IO[bytes]) -> dict[str, str]:
     try:
         with zipfile.ZipFile(opened) as archive:
             name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
             if name is None or archive.getinfo(name).file_size > _MOST_BYTES:
                 return {}
             with archive.open(name) as entry:
-                said = json.loads(entry.read(_MOST_BYTES))
+                values = json.loads(entry.read(_MOST_BYTES))
     except DAMAGED_ZIP:  # RecursionError is a RuntimeError
         return {}  # no archive, or a damaged one: who opens the model says so
     return (
-        {str(key): value if isinstance(value, str) else str(value) for key, value in said.items()}
-        if isinstance(said, dict)
+        {str(key): value if isinstance(value, str) else str(value) for key, value in values.items()}
+        if isinstance(values, dict)
         else {}
     )
 
 
 def _parsed(text: str) -> tuple[str, ...]:
     try:
-        found: Any = ast.literal_eval(text)
+        value: Any = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
-        found = text.split("\n")
-    if isinstance(found, dict):
-        places = {str(place): name for place, name in found.items()}
-        found = [places.get(str(place)) for place in range(len(places))]
-    whole = isinstance(found, list | tuple) and all(isinstance(name, str) for name in found)
-    return tuple(found) if whole else ()
+        value = text.split("\n")
+    if isinstance(value, dict):
+        places = {str(place): name for place, name in value.items()}
+        value = [places.get(str(place)) for place in range(len(places))]
+    are_names = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    return tuple(value) if are_names else ()
 
 
 def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
@@ -115,21 +115,21 @@ def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
 
 
 def _pair(entry: bytes) -> tuple[str, str]:
-    opened, said = io.BytesIO(entry), {1: "", 2: ""}
+    opened, fields = io.BytesIO(entry), {1: "", 2: ""}
     while opened.tell() < len(entry):
         field = _number(opened) // 8
-        said[field] = opened.read(_number(opened)).decode("utf-8")
-    return said[1], said[2]
+        fields[field] = opened.read(_number(opened)).decode("utf-8")
+    return fields[1], fields[2]
 
 
 def _number(opened: IO[bytes]) -> int:
     """Protobuf's varint: seven bits a byte, the lowest first, of 64 at most. Raises ValueError: there is none."""
-    found = 0
+    number = 0
     for shift in range(0, 64, 7):
         byte = opened.read(1)
         if not byte:
             break
-        found |= (byte[0] & 0x7F) << shift
+        number |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
-            return found
+            return number
     raise ValueError("no number")

@@ -20,9 +20,9 @@ _BATCH: Final = 4096
 ROWS_MAX: Final = FILES_MAX
 TOO_MANY_ROWS: Final = f"it has more than {ROWS_MAX:,} rows"
 _CELL_BYTES_MAX: Final = 16_384
-"""Of a cell's text. A dictionary repeats a cell in any number of rows at no cost: it is measured before it is decoded."""
+"""Largest cell. A dictionary repeats a cell in any number of rows, so cells are measured before decoding."""
 _CHUNK_BYTES_MAX: Final = 512 << 20
-"""Of a column in one row group, which is decompressed as a whole; writers make row groups of a million rows at most."""
+"""Largest column in one row group, which is decompressed as a whole; a row group has at most a million rows."""
 _HEADER_BYTES: Final = 1 << 20
 """More than a column's own headers and statistics take in one row group."""
 _LABELS_MAX: Final = 10_000
@@ -42,7 +42,7 @@ def parquet_columns(file: Path) -> list[str]:
         with open_regular(file) as stream:
             return [str(name) for name in parquet.read_schema(stream).names]
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise table_unusable(file=file, line=None, because=_said(error)) from error
+        raise table_unusable(file=file, line=None, because=_reason(error)) from error
 
 
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
@@ -77,7 +77,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                 cells = [_cells(name, batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: of a list of what is no text
-        raise table_unusable(file=file, line=None, because=_said(error)) from error
+        raise table_unusable(file=file, line=None, because=_reason(error)) from error
 
 
 def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
@@ -130,9 +130,9 @@ def _lists(column: Any) -> list[str]:
     """Lists of names as JSON; a column of texts may hold names too."""
     import pyarrow as arrow
 
-    held = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
-    return [json.dumps(names or []) for names in column.to_pylist()] if held else _texts(column)
+    is_list = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
+    return [json.dumps(names or []) for names in column.to_pylist()] if is_list else _texts(column)
 
 
-def _said(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return first_line(error)[:300].rstrip(".")

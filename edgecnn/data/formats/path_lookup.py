@@ -27,7 +27,7 @@ class PathLookup(NamedTuple):
     """The list."""
     folder: Path
     """From which its paths count."""
-    seen: ListingProgress
+    progress: ListingProgress
     tell: Progress
 
     def located(self, rows: Sequence[Row]) -> Mapping[str, str]:
@@ -71,14 +71,14 @@ class PathLookup(NamedTuple):
         return {path: places[0] for path, places in fitting.items() if places}
 
     def _files(self) -> Iterator[str]:
-        """Every likely image below the folder, as seen from there."""
+        """Yield the paths of likely images below the folder, relative to it."""
         count = 0
         for place, folders, names in os.walk(self.folder):
             here = os.path.relpath(place, self.folder)
             depth = 0 if here == "." else here.count("/") + 1
             folders[:] = sorted(name for name in folders if not is_skipped(name) and depth < _DEEPEST)
             for name in names:
-                self.seen.one()
+                self.progress.one()
                 count += 1
                 if count > _FILES_MAX:
                     return

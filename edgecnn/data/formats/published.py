@@ -67,7 +67,7 @@ def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
     copies = user_path(os.environ.get(COPIES_VARIABLE) or cache / "torchvision").absolute()
     for part, words in SETS[name].items():
         images = _opened(name, copies, words, tell)
-        classes = [str(each).replace("/", "-") for each in getattr(images, "classes", ())]
+        classes = [str(name_of_class).replace("/", "-") for name_of_class in getattr(images, "classes", ())]
         if classes:
             (out / NAMES_FILE).write_text("\n".join(classes), encoding="utf-8")
         for number in range(len(images)):

@@ -1,4 +1,4 @@
-"""What a data path is, by one row a format, and which files it names: the first format that fits reads it.
+"""The formats of image data, one row each. The first format that claims a data path reads it.
 
 To add a format, write its module next to this one and its row in ``FORMATS``. Other rooms ask only the functions of this file.
 """
@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.files import ListingProgress, stamps_in
-from edgecnn.data.formats.archive import told_of, unpacked
+from edgecnn.data.formats.archive import name_archive_in_errors, unpacked
 from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.foreign import refuse_foreign
 from edgecnn.data.formats.idx import idx_layout, is_idx
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
     choice: DataChoice
     cache: Path
     """The store's root."""
-    seen: ListingProgress
+    progress: ListingProgress
     tell: Progress
 
     @property
@@ -65,7 +65,7 @@ class DataFormat:
     reads: str
     """As the list of all forms names it; empty where another row names it too."""
     source: Source
-    """What a data path of this form is. Lists name images, which may be anywhere; archives are searched for folders."""
+    """The kind of data path. A list names images in any folder; an archive is searched for folders."""
     without_labels: Literal["reads", "skips", "refuses"]
     """If labels are not wanted: it is read all the same, another form reads the folder, or it is an error."""
     has_class_order: bool
@@ -77,7 +77,7 @@ class DataFormat:
 
 
 def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
-    """What ``data.path`` names, and its files by class folder.
+    """Return the source that ``data.path`` names, its layout, and its files by class folder.
 
     Raises DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ: no format reads the path. EdgecnnError: one of ``errors.data``, of
     its format.
@@ -151,15 +151,15 @@ def _published(_: Path, reading: Reading) -> tuple[Layout, Stamps]:
     folder = published_folder(reading.choice.path, reading.cache, reading.tell)
     layout, stamps = _read(folder, reading)
     order = published_order(folder) if reading.is_labelled else None
-    return layout if order is None else layout.in_order(order), stamps
+    return layout if order is None else layout.reordered(order), stamps
 
 
 def _table(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return read_table(place, reading.choice, reading.seen, reading.tell)
+    return read_table(place, reading.choice, reading.progress, reading.tell)
 
 
 def _json_labels(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return LabelFiles(place.parent, reading.choice, reading.seen, reading.tell, is_confined=False).of_file(place)
+    return LabelFiles(place.parent, reading.choice, reading.progress, reading.tell, is_confined=False).read_file(place)
 
 
 def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
@@ -168,20 +168,20 @@ def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
 
 def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
     root = unpacked(archives, reading.cache, reading.tell)
-    with told_of(place, root):
+    with name_archive_in_errors(place, root):
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
-            return _without_unlisted(read_table(root / PAIRS, own, reading.seen, reading.tell), reading)
+            return _note_unlisted(read_table(root / PAIRS, own, reading.progress, reading.tell), reading)
         return _read(root, reading, ("folder",))
 
 
 def _imagenet(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     flat = flat_imagenet(place)
-    return None if flat is None else flat_layout(flat, reading.seen, trains=reading.choice.train)
+    return None if flat is None else flat_layout(flat, reading.progress, trains=reading.choice.train)
 
 
 def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    return _with_stamps(idx_layout(place, reading.cache, reading.tell), reading)
+    return _stamped(idx_layout(place, reading.cache, reading.tell), reading)
 
 
 def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
@@ -204,15 +204,15 @@ def _archives_in(place: Path) -> dict[str, Path]:
     if inside.has_images or (inside.folders and packed):
         return {}
     if packed:
-        return _by_bare_name(place, "", packed)
+        return _named_archives(place, "", packed)
     held = {name: Inside.of(place / name) for name in inside.folders if split_name(name) is not None}
     if len(held) < len(inside.folders) or any(part.has_images or part.folders for part in held.values()):
         return {}
-    archives = (_by_bare_name(place, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
+    archives = (_named_archives(place, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
     return {name: path for inside in archives for name, path in inside.items()}
 
 
-def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
+def _named_archives(place: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
     archives: dict[str, Path] = {}
     for name in names:
         path = place / prefix / name
@@ -222,7 +222,7 @@ def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, P
 
 
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    while (files := LabelFiles(place, reading.choice, reading.seen, reading.tell).read()) is None:
+    while (files := LabelFiles(place, reading.choice, reading.progress, reading.tell).read()) is None:
         inside = Inside.of(place)
         if len(inside.folders) != 1 or inside.has_images:
             break
@@ -230,13 +230,13 @@ def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
         if split_name(name) is not None and not split_claims(Inside.of(place / name).folders):
             break
         place /= name
-    return None if files is None else _without_unlisted(files, reading)
+    return None if files is None else _note_unlisted(files, reading)
 
 
-def _without_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
+def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
     """The files of a list; the images next to them that the list lacks are remembered."""
     layout, stamps = files
-    reading.seen.skip_unlisted(layout.root, stamps)
+    reading.progress.skip_unlisted(layout.root, stamps)
     return files
 
 
@@ -245,17 +245,17 @@ def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
         refuse_foreign(place, [place.name])
         raise DATA_NOT_READ(path=place, reads=edgecnn_reads())
     if not reading.is_labelled:
-        return _with_stamps(unlabelled_layout(place, reading.seen), reading)
+        return _stamped(unlabelled_layout(place, reading.progress), reading)
     try:
-        layout = find_layout(place, reading.seen, reading.choice.folders)
+        layout = find_layout(place, reading.progress, reading.choice.folders)
     except NoClassFolders:
         refuse_foreign(place, Inside.of(place).files)
         raise
-    return _with_stamps(layout, reading)
+    return _stamped(layout, reading)
 
 
-def _with_stamps(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
-    return layout, [stamps_in(layout.root / folder.path, reading.seen) for folder in layout.folders]
+def _stamped(layout: Layout, reading: Reading) -> tuple[Layout, Stamps]:
+    return layout, [stamps_in(layout.root / folder.path, reading.progress) for folder in layout.folders]
 
 
 def _is_dir(text: str) -> bool:

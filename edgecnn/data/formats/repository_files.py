@@ -28,15 +28,15 @@ def names_in_config(file: Path) -> tuple[str, ...] | None:
     ``id2label`` of transformers, unless its names are numbers (``LABEL_0``); ``label_names`` of timm.
     """
     config = json_object(file) or {}
-    found = _by_place(config.get("id2label")) or config.get("label_names")
-    if not isinstance(found, list) or len(found) < 2 or not all(isinstance(name, str) and name.strip() for name in found):
+    stated = _names_by_index(config.get("id2label")) or config.get("label_names")
+    if not isinstance(stated, list) or len(stated) < 2 or not all(isinstance(name, str) and name.strip() for name in stated):
         return None
-    names = tuple(str(name) for name in found)
+    names = tuple(str(name) for name in stated)
     are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
     return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names
 
 
-def _by_place(table: Mapping[str, Any] | object) -> list[Any] | None:
+def _names_by_index(table: Mapping[str, Any] | object) -> list[Any] | None:
     """The names of 0, 1, 2, …; None where one is missing."""
     if not isinstance(table, Mapping):
         return None

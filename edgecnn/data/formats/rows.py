@@ -36,7 +36,7 @@ class Row(NamedTuple):
     group: str | None = None
     """Its cell in the column of groups; None where there is no such column."""
     labels: tuple[str, ...] | None = None
-    """Of a multi-label list, in place of ``label``, which is then empty."""
+    """Labels of a row in a multi-label list; ``label`` is then empty."""
 
 
 class RowsOfList(NamedTuple):
@@ -55,22 +55,22 @@ class RowsOfList(NamedTuple):
     """Returns the path under which a file exists, for each path that leads nowhere."""
 
 
-def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
     """The layout that rows mean, and the sorted stamps of the files of each class and split; of a multi-label list of each split.
 
     Columns of labels of which every row has exactly one are classes. Files are not opened.
 
     Raises TABLE_UNUSABLE, ONE_CLASS, TRAIN_FOLDER_MISSING, LABELS_LOOK_JOINED: see ``read_table``.
     """
-    file = told.file
-    rows = _with_classes(file, sorted(set(told.rows), key=_order), told.named)
+    file = listed.file
+    rows = _single_class_rows(file, sorted(set(listed.rows), key=_order), listed.named)
     if not rows:
         raise table_unusable(file=file, line=None, because="it has no row")
     several = rows[0].labels is not None
     names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
-    if not told.blanks_are_settled:
+    if not listed.blanks_are_settled:
         _refuse_joined(file, names)
-    classes = natural_order(list(names.union(told.named if several else ())))
+    classes = natural_order(list(names.union(listed.named if several else ())))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
     if not classes:
         raise table_unusable(file=file, line=None, because="no row has a label")
@@ -82,16 +82,16 @@ def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list
     elif "train" not in parts:
         raise train_folder_missing(named=file, found=list(parts.values()), is_list=True)
     labels, groups = _labels(file, rows, classes), _groups(file, rows)
-    if moved := {} if told.locate is None else told.locate(rows):
+    if moved := {} if listed.locate is None else listed.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
         labels, groups = _labels(file, rows, classes), _groups(file, rows)
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
-        seen.one()
-        stamps.setdefault((row.part, row.label), []).append(_stamp(told.folder, row.path))
+        progress.one()
+        stamps.setdefault((row.part, row.label), []).append(_stamp(listed.folder, row.path))
     folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
     own = parts if len(parts) > 1 else {}
-    layout = Layout(told.folder, classes, own, folders, (), groups, labels, held_out)
+    layout = Layout(listed.folder, classes, own, folders, (), groups, labels, held_out)
     return layout, [sorted(inside) for inside in stamps.values()]
 
 
@@ -99,7 +99,7 @@ def _order(row: Row) -> tuple[object, ...]:
     return (row.path, row.label, row.part, row.group or "", row.labels or ())
 
 
-def _with_classes(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
+def _single_class_rows(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
     """Rows of which every one has exactly one label, as rows of a class."""
     counts = {None if row.labels is None else len(row.labels) for row in rows}
     if None in counts and not counts <= {None, 1}:

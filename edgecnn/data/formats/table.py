@@ -29,7 +29,7 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in READERS and path.is_file()
 
 
-def read_table(file: Path, choice: DataChoice, seen: ListingProgress, tell: Progress) -> tuple[Layout, list[list[str]]]:
+def read_table(file: Path, choice: DataChoice, progress: ListingProgress, tell: Progress) -> tuple[Layout, list[list[str]]]:
     """The layout that a table means, and for each of its classes and splits the sorted stamps of its files; of a multi-label
     list for each of its splits.
 
@@ -50,10 +50,10 @@ def read_table(file: Path, choice: DataChoice, seen: ListingProgress, tell: Prog
     table = ListTable.of(file, choice)
     if (note := table.columns.note) is not None:
         tell.note(f"{file}: {note}")
-    locate = PathLookup(file, folder, seen, tell).located
+    locate = PathLookup(file, folder, progress, tell).located
     is_settled = choice.label_separator is not None or bool(table.named)
-    told = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate)
-    return laid_out(told, seen)
+    listed = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate)
+    return laid_out(listed, progress)
 
 
 class ListTable:
@@ -107,7 +107,7 @@ class ListTable:
             return label, None
         assert columns.labels is not None
         try:
-            names = columns.labels.of_cells(cells)
+            names = columns.labels.labels_in(cells)
         except ValueError as error:
             raise self._unusable(line, str(error)) from error
         return "", tuple(label_name(self._file, line, name) for name in names)

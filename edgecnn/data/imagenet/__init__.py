@@ -36,11 +36,11 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
 
     Raises NO_IMAGENET_CLASS: a folder is called after none of them.
     """
-    found = {folder: _label(folder) for folder in folders}
-    for folder, label in found.items():
+    label_of = {folder: _label(folder) for folder in folders}
+    for folder, label in label_of.items():
         if label is None:
             raise no_imagenet_class(root=root, folder=folder, nearest=nearest(joined(folder), imagenet_classes()))
-    return tuple(label for folder in folders if (label := found[folder]) is not None)
+    return tuple(label for folder in folders if (label := label_of[folder]) is not None)
 
 
 def _label(folder: str) -> int | None:

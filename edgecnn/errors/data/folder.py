@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural, shell_word
 
-_SHAPE = "it should hold one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
+_SHAPE = "make one sub-folder of images for each class, or train/, val/ and test/ with such sub-folders"
 _NAMED = 5
 _EXAMPLES = 3
 
@@ -59,7 +59,10 @@ NO_CLASS_FOLDERS = ErrorRow(
     "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )
 ONE_CLASS = ErrorRow(
-    "one-class", "{folder}: only one class, {name!r}", fix="a classifier needs at least two sub-folders of images"
+    "one-class",
+    "{folder}: only one class, {name!r}",
+    "a classifier needs at least two classes",
+    "add images of another class",
 )
 TOO_FEW_IMAGES = ErrorRow(
     "too-few-images",
@@ -84,7 +87,10 @@ SPLIT_FOLDERS = ErrorRow(
 SPLIT_NAMED_TWICE = ErrorRow("split-named-twice", "{folder}: {names:listed} mean the same split", fix="keep one of them")
 TRAIN_FOLDER_MISSING = ErrorRow("train-folder-missing", "{what}", fix="{hint}", also=("named",))
 NOTHING_READABLE = ErrorRow(
-    "nothing-readable", "{folder}: none of {files:,} files is a readable image", "{because}", kind=NothingReadable
+    "nothing-readable",
+    "{folder}: none of {files:,} files is a readable image",
+    "{because}",
+    kind=NothingReadable,
 )
 CORRUPT_IMAGES = ErrorRow(
     "corrupt-images",

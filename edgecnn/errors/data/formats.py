@@ -40,7 +40,7 @@ CLASS_NAMES_UNUSABLE = ErrorRow(
     "class-names-unusable",
     "{file}: cannot be used as the names of the classes",
     "{because}",
-    "its first line should name label 0, its second label 1, and so on",
+    "write one class name on each line, in the order of the labels",
 )
 TABLE_NOT_DIVIDED = ErrorRow(
     "table-not-divided",
@@ -78,8 +78,8 @@ FOLDERS_OF_ONE_CLASS = ErrorRow(
 CLASS_ORDER_OPEN = ErrorRow(
     "class-order-open",
     "{root}: the order of the model's classes is unknown",
-    "class {place} is {folder!r} in the order of people, and {character!r} in that of torchvision's ImageFolder and Keras",
-    "--set data.classes=sorted for the order of ImageFolder and Keras, data.classes=folders for that of people, "
+    "class {place} is {folder!r} in natural order, and {character!r} in the order of ImageFolder and Keras",
+    "--set data.classes=sorted for the order of ImageFolder and Keras, data.classes=folders for natural order, "
     "or data.classes=FILE with one class on each line",
 )
 LIST_WITHOUT_LABELS = ErrorRow(
@@ -135,13 +135,13 @@ def table_unusable(
         usual = f"use {file.name} as it is distributed, or make a sub-folder of images for each class"
     elif is_text:
         usual = (
-            "its first line should be path,label or path,label,split, and every other line an image; for several labels, replace "
-            "label by a column labels, as in cat|dog, or by a column of 0 and 1 for each label"
+            "begin with the line path,label or path,label,split, and write one image on each other line; for several labels, "
+            "replace label by a column labels, as in cat|dog, or by a column of 0 and 1 for each label"
         )
     else:
         usual = (
-            "its columns should be path and label, or path, label and split, and every row an image; for several labels, replace "
-            "label by a column labels of lists, or by a column of 0 and 1 for each label"
+            "write the columns path and label, or path, label and split, with one image in each row; for several labels, "
+            "replace label by a column labels of lists, or by a column of 0 and 1 for each label"
         )
     place = str(file) if line is None else f"{file}, {'line' if is_text else 'row'} {line}"
     return TABLE_UNUSABLE(place=place, because=because, hint=hint or usual, file=file)
@@ -153,9 +153,7 @@ def no_imagenet_class(root: Path, folder: str, nearest: str | None) -> EdgecnnEr
 
 def not_in_class_names(root: Path, folder: str, file: str, nearest: str | None, is_stated: bool = True) -> EdgecnnError:
     """``is_stated``: ``data.classes`` names the file; it is not the model's metadata."""
-    instead = (
-        ", or pass --set data.classes=folders if the folders are in its order, or data.classes=FILE with a class on each line"
-    )
+    instead = ", or pass --set data.classes=folders if their order is the model's, or data.classes=FILE with a class on each line"
     return NOT_IN_CLASS_NAMES(
         root=root,
         folder=folder,
@@ -167,6 +165,6 @@ def not_in_class_names(root: Path, folder: str, file: str, nearest: str | None, 
 
 
 def class_order_open(root: str, folders: Sequence[str], characters: Sequence[str]) -> EdgecnnError:
-    """``folders``: in the order of people; ``characters``: in the order of character codes."""
+    """``folders``: in natural order; ``characters``: in the order of character codes."""
     place = next(place for place, pair in enumerate(zip(folders, characters, strict=True)) if len(set(pair)) > 1)
     return CLASS_ORDER_OPEN(root=root, place=place + 1, folder=folders[place], character=characters[place])

@@ -10,7 +10,7 @@ from edgecnn.errors.wording import and_more, counted, listed, plural
 
 _NAMED = 5
 _SIGNS = 100
-"""Of a group's name: a list's cell can hold a book."""
+"""Characters of a group's name that are shown; a cell of a list can be long."""
 
 
 class GroupPatternInvalid(EdgecnnError):

@@ -41,7 +41,9 @@ SHARDS_WITHOUT_SPLIT = ErrorRow(
     "rename {names[0]} to train-{names[0]} if its images are training images",
 )
 FORM_NOT_READ = ErrorRow("form-not-read", "{path}: holds {form}, which edgecnn does not read", fix="{fix}")
-DATA_NOT_READ = ErrorRow("data-not-read", "{path}: unknown kind of data", "edgecnn reads: {reads}")
+DATA_NOT_READ = ErrorRow(
+    "data-not-read", "{path}: unknown kind of data", "edgecnn reads: {reads}", "convert it to one of these formats"
+)
 DATA_IS_ADDRESS = ErrorRow(
     "data-is-address", "{address:short}: edgecnn does not download data", "edgecnn reads: {reads}", "download it first"
 )

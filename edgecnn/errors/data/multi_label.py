@@ -71,12 +71,12 @@ def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Seq
     """``short``: labels, each with the images that have it and those that are needed; the first is explained in full.
     ``own``: the one role is a split of the list's own.
     """
-    (name, found, needed), others = short[0], [other for other, _, _ in short[1:]]
+    (name, images, needed), others = short[0], [other for other, _, _ in short[1:]]
     also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
     return LABEL_TOO_RARE(
         file=file,
         name=name,
-        found=found,
+        found=images,
         needed=needed,
         roles=roles,
         because=f"{also} {plural(len(others), 'is', 'are')} on too few images too" if others else None,

@@ -43,8 +43,9 @@ CUTOUTS_UNUSABLE = ErrorRow(
 
 
 def synthesis_folder_unusable(key: str, folder: Path, because: str, hint: str | None = None) -> EdgecnnError:
-    shapes = {"cutouts": "one sub-folder for each class, of images with an alpha channel", "backgrounds": "photographs"}
-    return SYNTHESIS_FOLDER_UNUSABLE(key=key, folder=folder, because=because, hint=hint or f"it should hold {shapes[key]}")
+    shapes = {"cutouts": "one sub-folder for each class, with images that have an alpha channel", "backgrounds": "images"}
+    hint = hint or f"name a folder that holds {shapes[key]}"
+    return SYNTHESIS_FOLDER_UNUSABLE(key=key, folder=folder, because=because, hint=hint)
 
 
 def cutout_class_unknown(folder: Path, names: Sequence[str], classes: Sequence[str]) -> EdgecnnError:

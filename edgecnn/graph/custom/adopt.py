@@ -18,7 +18,7 @@ from edgecnn.errors.graph import OPSET_UNREACHABLE
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
-from edgecnn.graph.custom.onnx_entry import inferred_dims, nodes_behind, without_classical
+from edgecnn.graph.custom.onnx_entry import inferred_dims, nodes_behind, replace_classical
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.graph.passes.qdq import unshare_zero_points
@@ -48,12 +48,12 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     rank = len(inferred_dims(model, next(value for value in model.graph.output if value.name == entry.output)))
     _one_import_a_domain(made)
     _constants_are_no_inputs(made)
-    _without_other_outputs(made.graph, entry.output)
-    without_classical(made)
+    _remove_other_outputs(made.graph, entry.output)
+    replace_classical(made)
     if entry.quantized is None:
         _constants_are_initializers(made.graph)
         made = _converted(made, path)
-        _in_single_precision(made.graph)
+        _convert_to_float32(made.graph)
     else:
         unshare_zero_points(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
@@ -84,13 +84,13 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
 
 def _one_import_a_domain(model: onnx.ModelProto) -> None:
     """scikit-learn's converter and ``onnx.compose`` name a domain again for each part, which the quantizer does not read."""
-    imports = {each.domain if each.domain != "ai.onnx" else "": each.version for each in reversed(model.opset_import)}
+    imports = {entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in reversed(model.opset_import)}
     if len(imports) < len(model.opset_import):
         del model.opset_import[:]
         model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in imports.items())
 
 
-def _without_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
+def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
     """Beside the answer some files give its label, and what makes that is of no use to a runtime."""
     if len(graph.output) == 1:
         return
@@ -122,7 +122,7 @@ def _constants_are_initializers(graph: onnx.GraphProto) -> None:
     """Some exporters (PaddlePaddle's) give weights by Constant nodes, which no pass and no quantizer takes for weights."""
     held = {tensor.name for tensor in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in held]:
-        tensor = next((each.t for each in node.attribute if each.name == "value"), None)
+        tensor = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
         if tensor is not None:
             graph.initializer.add().CopyFrom(tensor)
             graph.initializer[-1].name = node.output[0]
@@ -130,15 +130,15 @@ def _constants_are_initializers(graph: onnx.GraphProto) -> None:
 
 
 def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    found = opset_of(model)
-    if found == OPSET:
+    opset = opset_of(model)
+    if opset == OPSET:
         return model
     try:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
-        if LEAST_OPSET <= found < OPSET:
+        if LEAST_OPSET <= opset < OPSET:
             return model  # older operators are read by every runtime that reads newer ones
-        raise OPSET_UNREACHABLE(path=path, opset=found, wanted=OPSET, because=reason_in(error)) from error
+        raise OPSET_UNREACHABLE(path=path, opset=opset, wanted=OPSET, because=reason_in(error)) from error
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:
@@ -148,7 +148,7 @@ def holds_halves(model: onnx.ModelProto) -> bool:
     )
 
 
-def _in_single_precision(graph: onnx.GraphProto) -> None:
+def _convert_to_float32(graph: onnx.GraphProto) -> None:
     """Half and double precision to single: every drop and every size is compared with a trunk that is fp32."""
     others = (TensorProto.FLOAT16, TensorProto.DOUBLE)
     for tensor in list(inside(graph, TensorProto)):
@@ -173,7 +173,7 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
     if entry.batch is None:
         return
     if entry.batch == 1:
-        _without_idle_gathers(graph, shapes)
+        _remove_idle_gathers(graph, shapes)
     reshapes = [node for node in graph.node if node.op_type == "Reshape" and len(node.input) > 1]
     for name, tensor in constants_of(graph).items():
         value = numpy_helper.to_array(tensor)
@@ -181,15 +181,15 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
             readers = [node for node in reshapes if node.input[1] == name]
             if sum(name in node.input for node in inside(graph, onnx.NodeProto)) > len(readers) > 0:
                 tensor = graph.initializer.add(name=f"{name}_of_any_batch")
-                for each in readers:
-                    each.input[1] = tensor.name
+                for reshape in readers:
+                    reshape.input[1] = tensor.name
             if readers:
                 tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
-            for each in readers:
-                del each.attribute[:]  # a Reshape has no other
+            for reshape in readers:
+                del reshape.attribute[:]  # a Reshape has no other
 
 
-def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
+def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Take out what flattens a tensor and gathers all of it in order: torch writes its pooling to one pixel so, of one image."""
     held = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
@@ -201,7 +201,7 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
         idle = np.array_equal(order.ravel(), np.arange(order.size)) and tuple(shapes.get(flat.input[0], ())) == order.shape
         if idle:
             node.CopyFrom(helper.make_node("Identity", [flat.input[0]], list(node.output), name=node.name))
-            if not any(flat.output[0] in each.input for each in graph.node):
+            if not any(flat.output[0] in reader.input for reader in graph.node):
                 graph.node.remove(flat)
 
 

@@ -99,8 +99,8 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
     entries = entries_of(path, wanted)
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
-        said = ", ".join(programs[:3])
-        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({said}) and not one: {_MODEL}")
+        names = ", ".join(programs[:3])
+        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({names}) and not one: {_MODEL}")
     older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
     if older:
         raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"pickled tensors in an older layout ({older[0]})")
@@ -142,12 +142,12 @@ def _more(key: str, value: Any) -> str | None:
 def _no_name(key: str, value: Any) -> str | None:
     """What torch would paste into the Python that it generates and runs, where a name belongs."""
     if key in _VALUES:
-        said = list(_mapping(value))
+        names = list(_mapping(value))
     elif key == "forward_arg_names":
-        said = [str(each) for each in value or ()]
+        names = [str(name) for name in value or ()]
     else:
-        said = [str(value)] if value and _NAMED.fullmatch(key) else []
-    return next((name for name in said if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
+        names = [str(value)] if value and _NAMED.fullmatch(key) else []
+    return next((name for name in names if not _NAME.fullmatch(name) or keyword.iskeyword(name)), None)
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -156,14 +156,14 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
     """Every key with its value, at whatever depth: a list of its own and no recursion, which a deep file would exhaust."""
-    left = [value]
-    while left:
-        each = left.pop()
-        if isinstance(each, dict):
-            yield from each.items()
-            left += each.values()
-        elif isinstance(each, list):
-            left += each
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            yield from item.items()
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
 
 
 def _foreign_tree(path: Path, spec: object) -> str | None:
@@ -195,15 +195,15 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
     signature, graph = module["signature"], module["graph"]
     named = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
     image = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in named], "input", path)
-    given = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
-    answer = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in given], "output", path)
+    outputs = [spec["user_output"]["arg"] for spec in signature["output_specs"] if "user_output" in spec]
+    answer = only_one([str(_mapping(arg.get("as_tensor")).get("name", "no tensor")) for arg in outputs], "output", path)
     _refuse_training(path, graph["nodes"])
-    held = graph["tensor_values"]
-    dims = tuple(size.get("as_int") for size in held[image]["sizes"])
-    ends = image_entry(image, dims, _DTYPES.get(held[image]["dtype"], "of another type"), resolution_px, path)
+    values = graph["tensor_values"]
+    dims = tuple(size.get("as_int") for size in values[image]["sizes"])
+    ends = image_entry(image, dims, _DTYPES.get(values[image]["dtype"], "of another type"), resolution_px, path)
     last = _last(graph["nodes"], answer)
     end = "softmax" if _SOFTMAX.fullmatch(last) else "sigmoid" if last == _SIGMOID else None
-    sizes = tuple(size.get("as_int") for size in held[answer]["sizes"])
+    sizes = tuple(size.get("as_int") for size in values[answer]["sizes"])
     return GraphEntry(
         **ends,
         **answer_entry(answer, sizes, (end, end), ends["batch"], path),
@@ -214,8 +214,8 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
 
 def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
     for node in nodes:
-        for given in node["inputs"]:
-            if given["name"] in ("training", "train") and given["arg"].get("as_bool"):
+        for argument in node["inputs"]:
+            if argument["name"] in ("training", "train") and argument["arg"].get("as_bool"):
                 because = f"it was exported while it was training ({node['target']})"
                 raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 

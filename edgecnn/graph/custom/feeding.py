@@ -54,12 +54,12 @@ class CustomSession:
                 raise custom_model_unusable(path=self._path, because=because) from error
             if (steps := self._entry.output_steps) is not None:
                 answer = (answer - np.float32(steps.zero)) * np.float32(steps.scale)
-            return by_class(answer, len(feed), self._entry, self._path)
+            return shares_by_class(answer, len(feed), self._entry, self._path)
 
-        return in_batches(pixels, feeding, self._entry, run, always_full=False)
+        return run_in_batches(pixels, feeding, self._entry, run, always_full=False)
 
 
-def by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
+def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
     """What a file answers as (images, classes), whatever its shape; one share as those of both classes.
 
     Raises CustomModelUnusable: it holds another number of answers.
@@ -71,7 +71,7 @@ def by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, pa
     return np.concatenate([1 - rows, rows], axis=1) if entry.one_share else rows
 
 
-def in_batches(
+def run_in_batches(
     pixels: npt.NDArray[np.uint8],
     feeding: Feeding,
     entry: GraphEntry,

@@ -86,7 +86,7 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
     return TorchSession(path, entry)
 
 
-def as_onnx(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
+def onnx_form(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
     """Its graph, and the ends of it as they stand there. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
@@ -113,8 +113,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
-    theirs, entry = as_onnx(request.model, request.entry)
-    entry = _with_the_end_of(entry, request.entry)
+    theirs, entry = onnx_form(request.model, request.entry)
+    entry = _entry_with_end(entry, request.entry)
     model = adopt(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
@@ -128,7 +128,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
     file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
-    check = ExportCheck.of(file, _as_the_file(trunk, entry))
+    check = ExportCheck.of(file, _file_output(trunk, entry))
     # Half-precision files round every layer, and a fold rounds elsewhere.
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
@@ -143,14 +143,14 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     tell.step("export to ONNX", 3, 3)
 
 
-def _with_the_end_of(entry: GraphEntry, found: GraphEntry) -> GraphEntry:
+def _entry_with_end(entry: GraphEntry, converted: GraphEntry) -> GraphEntry:
     """A file of torch is read once more as ONNX, where its softmax may stand in sight; what images showed of its end stays."""
-    softmax = entry.ends_in_softmax and (found.ends_in_softmax or found.ends_in_shares)
-    ends = {"ends_in_softmax": softmax, "ends_in_shares": found.ends_in_shares and not softmax}
-    return entry.model_copy(update={**ends, "ends_in_sigmoid": found.ends_in_sigmoid})
+    softmax = entry.ends_in_softmax and (converted.ends_in_softmax or converted.ends_in_shares)
+    ends = {"ends_in_softmax": softmax, "ends_in_shares": converted.ends_in_shares and not softmax}
+    return entry.model_copy(update={**ends, "ends_in_sigmoid": converted.ends_in_sigmoid})
 
 
-def _as_the_file(logits: Logits, entry: GraphEntry) -> Logits:
+def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
     """What the file answers itself."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
@@ -161,16 +161,16 @@ def _as_the_file(logits: Logits, entry: GraphEntry) -> Logits:
 
 def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:
     try:
-        found = onnx_logits(path, request.feeding.normalization.feed(pixels))
+        logits = onnx_logits(path, request.feeding.normalization.feed(pixels))
     except EdgecnnError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
         because = f"{change}, it does not run: {reason_in(error)}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW) from error
-    if found.shape != (len(pixels), request.entry.classes):
-        because = f"{change}, it answers {len(pixels)} images with {found.shape}"
+    if logits.shape != (len(pixels), request.entry.classes):
+        because = f"{change}, it answers {len(pixels)} images with {logits.shape}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW)
-    return found
+    return logits
 
 
 def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[int]]:

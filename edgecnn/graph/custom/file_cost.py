@@ -57,13 +57,13 @@ def operations_of_file(path: Path) -> FileOperations:
 def cost_of_file(path: Path) -> NetworkCost:
     """Of an ONNX file; activations are taken as float32 whatever the file computes in. Raises as ``operations_of_file``."""
     file = operations_of_file(path)
-    found = counted(file.operations, file.image, file.shape)
+    cost = counted(file.operations, file.image, file.shape)
     return NetworkCost(
         network=path.name,
         scale=None,
         resolution_px=file.resolution_px,
         parameters=parameters_of(file.model),
-        macs=sum(layer.macs for layer in found.layers),
-        **found._asdict(),
+        macs=sum(layer.macs for layer in cost.layers),
+        **cost._asdict(),
         not_counted=tallied(file.operations, MULTIPLY_TOO),
     )

@@ -33,8 +33,8 @@ Dims = Sequence[int | str | None]
 def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
     """The only one. ``fix``: another than to export it with one alone. Raises CustomModelUnusable: none, or several."""
     if len(names) != 1:
-        said = ", ".join(names[:4]) or "none"
-        because = f"a classifier has one {what}, and this has {len(names)}: {said}"
+        listed = ", ".join(names[:4]) or "none"
+        because = f"a classifier has one {what}, and this has {len(names)}: {listed}"
         raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[what])
     return names[0]
 
@@ -45,14 +45,14 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
     Raises CustomModelUnusable: it takes no batch of images in colour or grey. InputSizeOpen: their size is not known.
     """
-    if len(dims) == 3 and any(each in (dims[0], dims[2]) for each in COLOURS):
+    if len(dims) == 3 and any(channels in (dims[0], dims[2]) for channels in COLOURS):
         because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
         hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
         because = f"its input {name} is {_shown(dims)}, and not a batch of images"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
-    colours = next((each for each in COLOURS if each in (dims[1], dims[3])), None)
+    colours = next((channels for channels in COLOURS if channels in (dims[1], dims[3])), None)
     if colours is None:
         because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
@@ -116,7 +116,7 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
 def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
     """A side that the file leaves open is the asked one's."""
     own = tuple(side if isinstance(side, int) else None for side in sides)
-    if asked_px is not None and any(side not in (None, asked) for side, asked in zip(own, asked_px, strict=True)):
+    if asked_px is not None and any(side not in (None, wanted) for side, wanted in zip(own, asked_px, strict=True)):
         because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
         hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
         raise custom_model_unusable(path=path, because=because, hint=hint)
@@ -217,9 +217,9 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
 
 
 def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:
-    held = archive.infolist()
-    stored = sum(each.file_size for each in held if each.compress_type == zipfile.ZIP_STORED)
-    if stored > size or sum(each.file_size for each in held) - stored > _TEXT_BYTES:
+    entries = archive.infolist()
+    stored = sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED)
+    if stored > size or sum(entry.file_size for entry in entries) - stored > _TEXT_BYTES:
         raise ValueError("its entries are larger than it")
     inside = members(archive)
     return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}

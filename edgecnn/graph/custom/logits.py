@@ -24,12 +24,12 @@ def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
 
     ``rank``: axes of the output as it is computed, which a file may declare otherwise.
     """
-    keeps_axes = _without_last(graph, entry)
+    keeps_axes = _remove_last(graph, entry)
     _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
     _logarithm_of_shares(graph, entry)
 
 
-def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
+def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     """Logits in place of probabilities. False where the output has other axes then: those of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return True
@@ -43,10 +43,10 @@ def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
     idle.append(node)
     while (node := made.get(node.input[0], onnx.NodeProto())).op_type in _SQUEEZES:
         squeezes.append(node)
-    for each in (*idle, *(squeezes if entry.batch == 1 else [])):
-        each.op_type = "Identity"
-        each.ClearField("attribute")
-        del each.input[1:]
+    for replaced in (*idle, *(squeezes if entry.batch == 1 else [])):
+        replaced.op_type = "Identity"
+        replaced.ClearField("attribute")
+        del replaced.input[1:]
     return entry.batch != 1 or not squeezes
 
 
@@ -102,7 +102,7 @@ def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
     if old == new:
         return
     nodes = list(inside(graph, onnx.NodeProto))
-    taken = {name for node in nodes for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    taken = {name for node in nodes for name in (*node.input, *node.output)} | {tensor.name for tensor in graph.initializer}
     if new in taken:
         rename_tensor(graph, new, f"{new}_of_the_file")
     for node in nodes:

@@ -34,34 +34,34 @@ def is_classical(node: onnx.NodeProto) -> bool:
     """Whether it is one of those that can be made anew: a scaler, a normalizer by L1 or L2, or a linear classifier."""
     if node.domain != DOMAIN or node.op_type not in _MADE:
         return False
-    said = attributes_of(node)
+    attributes = attributes_of(node)
     if node.op_type == "Normalizer":
-        return said.get("norm", "MAX") in _NORMS
-    return said.get("post_transform", "NONE") in _POST
+        return attributes.get("norm", "MAX") in _NORMS
+    return attributes.get("post_transform", "NONE") in _POST
 
 
-def without_classical(model: onnx.ModelProto) -> None:
+def replace_classical(model: onnx.ModelProto) -> None:
     """Put ONNX's own operators in the place of each, in the model itself.
 
     Its linear classifiers' labels are gone: nothing that is kept may read them.
     """
     graph = model.graph
-    made: list[onnx.NodeProto] = []
+    nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
-        made += _MADE[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
+        nodes += _MADE[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
     del graph.node[:]
-    graph.node.extend(made)
-    if not any(node.domain == DOMAIN for node in made):
-        imported = [each for each in model.opset_import if each.domain != DOMAIN]
+    graph.node.extend(nodes)
+    if not any(node.domain == DOMAIN for node in nodes):
+        imported = [entry for entry in model.opset_import if entry.domain != DOMAIN]
         del model.opset_import[:]
         model.opset_import.extend(imported)
 
 
 def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
     """(x - offset) · scale, a number for each feature or one for all."""
-    said = attributes_of(node)
-    offset = _held(graph, f"{name}_offset", said.get("offset", [0.0]))
-    scale = _held(graph, f"{name}_scale", said.get("scale", [1.0]))
+    attributes = attributes_of(node)
+    offset = _held(graph, f"{name}_offset", attributes.get("offset", [0.0]))
+    scale = _held(graph, f"{name}_scale", attributes.get("scale", [1.0]))
     return [
         helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
         helper.make_node("Sub", [f"{name}_float", offset], [f"{name}_centred"], name=f"{name}_Sub"),
@@ -78,12 +78,12 @@ def _normalizer(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list
 
 
 def _linear_classifier(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    said = attributes_of(node)
-    classes = len(said.get("classlabels_ints") or said.get("classlabels_strings") or said["intercepts"])
-    weights = np.array(said["coefficients"], np.float32).reshape(classes, -1)
+    attributes = attributes_of(node)
+    classes = len(attributes.get("classlabels_ints") or attributes.get("classlabels_strings") or attributes["intercepts"])
+    weights = np.array(attributes["coefficients"], np.float32).reshape(classes, -1)
     inputs = [f"{name}_float", _held(graph, f"{name}_weights", weights)]
-    inputs += [_held(graph, f"{name}_bias", said["intercepts"])] if "intercepts" in said else []
-    post = _POST[said.get("post_transform", "NONE")]
+    inputs += [_held(graph, f"{name}_bias", attributes["intercepts"])] if "intercepts" in attributes else []
+    post = _POST[attributes.get("post_transform", "NONE")]
     return [
         helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
         helper.make_node("Gemm", inputs, [f"{name}_scores"], name=f"{name}_Gemm", transB=1),
@@ -105,8 +105,8 @@ def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
     """Of a node, by name; a text as one."""
-    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+    values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
@@ -198,21 +198,21 @@ def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
     """
     dims = list(dims_of(image))
     if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
-        found = _channels_read(model.graph, image.name)
-        if len(found) == 1 and found <= set(COLOURS):
-            dims[1] = found.pop()
+        channels = _channels_read(model.graph, image.name)
+        if len(channels) == 1 and channels <= set(COLOURS):
+            dims[1] = channels.pop()
     return dims
 
 
 def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
     """The nodes that a tensor is made by, in the graph's order; what subgraphs read counts."""
-    wanted, found = {name}, []
+    wanted, nodes = {name}, []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
-            found.append(node)
+            nodes.append(node)
             wanted.update(node.input)
-            wanted.update(each for part in inside(node, onnx.NodeProto) for each in part.input)
-    return found[::-1]
+            wanted.update(read for part in inside(node, onnx.NodeProto) for read in part.input)
+    return nodes[::-1]
 
 
 def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
@@ -227,8 +227,8 @@ def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str
 def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
     node = makers.get(answer, onnx.NodeProto())
     if (sums_to_one := _sums_to_one(node)) or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
-        found = _end(makers, node.input[0], rounded)
-        return None if sums_to_one and found == "sigmoid" else found
+        end = _end(makers, node.input[0], rounded)
+        return None if sums_to_one and end == "sigmoid" else end
     if rounded and node.op_type in _OF_BYTES:
         return _OF_BYTES[node.op_type]
     return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
@@ -284,8 +284,8 @@ def _keeps_numbers(node: onnx.NodeProto) -> bool:
 
 
 def _sums_to_one(node: onnx.NodeProto) -> bool:
-    said = attributes_of(node) if node.op_type in L1_NORMS else {}
-    return said.get("norm") == "L1" or said.get("p") == 1
+    attributes = attributes_of(node) if node.op_type in L1_NORMS else {}
+    return attributes.get("norm") == "L1" or attributes.get("p") == 1
 
 
 def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:
@@ -295,16 +295,16 @@ def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:
         for node in graph.node
         if node.op_type == "DequantizeLinear" and node.input[0] in shapes
     }
-    read, found = {image}, set()
+    read, channels = {image}, set()
     for node in graph.node:
         if not node.input or node.input[0] not in read:
             continue
         if node.op_type in _KEEP_CHANNELS:
             read.update(node.output)
         elif len(weights := shapes.get(node.input[_WEIGHTS_AT.get(node.op_type, 0)], ())) == 4:
-            group = next((each.i for each in node.attribute if each.name == "group"), 1)
-            found.add(weights[1] * group)
-    return found
+            group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+            channels.add(weights[1] * group)
+    return channels
 
 
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
@@ -334,13 +334,13 @@ def read_entry(
         _refuse_training(node, model, path)
     image = _only(_inputs(model), "input", path)
     end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
-    taken = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
+    input_fields = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
     dims = dims_of(answer) if answer.type.tensor_type.HasField("shape") else inferred_dims(model, answer)
-    given = answer_entry(answer.name, dims, (end, made_by), taken["batch"], path)
-    refuse_softmax_of_others(model, answer.name, given["classes"], taken["batch"], path)
+    output_fields = answer_entry(answer.name, dims, (end, made_by), input_fields["batch"], path)
+    refuse_softmax_of_others(model, answer.name, output_fields["classes"], input_fields["batch"], path)
     return GraphEntry(
-        **taken,
-        **given,
+        **input_fields,
+        **output_fields,
         output_steps=output_steps(model.graph, answer, path),
         opset=opset_of(model),
         quantized=quantized,
@@ -364,9 +364,11 @@ def parameters_of(model: onnx.ModelProto) -> int:
     """Numbers in the weights, floating-point or of 8 bits; a constant of a few floating-point numbers counts too."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-    held = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
-    weights = (each for each in held if each.data_type in floats or (each.data_type in bytes_ and len(each.dims) > 1))
-    return max(1, int(sum(prod(tensor.dims) for tensor in weights)))
+    tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
+    sizes = (
+        tensor.dims for tensor in tensors if tensor.data_type in floats or (tensor.data_type in bytes_ and len(tensor.dims) > 1)
+    )
+    return max(1, int(sum(map(prod, sizes))))
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -402,8 +404,8 @@ def _inputs(model: onnx.ModelProto) -> list[Any]:
 
 
 def _only(values: Iterable[Any], what: str, path: Path) -> Any:
-    found = {value.name: value for value in values}
-    return found[only_one(list(found), what, path)]
+    by_name = {value.name: value for value in values}
+    return by_name[only_one(list(by_name), what, path)]
 
 
 def _dtype(image: Any) -> str:

@@ -15,7 +15,7 @@ import torch
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import custom_model_unusable
 from edgecnn.graph.custom.exported_program import archive_to_load
-from edgecnn.graph.custom.feeding import by_class, in_batches
+from edgecnn.graph.custom.feeding import run_in_batches, shares_by_class
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -50,10 +50,10 @@ class TorchSession:
                     answer = _tensor(self._run(torch.from_numpy(feed))).float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
-            return by_class(answer, len(feed), self._entry, self._path)
+            return shares_by_class(answer, len(feed), self._entry, self._path)
 
         # A full batch always: a program that leaves it open may still refuse a single image.
-        return in_batches(pixels, feeding, self._entry, run, always_full=True)
+        return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
 def _tensor(answer: Any) -> torch.Tensor:
@@ -87,9 +87,9 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
         made = Path(folder) / "model.onnx"
         try:
             if entry.form == "torch.export":
-                _by_dynamo(load_program(path), made)
+                _export_program(load_program(path), made)
             else:
-                _by_script(load_script(path), entry, made)
+                _export_script(load_script(path), entry, made)
         except EdgecnnError:
             raise
         except Exception as error:  # noqa: BLE001 - the exporters' exceptions share no class but Exception
@@ -98,7 +98,7 @@ def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
         return onnx.load(made)
 
 
-def _by_dynamo(program: torch.export.ExportedProgram, made: Path) -> None:
+def _export_program(program: torch.export.ExportedProgram, made: Path) -> None:
     with quiet_exporter():
         written = torch.onnx.export(program, dynamo=True, opset_version=TRUNK_OPSET, verbose=False)
     if written is None:
@@ -106,7 +106,7 @@ def _by_dynamo(program: torch.export.ExportedProgram, made: Path) -> None:
     onnx.save(written.model_proto, made)
 
 
-def _by_script(module: torch.jit.ScriptModule, entry: GraphEntry, made: Path) -> None:
+def _export_script(module: torch.jit.ScriptModule, entry: GraphEntry, made: Path) -> None:
     size, batch = entry.resolution_px, entry.batch or 2
     shape = (batch, entry.colours, *size) if entry.layout == "NCHW" else (batch, *size, entry.colours)
     example = torch.zeros(shape, dtype=getattr(torch, entry.dtype))

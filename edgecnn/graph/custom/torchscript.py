@@ -69,7 +69,7 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     if resolution_px is None:
         raise INPUT_SIZE_OPEN(path=path, because="a TorchScript file does not say how large its images are")
     module = load_script(path)
-    floats = [each for each in module.parameters() if each.is_floating_point()]
+    floats = [parameter for parameter in module.parameters() if parameter.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
     (colours, layout, batch), answer = _tried(path, module, resolution_px, dtype)
     end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(_last(module))
@@ -86,14 +86,14 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
             "form": "TorchScript",
         }
     )
-    return entry, max(1, sum(each.numel() for each in module.parameters()))
+    return entry, max(1, sum(parameter.numel() for parameter in module.parameters()))
 
 
 def first_line(error: Exception) -> str:
     """What torch says, without its traceback of the program."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "Error: " in line]
-    return reason_in(told[-1] if told else lines[0]) if lines else type(error).__name__
+    errors = [line for line in lines if "Error: " in line]
+    return reason_in(errors[-1] if errors else lines[0]) if lines else type(error).__name__
 
 
 @cache
@@ -104,17 +104,17 @@ def _known() -> frozenset[str]:
 def _no_operator(path: Path, text: str) -> str | None:
     """The first use of ``torch`` or ``ops`` that is no call of an operator, however it is spaced."""
     try:
-        found = tokenize.generate_tokens(io.StringIO(text).readline)
-        words = [each.string for each in found if each.type not in (tokenize.NL, tokenize.COMMENT)]
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        words = [token.string for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
     except (tokenize.TokenError, SyntaxError) as error:
         raise _unreadable(path) from error
     for at, word in enumerate(words):
         if word not in ("torch", "ops") or (at and words[at - 1] == "."):
             continue  # behind a dot it is a part of a class's path
-        said = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
-        space, name = ("aten" if word == "torch" else said[2:3], said[-1])
-        if said[1::2] != ["."] * (len(said) // 2) or not _is_own("".join(space), name):
-            return "".join(said)
+        path_words = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
+        space, name = ("aten" if word == "torch" else path_words[2:3], path_words[-1])
+        if path_words[1::2] != ["."] * (len(path_words) // 2) or not _is_own("".join(space), name):
+            return "".join(path_words)
     return None
 
 
@@ -138,14 +138,14 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
 
 def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str) -> tuple[tuple[int, str, int], torch.Tensor]:
     """The colours, the layout and the number of images that it takes, and its answer to them."""
-    said = ""
+    first_reason = ""
     for colours, layout, batch in product(COLOURS, ("NCHW", "NHWC"), _BATCHES):
         shape = (batch, colours, *size) if layout == "NCHW" else (batch, *size, colours)
         try:
             with torch.inference_mode(), quiet_exporter():
                 answer: Any = module(torch.full(shape, 0.25, dtype=getattr(torch, dtype)))
         except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-            said = said or first_line(error)
+            first_reason = first_reason or first_line(error)
             continue
         if not isinstance(answer, torch.Tensor):
             because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
@@ -153,7 +153,7 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
             raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:
             return (colours, layout, batch), answer
-    because = f"it does not run on images of {size} pixels: {said}"
+    because = f"it does not run on images of {size} pixels: {first_reason}"
     raise custom_model_unusable(path=path, because=because, hint=STATE_SIZE)
 
 

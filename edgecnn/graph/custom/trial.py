@@ -67,26 +67,26 @@ def try_file(
         TemporaryFolderFull, PACKAGE_UNIMPORTABLE: it could not be tried.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
-    _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
+    _try_in_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
 
 
 def try_counting(path: Path, limit_s: float = TIME_S) -> None:
     """The same of an ONNX file whose multiply-adds alone are asked for. Raises as ``cost_of_file`` and ``try_file`` do."""
-    _in_a_process(path, {"counted": True}, limit_s)
+    _try_in_process(path, {"counted": True}, limit_s)
 
 
-def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
+def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> None:
     usual = {"form": None, "resolution_px": None, "output": None, "counted": False}
-    asked = {"path": str(path), "limit_s": limit_s, **usual, **asked}
+    request = {"path": str(path), "limit_s": limit_s, **usual, **request}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
-    with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as said:
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": said, "env": _environment()}
+    with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as stderr:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment()}
         try:
-            ended = subprocess.run(command, input=json.dumps(asked).encode(), timeout=limit_s, check=False, **pipes)
+            ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
             raise custom_model_unusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
-        said.seek(max(0, said.tell() - 1000))
-        last = said.read().decode("utf-8", "replace").strip()
+        stderr.seek(max(0, stderr.tell() - 1000))
+        last = stderr.read().decode("utf-8", "replace").strip()
     begun, answer = ended.stdout.startswith(_BEGUN), ended.stdout.removeprefix(_BEGUN)
     if ended.returncode >= 0 and not begun:
         raise RuntimeError(f"the process that tries {path} did not begin: {last}")
@@ -103,8 +103,8 @@ def _ending(code: int, last: str) -> str:
         by = signal.Signals(-code).name
         too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
         return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
-    said = reason_in((last.splitlines() or [""])[-1])
-    return f"{ended} with {code}, after saying: {said}" if said else f"{ended} with {code}"
+    message = reason_in((last.splitlines() or [""])[-1])
+    return f"{ended} with {code}, after saying: {message}" if message else f"{ended} with {code}"
 
 
 def _environment() -> dict[str, str]:
@@ -114,7 +114,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
 
 
-def _asked(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
+def _try_request(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
     file = Path(path)
     _limit((file,), limit_s)  # until its weights beside it are known
     if not counted:
@@ -139,7 +139,7 @@ def _gone_through(
     import onnx
 
     from edgecnn.graph.custom.adopt import adopt
-    from edgecnn.graph.custom.file import as_onnx, files_beside, read_file
+    from edgecnn.graph.custom.file import files_beside, onnx_form, read_file
     from edgecnn.graph.custom.onnx_entry import content_of
     from edgecnn.graph.custom.untouched import require_steady
     from edgecnn.graph.macs import mac_table
@@ -153,7 +153,7 @@ def _gone_through(
     require_steady(path, entry)
     if form is not None:
         return  # what exports it may not come through either, and says so itself
-    theirs, entry = as_onnx(path, entry)
+    theirs, entry = onnx_form(path, entry)
     model = adopt(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
     with tempfile.TemporaryDirectory() as folder, _longer_files():
         save_model(model, Path(folder) / "model.onnx")
@@ -168,7 +168,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
     except EdgecnnError as error:
         return error
     except (MemoryError, ImportError) as error:
-        if isinstance(error, MemoryError) or any(each in str(error) for each in _NO_MEMORY_TO_IMPORT):
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_TO_IMPORT):
             return custom_model_unusable(path=path, because="reading it takes more memory than it may have")
         package = (error.name or "that it was made with").partition(".")[0]
         return PACKAGE_UNIMPORTABLE(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
@@ -182,7 +182,7 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
     """Of this process's memory, time and what it writes, so that it ends even where nobody waits for it any more."""
     if resource is None:
         return
-    held = sum(each.stat().st_size for each in files if each.is_file())
+    held = sum(file.stat().st_size for file in files if file.is_file())
     wanted = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_DATA: _most_memory(held),
@@ -223,10 +223,10 @@ def main() -> None:
     os.dup2(2, 1)  # whatever else prints is not heard
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
-    asked = json.loads(sys.stdin.read())
+    request = json.loads(sys.stdin.read())
     to.write(_BEGUN.decode())
     to.flush()
-    fault = _fault_of(Path(asked["path"]), partial(_asked, **asked))
+    fault = _fault_of(Path(request["path"]), partial(_try_request, **request))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
     os._exit(0)  # nothing that the file left behind may run now

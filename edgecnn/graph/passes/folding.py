@@ -46,12 +46,13 @@ def _fold(graph: onnx.GraphProto, conv: onnx.NodeProto, norm: onnx.NodeProto, he
     weights = held[conv.input[1]]
     bias = held[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else np.zeros(len(weights))
     scale, shift, mean, variance = (held[name].astype(np.float64) for name in norm.input[1:5])
-    epsilon = next((helper.get_attribute_value(each) for each in norm.attribute if each.name == "epsilon"), 1e-5)
+    epsilon = next((helper.get_attribute_value(attribute) for attribute in norm.attribute if attribute.name == "epsilon"), 1e-5)
     factor = scale / np.sqrt(variance + epsilon)
     new = (weights * factor.reshape(-1, *[1] * (weights.ndim - 1))).astype(weights.dtype)
     new_bias = ((bias - mean) * factor + shift).astype(weights.dtype)
     name = f"{conv.output[0]}_bias_folded"
-    next(each for each in graph.initializer if each.name == conv.input[1]).CopyFrom(numpy_helper.from_array(new, conv.input[1]))
+    stored = next(tensor for tensor in graph.initializer if tensor.name == conv.input[1])
+    stored.CopyFrom(numpy_helper.from_array(new, conv.input[1]))
     graph.initializer.append(numpy_helper.from_array(new_bias, name))
     inputs = [conv.input[0], conv.input[1], name]
     del conv.input[:]
@@ -89,14 +90,14 @@ def _remove_unread(graph: onnx.GraphProto, pads: Sequence[onnx.NodeProto]) -> No
 def _read(graph: onnx.GraphProto) -> set[str]:
     """Names that anything in it reads, branches and loops inside it too."""
     read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
-    return read | {value.name for each in (graph, *inside(graph, onnx.GraphProto)) for value in each.output}
+    return read | {value.name for part in (graph, *inside(graph, onnx.GraphProto)) for value in part.output}
 
 
 def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
-    attributes = {each.name: helper.get_attribute_value(each) for each in pool.attribute}
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in pool.attribute}
     kernel = attributes["kernel_shape"]
     own = attributes.get("pads") or [0] * 2 * len(kernel)
-    added = _of_lowest(pad, held, len(kernel))
+    added = _lowest_padding(pad, held, len(kernel))
     plain = attributes.get("auto_pad", b"NOTSET") == b"NOTSET" and not attributes.get("ceil_mode", 0) and len(pool.output) == 1
     if added is None or not plain:
         return False
@@ -109,9 +110,9 @@ def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
     return True
 
 
-def _of_lowest(pad: onnx.NodeProto, held: Held, spatial: int) -> Sequence[int] | None:
+def _lowest_padding(pad: onnx.NodeProto, held: Held, spatial: int) -> Sequence[int] | None:
     """What it adds before and behind each spatial axis, as MaxPool has it; None of other axes and other values."""
-    mode = next((helper.get_attribute_value(each) for each in pad.attribute if each.name == "mode"), b"constant")
+    mode = next((helper.get_attribute_value(attribute) for attribute in pad.attribute if attribute.name == "mode"), b"constant")
     names = [name for name in pad.input[1:] if name]
     if mode != b"constant" or len(names) < 2 or any(name not in held for name in names):
         return None

@@ -79,10 +79,10 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
         typed: ModelProto = float16.convert_float_to_float16(
             copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
         )
-    return _with_wide(typed, carried, wide) if wide else typed
+    return _widened(typed, carried, wide) if wide else typed
 
 
-def _with_wide(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
+def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
     """Give back fp32 to ``wide`` tensors and to every node that makes or reads one, with Casts around those nodes."""
     graph, exact = typed.graph, constants_of(carried.graph)
     inferred = shape_inference.infer_shapes(typed).graph
@@ -100,13 +100,13 @@ def _with_wide(typed: ModelProto, carried: ModelProto, wide: Collection[str]) ->
         if node.op_type in ("Cast", "Constant") or not names.intersection((*node.input, *node.output)):
             nodes.append(node)
         else:
-            nodes.extend(_in_fp32(node, halves - names))
+            nodes.extend(_fp32_node(node, halves - names))
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     return typed
 
 
-def _in_fp32(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
+def _fp32_node(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
     """The node with its fp16 inputs and outputs cast."""
     after = []
     for port, name in enumerate(node.input):
@@ -173,12 +173,12 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     carried = ModelProto()
     carried.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in carried.graph.initializer}
-    asked = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
-    held = {name: half_scale(scale, name) for name, scale in asked.items()}
+    stated_scales = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
+    half_scales = {name: half_scale(scale, name) for name, scale in stated_scales.items()}
     for node in carried.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
-            _requantize(node, tensors[node.input[0]], asked[node.input[1]], held[node.input[1]])
-    for name, scale in held.items():
+            _requantize(node, tensors[node.input[0]], stated_scales[node.input[1]], half_scales[node.input[1]])
+    for name, scale in half_scales.items():
         tensors[name].CopyFrom(numpy_helper.from_array(scale, name))
     return carry_half(carried)
 

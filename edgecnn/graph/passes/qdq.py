@@ -112,10 +112,10 @@ def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tup
         return 0.0, math.inf
     if node.op_type != "Clip":
         return None
-    given = [*node.input[1:], "", ""][:2]
-    if any(name and name not in arrays for name in given):
+    bounds = [*node.input[1:], "", ""][:2]
+    if any(name and name not in arrays for name in bounds):
         return None
-    low, high = (float(arrays[name]) if name else default for name, default in zip(given, (-math.inf, math.inf), strict=True))
+    low, high = (float(arrays[name]) if name else default for name, default in zip(bounds, (-math.inf, math.inf), strict=True))
     return low, high
 
 

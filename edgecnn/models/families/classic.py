@@ -59,7 +59,7 @@ class PartlyConnected(nn.Module):
         """(N, 6, H, W) float → (N, 16, H - 4, W - 4) float."""
         maps = [image[:, at : at + 1] for at in range(image.shape[1])]
         read = [torch.cat([maps[at] for at in places], 1) for places in self.read]
-        return torch.cat([part(each) for part, each in zip(self.parts, read, strict=True)], 1)
+        return torch.cat([part(maps_read) for part, maps_read in zip(self.parts, read, strict=True)], 1)
 
 
 class LeNet5(nn.Module):

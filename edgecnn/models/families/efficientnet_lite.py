@@ -112,23 +112,23 @@ _UNITS |= {"_project_conv": ("project", 0), "_bn2": ("project", 1)}
 _ENDS = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "head.0", "_bn1": "head.1", "_fc": "classifier.1"}
 
 
-def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def renamed_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the published packages' tensors to ours by rule; names that fit no rule are kept, so that a check names them."""
-    blocks = {int(found[1]) for name in state if (found := re.match(r"_blocks\.(\d+)\.", name))}
+    blocks = {int(match[1]) for name in state if (match := re.match(r"_blocks\.(\d+)\.", name))}
     expanded = {number for number in blocks if f"_blocks.{number}._expand_conv.weight" in state}
     last = len(blocks) + 1
     return {_our_name(name, expanded, last): tensor for name, tensor in state.items()}
 
 
 def _our_name(name: str, expanded: set[int], last: int) -> str:
-    if found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
-        number, part, tensor = int(found[1]), found[2], found[3]
+    if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+        number, part, tensor = int(match[1]), match[2], match[3]
         if part in _UNITS:
             unit, layer = _UNITS[part]
             order = ["expand", "filter", "project"] if number in expanded else ["filter", "project"]
             return f"features.{number + 1}.block.{order.index(unit)}.{layer}.{tensor}" if unit in order else name
-    elif (found := re.fullmatch(r"(\w+)\.(\w+)", name)) and found[1] in _ENDS:
-        return f"{_ENDS[found[1]]}.{found[2]}".replace("stem.", "features.0.").replace("head.", f"features.{last}.")
+    elif (match := re.fullmatch(r"(\w+)\.(\w+)", name)) and match[1] in _ENDS:
+        return f"{_ENDS[match[1]]}.{match[2]}".replace("stem.", "features.0.").replace("head.", f"features.{last}.")
     return name
 
 

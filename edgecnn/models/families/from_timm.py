@@ -53,15 +53,15 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
     become matrices, as ``PooledLinear`` has them.
     """
     network = timm.create_model(spec.builder, pretrained=False)
-    found: Mapping[str, Tensor] = state
+    tensors: Mapping[str, Tensor] = state
     translate = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     if translate is not None and set(state) != set(network.state_dict()):
         with suppress(
             Exception
         ):  # it is made for its authors' files; of another one, who asked names the tensors that do not fit
-            found = translate(dict(state), network)
+            tensors = translate(dict(state), network)
     heads = tuple(f"{name}.weight" for name in (spec.head, *spec.beside))
-    return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in found.items()}
+    return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in tensors.items()}
 
 
 def merged(network: nn.Module, size: ImageSize) -> nn.Module:
@@ -72,8 +72,8 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MERGE_DIFFERS: the two do not answer the
     same.
     """
-    ships = without_branches(network)
-    _without_fused_attention(ships)
+    ships = merge_branches(network)
+    _write_out_attention(ships)
     if ships is network:
         return network
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -85,7 +85,7 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     return ships
 
 
-def _without_fused_attention(network: nn.Module) -> None:
+def _write_out_attention(network: nn.Module) -> None:
     """Attention as two products and a softmax, as timm's own modules write it: torch's exporter knows the fused one in four
     dimensions alone, of which Twins' windows have five, and loses its way in MaxViT's."""
     for module in network.modules():
@@ -93,8 +93,8 @@ def _without_fused_attention(network: nn.Module) -> None:
             module.fused_attn = False  # type: ignore[assignment]
 
 
-def without_branches(network: nn.Module) -> nn.Module:
-    """The same without a look at what it answers; the meta device does."""
+def merge_branches(network: nn.Module) -> nn.Module:
+    """Return the network with its branches merged, without comparing outputs; works on the meta device."""
     ships: nn.Module = reparameterize_model(network.eval())
     return network if sum(1 for _ in ships.modules()) == sum(1 for _ in network.modules()) else ships
 

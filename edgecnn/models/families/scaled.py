@@ -70,7 +70,7 @@ def multipliers_of(spec: ArchSpec) -> Multipliers:
 
 
 def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
-    """Dotted names of the repeated blocks, by group; outside them all members have the same, but for ``_after_blocks``."""
+    """Dotted names of the repeated blocks, by group; all else is the same but ``_convolution_after_blocks``."""
     repeats = _repeats(spec)
     if spec.family == "resnet":
         return tuple(tuple(f"layer{group + 1}.{block}" for block in range(count)) for group, count in enumerate(repeats))
@@ -83,7 +83,7 @@ def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _after_blocks(spec: ArchSpec) -> str | None:
+def _convolution_after_blocks(spec: ArchSpec) -> str | None:
     """The dotted name of the convolution behind the blocks, where the number of blocks is in it."""
     return f"features.{1 + sum(_repeats(spec))}" if spec.family in ("efficientnet-lite", "mobilenet-v2", "mobilenet-v3") else None
 
@@ -127,7 +127,7 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
     ``base``: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
     """
     names = {} if spec.scale is None else _names_in_base(spec, base)
-    last_layers = tuple(f"{each}." for each in spec.last_layers)
+    last_layers = tuple(f"{layer}." for layer in spec.last_layers)
     parameters = dict(network.named_parameters())
     inherited = 0
     for name, tensor in network.state_dict().items():
@@ -140,16 +140,16 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
             inherited += taken if name in parameters else 0
     for block in (name for name, in_base in names.items() if in_base is None and RULES[spec.family].residual):
         _silence(network.get_submodule(block))
-    return Inheritance(parameters=sum(each.numel() for each in parameters.values()), inherited=inherited)
+    return Inheritance(parameters=sum(parameter.numel() for parameter in parameters.values()), inherited=inherited)
 
 
 def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
     """Dotted name of each block to that of the base's block of the same place in the same group; None for a block that is new."""
-    found: dict[str, str | None] = {}
+    names: dict[str, str | None] = {}
     for mine, theirs in zip(blocks_of(spec), blocks_of(base), strict=True):
-        found |= {name: theirs[place] if place < len(theirs) else None for place, name in enumerate(mine)}
-    behind, behind_in_base = _after_blocks(spec), _after_blocks(base)
-    return found if behind is None else {**found, behind: behind_in_base}
+        names |= {name: theirs[place] if place < len(theirs) else None for place, name in enumerate(mine)}
+    behind, behind_in_base = _convolution_after_blocks(spec), _convolution_after_blocks(base)
+    return names if behind is None else {**names, behind: behind_in_base}
 
 
 def _translated(name: str, names: Mapping[str, str | None]) -> str | None:

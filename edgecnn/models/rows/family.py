@@ -1,4 +1,4 @@
-"""What the networks of one family share, so that a row states only what is its own.
+"""Facts that the networks of one family share, so that a row states only its own facts.
 
 torchvision names weights ``FILE-DIGEST.pth`` at one address, with the first digits of the SHA-256 in the name. Accuracies of its
 networks are those that torchvision 0.29 records with these very weights; a test holds every row against it.
@@ -42,7 +42,7 @@ class Member(Value):
     weights: str | None = None
     """torchvision: class of the weights enum, without ``_Weights``. table: the distribution that brings them."""
     file: str = ""
-    """Of the weights; its name ends in the first digits of its SHA-256."""
+    """File of the weights; its name ends in the first digits of its SHA-256."""
     top1: float | None = None
     top5: float | None = None
     resize_px: PositiveInt = 256
@@ -54,7 +54,7 @@ class Member(Value):
 
 
 class Family(Value):
-    """What the members have in common."""
+    """Facts that all members share."""
 
     name: str
     origin: Literal["torchvision", "timm", "table"] = "torchvision"
@@ -93,7 +93,7 @@ class Family(Value):
     def _weights(self, member: Member) -> PretrainedWeights | None:
         name = member.weights
         if self.origin == "timm" and "." in member.builder:
-            return of_hugging_face(f"timm/{member.builder}", self.licence)
+            return hub_weights(f"timm/{member.builder}", self.licence)
         if name is None:
             return None
         published = self.origin == "torchvision"
@@ -111,7 +111,7 @@ class Family(Value):
 HUB = "https://huggingface.co/"
 
 
-def of_hugging_face(repository: str, licence: str, file: str = "model.safetensors") -> PretrainedWeights:
+def hub_weights(repository: str, licence: str, file: str = "model.safetensors") -> PretrainedWeights:
     """Weights of the hub, as timm asks for them: every repository of timm's own has the one file."""
     return PretrainedWeights(
         origin="timm",

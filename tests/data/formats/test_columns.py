@@ -78,7 +78,7 @@ def test_json_lines_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.jsonl").write_text("\n".join([*lines, "[1]"]), encoding="utf-8")
     with pytest.raises(
         EdgecnnError,
-        match="list.jsonl, line 25: cannot be used as a list of images: it is no JSON object",
+        match="list.jsonl, line 25: cannot be used as a list of images: it is not a JSON object",
         check=TABLE_UNUSABLE.made,
     ):
         summary_of(tmp_path / "list.jsonl")
@@ -122,7 +122,7 @@ def test_a_row_labelled_twice_shows_both_classes(tmp_path: Path) -> None:
     )
     facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
     (said,) = (finding.sentence for finding in facts.findings if finding.kind == "contradiction")
-    assert said.endswith("a build leaves out every copy (photos/cat/000.png as cat and dog)")
+    assert said.endswith("a build skips every copy (photos/cat/000.png as cat and dog)")
 
 
 def test_one_class_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_file_that_belongs_to_another_and_is_not_there_is_named(clothes: Path)
 
 def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> None:
     file = clothes / "classes.txt"
-    hint = "its first line should name label 0, its second label 1, and so on"
+    hint = "write one class name on each line, in the order of the labels"
     for data, because in (
         ("\n".join(NAMES[:9]).encode(), "it has 9 names, and there is a label 9"),
         (b"Bag\nCoat\nBag", "its lines 1 and 3 are both 'Bag'"),
@@ -236,7 +236,7 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
 def test_two_test_parts_are_refused(clothes: Path) -> None:
     for kind in ("images-idx3", "labels-idx1"):
         (clothes / f"test-{kind}-ubyte").write_bytes(next(clothes.glob(f"t10k-{kind}-ubyte*")).read_bytes())
-    assert "beside it means the same part; keep one of them" in refusal(clothes)
+    assert "in the same folder is the same split; keep one of them" in refusal(clothes)
 
 
 def test_labels_in_files_cannot_be_left_unused(clothes: Path, tmp_path: Path) -> None:

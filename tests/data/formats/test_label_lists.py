@@ -228,7 +228,7 @@ FAULTS = {
     "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' holds '2', {ZERO_OR_ONE}"),
     "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' holds '', {ZERO_OR_ONE}"),
     "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin as a JSON list and are none"),
-    "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are no list of names"),
+    "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
     "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' holds a control character"),
     "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is in it twice, as cat and as cat, dog"),

@@ -40,7 +40,7 @@ def test_every_form_is_named_in_one_line() -> None:
 def test_a_file_of_an_unknown_kind_is_told_what_edgecnn_reads(tmp_path: Path, name: str) -> None:
     error = refusal(write(tmp_path / name, b"what"), tmp_path)
     assert DATA_NOT_READ.made(error)
-    assert error.line() == f"{tmp_path}/{name}: unknown kind of data: edgecnn reads: {READS} [data-not-read]"
+    assert (error.fields["path"], error.fields["reads"]) == (tmp_path / name, READS)
 
 
 @pytest.mark.parametrize("address", ["https://example.org/photos.zip", "s3://bucket/photos", "hf://datasets/me/pets"])
