@@ -1,7 +1,8 @@
-"""What the reference pages say of the code is read from the code, whenever the site is built.
+"""The tables of docs/reference, made from the code. A test compares them.
 
-A page has its words, and ``<!-- generated: NAME -->`` where the text of the function in ``TEXTS`` belongs. So nothing that is
-listed there can go stale, and a name that is not in ``TEXTS`` ends the build.
+``python -m docs.generated`` writes them, with the rooms of docs/architecture.md and the operators for LiteRT.
+
+A page keeps its own words. The text of a function in ``TEXTS`` goes between ``<!-- NAME -->`` and ``<!-- end NAME -->``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 from pydantic import BaseModel
 
 import edgecnn.errors
+from benchmarks.marked_sections import put
+from docs import litert_operators, rooms
 from edgecnn.cli.main import app
 from edgecnn.devices.files import load_devices
 from edgecnn.errors.base import ROWS, ErrorRow, ExitCode
@@ -32,19 +35,19 @@ from edgecnn.values.arch import listed
 from edgecnn.values.device import Accelerator, Device, FactsOnly, Match, Memory, Processor, RuntimeFacts
 from edgecnn.values.recipe import Recipe
 
+REFERENCE = Path(__file__).parent / "reference"
 SCHEMAS = Path(__file__).parent / "schemas"
-_MARKER = re.compile(r"<!-- generated: (\S+) -->(?:\n\n?\*[^\n]*\*$)?", flags=re.MULTILINE)
-"""With the line behind it, for whoever reads the page in a checkout."""
-_VERB = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
+_SUBCOMMAND = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
+_EXAMPLES = re.compile(r"(?:^  edgecnn .*\n)+", flags=re.MULTILINE)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """MkDocs hands over every page before it is rendered."""
-    return _MARKER.sub(lambda found: TEXTS[found[1]](), markdown)
+def pages() -> Mapping[Path, str]:
+    """The text that each page of the reference should have."""
+    return {REFERENCE / f"{name}.md": _renewed(REFERENCE / f"{name}.md", sections) for name, sections in SECTIONS.items()}
 
 
 def command_line() -> str:
-    """Every verb, as typer writes its own documentation; its lists of verbs, which it cuts short, become links."""
+    """Return every command with its options, from typer's own documentation. Its lists of subcommands become links."""
     command = [sys.executable, "-m", "typer", "edgecnn.cli.main", "utils", "docs", "--name", "edgecnn"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     sections = re.split(r"(?m)^#+ `(edgecnn[^`]*)`$", done.stdout)[1:]
@@ -52,14 +55,14 @@ def command_line() -> str:
 
 
 def exit_codes() -> str:
-    """The codes that a process may end with, as ``--help`` has them."""
+    """Return the exit codes with the meanings that ``--help`` prints."""
     meanings = dict(re.findall(r"(\d+) ([^,.]+)", str(app.info.epilog)))
     rows = ((str(int(code)), f"`{code.name}`", meanings[str(int(code))]) for code in ExitCode)
     return _table(("code", "name", "meaning"), rows)
 
 
 def recipe() -> str:
-    """Every table of a recipe with its keys."""
+    """Return every table of a recipe with its keys."""
     parts = []
     for table, field in Recipe.model_fields.items():
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
@@ -68,7 +71,7 @@ def recipe() -> str:
 
 
 def device() -> str:
-    """Every table of a device file with its keys."""
+    """Return every table of a device file with its keys."""
     named: Mapping[str, type[BaseModel]] = {
         "[match]": Match,
         "[processor]": Processor,
@@ -82,7 +85,7 @@ def device() -> str:
 
 
 def metrics() -> str:
-    """What a gate can bound, by itself and in a comparison."""
+    """Return the metrics that a gate can bound, of one build and in a comparison."""
     rows = (
         (
             f"`{metric.name}`",
@@ -98,7 +101,7 @@ def metrics() -> str:
 
 
 def networks() -> str:
-    """The catalogue, in its order."""
+    """Return the networks of the catalogue, in its order."""
     rows = (
         (
             f"`{spec.name}`",
@@ -118,12 +121,12 @@ def networks() -> str:
         for spec, row in ((spec, listed(spec)) for spec in all_archs())
     )
     costs = ("parameters", "multiply-adds", "depth", "fp32 MiB", "native", "least")
-    said = ("top-1 %", "top-5 %", "published by", "licence of the pretrained weights", "paper")
-    return _table(("name", "year", *costs, *said), rows)
+    published = ("top-1 %", "top-5 %", "published by", "licence of the pretrained weights", "paper")
+    return _table(("name", "year", *costs, *published), rows)
 
 
 def devices() -> str:
-    """Every shipped device."""
+    """Return every shipped device."""
     rows = (
         (
             f"`{device.name}`",
@@ -138,32 +141,47 @@ def devices() -> str:
 
 
 def schemas() -> str:
-    """Every published JSON Schema."""
+    """Return every published JSON Schema."""
     files = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("*.json"))}
     rows = ((f"[{name}](../schemas/{name})", schema["description"]) for name, schema in files.items())
-    return _table(("schema", "of what"), rows)
+    return _table(("schema", "describes"), rows)
 
 
 def errors() -> str:
-    """Every failure that has a reference, and the exit code that it ends with."""
+    """Return every error with its reference and exit code."""
     for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
         import_module(module.name)  # declares its rows
     rows = ((f"`{ref}`", str(int(row.exit_code)), _when(row)) for ref, row in sorted(ROWS.items()))
     return _table(("reference", "exit code", "when"), rows)
 
 
-TEXTS: Mapping[str, Callable[[], str]] = {
-    made.__name__.replace("_", "-"): made
-    for made in (command_line, exit_codes, recipe, device, metrics, networks, devices, schemas, errors)
+SECTIONS: Mapping[str, tuple[Callable[[], str], ...]] = {
+    "command-line": (exit_codes, command_line),
+    "recipe": (recipe,),
+    "device": (device,),
+    "metrics": (metrics,),
+    "catalogue": (networks, devices),
+    "schemas": (schemas,),
+    "errors": (errors,),
 }
+"""The functions whose text each page of docs/reference shows."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _renewed(page: Path, sections: Iterable[Callable[[], str]]) -> str:
+    text = page.read_text(encoding="utf-8")
+    for section in sections:
+        text = put(text, section.__name__.replace("_", "-"), f"\n{section()}\n")
+    return text
+
+
 def _section(name: str, body: str) -> str:
     depth = "##" if name.count(" ") < 2 else "###"
-    return f"{depth} `{name}`\n{_VERB.sub(lambda found: f'* [`{found[1]}`](#{_anchor(name, found[1])})', body.rstrip())}"
+    body = _SUBCOMMAND.sub(lambda match: f"* [`{match[1]}`](#{_anchor(name, match[1])})", body.strip())
+    body = _EXAMPLES.sub(lambda match: f"```bash\n{textwrap.dedent(match[0])}```\n", body)
+    return f"{depth} `{name}`\n\n" + re.sub(r"\n{3,}", "\n\n", body)
 
 
 def _anchor(*words: str) -> str:
@@ -171,7 +189,7 @@ def _anchor(*words: str) -> str:
 
 
 def _when(row: ErrorRow) -> str:
-    """The docstring of the error's own class, or the first part of its message with its fields in capitals."""
+    """The docstring of the error's class, or the first part of its message with its fields in capitals."""
     if getattr(row.kind, "ref", None) == row.ref:
         return _about(row.kind)
     return re.sub(r"\{(\w+)[^}]*\}", lambda field: field[1].upper(), row.what)
@@ -179,10 +197,10 @@ def _when(row: ErrorRow) -> str:
 
 def _keys(model: type[BaseModel], without: Iterable[str] = ()) -> str:
     described = model.model_json_schema()
-    names, required, said = described.get("$defs", {}), described.get("required", ()), _field_docstrings(model)
+    names, required, docstrings = described.get("$defs", {}), described.get("required", ()), _field_docstrings(model)
     rows = (
-        (f"`{name}`", _kind(each, names), _default(each, name in required), said.get(name, ""))
-        for name, each in described["properties"].items()
+        (f"`{name}`", _kind(schema, names), _default(schema, name in required), docstrings.get(name, ""))
+        for name, schema in described["properties"].items()
         if name not in without
     )
     return _table(("key", "value", "default", "what it is"), rows)
@@ -195,7 +213,7 @@ def _kind(schema: Mapping[str, Any], names: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_kind(each, names) for each in schema["anyOf"] if each.get("type") != "null")
+        return " or ".join(_kind(option, names) for option in schema["anyOf"] if option.get("type") != "null")
     if "items" in schema:
         return f"list of {_kind(schema['items'], names)}"
     if "prefixItems" in schema:
@@ -218,8 +236,8 @@ def _default(schema: Mapping[str, Any], required: bool) -> str:
 
 
 def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The string below each field, of the class and of those that it extends."""
-    said: dict[str, str] = {}
+    """The string below each field, in the class and in its bases."""
+    docstrings: dict[str, str] = {}
     for owner in reversed(model.__mro__):
         if not issubclass(owner, BaseModel) or owner is BaseModel:
             continue
@@ -228,8 +246,8 @@ def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
         for field, after in zip(body.body, body.body[1:], strict=False):
             text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, str):
-                said[field.target.id] = inspect.cleandoc(text)
-    return said
+                docstrings[field.target.id] = inspect.cleandoc(text)
+    return docstrings
 
 
 def _about(kind: type) -> str:
@@ -239,8 +257,19 @@ def _about(kind: type) -> str:
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     heads = tuple(columns)
     lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join("| " + " | ".join(_cell(each) for each in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
 def _cell(text: str) -> str:
     return text.replace("\n", " ").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    everything = {
+        **pages(),
+        rooms.PAGE: rooms.page(),
+        rooms.DRAWING: rooms.drawing(),
+        litert_operators.PAGE: litert_operators.page(),
+    }
+    for path, text in everything.items():
+        path.write_text(text, encoding="utf-8")

@@ -1,8 +1,6 @@
 """The table of docs/reference/litert-operators.md: the rules of the LiteRT writer, and what they were tried on.
 
-    python -m docs.litert_operators
-
-writes the page. ``python -m benchmarks.litert_coverage`` makes the record of networks.
+``python -m docs.generated`` writes the page. ``python -m benchmarks.litert_coverage`` makes the record of networks.
 """
 
 from __future__ import annotations
@@ -69,7 +67,3 @@ def page() -> str:
     """The whole page as it should be."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     return put(put(PAGE.read_text(encoding="utf-8"), "coverage", coverage(record)), "operators", table(record))
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

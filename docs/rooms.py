@@ -1,6 +1,6 @@
 """The rooms of the package, from its own imports: the drawing and the table of docs/architecture.md.
 
-``python -m docs.rooms`` writes both; a test says when that must be done.
+``python -m docs.generated`` writes both, and a test compares them.
 
 A room is a folder of ``edgecnn/`` or a module beside them; its layer is that of the contract in pyproject.toml. Of the imports
 those are drawn that no other path already implies, so that the lines can be followed by eye.
@@ -122,8 +122,3 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
     aside = 0 if y2 - y1 <= _LAYER else (170 if x2 >= _WIDTH // 2 else -170)  # around the rooms that lie between
     middle = (y1 + y2) // 2
     return f'<path d="M {x1} {y1} C {x1 + aside} {middle}, {x2 + aside} {middle}, {x2} {y2}" fill="none" stroke="#9db1c6"/>'
-
-
-if __name__ == "__main__":
-    DRAWING.write_text(drawing(), encoding="utf-8")
-    PAGE.write_text(page(), encoding="utf-8")

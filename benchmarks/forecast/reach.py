@@ -1,4 +1,4 @@
-"""How far forecasts are off on networks and devices left out: ``results.json``, and the table in docs/howto/forecast.md.
+"""How far forecasts are off on networks and devices left out: ``results.json``, and the table in docs/concepts/how-forecasts-work.md.
 
 python -m benchmarks.forecast.reach
 
@@ -28,7 +28,7 @@ from edgecnn.resources import resource_folder
 from edgecnn.values.forecast import ForecastBasis
 
 RESULTS = Path(__file__).parent / "results.json"
-PAGE = resource_folder("baselines").parent / "docs" / "howto" / "forecast.md"
+PAGE = resource_folder("baselines").parent / "docs" / "concepts" / "how-forecasts-work.md"
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "Raspberry Pi 5": ("raspberry-pi-5",),
     "Raspberry Pi 4": ("raspberry-pi-4",),

@@ -158,7 +158,7 @@ def of_two_paces(days: int, share: float, random: Random) -> Outcome:
 
 
 def cases() -> list[Assumption]:
-    """In the order of the table in docs/ci.md."""
+    """In the order of the table in docs/reference/error-rates.md."""
     found = []
     for runs in (8, 16, 24):
         for follows in (0.0, 0.5, 0.7, 0.9):
@@ -210,6 +210,6 @@ def wrong(case: Assumption, draws: int | None = None, seed: int = 7) -> tuple[fl
 
 
 def row(case: Assumption, found: tuple[float, float]) -> str:
-    """Of the table in docs/ci.md."""
+    """Of the table in docs/reference/error-rates.md."""
     shares = (f"{100 * each:.1f} %" for each in found)
     return f"| {' | '.join((case.claim, case.drawn_of, f'{100 * case.stated:g} %', *shares))} |"

@@ -106,7 +106,7 @@ COLUMNS = (
 
 
 def row(case: Regression, found: Rates) -> str:
-    """Of the table in docs/ci.md."""
+    """Of the table in docs/reference/error-rates.md."""
 
     def shown(share: float) -> str:
         return f"{100 * share:.1f} %"

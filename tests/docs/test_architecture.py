@@ -6,11 +6,11 @@ from docs.rooms import DRAWING, PAGE, drawing, drawn, imports, page, rooms
 
 
 def test_the_drawing_is_that_of_the_imports() -> None:
-    assert DRAWING.read_text(encoding="utf-8") == drawing(), "python -m docs.rooms draws it anew"
+    assert DRAWING.read_text(encoding="utf-8") == drawing(), "python -m docs.generated"
 
 
 def test_the_table_is_that_of_the_rooms() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m docs.rooms writes it anew"
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m docs.generated"
 
 
 def test_every_room_says_in_one_line_what_it_is_for() -> None:

@@ -12,7 +12,7 @@ from edgecnn.models.catalogue import all_archs
 
 
 def test_the_page_is_made_from_the_registry_and_the_record() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m docs.litert_operators writes it"
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m docs.generated"
 
 
 def test_a_network_without_a_form_is_named() -> None:

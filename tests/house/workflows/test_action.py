@@ -42,7 +42,7 @@ def test_what_is_installed_are_extras_that_there_are() -> None:
 
 
 def test_the_jobs_that_the_documents_show_use_inputs_and_commands_that_there_are() -> None:
-    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "howto" / "ci-runners.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     used = re.search(r"uses: OWNER/edgecnn@VERSION[^\n]*\n +with:\n((?: {10}\S.*\n)+)", blocks[0])
