@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 # ONNX Runtime 1.29 and later sends model names, hashes and timings to its maker, and keeps a device id in the home folder, unless
-# this was set before it is imported (microsoft/onnxruntime, pull request 27379). Here it reports to nobody, and no thread of that
-# kind runs beside what is measured; whoever wants it sets the variable to 0.
+# this variable is set before the import (microsoft/onnxruntime, pull request 27379). So edgecnn turns telemetry off, which also
+# keeps its thread out of measurements. To allow telemetry, set the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

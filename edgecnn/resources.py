@@ -1,4 +1,4 @@
-"""Where the shipped folders are: inside the wheel, or at the root of a checkout."""
+"""The shipped folders: inside the wheel, or at the root of a checkout."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: Literal["devices", "pipelines", "baselines"]) -> Path:
-    """The folder of shipped TOML and JSON files.
+    """Return a folder of shipped TOML and JSON files.
 
-    An editable install has no package data (hatchling's ``force-include`` acts on wheels alone), so the checkout is the
-    second place.
+    An editable install has no package data, because hatchling's ``force-include`` applies to wheels only. Then the folder is at
+    the root of the checkout.
     """
     packaged = _PACKAGE / "_resources" / name
     return packaged if packaged.is_dir() else _PACKAGE.parent / name

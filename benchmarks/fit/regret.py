@@ -34,7 +34,7 @@ from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.run import first_of
 from edgecnn.fit.space import SearchSpace
-from edgecnn.fit.table import in_a_table
+from edgecnn.fit.table import timeable_candidates
 from edgecnn.fit.tables import prices_in, read_table_file, table_file
 from edgecnn.fit.timing import times_of, untrained_kits
 from edgecnn.measure.kits import KitRef
@@ -138,7 +138,7 @@ def timed(space: SearchSpace, members: Sequence[Member], top1: Mapping[str, floa
     device = device_named(DEVICE)
     with machine_for(None, Wanted(device, "the grid"), tell) as machine:
         lab = machine.lab(store, tell, device.name)
-        candidates = {each.id: each for each in in_a_table(candidates_of(device, Recipe(), machine.facts)[0])}
+        candidates = {each.id: each for each in timeable_candidates(candidates_of(device, Recipe(), machine.facts)[0])}
         maker = KitMaker(store, tell, lab.environment.conditions)
         kits, failed = untrained_kits(members, space.spec, candidates, CLASSES, maker)
         found = times_of(kits, lab)

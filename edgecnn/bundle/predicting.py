@@ -5,6 +5,7 @@ The code that runs is edgecnn's own runner, never the bundle's; a zip is unpacke
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.data.files import ListingProgress, parse, skipped_phrases, stamps_in
 from edgecnn.data.formats.registry import is_address
-from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_NOT_A_FILE, no_photo_readable
+from edgecnn.errors.bundle import NO_PHOTOS, PHOTO_ABSENT, PHOTO_NOT_A_FILE, no_photo_readable
 from edgecnn.errors.comparing import kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 
 
 def require_paths(photos: Sequence[Path]) -> None:
-    """Raises PHOTO_NOT_A_FILE: an address or standard input is named."""
+    """Raises PHOTO_NOT_A_FILE: an address or standard input is named. PHOTO_ABSENT: none of the paths exists."""
     for path in photos:
         if is_address(text := str(path)) or (text == "-" and not path.exists()):
             raise PHOTO_NOT_A_FILE(text=text.replace(":/", "://", 1))
+    if not any(map(os.path.lexists, photos)):
+        raise PHOTO_ABSENT(path=photos[0])
 
 
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:

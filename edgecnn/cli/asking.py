@@ -1,4 +1,4 @@
-"""From options to a request: recipe file, then --set, then the named options, each winning over the one before."""
+"""Make requests from options. Named options win over ``--set``, which wins over the recipe file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_in, row
+from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_options, row
 
 if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from edgecnn.values.recipe import GateChoice, Recipe
 
 
-def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
-    """Everything the options say, as one value.
+def request_from(options: BuildOptions, goal: Goal) -> BuildRequest:
+    """Return the build request that the options describe.
 
     Raises:
-        EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
+        EdgecnnError: an empty text, or an unknown network, target, key or metric. The error names the nearest known one.
     """
     from edgecnn.devices.files import on_device
     from edgecnn.planning.custom_model import network_name
     from edgecnn.planning.request import BuildRequest
 
-    refuse_unusable_texts(asked)
-    recipe = _recipe(asked)
+    refuse_unusable_texts(options)
+    recipe = _recipe(options)
     name = network_name(recipe.model)
-    aimed, device, file = on_device(recipe, asked.target)
+    aimed, device, file = on_device(recipe, options.target)
     return BuildRequest.model_validate(
         {
             "recipe": aimed,
@@ -39,73 +39,74 @@ def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
             "device_file": file,
             "out": Path(f"builds/{name}-{device.name}"),
             "goal": goal,
-            **measured_as(asked),
-            **_fields(asked),
-            "host": host_request(asked),
-            "command": command_of(asked),
+            **measuring_fields(options),
+            **_fields(options),
+            "host": host_request(options),
+            "command": command_of(options),
         }
     )
 
 
-def bounds_of(asked: BuildOptions) -> GateChoice:
-    """The bounds of a call. Raises EdgecnnError: see ``parse_bounds``."""
+def bounds_of(options: BuildOptions) -> GateChoice:
+    """Return the gates of a call. Raises EdgecnnError: see ``parse_bounds``."""
     from edgecnn.judging.gates import parse_bounds
 
-    return parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured)
+    return parse_bounds(options.at_most, options.at_least, require_measured=options.require_measured)
 
 
-def stored_race_of(asked: BuildOptions) -> StoredRace:
-    """Whether a verb that judges a finished build takes a stored race."""
-    return "fresh-enough" if asked.allow_stored else "unless-gated"
+def stored_race_of(options: BuildOptions) -> StoredRace:
+    """Return whether a verb that judges a finished build accepts a stored race."""
+    return "fresh-enough" if options.allow_stored else "unless-gated"
 
 
-def measured_as(asked: BuildOptions) -> dict[str, Any]:
-    """How a build is measured and judged, as the fields that every request which does so has."""
+def measuring_fields(options: BuildOptions) -> dict[str, Any]:
+    """Return the request fields that say how a build is measured and judged."""
     from edgecnn.planning.request import extra_runs_of
 
-    simple = _fields(asked)
+    fields = _fields(options)
     return {
-        "gates": bounds_of(asked),
-        "extra_runs": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
-        **{name: simple.get(name) for name in ("meter", "until")},
+        "gates": bounds_of(options),
+        "extra_runs": extra_runs_of(options.batches, end_to_end=options.end_to_end, soak=options.soak),
+        **{name: fields.get(name) for name in ("meter", "until")},
     }
 
 
-def _fields(asked: BuildOptions) -> dict[str, Any]:
-    return {each.enters.name: _read(each.enters, value) for each, value in given_in(asked) if isinstance(each.enters, InRequest)}
+def _fields(options: BuildOptions) -> dict[str, Any]:
+    entries = ((option.enters, value) for option, value in given_options(options))
+    return {enters.name: _read(enters, value) for enters, value in entries if isinstance(enters, InRequest)}
 
 
 def _read(enters: InRecipe | InRequest, value: Any) -> Any:
     return value if enters.read is None else enters.read(value)
 
 
-def host_request(asked: BuildOptions) -> HostRequest | None:
-    """The board that a call names, its address checked before anything is done.
+def host_request(options: BuildOptions) -> HostRequest | None:
+    """Return the board that a call names, after a check of its address.
 
     Raises:
-        BadAddress: no destination.
-        HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: how to use a board, and no board.
+        BadAddress: the address has no destination.
+        HOST_OPTION_WITHOUT_HOST, CARRY_WITHOUT_HOST: an option for a board, but no board.
     """
     from edgecnn.errors.hosts.board import CARRY_WITHOUT_HOST
     from edgecnn.errors.usage import HOST_OPTION_WITHOUT_HOST
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest
 
-    if asked.host in (None, EMULATED):
-        if asked.carry_wheels:
+    if options.host in (None, EMULATED):
+        if options.carry_wheels:
             raise CARRY_WITHOUT_HOST()
-        for option, given in (("--python", asked.python is not None), ("--clean", asked.clean)):
-            if given:
+        for option, is_given in (("--python", options.python is not None), ("--clean", options.clean)):
+            if is_given:
                 raise HOST_OPTION_WITHOUT_HOST(option=option)
-    if asked.host is None:
+    if options.host is None:
         return None
-    address = Address.of(asked.host).destination
-    return HostRequest(address=address, python=asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels)
+    address = Address.of(options.host).destination
+    return HostRequest(address=address, python=options.python, clean=options.clean, carry_wheels=options.carry_wheels)
 
 
 @dataclass(frozen=True)
 class TrustOptions(BuildOptions):
-    """With the options by which a bundle is trusted."""
+    """The options of a call that decide whether a bundle is trusted, in addition to those of ``BuildOptions``."""
 
     signers: Path | None = row(
         TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
@@ -131,57 +132,52 @@ class TrustOptions(BuildOptions):
     )  # fmt: skip
 
 
-def trust_of(asked: BuildOptions) -> Trust:
-    """What is asked of a bundle before anything in it is opened; ``asked`` is of the table above."""
+def trust_of(options: BuildOptions) -> Trust:
+    """Return the checks that a bundle must pass before any of its files is opened. ``options`` is a ``TrustOptions``."""
     from edgecnn.bundle.verify import Trust
 
-    asked = cast("TrustOptions", asked)
-    return Trust(asked.made_here, asked.signers, asked.identity, asked.require_signature, asked.remember)
+    options = cast("TrustOptions", options)
+    return Trust(options.made_here, options.signers, options.identity, options.require_signature, options.remember)
 
 
-def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:
-    """The path of a user's own device file, by which alone it is found again; of a shipped device its name."""
+def device_as_written(options: BuildOptions, request: BuildRequest) -> str:
+    """Return the path of the user's own device file, or the name of a shipped device."""
     from edgecnn.recipes.target import is_path, split_target
 
-    written = split_target(asked.target or _recipe(asked).target.device)[0]
+    written = split_target(options.target or _recipe(options).target.device)[0]
     return written if is_path(written) else request.device.name
 
 
-def refuse_unusable_texts(asked: BuildOptions) -> None:
-    """Refuse an empty text, which is an unset shell variable, and text that is not valid UTF-8, which no report can hold."""
+def refuse_unusable_texts(options: BuildOptions) -> None:
+    """Refuse an empty text, such as an unset shell variable, and text that is not valid UTF-8."""
     from edgecnn.errors.recipes import EMPTY_OPTION, option_not_unicode
 
-    for each, value in given_in(asked):
-        for text in _texts(value) if each.enters != OF_THE_CALL else ():
+    for option, value in given_options(options):
+        for text in _texts(value) if option.enters != OF_THE_CALL else ():
             if not text.strip():
-                raise EMPTY_OPTION(option=each.word)
-            if any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise option_not_unicode(option=each.word, value=text)
+                raise EMPTY_OPTION(option=option.word)
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise option_not_unicode(option=option.word, value=text)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """The words that an option was given; a flag has none."""
     return value if isinstance(value, tuple) else () if value is True else (str(value),)
 
 
-def recipe_of(asked: BuildOptions) -> Recipe:
-    """The recipe alone, for what builds nothing.
-
-    Raises:
-        EdgecnnError: as ``request_from``, of the recipe.
-    """
-    refuse_unusable_texts(asked)
-    return _recipe(asked)
+def recipe_of(options: BuildOptions) -> Recipe:
+    """Return the recipe that the options describe. Raises EdgecnnError: see ``request_from``."""
+    refuse_unusable_texts(options)
+    return _recipe(options)
 
 
-def _recipe(asked: BuildOptions) -> Recipe:
+def _recipe(options: BuildOptions) -> Recipe:
     from edgecnn.recipes.recipe import apply_overrides, load_recipe
     from edgecnn.values.recipe import Recipe
 
-    named = [(each.enters, value) for each, value in given_in(asked)]
-    as_set = [f"{enters.key}={json.dumps(value, ensure_ascii=False)}" for enters, value in named if isinstance(enters, AsSet)]
-    recipe = apply_overrides(load_recipe(asked.recipe) if asked.recipe else Recipe(), [*asked.overrides, *as_set])
-    for enters, value in named:
+    entries = [(option.enters, value) for option, value in given_options(options)]
+    as_set = [f"{enters.key}={json.dumps(value, ensure_ascii=False)}" for enters, value in entries if isinstance(enters, AsSet)]
+    recipe = apply_overrides(load_recipe(options.recipe) if options.recipe else Recipe(), [*options.overrides, *as_set])
+    for enters, value in entries:
         if isinstance(enters, InRecipe):
             table, _, key = enters.key.partition(".")
             changed = getattr(recipe, table).model_copy(update={key: _read(enters, value)})
@@ -189,22 +185,23 @@ def _recipe(asked: BuildOptions) -> Recipe:
     return recipe
 
 
-def stated_by_options(asked: BuildOptions) -> dict[str, str]:
-    """Each key of the recipe that an option states, and that option."""
-    named = {each.enters.key: each.word for each, _ in given_in(asked) if isinstance(each.enters, InRecipe | AsSet)}
-    if asked.target is not None:
-        named["target.device"] = "--target"
-        if ":" in asked.target:
-            named["target.runtime"] = "--target"
-    return named
+def stated_by_options(options: BuildOptions) -> dict[str, str]:
+    """Return the name of the option that states a recipe key, by key."""
+    in_recipe = ((option.enters, option.word) for option, _ in given_options(options))
+    stated = {enters.key: word for enters, word in in_recipe if isinstance(enters, InRecipe | AsSet)}
+    if options.target is not None:
+        stated["target.device"] = "--target"
+        if ":" in options.target:
+            stated["target.runtime"] = "--target"
+    return stated
 
 
-def command_of(asked: BuildOptions) -> Command:
-    """The command that asks this again."""
+def command_of(options: BuildOptions) -> Command:
+    """Return the command that repeats this call."""
     from edgecnn.values.command import Command
 
     parts = list[tuple[str, ...]]()
-    for each, value in given_in(asked):
-        if each.enters != OF_THE_CALL:
-            parts += [(each.word,)] if value is True else [(*each.names[:1], text) for text in _texts(value)]
-    return Command(verb=tuple(asked.verb.split()), parts=tuple(parts))
+    for option, value in given_options(options):
+        if option.enters != OF_THE_CALL:
+            parts += [(option.word,)] if value is True else [(*option.names[:1], text) for text in _texts(value)]
+    return Command(verb=tuple(options.verb.split()), parts=tuple(parts))

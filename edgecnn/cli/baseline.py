@@ -1,4 +1,4 @@
-"""`edgecnn baseline`: latency of a board or a pinned runner in a file, and later builds held against it."""
+"""`edgecnn baseline`: record the latency of a board or a CI runner in a file, and compare later builds with the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.judging import compared
+from edgecnn.cli.judging import show_comparison
 from edgecnn.cli.options import JOB
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
@@ -20,7 +20,7 @@ BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a
 RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="The bundle's folder `measured`, copied back from the device.")]
 FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="A file from `baseline record` or `baseline import`.")]
 FilesArg = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Such files, one per day; a verdict needs 3 days or more.")
+    list[Path], typer.Argument(metavar="FILE...", help="Baseline files, one per day; a verdict needs at least 3 days.")
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The baseline file to write.")]
 PinnedArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build.")]
@@ -41,27 +41,27 @@ RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
     about = "Record latency in a file and compare later builds with it."
-    of_baselines = family(app, "baseline", short=about)
-    verb(of_baselines, "record", short="Write the runs of a build's last race to one file.")(record)
-    verb(of_baselines, "import", short="Make a baseline from runs that a device measured by itself.")(import_)
-    verb(of_baselines, "pin", short="Write a small record of the shipped kit, to commit.")(pin)
-    verb(of_baselines, "show", short="Show what a baseline file records.")(show)
+    group = family(app, "baseline", short=about)
+    verb(group, "record", short="Write the runs of a build's last race to one file.")(record)
+    verb(group, "import", short="Make a baseline from runs that a device measured by itself.")(import_)
+    verb(group, "pin", short="Write a small record of the shipped kit, to commit.")(pin)
+    verb(group, "show", short="Show what a baseline file records.")(show)
     takes = ("at_most", "at_least", JOB)
-    verb(of_baselines, "compare", short="Compare a build's current latency with a baseline.", takes=takes)(compare)
+    verb(group, "compare", short="Compare a build's current latency with a baseline.", takes=takes)(compare)
 
 
 def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
     """Write every run of a build's last race, with the machine it ran on, to one file."""
     from edgecnn.comparing.baseline_file import recorded
 
-    _written(call, recorded(build, call.store, candidate), out)
+    _write(call, recorded(build, call.store, candidate), out)
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
     """Make a baseline from runs that a device measured by itself (python3 -m runner measure)."""
     from edgecnn.comparing.baseline_file import imported
 
-    _written(call, imported(build, runs, candidate), out)
+    _write(call, imported(build, runs, candidate), out)
 
 
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
@@ -70,16 +70,16 @@ def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
     from edgecnn.comparing.pin import pinned
     from edgecnn.render.screens.comparing import pin_lines
 
-    made = pinned(build, out)
-    write_record(made, out)
-    call.show(made, pin_lines(made, str(out)))
+    record_of_kit = pinned(build, out)
+    write_record(record_of_kit, out)
+    call.show(record_of_kit, pin_lines(record_of_kit, str(out)))
 
 
 def show(call: Call, file: FileArg) -> None:
     """Show what a baseline file records: kit, machine, conditions and latency."""
     from edgecnn.comparing.baseline_file import read_baseline
 
-    _shown(call, read_baseline(file))
+    _show(call, read_baseline(file))
 
 
 def compare(  # noqa: PLR0913 - a command line's options are its parameters
@@ -99,22 +99,22 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
 
     if rounds is not None and runs is not None:
         raise ROUNDS_WITH_RUNS(rounds=rounds)
-    gates = parse_bounds(call.asked.at_most, call.asked.at_least, compared=True)
+    gates = parse_bounds(call.options.at_most, call.options.at_least, compared=True)
     request = CompareRequest(
         head=build, baselines=tuple(files), runs=runs, gates=gates, allow_different=tuple(allow_different or ()),
         rounds=rounds or ROUNDS, candidate=candidate,
     )  # fmt: skip
-    return compared(call, compare_with(request, local_lab(call.store, call.tell)))
+    return show_comparison(call, compare_with(request, local_lab(call.store, call.tell)))
 
 
-def _written(call: Call, baseline: LatencyBaseline, out: Path) -> None:
+def _write(call: Call, baseline: LatencyBaseline, out: Path) -> None:
     from edgecnn.comparing.baseline_file import write_record
 
     write_record(baseline, out)
-    _shown(call, baseline)
+    _show(call, baseline)
 
 
-def _shown(call: Call, baseline: LatencyBaseline) -> None:
+def _show(call: Call, baseline: LatencyBaseline) -> None:
     from edgecnn.comparing.baseline_file import energy_figures_of, figures_of
     from edgecnn.render.screens.comparing import baseline_lines
 

@@ -1,4 +1,4 @@
-"""`edgecnn bench`: a finished build, measured on the board that it is for."""
+"""`edgecnn bench`: measure a finished build on its device."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import TrustOptions, host_request, measured_as, recipe_of, trust_of
-from edgecnn.cli.build import judged
+from edgecnn.cli.asking import TrustOptions, host_request, measuring_fields, recipe_of, trust_of
+from edgecnn.cli.build import show_judged
 from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
@@ -41,8 +41,7 @@ BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
         "--made-here",
-        help="With --allowed-signers and a build's folder: let pass what using its bundle here left in it. Of a bundle alone "
-        "nothing but what it lists is run.",
+        help="With --allowed-signers and a build's folder: ignore the files that using its bundle here added to it.",
     ),
 ]
 
@@ -73,20 +72,20 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
     from edgecnn.render.progress import Quiet
 
-    images = recipe_of(replace(call.asked, target=target, data=data)).data
-    measured = measured_as(call.asked)
-    request = BenchRequest(folder=Path(build), host=host_request(call.asked), target=target, anew=anew, **measured)
-    trust = replace(trust_of(call.asked), made_here=made_here)
+    images = recipe_of(replace(call.options, target=target, data=data)).data
+    measured = measuring_fields(call.options)
+    request = BenchRequest(folder=Path(build), host=host_request(call.options), target=target, anew=anew, **measured)
+    trust = replace(trust_of(call.options), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
-        return _alone(BundleBenchRequest(request, None if data is None else images, out, trust), call)
+        return _bench_bundle(BundleBenchRequest(request, None if data is None else images, out, trust), call)
     require_trusted(request.folder, trust, Quiet())
-    return judged(call, bench_and_write(request, call.tell).report)
+    return show_judged(call, bench_and_write(request, call.tell).report)
 
 
-def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
+def _bench_bundle(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
     from edgecnn.render.ci import sheet_of_bundle_bench
     from edgecnn.render.screens.bundle import show_bundle_bench
 
-    found = bench_bundle(request, call.store, call.tell)
-    return call.judge(sheet_of_bundle_bench(found), found, lambda: show_bundle_bench(found))
+    report = bench_bundle(request, call.store, call.tell)
+    return call.judge(sheet_of_bundle_bench(report), report, lambda: show_bundle_bench(report))

@@ -1,4 +1,4 @@
-"""`build`, the verbs that stop earlier, and `plan`: the same settings, so the same keys and the same store."""
+"""`build`, `plan`, and the verbs that stop earlier. All take the same settings, so they share keys and the store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT, given_in
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT, given_options
 from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import Call, Takes, verb
 from edgecnn.errors.base import ExitCode
@@ -29,7 +29,7 @@ UP_TO: dict[str, tuple[str, str]] = {
     "compile": ("compile", "Compile engines, if a builder is installed, and stop."),
     "profile": ("profile", "Measure accuracy, latency and precision; check no gates."),
 }
-"""Verbs that stop before the verdict: the last kind of step that each runs, and what it says of itself."""
+"""Verbs that stop before the verdict, with the last kind of step that each runs and its help."""
 ON_HOST = ("build", "profile")
 """Verbs that run kits."""
 ALL: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, JOB, TRACKED)
@@ -47,9 +47,9 @@ def register(app: typer.Typer) -> None:
 def build(call: Call) -> ExitCode:
     """Train, export, quantize, package, measure and judge a network, and write its bundle and report."""
     _refuse_unusable(call)
-    request = request_from(call.asked, "judge")
+    request = request_from(call.options, "judge")
     tracker = tracker_of(call)
-    status = built(call, request) if call.asked.sign is None else _signed_build(request, Path(call.asked.sign), call)
+    status = build_and_show(call, request) if call.options.sign is None else _signed_build(request, Path(call.options.sign), call)
     send_build(call, tracker, request.out, str(request.command))
     return status
 
@@ -60,62 +60,62 @@ def plan(call: Call) -> None:
     from edgecnn.render.screens.planning import show_plan
 
     _refuse_unusable(call)
-    planned = plan_build(request_from(call.asked, "judge"), call.store, call.tell)
+    planned = plan_build(request_from(call.options, "judge"), call.store, call.tell)
     call.show(planned.facts(), lambda: show_plan(planned))
 
 
 def _up_to(call: Call) -> ExitCode:
     _refuse_unusable(call)
-    return built(call, request_from(call.asked, cast("Goal", UP_TO[call.asked.verb][0])))
+    return build_and_show(call, request_from(call.options, cast("Goal", UP_TO[call.options.verb][0])))
 
 
 def _refuse_unusable(call: Call) -> None:
-    asked, judges = call.asked, call.asked.verb == "build"
-    if asked.host is not None and asked.verb not in ON_HOST:
-        raise HOST_OF_NOTHING(verb=asked.verb)
-    if asked.junit is not None and not judges:
-        raise NOTHING_JUDGED(verb=asked.verb)
-    if asked.sign is not None and not judges:
-        raise NOTHING_TO_SIGN(verb=asked.verb)
-    if not any(option.group is WHAT for option, _ in given_in(asked)):
-        raise NOTHING_TO_BUILD_FROM(verb=asked.verb)
+    options, judges = call.options, call.options.verb == "build"
+    if options.host is not None and options.verb not in ON_HOST:
+        raise HOST_OF_NOTHING(verb=options.verb)
+    if options.junit is not None and not judges:
+        raise NOTHING_JUDGED(verb=options.verb)
+    if options.sign is not None and not judges:
+        raise NOTHING_TO_SIGN(verb=options.verb)
+    if not any(option.group is WHAT for option, _ in given_options(options)):
+        raise NOTHING_TO_BUILD_FROM(verb=options.verb)
 
 
-def built(call: Call, request: BuildRequest) -> ExitCode:
-    """Build as asked, and show what came of it."""
-    return _reported(call, request)[0]
+def build_and_show(call: Call, request: BuildRequest) -> ExitCode:
+    """Build, show the result, and return the exit code."""
+    return _build_report(call, request)[0]
 
 
-def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]:
+def _build_report(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]:
     from edgecnn.api import build_and_write
     from edgecnn.render.screens.report import show_measured, show_steps
     from edgecnn.render.terminal import show_lines
 
     report = build_and_write(request, call.tell)
     if request.goal == "judge":
-        return judged(call, report), report
+        return show_judged(call, report), report
 
     def text() -> None:
         if request.goal == "profile":
             show_measured(report)
         else:
             show_steps(report)
-            show_lines(_places_made(report, request.goal, call.store))
+            show_lines(_artifact_lines(report, request.goal, call.store))
 
     call.show(report, text)
     return ExitCode.OK, report
 
 
-def judged(call: Call, report: BuildReport) -> ExitCode:
-    """Show a report with its verdict, to the job too."""
+def show_judged(call: Call, report: BuildReport) -> ExitCode:
+    """Show a report with its verdict, pass it to the CI job, and return the exit code."""
     from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.screens.report import show_report
 
     return call.judge(sheet_of_report(report), report, lambda: show_report(report))
 
 
-def _places_made(report: BuildReport, goal: str, store: Store) -> list[str]:
-    """Where a verb that stops earlier leaves each thing that it makes, the trunk or one for each candidate."""
+def _artifact_lines(report: BuildReport, goal: str, store: Store) -> list[str]:
+    """The folders in the store that a verb which stops earlier made: one of the trunk, or one for each candidate."""
     from edgecnn.store.layout import FILES, Layout
 
     layout = Layout(store.root)
@@ -124,7 +124,7 @@ def _places_made(report: BuildReport, goal: str, store: Store) -> list[str]:
 
 
 def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
-    """Only what passed is signed: a signature is somebody's word for it. An unchanged bundle keeps the one that it has."""
+    """Build, and sign the bundle only if it passes. A bundle that did not change keeps its signature."""
     from edgecnn.bundle.manifest import SIGNATURE
     from edgecnn.bundle.publishing import sign_bundle
     from edgecnn.bundle.ssh_keygen import check_key
@@ -132,10 +132,10 @@ def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
     from edgecnn.results.folder import BUNDLE
 
     check_key(key)
-    status, report = _reported(call, request)
+    status, report = _build_report(call, request)
     if status is not ExitCode.OK:
-        stays = "; its earlier signature stays" if (request.out / BUNDLE / SIGNATURE).is_file() else ""
-        call.warn([f"edgecnn: not signed: the build ended with {int(status)}{stays}"])
+        kept = "; its earlier signature stays" if (request.out / BUNDLE / SIGNATURE).is_file() else ""
+        call.warn([f"edgecnn: not signed: the build ended with exit code {int(status)}{kept}"])
         return status
     signed = sign_bundle(request.out, key, None, Quiet(), report)
     call.warn([f"edgecnn: signed {signed.name} version {signed.version}"])

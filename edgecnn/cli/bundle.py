@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,8 +57,7 @@ AllowHostOpt = Annotated[
     typer.Option(
         "--allow-host",
         metavar="NAME",
-        help="A further name under which a browser may call it; with --host, addresses and this machine's own names are enough. "
-        "May be repeated.",
+        help="Also accept browsers that call the page by this name. May be repeated.",
     ),
 ]
 PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="Port to listen on; 0 picks a free port.")]
@@ -99,9 +98,9 @@ def verify_bundle(call: Call, bundle: BundleArg) -> None:
     from edgecnn.bundle.verify import verify
     from edgecnn.render.screens.bundle import verification_lines, warning_lines
 
-    found = verify(bundle, trust_of(call.asked), call.tell).facts
-    call.warn(warning_lines(found.warnings))
-    call.show(found, verification_lines(found))
+    verification = verify(bundle, trust_of(call.options), call.tell).facts
+    call.warn(warning_lines(verification.warnings))
+    call.show(verification, verification_lines(verification))
 
 
 def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None) -> None:
@@ -122,15 +121,15 @@ def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
     require_packages(("cyclonedx-python-lib",), extra="sbom", needed_for="edgecnn bundle sbom")
     from edgecnn.bundle.sbom import sbom_of, write_sbom
 
-    found = verify(bundle, trust_of(call.asked), call.tell)
-    call.warn(warning_lines(found.facts.warnings))
+    verified = verify(bundle, trust_of(call.options), call.tell)
+    call.warn(warning_lines(verified.facts.warnings))
     if out is None:
-        text = sbom_of(found)
+        text = sbom_of(verified)
         call.show(json.loads(text), text.rstrip("\n").split("\n"))
         return
-    components = len(json.loads(write_sbom(found, out))["components"])
-    facts = {"file": str(out), "bundle": found.facts.sha256, "components": components}
-    call.show(facts, [f"{out}: {components} components of {found.manifest.name} version {found.manifest.version}"])
+    components = len(json.loads(write_sbom(verified, out))["components"])
+    facts = {"file": str(out), "bundle": verified.facts.sha256, "components": components}
+    call.show(facts, [f"{out}: {components} components of {verified.manifest.name} version {verified.manifest.version}"])
 
 
 def predict(
@@ -142,14 +141,14 @@ def predict(
     from edgecnn.errors.bundle import TWO_FORMS_ASKED
     from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
 
-    if as_csv and call.asked.as_json:
+    if as_csv and call.options.as_json:
         raise TWO_FORMS_ASKED()
     require_paths(photos)
-    verified = verify(bundle, trust_of(call.asked), call.tell)
-    found = predict_photos(verified, photos, candidate, top, call.tell)
-    call.show(found, lambda: show_predictions(found, as_csv=as_csv))
-    call.warn([*warning_lines(verified.facts.warnings), *unreadable_lines(found)])
-    return ExitCode.BAD_INPUT if found.unreadable else ExitCode.OK
+    verified = verify(bundle, trust_of(call.options), call.tell)
+    predictions = predict_photos(verified, photos, candidate, top, call.tell)
+    call.show(predictions, lambda: show_predictions(predictions, as_csv=as_csv))
+    call.warn([*warning_lines(verified.facts.warnings), *unreadable_lines(predictions)])
+    return ExitCode.BAD_INPUT if predictions.unreadable else ExitCode.OK
 
 
 def serve(  # noqa: PLR0913 - a command line's options are its parameters
@@ -172,32 +171,30 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
         raise EMPTY_OPTION(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
     place = Place(host, port, _host_names(allow_host or ()))
-    return _served(ToServe(bundle, candidate, place, limits, trust_of(call.asked)), call)
+    return _serve_until_stopped(ToServe(bundle, candidate, place, limits, trust_of(call.options)), call)
 
 
-def _host_names(given: Iterable[str]) -> tuple[str, ...]:
-    """What ``--allow-host`` names, each a name and no more."""
+def _host_names(names: Sequence[str]) -> tuple[str, ...]:
     from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.errors.usage import bad_value
     from edgecnn.serving.http import is_host_name
 
-    names = tuple(given)
     for name in names:
         if not name.strip():
             raise EMPTY_OPTION(option="--allow-host")
         if not is_host_name(name):
-            reason = "it is a name alone, without http:// and without a port, such as photos.example"
+            reason = "a host name has no http:// and no port, such as photos.example"
             raise bad_value(command="edgecnn bundle serve", name="--allow-host", value=name, reason=reason)
-    return names
+    return tuple(names)
 
 
-def _served(asked: ToServe, call: Call) -> ExitCode:
-    """Until somebody ends it: Ctrl-C is an interruption as everywhere, SIGTERM the proper end of a service."""
+def _serve_until_stopped(to_serve: ToServe, call: Call) -> ExitCode:
+    """Serve until Ctrl-C, which is an interruption, or SIGTERM, which is the normal end of a service."""
     from edgecnn.render.terminal import show_talk
     from edgecnn.serving.running import Terminated, endings_heeded, photo_server
 
     try:
-        with endings_heeded() as endings, photo_server(asked, call.tell, lambda line: show_talk([line])) as (server, served):
+        with endings_heeded() as endings, photo_server(to_serve, call.tell, lambda line: show_talk([line])) as (server, served):
             _announce(server, served, call)
             try:
                 server.serve_until(endings.check)
@@ -212,8 +209,8 @@ def _served(asked: ToServe, call: Call) -> ExitCode:
 def _announce(server: PhotoServer, served: Served, call: Call) -> None:
     from edgecnn.render.screens.bundle import exposed_lines, served_lines, warning_lines
 
-    where = {"url": server.url, "listens_on": server.listens_on, "only_this_machine": server.is_local}
-    call.show({**where, **served.model_dump(mode="json")}, served_lines(server.url, served, only_this_machine=server.is_local))
-    sys.stdout.flush()  # whoever reads a pipe waits for the address
+    address = {"url": server.url, "listens_on": server.listens_on, "only_this_machine": server.is_local}
+    call.show({**address, **served.model_dump(mode="json")}, served_lines(server.url, served, only_this_machine=server.is_local))
+    sys.stdout.flush()  # a program that reads the pipe waits for the address
     exposed = [] if server.is_local else exposed_lines(server.listens_on, server.port)
     call.warn([*warning_lines(served.warnings), *exposed])

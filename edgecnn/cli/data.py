@@ -1,4 +1,4 @@
-"""`edgecnn data`: look through images before a build, and divide them as a build would."""
+"""`edgecnn data`: inspect images before a build, and split them as a build would."""
 
 from __future__ import annotations
 
@@ -42,17 +42,11 @@ DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the aug
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_data = family(app, "data", short="Inspect, split or preview images before a build.")
-    verb(
-        of_data,
-        "inspect",
-        short="Show classes, sizes, duplicates and problems of images.",
-        takes=("group_by", "overrides", *OF_LISTS),
-    )(inspect)
-    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by", "overrides", *OF_LISTS))(
-        split
-    )
-    verb(of_data, "preview", short="Show images as training augments them.", takes=("overrides", *OF_LISTS))(preview)
+    group = family(app, "data", short="Inspect, split or preview images before a build.")
+    takes = ("group_by", "overrides", *OF_LISTS)
+    verb(group, "inspect", short="Show classes, sizes, duplicates and problems of images.", takes=takes)(inspect)
+    verb(group, "split", short="Copy images into train/, validation/ and test/.", takes=takes)(split)
+    verb(group, "preview", short="Show images as training augments them.", takes=("overrides", *OF_LISTS))(preview)
 
 
 def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = None, strict: StrictOpt = False) -> ExitCode:
@@ -60,7 +54,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
     Exits with 2 if no build is possible.
     """
-    from edgecnn.data.inspection import inspect as look_through
+    from edgecnn.data.inspection import inspect as inspect_images
     from edgecnn.data.inspection import window_of
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
@@ -69,10 +63,10 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
     if sheet is not None:
         check_sheet(sheet, root_of(folder))
-    found = look_through(_choice(call, folder, seed), call.store.root, call.tell)
-    facts = found.facts
+    inspection = inspect_images(_choice(call, folder, seed), call.store.root, call.tell)
+    facts = inspection.facts
     if sheet is not None:
-        write_sheet(found.listed, sheet, window_of(facts.grey_levels or ALL_LEVELS))
+        write_sheet(inspection.listed, sheet, window_of(facts.grey_levels or ALL_LEVELS))
         facts = facts.model_copy(update={"contact_sheet": str(sheet)})
     call.show(facts, lambda: show_inspection(facts))
     warned = strict and any(finding.serious for finding in facts.findings)
@@ -84,12 +78,12 @@ def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, lin
     from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.planning import division_lines
 
-    made = divide(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
-    call.show(made, division_lines(made))
+    division = divide(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
+    call.show(division, division_lines(division))
 
 
 def _choice(call: Call, folder: str, seed: int | None) -> DataChoice:
-    data = recipe_of(call.asked).data
+    data = recipe_of(call.options).data
     return data.model_copy(update={"path": folder, "seed": data.seed if seed is None else seed})
 
 
@@ -106,6 +100,6 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.planning import preview_lines
     from edgecnn.studies.preview import SheetSize, preview_of
 
-    asked = recipe_of(replace(call.asked, recipe=recipe, data=folder))
-    made = preview_of(asked, SheetSize(images=images, columns=columns, seed=seed), sheet, call.tell)
-    call.show(made, preview_lines(made))
+    settings = recipe_of(replace(call.options, recipe=recipe, data=folder))
+    sheet_facts = preview_of(settings, SheetSize(images=images, columns=columns, seed=seed), sheet, call.tell)
+    call.show(sheet_facts, preview_lines(sheet_facts))

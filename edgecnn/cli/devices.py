@@ -1,4 +1,4 @@
-"""`edgecnn devices` and `edgecnn doctor`: what a machine is, near or far, what works on it, and its device file."""
+"""`edgecnn devices` and `edgecnn doctor`: check this machine or a board, and write device files and latency tables."""
 
 from __future__ import annotations
 
@@ -51,12 +51,11 @@ NeedOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     verb(app, "doctor", short="Check this machine and print how to fix what is missing.")(doctor)
-    of_devices = family(app, "devices", short="Check a machine, write its device file, or measure networks on it.")
-    verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
-    takes = ("host", "python", "carry_wheels")
-    verb(of_devices, "check", short="Check whether kits can run on a machine.", takes=takes)(check)
-    verb(of_devices, "measure", short="Time networks on a machine, for `edgecnn fit`.", takes=("host", "python"))(measure)
-    verb(of_devices, "emulate", short="Make the emulated 64-bit Arm machine.")(emulate)
+    group = family(app, "devices", short="Check a machine, write its device file, or measure networks on it.")
+    verb(group, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
+    verb(group, "check", short="Check whether kits can run on a machine.", takes=("host", "python", "carry_wheels"))(check)
+    verb(group, "measure", short="Time networks on a machine, for `edgecnn fit`.", takes=("host", "python"))(measure)
+    verb(group, "emulate", short="Make the emulated 64-bit Arm machine.")(emulate)
 
 
 def doctor(call: Call, need: NeedOpt = None) -> None:
@@ -68,7 +67,7 @@ def doctor(call: Call, need: NeedOpt = None) -> None:
     report = examine(call.tell, need or [])
     call.show(report, lambda: show_doctor(report))
     unmet = [fact for fact in report.needs if not fact.met]
-    if unmet:  # an error, with the findings already on stdout
+    if unmet:
         raise needs_unmet(unmet={fact.name: fact.because for fact in unmet}, hints=[fact.hint for fact in unmet if fact.hint])
 
 
@@ -79,10 +78,10 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
     from edgecnn.render.screens.machines import board_lines
 
     path = check_name(name, force)
-    with _machine(call) as seen:
-        device = add_device(path, seen, checked(seen, None).findings)
-        found = checked(seen, device, path)
-        call.show(found, board_lines(found))
+    with _machine(call) as board:
+        device = add_device(path, board, checked(board, None).findings)
+        report = checked(board, device, path)
+        call.show(report, board_lines(report))
     call.add([f"wrote {path}; `edgecnn plan --arch mobilenet-v3-small --target {name}` plans a build for it"])
 
 
@@ -92,13 +91,13 @@ def check(call: Call, name: NameArg = None) -> None:
     from edgecnn.devices.check.findings import needs_of, packages_there
     from edgecnn.render.screens.machines import board_lines
 
-    device, file = (None, None) if name is None else _named(name)
-    with _machine(call) as seen:
-        if call.asked.carry_wheels:
-            seen = with_packages(seen, packages_there(seen.facts, needs_of(device)), call.tell)
-        found = checked(seen, device, file)
-    call.show(found, board_lines(found))
-    _refuse_what_stops(found)
+    device, file = (None, None) if name is None else _device_and_file(name)
+    with _machine(call) as board:
+        if call.options.carry_wheels:
+            board = with_packages(board, packages_there(board.facts, needs_of(device)), call.tell)
+        report = checked(board, device, file)
+    call.show(report, board_lines(report))
+    _refuse_blocked(report)
 
 
 def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
@@ -108,7 +107,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
     from edgecnn.fit.tables import own_table, require_file, write_table
     from edgecnn.render.screens.fit import table_lines
 
-    device, host = parse_target(name).device, host_request(call.asked)
+    device, host = parse_target(name).device, host_request(call.options)
     if out is None:
         require_own_name(device, host)
     path = out or own_table(device.name)
@@ -132,10 +131,10 @@ def emulate(call: Call) -> None:
 def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
     from edgecnn.devices.check.board import machine_at
 
-    return machine_at(host_request(call.asked), call.tell)
+    return machine_at(host_request(call.options), call.tell)
 
 
-def _named(name: str) -> tuple[Device, Path | None]:
+def _device_and_file(name: str) -> tuple[Device, Path | None]:
     from edgecnn.devices.files import device_named, file_of, own_device
     from edgecnn.recipes.target import is_path
 
@@ -143,11 +142,11 @@ def _named(name: str) -> tuple[Device, Path | None]:
     return device, file_of(name, device)
 
 
-def _refuse_what_stops(found: BoardCheck) -> None:
-    """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
+def _refuse_blocked(report: BoardCheck) -> None:
+    """Raise a wrong device file before anything missing, because bad input always comes first."""
     from edgecnn.devices.check.findings import require_none, stopping
     from edgecnn.errors.devices import DEVICE_FILE_DISAGREES
 
-    if found.differences and found.device is not None:
-        raise DEVICE_FILE_DISAGREES(device=found.device, board=found.board, differences=found.differences)
-    require_none(found.board, stopping(found.findings))
+    if report.differences and report.device is not None:
+        raise DEVICE_FILE_DISAGREES(device=report.device, board=report.board, differences=report.differences)
+    require_none(report.board, stopping(report.findings))

@@ -1,4 +1,4 @@
-"""`edgecnn evidence`: reference networks measured on a machine, in a record that can be sent, and such a record checked."""
+"""`edgecnn evidence`: measure reference networks for a record that a user can send, and verify records."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ IdentityOpt = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb, and the one below it."""
+    """Add the verbs."""
     short = "Measure reference networks on a board, for a record to send."
-    of_evidence = family(app, "evidence", short=short)
-    leading(of_evidence, "evidence", short=short, takes=(BOARD,))(evidence)
-    verb(of_evidence, "verify", short="Check such a record, and say what it claims.")(verify)
+    group = family(app, "evidence", short=short)
+    leading(group, "evidence", short=short, takes=(BOARD,))(evidence)
+    verb(group, "verify", short="Verify a record, and print what it claims.")(verify)
 
 
 def evidence(  # noqa: PLR0913 - a command line's options are its parameters
@@ -95,10 +95,10 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.evidence import record_lines
 
     if target is None:
-        raise MISSING_ARGUMENT(command="edgecnn evidence", name="--target", meaning="the device that is measured, such as cpu")
-    refuse_unusable_texts(replace(call.asked, target=target))
+        raise MISSING_ARGUMENT(command="edgecnn evidence", name="--target", meaning="the device to measure, such as cpu")
+    refuse_unusable_texts(replace(call.options, target=target))
     device, runtime = parse_target(target)
-    host = host_request(call.asked)
+    host = host_request(call.options)
     path = out or Path(f"evidence-{device.name}-{datetime.now(UTC):%Y-%m-%d}.json")
     require_record_file(path)
     if sign is not None:
@@ -118,6 +118,6 @@ def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: Iden
     from edgecnn.render.screens.bundle import warning_lines
     from edgecnn.render.screens.evidence import verification_lines
 
-    found = verify_evidence(file, EvidenceTrust(signers, identity))
-    call.warn(warning_lines(found.warnings))
-    call.show(found, verification_lines(found))
+    verification = verify_evidence(file, EvidenceTrust(signers, identity))
+    call.warn(warning_lines(verification.warnings))
+    call.show(verification, verification_lines(verification))

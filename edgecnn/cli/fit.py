@@ -1,4 +1,4 @@
-"""`edgecnn fit`: the most accurate of a few trained networks of a family, inside a measured budget."""
+"""`edgecnn fit`: find the most accurate network of a family inside a measured budget."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.fit import show_fit
 
     others = (target or [])[1:]
-    like = request_from(replace(call.asked, target=target[0] if target else None), "judge")
+    build = request_from(replace(call.options, target=target[0] if target else None), "judge")
     stated = {
         "family": family,
         "within": within_of(within) if within else None,
@@ -106,27 +106,27 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
         "minutes": minutes,
         "teacher": False if no_teacher else None,
     }
-    choice = fit_choice(like.recipe.fit, {name: value for name, value in stated.items() if value is not None})
+    choice = fit_choice(build.recipe.fit, {name: value for name, value in stated.items() if value is not None})
     request = FitRequest(
         choice=choice,
-        recipe=like.recipe,
-        device=like.device,
-        device_file=like.device_file,
-        host=like.host,
-        meter=like.meter,
-        out=like.out if call.asked.out is not None else Path(f"builds/fit-{choice.family}-{like.device.name}"),
+        recipe=build.recipe,
+        device=build.device,
+        device_file=build.device_file,
+        host=build.host,
+        meter=build.meter,
+        out=build.out if call.options.out is not None else Path(f"builds/fit-{choice.family}-{build.device.name}"),
         table=table,
-        others=tuple(OtherTarget(found.device.name, found.runtime) for each in others if (found := parse_target(each))),
-        build=like.command,
-        command=like.command.adding(*(("--target", other) for other in others), *_own_parts(choice, table)),
+        others=tuple(OtherTarget(other.device.name, other.runtime) for name in others if (other := parse_target(name))),
+        build=build.command,
+        command=build.command.adding(*(("--target", other) for other in others), *_own_parts(choice, table)),
     )
     report = fit_and_write(request, call.tell)
     call.show(report, lambda: show_fit(report, request.out))
-    return exit_code(report)
+    return exit_code(report, require_measured=request.recipe.gates.require_measured)
 
 
 def _own_parts(choice: FitChoice, table: Path | None) -> Iterator[tuple[str, ...]]:
-    """The verb's own options, by which the printed command asks the same."""
+    """Yield the options of `fit` alone, for the command that repeats this call."""
     yield "--family", str(choice.family)
     yield "--trainings", str(choice.trainings)
     yield "--trials", str(choice.trials)

@@ -1,4 +1,4 @@
-"""`edgecnn forecast`: how fast networks would be on devices that are away, from public tables and times taken here."""
+"""`edgecnn forecast`: predict latency on devices that are not connected, from public tables and times measured here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgecnn.values.device import Device
 
 NamesArg = Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")]
-"""Refused with the option that takes them."""
+"""Positional names are refused; the error shows them as ``--arch`` options."""
 ArchsOpt = Annotated[
     list[str] | None, typer.Option("--arch", metavar="ARCH", help="Network of `edgecnn list archs`; may be repeated.")
 ]
@@ -41,7 +41,7 @@ INSTALL_NCNN = "pip install 'edgecnn[ncnn]' lets this computer time networks, wh
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    verb(app, "forecast", short="Predict latency on devices that are away.")(forecast)
+    verb(app, "forecast", short="Predict latency on devices that you do not have.")(forecast)
 
 
 def forecast(  # noqa: PLR0913 - a command line's options are its parameters
@@ -53,7 +53,7 @@ def forecast(  # noqa: PLR0913 - a command line's options are its parameters
     threads: ThreadsOpt = None,
     no_timing: NoTimingOpt = False,
 ) -> None:
-    """Predict the latency of networks on devices that are away, with a 90 % interval, without training.
+    """Predict the latency of networks on devices that you do not have, with a 90 % interval, without training.
 
     Every figure is predicted (▲) from tables that others published, and passes no gate.
     """
@@ -106,16 +106,16 @@ def _subjects(call: Call, names: Sequence[str], archs: Sequence[str], model: Pat
 
 
 class Place(NamedTuple):
-    """A device or a board of the tables, and the runtime that its target names."""
+    """A device, or a board of the public tables, and the runtime that the target names."""
 
     device: Device | str
     runtime: Runtime | None
 
 
 def _places(targets: Iterable[str]) -> list[Place]:
-    """Devices by name, alias or file, and boards that only the tables know.
+    """Return devices by name, alias or file, and boards that only the public tables have.
 
-    Raises UnknownDevice: neither has the name. UNKNOWN_RUNTIME: a target names a runtime that edgecnn does not have.
+    Raises UnknownDevice: no device or board has the name. UNKNOWN_RUNTIME: a target names a runtime that edgecnn does not have.
     """
     from edgecnn.devices.files import known_runtime, load_devices
     from edgecnn.forecast.tables import runs_on, table_runs

@@ -1,4 +1,4 @@
-"""`edgecnn list`: what can be asked for by name."""
+"""`edgecnn list`: networks, devices, pipelines and runtimes, by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edgecnn.cli.verbs import Call, verb
-from edgecnn.errors.usage import TARGET_OF_A_LIST, plot_of_what, unknown_list
+from edgecnn.errors.usage import BUILD_WITH_TARGET, LIST_WITHOUT_TARGET, TARGET_OF_A_LIST, plot_of_what, unknown_list
 from edgecnn.errors.wording import names_like
 
 
@@ -38,20 +38,19 @@ def register(app: typer.Typer) -> None:
     verb(app, "list", short="List networks, devices, pipelines or runtimes.")(list_)
 
 
-def _named(name: str) -> What:
-    """The list of that name. typer would choose among the members of an enum too, but in its own words."""
+def _list_name(name: str) -> What:
+    """Parse the name of a list. typer can parse an enum, but not with an error of edgecnn."""
     if name not in set(What):
         raise unknown_list(name=name, known=tuple(What))
     return What(name)
 
 
-def _beginning(incomplete: str) -> list[str]:
-    """What a shell may complete a word to."""
+def _completions(incomplete: str) -> list[str]:
     return [name for name in What if name.startswith(incomplete)]
 
 
 WhatArg = Annotated[
-    What, typer.Argument(parser=_named, metavar="LIST", autocompletion=_beginning, help=f"One of {', '.join(What)}.")
+    What, typer.Argument(parser=_list_name, metavar="LIST", autocompletion=_completions, help=f"One of {', '.join(What)}.")
 ]
 
 
@@ -89,13 +88,15 @@ def list_(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """List networks, devices, pipelines or runtimes."""
     if target or within or classes is not None:
-        _show_for(call, what, pattern or "*", DeviceList(target or [], within or [], classes, plot))
+        if build:
+            raise BUILD_WITH_TARGET(build=build[0])
+        _show_archs_for_devices(call, what, pattern or "*", DeviceList(target or [], within or [], classes, plot))
     elif plot is None and not build:
         _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
         raise plot_of_what(what=what.value, plotted=plot is not None)
     else:
-        _plotted(call, plot, build, pattern or "*")
+        _plot_archs(call, plot, build, pattern or "*")
 
 
 class DeviceList(NamedTuple):
@@ -107,34 +108,34 @@ class DeviceList(NamedTuple):
     plot: Path | None
 
 
-def _show_for(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
+def _show_archs_for_devices(call: Call, what: What, pattern: str, wanted: DeviceList) -> None:
     from edgecnn.api import require_plot, write_networks_page
     from edgecnn.render.screens.catalogue import show_networks_for
     from edgecnn.studies.networks_for import CLASSES, limits_of_a_list, networks_for
 
     option = "--target" if wanted.targets else "--within" if wanted.within else "--classes"
     if what is not What.ARCHS:
-        raise TARGET_OF_A_LIST(option=option, because=f"the list is of {what}")
+        raise TARGET_OF_A_LIST(option=option, list=what.value)
     limits = limits_of_a_list(wanted.within, wanted.classes or CLASSES)
     if not wanted.targets:
-        raise TARGET_OF_A_LIST(option=option, because="no device is named with --target")
+        raise LIST_WITHOUT_TARGET(option=option)
     if wanted.plot is not None:
         require_plot(wanted.plot, forms=(".html",))
-    found = networks_for(pattern, wanted.targets, limits, call.store)
-    call.show(found, lambda: show_networks_for(found))
+    networks = networks_for(pattern, wanted.targets, limits, call.store)
+    call.show(networks, lambda: show_networks_for(networks))
     if wanted.plot is not None:
-        call.add([f"{wanted.plot}: {write_networks_page(found, wanted.plot):,} bytes"])
+        call.add([f"{wanted.plot}: {write_networks_page(networks, wanted.plot):,} bytes"])
 
 
-def _plotted(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
+def _plot_archs(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
     from edgecnn.api import write_catalogue_page
     from edgecnn.results.listing import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file, pattern)
-    drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
-    facts = {"file": str(file), "bytes": written, "builds": [each.folder for each in own]}
-    call.show(facts, [f"{file}: {written:,} bytes, {drawn}"])
+    counted = f"{len(own)} of your builds on it" if own else "none of your builds on it"
+    facts = {"file": str(file), "bytes": written, "builds": [build.folder for build in own]}
+    call.show(facts, [f"{file}: {written:,} bytes, {counted}"])
 
 
 def _show(call: Call, what: What, pattern: str) -> None:
@@ -145,7 +146,7 @@ def _show(call: Call, what: What, pattern: str) -> None:
         _show_archs(call, pattern)
         return
     if what is What.ARCHS:
-        rows = _of_timm(pattern)
+        rows = _timm_rows(pattern)
     else:
         listed = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
         names = {name: row["name"] for row in listed for name in (row["name"], *row.get("aliases", ()))}
@@ -161,16 +162,16 @@ def _cell(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
 
 
-def _of_timm(pattern: str) -> list[dict[str, Any]]:
-    """What is known of them without building them."""
+def _timm_rows(pattern: str) -> list[dict[str, Any]]:
+    """Rows of the installed timm's networks, without building any."""
     from edgecnn.errors.weights import unknown_arch
     from edgecnn.installed import require_packages
 
     require_packages(("timm",), extra="zoo", needed_for=pattern)
     from edgecnn.models.timm_zoo import recorded_arch, timm_names
 
-    found = [recorded_arch(name) for name in timm_names(pattern)]
-    if not found:
+    specs = [recorded_arch(name) for name in timm_names(pattern)]
+    if not specs:
         raise unknown_arch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
     return [
         {
@@ -178,7 +179,7 @@ def _of_timm(pattern: str) -> list[dict[str, Any]]:
             "weights": None if spec.weights is None else spec.weights.source,
             "licence": None if spec.weights is None else spec.weights.licence.partition(";")[0],
         }
-        for spec in found
+        for spec in specs
     ]  # fmt: skip
 
 
@@ -192,7 +193,7 @@ def _show_archs(call: Call, pattern: str) -> None:
 
 
 def _devices() -> list[dict[str, Any]]:
-    """A file of the user's own that is no device has a row too, which says why."""
+    """Rows of all devices. A user's file that is not a valid device has a row with the reason."""
     from edgecnn.devices.files import build_targets, known_devices
 
     known = known_devices()

@@ -45,7 +45,7 @@ MORE = "More"
 
 
 class Commands(TyperGroup):
-    """The commands of edgecnn: those of the first screen by what a person wants to do, and the others out of sight."""
+    """The commands of edgecnn: those of the first screen in panels, the others hidden."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -56,7 +56,7 @@ class Commands(TyperGroup):
             _show_examples(command, name)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Every name, those of the first screen first."""
+        """Return every name, those of the first screen first."""
         shown = [name for names in FIRST_SCREEN.values() for name in names]
         return [*shown, *(name for name in self.commands if name not in shown)]
 
@@ -67,7 +67,7 @@ class Commands(TyperGroup):
 
 
 def _show_examples(command: Any, words: str) -> None:
-    """Put the examples of a command, and of each command of a group, behind the first paragraph of its help."""
+    """Insert the examples of a command and of its subcommands after the first paragraph of the help."""
     if (examples := EXAMPLES.get(words)) is not None:
         first, *more = (command.help or "").split("\n\n")
         shown = "\b\n" + "\n".join(f"  {example}" for example in examples)
@@ -108,14 +108,14 @@ for module in (
     module.register(app)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(edgecnn.__version__)
         raise typer.Exit
 
 
-def _help_all(context: typer.Context, asked: bool) -> None:
-    if asked:
+def _help_all(context: typer.Context, requested: bool) -> None:
+    if requested:
         cast("Commands", context.command).show_all()
         typer.echo(context.get_help())
         raise typer.Exit
@@ -131,6 +131,6 @@ def _root(
 
 
 def main() -> None:
-    """The console script. It loads some three hundred modules whose objects all stay: collecting among them costs 0.1 s."""
+    """Run the console script. Garbage collection is rarer, because collecting the objects of about 300 modules costs 0.1 s."""
     gc.set_threshold(20_000)
     sys.exit(usage.run(app))

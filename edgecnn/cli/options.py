@@ -1,7 +1,6 @@
-"""The options of the command line: one field of ``BuildOptions`` is one option, declared here and nowhere else.
+"""The options of the command line. Each field of ``BuildOptions`` declares one option.
 
-To add an option, add one row. Its group decides which verbs take it. The rows are read back here too: what typer is told of
-each, and which of them a call was given.
+To add an option, add one field. Its group decides which verbs take it.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ class Group:
     """Options that a verb takes together."""
 
     panel: str | None = None
-    """In ``--help``; None: typer's own."""
+    """The panel in ``--help``; None: typer's own."""
     says: Says | None = None
-    """What they settle: a finished build refuses to be told how to build it, a comparison also how to measure it."""
+    """Whether the options say how to build or how to measure. A finished build takes no option that says how to build it, and a
+    comparison none of either."""
 
 
 WHAT = Group("What to build", says="how to build")
@@ -43,7 +43,7 @@ SHOWN = Group("Results")
 
 @dataclass(frozen=True)
 class InRecipe:
-    """The option is a value of the recipe, taken as it is; ``read`` makes it of what was typed."""
+    """The option is a value of the recipe. ``read`` converts the typed text."""
 
     key: str
     read: Callable[[Any], Any] | None = None
@@ -58,23 +58,23 @@ class AsSet:
 
 @dataclass(frozen=True)
 class InRequest:
-    """The option is a field of the request; ``read`` makes it of what was typed."""
+    """The option is a field of the request. ``read`` converts the typed text."""
 
     name: str
     read: Callable[[Any], Any] | None = None
 
 
 OF_LISTS = ("path_column", "label_column", "label_separator", "path_suffix", "image_root")
-"""The options that say how a list of images is read: each verb that takes images takes them."""
+"""Options that say how to read a list of images. Every verb that takes images takes them."""
 PART = "part"
-"""Several options make one part of the request together: ``asking.py`` does."""
+"""``asking.py`` makes one part of the request from several such options."""
 OF_THE_CALL = "of the call"
-"""How this call is run and shown: nothing of the request, and no word of the printed command line."""
+"""The option says how to run and show this call. The request and the printed command do not contain it."""
 Enters = InRecipe | AsSet | InRequest | str
 
 
 def row(group: Group, *names: str, enters: Enters, default: Any = None, **details: Any) -> Any:
-    """One option; without names a positional argument. ``details`` are typer's, such as ``help`` and ``metavar``."""
+    """Declare an option, or a positional argument if it has no names. ``details`` are passed to typer."""
     return field(default=default, metadata={"group": group, "names": names, "enters": enters, "details": details})
 
 
@@ -91,11 +91,7 @@ def _seconds(text: str) -> float:
 
 
 def scale_text(text: str) -> str:
-    """What ``--scale`` says, in the one way in which it is written.
-
-    Raises:
-        ScaleInvalid: nothing that is a scale.
-    """
+    """Return the canonical text of ``--scale``. Raises SCALE_INVALID: the text is not a scale."""
     from edgecnn.errors.fit import SCALE_INVALID
     from edgecnn.values.scale import CompoundScale
 
@@ -107,7 +103,7 @@ def scale_text(text: str) -> str:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What a call was asked by options: the table, and the values."""
+    """The table of options, and their values in one call."""
 
     recipe: str | None = row(
         WHAT, enters=PART, metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline."
@@ -149,7 +145,7 @@ class BuildOptions:
         help="Folder that the paths of a list are relative to (recipe: data.image_root).",
     )  # fmt: skip
     no_labels: bool = row(
-        WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,
+        WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda no_labels: not no_labels), default=False,
         help="Your images have no labels: ignore sub-folders, and report agreement with fp32 instead of accuracy.",
     )  # fmt: skip
     group_by: str | None = row(
@@ -297,7 +293,7 @@ class Row:
     """One option of the table."""
 
     name: str
-    """Of the field, and of the verb's parameter."""
+    """Name of the field and of the verb's parameter."""
     kind: Any
     default: Any
     group: Group
@@ -307,12 +303,12 @@ class Row:
 
     @property
     def word(self) -> str:
-        """How messages call it: its first name, or what stands in an argument's place."""
+        """Name in messages: the option's first name, or the argument's name in capitals."""
         return self.names[0] if self.names else self.name.upper()
 
     @property
     def annotation(self) -> Any:
-        """What typer reads."""
+        """The annotation that typer reads."""
         if not self.names:
             return Annotated[self.kind, typer.Argument(**self.details)]
         kind = list[str] | None if isinstance(self.default, tuple) else self.kind
@@ -323,21 +319,21 @@ _ROWS: dict[Any, tuple[Row, ...]] = {}
 
 
 def rows_of(table: type[BuildOptions]) -> tuple[Row, ...]:
-    """Every option of the table, in its order."""
+    """Return every option of a table, in order."""
     if table not in _ROWS:
-        kinds, options = typing.get_type_hints(table), [each for each in fields(table) if each.metadata]
-        _ROWS[table] = tuple(Row(each.name, kinds[each.name], each.default, **each.metadata) for each in options)
+        kinds, options = typing.get_type_hints(table), [option for option in fields(table) if option.metadata]
+        _ROWS[table] = tuple(Row(option.name, kinds[option.name], option.default, **option.metadata) for option in options)
     return _ROWS[table]
 
 
-def given_in(asked: BuildOptions) -> Iterator[tuple[Row, Any]]:
-    """The options that were given, with their values; an empty text is one too."""
-    for each in rows_of(type(asked)):
-        value = getattr(asked, each.name)
+def given_options(options: BuildOptions) -> Iterator[tuple[Row, Any]]:
+    """Yield the options of a call with their values. An empty text counts as given."""
+    for option in rows_of(type(options)):
+        value = getattr(options, option.name)
         if value is not None and value is not False and value != ():
-            yield each, value
+            yield option, value
 
 
-def options_that_say(asked: BuildOptions, *says: Says) -> tuple[str, ...]:
-    """Those that were given of the options that say how to build, or to measure."""
-    return tuple(each.word for each, value in given_in(asked) if each.names and each.group.says in says and value)
+def options_settling(options: BuildOptions, *says: Says) -> tuple[str, ...]:
+    """Return the names of the given options that say how to build, or how to measure."""
+    return tuple(option.word for option, value in given_options(options) if option.names and option.group.says in says and value)

@@ -1,4 +1,4 @@
-"""`edgecnn init` and `edgecnn recipe`: a first recipe, what one may hold, what it comes to here, and how two differ."""
+"""`edgecnn init` and `edgecnn recipe`: write a first recipe, print the schema, show or compare complete recipes."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     takes = ("arch", "onnx", "target", *OF_LISTS)
     verb(app, "init", short="Write a commented recipe for a folder of images.", takes=takes)(init)
-    of_recipes = family(app, "recipe", short="Show or compare recipes, or print their schema.")
-    verb(of_recipes, "schema", short="Print the JSON Schema of a recipe file.")(schema)
-    verb(of_recipes, "show", short="Print the complete recipe of a build.", takes=(WHAT,))(show)
-    verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
+    group = family(app, "recipe", short="Show or compare recipes, or print their schema.")
+    verb(group, "schema", short="Print the JSON Schema of a recipe file.")(schema)
+    verb(group, "show", short="Print the complete recipe of a build.", takes=(WHAT,))(show)
+    verb(group, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
 def init(  # noqa: PLR0913 - a command line's options are its parameters
@@ -68,21 +68,21 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.planning import recipe_text
     from edgecnn.store.disk import write_text_atomically
 
-    if call.asked.arch is not None and call.asked.onnx is not None:
+    if call.options.arch is not None and call.options.onnx is not None:
         raise CUSTOM_MODEL_AND_ARCH(option="--arch")
     if out.exists():
         raise RECIPE_THERE(path=out)
-    read_as = {name: value for name in OF_LISTS if (value := getattr(call.asked, name)) is not None}
+    read_as = {name: value for name in OF_LISTS if (value := getattr(call.options, name)) is not None}
     if folders is not None:
         read_as["folders"] = folders
-    choice = recipe_of(replace(call.asked, arch=None, onnx=None, target=None, data=folder)).data
-    choice = choice.model_copy(update={"train": call.asked.onnx is None, "folders": folders})
+    choice = recipe_of(replace(call.options, arch=None, onnx=None, target=None, data=folder)).data
+    choice = choice.model_copy(update={"train": call.options.onnx is None, "folders": folders})
     try:
         data = summarize(choice, call.store.root, call.tell)
     except SplitFolders as error:
         raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
     call.close()
-    choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    choices = _choices(call.options, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
@@ -90,34 +90,34 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
         write_text_atomically(out, text)
     except OSError as error:
         raise RECIPE_UNWRITABLE(path=out, because=system_reason(error)) from error
-    call.show({"recipe": str(out)}, [f"{out} is written; edgecnn build {shell_word(out)} builds it"])
+    call.show({"recipe": str(out)}, [f"wrote {out}; `edgecnn build {shell_word(out)}` builds it"])
 
 
-def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstChoices:
-    """What was given stands; the rest is asked, or taken as usual."""
+def _choices(options: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstChoices:
+    """Return the given choices; ask for the others, or use their defaults."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
     from edgecnn.render.screens.planning import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while ask:
-            said = str(typer.prompt(question, default=usual, err=True))
+            typed = str(typer.prompt(question, default=usual, err=True))
             try:
-                check(said)
+                check(typed)
             except (EdgecnnError, ValueError) as error:
-                typer.echo(error.line() if isinstance(error, EdgecnnError) else f"{said!r} is no number", err=True)
+                typer.echo(error.line() if isinstance(error, EdgecnnError) else f"{typed!r} is not a number", err=True)
             else:
-                return said
+                return typed
         return usual
 
-    arch = None if asked.onnx is not None else asked.arch or answer("Which network?", ARCH, arch_named)
-    device = asked.target or answer("Which device will run it?", DEVICE, parse_target)
+    arch = None if options.onnx is not None else options.arch or answer("Which network?", ARCH, arch_named)
+    device = options.target or answer("Which device will run it?", DEVICE, parse_target)
     if drop_pp is None:
         drop_pp = float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
     if arch is not None:
         arch_named(arch)
     parse_target(device)
-    return FirstChoices(arch=arch, onnx=asked.onnx, device=device, drop_pp=drop_pp)
+    return FirstChoices(arch=arch, onnx=options.onnx, device=device, drop_pp=drop_pp)
 
 
 def schema(_: Call) -> None:
@@ -132,7 +132,7 @@ def show(call: Call) -> None:
     """Print the complete recipe of a build, with every default and the origin of each value."""
     from edgecnn.render.screens.planning import settings_lines
 
-    settings = _settings(call.asked, call.tell)
+    settings = _settings(call.options, call.tell)
     call.show(settings, settings_lines(settings))
 
 
@@ -141,19 +141,19 @@ def diff(call: Call, before: SideArg, after: SideArg) -> None:
     from edgecnn.planning.recipe_settings import difference, settings_of_build
     from edgecnn.render.screens.planning import show_difference
 
-    one, other = (
+    first, second = (
         settings_of_build(Path(side)) if Path(side).is_dir() else _settings(BuildOptions(recipe=side), call.tell)
         for side in (before, after)
     )
-    found = difference(one, other)
-    call.show(found, lambda: show_difference(found))
+    differences = difference(first, second)
+    call.show(differences, lambda: show_difference(differences))
 
 
-def _settings(asked: BuildOptions, tell: Progress) -> RecipeSettings:
+def _settings(options: BuildOptions, tell: Progress) -> RecipeSettings:
     from edgecnn.cli.asking import device_as_written, request_from, stated_by_options
     from edgecnn.planning.recipe_settings import origins, settings_of
 
-    request = request_from(asked, "judge")
-    target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})
+    request = request_from(options, "judge")
+    target = request.recipe.target.model_copy(update={"device": device_as_written(options, request)})
     request = request.model_copy(update={"recipe": request.recipe.model_copy(update={"target": target})})
-    return settings_of(request, origins(asked.recipe, asked.overrides, stated_by_options(asked)), asked.recipe, tell)
+    return settings_of(request, origins(options.recipe, options.overrides, stated_by_options(options)), options.recipe, tell)

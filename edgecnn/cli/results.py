@@ -1,4 +1,4 @@
-"""`edgecnn report`, `explain`, `compare` and `history`: finished builds, read."""
+"""`edgecnn report`, `explain`, `compare` and `study history`: read finished builds."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
     from edgecnn.render.terminal import show_lines
     from edgecnn.results.folder import PAGE, read_report
 
-    found = read_report(build)
-    written = write_page(found, call.store, out or build / PAGE)
+    build_report = read_report(build)
+    written = write_page(build_report, call.store, out or build / PAGE)
 
     def text() -> None:
         missing = [f"  missing: {part}: {why}" for part, why in written.missing.items()]
         show_lines([f"{written.file}: {written.bytes:,} bytes", *missing])
-        show_plot(found)
+        show_plot(build_report)
 
     call.show(written, text)
 
@@ -67,9 +67,9 @@ def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None
     from edgecnn.results.explain import explain_candidate
     from edgecnn.results.folder import read_report
 
-    whole = explained(read_report(build))
-    found = whole if candidate is None else explain_candidate(whole, candidate, build)
-    call.show(found, explanation_lines(found, alone=candidate is not None))
+    explanation = explained(read_report(build))
+    shown = explanation if candidate is None else explain_candidate(explanation, candidate, build)
+    call.show(shown, explanation_lines(shown, alone=candidate is not None))
 
 
 def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
@@ -78,9 +78,9 @@ def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
     from edgecnn.comparing.side_by_side import side_by_side
     from edgecnn.render.screens.comparing import show_side_by_side
 
-    found = side_by_side(builds, call.store)
-    call.show(found, lambda: show_side_by_side(found))
-    _paged(call, lambda file: write_comparison_page(found, file), out, COMPARE_PAGE)
+    comparison = side_by_side(builds, call.store)
+    call.show(comparison, lambda: show_side_by_side(comparison))
+    _write_page(call, lambda file: write_comparison_page(comparison, file), out, COMPARE_PAGE)
 
 
 def history(  # noqa: PLR0913 - a command line's options are its parameters
@@ -96,14 +96,14 @@ def history(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.comparing.history import HistoryRequest, measured_history
     from edgecnn.render.screens.history import show_history
 
-    found = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), call.store)
-    call.show(found, lambda: show_history(found))
-    _paged(call, lambda file: write_history_page(found, file), out, HISTORY_PAGE)
+    measurements = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), call.store)
+    call.show(measurements, lambda: show_history(measurements))
+    _write_page(call, lambda file: write_history_page(measurements, file), out, HISTORY_PAGE)
 
 
-def _paged(call: Call, write: Callable[[Path], int], out: Path | None, default: Path) -> None:
-    """The page that was asked for, or the one beside: where that cannot be made, it is a note, and the table stands."""
-    if call.asked.as_json and out is None:
+def _write_page(call: Call, write: Callable[[Path], int], out: Path | None, default: Path) -> None:
+    """Write a page. If the default page cannot be written, warn, because the table was already shown."""
+    if call.options.as_json and out is None:
         return
     try:
         written = write(out or default)

@@ -1,4 +1,4 @@
-"""`edgecnn store`: look at the store, check it, make room."""
+"""`edgecnn store`: list, verify, share and shrink the store."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Show what would be d
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_the_store = family(app, "store", short="List, check, share or shrink the cache of finished work.")
-    verb(of_the_store, "list", short="List the entries of the store.")(list_)
-    verb(of_the_store, "verify", short="Check every stored byte against its hash.")(verify)
-    verb(of_the_store, "push", short="Send missing entries to a remote store.")(push)
-    verb(of_the_store, "pull", short="Fetch missing entries from a remote store.")(pull)
-    verb(of_the_store, "sync", short="Push, then pull.")(sync)
-    verb(of_the_store, "gc", short="Delete unused entries.")(gc)
+    group = family(app, "store", short="List, check, share or shrink the cache of finished work.")
+    verb(group, "list", short="List the entries of the store.")(list_)
+    verb(group, "verify", short="Check every stored byte against its hash.")(verify)
+    verb(group, "push", short="Send missing entries to a remote store.")(push)
+    verb(group, "pull", short="Fetch missing entries from a remote store.")(pull)
+    verb(group, "sync", short="Push, then pull.")(sync)
+    verb(group, "gc", short="Delete unused entries.")(gc)
 
 
 def list_(call: Call) -> None:
@@ -58,8 +58,8 @@ def list_(call: Call) -> None:
     from edgecnn.store.listing import archives, listing
 
     root, rows, unpacked = str(call.store.root), listing(call.store), archives(call.store)
-    entries, found = ([row.model_dump(mode="json") for row in each] for each in (rows, unpacked))
-    call.show({"root": root, "entries": entries, "archives": found}, lambda: show_listing(root, rows, unpacked))
+    entries, unpacked_facts = ([row.model_dump(mode="json") for row in listed] for listed in (rows, unpacked))
+    call.show({"root": root, "entries": entries, "archives": unpacked_facts}, lambda: show_listing(root, rows, unpacked))
 
 
 def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
@@ -79,10 +79,10 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
     from edgecnn.store.remote import Remote
 
     if remote is not None and max_mib is not None:
-        reason = "with --remote what goes is said by --days alone"
+        reason = "--remote deletes by --days only"
         raise bad_value(command="edgecnn store gc", name="--max-mib", value=f"{max_mib}", reason=reason)
-    if remote == "":  # such as of a variable that is not set
-        raise bad_value(command="edgecnn store gc", name="--remote", value=remote, reason="it names no place")
+    if remote == "":  # such as an unset shell variable
+        raise bad_value(command="edgecnn store gc", name="--remote", value=remote, reason="the URL is empty")
     if remote is not None:
         report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
     else:
@@ -94,42 +94,43 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
 
 def push(call: Call, url: UrlArg = None) -> ExitCode:
     """Send every finished entry that is missing or damaged in the remote store."""
-    return _transferred(call, "push", url)
+    return _transfer(call, "push", url)
 
 
 def pull(call: Call, url: UrlArg = None) -> ExitCode:
     """Fetch every entry that this store lacks, and check each byte. Exits with 3 if an entry is damaged there."""
-    return _transferred(call, "pull", url)
+    return _transfer(call, "pull", url)
 
 
 def sync(call: Call, url: UrlArg = None) -> ExitCode:
     """Send the entries that the remote store lacks, then fetch the entries that this one lacks."""
-    return _transferred(call, "sync", url)
+    return _transfer(call, "sync", url)
 
 
-def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
+def _transfer(call: Call, name: str, url: str | None) -> ExitCode:
     remote = _remote(call, name, url)
     from edgecnn.render.screens.stored import transfer_lines
     from edgecnn.store.transfer import Transferred
     from edgecnn.store.transfer import pull as fetched
     from edgecnn.store.transfer import push as sent
 
-    found = dict[str, Transferred]()
+    transfers = dict[str, Transferred]()
     if name != "pull":
-        found["push"] = sent(call.store, remote, call.tell)
+        transfers["push"] = sent(call.store, remote, call.tell)
     if name != "push":
-        found["pull"] = fetched(call.store, remote, call.tell)
-        if not any((found["pull"].entries, found["pull"].there, found["pull"].left)):
+        transfers["pull"] = fetched(call.store, remote, call.tell)
+        if not any((transfers["pull"].entries, transfers["pull"].there, transfers["pull"].left)):
             raise NOTHING_AFAR(url=remote.url)
-    call.show({way: each.model_dump(mode="json") for way, each in found.items()}, transfer_lines(found, remote.url))
-    return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
+    facts = {way: transfer.model_dump(mode="json") for way, transfer in transfers.items()}
+    call.show(facts, transfer_lines(transfers, remote.url))
+    return ExitCode.MISSING if any(transfer.left for transfer in transfers.values()) else ExitCode.OK
 
 
 def _remote(call: Call, name: str, url: str | None) -> Remote:
     """Raises NO_REMOTE, RemoteNeedsPackage, RemoteUnusable."""
     from edgecnn.store.remote import Remote
 
-    stated = url or call.store.remote
-    if not stated:
+    place = url or call.store.remote
+    if not place:
         raise NO_REMOTE(verb=name)
-    return Remote(stated)
+    return Remote(place)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
 
-def _named(name: str) -> str:
-    """LoadGen's name, however it was spelt: single-stream is SingleStream."""
-    found = next((each for each in SCENARIOS if each.lower() == name.lower().replace("-", "").replace("_", "")), None)
-    if found is None:
+def _scenario_name(name: str) -> str:
+    """Return LoadGen's name of a scenario, such as SingleStream for single-stream."""
+    match = next((scenario for scenario in SCENARIOS if scenario.lower() == name.lower().replace("-", "").replace("_", "")), None)
+    if match is None:
         raise unknown_scenario(name=name, known=SCENARIOS)
-    return found
+    return match
 
 
 ResolutionOpt = Annotated[
@@ -61,7 +61,7 @@ SubjectArg = Annotated[
 ScenarioOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--scenario", metavar="NAME", parser=_named, help=f"One of {', '.join(SCENARIOS)}; may be repeated. Default all."
+        "--scenario", metavar="NAME", parser=_scenario_name, help=f"One of {', '.join(SCENARIOS)}; may be repeated. Default all."
     ),
 ]
 DurationOpt = Annotated[
@@ -96,21 +96,21 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution
     from edgecnn.studies.cost import cost_of, layer_of
 
     size = None if resolution is None else _size(network, resolution)
-    found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale), size)
+    network_cost = cost_of(network, None if call.options.scale is None else scale_text(call.options.scale), size)
     if explain is None:
-        call.show(found, lambda: show_cost(found))
+        call.show(network_cost, lambda: show_cost(network_cost))
     else:
-        layer = layer_of(found, explain)
+        layer = layer_of(network_cost, explain)
         call.show(layer, [f"{layer.name} ({layer.op})", *layer.arithmetic])
 
 
 def _size(network: str, resolution: str) -> ImageSize:
-    """Raises USAGE: no size, or that of a file, which has its own."""
+    """Raises USAGE: the text is not a size, or the network is a file."""
     from edgecnn.runner.pixel_recipe import ImageSize
     from edgecnn.studies.cost import SUFFIX
 
     if network.endswith(SUFFIX):
-        raise USAGE(command="edgecnn study cost", reason=f"{network} has the resolution that it has")
+        raise USAGE(command="edgecnn study cost", reason=f"--resolution does not apply: {network} has a fixed resolution")
     try:
         return ImageSize.of(resolution)
     except ValueError as error:
@@ -122,15 +122,15 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
     from edgecnn.api import require_plot, write_frontier
     from edgecnn.render.screens.studies import show_search
     from edgecnn.studies.cost import network_or_family
-    from edgecnn.studies.scale_search import asked_budgets, search_scale
+    from edgecnn.studies.scale_search import stated_budgets, search_scale
 
     if plot is not None:
         require_plot(plot)
-    spec, budgets = network_or_family(arch), asked_budgets(within, target)
-    found = search_scale(spec, budgets, lambda done: call.tell.step("count networks", done, None, "networks"))
-    call.show(found, lambda: show_search(found))
+    spec, budgets = network_or_family(arch), stated_budgets(within, target)
+    search = search_scale(spec, budgets, lambda done: call.tell.step("count networks", done, None, "networks"))
+    call.show(search, lambda: show_search(search))
     if plot is not None:  # last, since it may fail and the search has taken a minute
-        call.add([f"{plot}: {write_frontier(found, plot):,} bytes"])
+        call.add([f"{plot}: {write_frontier(search, plot):,} bytes"])
 
 
 def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9, channels: ChannelsOpt = 16) -> None:
@@ -138,9 +138,9 @@ def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9
     from edgecnn.render.screens.studies import show_look
     from edgecnn.studies.look import LookRequest, look_into
 
-    into = out or build / "look"
-    found = look_into(build, into, LookRequest(images, channels), call.store, call.tell)
-    call.show(found, lambda: show_look(found, into))
+    folder = out or build / "look"
+    report = look_into(build, folder, LookRequest(images, channels), call.store, call.tell)
+    call.show(report, lambda: show_look(report, folder))
 
 
 def ten_crop(call: Call, build: BuildArg) -> None:
@@ -148,8 +148,8 @@ def ten_crop(call: Call, build: BuildArg) -> None:
     from edgecnn.render.screens.studies import show_ten_crop
     from edgecnn.studies.ten_crop import ten_crop as evaluated
 
-    found = evaluated(build, call.store, call.tell)
-    call.show(found, lambda: show_ten_crop(found))
+    report = evaluated(build, call.store, call.tell)
+    call.show(report, lambda: show_ten_crop(report))
 
 
 def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> ExitCode:
@@ -158,11 +158,11 @@ def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.on
     from edgecnn.studies.ensemble import make_ensemble
     from edgecnn.values.verdict import Verdict
 
-    found = make_ensemble(builds, out, call.store, call.tell)
-    call.show(found, lambda: show_ensemble(found))
-    if found.verdict is None:
+    report = make_ensemble(builds, out, call.store, call.tell)
+    call.show(report, lambda: show_ensemble(report))
+    if report.verdict is None:
         return ExitCode.OK
-    return ExitCode.GATE_FAILED if found.verdict is Verdict.FAIL else ExitCode.UNSURE
+    return ExitCode.GATE_FAILED if report.verdict is Verdict.FAIL else ExitCode.UNSURE
 
 
 def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
@@ -180,10 +180,10 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.render.screens.studies import show_loadgen
     from edgecnn.studies.loadgen import LoadTarget, measure_and_write
 
-    wanted = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
-    asked = LoadRequest(scenarios=wanted, duration_s=duration, server_latency_ms=server_latency_ms)
-    written = measure_and_write(LoadTarget(folder=subject, candidate=candidate, out=out), asked, call.tell)
+    scenarios = tuple(Scenario(name) for name in SCENARIOS if name in (scenario or SCENARIOS))
+    request = LoadRequest(scenarios=scenarios, duration_s=duration, server_latency_ms=server_latency_ms)
+    written = measure_and_write(LoadTarget(folder=subject, candidate=candidate, out=out), request, call.tell)
     facts = {**written.report.model_dump(mode="json", by_alias=True), "folder": str(written.folder)}
     call.show(facts, lambda: show_loadgen(written.report, written.folder))
     valid = all(result.valid for result in written.report.results)
-    return ExitCode.OK if valid else ExitCode.MISSING  # what is INVALID was not measured
+    return ExitCode.OK if valid else ExitCode.MISSING  # an INVALID result is not a measurement

@@ -38,22 +38,22 @@ def register(app: typer.Typer) -> None:
 def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     """Show the builds of a sweep, what is stored or shared, and the remaining time. Nothing runs.
 
-    Bounds are those that `sweep run` would be given.
+    Pass the same bounds as to `sweep run`.
     """
     from edgecnn.render.screens.sweep import show_sweep_plan
     from edgecnn.sweeps.plan import plan_sweep
     from edgecnn.sweeps.sweep import open_sweep
 
-    given = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.asked))
-    found = plan_sweep(given, call.store, call.tell)
-    call.show(found, lambda: show_sweep_plan(found))
+    opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
+    planned = plan_sweep(opened, call.store, call.tell)
+    call.show(planned, lambda: show_sweep_plan(planned))
 
 
 def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
     """Run the pending builds and write fleet.json and fleet.html. A failed build does not stop the others.
 
-    Bounds replace those of every build's recipe, as of `edgecnn build`; a build that was judged by others is open again. An
-    interrupted call loses nothing, and the same command goes on from there.
+    Bounds replace those of every recipe. A build that was judged by other bounds is pending again. An interrupted call loses
+    nothing; the same command resumes.
     """
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
@@ -63,37 +63,37 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     _refuse_unusable(on, jobs)
-    given = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.asked))
-    for line in changed_since(given.state, given.asked):
+    opened = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.options))
+    for line in changed_since(opened.state, opened.fingerprints):
         call.tell.note(line)
     say_if_unusable(call.store, call.tell)
     make = None
     if on is not None:
         from edgecnn.sweeps.apart import Elsewhere
 
-        make = Elsewhere(on, given.out, call.store, call.tell).make
+        make = Elsewhere(on, opened.out, call.store, call.tell).make
     tracker = tracker_of(call)
-    done = run_sweep(given, jobs, call.tell, make)
-    report = done.report
-    written = [write_fleet(report, given.out)]
+    finished = run_sweep(opened, jobs, call.tell, make)
+    report = finished.report
+    written = [write_fleet(report, opened.out)]
     try:
-        written.append(write_fleet_page(report, given.out))
+        written.append(write_fleet_page(report, opened.out))
     except EdgecnnError as error:
         call.warn([f"edgecnn: no fleet.html: {error.line()}"])
     call.close()
     call.job.tell(*sheets_of_fleet(report))
     call.show(report, lambda: show_fleet(report))
     call.add(f"  {file}" for file in written)
-    send_sweep(call, tracker, done)
+    send_sweep(call, tracker, finished)
     return worst(cell.exit_code for cell in report.cells)
 
 
 def _refuse_unusable(on: str | None, jobs: int) -> None:
-    """Raises BAD_VALUE: no such kind of cluster. USAGE: two ways to make the same."""
+    """Raises BAD_VALUE: ``--on`` is not a cluster. USAGE: ``--on`` and ``--jobs`` are both given."""
     if on is not None and not re.fullmatch(r"ray(://[^/@\s]+:\d+)?", on):
         raise bad_value(command="edgecnn sweep run", name="--on", value=on, reason="a cluster is `ray` or ray://HOST:PORT")
     if on is not None and jobs > 1:
-        reason = "--jobs makes stages in processes here, --on on machines of a cluster; give one of them"
+        reason = "--jobs uses processes on this machine and --on uses a cluster; pass only one of them"
         raise USAGE(command="edgecnn sweep run", reason=reason)
 
 
@@ -103,30 +103,30 @@ def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     from edgecnn.sweeps.state import is_at_work
     from edgecnn.sweeps.sweep import open_sweep
 
-    given = open_sweep(sweep, out, call.store, call.tell)
-    found = given.report
-    call.show(found, lambda: show_fleet(found))
-    if is_at_work(given.out):
-        call.add(["  a run is at work here now: what it is at stands in the newest of logs/"])
+    opened = open_sweep(sweep, out, call.store, call.tell)
+    report = opened.report
+    call.show(report, lambda: show_fleet(report))
+    if is_at_work(opened.out):
+        call.add(["  a run is already in progress; its log is the newest file in logs/"])
 
 
 def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
     """Judge every finished build again, like `edgecnn judge` with these options: stored accuracy, new latency.
 
-    What the builds found stays as it is. Time of a build for another device is MISSING here: `edgecnn bench` measures it there.
+    The builds do not change. Latency on another device is MISSING; `edgecnn bench` measures it on that device.
     """
     from edgecnn.bench.judge import JudgeRequest
-    from edgecnn.cli.asking import measured_as, refuse_unusable_texts
+    from edgecnn.cli.asking import measuring_fields, refuse_unusable_texts
     from edgecnn.devices.machine import local_lab
     from edgecnn.render.ci import sheets_of_judgement
     from edgecnn.render.screens.sweep import judgement_lines
     from edgecnn.sweeps.sweep import judge_sweep, open_sweep, worst
 
-    refuse_unusable_texts(call.asked)
-    given = open_sweep(sweep, out, call.store, call.tell)
-    how = JudgeRequest(folder=given.out, stored_race=stored_race_of(call.asked), **measured_as(call.asked))
-    found = judge_sweep(given, how, local_lab(call.store, call.tell), call.tell)
+    refuse_unusable_texts(call.options)
+    opened = open_sweep(sweep, out, call.store, call.tell)
+    request = JudgeRequest(folder=opened.out, stored_race=stored_race_of(call.options), **measuring_fields(call.options))
+    judgement = judge_sweep(opened, request, local_lab(call.store, call.tell), call.tell)
     call.close()
-    call.job.tell(*sheets_of_judgement(found))
-    call.show(found, judgement_lines(found))
-    return worst(each.exit_code for each in found.builds)
+    call.job.tell(*sheets_of_judgement(judgement))
+    call.show(judgement, judgement_lines(judgement))
+    return worst(build.exit_code for build in judgement.builds)

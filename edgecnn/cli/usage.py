@@ -1,7 +1,7 @@
-"""How a call ends: outcomes become exit codes and exceptions become a line, and so does a command line that cannot be read.
+"""Turn outcomes into exit codes, and exceptions and invalid command lines into errors of edgecnn.
 
-A crash must never be read as a verdict: what is not an error of ours ends with 70, whatever it was. typer words its refusals
-itself and ends with 1, the code of a failed gate, so they are worded here.
+A crash must never look like a verdict, so an unexpected exception exits with 70. typer would exit with 1, the code of a failed
+gate, if a command line is invalid; its refusals become errors here.
 """
 
 from __future__ import annotations
@@ -37,20 +37,17 @@ _STDOUT_IS_FULL = FULL_ERRNOS | {errno.EIO}
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
-    """Run a command's body and turn whatever ends it into an exit code.
-
-    Where whoever read stdout or stderr has gone, the rest is dropped, and the code says so without looking like a verdict.
-    """
+    """Run a command's body and return the exit code. If the reader of stdout or stderr is gone, drop the remaining output."""
     _open_closed_streams()
     accept_every_sign()
     try:
-        return _told(body, as_json=as_json, debug=debug)
-    except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
+        return _run_body(body, as_json=as_json, debug=debug)
+    except (BrokenPipeError, SystemExit):  # rich turns a BrokenPipeError into a SystemExit with the code of a failed gate
         drop_unwritable()
         return ExitCode.INTERRUPTED
 
 
-def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
+def _run_body(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
     try:
         status = body()
         sys.stdout.flush()
@@ -63,9 +60,9 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
             return _fault(error, as_json=as_json, debug=debug)
         drop_unwritable()
         return _tell(RESULTS_NOT_WRITTEN(because=system_reason(error)), as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
+    except Exception as error:  # noqa: BLE001 - an unexpected exception keeps its traceback and has its own exit code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
-            # A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it.
+            # Ctrl-C during the import of a compiled module raises an ImportError from the KeyboardInterrupt.
             return _tell_interrupted()
         if isinstance(error, EdgecnnError):
             return _tell(error, as_json=as_json, traced=error if debug else None)
@@ -74,12 +71,12 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
 
 
 def _tell_interrupted() -> ExitCode:
-    interrupted = "edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n"
+    interrupted = "edgecnn: interrupted; finished work is kept, and the same command resumes\n"
     return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
 def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Of an error without a name: neither a full disk nor a path that is too long is our fault, wherever it was met."""
+    """Report an unexpected exception. A full disk and a path that is too long have their own errors."""
     from edgecnn.errors.store import disk_full
     from edgecnn.errors.usage import own_fault, path_too_long
 
@@ -107,7 +104,7 @@ def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None
 
 
 def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
-    """The status, once it was told on stderr; a full disk behind that takes the words and not the status."""
+    """Print to stderr and return the status, even if the disk behind stderr is full."""
     try:
         tell()
     except BrokenPipeError:
@@ -118,57 +115,53 @@ def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
 
 
 def accept_every_sign() -> None:
-    """Let a stream print an escape for a sign that its encoding lacks, such as an arrow in Latin-1."""
+    """Let streams print an escape for a character that their encoding lacks, such as an arrow in Latin-1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _open_closed_streams() -> None:
-    """Python has no stream where a process was started with one closed (`>&-`): what is written there goes nowhere."""
+    """Open streams that the process was started without (`>&-`); their output is dropped."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
 
 
 _REFUSAL: type[Exception] = typer.BadParameter.__mro__[1]
-"""What every refusal of a command line is; typer publishes this one kind of it."""
+"""Base class of all refusals of a command line; typer does not export it."""
 
 
 def run(app: typer.Typer) -> ExitCode:
-    """Parse this process's arguments, call the verb they name and say how it ended."""
+    """Parse this process's arguments, run their verb and return the exit code."""
     words = sys.argv[1:]
     words = words[: words.index("--")] if "--" in words else words  # no option is after a lone `--`
-    return guarded(lambda: _called(app), as_json="--json" in words, debug="--debug" in words)
+    return guarded(lambda: _run_command(app), as_json="--json" in words, debug="--debug" in words)
 
 
-def _called(app: typer.Typer) -> ExitCode:
+def _run_command(app: typer.Typer) -> ExitCode:
     command: Any = typer.main.get_command(app)
-    if (swallowed := _swallowed(command, sys.argv[1:])) is not None:
+    if (swallowed := _missing_value(command, sys.argv[1:])) is not None:
         raise swallowed
     try:
         status = command(prog_name=PROGRAM, standalone_mode=False)
     except _REFUSAL as refusal:
-        asked = _read(command, sys.argv[1:])
-        if asked.is_bare_group:  # its help was printed instead
+        line = _read(command, sys.argv[1:])
+        if line.is_bare_group:  # its help was printed instead
             return ExitCode.BAD_INPUT
-        raise _worded(refusal, asked) from refusal
+        raise _refusal_error(refusal, line) from refusal
     except typer.Abort as abort:
         raise KeyboardInterrupt from abort
     except SystemExit as end:
-        status = _unless_unread(end)
+        status = _library_status(end)
     if isinstance(status, ExitCode):
         return status
-    # Not a verb's: help, a version or completion, of which typer says 1 where it knows no such shell.
+    # The status of help, version or completion. typer exits with 1 for the completion of an unknown shell.
     return ExitCode.OK if not status else ExitCode.INTERRUPTED if status == ExitCode.INTERRUPTED else ExitCode.BAD_INPUT
 
 
-def _unless_unread(end: SystemExit) -> object:
-    """The status of an end that a library chose; a closed pipe, which click and rich both turn into 1, is raised again.
-
-    Raises:
-        BrokenPipeError: nobody reads any more.
-    """
+def _library_status(end: SystemExit) -> object:
+    """Return the status of a library's exit. Raises BrokenPipeError: click and rich turn a closed pipe into status 1."""
     if any(isinstance(cause, BrokenPipeError) for cause in causes_of(end)):
         raise BrokenPipeError from end
     return end.code
@@ -202,8 +195,8 @@ def _read(command: Any, words: Sequence[str]) -> _ReadLine:
     return _ReadLine(command=" ".join(path), known=tuple(known), rest=tuple(words), inside=inside)
 
 
-def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
-    """An option that would take the option behind it for its value, as every parser of this kind lets it."""
+def _missing_value(command: Any, words: Sequence[str]) -> EdgecnnError | None:
+    """Return an error if an option would take the next option as its value; the parser accepts that."""
     line = _read(command, words)
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
@@ -220,27 +213,33 @@ def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
     return None
 
 
-def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:
-    """The refusal as an error of ours, from the facts it carries where it carries some, else with its own words."""
-    if asked.known and not asked.rest[0].startswith("-"):
-        return no_such_command(command=asked.command, name=asked.rest[0], known=asked.known, inside=asked.inside)
+_SYNONYMS = {"--kit": ("--candidate",)}
+"""Names that users try, with the option that they mean, where spelling does not suggest it."""
+
+
+def _refusal_error(refusal: Any, line: _ReadLine) -> EdgecnnError:
+    """Turn typer's refusal into an error of edgecnn, from its facts if it has any, else with its text."""
+    if line.known and not line.rest[0].startswith("-"):
+        return no_such_command(command=line.command, name=line.rest[0], known=line.known, inside=line.inside)
     if hasattr(refusal, "option_name") and hasattr(refusal, "possibilities"):
         verb = getattr(getattr(refusal, "ctx", None), "command", None)
         takes_keys = any("--set" in option.opts for option in getattr(verb, "params", ()))
         key = _recipe_key(refusal.option_name) if takes_keys else None
-        return no_such_option(command=asked.command, option=refusal.option_name, near=refusal.possibilities or (), key=key)
+        taken = {name for option in getattr(verb, "params", ()) for name in option.opts}
+        near = [name for name in _SYNONYMS.get(refusal.option_name, ()) if name in taken] or refusal.possibilities or ()
+        return no_such_option(command=line.command, option=refusal.option_name, near=near, key=key)
     parameter = getattr(refusal, "param", None)
     if parameter is not None and hasattr(refusal, "param_type"):
         meaning = _sentence(getattr(parameter, "help", None) or "")
-        return MISSING_ARGUMENT(command=asked.command, name=_name(parameter), meaning=meaning or None)
+        return MISSING_ARGUMENT(command=line.command, name=_parameter_name(parameter), meaning=meaning or None)
     if parameter is not None:
-        reason, value = _sentence(refusal.message), _given(parameter.opts, asked.rest)
-        return bad_value(command=asked.command, name=_name(parameter), value=value, reason=reason)
-    return USAGE(command=asked.command, reason=_sentence(refusal.format_message()))
+        reason, value = _sentence(refusal.message), _last_value(parameter.opts, line.rest)
+        return bad_value(command=line.command, name=_parameter_name(parameter), value=value, reason=reason)
+    return USAGE(command=line.command, reason=_sentence(refusal.format_message()))
 
 
 def _recipe_key(option: str) -> str | None:
-    """The one key of a recipe whose last part an option names: ``--epochs`` is ``train.epochs``."""
+    """Return the recipe key that ends in an option's name: ``--epochs`` is ``train.epochs``."""
     from edgecnn.recipes.toml_file import dotted_keys
     from edgecnn.values.recipe import Recipe
 
@@ -249,13 +248,13 @@ def _recipe_key(option: str) -> str | None:
     return keys[0] if len(keys) == 1 else f"train.{leaf}" if f"train.{leaf}" in keys else None
 
 
-def _name(parameter: Any) -> str:
+def _parameter_name(parameter: Any) -> str:
     option: str = max(parameter.opts, key=len)
     return option if option.startswith("-") else str(parameter.metavar or parameter.name.upper())
 
 
-def _given(names: Sequence[str], words: Sequence[str]) -> str | None:
-    """The value an option was given last; None for a positional one, which has no name to look for."""
+def _last_value(names: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return the last value of an option; None for a positional argument."""
     value = None
     for word, following in zip(words, (*words[1:], None), strict=True):
         name, equals, attached = word.partition("=")
@@ -265,6 +264,6 @@ def _given(names: Sequence[str], words: Sequence[str]) -> str | None:
 
 
 def _sentence(text: str) -> str:
-    """A library's message as part of our line: on one line, begun small and without its full stop."""
+    """Return a library's message as part of a sentence: on one line, in lower case, without the full stop."""
     joined = " ".join(text.split()).rstrip(".")
     return joined[:1].lower() + joined[1:]

@@ -1,8 +1,7 @@
-"""How a verb becomes a command: its options, its progress, what it shows, how it ends, and what a CI job reads of it.
+"""Turn verbs into commands: their options, progress, output, exit code, and the files for a CI job.
 
-A verb is a function that takes a ``Call`` and, as parameters, the options that it alone has. A CI job reads a JUnit file,
-GitHub's annotations and a summary for its page. The file is there from the beginning, as an error, so that a killed call leaves
-none of an earlier one.
+A verb is a function that takes a ``Call`` and the options that only this verb has. A CI job reads a JUnit file, GitHub's
+annotations and a step summary. The JUnit file holds an error from the start, so a killed call leaves no earlier verdict.
 """
 
 from __future__ import annotations
@@ -25,9 +24,6 @@ from edgecnn.errors.recipes import EMPTY_OPTION
 from edgecnn.errors.usage import NO_VERDICT, RESULT_FILE_UNWRITABLE, USAGE
 
 if TYPE_CHECKING:
-    from edgecnn.render.ci import GateSheet
-
-if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from edgecnn.render.ci import GateSheet
@@ -36,16 +32,16 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """Who else is told of a judgement."""
+    """The CI job that runs this process, and the files it reads."""
 
     def __init__(self, junit: str | None = None, *, unsure_passes: bool = False) -> None:
         self._junit, self._unsure_passes = junit, unsure_passes
 
     def watched(self, body: Callable[[], ExitCode]) -> ExitCode:
-        """Run a body that will call ``tell``, and end as the job wants; an error that it ends with stands in the JUnit file too.
+        """Run a verb's body and return the job's exit code. The JUnit file holds the body's error, if it raises one.
 
         Raises:
-            EMPTY_OPTION, RESULT_FILE_UNWRITABLE: of ``--junit``, before the body runs.
+            EMPTY_OPTION, RESULT_FILE_UNWRITABLE: ``--junit`` is unusable; raised before the body runs.
         """
         if self._junit is None:
             return self._ended(body())
@@ -61,7 +57,7 @@ class Job:
             raise
 
     def tell(self, *sheets: GateSheet) -> None:
-        """Say it everywhere where this process's surroundings want it said, with the weight that the exit code gives it."""
+        """Write verdicts to the JUnit file, GitHub's annotations and the step summary, as far as the job has them."""
         from edgecnn.render.ci import annotation_lines, junit_of, summary_markdown
         from edgecnn.render.terminal import show_talk
 
@@ -74,7 +70,7 @@ class Job:
             try:
                 with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.writelines(summary_markdown(sheet) for sheet in sheets)
-            except OSError as error:  # the runner's file, not the user's: a verdict is not lost over it
+            except OSError as error:  # the CI runner's file, not the user's, so the verdict stands
                 show_talk([f"edgecnn: no summary was written: {summary}: {system_reason(error)}"])
 
     def _ended(self, code: ExitCode) -> ExitCode:
@@ -92,23 +88,23 @@ class Job:
 
 
 Takes = tuple[Group | str | type[BuildOptions], ...]
-"""Groups of the table, or single rows by name; and the table itself, where it is not ``BuildOptions`` alone."""
+"""Groups of options, single options by name, and the table of options if it is not ``BuildOptions``."""
 Body = Callable[..., ExitCode | None]
 
 
 class Call:
-    """One call of a verb: what was asked, who hears of progress, how results are shown."""
+    """One call of a verb: its options, progress, store and output."""
 
-    def __init__(self, asked: BuildOptions, *, judges: bool) -> None:
-        self.asked = asked
-        self.job = Job(asked.junit if judges else None, unsure_passes=asked.unsure_passes)
+    def __init__(self, options: BuildOptions, *, judges: bool) -> None:
+        self.options = options
+        self.job = Job(options.junit if judges else None, unsure_passes=options.unsure_passes)
 
     @cached_property
     def tell(self) -> ProgressDisplay:
-        """Progress, on stderr; none where it would stand beside JSON."""
+        """Progress on stderr; none with ``--quiet`` or ``--json``."""
         from edgecnn.render.progress import progress_for
 
-        return progress_for(quiet=self.asked.quiet or self.asked.as_json)
+        return progress_for(quiet=self.options.quiet or self.options.as_json)
 
     @cached_property
     def store(self) -> Store:
@@ -118,27 +114,27 @@ class Call:
         return Store.open()
 
     def close(self) -> None:
-        """Take progress away, before anything is shown and at the end."""
+        """Remove the progress display."""
         if "tell" in self.__dict__:
             self.tell.close()
 
-    def show(self, found: BaseModel | Mapping[str, Any] | list[Any], text: Callable[[], object] | Iterable[str]) -> None:
-        """Show a result: as one JSON document, or as these lines, or as ``text`` prints it."""
+    def show(self, result: BaseModel | Mapping[str, Any] | list[Any], text: Callable[[], object] | Iterable[str]) -> None:
+        """Show a result: as one JSON document, or as lines, or by calling ``text``."""
         from edgecnn.render.terminal import show_json
 
         self.close()
-        if self.asked.as_json:
-            show_json(found if isinstance(found, Mapping | list) else found.model_dump(mode="json", by_alias=True))
+        if self.options.as_json:
+            show_json(result if isinstance(result, Mapping | list) else result.model_dump(mode="json", by_alias=True))
         elif callable(text):
             text()
         else:
             self.add(text)
 
     def add(self, lines: Iterable[str]) -> None:
-        """Print lines on stdout, where no JSON document stands there."""
+        """Print lines on stdout, unless it holds a JSON document."""
         from edgecnn.render.terminal import show_lines
 
-        show_lines([] if self.asked.as_json else lines)
+        show_lines([] if self.options.as_json else lines)
 
     def warn(self, lines: Iterable[str]) -> None:
         """Print lines on stderr."""
@@ -147,18 +143,18 @@ class Call:
         self.close()
         show_talk(lines)
 
-    def judge(self, sheet: GateSheet, found: BaseModel, text: Callable[[], object] | Iterable[str]) -> ExitCode:
-        """Tell the job, show the result, and say how a call with these gates ends."""
+    def judge(self, sheet: GateSheet, result: BaseModel, text: Callable[[], object] | Iterable[str]) -> ExitCode:
+        """Tell the CI job, show the result, and return the exit code of its gates."""
         from edgecnn.judging.gates import exit_code_of
 
         self.close()
         self.job.tell(sheet)
-        self.show(found, text)
+        self.show(result, text)
         return exit_code_of(sheet.gates, require_measured=sheet.require_measured)
 
 
 def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
-    """Run a verb's body to its end, whatever that is, and turn it into an exit code."""
+    """Run a verb's body and return the exit code."""
 
     def closed() -> ExitCode:
         try:
@@ -166,18 +162,18 @@ def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
         finally:
             call.close()
 
-    if call.asked.debug:  # tracebacks of what does not end the call
+    if call.options.debug:  # show tracebacks of errors that do not end the call
         log = logging.getLogger("edgecnn")
         log.setLevel(logging.DEBUG)
         log.addHandler(logging.StreamHandler())
-    return guarded(lambda: call.job.watched(closed), as_json=call.asked.as_json, debug=call.asked.debug)
+    return guarded(lambda: call.job.watched(closed), as_json=call.options.as_json, debug=call.options.debug)
 
 
-def verb(app: typer.Typer, name: str, *, short: str, takes: Takes = (), examples: Sequence[str] = ()) -> Callable[[Body], Body]:
-    """Make a function a verb of an app. ``examples``: command lines that its help begins with."""
+def verb(app: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
+    """Make a function a verb of an app."""
 
     def register(body: Body) -> Body:
-        app.command(name, help=_help(body, short), short_help=short)(_taking(body, name, takes))
+        app.command(name, help=_help(body, short), short_help=short)(_command_of(body, name, takes))
         return body
 
     return register
@@ -191,27 +187,27 @@ def family(app: typer.Typer, name: str, *, short: str) -> typer.Typer:
 
 
 def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
-    """Make a function what a group does by itself where no verb of it follows, as in ``edgecnn evidence --target cpu``."""
+    """Make a function the action of a group without a verb, as in ``edgecnn evidence --target cpu``."""
 
     def register(body: Body) -> Body:
-        taking = _taking(body, name, takes)
+        taking = _command_of(body, name, takes)
 
         def command(context: typer.Context, **values: Any) -> None:
             if context.invoked_subcommand is None:
                 taking(**values)
                 return
-            given = [
-                each.opts[0]
-                for each in context.command.params
-                if getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
+            group_options = [
+                parameter.opts[0]
+                for parameter in context.command.params
+                if getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
             ]
-            if given:
-                reason = f"{', '.join(given)} stands before {context.invoked_subcommand}, whose options come behind it"
+            if group_options:
+                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options behind it"
                 raise USAGE(command=f"edgecnn {name}", reason=reason)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(taking).parameters.values()
-        _signed_with(command, parameters)
+        _with_signature(command, parameters)
         group.callback(invoke_without_command=True, help=_help(body, short), short_help=short)(command)
         return body
 
@@ -219,38 +215,38 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
 
 
 def _help(body: Body, short: str) -> str:
-    return "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(body) or short).split("\n\n"))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (inspect.getdoc(body) or short).split("\n\n"))
 
 
-def _taking(body: Body, name: str, takes: Takes) -> Callable[..., None]:
-    table = next((each for each in takes if isinstance(each, type)), BuildOptions)
-    rows = [each for each in rows_of(table) if each.group is SHOWN or each.group in takes or each.name in takes]
-    return _command(body, rows, lambda given: Call(table(**given, verb=name), judges=JOB in takes))
+def _command_of(body: Body, name: str, takes: Takes) -> Callable[..., None]:
+    table = next((entry for entry in takes if isinstance(entry, type)), BuildOptions)
+    rows = [row for row in rows_of(table) if row.group is SHOWN or row.group in takes or row.name in takes]
+    return _command(body, rows, lambda values: Call(table(**values, verb=name), judges=JOB in takes))
 
 
 def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Call]) -> Callable[..., None]:
-    """The function that typer calls, with the body's own parameters and the table's; of one name the body's is meant."""
-    own = {each.name: each for each in list(inspect.signature(body, eval_str=True).parameters.values())[1:]}
-    taken = [each for each in rows if each.name not in own]
+    """Return the function that typer calls. A parameter of the body replaces the table's option of the same name."""
+    own = {parameter.name: parameter for parameter in list(inspect.signature(body, eval_str=True).parameters.values())[1:]}
+    from_table = [row for row in rows if row.name not in own]
 
     def command(**values: Any) -> None:
-        given = {each.name: values.pop(each.name) for each in taken}
-        lists = {each.name: tuple(given[each.name] or ()) for each in taken if isinstance(each.default, tuple)}
-        call = called({**given, **lists})
+        table_values = {row.name: values.pop(row.name) for row in from_table}
+        lists = {row.name: tuple(table_values[row.name] or ()) for row in from_table if isinstance(row.default, tuple)}
+        call = called({**table_values, **lists})
         raise typer.Exit(run_verb(call, lambda: body(call, **values)))
 
-    every = [*(each for name, each in own.items() if name not in {row.name for row in rows})]
+    every = [*(parameter for name, parameter in own.items() if name not in {row.name for row in rows})]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    for each in rows:
-        default = None if isinstance(each.default, tuple) else each.default
-        made = inspect.Parameter(each.name, keyword, default=default, annotation=each.annotation)
-        every.append(own.get(each.name, made))
-    parameters = [each.replace(kind=keyword) for each in every]
-    return _signed_with(command, parameters)
+    for row in rows:
+        default = None if isinstance(row.default, tuple) else row.default
+        parameter = inspect.Parameter(row.name, keyword, default=default, annotation=row.annotation)
+        every.append(own.get(row.name, parameter))
+    parameters = [parameter.replace(kind=keyword) for parameter in every]
+    return _with_signature(command, parameters)
 
 
-def _signed_with(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
-    """The same function, of which typer reads these parameters."""
+def _with_signature(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """Return the function with these parameters as its signature, which typer reads."""
     command.__dict__["__signature__"] = inspect.Signature(parameters)
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

@@ -49,6 +49,7 @@ PHOTO_NOT_A_FILE = ErrorRow(
     "it neither downloads images nor reads them from standard input",
     "save the image to a file and pass its path",
 )
+PHOTO_ABSENT = ErrorRow("photo-absent", "{path} does not exist", fix="pass image files, or folders of images")
 NO_PHOTO_READABLE = ErrorRow("no-photo-readable", "{what}", "{file}: {because}", also=("count",))
 TWO_FORMS_ASKED = ErrorRow("two-forms-asked", "--csv and --json are two formats of the same output", fix="leave one of them out")
 SSH_KEYGEN_MISSING = ErrorRow(

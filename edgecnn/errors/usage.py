@@ -36,9 +36,21 @@ LIST_BUDGET_INVALID = ErrorRow(
 )
 TARGET_OF_A_LIST = ErrorRow(
     "target-of-a-list",
-    "{option} has no meaning here",
-    "{because}",
+    "{option} has no effect on the list of {list}",
+    "only networks are listed by device",
     "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+)
+LIST_WITHOUT_TARGET = ErrorRow(
+    "list-without-target",
+    "{option} needs --target",
+    "latency and size depend on the device",
+    "edgecnn list archs --target raspberry-pi-5 --within p50_ms=50",
+)
+BUILD_WITH_TARGET = ErrorRow(
+    "build-with-target",
+    "--build has no effect with --target, --within or --classes",
+    "only the page of published figures shows builds",
+    "leave --build out, or draw the builds: edgecnn list archs --plot FILE.html --build {build:word}",
 )
 PORT_IN_USE = ErrorRow(
     "port-in-use",

@@ -36,11 +36,11 @@ def counted_of(probe: Probe) -> Counted:
     from edgecnn.models.surgery import operated_unlearned
 
     spec = timed_arch(probe.arch)
-    with torch.device("cpu" if probe.form.pruned else "meta"):  # which channels go is asked of weights
+    with torch.device("cpu" if probe.form.pruned else "meta"):  # pruning chooses channels by their weights
         network = build_network(spec, probe.classes)
     changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
     passes = fused(operations)
     layers = layers_of(operations, passes)
     features = summed(operations, layers, passes)
-    return Counted(shipped_parameter_count(changed, spec), sum(each.macs for each in layers), layers, features)
+    return Counted(shipped_parameter_count(changed, spec), sum(layer.macs for layer in layers), layers, features)

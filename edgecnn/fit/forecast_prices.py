@@ -24,45 +24,45 @@ from edgecnn.values.forecast import Forecast, NoForecast
 from edgecnn.values.stage import digest_of
 
 KNOWN = ("mobilenet-v2", "resnet-50", "efficientnet-b0")
-"""By their forecasts it is told whether a candidate has any, and whether tables or method changed since a search was stored."""
+"""Networks whose forecasts show whether a candidate has any, and whether tables or method changed since a stored search."""
 _DEVIATIONS = 1.645
-"""From the middle of a 90 % interval to its end."""
+"""Standard deviations from the middle of a 90 % interval to its end."""
 _WORDS: Mapping[str, bool | set[str]] = {"built": True, "processor": True, "source": {"kind_only"}}
-"""What a forecast states of its device, which changes no search."""
+"""Fields of a forecast that have no effect on a search."""
 
 
 class ForecastPredictor:
-    """Of one candidate on one device."""
+    """Predictions of one candidate on one device, from forecasts."""
 
     def __init__(self, device: Device, candidate: Candidate, records: Sequence[MeasuredTime] = ()) -> None:
         self._device, self._candidate, self._options = device, candidate, ForecastOptions(records=records)
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
-        """In the order in which they are given; None of a network that public tables say nothing of."""
+        """Predict each network; None if the public tables do not support a forecast."""
         return tuple(self._predicted(probe) for probe in probes)
 
     def answer(self, subject: Subject) -> Forecast | NoForecast:
-        """The forecast itself."""
+        """Return the forecast of a network."""
         return forecast(subject, self._device, self._candidate.runtime, self._candidate.precision, self._options)
 
     def _predicted(self, probe: Probe) -> Prediction | None:
         subject = Subject(probe.name, probe.resolution_px, work_of(counted_of(probe).layers))
-        found = self.answer(subject)
-        if isinstance(found, NoForecast):
+        answer = self.answer(subject)
+        if isinstance(answer, NoForecast):
             return None
-        spread = math.log(found.p50_ms.high / found.p50_ms.low) / (2 * _DEVIATIONS)
-        return Prediction(found.p50_ms, spread, ())
+        spread = math.log(answer.p50_ms.high / answer.p50_ms.low) / (2 * _DEVIATIONS)
+        return Prediction(answer.p50_ms, spread, ())
 
 
 def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, device_file: str | None = None) -> Priced:
-    """Of those candidates that public tables or evidence of the device support. Raises NO_TABLE: they support none."""
+    """Return predictors of the candidates that have forecasts. Raises NO_TABLE: none has."""
     records = measured_times(device, device_file)
-    predictors = {each.id: ForecastPredictor(device, each, records) for each in candidates}
+    predictors = {candidate.id: ForecastPredictor(device, candidate, records) for candidate in candidates}
     known = {
-        name: [found for arch in KNOWN if isinstance(found := predictor.answer(subject_of_arch(arch)), Forecast)]
+        name: [answer for arch in KNOWN if isinstance(answer := predictor.answer(subject_of_arch(arch)), Forecast)]
         for name, predictor in predictors.items()
     }
-    supported = {name: found for name, found in known.items() if found}
+    supported = {name: forecasts for name, forecasts in known.items() if forecasts}
     if not supported:
         raise no_table(device=device.name)
     first = next(iter(supported.values()))[0]
@@ -73,16 +73,16 @@ def forecast_prices(device: Device, candidates: Sequence[Candidate], lab: Lab, d
         networks=first.source.networks,
         fidelity=first.fidelity,
     )
-    for each in candidates:
-        if each.id not in supported:
-            lab.tell.note(f"{each.id} is not searched with: no public table supports a forecast of it on {device.name}")
+    for candidate in candidates:
+        if candidate.id not in supported:
+            lab.tell.note(f"{candidate.id} is excluded from the search: no public table supports a forecast on {device.name}")
     return Priced(
         used=used,
         predictors={name: predictors[name] for name in supported},
         content=digest_of(
             {name: [row.model_dump(mode="json", exclude=_WORDS) for row in forecasts] for name, forecasts in supported.items()}
         ),
-        candidates={each.id: each for each in candidates if each.id in supported},
+        candidates={candidate.id: candidate for candidate in candidates if candidate.id in supported},
         environment=lab.environment.conditions,
         fastest={},
     )

@@ -1,4 +1,4 @@
-"""Members of a family made real: trained a little, trained whole, built and judged."""
+"""Train members of a family, briefly or completely, and build and judge them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENT = 2
 worth (Beyer and others 2022, arXiv:2106.05237, section 3.2): MobileNetV3-Large at depth 0.4 and width 0.85 came to 78.4 % of the
 demo in 8 epochs, and to 79.4 in 16. Without a teacher members have as many, so that what it gives is told apart."""
 MEMBERS = "members"
-"""Folder of their builds, beside what ships."""
+"""Folder of the members' builds, in the results folder."""
 
 
 SHORT, LEAST_EPOCHS = 4, 4
@@ -40,37 +40,37 @@ class Course:
     """How a member is trained."""
 
     short: bool = False
-    """A part of its epochs; else as many as the recipe comes to."""
+    """Whether to train for a fraction of the epochs only."""
     teacher: Path | None = None
-    """Folder of the build whose answers are learned; None: labels are."""
+    """Folder of the build to distill from; None: train on labels."""
 
     @property
     def suffix(self) -> str:
-        """Of the folder of a build that is not the usual one of its member."""
+        """Suffix of the build's folder."""
         return ("-short" if self.short else "") + ("" if self.teacher else "-labels")
 
 
 @dataclass(frozen=True)
 class MemberBuilder:
-    """Builds members as one search asks."""
+    """Trains and builds the members of one search."""
 
-    asked: FitRequest
+    fit_request: FitRequest
     spec: ArchSpec
     store: Store
     tell: Progress
     first: str
-    """Scale of the family's first: a member that only surgery makes another begins from its trained weights."""
+    """Scale of the family's first network. Members of this scale that surgery changes start from its trained weights."""
     epochs: int | None = None
-    """Of every other scale, where a recipe states none; None: as many as the recipe comes to."""
+    """Epochs of members of other scales if the recipe states none; None: the recipe's default."""
 
     def train(self, member: Member, course: Course) -> Trained:
-        """Train it, as far as its course goes."""
+        """Train a member and return its accuracy on ``validation``."""
         changed = bool(member.form.suffix)
         report = run_build(self._request(member, course, "export" if changed else "train"), self.store, self.tell)
-        kind, step, read = ("surgery", "export", _learned_anew) if changed else ("train", "train", _learned)
+        kind, step, read = ("surgery", "export", _surgery_outcome) if changed else ("train", "train", _training_outcome)
         epochs, top1 = read(self.store.layout.entry(kind, report.keys[step]) / FILES)
         if changed and not self.begins_as_first(member):
-            epochs += _learned(self.store.layout.entry("train", report.keys["train"]) / FILES)[0]
+            epochs += _training_outcome(self.store.layout.entry("train", report.keys["train"]) / FILES)[0]
         spent = sum(getattr(report.outcomes.get(step), "seconds", 0.0) for step in ("train", "export"))
         return Trained(
             epochs=epochs,
@@ -81,13 +81,13 @@ class MemberBuilder:
         )
 
     def build(self, member: Member, course: Course) -> Member:
-        """Build and judge it by the budgets."""
+        """Build a member and judge it by the budgets."""
         request = self._request(member, course, "judge")
         report = run_build(request, self.store, self.tell)
         row = report.shipped
-        found: dict[str, object] = {"build": str(request.out.relative_to(self.asked.out))}
+        update: dict[str, object] = {"build": str(request.out.relative_to(self.fit_request.out))}
         if row is not None:
-            found |= {
+            update |= {
                 "candidate": row.candidate.id,
                 "validation_top1": row.validation.top1 if row.validation else None,
                 "test_top1": row.test.top1 if row.test else None,
@@ -96,23 +96,23 @@ class MemberBuilder:
                 "gates": row.gates,
                 "inside": inside_of(row.gates),
             }
-        return member.model_copy(update=found)
+        return member.model_copy(update=update)
 
     def course(self, member: Member, teacher: Path | None, *, short: bool = False) -> Course:
-        """How a member is trained where others are taught by ``teacher``."""
+        """Return how a member is trained. Members that start from the first network's weights need no teacher."""
         return Course(short=short, teacher=None if self.begins_as_first(member) else teacher)
 
     def begins_as_first(self, member: Member) -> bool:
-        """Whether only surgery makes it another than the first, with whose trained weights it begins."""
+        """Whether a member starts from the first network's trained weights, because only surgery changes it."""
         return bool(member.form.suffix) and member.scale == self.first
 
     def folder(self, member: Member, course: Course) -> Path:
-        """Of its build."""
-        return self.asked.out / MEMBERS / (re.sub(r"[=, ]", "-", member.name) + course.suffix)
+        """Return the folder of a member's build."""
+        return self.fit_request.out / MEMBERS / (re.sub(r"[=, ]", "-", member.name) + course.suffix)
 
     def request(self, member: Member, course: Course, out: Path) -> BuildRequest:
-        """The build of a member, as anybody would ask for it."""
-        recipe = self.asked.recipe
+        """Return the build request of a member."""
+        recipe = self.fit_request.recipe
         model = recipe.model.model_copy(update={"arch": self.spec.name, "scale": member.scale, "resolution_px": None})
         epochs = None if member.scale == self.first else self.epochs
         learned = {"teacher": None if course.teacher is None else str(course.teacher), "epochs": recipe.train.epochs or epochs}
@@ -121,59 +121,59 @@ class MemberBuilder:
         if member.form.suffix:
             changed = {**dict(member.form), "instead": True}
             recipe = recipe.model_copy(update={"surgery": recipe.surgery.model_copy(update=changed)})
-        asked = BuildRequest(
+        build = BuildRequest(
             recipe=recipe,
-            device=self.asked.device,
-            device_file=self.asked.device_file,
+            device=self.fit_request.device,
+            device_file=self.fit_request.device_file,
             out=out,
-            host=self.asked.host,
-            meter=self.asked.meter,
+            host=self.fit_request.host,
+            meter=self.fit_request.meter,
             gates=self._bounds(),
         )
-        return self._with_command(self._shortened(asked, member) if course.short else asked, member)
+        return self._add_command(self._shortened(build, member) if course.short else build, member)
 
     def _bounds(self) -> GateChoice:
-        """The recipe's own, and what the search has to meet."""
-        stated, least = with_p50(self.asked.recipe.gates), self.asked.choice.accuracy_top1
+        """Return the recipe's gates together with the budgets of the search."""
+        stated, least = with_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
         required = {} if least is None else {"top1": least}
-        return stated.model_copy(update={"max": {**stated.max, **self.asked.within}, "min": {**stated.min, **required}})
+        return stated.model_copy(update={"max": {**stated.max, **self.fit_request.within}, "min": {**stated.min, **required}})
 
     def _request(self, member: Member, course: Course, goal: Goal) -> BuildRequest:
         return self.request(member, course, self.folder(member, course)).model_copy(update={"goal": goal})
 
-    def _shortened(self, asked: BuildRequest, member: Member) -> BuildRequest:
-        """The same for a part of the epochs; where the first's weights are the beginning, of those of surgery alone."""
-        recipe, completed = asked.recipe, resolve(asked, self.store, self.tell).recipe
+    def _shortened(self, request: BuildRequest, member: Member) -> BuildRequest:
+        """Return the request with a fraction of the epochs: of surgery, and of training unless the first's weights are used."""
+        recipe, completed = request.recipe, resolve(request, self.store, self.tell).recipe
         if member.form.suffix:
             surgery = recipe.surgery.model_copy(update={"epochs": max(1, (completed.surgery.epochs or 0) // SHORT)})
             recipe = recipe.model_copy(update={"surgery": surgery})
         if not self.begins_as_first(member):
-            whole = completed.train.epochs or 0
-            epochs = max(whole // SHORT, min(whole, LEAST_EPOCHS)) or recipe.train.epochs  # of a head alone there are none
+            complete = completed.train.epochs or 0
+            epochs = max(complete // SHORT, min(complete, LEAST_EPOCHS)) or recipe.train.epochs  # of a head alone there are none
             recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
-        return asked.model_copy(update={"recipe": recipe})
+        return request.model_copy(update={"recipe": recipe})
 
-    def _with_command(self, asked: BuildRequest, member: Member) -> BuildRequest:
-        recipe, usual = asked.recipe, self.asked.recipe
-        parts = [("--arch", self.spec.name), ("--scale", member.scale), *self.asked.build.without("--out").parts]
+    def _add_command(self, request: BuildRequest, member: Member) -> BuildRequest:
+        recipe, usual = request.recipe, self.fit_request.recipe
+        parts = [("--arch", self.spec.name), ("--scale", member.scale), *self.fit_request.build.without("--out").parts]
         parts += [] if recipe.train.teacher is None else [("--teacher", recipe.train.teacher)]
         changed = {**dict(member.form), "instead": "true"} if member.form.suffix else {}
         settings = [f"surgery.{name}={value}" for name, value in changed.items()]
         settings += [] if recipe.train.epochs == usual.train.epochs else [f"train.epochs={recipe.train.epochs}"]
         settings += [] if recipe.surgery.epochs == usual.surgery.epochs else [f"surgery.epochs={recipe.surgery.epochs}"]
         parts += [("--set", setting) for setting in settings]
-        parts += bound_parts(asked.gates) if asked.gates else ()
-        return asked.model_copy(update={"command": Command(verb=("build",), parts=(*parts, ("--out", str(asked.out))))})
+        parts += bound_parts(request.gates) if request.gates else ()
+        return request.model_copy(update={"command": Command(verb=("build",), parts=(*parts, ("--out", str(request.out))))})
 
 
-def _learned(files: Path) -> tuple[int, float]:
-    """Epochs of the whole network, and what they came to."""
-    found = json.loads((files / "history.json").read_text(encoding="utf-8"))
-    epochs = sum(len(phase["epochs"]) for phase in found["phases"] if phase["name"] != "head")
-    return max(1, epochs), found["best"]["validation_top1"]
+def _training_outcome(files: Path) -> tuple[int, float]:
+    """Return the epochs of a training of the complete network, and the best top-1 on ``validation``."""
+    history = json.loads((files / "history.json").read_text(encoding="utf-8"))
+    epochs = sum(len(phase["epochs"]) for phase in history["phases"] if phase["name"] != "head")
+    return max(1, epochs), history["best"]["validation_top1"]
 
 
-def _learned_anew(files: Path) -> tuple[int, float]:
-    """The same of a changed network."""
-    found = json.loads((files / "surgery.json").read_text(encoding="utf-8"))
-    return max(1, len(found["epochs"])), found["after"]["validation_top1"]
+def _surgery_outcome(files: Path) -> tuple[int, float]:
+    """Return the epochs after surgery, and top-1 on ``validation`` after the last."""
+    history = json.loads((files / "surgery.json").read_text(encoding="utf-8"))
+    return max(1, len(history["epochs"])), history["after"]["validation_top1"]

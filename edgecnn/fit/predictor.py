@@ -1,8 +1,8 @@
-"""Latency of a network that was not timed, by a device's table: an estimate, and an interval.
+"""Predict the latency of networks from a device's table, with an interval.
 
-Where the runtime times its layers, their times are learned one by one: a layer that multiplies takes what its kind of work is
-priced at, times what extremely randomized trees (Geurts and others 2006, doi:10.1007/s10994-006-6226-1) say of its shape.
-Elsewhere arithmetic and traffic are a sum with a non-negative price for each kind of operation, errors counted in proportion.
+If the runtime times layers, the time of each multiplying layer is its priced work times a factor of its shape, which extremely
+randomized trees learn (Geurts and others 2006, doi:10.1007/s10994-006-6226-1). Otherwise latency is a sum of arithmetic and
+memory traffic with a non-negative price for each kind of operation, fitted by relative error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 Base = Callable[[Sequence[Counted]], "Array"]
-"""Networks to milliseconds."""
+"""Maps networks to milliseconds."""
 RIDGE = 1e-2
 """Of the prices, against a column's typical share of what is summed: of columns that say the same, none takes all."""
 LEAST_MS = 1e-3
@@ -52,18 +52,20 @@ price for each feature alone fits a table better, and predicts networks of other
 
 
 def amounts(counted: Sequence[Counted]) -> Array:
-    """What is priced of each network, a row each."""
-    return np.array([[sum(each.features.get(name, 0.0) for name in names) for names in _PRICED.values()] for each in counted])
+    """Return the priced amounts of each network, one row each."""
+    return np.array(
+        [[sum(network.features.get(name, 0.0) for name in names) for names in _PRICED.values()] for network in counted]
+    )
 
 
 def priced(counted: Sequence[Counted], ms: Array) -> Base:
-    """Prices of what networks count, found from some of which the time is known; a call as such has one too."""
-    found = nonnegative(with_one(amounts(counted)), ms, 1 / ms)
-    return lambda wanted: np.maximum(with_one(amounts(wanted)) @ found, LEAST_MS)
+    """Learn prices from timed networks, including one for each call, and return the function that applies them."""
+    prices = nonnegative(with_constant(amounts(counted)), ms, 1 / ms)
+    return lambda networks: np.maximum(with_constant(amounts(networks)) @ prices, LEAST_MS)
 
 
-def with_one(x: Array) -> Array:
-    """With a column that is 1 of each row."""
+def with_constant(x: Array) -> Array:
+    """Append a column of ones."""
     return np.column_stack([x, np.ones(len(x))])
 
 
@@ -74,8 +76,8 @@ def nonnegative(x: Array, y: Array, weights: Array) -> Array:
     weighted = x * weights[:, None]
     unit = np.sqrt((weighted**2).mean(axis=0)) + 1e-12
     ridge = RIDGE * np.sqrt(len(y)) * np.eye(x.shape[1])
-    found, _ = nnls(np.vstack([weighted / unit, ridge]), np.concatenate([y * weights, np.zeros(len(ridge))]))
-    return np.asarray(found / unit)
+    scaled, _ = nnls(np.vstack([weighted / unit, ridge]), np.concatenate([y * weights, np.zeros(len(ridge))]))
+    return np.asarray(scaled / unit)
 
 
 TREES, LEAF = 100, 2
@@ -88,35 +90,37 @@ TRACING = ((0.5, 1.5), (-20.0, 20.0), (-np.inf, np.inf))
 _MULTIPLYING = tuple(f"{kind}_" for kind in KINDS) + ("weights_m",)
 
 
-def traced_layers(found: Residency, macs: MacTable) -> TracedLayers | None:
-    """What a table keeps of a trace; None where the runtime does not time each layer. What ran as one takes its time by shares of
-    the multiply-adds."""
-    times = [layer.time_us or 0.0 for layer in found.layers]
+def traced_layers(residency: Residency, macs: MacTable) -> TracedLayers | None:
+    """Return the layer times of a trace; None if the runtime does not time each layer.
+
+    Layers that ran fused share their time in proportion to their multiply-adds.
+    """
+    times = [layer.time_us or 0.0 for layer in residency.layers]
     if not any(times) or not all(0 <= us <= US_MAX for us in times) or sum(times) > US_MAX:  # a NaN is not inside either
         return None
-    counts, us = {each.name: each.macs for each in macs.layers}, dict[str, float]()
+    counts, us = {counted_layer.name: counted_layer.macs for counted_layer in macs.layers}, dict[str, float]()
     others = defaultdict[str, list[LayerResidency]](list)
-    for layer in found.layers:
+    for layer in residency.layers:
         whole = sum(counts[name] for name in layer.onnx_nodes)
         us |= {name: round((layer.time_us or 0.0) * counts[name] / whole, 2) for name in layer.onnx_nodes}
         others[layer.op] += [] if layer.onnx_nodes else [layer]
     return TracedLayers(
-        multiplying_us=tuple(us.get(each.name) for each in macs.layers),
+        multiplying_us=tuple(us.get(counted_layer.name) for counted_layer in macs.layers),
         others={
-            op: OtherLayers(count=len(of), us=round(sum(each.time_us or 0.0 for each in of), 2))
-            for op, of in sorted(others.items())
-            if of
+            op: OtherLayers(count=len(layers), us=round(sum(layer.time_us or 0.0 for layer in layers), 2))
+            for op, layers in sorted(others.items())
+            if layers
         },
     )
 
 
 class ExecutedLayers:
-    """Of one candidate on one machine."""
+    """Latency of one candidate on one machine, from the times of executed layers."""
 
     def __init__(self, counted: Sequence[Counted], traced: Sequence[TracedLayers], ms: Array) -> None:
-        """``ms``: of each network without a trace. Each has as many traced layers as counted ones."""
+        """``ms``: latency of each network without tracing. Each network has as many traced layers as counted ones."""
         us = 1000 * ms
-        self._names = sorted({name for each in counted for name in each.features if not name.startswith(_MULTIPLYING)})
+        self._names = sorted({name for network in counted for name in network.features if not name.startswith(_MULTIPLYING)})
         slower, each_us = _cost_of_tracing(traced, us)
 
         def untraced(took: float, count: int = 1) -> float:
@@ -128,56 +132,57 @@ class ExecutedLayers:
             for layer, took in zip(network.layers, one.multiplying_us, strict=True)
             if took is not None
         ]
-        self._prices, self._trees = _learned([layer for layer, _ in layers], np.array([took for _, took in layers]))
-        x, operators = self._others(counted), sorted({name for each in traced for name in each.others})
+        self._prices, self._trees = _layer_prices([layer for layer, _ in layers], np.array([took for _, took in layers]))
+        x, operators = self._unlayered(counted), sorted({name for network in traced for name in network.others})
         self._operators = np.zeros(x.shape[1])
         for name in operators:
-            found = (each.others.get(name) for each in traced)
-            took = np.array([0.0 if each is None else untraced(each.us, each.count) for each in found])
+            times = (network.others.get(name) for network in traced)
+            took = np.array([0.0 if other is None else untraced(other.us, other.count) for other in times])
             self._operators += nonnegative(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
-        self._calls = nonnegative(with_one(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
+        self._calls = nonnegative(with_constant(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
 
     def __call__(self, counted: Sequence[Counted]) -> Array:
-        """Milliseconds of each."""
-        us = self._layers_us(counted) + self._others(counted) @ self._operators + with_one(self._counts(counted)) @ self._calls
+        """Return milliseconds of each network."""
+        calls_us = with_constant(self._counts(counted)) @ self._calls
+        us = self._layers_us(counted) + self._unlayered(counted) @ self._operators + calls_us
         ms: Array = np.maximum(us / 1000, LEAST_MS)
         return ms
 
     def _layers_us(self, counted: Sequence[Counted]) -> Array:
-        every = [layer for each in counted for layer in each.layers]
+        every = [layer for network in counted for layer in network.layers]
         us: Array = _price_of(every, self._prices) * self._trees.predict(_shapes(every))
-        ends = np.cumsum([len(each.layers) for each in counted])
+        ends = np.cumsum([len(network.layers) for network in counted])
         return np.array([part.sum() for part in np.split(us, ends[:-1])])
 
-    def _others(self, counted: Sequence[Counted]) -> Array:
-        return np.array([[each.features.get(name, 0.0) for name in self._names] for each in counted])
+    def _unlayered(self, counted: Sequence[Counted]) -> Array:
+        return np.array([[network.features.get(name, 0.0) for name in self._names] for network in counted])
 
     def _counts(self, counted: Sequence[Counted]) -> Array:
-        """Operations of each, a column: every one is called."""
-        return np.array([[total_of(each.features, "_count")] for each in counted])
+        """Return the number of operations of each network, as one column."""
+        return np.array([[total_of(network.features, "_count")] for network in counted])
 
 
 def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, float]:
-    """What traced time is to be multiplied with, and what is to be added for each layer, so that it comes to time without."""
+    """Return the factor of traced time, and the microseconds to add for each layer, that give the time without tracing."""
     from scipy.optimize import lsq_linear
 
-    whole = [sum(_multiplied(each)) + sum(other.us for other in each.others.values()) for each in traced]
-    many = [len(list(_multiplied(each))) + sum(other.count for other in each.others.values()) for each in traced]
-    x = with_one(np.column_stack([whole, many])) / us[:, None]
+    whole = [sum(_multiplied(network)) + sum(other.us for other in network.others.values()) for network in traced]
+    many = [len(list(_multiplied(network))) + sum(other.count for other in network.others.values()) for network in traced]
+    x = with_constant(np.column_stack([whole, many])) / us[:, None]
     slower, each_us, _ = lsq_linear(x, np.ones(len(us)), bounds=np.transpose(TRACING)).x
     return float(slower), float(each_us)
 
 
-def _multiplied(each: TracedLayers) -> Iterator[float]:
-    return (took for took in each.multiplying_us if took is not None)
+def _multiplied(layers: TracedLayers) -> Iterator[float]:
+    return (took for took in layers.multiplying_us if took is not None)
 
 
-def _learned(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array], Any]:
-    """Prices by kind, and what a layer of its shape takes of what it is priced at."""
+def _layer_prices(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array], Any]:
+    """Return prices by kind of layer, and trees that predict a layer's time relative to its price from its shape."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    kinds, work = np.array([each.kind for each in layers]), np.array([each.work for each in layers])
+    kinds, work = np.array([layer.kind for layer in layers]), np.array([layer.work for layer in layers])
     prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # of a kind that was never timed: of all together
     for kind in set(kinds.tolist()):
         prices[kind] = nonnegative(work[kinds == kind], us[kinds == kind], 1 / (us[kinds == kind] + OF_A_FEW_US))
@@ -187,82 +192,82 @@ def _learned(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array], Any]
 
 
 def _price_of(layers: Sequence[Layer], prices: dict[str, Array]) -> Array:
-    found = [float(np.dot(each.work, prices.get(each.kind, prices[""]))) for each in layers]
-    us: Array = np.maximum(np.array(found), LEAST_US)
+    prices_us = [float(np.dot(layer.work, prices.get(layer.kind, prices[""]))) for layer in layers]
+    us: Array = np.maximum(np.array(prices_us), LEAST_US)
     return us
 
 
 def _shapes(layers: Sequence[Layer]) -> Array:
-    return np.array([each.shape for each in layers])
+    return np.array([layer.shape for layer in layers])
 
 
 CONFIDENCE = 0.9
 NEARLY_ALL = 0.8
 FOLDS = 5
-"""Parts of a table, each of which is predicted from the others, to learn what predictions miss."""
+"""Parts of a table for cross-prediction, which shows how far off predictions are."""
 BEYOND = math.log(1.5)
-"""How far outside the table's range a feature may lie: half as much again."""
+"""How far outside the table's range a feature may be, as a logarithm."""
 _LOG_MOST = math.log(1e9)
-"""Of a prediction in ms: a table whose times contradict each other would have bounds beyond every number."""
+"""Largest prediction in ms, as a logarithm: contradicting times would give infinite bounds."""
 _TOTALS = ("_mmac", "_melem", "_count")
-"""Of all kinds together: what a network's place among the table's is told by."""
+"""Suffixes of the totals by which a network is compared with those of the table."""
 
 
 class Prediction(NamedTuple):
-    """Of one network; predicted, and never a figure that a gate takes."""
+    """Predicted latency of one network, which passes no gate."""
 
     p50_ms: Interval
     spread: float
-    """Standard deviation of its logarithm: what is most uncertain is measured next."""
+    """Standard deviation of the logarithm. The most uncertain networks are measured next."""
     extrapolated: tuple[str, ...]
-    """Features in which the table has nothing like it; then it is to be measured."""
+    """Features outside the table's range."""
 
 
 class Predicts(Protocol):
-    """Predictions of one candidate on one machine, from whatever is known of it."""
+    """A source of latency predictions for one candidate on one machine."""
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
-        """In the order in which they are given; None where nothing is known of a network."""
+        """Predict each network, in order; None if nothing is known of it."""
 
 
 def fastest_first(predictors: Mapping[str, Predicts], probe: Probe) -> tuple[Predicted, ...]:
-    """A network in each candidate of which something is known; those of which the table has nothing like it are the last."""
+    """Return a network's predictions, the fastest candidate first and extrapolated ones last."""
     predictions = {candidate: predictor.predict([probe])[0] for candidate, predictor in predictors.items()}
-    found = [
+    predicted = [
         Predicted(candidate=name, p50_ms=prediction.p50_ms, extrapolated=prediction.extrapolated)
         for name, prediction in predictions.items()
         if prediction is not None
     ]
-    return tuple(sorted(found, key=lambda each: (bool(each.extrapolated), each.p50_ms.estimate)))
+    return tuple(sorted(predicted, key=lambda prediction: (bool(prediction.extrapolated), prediction.p50_ms.estimate)))
 
 
 class Predictor:
-    """Of one candidate on one machine."""
+    """Predictions of one candidate on one machine, from its latency table."""
 
     def __init__(self, timed: Sequence[TimedProbe]) -> None:
         """Raises ValueError: fewer than ``LEAST_TIMED`` networks."""
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
-        rows, base_of = _way(timed)
-        features, ms = [each.counted.features for each in rows], np.array([each.timed.least_ms for each in rows])
-        self._known = {name for each in features for name in each}
+        rows, base_of = _choose_base(timed)
+        features, ms = [row.counted.features for row in rows], np.array([row.timed.least_ms for row in rows])
+        self._known = {name for feature_set in features for name in feature_set}
         self._ranges = {suffix: _range(features, suffix) for suffix in _TOTALS}
-        x = amounts([each.counted for each in rows])
+        x = amounts([row.counted for row in rows])
         logs = np.log1p(x)
         self._middle, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
-        shapes, missed = self._shape(x), np.log(ms / _from_others(rows, ms, base_of))
+        shapes, missed = self._shape(x), np.log(ms / _cross_predicted(rows, ms, base_of))
         self._base, self._process = base_of(rows, ms), _process(shapes, missed, None)
         misses = sorted(_miss(shapes, missed, index, self._process.kernel_) for index in range(len(rows)))
         self._allowed = misses[math.ceil((len(misses) + 1) * CONFIDENCE) - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
-        """In the order in which they are given."""
+        """Predict each network, in order."""
         counted = [counted_of(probe) for probe in probes]
         missed, spread = self._process.predict(self._shape(amounts(counted)), return_std=True)
         mean = np.log(self._base(counted)) + missed
         return tuple(
-            Prediction(_interval(middle, self._allowed * sd), sd, self._unlike(each.features))
-            for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
+            Prediction(_interval(middle, self._allowed * sd), sd, self._unlike(network.features))
+            for middle, sd, network in zip(mean.tolist(), spread.tolist(), counted, strict=True)
         )
 
     def _shape(self, x: Array) -> Array:
@@ -278,8 +283,8 @@ class Predictor:
 
 
 def _range(known: Sequence[Mapping[str, float]], suffix: str) -> tuple[float, float]:
-    """Of the logarithms of their totals."""
-    logs = [math.log(total_of(each, suffix)) for each in known]
+    """Return the smallest and the largest logarithm of a total."""
+    logs = [math.log(total_of(features, suffix)) for features in known]
     return min(logs), max(logs)
 
 
@@ -291,13 +296,13 @@ class _Row(NamedTuple):
 _BaseOf = Callable[[Sequence[_Row], "Array"], Base]
 
 
-def _way(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
-    """By executed layers, where nearly all networks were traced, and then of these alone; else by prices, of all."""
-    rows = [_Row(each, counted_of(each.probe)) for each in timed]
-    traced = [each for each in rows if _is_traced(each)]
+def _choose_base(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
+    """Return rows and base predictor: executed layers if nearly all networks were traced, else prices of all networks."""
+    rows = [_Row(probe, counted_of(probe.probe)) for probe in timed]
+    traced = [row for row in rows if _is_traced(row)]
     if len(traced) >= max(LEAST_TIMED, NEARLY_ALL * len(rows)):
-        return traced, _by_layers
-    return rows, lambda known, ms: priced([each.counted for each in known], ms)
+        return traced, _layer_base
+    return rows, lambda known, ms: priced([row.counted for row in known], ms)
 
 
 def _is_traced(row: _Row) -> bool:
@@ -307,22 +312,22 @@ def _is_traced(row: _Row) -> bool:
     return any(took is not None for took in traced.multiplying_us)
 
 
-def _by_layers(known: Sequence[_Row], ms: Array) -> Base:
-    return ExecutedLayers([each.counted for each in known], [each.timed.traced for each in known if each.timed.traced], ms)
+def _layer_base(known: Sequence[_Row], ms: Array) -> Base:
+    return ExecutedLayers([row.counted for row in known], [row.timed.traced for row in known if row.timed.traced], ms)
 
 
-def _from_others(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array:
-    """What is said of each network of a table by those of its other parts."""
-    found, places = np.empty(len(ms)), range(len(ms))
+def _cross_predicted(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array:
+    """Predict each network of a table from the other parts of the table."""
+    predicted, places = np.empty(len(ms)), range(len(ms))
     for fold in range(FOLDS):
-        known, wanted = ([each for each in places if (each % FOLDS == fold) is of_it] for of_it in (False, True))
+        known, wanted = ([place for place in places if (place % FOLDS == fold) is of_it] for of_it in (False, True))
         base = base_of([rows[index] for index in known], ms[known])
-        found[wanted] = base([rows[index].counted for index in wanted])
-    return found
+        predicted[wanted] = base([rows[index].counted for index in wanted])
+    return predicted
 
 
 def _miss(shapes: Array, missed: Array, index: int, kernel: Any) -> float:
-    """How far off one network is from what the process says of it by the others, in standard deviations."""
+    """Return how far one network is from its prediction by the others, in standard deviations."""
     others = np.arange(len(missed)) != index
     mean, spread = _process(shapes[others], missed[others], kernel).predict(shapes[index : index + 1], return_std=True)
     return float(abs(missed[index] - mean[0]) / spread[0])
@@ -337,7 +342,7 @@ def _process(shapes: Any, residual: Any, kernel: Any) -> Any:
         return GaussianProcessRegressor(kernel, optimizer=None).fit(shapes, residual)
     wide = ConstantKernel(0.05, (1e-4, 1.0)) * Matern(5.0, (0.5, 100.0), nu=2.5) + WhiteKernel(0.002, (1e-5, 0.1))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound that is reached is an answer: there is only noise to learn
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reaching a bound means that there is only noise to learn
         return GaussianProcessRegressor(wide, random_state=0, n_restarts_optimizer=2).fit(shapes, residual)
 
 

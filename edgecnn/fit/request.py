@@ -1,4 +1,4 @@
-"""What a search is asked: a family, budgets on a device, and how much may be trained."""
+"""The request of a search: a family, budgets on a device, and limits of training."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
 
 
 class OtherTarget(NamedTuple):
-    """A device that is asked about beside the one that is searched for."""
+    """A further device to predict latency on."""
 
     device: str
     runtime: TargetRuntime | None
-    """None, as ``all``: every one of its table."""
+    """None, like ``all``: every runtime of its table."""
 
     @property
     def name(self) -> str:
@@ -36,7 +36,7 @@ class OtherTarget(NamedTuple):
 
 
 class FitRequest(Value):
-    """One call. The recipe is that of every member, but for its network, its teacher and its epochs."""
+    """One search. Every member has this recipe, except for network, teacher and epochs."""
 
     choice: FitChoice
     recipe: Recipe
@@ -44,74 +44,74 @@ class FitRequest(Value):
     device_file: Path | None = None
     host: HostRequest | None = None
     meter: Path | None = None
-    """An external power meter's log, for a budget of energy."""
+    """Log of an external power meter, for an energy budget."""
     out: Path
     table: Path | None = None
-    """None: the device's own, which is measured where there is none."""
+    """Latency table; None: the device's own, measured if it does not exist."""
     others: tuple[OtherTarget, ...] = ()
-    """Beside it, of which the tables say what the built networks would take there."""
+    """Further devices to predict the built networks on."""
     build: Command = Command()
-    """Of the command line: what a build of a member is asked with too."""
+    """Options of the command line that builds of members take too."""
     command: Command = Command()
-    """The command that asks this again."""
+    """The command that repeats this search."""
 
     @property
     def family(self) -> str:
-        """Its name."""
+        """Name of the family."""
         return self.choice.family or ""
 
     @property
     def within(self) -> Mapping[BudgetMetric, float]:
-        """The budgets; images a second are the p50 that they mean."""
+        """The budgets; ``images_per_s`` is converted to ``p50_ms``."""
         stated = budgets_in_p50(self.choice.within)
         return {name: stated[name] for name in METRICS if name in stated}
 
 
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
-    """What the recipe says, and the command line's own in its place.
+    """Return the recipe's choices with those of the command line in their place.
 
-    Raises FAMILY_MISSING: neither names a family. NOTHING_TO_MEET: neither states a budget. FIT_BUDGET_INVALID: one is none.
+    Raises FAMILY_MISSING: no family is named. NOTHING_TO_MEET: no budget is stated. FIT_BUDGET_INVALID: a budget is invalid.
     """
-    found = recipe.model_copy(update=dict(stated))
-    for name in found.within:
+    choice = recipe.model_copy(update=dict(stated))
+    for name in choice.within:
         _metric(name, f"fit.within.{name}")
-    if {IMAGES_PER_S, "p50_ms"} <= found.within.keys():
+    if {IMAGES_PER_S, "p50_ms"} <= choice.within.keys():
         raise FIT_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
-    if found.family is None:
+    if choice.family is None:
         raise FAMILY_MISSING(families=tuple(RULES))
-    if not found.within and found.accuracy_top1 is None:
+    if not choice.within and choice.accuracy_top1 is None:
         raise NOTHING_TO_MEET()
-    return found
+    return choice
 
 
 def within_of(texts: Iterable[str]) -> dict[str, float]:
-    """``p50_ms=5`` and others, each metric once.
+    """Parse budgets such as ``p50_ms=5``.
 
-    Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or no positive number.
+    Raises FIT_BUDGET_INVALID: an unknown or repeated metric, or not a positive number.
     """
     return parse_budgets(texts, _metric, lambda text, because: FIT_BUDGET_INVALID(text=text, because=because))
 
 
-def _metric(given: str, text: str) -> str:
+def _metric(metric: str, text: str) -> str:
     known = (*METRICS, IMAGES_PER_S)
-    name = next((each for each in known if each == given), None)
+    name = next((budget for budget in known if budget == metric), None)
     if name is None:
-        near = IMAGES_PER_S if given == "fps" else nearest(given, known, cutoff=0.5)
-        because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
-        if re.fullmatch(r"p\d+_ms", given):
-            because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {given}=…` judges the tail"
+        near = IMAGES_PER_S if metric == "fps" else nearest(metric, known, cutoff=0.5)
+        because = f"{metric!r} is no budget" + (f", the nearest is {near}" if near else "")
+        if re.fullmatch(r"p\d+_ms", metric):
+            because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {metric}=…` judges the tail"
         raise FIT_BUDGET_INVALID(text=text, because=because)
     return name
 
 
 def required_top1_of(texts: Sequence[str]) -> float:
-    """``top1=0.85``, once. Raises FIT_BUDGET_INVALID: nothing of that kind, between 0 and 1, or more than one."""
+    """Parse ``top1=0.85``. Raises FIT_BUDGET_INVALID: not a share between 0 and 1, or more than one text."""
     text = texts[-1]
     if len(texts) > 1:
         raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy is given {len(texts)} times")
-    found = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
-    if found is not None and float(found[1]) > 0:
-        return float(found[1])
+    share = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
+    if share is not None and float(share[1]) > 0:
+        return float(share[1])
     percent = re.fullmatch(r"(?:top1=)?(\d{1,2}(?:\.\d{1,4})?)\s*%?", text.strip())
     meant = f", and {float(percent[1]):g} % are top1={float(percent[1]) / 100:g}" if percent and float(percent[1]) >= 1 else ""
     raise FIT_BUDGET_INVALID(text=text, because=f"--accuracy takes top1 and a share between 0 and 1{meant}")

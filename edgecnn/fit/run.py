@@ -1,4 +1,4 @@
-"""The search from start to end: short trainings first, of which the better half goes on."""
+"""Run a search: short trainings first, then complete trainings of the better half."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, looks_of, next_likely, parted, shortlist
+from edgecnn.fit.shortlist import along_front, looks_of, next_likely, by_origin, shortlist
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
-from edgecnn.fit.table import in_a_table, require_own_name
+from edgecnn.fit.table import timeable_candidates, require_own_name
 from edgecnn.fit.tables import Priced, priced, table_file
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
@@ -46,46 +46,49 @@ from edgecnn.values.training import AS_IT_IS, Form
 
 
 def build_first(fitting: Fitting) -> Path | None:
-    """The family's first, trained whole and built; its folder, where it teaches. Raises EdgecnnError: there is no reference."""
+    """Train and build the family's first network; return its folder if it is the teacher. Raises EdgecnnError: that failed."""
     builder, tell = fitting.builder, fitting.place.tell
     first = fitting.first
-    tell.note(f"{first.name}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
-    fitting.members[first.name] = _whole(fitting, first, Course())
-    return builder.folder(first, Course()) if fitting.asked.choice.teacher else None
+    tell.note(f"{first.name}: trained and built first, as {'the teacher' if fitting.request.choice.teacher else 'the reference'}")
+    fitting.members[first.name] = _train_and_build(fitting, first, Course())
+    return builder.folder(first, Course()) if fitting.request.choice.teacher else None
 
 
 def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
-    """The family's first whole, as the teacher; the others a little, and the best of them whole. One is built in any case.
+    """Train the family's first network completely, the others briefly, and the best of those completely.
 
-    Raises EdgecnnError: none of them could be trained; that of the last.
+    At least one member is built. Raises EdgecnnError: the last error, if no member could be trained.
     """
     teacher = build_first(fitting)
-    learned = _a_little(fitting, waiting, teacher) or list(waiting[:1])
+    learned = _train_briefly(fitting, waiting, teacher) or list(waiting[:1])
     wanted, built = min(max(len(waiting), len(learned)), max(1, fitting.trainings_of_members)), 0
-    for member in in_turn(learned, fitting):
+    for member in best_of_each_kind(learned, fitting):
         if built == wanted or (built and fitting.out_of_time):
             break
         built += build_whole(fitting, member, teacher).failed is None
     fitting.leave_out(wanted - built)
 
 
-def _a_little(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
-    """Those of which a short training came to something."""
+def _train_briefly(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
+    """Train members briefly, and return those whose training succeeded."""
     builder, tell, failed = fitting.builder, fitting.place.tell, None
     looked_at, (_, most) = list[Member](), looks_of(fitting.trainings_of_members)
     for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, looked_at), most)):
         tell.note(f"{member.name}: a short training, {number + 1} of at most {most}")
-        made, broke = _noted(fitting, member, partial(_once, fitting, member, builder.course(member, teacher, short=True)))
-        failed = broke or failed
-        looked_at.append(made)
-    learned = [each for each in looked_at if each.failed is None]
+        outcome, error = _noted(fitting, member, partial(_train, fitting, member, builder.course(member, teacher, short=True)))
+        failed = error or failed
+        looked_at.append(outcome)
+    learned = [looked for looked in looked_at if looked.failed is None]
     if failed is not None and not learned:
         raise failed
     return learned
 
 
 def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], looked_at: Sequence[Member]) -> Iterator[Member]:
-    """The shortlist, then one by one what trainings make promising, while there is time. ``looked_at`` grows meanwhile."""
+    """Yield the shortlist, then one by one the members that trainings make promising, while there is time.
+
+    The caller appends each trained member to ``looked_at``.
+    """
     for member in shortlisted:
         if not fitting.out_of_time:
             yield member
@@ -96,12 +99,15 @@ def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], looked_at: Se
         yield likely
 
 
-def _once(fitting: Fitting, member: Member, course: Course) -> Member:
+def _train(fitting: Fitting, member: Member, course: Course) -> Member:
     return member.model_copy(update={"trained": (*member.trained, fitting.builder.train(member, course))})
 
 
 def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
-    """For the fastest that is accurate enough: halve the predicted front, on which accuracy is taken to rise with latency."""
+    """Find the fastest member that is accurate enough by bisection of the predicted front.
+
+    Accuracy is assumed to rise with latency along the front.
+    """
     waiting, teacher = list(front), build_first(fitting)
     low, high = 0, len(waiting) - 1
     while low <= high:
@@ -110,27 +116,27 @@ def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
             break
         middle = (low + high) // 2
         built = build_whole(fitting, waiting[middle], teacher)
-        if built.failed is not None:  # which says nothing of the others
+        if built.failed is not None:  # a failure shows nothing about the other members
             del waiting[middle]
             high -= 1
             continue
-        reached = built.validation_top1 is not None and built.validation_top1.low >= (fitting.asked.choice.accuracy_top1 or 0)
+        reached = built.validation_top1 is not None and built.validation_top1.low >= (fitting.request.choice.accuracy_top1 or 0)
         low, high = (low, middle - 1) if reached else (middle + 1, high)
 
 
 def build_whole(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
-    """Train and build it; what fails is told and kept with its reason."""
-    fitting.place.tell.note(f"{member.name}: trained whole and built")
-    return _noted(fitting, member, partial(_whole, fitting, member, fitting.builder.course(member, teacher)))[0]
+    """Train and build a member. A failure is noted, and kept with its reason."""
+    fitting.place.tell.note(f"{member.name}: complete training and build")
+    return _noted(fitting, member, partial(_train_and_build, fitting, member, fitting.builder.course(member, teacher)))[0]
 
 
-def _whole(fitting: Fitting, member: Member, course: Course) -> Member:
-    trained = _once(fitting, member, course).trained
+def _train_and_build(fitting: Fitting, member: Member, course: Course) -> Member:
+    trained = _train(fitting, member, course).trained
     return fitting.builder.build(member, course).model_copy(update={"trained": trained})
 
 
 def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tuple[Member, EdgecnnError | None]:
-    """What the work makes of a member, or the member with why it made nothing; the search keeps either. Raises BoardError."""
+    """Do the work on a member and keep the result, or keep the member with the reason of its failure. Raises BoardError."""
     made, broke = member, None
     try:
         made = work()
@@ -143,112 +149,116 @@ def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tupl
     return made, broke
 
 
-def in_turn(members: Sequence[Member], fitting: Fitting) -> list[Member]:
-    """The best of each kind, then the second best of each, by what a short training came to; without one, as they are."""
+def best_of_each_kind(members: Sequence[Member], fitting: Fitting) -> list[Member]:
+    """Order members by short trainings: the best of each kind, then the second best of each. Without trainings keep the order."""
     ranked = []
-    for kind in parted(members, fitting.builder.begins_as_first):
-        ranked += [(place, _behind(each), each) for place, each in enumerate(sorted(kind, key=_behind))]
-    return [each for _, _, each in sorted(ranked, key=lambda row: row[:2])]
+    for kind in by_origin(members, fitting.builder.begins_as_first):
+        ranked += [(place, _behind(member), member) for place, member in enumerate(sorted(kind, key=_behind))]
+    return [member for _, _, member in sorted(ranked, key=lambda row: row[:2])]
 
 
 def _behind(member: Member) -> float:
-    """The less, the better a training came out."""
+    """Return a sort key that is smaller for better short trainings."""
     return -member.trained[0].validation_top1 if member.trained else 0.0
 
 
 KIND = "search"
-"""Of the store's work: a study that nobody went on with for a day goes with ``store gc``, and is drawn again in a minute."""
+"""Kind of work in the store. ``store gc`` deletes a study that was not used for a day; drawing it again takes a minute."""
 LESS = 0.5
-"""Of one axis, to say what it saves."""
-_FORMED = "each of its networks has a form of its own"
-_UNFORMED = "leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold of all"
-_UNTRAINED = ("its networks are trained", "`edgecnn build` takes what is trained already")
+"""Share of one axis, to show how much it saves."""
+_FORMED = "the search chooses the form of each network"
+_UNFORMED = "remove activation, squeeze_excite, pruned and instead from [surgery]; epochs and learning_rate apply to all networks"
+_UNTRAINED = ("a search trains its networks", "use `edgecnn build` for a trained model")
 
 
-def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
+def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
     """Search, train, race and choose.
 
     Raises:
         NOTHING_TO_SCALE: no rule scales the family.
-        NOT_IN_A_SEARCH, TEACHER_NOT_FITTING: what the recipe states goes with no search.
-        OUTPUT_UNUSABLE, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results or energy could not be written or read.
-        TABLE_NEEDS_FILE: the device's name is any machine's, and a board is named.
-        NO_TABLE, TABLE_OF_ANOTHER, TABLE_UNREADABLE: nothing says what networks cost there.
-        NOTHING_PREDICTED_INSIDE: nothing that was looked at is predicted, or timed, inside the budgets.
-        UNLIKE_TABLE: the table has no network like any that was looked at.
-        NothingTimed: nothing that was to be timed could be made and run.
+        NOT_IN_A_SEARCH, TEACHER_NOT_FITTING: the recipe has a setting that a search does not take.
+        OUTPUT_UNUSABLE, METER_LOG_UNREADABLE, NO_METER_FOR_OBJECTIVE: results cannot be written, or energy cannot be read.
+        TABLE_NEEDS_FILE: the device's name fits any machine, and a board is named.
+        NO_TABLE, TABLE_OF_ANOTHER, TABLE_UNREADABLE: the device has no usable latency table.
+        NOTHING_PREDICTED_INSIDE: no network is predicted, or timed, inside the budgets.
+        UNLIKE_TABLE: no network is similar to those of the table.
+        NothingTimed: no network could be made and timed.
         MultiLabelNotFitting: the images have several labels.
-        EdgecnnError: of a build.
+        EdgecnnError: a build failed.
     """
     began = time.monotonic()
-    _require_searchable(asked.recipe)
-    check_output(asked.out, asked.recipe.data.path)
-    if asked.meter is not None:
-        open_log(asked.meter)
-    if asked.table is None:
-        require_own_name(asked.device, asked.host)
-    place = Place(asked, store, Once(tell))
-    spec = first_of(asked.family)
-    others = prices_elsewhere(asked.others)
+    _require_searchable(request.recipe)
+    check_output(request.out, request.recipe.data.path)
+    if request.meter is not None:
+        open_log(request.meter)
+    if request.table is None:
+        require_own_name(request.device, request.host)
+    place = Place(request, store, Once(tell))
+    spec = first_of(request.family)
+    others = prices_elsewhere(request.others)
     with store.in_use.held():
         with place.machine() as machine:
-            resolved = resolve(_plain(asked, spec), store, place.tell, machine.facts)
+            resolved = resolve(_first_build(request, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
                 raise multi_label_not_fitting(
                     asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
                 )
-            if asked.choice.teacher:
-                _require_teachable(resolved, asked.family)
-            if "energy_mj" in asked.within and resolved.attachment.attached:
-                require_meter(machine.environment, resolved.candidates, asked.meter, "--within energy_mj")
-            lab = machine.lab(store, place.tell, asked.device.name)
-            prices = _prices(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
-        space, first = _space(asked, resolved, prices)
+            if request.choice.teacher:
+                _require_teachable(resolved, request.family)
+            if "energy_mj" in request.within and resolved.attachment.attached:
+                require_meter(machine.environment, resolved.candidates, request.meter, "--within energy_mj")
+            lab = machine.lab(store, place.tell, request.device.name)
+            prices = _prices(request, timeable_candidates(resolved.candidates), lab, attached=resolved.attachment.attached)
+        space, first = _space(request, resolved, prices)
         epochs = None if resolved.mode == "finetune" else PATIENT * (resolved.recipe.train.epochs or 0)
-        builder = MemberBuilder(asked, spec, store, place.tell, first.scale, epochs)
-        fitting = Fitting(asked, builder, resolved, prices, place, first, began, others, machine=lab.machine)
+        builder = MemberBuilder(request, spec, store, place.tell, first.scale, epochs)
+        fitting = Fitting(request, builder, resolved, prices, place, first, began, others, machine=lab.machine)
         _search(fitting, space)
-        if asked.choice.accuracy_top1 is not None:
+        if request.choice.accuracy_top1 is not None:
             train_along(fitting, along_front(fitting))
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
 
 
-def _prices(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
-    """By the table; by forecasts where the device is away and has none. Raises as ``priced`` and ``forecast_prices``."""
-    if attached or asked.table is not None or table_file(asked.device.name) is not None:
-        return priced(asked, candidates, lab, attached=attached)
-    shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
-    lab.tell.note(f"{asked.device.name} is away and has no latency table: forecasts ({MARK}) take its place, provisionally")
-    own = None if asked.device_file is None else str(asked.device_file)
-    return forecast_prices(asked.device, shippable, lab, own)
+def _prices(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
+    """Return predictors from the latency table, or from forecasts if the device is away and has no table.
+
+    Raises as ``priced`` and ``forecast_prices``.
+    """
+    if attached or request.table is not None or table_file(request.device.name) is not None:
+        return priced(request, candidates, lab, attached=attached)
+    runtimes = request.device.built_for(request.recipe.target.runtime)
+    shippable = [candidate for candidate in candidates if candidate.runtime in runtimes]
+    lab.tell.note(f"{request.device.name} is not attached and has no latency table; using forecasts ({MARK}), provisionally")
+    own = None if request.device_file is None else str(request.device_file)
+    return forecast_prices(request.device, shippable, lab, own)
 
 
-_BY_CLASS = "members are told apart by the accuracy of one class an image"
+_BY_CLASS = "a search compares networks by single-class accuracy"
 
 
 def _require_searchable(recipe: Recipe) -> None:
-    """Raises NOT_IN_A_SEARCH: the recipe states what is searched, or what is not trained."""
-    for asked, because, hint in _unsearched(recipe):
-        raise NOT_IN_A_SEARCH(asked=asked, because=because, hint=hint)
+    """Raises NOT_IN_A_SEARCH: the recipe has a setting that the search chooses, or a network that is not trained."""
+    for setting, because, hint in _unsearched(recipe):
+        raise NOT_IN_A_SEARCH(asked=setting, because=because, hint=hint)
 
 
 def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
-    """What is stated, why it goes with no search, and what to do instead."""
-    surgery, leave = recipe.surgery, "leave it out of the recipe"
+    """Yield each setting that a search does not take, the reason, and the fix."""
+    surgery, leave = recipe.surgery, "remove it from the recipe"
     for name, value in Form.of(surgery):
         if value != getattr(AS_IT_IS, name):
             yield f"surgery.{name}", _FORMED, _UNFORMED
     if surgery.instead:
         yield "surgery.instead", _FORMED, _UNFORMED
     if recipe.model.scale is not None:
-        hint = f"{leave}; --family begins with a network of any scale's family, model.resolution_px with another resolution"
-        yield "model.scale", "depth, width and resolution are what it searches", hint
+        hint = f"{leave}; start from another network with --family, or from another resolution with model.resolution_px"
+        yield "model.scale", "the search chooses depth, width and resolution", hint
     if recipe.train.teacher is not None:
         yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
     if recipe.train.folds is not None:
-        yield "train.folds", "members are compared on one test split", f"{leave}, and build what ships with it"
+        yield "train.folds", "members are compared on one test split", f"{leave}, and build the shipped network with folds"
     if recipe.model.onnx is not None:
         yield "model.onnx", *_UNTRAINED
     if recipe.model.keep_head:
@@ -256,38 +266,38 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:
-    """Before the teacher itself is trained. Raises TEACHER_NOT_FITTING: what does not go with one."""
+    """Check that members can be distilled, before the teacher is trained. Raises TEACHER_NOT_FITTING: they cannot."""
     taught = resolved.asked.train.model_copy(update={"teacher": family})
     mode = resolved.mode
     taught_by = resolved.asked.model_copy(update={"train": taught})
     require_teachable(taught_by, None if mode == "custom" or mode == "kept" else mode)
 
 
-def _space(asked: FitRequest, resolved: Resolved, prices: Priced) -> tuple[SearchSpace, Member]:
-    """What is searched, and the network that it begins with. Raises ResolutionUnderStride: there is none so small."""
+def _space(request: FitRequest, resolved: Resolved, prices: Priced) -> tuple[SearchSpace, Member]:
+    """Return the search space and its first network. Raises ResolutionUnderStride: the resolution is too small."""
     base_px = resolved.recipe.model.resolution_px or resolved.arch.resolution_px
     space = SearchSpace(
         spec=resolved.arch,
         base_px=base_px,
         classes=len(resolved.data.classes),
         predictors=prices.predictors,
-        within=asked.within,
+        within=request.within,
         pretrained=resolved.mode == "finetune",
     )
     return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px.short_px))
 
 
-def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:
-    """The build of the family's first, for what is resolved of it."""
-    model = asked.recipe.model.model_copy(update={"arch": spec.name})
-    recipe = asked.recipe.model_copy(update={"model": model})
-    return BuildRequest(recipe=recipe, device=asked.device, device_file=asked.device_file, out=asked.out, host=asked.host)
+def _first_build(request: FitRequest, spec: ArchSpec) -> BuildRequest:
+    """Return the build request of the family's first network."""
+    model = request.recipe.model.model_copy(update={"arch": spec.name})
+    recipe = request.recipe.model_copy(update={"model": model})
+    return BuildRequest(recipe=recipe, device=request.device, device_file=request.device_file, out=request.out, host=request.host)
 
 
 def first_of(family: str) -> ArchSpec:
-    """The network that the family's name means, or that is named itself.
+    """Return the first network of a family, or the named network.
 
-    Raises UnknownArch: neither has the name. NOTHING_TO_SCALE: no rule scales its family.
+    Raises UnknownArch: no family or network has the name. NOTHING_TO_SCALE: no rule scales its family.
     """
     spec = network_or_family(family)
     if spec.family not in RULES:
@@ -296,7 +306,7 @@ def first_of(family: str) -> ArchSpec:
 
 
 def _search(fitting: Fitting, space: SearchSpace) -> None:
-    asked, first = fitting.asked, fitting.first
+    request, first = fitting.request, fitting.first
     question = {
         "code": code_of_trials(),
         "version": edgecnn.__version__,
@@ -304,30 +314,30 @@ def _search(fitting: Fitting, space: SearchSpace) -> None:
         "classes": space.classes,
         "px": space.base_px.stated,
         "pretrained": space.pretrained,
-        "within": dict(asked.within),
+        "within": dict(request.within),
         "candidates": sorted(fitting.prices.predictors),
         "table": fitting.prices.content,
     }
     name, store, tell = digest_of(question), fitting.place.store, fitting.place.tell
     with store.locks.held(KIND, name, tell):
-        found = search_space(space, asked.choice.trials, store.layout.work(KIND, name) / "study.db", tell)
-    fitting.searched = tuple(each for each in found if identity_of(each) != identity_of(first))
+        members = search_space(space, request.choice.trials, store.layout.work(KIND, name) / "study.db", tell)
+    fitting.searched = tuple(member for member in members if identity_of(member) != identity_of(first))
     fitting.members[first.name] = first
     fitting.axes = _axes(space, predicted_ms(first))
 
 
 def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
-    """What is left of the first network's latency with one thing changed."""
+    """Return the share of the first network's latency that is left after each single change."""
     side, half_px = space.base_px.short_px, round(LESS * space.base_px.short_px)
-    found = {
+    members = {
         "half the depth": space.member(LESS, 1.0, side),
         "half the width": space.member(1.0, LESS, side),
         "half the resolution": space.member(1.0, 1.0, half_px),
         "half of the channels pruned": space.member(1.0, 1.0, side, Form(pruned=LESS)),
     }
     if "relu6" in space.activations:
-        found["ReLU6 for SiLU"] = space.member(1.0, 1.0, side, Form(activation="relu6"))
+        members["ReLU6 for SiLU"] = space.member(1.0, 1.0, side, Form(activation="relu6"))
     if "remove" in space.squeeze_excites:
-        found["no squeeze-excite"] = space.member(1.0, 1.0, side, Form(squeeze_excite="remove"))
-    known = {name: predicted_ms(each) for name, each in found.items() if each is not None and each.best_predicted is not None}
+        members["no squeeze-excite"] = space.member(1.0, 1.0, side, Form(squeeze_excite="remove"))
+    known = {name: predicted_ms(member) for name, member in members.items() if member is not None and member.best_predicted}
     return {name: round(ms / whole_ms, 4) for name, ms in known.items()} if math.isfinite(whole_ms) else {}

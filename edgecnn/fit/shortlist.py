@@ -1,7 +1,7 @@
-"""Which searched networks are worth a training: those inside the budget, by a clock where the device is, else by prediction.
+"""Choose the networks to train: those inside the budget, timed if the device is attached, else predicted.
 
-What short trainings make likely of members that had none is a Gaussian process over depth, width, resolution and form. What
-stands in for accuracy beforehand only begins.
+A Gaussian process over depth, width, resolution and form predicts the accuracy of untrained members from short trainings. The
+stand-in for accuracy only chooses the first ones.
 """
 
 from __future__ import annotations
@@ -23,54 +23,54 @@ from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity
 
 ROOM = 0.97
-"""Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
+"""Share of the budget for an estimate of p50, because the upper bound of its interval must be inside."""
 
 
-def by_clock(fitting: Fitting) -> bool:
-    """Whether the device is there to be timed, and a latency is bounded."""
+def is_timeable(fitting: Fitting) -> bool:
+    """Whether the device is attached and the latency is bounded."""
     return fitting.attached and math.isfinite(fitting.budget_ms)
 
 
 def bound_ms(fitting: Fitting) -> float:
-    """What a p50 has to be below."""
+    """Return the most that an estimate of p50 may be."""
     return ROOM * fitting.budget_ms
 
 
 def is_inside(fitting: Fitting, member: Member) -> bool:
-    """By its time, where there is a clock; else by prediction."""
-    if by_clock(fitting):
+    """Whether a member is inside the latency budget, by its time if the device is attached, else by prediction."""
+    if is_timeable(fitting):
         return member.name in fitting.times and fitting.times[member.name].estimate <= bound_ms(fitting)
     cost_ms = guessed_ms(member) if fitting.attached else predicted_ms(member)
     return math.isfinite(cost_ms) and cost_ms <= bound_ms(fitting)
 
 
 def perhaps_inside(fitting: Fitting, members: Iterable[Member]) -> list[Member]:
-    """Those that are inside, or were not timed and are guessed to be, by as much as predictions were off."""
-    if not by_clock(fitting):
-        return [each for each in members if is_inside(fitting, each)]
+    """Return the members that are inside, or that may be inside by their corrected predictions if they were not timed."""
+    if not is_timeable(fitting):
+        return [member for member in members if is_inside(fitting, member)]
     off, tried = times_predicted(fitting), fitting.times.keys() | fitting.untimed.keys()
     return [
-        each
-        for each in members
-        if (guessed_ms(each) * off <= bound_ms(fitting) if each.name not in tried else is_inside(fitting, each))
+        member
+        for member in members
+        if (guessed_ms(member) * off <= bound_ms(fitting) if member.name not in tried else is_inside(fitting, member))
     ]
 
 
 def times_predicted(fitting: Fitting) -> float:
-    """Measured over predicted p50, the median of what was timed; 1 where nothing was."""
-    known = {each.name: guessed_ms(each) for each in fitting.searched}
-    return median([ms.estimate / known[name] for name, ms in fitting.times.items() if name in known] or [1.0])
+    """Return the median ratio of measured to predicted p50; 1 if nothing was timed."""
+    predicted = {member.name: guessed_ms(member) for member in fitting.searched}
+    return median([ms.estimate / predicted[name] for name, ms in fitting.times.items() if name in predicted] or [1.0])
 
 
 def time_untrained(fitting: Fitting, members: Sequence[Member]) -> None:
-    """Time their networks with weights that learned nothing, in turn; the search keeps the times, and why there is none."""
-    found = _timed(fitting, members)
-    fitting.times |= found.times
-    fitting.untimed |= found.failed
-    fitting.pace = found.pace
-    if found.pace is not None and found.pace > SLOW:
-        now = f"this machine takes {found.pace:.1f} times as long as when its latency table was measured"
-        fitting.place.tell.note(f"{now}; budgets are held against what it takes now")
+    """Time members' untrained networks, and keep the times and failures in the search."""
+    timed = _timed(fitting, members)
+    fitting.times |= timed.times
+    fitting.untimed |= timed.failed
+    fitting.pace = timed.pace
+    if timed.pace is not None and timed.pace > SLOW:
+        pace = f"this machine takes {timed.pace:.1f} times as long as when its latency table was measured"
+        fitting.place.tell.note(f"{pace}; budgets are compared with its current latency")
 
 
 def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
@@ -79,12 +79,12 @@ def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
     kits, failed = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
     yardstick = _yardstick(fitting, maker)
     with place.lab() as lab:
-        found = times_of(kits, lab, yardstick)
-    return found._replace(failed={**failed, **found.failed})
+        timed = times_of(kits, lab, yardstick)
+    return timed._replace(failed={**failed, **timed.failed})
 
 
 def _yardstick(fitting: Fitting, maker: KitMaker) -> Yardstick | None:
-    """The fastest of the table's networks; None of an emulated machine, whose pace is that of what emulates it."""
+    """Return the fastest network of the table; None for an emulated machine, whose pace is that of its host."""
     prices = fitting.prices
     if prices.used.fidelity is not Fidelity.MEASURED:
         return None
@@ -94,145 +94,146 @@ def _yardstick(fitting: Fitting, maker: KitMaker) -> Yardstick | None:
 
 
 LENGTH = math.log(2)
-"""Of the logarithms of multipliers: half of one is another network, a tenth less of it is nearly the same."""
+"""Length scale of the process for logarithms of multipliers."""
 SPREAD, LEAST_SPREAD, NOISE = 0.05, 0.02, 0.01
-"""Of top-1: how much networks differ that share nothing, where fewer than two are known; no less than that; and what another
-seed makes of one. MobileNets of three epochs spread by 0.05, neighbours by 0.01 (benchmarks/fit/results/regret-xeon.json)."""
+"""Standard deviations of top-1: of unrelated networks if fewer than two are known, its lower limit, and of another seed.
+MobileNets of three epochs spread by 0.05, neighbours by 0.01 (benchmarks/fit/results/regret-xeon.json)."""
 BOLD = 1.0
-"""Standard deviations of the bound."""
+"""Standard deviations from the mean to the upper bound."""
 CHANGED = {"relu6": (1.0, 0.0), "hard-swish": (0.0, 1.0)}
-"""Each other activation is a direction of its own, as far as half of a multiplier."""
+"""Each other activation is a separate direction, as far as half of a multiplier."""
 
 
 def promises(learned: Sequence[Member], waiting: Sequence[Member]) -> list[float]:
-    """Upper bounds of the top-1 on ``validation``, 0…1, that a short training of each waiting member may come to.
+    """Return upper bounds of the top-1 on ``validation``, 0…1, after a short training of each waiting member.
 
-    ``learned``: of one kind, each with a training. Raises ValueError: there are none.
+    ``learned``: members of one kind, each with a training. Raises ValueError: there are none.
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    top1 = [each.trained[0].validation_top1 for each in learned]
+    top1 = [member.trained[0].validation_top1 for member in learned]
     middle, spread = fmean(top1), max(LEAST_SPREAD, stdev(top1)) if len(top1) > 1 else SPREAD
     kernel = ConstantKernel(spread**2, "fixed") * Matern(LENGTH, "fixed", nu=2.5) + WhiteKernel(NOISE**2, "fixed")
     process = GaussianProcessRegressor(kernel, optimizer=None)
-    process.fit([_place(each) for each in learned], [each - middle for each in top1])
-    mean, deviation = process.predict([_place(each) for each in waiting], return_std=True)
+    process.fit([_coordinates(member) for member in learned], [member - middle for member in top1])
+    mean, deviation = process.predict([_coordinates(member) for member in waiting], return_std=True)
     return [middle + gain + BOLD * sd for gain, sd in zip(mean.tolist(), deviation.tolist(), strict=True)]
 
 
-def _place(member: Member) -> list[float]:
+def _coordinates(member: Member) -> list[float]:
     form = member.form
     changed = (*CHANGED.get(form.activation, (0.0, 0.0)), float(form.squeeze_excite != "keep"))
-    return [*map(math.log, member.multipliers), *(LENGTH * each for each in changed)]
+    return [*map(math.log, member.multipliers), *(LENGTH * direction for direction in changed)]
 
 
 TIMED, TIMED_NEXT = 8, 4
-"""Members that are timed before any is trained, and at a time when trainings say which are likely."""
+"""Members to time before any training, and at a time afterwards."""
 UNLIKE_SHOWN = 3
-"""Features by which a failure says that networks are unlike the table's."""
+"""Features that an error names if networks are unlike those of the table."""
 SMALLER = 0.95
-"""Times what predictions were thought to be off before: below that, networks were left out that a clock would find inside."""
+"""If the correction of predictions falls below this ratio, more members may be inside, and timing continues."""
 TRIES = 3
-"""How often other members are timed where too few of the last ones were inside."""
+"""Number of times that further members are timed if too few were inside."""
 MORE = 2
-"""Short trainings beside one for each member that will be trained whole."""
+"""Short trainings in addition to one for each complete training."""
 
 
 def looks_of(members: int) -> tuple[int, int]:
-    """Short trainings before trainings say which members are promising, and in all, where so many are trained whole."""
+    """Return the number of short trainings from the shortlist, and in total. ``members``: complete trainings."""
     whole = max(1, members)
     return whole + MORE, 2 * whole + MORE
 
 
 def shortlist(fitting: Fitting) -> tuple[Member, ...]:
-    """The most promising members inside the budget, unlike each other: what is trained a little first.
+    """Return the most promising members inside the budget for the first short trainings; no two are alike.
 
-    Raises NOTHING_PREDICTED_INSIDE: none is inside. UNLIKE_TABLE: nothing is known of any. NothingTimed: what was to be timed
-    could not be made or run.
+    Raises NOTHING_PREDICTED_INSIDE: no member is inside. UNLIKE_TABLE: no member can be predicted. NothingTimed: no network could
+    be made and timed.
     """
     wanted, cost_ms = looks_of(fitting.trainings_of_members)[0], guessed_ms if fitting.attached else predicted_ms
-    if by_clock(fitting):
+    if is_timeable(fitting):
         _time_first(fitting, wanted)
-    inside = [each for each in fitting.searched if is_inside(fitting, each)]
+    inside = [member for member in fitting.searched if is_inside(fitting, member)]
     if not inside:
-        raise _outside(fitting, {each.name: cost_ms(each) for each in fitting.searched}, timed=False)
-    return spread_out(map(fitting.as_timed, inside), wanted, fitting.first.resolution_px)
+        raise _outside(fitting, {member.name: cost_ms(member) for member in fitting.searched}, timed=False)
+    return spread_out(map(fitting.with_untrained_ms, inside), wanted, fitting.first.resolution_px)
 
 
 def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Member | None:
-    """What short trainings so far make most promising; with a clock it is timed, and inside. None: nothing that may be is left.
+    """Return the most promising member by the short trainings so far; None if none is left that may be inside.
 
-    Scaled members, and those that begin with the first's weights, say nothing of each other: they take turns, those first of
-    which more is known. ``looked_at``: all that had a short training, what failed among them. ``turn``: how many came before.
+    If the device is attached, the member is timed. Scaled members and members that start from the first network's weights are
+    ranked separately, and take turns. ``looked_at``: all members with a short training, including failures. ``turn``: number of
+    earlier calls.
     """
-    by_kind = parted(looked_at, fitting.builder.begins_as_first)
-    kinds = sorted((each for each in by_kind if each), key=len, reverse=True)
+    by_kind = by_origin(looked_at, fitting.builder.begins_as_first)
+    kinds = sorted((kind for kind in by_kind if kind), key=len, reverse=True)
     for place in range(len(kinds)):
         alike = kinds[(turn + place) % len(kinds)]
         begun = fitting.builder.begins_as_first(alike[0])
         waiting = [
-            each
-            for each in fitting.searched
-            if fitting.builder.begins_as_first(each) is begun
-            and each.name not in fitting.members
-            and all(unlike(each, other) for other in alike)
+            member
+            for member in fitting.searched
+            if fitting.builder.begins_as_first(member) is begun
+            and member.name not in fitting.members
+            and all(unlike(member, other) for other in alike)
         ]
-        if (found := _likeliest(fitting, alike, waiting)) is not None:
-            return found
+        if (likely := _likeliest(fitting, alike, waiting)) is not None:
+            return likely
     return None
 
 
-def parted(members: Iterable[Member], begun: Callable[[Member], bool]) -> tuple[list[Member], list[Member]]:
-    """Those that are scaled, and those that begin with the first's weights, each in the order given."""
-    found: tuple[list[Member], list[Member]] = ([], [])
-    for each in members:
-        found[begun(each)].append(each)
-    return found
+def by_origin(members: Iterable[Member], begun: Callable[[Member], bool]) -> tuple[list[Member], list[Member]]:
+    """Split members into scaled ones and those that start from the first network's weights, keeping the order."""
+    parts: tuple[list[Member], list[Member]] = ([], [])
+    for member in members:
+        parts[begun(member)].append(member)
+    return parts
 
 
 def _likeliest(fitting: Fitting, looked_at: Sequence[Member], waiting: Sequence[Member]) -> Member | None:
-    """The most promising that is inside, timed with those next to it where there is a clock; of these few batches at most."""
-    order = _by_promise([each for each in looked_at if each.trained], perhaps_inside(fitting, waiting))
+    """Return the most promising member inside the budget. If the device is attached, time up to ``TRIES`` batches."""
+    order = _most_promising_first([member for member in looked_at if member.trained], perhaps_inside(fitting, waiting))
     for _ in range(TRIES):
         order = perhaps_inside(fitting, order)
         if not order or fitting.out_of_time:
             return None
         if is_inside(fitting, order[0]):
-            return fitting.as_timed(order[0])
+            return fitting.with_untrained_ms(order[0])
         time_untrained(fitting, _untimed_apart(fitting, order))
-    return next((fitting.as_timed(each) for each in order if is_inside(fitting, each)), None)
+    return next((fitting.with_untrained_ms(member) for member in order if is_inside(fitting, member)), None)
 
 
-def _by_promise(learned: Sequence[Member], waiting: Sequence[Member]) -> list[Member]:
-    """The most promising first; by the stand-in where no training came to anything."""
+def _most_promising_first(learned: Sequence[Member], waiting: Sequence[Member]) -> list[Member]:
+    """Sort members by promise, or by the stand-in without any training."""
     if not learned or not waiting:
-        return sorted(waiting, key=lambda each: -each.standin)
+        return sorted(waiting, key=lambda member: -member.standin)
     ranked = sorted(zip(promises(learned, waiting), waiting, strict=True), key=lambda row: -row[0])
-    return [each for _, each in ranked]
+    return [member for _, member in ranked]
 
 
 def _untimed_apart(fitting: Fitting, order: Sequence[Member]) -> list[Member]:
-    found = list[Member]()
-    for each in order:
-        if len(found) < TIMED_NEXT and each.name not in fitting.times and all(unlike(each, other) for other in found):
-            found.append(each)
-    return found
+    chosen = list[Member]()
+    for member in order:
+        if len(chosen) < TIMED_NEXT and member.name not in fitting.times and all(unlike(member, other) for other in chosen):
+            chosen.append(member)
+    return chosen
 
 
 def along_front(fitting: Fitting) -> tuple[Member, ...]:
-    """As many of the predicted front as halving it so often decides, as evenly as it has them, the fastest first.
+    """Return evenly spaced members of the predicted front, the fastest first, as many as bisection can decide.
 
-    Raises NOTHING_PREDICTED_INSIDE: none is inside. UNLIKE_TABLE: nothing is known of any.
+    Raises NOTHING_PREDICTED_INSIDE: no member is inside. UNLIKE_TABLE: no member can be predicted.
     """
-    front = predicted_front(each for each in fitting.searched if predicted_ms(each) <= bound_ms(fitting))
+    front = predicted_front(member for member in fitting.searched if predicted_ms(member) <= bound_ms(fitting))
     if not front:
-        raise _outside(fitting, {each.name: predicted_ms(each) for each in fitting.searched}, timed=False)
+        raise _outside(fitting, {member.name: predicted_ms(member) for member in fitting.searched}, timed=False)
     return _evenly(front, 2 ** max(1, fitting.trainings_of_members) - 1)
 
 
 def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
-    """So many of them with both ends; one alone is the middle."""
+    """Return ``count`` evenly spaced members with both ends, or the middle one."""
     if count == 1:
         return (front[len(front) // 2],)
     count, last = min(count, len(front)), len(front) - 1
@@ -240,42 +241,42 @@ def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
 
 
 def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> EdgecnnError:
-    """Why no network is worth a training."""
-    asked, known = fitting.asked, [name for name, ms in costs_ms.items() if math.isfinite(ms)]
-    strange = Counter(name for each in fitting.searched for said in each.predicted[:1] for name in said.extrapolated)
+    """Return the error of a search without any network inside the budget."""
+    request, known = fitting.request, [name for name, ms in costs_ms.items() if math.isfinite(ms)]
+    guesses = (prediction for member in fitting.searched for prediction in member.predicted[:1])
+    strange = Counter(name for prediction in guesses for name in prediction.extrapolated)
     if not known and strange:
         features = [name for name, _ in strange.most_common(UNLIKE_SHOWN)]
-        return UNLIKE_TABLE(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
+        return UNLIKE_TABLE(family=request.family, table=fitting.prices.used.file, features=features, device=request.device.name)
     least = min(known, key=costs_ms.__getitem__, default=None)
     nearest = None if least is None else f"{least}, at {'' if timed else f'{MARK} '}{costs_ms[least]:.3g} ms"
     slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
     return nothing_predicted_inside(
-        family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed, slower=slower
+        family=request.family, budgets=bounds_text(request.within), nearest=nearest, timed=timed, slower=slower
     )
 
 
 def _time_first(fitting: Fitting, wanted: int) -> None:
-    """Time the best by the stand-in that are predicted inside, else the fastest; then others, by as much larger or smaller as the
-    predictions were off, until there are enough and predictions left no better ones out.
+    """Time the best members by the stand-in that are predicted inside, or the fastest ones.
 
-    What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
-    Nothing is timed where nothing was searched that may ship. Raises NOTHING_PREDICTED_INSIDE, NothingTimed.
+    Timing corrects the predictions, and continues until enough members are inside and the correction is stable. Members outside
+    the table's range are timed too. Raises NOTHING_PREDICTED_INSIDE, NothingTimed.
     """
-    size, known = fitting.first.resolution_px, [each for each in fitting.searched if each.predicted]
+    size, known = fitting.first.resolution_px, [member for member in fitting.searched if member.predicted]
     for _ in range(TRIES):
-        waiting = [each for each in known if each.name not in fitting.times and each.name not in fitting.untimed]
+        waiting = [member for member in known if member.name not in fitting.times and member.name not in fitting.untimed]
         before = times_predicted(fitting)
         trying = spread_out(perhaps_inside(fitting, waiting), TIMED, size)
-        if not trying and not any(is_inside(fitting, each) for each in known):  # a prediction alone rules nothing out
-            trying = tuple(sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED])
+        if not trying and not any(is_inside(fitting, member) for member in known):  # a prediction alone excludes nothing
+            trying = tuple(sorted((member for member in waiting if math.isfinite(guessed_ms(member))), key=guessed_ms)[:TIMED])
         if not trying:
             break
         time_untrained(fitting, trying)
-        if sum(is_inside(fitting, each) for each in known) >= wanted and times_predicted(fitting) >= SMALLER * before:
+        if sum(is_inside(fitting, member) for member in known) >= wanted and times_predicted(fitting) >= SMALLER * before:
             break
     if fitting.untimed and not fitting.times:
         raise nothing_timed(
-            device=fitting.asked.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
+            device=fitting.request.device.name, reasons=fitting.untimed, hint="its latency table was measured before"
         )
-    if fitting.times and not any(is_inside(fitting, each) for each in known):
+    if fitting.times and not any(is_inside(fitting, member) for member in known):
         raise _outside(fitting, {name: ms.estimate for name, ms in fitting.times.items()}, timed=True)

@@ -1,8 +1,8 @@
-"""The networks that a search looks at: a family's first, deeper or shallower, wider or narrower, finer or coarser, and changed.
+"""The networks of a search: a family's first network with other depth, width, resolution and form.
 
-What stands in for accuracy until something is trained is a number of doublings of the multiply-adds, less what the three
-multipliers lie apart on the compound rule: within a family accuracy grew with the one and fell with the other in the rule's paper
-(arXiv:1905.11946). What surgery takes away counts as ``FORM_COSTS`` says. It only orders; how well is reported.
+Until networks are trained, a stand-in for accuracy orders them: doublings of the multiply-adds, minus the imbalance of the three
+multipliers against the compound rule. In the rule's paper (arXiv:1905.11946), accuracy within a family rose with multiply-adds
+and fell with imbalance. Surgery lowers the stand-in by ``FORM_COSTS``. The report shows how well the stand-in ordered networks.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ FORM_COSTS = 0.4
 """The same of each of SiLU and squeeze-excite, where it goes. EfficientNet-Lite0 has neither, and B0's multiply-adds: 75.1 % of
 ImageNet to 77.1 % (github.com/tensorflow/tpu, models/official/efficientnet/lite), where a doubling is worth 2.4 pp (B0 to B1)."""
 BYTES = {"int8": 1, "fp16": 2, "openvino-fp16": 4}
-"""Of a weight in a candidate's file, by its name or its end; of any other 4: OpenVINO keeps halves in a file of float32."""
+"""Bytes of a weight in a candidate's file, by the candidate's name or suffix; else 4. OpenVINO keeps fp16 in a float32 file."""
 
 
 def probe_of(member: Member, spec: ArchSpec, classes: int) -> Probe:
-    """A member as a network that is timed or predicted. ``spec``: of the unscaled one."""
+    """Return a member as a network to time or predict. ``spec``: the unscaled network."""
     arch = scaled_or_same(spec, member.scale, None, spec.resolution_px).spec.name
     return Probe(arch=arch, resolution_px=member.resolution_px, classes=classes, form=member.form)
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is looked at, and by what it is priced."""
+    """The networks of a search, and the predictors of their latency."""
 
     spec: ArchSpec
     base_px: ImageSize
@@ -50,20 +50,20 @@ class SearchSpace:
     """By candidate."""
     within: Mapping[BudgetMetric, float]
     pretrained: bool = False
-    """Whether training begins from weights that others learned: these are of one depth and width, which then stay."""
+    """Whether training starts from published weights, which fix depth and width."""
 
     @property
     def activations(self) -> tuple[Activation, ...]:
-        """What may stand in the place of SiLU; one where the family has none."""
+        """Activations that may replace SiLU; only ``keep`` if the family has none."""
         return ("keep", "relu6", "hard-swish") if holds(self.spec.family, SILU) else ("keep",)
 
     @property
     def squeeze_excites(self) -> tuple[SqueezeExcite, ...]:
-        """The same of its blocks."""
+        """Choices for squeeze-excite blocks; only ``keep`` if the family has none."""
         return ("keep", "remove") if holds(self.spec.family, SQUEEZE_EXCITE) else ("keep",)
 
     def member(self, depth: float, width: float, side_px: int, form: Form = AS_IT_IS) -> Member | None:
-        """The network of these multipliers in that form; None where there is none. ``side_px``: the shorter one of its input."""
+        """Return the network of these multipliers and form; None if it cannot be built. ``side_px``: its shorter side."""
         scale = CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=side_px)
         try:
             return self.scaled_to(scale, form)
@@ -71,11 +71,11 @@ class SearchSpace:
             return None
 
     def scaled_to(self, scale: CompoundScale, form: Form = AS_IT_IS) -> Member:
-        """The network of that scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: there is none."""
+        """Return the network of a scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: it cannot be built."""
         spec, size = scaled(self.spec, scale, self.base_px)
         probe = Probe(arch=spec.name, resolution_px=size, classes=self.classes, form=form)
         counted = counted_of(probe)
-        found = Member(
+        member = Member(
             name=" ".join(filter(None, (scale.text(), form.suffix))),
             scale=scale.text(),
             form=form,
@@ -84,10 +84,10 @@ class SearchSpace:
             macs=counted.macs,
             standin=self._standin(scale, form, counted.macs),
         )
-        return found.model_copy(update={"predicted": self._predicted(probe, found)})
+        return member.model_copy(update={"predicted": self._predicted(probe, member)})
 
     def _standin(self, scale: CompoundScale, form: Form, macs: int) -> float:
-        """A network that lost channels is as wide as those that are left."""
+        """A pruned network counts with the width of its remaining channels."""
         as_wide = scale.model_copy(update={"width": (scale.width or 1) * (1 - form.pruned)})
         apart = imbalance_of(as_wide, self.base_px.short_px)
         taken = (form.activation != "keep") + (form.squeeze_excite != "keep")
@@ -95,7 +95,7 @@ class SearchSpace:
 
     def _predicted(self, probe: Probe, member: Member) -> tuple[Predicted, ...]:
         most_mib = self.within.get("size_mib", math.inf)
-        fitting = {name: each for name, each in self.predictors.items() if self._size_mib(member, name) <= most_mib}
+        fitting = {name: predictor for name, predictor in self.predictors.items() if self._size_mib(member, name) <= most_mib}
         return fastest_first(fitting, probe)
 
     @staticmethod

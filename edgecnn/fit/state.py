@@ -1,4 +1,4 @@
-"""A search under way: what was asked, and what is known so far."""
+"""The state of a running search."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from edgecnn.values.verdict import Interval
 
 @dataclass(frozen=True)
 class Place:
-    """Where members are measured. It is held only while it measures: a build of a member holds it by itself."""
+    """The machine that measures members. It is held only during a measurement; the build of a member holds it itself."""
 
-    asked: FitRequest
+    request: FitRequest
     store: Store
     tell: Progress
 
     @contextmanager
     def machine(self) -> Iterator[Machine]:
-        """The board, or this machine, while the block runs."""
-        with machine_for(self.asked.host, Wanted(self.asked.device, "edgecnn fit"), self.tell) as machine:
+        """Hold the board, or this machine, while the block runs."""
+        with machine_for(self.request.host, Wanted(self.request.device, "edgecnn fit"), self.tell) as machine:
             yield machine
 
     @contextmanager
     def lab(self) -> Iterator[Lab]:
-        """The same, to measure in."""
+        """Hold the machine, and open its lab."""
         with self.machine() as machine:
-            yield machine.lab(self.store, self.tell, self.asked.device.name)
+            yield machine.lab(self.store, self.tell, self.request.device.name)
 
 
 class Once:
-    """Progress that says each sentence once: every member's build has the same to say of weights and images."""
+    """Progress that shows each note once, because every member's build has the same notes on weights and images."""
 
     def __init__(self, tell: Progress) -> None:
         self._tell, self._said = tell, set[str]()
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """As it is."""
+        """Pass the step on."""
         self._tell.step(what, done, total, unit)
 
     def note(self, text: str) -> None:
-        """Unless it was said before."""
+        """Pass the note on, unless it was shown before."""
         if text not in self._said:
             self._said.add(text)
             self._tell.note(text)
@@ -62,65 +62,65 @@ class Once:
 
 @dataclass
 class Fitting:
-    """Filled in while it runs."""
+    """The request, the results so far, and the limits of a search."""
 
-    asked: FitRequest
+    request: FitRequest
     builder: MemberBuilder
     resolved: Resolved
-    """Of the family's first, as anybody would build it."""
+    """The resolved build of the family's first network."""
     prices: Priced
     place: Place
     first: Member
-    """The family's own, unscaled."""
+    """The family's first network, unscaled."""
     began: float
-    """By the monotonic clock."""
+    """Start of the search, by the monotonic clock."""
     others: Mapping[str, TablePrices] = field(default_factory=dict)
-    """Devices that are asked about beside it."""
+    """Latency tables of further devices."""
     searched: tuple[Member, ...] = ()
     axes: dict[str, float] = field(default_factory=dict)
-    """What is changed of the first network, to what is left of its predicted p50."""
+    """Single change of the first network, to the share of its predicted p50 that is left."""
     machine: str = ""
-    """On which it measures, for people."""
+    """Description of the machine that measures."""
     members: dict[str, Member] = field(default_factory=dict)
-    """By name: what was trained, the family's first before the others."""
+    """Trained members by name, the family's first network first."""
     times: dict[str, Interval] = field(default_factory=dict)
-    """By name: p50 in ms of what was timed untrained."""
+    """Name to p50 in ms of networks that were timed untrained."""
     untimed: dict[str, str] = field(default_factory=dict)
-    """By name: why it could not be."""
+    """Name to the reason why a network could not be timed."""
     pace: float | None = None
-    """How many times as long the machine took, when last it timed, as when its latency table was measured."""
+    """Time that the machine takes now, relative to the measurement of its latency table."""
     left_out: int = 0
-    """Trainings for which the time did not suffice."""
+    """Trainings that the time limit excluded."""
     searching_since: float = field(default_factory=time.monotonic)
-    """Without a latency table that had to be measured first."""
+    """Start of the time limit, after the measurement of a latency table."""
 
     @property
     def attached(self) -> bool:
-        """Whether the device is at hand."""
+        """Whether the device is attached."""
         return self.resolved.attachment.attached
 
     @property
     def budget_ms(self) -> float:
-        """Of p50; infinite where none was stated."""
-        return self.asked.within.get("p50_ms", math.inf)
+        """Budget of p50; infinite without one."""
+        return self.request.within.get("p50_ms", math.inf)
 
     @property
     def trainings_of_members(self) -> int:
-        """Whole trainings of members, beside the first's and, where there is a teacher, what ships from labels alone."""
-        return self.asked.choice.trainings - (2 if self.asked.choice.teacher else 1)
+        """Complete trainings of members, without the first network and, with a teacher, the training on labels alone."""
+        return self.request.choice.trainings - (2 if self.request.choice.teacher else 1)
 
     @property
     def out_of_time(self) -> bool:
-        """Whether nothing more is to be begun."""
-        minutes = self.asked.choice.minutes
+        """Whether the time limit is reached."""
+        minutes = self.request.choice.minutes
         return minutes is not None and time.monotonic() - self.searching_since >= 60 * minutes
 
-    def as_timed(self, member: Member) -> Member:
-        """With what its network takes untrained, where it was timed."""
+    def with_untrained_ms(self, member: Member) -> Member:
+        """Return the member with the latency of its untrained network, if it was timed."""
         return member.model_copy(update={"untrained_ms": self.times.get(member.name)})
 
     def leave_out(self, trainings: int) -> None:
-        """Note that the time did not suffice for so many, where it is over."""
+        """Record trainings that were skipped because the time limit is reached."""
         if trainings > 0 and self.out_of_time:
             self.left_out = trainings
-            self.place.tell.note(f"the time is over: {counted(trainings, 'training')} left out")
+            self.place.tell.note(f"time limit reached: {counted(trainings, 'training')} skipped")

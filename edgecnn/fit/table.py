@@ -1,4 +1,4 @@
-"""Time a device's table: networks and layers from which the search predicts latency, and probes that judge the prediction."""
+"""Measure a device's latency table: networks and layers from which a search predicts latency."""
 
 from __future__ import annotations
 
@@ -52,39 +52,39 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Fidelity
 
 DEPTHS, WIDTHS = (0.3, 1.3), (0.25, 1.3)
-"""Multipliers between which members of a family are drawn, evenly by their logarithms."""
+"""Ranges of the multipliers of drawn networks, uniform by logarithm."""
 SIDES_PX = (32, 32, 48, 48, 64, 64, 96, 128, 160, 192, 224)
 CLASSES = (10, 100, 1000)
 SEEDS = 10_000
-"""Of networks of random blocks."""
+"""Number of different networks of random blocks."""
 DRAWS = 20
-"""For each network that is wanted, at most."""
+"""Most draws for each network."""
 MOST_MMACS = 1500.0
-"""Of a network that is drawn: a larger one would take the time of ten."""
+"""Most million multiply-adds of a drawn network; a larger one would take the time of ten."""
 _UNSCALED = ("shufflenet-v1", "shufflenet-v2", "densenet", "efficientnet-v2", "resnext", "googlenet")
-"""Families that no rule scales and whose blocks are of other kinds: they are drawn at other resolutions."""
+"""Families that no rule scales, with other kinds of blocks; only their resolution varies."""
 
 
 _IN_TURN = tuple(name for family in (*RULES, *_UNSCALED) for name in (BLOCKS, family))
 
 
 def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[Probe, ...]:
-    """So many different networks, every other one of random blocks, the families in turn; the same every time."""
-    draw, names, found = random.Random(seed), list(families), dict[Probe, None]()
+    """Return ``size`` different networks, alternating random blocks and families. The same seed gives the same networks."""
+    draw, names, probes = random.Random(seed), list(families), dict[Probe, None]()
     for _ in range(DRAWS * size):
-        if len(found) == size:
+        if len(probes) == size:
             break
-        probe = _drawn(names[len(found) % len(names)], draw)  # again of the same family where it was too large, or there is none
-        if probe is not None and probe not in found and _affordable(probe):
-            found[probe] = None
-    return tuple(found)
+        probe = _drawn(names[len(probes) % len(names)], draw)  # the same family again if the draw was too large or invalid
+        if probe is not None and probe not in probes and _affordable(probe):
+            probes[probe] = None
+    return tuple(probes)
 
 
 def _drawn(family: str, draw: random.Random) -> Probe | None:
     size, classes = ImageSize.square(draw.choice(SIDES_PX)), draw.choice(CLASSES)
     if family == BLOCKS:
         return Probe(arch=f"{BLOCKS}-{draw.randrange(SEEDS)}", resolution_px=size, classes=classes)
-    spec = draw.choice([each for each in all_archs() if each.family == family])
+    spec = draw.choice([arch for arch in all_archs() if arch.family == family])
     if family not in RULES:
         return Probe(arch=spec.name, resolution_px=size, classes=classes)
     depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
@@ -102,29 +102,29 @@ def _affordable(probe: Probe) -> bool:
 BATCH = 4
 """Networks that are raced together."""
 BEGINNING = 18
-"""Networks that are timed before any prediction says which come next: random blocks and most of the families, in turn."""
+"""Networks to time before predictions choose the next ones: random blocks and most families, in turn."""
 POOL = 96
-"""Networks among which the next are chosen."""
+"""Networks from which the next ones are chosen."""
 MOST = 40
 """Networks of a table, each in every runtime and precision that the device has."""
 ROUNDS, ROUNDS_APART = 2, 2
 APART = 1.08
-"""Times the faster of its two processes, from which a kit is raced again: one of the two met something."""
+"""Ratio of a kit's two processes above which the kit is raced again, because other work slowed one of them."""
 
 
 class TablePlan(Value):
-    """What is asked of a table."""
+    """The candidates of a table, and the limits of its measurement."""
 
     candidates: tuple[Candidate, ...]
     minutes: float = 15.0
-    """After so many no batch is begun."""
+    """No batch starts after this time."""
     anew: bool = False
-    """Whether nothing that was timed before may serve."""
+    """Whether to use no stored measurement."""
 
 
 @dataclass
 class _Timing:
-    """What was timed so far."""
+    """The measurement of a table so far."""
 
     lab: Lab
     request: TablePlan
@@ -132,7 +132,7 @@ class _Timing:
     timed: dict[str, list[TimedProbe]] = field(default_factory=lambda: defaultdict(list))
     runtimes: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    """``candidate of probe``, or a probe or candidate alone, to why it has no time."""
+    """``candidate of probe``, or a probe or candidate alone, to the reason why it has no time."""
     began: float = field(default_factory=lambda: time.monotonic())
 
     @property
@@ -140,7 +140,7 @@ class _Timing:
         return (time.monotonic() - self.began) / 60
 
     def run(self, batch: Sequence[Probe]) -> None:
-        """Make and race one batch; what cannot be made or run is noted."""
+        """Make and race one batch, and record failures."""
         kits: dict[tuple[str, Probe], KitRef] = {}
         for number, probe in enumerate(batch):
             self.lab.tell.step("make networks to time", number, len(batch), "networks")
@@ -152,18 +152,18 @@ class _Timing:
             self.failed |= {f"{name} of {probe.name}": why for name, why in made.failed.items()}
         self.lab.tell.step("make networks to time", len(batch), len(batch), "networks")
         if kits:
-            self._raced(kits)
+            self._race(kits)
 
-    def _raced(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
+    def _race(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
         max_age_h = 0.0 if self.request.anew else MAX_AGE_H
-        found = untrained_race(tuple(kits.values()), ROUNDS, self.lab, max_age_h)
-        apart = tuple(kit for kit in kits.values() if kit.entrant in found.profiles and _apart(found.profiles[kit.entrant]))
+        first = untrained_race(tuple(kits.values()), ROUNDS, self.lab, max_age_h)
+        apart = tuple(kit for kit in kits.values() if kit.entrant in first.profiles and _apart(first.profiles[kit.entrant]))
         again = untrained_race(apart, ROUNDS_APART, self.lab, max_age_h).profiles if apart else {}
         for (name, probe), kit in kits.items():
-            if kit.entrant not in found.profiles:
-                self.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
+            if kit.entrant not in first.profiles:
+                self.failed[f"{name} of {probe.name}"] = first.failed.get(kit.entrant, UNRUN)
                 continue
-            profiles = [found.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
+            profiles = [first.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
             if not any(map(_medians_ms, profiles)):
                 self.failed[f"{name} of {probe.name}"] = UNRUN
                 continue
@@ -171,26 +171,26 @@ class _Timing:
             self.runtimes[kit.runtime] = profiles[0].environment.conditions.get("runtime_version", "unknown")
 
     def _traced(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
-        """Where its time goes; None where that cannot be told, so that its whole time alone is known."""
-        found = tried(partial(self._trace, probe, kit))
-        if isinstance(found, Failed):
-            self.failed[f"the layers of {kit.candidate.id} of {probe.name}"] = found.what
+        """Trace a network's layers; None if that fails, so that only the total time is known."""
+        layers = tried(partial(self._trace, probe, kit))
+        if isinstance(layers, Failed):
+            self.failed[f"the layers of {kit.candidate.id} of {probe.name}"] = layers.what
             return None
-        return found
+        return layers
 
     def _trace(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
-        """Once more where other work slowed it, and then kept as it is."""
+        """Trace the layers, a second time if other work slowed the first."""
         macs = self.maker.mac_table(probe)
-        found = traced_residency(kit, macs, self.lab) if self.request.anew else residency(kit, macs, self.lab).profile
-        if disturbed(found.environment) is not None:
-            found = traced_residency(kit, macs, self.lab)
-        return None if found.residency is None else traced_layers(found.residency, macs)
+        profile = traced_residency(kit, macs, self.lab) if self.request.anew else residency(kit, macs, self.lab).profile
+        if disturbed(profile.environment) is not None:
+            profile = traced_residency(kit, macs, self.lab)
+        return None if profile.residency is None else traced_layers(profile.residency, macs)
 
 
 def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
-    """Time networks in every candidate of a device, those next of which least is known.
+    """Time networks in every candidate of a device, the most uncertain next.
 
-    Raises NothingTimed: not one network could be made and run. MissingPackage: what makes networks is not installed.
+    Raises NothingTimed: no network could be made and run. MissingPackage: a package that makes networks is not installed.
     """
     require_packages(("torch", "torchvision", "onnx", "scikit-learn"), extra="train", needed_for="a latency table")
     timing = _Timing(lab, request, KitMaker(lab.store, lab.tell, lab.environment.conditions))
@@ -199,12 +199,12 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
         before = timing.minutes
         batch = _next(timing.timed, waiting, min(BATCH, MOST - done))
         timing.run(batch)
-        waiting = [each for each in waiting if each not in batch]
+        waiting = [probe for probe in waiting if probe not in batch]
         done, longest = done + len(batch), max(longest, timing.minutes - before)
         lab.tell.step("time networks", done, MOST, "networks")
     if not timing.timed:
         raise nothing_timed(device=lab.device, reasons=timing.failed)
-    never = [each.id for each in request.candidates if each.id not in timing.timed]
+    never = [candidate.id for candidate in request.candidates if candidate.id not in timing.timed]
     timing.failed |= dict.fromkeys(never, "no network of it could be made and run")
     return LatencyTable(
         version=edgecnn.__version__,
@@ -222,11 +222,11 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
 
 
 def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], count: int) -> list[Probe]:
-    """The next batch: at first the families in turn, then what is known worst over all candidates."""
+    """Return the next batch: first the families in turn, then the networks with the most uncertain predictions."""
     counted = [rows for rows in timed.values() if len(rows) >= max(BEGINNING, LEAST_TIMED)]
     if not counted:
         return list(waiting[:count])
-    spreads = [[each.spread for each in Predictor(rows).predict(waiting)] for rows in counted]
+    spreads = [[prediction.spread for prediction in Predictor(rows).predict(waiting)] for rows in counted]
     unknown = [sum(of) for of in zip(*spreads, strict=True)]
     order = sorted(range(len(waiting)), key=lambda index: (-unknown[index], waiting[index].name))
     return [waiting[index] for index in order[:count]]
@@ -234,12 +234,12 @@ def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], c
 
 def _timed(probe: Probe, profiles: Sequence[Profile], traced: TracedLayers | None) -> TimedProbe:
     medians = tuple(ms for profile in profiles for ms in _medians_ms(profile))
-    why = next((said for profile in profiles if (said := disturbed(profile.environment)) is not None), None)
+    why = next((reason for profile in profiles if (reason := disturbed(profile.environment)) is not None), None)
     return TimedProbe(probe=probe, macs=counted_of(probe).macs, medians_ms=medians, disturbed=why, traced=traced)
 
 
 def _medians_ms(profile: Profile) -> list[float]:
-    """Of each process that timed something; a stored profile may hold a figure that nothing takes."""
+    """Return the median of each process in ms, without values outside the table's limits."""
     medians = (round(median(run.samples_ns) / 1e6, 5) for run in profile.runs if run.samples_ns)
     return [ms for ms in medians if MS_MIN <= ms <= MS_MAX]
 
@@ -250,7 +250,7 @@ def _apart(profile: Profile) -> bool:
 
 
 class TableRequest(NamedTuple):
-    """What a user asks of a table."""
+    """A user's request of a table."""
 
     device: Device
     host: HostRequest | None
@@ -259,12 +259,12 @@ class TableRequest(NamedTuple):
     anew: bool
 
 
-def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
-    """Measure the table of a device where it is: on a board, or here.
+def table_of(request: TableRequest, store: Store, tell: Progress) -> LatencyTable:
+    """Measure the table of a device, on a board or on this machine.
 
-    Raises TABLE_ELSEWHERE: this machine is another one. NothingTimed: see ``measure_table``. BoardError: of the board.
+    Raises TABLE_ELSEWHERE: the machine is not the device. NothingTimed: see ``measure_table``. BoardError: the board failed.
     """
-    device, host = asked.device, asked.host
+    device, host = request.device, request.host
     with machine_for(host, Wanted(device, f"edgecnn devices measure {device.name}"), tell) as machine:
         at = attachment_of(device, machine.facts, None if host is None else host.address)
         if not at.attached:
@@ -272,16 +272,16 @@ def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
         candidates, _, unavailable = candidates_of(device, Recipe(), machine.facts)
         for name, why in unavailable.items():
             tell.note(f"{name} is not in the table: {why.why}")
-        request = TablePlan(candidates=in_a_table(candidates), minutes=asked.minutes, anew=asked.anew)
-        return measure_table(request, machine.lab(store, tell, device.name))
+        plan = TablePlan(candidates=timeable_candidates(candidates), minutes=request.minutes, anew=request.anew)
+        return measure_table(plan, machine.lab(store, tell, device.name))
 
 
 def require_own_name(device: Device, host: HostRequest | None) -> None:
-    """Raises TABLE_NEEDS_FILE: what is measured on that host would take the place of this machine's table."""
+    """Raises TABLE_NEEDS_FILE: the board's table would replace the table of this machine."""
     if host is not None and device.processor.architecture == "any":
         raise TABLE_NEEDS_FILE(device=device.name)
 
 
-def in_a_table(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Those that are made of the trunk alone and need no engine of the device."""
-    return tuple(each for each in candidates if not each.needs_engine and is_of_trunk(each))
+def timeable_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates that need only the trunk, and no engine of the device."""
+    return tuple(candidate for candidate in candidates if not candidate.needs_engine and is_of_trunk(candidate))

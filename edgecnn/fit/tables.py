@@ -1,4 +1,4 @@
-"""The latency tables of a search: where they lie, when one speaks for a machine, and one measured where there is none."""
+"""The latency tables of a search: their files, whether a table fits a machine, and the measurement of a missing table."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _BYTES_MAX: Final = 16 << 20
 
 
 def own_table(device: str) -> Path:
-    """Where a table that is measured here goes: ``tables/DEVICE.json`` in the folder of the user's own devices."""
+    """Return the file of a device's own table: ``tables/DEVICE.json`` in the folder of the user's devices."""
     return own_folder() / "tables" / f"{device}.json"
 
 
 def table_file(device: str) -> Path | None:
-    """The user's table of a device, else a shipped one; None where nobody measured any."""
+    """Return the user's table of a device, else a shipped one; None if there is none."""
     places = (own_table(device), resource_folder("devices") / "tables" / f"{device}.json")
     return next((path for path in places if path.is_file()), None)
 
 
 def require_file(path: Path) -> None:
-    """Raises TABLE_UNWRITABLE: nothing could be written there once it is measured."""
+    """Check that a table can be written, before it is measured. Raises TABLE_UNWRITABLE."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,25 +64,25 @@ def require_file(path: Path) -> None:
 
 
 def write_table(table: LatencyTable, path: Path) -> None:
-    """Write a table whole, or not at all."""
+    """Write a table atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomically(path, table.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def read_table_file(path: Path) -> LatencyTable:
-    """Raises TABLE_UNREADABLE: it cannot be read, or is no table."""
+    """Read a latency table. Raises TABLE_UNREADABLE: the file cannot be read, or is not a table."""
     try:
         return LatencyTable.model_validate_json(bounded_content(path, _BYTES_MAX))
     except OSError as error:
         raise TABLE_UNREADABLE(path=path, problems=[system_reason(error)]) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        problems = [f"{shortened('.'.join(map(str, each['loc']))) or 'the file'}: {each['msg']}" for each in faults]
+        problems = [f"{shortened('.'.join(map(str, fault['loc']))) or 'the file'}: {fault['msg']}" for fault in faults]
         raise TABLE_UNREADABLE(path=path, problems=problems) from error
 
 
 def require_same_machine(table: LatencyTable, path: Path, lab: Lab) -> None:
-    """Hold a table to this machine as it is now. Raises TABLE_OF_ANOTHER: naming what differs."""
+    """Compare a table's machine with this machine. Raises TABLE_OF_ANOTHER: names the difference."""
     difference = first_difference(table.environment, lab.environment)
     for runtime, then in table.runtimes.items():
         now = lab.host.runtime_version(runtime)
@@ -94,28 +94,28 @@ def require_same_machine(table: LatencyTable, path: Path, lab: Lab) -> None:
 
 @dataclass(frozen=True)
 class TablePrices:
-    """A table that can predict."""
+    """Predictors from a latency table."""
 
     used: TableUsed
     predictors: Mapping[str, Predicts]
     """By candidate."""
     content: Key
-    """Digest of what they were made of."""
+    """Digest of the data behind the predictors."""
 
 
 @dataclass(frozen=True)
 class Priced(TablePrices):
-    """The table of the device that is searched for."""
+    """Predictors for the device of the search."""
 
     candidates: Mapping[str, Candidate]
     environment: Mapping[str, str]
-    """Conditions of the machine, for the records of what is made to be timed."""
+    """Conditions of the machine, for the records of kits that are made for timing."""
     fastest: Mapping[str, TimedProbe]
-    """Candidate to the network of the table that takes it least."""
+    """Candidate to the fastest network of the table."""
 
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
-    """Of those of the candidates that were timed often enough. Raises TABLE_TOO_SHORT: none was."""
+    """Return predictors of the candidates with enough timed networks. Raises TABLE_TOO_SHORT: no candidate has enough."""
     timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
     _require_todays_networks(path, (row for rows in enough.values() for row in rows))
@@ -134,7 +134,7 @@ def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> Tab
 
 
 def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predictor:
-    """Raises TABLE_UNREADABLE: its figures contradict each other, so that no prediction can be made from them."""
+    """Raises TABLE_UNREADABLE: the times contradict each other, so no prediction is possible."""
     try:
         return Predictor(rows)
     except (ValueError, ArithmeticError) as error:
@@ -143,57 +143,58 @@ def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predic
 
 
 def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
-    """Those timed beside no other work, where these are enough."""
-    quiet = [each for each in rows if each.disturbed is None]
+    """Return the rows that no other work disturbed if they are enough, else all rows."""
+    quiet = [row for row in rows if row.disturbed is None]
     return quiet if len(quiet) >= LEAST_TIMED else rows
 
 
 def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
-    """Raises TABLE_UNREADABLE: by a name that it timed another network is meant today, or none."""
-    for each in rows:
+    """Raises TABLE_UNREADABLE: a name in the table means another network in this version, or none."""
+    for row in rows:
         try:
-            macs = counted_of(each.probe).macs
+            macs = counted_of(row.probe).macs
         except (MissingPackage, ImportError):
             raise
         except UnknownArch as error:
             raise TABLE_UNREADABLE(
                 path=path, problems=[f"{shortened(error.what)}: another version of edgecnn measured it"]
             ) from error
-        except Exception as error:  # no class is shared by what networks raise that cannot be built
-            because = f"there is no network {shortened(each.probe.name)}: {shortened(first_line(error))}"
+        except Exception as error:  # the errors of networks that cannot be built share no class
+            because = f"there is no network {shortened(row.probe.name)}: {shortened(first_line(error))}"
             raise TABLE_UNREADABLE(path=path, problems=[because]) from error
-        if macs != each.macs:
-            why = f"{each.probe.name} had {each.macs:,} multiply-adds and has {macs:,}: another version of edgecnn measured it"
+        if macs != row.macs:
+            why = f"{row.probe.name} had {row.macs:,} multiply-adds and has {macs:,}: another version of edgecnn measured it"
             raise TABLE_UNREADABLE(path=path, problems=[why])
 
 
-def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
-    """The table that was named, else the device's own, else one that is measured now.
+def priced(request: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
+    """Return predictors from the named table, else the device's own table, else a table that is measured now.
 
-    A candidate of which the table says too little is told, and not searched with.
+    Candidates with too few timed networks are noted and excluded.
 
-    Raises NO_TABLE: there is none, and the device is not at hand. TABLE_OF_ANOTHER: it is of another machine than the one at
-    hand.
-    TABLE_UNREADABLE: it is no table. NothingTimed: there was none, and nothing could be timed.
+    Raises NO_TABLE: there is no table, and the device is not attached. TABLE_OF_ANOTHER: the table is of another machine.
+    TABLE_UNREADABLE: the file is not a table. NothingTimed: there was no table, and no network could be timed.
     """
-    shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
-    path, table = _table_for(asked, candidates, shippable, lab, attached=attached)
-    found = prices_in(path, table, (each.id for each in shippable))
-    by_name = {each.id: each for each in shippable if each.id in found.predictors}
-    for each in shippable:
-        if each.id not in by_name:
-            few = len(table.timed.get(each.id, ()))
-            lab.tell.note(f"{each.id} is not searched with: {few} networks of it are in the table, {LEAST_TIMED} are needed")
-    fastest = {name: min(_undisturbed(table.timed[name]), key=lambda each: each.least_ms) for name in by_name}
-    return Priced(found.used, found.predictors, found.content, by_name, lab.environment.conditions, fastest)
+    runtimes = request.device.built_for(request.recipe.target.runtime)
+    shippable = [candidate for candidate in candidates if candidate.runtime in runtimes]
+    path, table = _table_for(request, candidates, shippable, lab, attached=attached)
+    prices = prices_in(path, table, (candidate.id for candidate in shippable))
+    by_name = {candidate.id: candidate for candidate in shippable if candidate.id in prices.predictors}
+    for candidate in shippable:
+        if candidate.id not in by_name:
+            few = len(table.timed.get(candidate.id, ()))
+            needed = f"the table has {few} of its networks, a prediction needs {LEAST_TIMED}"
+            lab.tell.note(f"{candidate.id} is excluded from the search: {needed}")
+    fastest = {name: min(_undisturbed(table.timed[name]), key=lambda row: row.least_ms) for name in by_name}
+    return Priced(prices.used, prices.predictors, prices.content, by_name, lab.environment.conditions, fastest)
 
 
 def _table_for(
-    asked: FitRequest, candidates: Sequence[Candidate], shippable: Sequence[Candidate], lab: Lab, *, attached: bool
+    request: FitRequest, candidates: Sequence[Candidate], shippable: Sequence[Candidate], lab: Lab, *, attached: bool
 ) -> tuple[Path, LatencyTable]:
-    """The file and what is in it; a table of the device's own is filled up with what may ship and lacks."""
-    name = asked.device.name
-    path = asked.table or table_file(name)
+    """Return the table and its file. Candidates that are missing from the device's own table are measured now."""
+    name = request.device.name
+    path = request.table or table_file(name)
     if path is None:
         if not attached:
             raise no_table(device=name)
@@ -201,16 +202,16 @@ def _table_for(
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    elif table.device != name and not _stands_for(table, asked.device):
+    elif table.device != name and not _stands_for(table, request.device):
         raise table_of_another(path=path, difference=f"it is of {table.device}, and {name} is searched for", device=name)
     lacking = _lacking(table, shippable)
-    if asked.table is None and attached and lacking:
+    if request.table is None and attached and lacking:
         return _written(name, _measured(table, lacking, lab))
     return path, table
 
 
 def _stands_for(table: LatencyTable, device: Device) -> bool:
-    """An emulated machine is no device: its table stands for each of its architecture, and is shown as emulated."""
+    """Whether a table of an emulated machine serves for a device of the same architecture; its figures are marked emulated."""
     architecture = table.environment.observed.get("architecture")
     return table.fidelity is Fidelity.EMULATED and architecture == device.processor.architecture
 
@@ -222,24 +223,26 @@ def _written(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
 
 
 def _lacking(table: LatencyTable, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Those that are here now and of which the table says nothing, or too little: not those of which nothing ever ran."""
+    """Return the candidates with too few timed networks, without those that never ran."""
     return tuple(
-        each for each in candidates if len(table.timed.get(each.id, ())) < LEAST_TIMED and table.failed.get(each.id) is None
+        candidate
+        for candidate in candidates
+        if len(table.timed.get(candidate.id, ())) < LEAST_TIMED and table.failed.get(candidate.id) is None
     )
 
 
 def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
-    """A table of these candidates, beside what is known already of others."""
-    which = "" if table is None else ", of " + ", ".join(each.id for each in candidates)
-    lab.tell.note(f"the latency table of {lab.device} is measured now{which}, once, in about a quarter of an hour")
+    """Measure these candidates, and merge them into an existing table."""
+    which = "" if table is None else " for " + ", ".join(candidate.id for candidate in candidates)
+    lab.tell.note(f"measuring the latency table of {lab.device}{which}, once, in about 15 minutes")
     try:
-        found = measure_table(TablePlan(candidates=candidates), lab)
+        measured = measure_table(TablePlan(candidates=candidates), lab)
     except NothingTimed as error:
         if table is None:
             raise
         lab.tell.note(error.what)
-        return table.model_copy(update={"failed": {**table.failed, **{each.id: error.because for each in candidates}}})
+        return table.model_copy(update={"failed": {**table.failed, **{candidate.id: error.because for candidate in candidates}}})
     if table is None:
-        return found
-    both = {name: {**getattr(table, name), **getattr(found, name)} for name in ("timed", "failed", "runtimes")}
-    return found.model_copy(update={**both, "seconds": round(table.seconds + found.seconds, 1)})
+        return measured
+    both = {name: {**getattr(table, name), **getattr(measured, name)} for name in ("timed", "failed", "runtimes")}
+    return measured.model_copy(update={**both, "seconds": round(table.seconds + measured.seconds, 1)})

@@ -92,22 +92,22 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
         runtimes = tuple(dict.fromkeys((*runtimes, options.runtime)))
     place = _Place(device, runtimes, runs, _ways(runs, matrix, options.threads), options.threads)
     hard = difficulty(matrix)
-    found: list[Found] = []
+    rows: list[Found] = []
     for subject in subjects:
         column = matrix.columns.index(column_of_subject(subject))
         measured = [_measured(subject, record) for record in records if _is_of(record, subject, name)]
-        found += [_with_build(row, device) for row in measured]
+        rows += [_state_build(row, device) for row in measured]
         outside = _outside(subject, matrix, column, hard)
         for way in place.ways:
             if any((row.runtime, row.precision) == way.way for row in measured):
                 continue
             if outside is None or _timed(way, column):
                 row = _forecast(subject, device, way, _Cell(matrix, column, float(hard[column])))
-                found.append(_with_build(row, device))
+                rows.append(_state_build(row, device))
             else:
-                found.append(_none(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
-        found += _without(subject, place, {row.runtime for row in measured})
-    return tuple(row for row in found if options.runtime in (None, row.runtime) or row.runtime is None)
+                rows.append(_no_forecast(subject, name, way.way, Why.NETWORK_OUTSIDE_SUPPORT, outside))
+        rows += _missing_forecasts(subject, place, {row.runtime for row in measured})
+    return tuple(row for row in rows if options.runtime in (None, row.runtime) or row.runtime is None)
 
 
 def forecast(
@@ -118,15 +118,15 @@ def forecast(
     options: ForecastOptions = DEFAULT,
 ) -> Found:
     """The forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
-    found = forecasts((subject,), device, options)
-    exact = next((each for each in found if (each.runtime, each.precision) == (runtime, precision)), None)
+    rows = forecasts((subject,), device, options)
+    exact = next((row for row in rows if (row.runtime, row.precision) == (runtime, precision)), None)
     if exact is not None:
         return exact
-    same = next((each for each in found if each.runtime is runtime and isinstance(each, NoForecast)), None)
+    same = next((row for row in rows if row.runtime is runtime and isinstance(row, NoForecast)), None)
     if same is not None:
         return same
     sentence = f"no public table has {runtime.value} in {precision.value} on {device.name}"
-    return _none(subject, device.name, (runtime, precision), Why.PRECISION_WITHOUT_TABLE, sentence)
+    return _no_forecast(subject, device.name, (runtime, precision), Why.PRECISION_WITHOUT_TABLE, sentence)
 
 
 class _Place(NamedTuple):
@@ -157,27 +157,27 @@ class _Cell(NamedTuple):
 def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list[_Device]:
     """The runs of each runtime and precision that have the threads, placed in the structure."""
     structure = learn(matrix.log_ms, matrix.work) if runs else None
-    found = []
-    for way in dict.fromkeys(each.way for each in runs):
-        of_way = [each for each in runs if each.way == way]
-        evidence = [each for each in of_way if each.is_evidence and len(each.run.ms) >= LEAST_NETWORKS]
-        of_way = evidence or [each for each in of_way if not each.is_evidence] or of_way
-        chosen = [each for each in of_way if each.run.threads in (None, threads or _fastest(of_way))]
-        log_ms = np.array([times_of(each, matrix.columns) for each in chosen])
+    ways = []
+    for way in dict.fromkeys(run.way for run in runs):
+        of_way = [run for run in runs if run.way == way]
+        evidence = [run for run in of_way if run.is_evidence and len(run.run.ms) >= LEAST_NETWORKS]
+        of_way = evidence or [run for run in of_way if not run.is_evidence] or of_way
+        chosen = [run for run in of_way if run.run.threads in (None, threads or _fastest(of_way))]
+        log_ms = np.array([times_of(run, matrix.columns) for run in chosen])
         known = ~np.isnan(log_ms)
         if structure is None or not chosen:
             continue
         placed = place(np.where(known, log_ms, 0.0), known, structure.networks)
-        found.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted(placed, structure.networks)))
-    return found
+        ways.append(_Device(way, chosen[0].run.threads, tuple(chosen), log_ms, predicted(placed, structure.networks)))
+    return ways
 
 
 def _fastest(runs: Iterable[TableRun]) -> int | None:
     """Threads of the run that takes least time, over the networks that all have."""
     runs = list(runs)
-    shared = set.intersection(*(set(each.run.ms) for each in runs))
+    shared = set.intersection(*(set(run.run.ms) for run in runs))
     names = shared or set(runs[0].run.ms)
-    return min(runs, key=lambda each: sum(math.log(each.run.ms.get(name, 1e6)) for name in names)).run.threads
+    return min(runs, key=lambda run: sum(math.log(run.run.ms.get(name, 1e6)) for name in names)).run.threads
 
 
 def _timed(device: _Device, column: int) -> bool:
@@ -188,19 +188,19 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
     name = place if isinstance(place, str) else place.name
     refused = _unsupported(name, device, cell)
     if refused is not None:
-        return _none(subject, name, device.way, *refused)
+        return _no_forecast(subject, name, device.way, *refused)
     question = _question(device, cell)
     published, boards = question.basis is ForecastBasis.PUBLISHED, between_boards()
     off = boards if published else errors(question, device.way) or errors_among(device.runs, question)
     if off is None:
         few = f"too few networks tell how far it is off: records of {LEAST_NETWORKS + 1} networks are needed"
-        return _none(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
+        return _no_forecast(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
     logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
     hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _few(off, question))
     estimate = float(np.nanmedian(logs))
     half = math.hypot(boards.half_width if published else half_width(off, boards, hard), _apart(logs))
     runs = [run for run, time in zip(device.runs, device.log_ms[:, cell.column], strict=True) if not published or time == time]
-    newest = max(runs, key=lambda each: each.run.date)
+    newest = max(runs, key=lambda run: run.run.date)
     return Forecast(
         network=subject.name,
         resolution_px=subject.resolution_px,
@@ -226,7 +226,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
     )
 
 
-def _with_build(row: Found, device: Device | str) -> Found:
+def _state_build(row: Found, device: Device | str) -> Found:
     """State whether edgecnn builds a figure's runtime and precision, and which it builds instead."""
     if isinstance(row, NoForecast) or isinstance(device, str):
         return row
@@ -338,21 +338,23 @@ def _millions(count: float) -> str:
     return f"{millions:,.0f}" if millions >= 100 else f"{millions:g}"  # noqa: PLR2004 - whole numbers from three digits on
 
 
-def _none(subject: Subject, device: str, way: tuple[Runtime | None, Precision | None], why: Why, sentence: str) -> NoForecast:
+def _no_forecast(
+    subject: Subject, device: str, way: tuple[Runtime | None, Precision | None], why: Why, sentence: str
+) -> NoForecast:
     return NoForecast(network=subject.name, device=device, runtime=way[0], precision=way[1], why=why, sentence=sentence)
 
 
-def _without(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
+def _missing_forecasts(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
     """The runtimes of a device that have no figure, or the device that has no table at all."""
     if not place.runs:
         return [] if measured else [_no_table(subject, place)]
-    placed = {each.way for each in place.ways}
-    none = [_no_threads(subject, place, way) for way in dict.fromkeys(each.way for each in place.runs) if way not in placed]
-    timed = {each.run.runtime for each in place.runs} | measured
+    placed = {fit.way for fit in place.ways}
+    none = [_no_threads(subject, place, way) for way in dict.fromkeys(run.way for run in place.runs) if way not in placed]
+    timed = {run.run.runtime for run in place.runs} | measured
     for runtime in place.runtimes:
         if runtime not in timed:
             sentence = f"no public table has {runtime.value} on {place.name}"
-            none.append(_none(subject, place.name, (runtime, None), Why.RUNTIME_WITHOUT_TABLE, sentence))
+            none.append(_no_forecast(subject, place.name, (runtime, None), Why.RUNTIME_WITHOUT_TABLE, sentence))
     return none
 
 
@@ -363,17 +365,17 @@ def _no_table(subject: Subject, place: _Place) -> NoForecast:
     )
     if isinstance(place.device, Device) and place.device.facts_only is not None:
         sentence += f"; {place.device.facts_only.instead}"
-    found = _none(subject, place.name, (None, None), Why.DEVICE_WITHOUT_TABLE, sentence)
-    return found.model_copy(update={"nearest": nearest})
+    answer = _no_forecast(subject, place.name, (None, None), Why.DEVICE_WITHOUT_TABLE, sentence)
+    return answer.model_copy(update={"nearest": nearest})
 
 
 def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
-    has = sorted({each.run.threads for each in place.runs if each.way == way and each.run.threads is not None})
+    has = sorted({run.run.threads for run in place.runs if run.way == way and run.run.threads is not None})
     beyond = place.threads is not None and place.threads > has[-1]
     counts = f"at most {has[-1]}" if beyond else listed([str(count) for count in has])
     sentence = f"the public table of {place.name} has {counts} threads, not {place.threads}"
-    found = _none(subject, place.name, way, Why.THREADS_BEYOND_TABLE, sentence)
-    return found.model_copy(update={"threads": place.threads})
+    answer = _no_forecast(subject, place.name, way, Why.THREADS_BEYOND_TABLE, sentence)
+    return answer.model_copy(update={"threads": place.threads})
 
 
 _PROCESSORS = re.compile(r"cortex-[amx]\d+\w*|neoverse-\w+|carmel|denver2|oryon|rk\d{4}|bcm\d{4}|gracemont")

@@ -57,10 +57,10 @@ def column_of_subject(subject: Subject) -> Column:
     return Column(subject.arch or f"file:{subject.file}", subject.resolution_px)
 
 
-def times_of(each: TableRun, columns: Sequence[Column]) -> Array:
+def times_of(table_run: TableRun, columns: Sequence[Column]) -> Array:
     """Log ms (columns,) of one run; NaN where it has no time."""
-    networks = each.table.networks
-    ms = {column_of(each.table.name, name, networks[name]): time for name, time in each.run.ms.items()}
+    networks = table_run.table.networks
+    ms = {column_of(table_run.table.name, name, networks[name]): time for name, time in table_run.run.ms.items()}
     return np.log([ms.get(column, np.nan) for column in columns])
 
 
@@ -79,8 +79,8 @@ def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
     for subject in subjects:
         known.setdefault(column_of_subject(subject), (subject.work, False))
     columns = tuple(known)
-    runs = tuple(each for each in table_runs() if each.run.runtime is Runtime.NCNN and each.run.precision is not Precision.INT8)
-    rows = [times_of(each, columns) for each in runs]
+    runs = tuple(run for run in table_runs() if run.run.runtime is Runtime.NCNN and run.run.precision is not Precision.INT8)
+    rows = [times_of(run, columns) for run in runs]
     rows += [np.log([times.get(column, np.nan) for column in columns]) for times in here]
     log_ms = np.array(rows)
     features = np.array([features_of(work) for work, _ in known.values()])

@@ -73,12 +73,12 @@ def table_runs() -> Iterator[TableRun]:
 def runs_on(place: str) -> tuple[TableRun, ...]:
     """Runs on the boards that a device file describes, or on the board of that name; on all or on the fast cores."""
     return tuple(
-        each
-        for each in table_runs()
-        if place in (each.device, each.run.board) and each.run.cores != "small" and each.run.note is None
+        run
+        for run in table_runs()
+        if place in (run.device, run.run.board) and run.run.cores != "small" and run.run.note is None
     )
 
 
 def places() -> tuple[str, ...]:
     """Device files and boards that have a table."""
-    return tuple(sorted({name for each in table_runs() for name in (each.device, each.run.board) if name is not None}))
+    return tuple(sorted({name for run in table_runs() for name in (run.device, run.run.board) if name is not None}))

@@ -1,4 +1,4 @@
-"""What one image costs a network of the catalogue, scaled or not, or an ONNX file. Nothing is run and nothing trained."""
+"""Count parameters, multiply-adds and memory of a network of the catalogue or an ONNX file. Nothing runs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SUFFIX = ".onnx"
 
 
 def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | None = None) -> NetworkCost:
-    """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
+    """Return the cost of a network of the catalogue, of a family's first network, or of an ONNX file.
 
-    Raises UnknownArch, NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride, SCALE_CONTRADICTS_RESOLUTION and what
-    ``require_size`` raises: of a network.
-    MissingPackage: onnx is not installed. SCALE_OF_A_FILE, and what ``cost_of_file`` and ``try_counting`` raise: of a file.
+    Raises for a network: UnknownArch, NOTHING_TO_SCALE, ScaleLeavesNoChannel, ResolutionUnderStride, SCALE_CONTRADICTS_RESOLUTION
+    and the errors of ``require_size``. Raises for a file: MissingPackage, SCALE_OF_A_FILE and the errors of ``cost_of_file`` and
+    ``try_counting``.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
@@ -43,12 +43,12 @@ def _cost_of_file(path: Path) -> NetworkCost:
 
 
 def network_or_family(named: str) -> ArchSpec:
-    """The row of that name; of a family that can be scaled, its first. Raises UnknownArch: neither has the name."""
+    """Return a network of the catalogue, or the first network of a family. Raises UnknownArch: neither has the name."""
     return arch_named(RULES[named].first if named in RULES else named)
 
 
 def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
-    """Of a row with its own number of classes; a network is built of shapes alone, which takes no memory.
+    """Return the cost of a network with its own classes, built from shapes alone, without memory for weights.
 
     Raises MissingPackage: torch is not installed.
     """
@@ -58,20 +58,20 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
     from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
     network = shipping_shapes(spec, spec.classes)
-    found = counted(operations_of(network, size), IMAGE, (1, 3, *size))
+    counts = counted(operations_of(network, size), IMAGE, (1, 3, *size))
     return NetworkCost(
         network=spec.name,
         scale=None,
         resolution_px=size,
         parameters=shipped_parameter_count(network, spec),
-        macs=sum(layer.macs for layer in found.layers),
-        **found._asdict(),
+        macs=sum(layer.macs for layer in counts.layers),
+        **counts._asdict(),
         not_counted={},
     )
 
 
 def layer_of(cost: NetworkCost, name: str) -> LayerCost:
-    """The layer of that name. Raises UNKNOWN_LAYER: with the nearest name."""
+    """Return the layer of a name. Raises UNKNOWN_LAYER: names the nearest one."""
     layers = {layer.name: layer for layer in cost.layers}
     if name not in layers:
         raise unknown_layer(network=cost.network, layer=name, known=tuple(layers))

@@ -1,4 +1,4 @@
-"""Several finished builds as one ONNX file, with what that costs and gains. A build then takes the file as any custom model."""
+"""Average several finished builds in one ONNX file, with cost and gain. A build takes the file like any custom model."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-IMAGES_HINT = "what one learned from, another would validate or test on; give both the same --data and settings of [data]"
+IMAGES_HINT = "build both with the same --data and [data] settings, so no member is tested on images another trained on"
 PIXELS_HINT = "give both the same model.resolution_px, or leave one out"
 
 
 def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progress) -> Ensemble:
-    """Write the file, and answer the ``validation`` images with it and with each member.
+    """Write the ensemble, and evaluate it and each member on the ``validation`` images.
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
-        ONE_MEMBER, MEMBERS_DIFFER, MEMBER_QUANTIZED: of the builds together.
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of one of them.
-        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
-        MODEL_TOO_LARGE: one file cannot hold it.
+        ONE_MEMBER, MEMBERS_DIFFER, MEMBER_QUANTIZED: the builds cannot be averaged.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: a build cannot be read.
+        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: ``out`` cannot be written.
+        MODEL_TOO_LARGE: the ensemble does not fit one file.
     """
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
         raise ONE_MEMBER(folders=folders)
@@ -53,20 +53,20 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     _check_place(out)
     with store.in_use.held():
         members = [built_network(folder, store) for folder in folders]
-        for each in members:
-            require_one_label(each, "an ensemble")
+        for member in members:
+            require_one_label(member, "an ensemble")
         _check_alike(members)
-        parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
-        whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
+        parts = [Member(load_model(member.model), member.resolved.preprocessing.normalization) for member in members]
+        model = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))
         try:
-            save_model(whole, out)
+            save_model(model, out)
         except OSError as error:
             raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
-        return _described(members, out, tuple(parameters_of(part.model) for part in parts), tell)
+        return _measure_ensemble(members, out, tuple(parameters_of(part.model) for part in parts), tell)
 
 
 def _check_place(out: Path) -> None:
-    """A new file, or an earlier ensemble."""
+    """Refuse a file that exists and is not an ensemble."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -80,24 +80,24 @@ def _check_place(out: Path) -> None:
     except (OSError, DecodeError):
         ours = False
     if not ours:
-        raise NOT_OVERWRITTEN(path=out, because="it is no ensemble of edgecnn")
+        raise NOT_OVERWRITTEN(path=out, because="it is not an ensemble of edgecnn")
 
 
 def _check_alike(members: Sequence[BuiltNetwork]) -> None:
     first = members[0]
-    for each in members:
-        if each.resolved.custom_model is not None and each.resolved.custom_model.entry.quantized is not None:
-            raise MEMBER_QUANTIZED(folder=each.folder)
-        folders = first.folder, each.folder
-        if each.classes != first.classes:
+    for member in members:
+        if member.resolved.custom_model is not None and member.resolved.custom_model.entry.quantized is not None:
+            raise MEMBER_QUANTIZED(folder=member.folder)
+        folders = first.folder, member.folder
+        if member.classes != first.classes:
             hint = "members are trained on the same classes, in the same order"
-            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
-        if each.resolved.data.content != first.resolved.data.content:
-            values = _images(first), _images(each)
-            what = "images" if each.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
+            raise MEMBERS_DIFFER(folders=folders, what="classes", values=(_classes(first), _classes(member)), hint=hint)
+        if member.resolved.data.content != first.resolved.data.content:
+            values = _images(first), _images(member)
+            what = "images" if member.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
             raise MEMBERS_DIFFER(folders=folders, what=what, values=values, hint=IMAGES_HINT)
-        if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
-            values = _pixels(first), _pixels(each)
+        if member.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
+            values = _pixels(first), _pixels(member)
             raise MEMBERS_DIFFER(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
 
 
@@ -115,20 +115,20 @@ def _pixels(member: BuiltNetwork) -> str:
     return member.resolved.preprocessing.pixels.describe()
 
 
-def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
-    right, groups = _right(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
+def _measure_ensemble(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
+    right, groups = _correct_answers(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
     rows = [
         EnsembleRow(
-            name=each.report.build.arch,
-            folder=str(each.folder),
+            name=member.report.build.arch,
+            folder=str(member.folder),
             parameters=parameters[number],
-            macs=each.macs,
-            size_bytes=each.model.stat().st_size,
+            macs=member.macs,
+            size_bytes=member.model.stat().st_size,
             accuracy_top1=share_right(right[number], groups) if right else None,
         )
-        for number, each in enumerate(members)
+        for number, member in enumerate(members)
     ]
-    whole = EnsembleRow(
+    ensemble = EnsembleRow(
         name=out.name,
         folder=None,
         parameters=sum(row.parameters for row in rows),
@@ -141,7 +141,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         file=str(out),
         images=len(right[-1]) if right else 0,
         chance_top1=_chance(members[0]) if right else None,
-        whole=whole,
+        whole=ensemble,
         members=tuple(rows),
         difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
         best=None if best is None else str(members[best].folder),
@@ -154,21 +154,21 @@ def _chance(member: BuiltNetwork) -> float:
     return commonest_share([labels.count(place) for place in range(len(member.classes))])
 
 
-def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
-    """Per member, and last of the ensemble, which images were answered rightly; empty where that cannot be compared."""
+def _correct_answers(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:
+    """Return the correct predictions of each member and, last, of the ensemble; empty if they cannot be compared."""
     from edgecnn.graph.ensemble import probabilities
 
     first = members[0]
-    shown = [prepared_digests(each.prepared.folder) for each in members]
+    shown = [prepared_digests(member.prepared.folder) for member in members]
     pixels, labels = first.array("validation.pixels"), first.array("validation.labels")
-    if any(each != shown[0] for each in shown) or not first.resolved.data.labelled or not len(pixels):
+    if any(digests != shown[0] for digests in shown) or not first.resolved.data.labelled or not len(pixels):
         return []
-    found = []
-    for number, (network, model) in enumerate([*((each, each.model) for each in members), (first, out)]):
+    right = []
+    for number, (network, model) in enumerate([*((member, member.model) for member in members), (first, out)]):
         tell.step("ask each network", number, len(members) + 1, "networks")
-        found.append(probabilities(model, network.feeds(pixels)).argmax(axis=1) == labels)
+        right.append(probabilities(model, network.feeds(pixels)).argmax(axis=1) == labels)
     tell.step("ask each network", len(members) + 1, len(members) + 1, "networks")
-    return found
+    return right
 
 
 def _command(first: BuiltNetwork, out: Path) -> str:
@@ -190,7 +190,7 @@ def _command(first: BuiltNetwork, out: Path) -> str:
 
 
 def _data_settings(data: DataChoice) -> dict[str, Any]:
-    """What gives the file the members' images in the members' roles, so that it is tested on none that they learned from."""
+    """Return the settings that give the ensemble the members' images in the same splits."""
     usual = DataChoice()
     names = [name for name in DataChoice.model_fields if name not in ("path", "train")]
     stated = {f"data.{name}": getattr(data, name) for name in names if getattr(data, name) != getattr(usual, name)}

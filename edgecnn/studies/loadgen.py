@@ -1,7 +1,4 @@
-"""A kit under LoadGen: which one a folder means, and its logs with their report in a folder of their own.
-
-Nothing of an earlier measurement is replaced or mixed in.
-"""
+"""Run LoadGen on a kit, and write its logs and report to a new folder."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ FOLDER = "loadgen"
 
 
 class LoadTarget(Value):
-    """What is measured, and where that is written."""
+    """The kit to measure, and the folder for results."""
 
     folder: Path
     """A finished build or a kit."""
@@ -44,19 +41,19 @@ class LoadTarget(Value):
 
 
 class Written(Value):
-    """The report, and the folder that holds it beside a folder of logs for every run."""
+    """The report, and the folder with the report and the logs of every run."""
 
     report: LoadGenReport
     folder: Path
 
 
-def measure_and_write(subject: LoadTarget, asked: LoadRequest, tell: Progress) -> Written:
+def measure_and_write(subject: LoadTarget, request: LoadRequest, tell: Progress) -> Written:
     """Measure a kit with LoadGen.
 
     Raises:
-        NOTHING_TO_LOAD, BundleUnreadable, KitNotCarried, RunnerFailed: no kit is meant, or it cannot be read.
-        OUTPUT_UNUSABLE: the folder holds something already or cannot be made.
-        MissingPackage and what ``measure`` raises beside it.
+        NOTHING_TO_LOAD, BundleUnreadable, KitNotCarried, RunnerFailed: there is no kit, or it cannot be read.
+        OUTPUT_UNUSABLE: the folder is not empty, or cannot be made.
+        MissingPackage, and the other errors of ``measure``.
     """
     kit = kit_meant(subject.folder, subject.candidate)
     out = subject.out or _default(subject.folder)
@@ -66,26 +63,26 @@ def measure_and_write(subject: LoadTarget, asked: LoadRequest, tell: Progress) -
     except OSError as error:
         raise OUTPUT_UNUSABLE(folder=out, because=system_reason(error)) from error
     if filled:
-        raise OUTPUT_UNUSABLE(folder=out, because="it holds something already")
-    report = measure(Bench(kit=kit, asked=asked, out=out, tell=tell))
+        raise OUTPUT_UNUSABLE(folder=out, because="it is not empty")
+    report = measure(Bench(kit=kit, asked=request, out=out, tell=tell))
     write_text_atomically(out / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
     return Written(report=report, folder=out)
 
 
 def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
-    """The kit in a folder, or of a build or bundle the chosen candidate's, unless another one is named.
+    """Return the kit in a folder, or the named or chosen kit of a build or bundle.
 
     Raises:
-        NOTHING_TO_LOAD: it is none of these.
+        NOTHING_TO_LOAD: the folder is none of these.
         BundleUnreadable, KitNotCarried: see ``shipped_kit``.
-        RunnerFailed: the kit cannot be read, or does not run here; in the runner's words.
+        RunnerFailed: the kit cannot be read, or does not run here.
     """
     bundle = bundle_at(folder)
     if not (folder / MANIFEST).is_file():
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
-            raise NOTHING_TO_LOAD(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+            raise NOTHING_TO_LOAD(folder=folder, because=f"it has no {MANIFEST} and no bundle with a choice.json") from error
         except KitNotCarried as error:
             here = kits_that_run_here(manifests_in(bundle), bundle)
             raise kit_not_carried(folder=folder, candidate=candidate, carried=error.fields["carried"], here=here) from error
@@ -99,6 +96,6 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
 
 
 def _default(folder: Path) -> Path:
-    """Inside a build; beside nothing else for a kit, whose own folder stays as it was packed."""
-    beside = folder if (folder / BUNDLE).is_dir() else Path()
-    return beside / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    """Return a folder inside a build, or in the current folder for a kit, whose own folder must not change."""
+    parent = folder if (folder / BUNDLE).is_dir() else Path()
+    return parent / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

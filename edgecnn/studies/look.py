@@ -45,14 +45,14 @@ class LookRequest(NamedTuple):
     """Of a map."""
 
 
-def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Progress) -> FeaturePictures:
-    """Write ``look.json``, the pictures that it names and the filters' numbers into ``out``.
+def look_into(build: Path, out: Path, request: LookRequest, store: Store, tell: Progress) -> FeaturePictures:
+    """Write ``look.json``, its pictures and the weights of the first filters into ``out``.
 
     Raises:
         MissingPackage: onnx or onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
-        NO_MAPS, MacsUnknown: of its network.
-        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: of ``out``.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: the build cannot be read.
+        NO_MAPS, MacsUnknown: the network has no feature maps, or its layers cannot be counted.
+        NOT_OVERWRITTEN, OUTPUT_UNWRITABLE: ``out`` cannot be written.
     """
     _check_folder(out)
     require_packages(("onnx",), extra="train", needed_for="a look")
@@ -66,24 +66,28 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
         looked = maps_of(model)
         if not looked:
             raise NO_MAPS(network=network.report.build.arch)
-        found = strongest(model, [each.tensor for each in looked], _told(network, pixels, tell), asked.images)
+        tensors = [feature_map.tensor for feature_map in looked]
+        images_of = strongest(model, tensors, _feeds(network, pixels, tell), request.images)
         shown = _ImageLabels(network, pixels)
-        maps = [_map(each, (shown, found[each.tensor]), asked.channels, number) for number, each in enumerate(looked, 1)]
-        return _written(network, model, maps, out)
+        maps = [
+            _map(feature_map, (shown, images_of[feature_map.tensor]), request.channels, number)
+            for number, feature_map in enumerate(looked, 1)
+        ]
+        return _write(network, model, maps, out)
 
 
 def _check_folder(out: Path) -> None:
-    """A new or empty folder, or that of an earlier look."""
+    """Refuse a folder with files that is not an earlier look."""
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
-            raise NOT_OVERWRITTEN(path=out, because="it is no folder")
+            raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
         if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {LOOK} of an earlier look")
     except OSError as error:  # such as a name that is too long
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
 
 
-def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:
+def _write(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:
     pixels = network.array("validation.pixels")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -98,15 +102,15 @@ def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPi
             filters=_filters(model, out),
             maps=tuple(maps),
         )
-        for each in look.maps:
-            save_sheet(map_sheet(each, pixels), out / each.picture)
+        for feature_map in look.maps:
+            save_sheet(map_sheet(feature_map, pixels), out / feature_map.picture)
         write_text_atomically(out / LOOK, look.model_dump_json(by_alias=True, indent=1) + "\n")
     except OSError as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
     return look
 
 
-def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:
+def _feeds(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> Iterator[NDArray[np.float32]]:
     done = 0
     for feed in network.feeds(pixels):
         yield feed
@@ -115,7 +119,7 @@ def _told(network: BuiltNetwork, pixels: NDArray[np.uint8], tell: Progress) -> I
 
 
 class _ImageLabels:
-    """The images, with what is known of each."""
+    """The images, with their labels and files."""
 
     def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
         self.size = ImageSize(*pixels.shape[1:3])
@@ -129,7 +133,7 @@ class _ImageLabels:
         return self._classes[int(label)]
 
     def excitement(self, looked: Map, image: int, position: int, activation: float) -> Excitement:
-        """Where in the image that position is."""
+        """Return the image part behind a position of a feature map."""
         row, column = divmod(position, looked.columns)
         side = min(looked.field.size, self.size.short_px)
         return Excitement(
@@ -146,18 +150,18 @@ class _ImageLabels:
 
     @staticmethod
     def _inside(looked: Map, place: int, side: int, whole_px: int) -> int:
-        """The square has the middle of what is seen as its middle, as far as the image's edge allows."""
+        """Return the start of a square around the middle of the receptive field, moved inside the image."""
         middle = looked.field.start + place * looked.field.jump + looked.field.size / 2
         return int(min(max(0, round(middle - side / 2)), whole_px - side))
 
 
 def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:
-    """Paths in the data; none where its list is gone or another by now."""
+    """Return the paths of the images; none if their list is gone or has changed."""
     try:
         entries = open_source(Path(network.resolved.data.manifest_path)).entries("validation")
     except EdgecnnError:
         return ()
-    return tuple(each.path for each in entries) if len(entries) == images else ()
+    return tuple(entry.path for entry in entries) if len(entries) == images else ()
 
 
 def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
@@ -166,14 +170,14 @@ def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     from edgecnn.graph.custom.adopt import BLUE_FIRST
     from edgecnn.graph.feature_maps import first_filters
 
-    if (found := first_filters(model)) is None:
+    if (first_layer := first_filters(model)) is None:
         return None
-    np.save(out / f"{FILTERS}.npy", found.weights)
+    np.save(out / f"{FILTERS}.npy", first_layer.weights)
     blue_first = any(tensor.name == BLUE_FIRST for tensor in model.graph.initializer)
-    save_sheet(filters_sheet(found.weights, blue_first), out / f"{FILTERS}.png")
-    filters, colours, rows, columns = found.weights.shape
+    save_sheet(filters_sheet(first_layer.weights, blue_first), out / f"{FILTERS}.png")
+    filters, colours, rows, columns = first_layer.weights.shape
     return FilterPictures(
-        layer=found.layer,
+        layer=first_layer.layer,
         filters=filters,
         colours=colours,
         rows=rows,
@@ -183,8 +187,8 @@ def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     )
 
 
-def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, number: int) -> MapPictures:
-    shown, strongest = found
+def _map(looked: Map, labelled_strongest: tuple[_ImageLabels, Strongest], channels: int, number: int) -> MapPictures:
+    shown, strongest = labelled_strongest
     alive = [channel for channel, constant in enumerate(strongest.constant) if not constant]
     count = min(channels, len(alive))
     drawn = [alive[place * len(alive) // count] for place in range(count)]

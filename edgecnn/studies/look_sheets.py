@@ -53,11 +53,11 @@ def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image
 
 
 def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
-    """A block for every drawn channel: its strongest parts in rows, the strongest first.
+    """Draw a block for each channel of a feature map: its strongest image parts in rows, the strongest first.
 
-    ``looked``: what is drawn. ``pixels``: uint8 (images, H, W, 3), of the role ``validation``.
+    ``pixels``: uint8 (images, H, W, 3), of the ``validation`` split.
     """
-    most = max((len(each.strongest) for each in looked.drawn), default=1)
+    most = max((len(drawn.strongest) for drawn in looked.drawn), default=1)
     side = math.ceil(math.sqrt(most))
     rows = -(-most // side)
     width, height = side * CELL_PX + 2 * GAP_PX, _TEXT_PX + rows * CELL_PX + 2 * GAP_PX
@@ -77,24 +77,24 @@ def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
 
 def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[ChannelPictures, int], pixels: NDArray[Any]) -> None:
     channel, side = drawn
-    for number, each in enumerate(channel.strongest):
+    for number, image in enumerate(channel.strongest):
         part = Image.fromarray(
-            pixels[each.image][each.top_px : each.top_px + each.side_px, each.left_px : each.left_px + each.side_px]
+            pixels[image.image][image.top_px : image.top_px + image.side_px, image.left_px : image.left_px + image.side_px]
         )
-        how = Image.Resampling.NEAREST if each.side_px < _SMALL_PX else Image.Resampling.BICUBIC
+        how = Image.Resampling.NEAREST if image.side_px < _SMALL_PX else Image.Resampling.BICUBIC
         place = corner[0] + number % side * CELL_PX, corner[1] + number // side * CELL_PX
         sheet.paste(part.resize((CELL_PX - 2, CELL_PX - 2), how), place)
 
 
 def _title(looked: MapPictures, width_px: int, font: Any, beyond: str) -> Image.Image:
     constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
-    every = [one for each in looked.drawn for one in each.strongest]
-    whole = f" ({beyond})" if all(each.side_px < looked.receptive_field_px for each in every) else ""
-    said = (
+    every = [one for channel in looked.drawn for one in channel.strongest]
+    whole = f" ({beyond})" if all(crop.side_px < looked.receptive_field_px for crop in every) else ""
+    description = (
         f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
         f"each position sees {looked.receptive_field_px} px{whole}"
     )
-    lines = _wrapped(said.split(), width_px - GAP_PX, font)
+    lines = _wrapped(description.split(), width_px - GAP_PX, font)
     head = Image.new("RGB", (width_px, len(lines) * _TEXT_PX + 3 * GAP_PX), "white")
     for number, line in enumerate(lines):
         ImageDraw.Draw(head).text((GAP_PX, GAP_PX + number * _TEXT_PX), line, "black", font)

@@ -113,7 +113,7 @@ class NetworksFor(Value):
 
 
 def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
-    """``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``, each once. Raises LIST_BUDGET_INVALID: anything else."""
+    """Parse budgets such as ``p50_ms=50``, ``images_per_s=20`` and ``size_mib=10``. Raises LIST_BUDGET_INVALID."""
     known = (*_BUDGETS, IMAGES_PER_S)
 
     def named(name: str, text: str) -> str:
@@ -123,17 +123,17 @@ def limits_of_a_list(texts: Iterable[str], classes: int = CLASSES) -> Limits:
             raise LIST_BUDGET_INVALID(text=text, because=because)
         return name
 
-    found = parse_budgets(texts, named, lambda text, because: LIST_BUDGET_INVALID(text=text, because=because))
-    if {IMAGES_PER_S, "p50_ms"} <= found.keys():
+    budgets = parse_budgets(texts, named, lambda text, because: LIST_BUDGET_INVALID(text=text, because=because))
+    if {IMAGES_PER_S, "p50_ms"} <= budgets.keys():
         raise LIST_BUDGET_INVALID(text=IMAGES_PER_S, because=f"p50_ms is given too, and {IMAGES_PER_S} is the same budget")
-    in_ms = budgets_in_p50(found)
-    return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, found, classes)
+    in_ms = budgets_in_p50(budgets)
+    return Limits({name: in_ms[name] for name in _BUDGETS if name in in_ms}, budgets, classes)
 
 
 def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: Store) -> NetworksFor:
-    """Networks of the catalogue whose names fit a pattern, on each device.
+    """Return the networks of the catalogue that match a pattern, with forecasts on each device.
 
-    Raises UnknownArch, what ``parse_target`` raises, BOARD_WITHOUT_FILE: only the public tables know the device, and
+    Raises UnknownArch, the errors of ``parse_target``, BOARD_WITHOUT_FILE: only the public tables have the device, and
     PUBLIC_TABLE_DAMAGED: a shipped table cannot be read.
     """
     specs, versions = archs_like(pattern), tool_versions()
@@ -146,8 +146,8 @@ def networks_for(pattern: str, targets: Iterable[str], limits: Limits, store: St
     for target in map(_target, targets):
         answers = dict[str, list[Forecast | NoForecast]]()
         records = measured_times(target.device)
-        for each in forecasts(subjects, target.device, ForecastOptions(records=records)):
-            answers.setdefault(each.network, []).append(each)
+        for forecast in forecasts(subjects, target.device, ForecastOptions(records=records)):
+            answers.setdefault(forecast.network, []).append(forecast)
         devices.append(networks_on(target, specs, limits, answers, here))
     return NetworksFor(within=limits.within, stated=limits.stated, classes=limits.classes, devices=tuple(devices))
 
@@ -169,15 +169,16 @@ def networks_on(
     answers: Answers,
     weights_here: Container[str],
 ) -> NetworksOnDevice:
-    """What is published, counted and predicted of networks of the catalogue on one device."""
+    """Return published, counted and predicted figures of networks of the catalogue on one device."""
     device, ways = target.device, _ways(target)
     rows, without = list[NetworkOnDevice](), dict[str, list[str]]()
     for spec in specs:
-        forecasts = [each for each in answers[spec.name] if isinstance(each, Forecast) and (each.runtime, each.precision) in ways]
+        predicted = (answer for answer in answers[spec.name] if isinstance(answer, Forecast))
+        forecasts = [forecast for forecast in predicted if (forecast.runtime, forecast.precision) in ways]
         if not forecasts:
             without.setdefault(_why_none(answers[spec.name], ways), []).append(spec.name)
             continue
-        best = min(forecasts, key=lambda each: _rank(spec, each, limits))
+        best = min(forecasts, key=lambda forecast: _rank(spec, forecast, limits))
         rows.append(
             NetworkOnDevice(
                 name=spec.name,
@@ -206,28 +207,28 @@ def _listed(spec: ArchSpec, classes: int) -> ListedArch:
 
 
 def _ways(target: Target) -> tuple[tuple[Runtime, Precision], ...]:
-    """Runtimes and precisions that a build for the target has candidates of."""
+    """Return the runtimes and precisions of a build's candidates on the target."""
     wanted = target.device.built_for(target.runtime)
     return tuple(way for way in built_ways(target.device) if way[0] in wanted)
 
 
 def _why_none(answers: Sequence[Forecast | NoForecast], ways: Sequence[tuple[Runtime, Precision]]) -> str:
-    """Of the network itself before that of a runtime, since others may have a forecast in that runtime."""
-    reasons = [each for each in answers if isinstance(each, NoForecast)]
-    reasons.sort(key=lambda each: each.why is not Why.NETWORK_OUTSIDE_SUPPORT)
+    """Return the reason for a missing forecast; reasons of the network come before reasons of a runtime."""
+    reasons = [answer for answer in answers if isinstance(answer, NoForecast)]
+    reasons.sort(key=lambda reason: reason.why is not Why.NETWORK_OUTSIDE_SUPPORT)
     if reasons:
         return reasons[0].sentence
     return f"no table has what a build makes: {', '.join(f'{runtime.value} {precision.value}' for runtime, precision in ways)}"
 
 
 def _rank(spec: ArchSpec, forecast: Forecast, limits: Limits) -> tuple[int, bool, float]:
-    """Those that fit first, of these float before INT8, which loses accuracy; then the fastest."""
+    """Return a sort key: fitting networks first, float before INT8, then the fastest."""
     order = get_args(Fits).index(_fits(spec, forecast, limits))
     return order, not forecast.precision.is_float, forecast.p50_ms.estimate
 
 
 def _fits(spec: ArchSpec, forecast: Forecast, limits: Limits) -> Fits:
-    """The worse of latency and size."""
+    """Return whether latency and size fit their budgets."""
     bound_ms, most_mib = (limits.within.get(name, math.inf) for name in _BUDGETS)
     size, kit = (size_of(spec, forecast.precision, limits.classes) for size_of in (_size_mib, _kit_mib))
     lows, highs = (forecast.p50_ms.low, size), (forecast.p50_ms.high, kit)

@@ -58,8 +58,8 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
     with sleeping_threads():
         from edgecnn.training.images.preview import PreviewRequest, make_preview
 
-    asked = PreviewRequest(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
-    return make_preview(data, asked, sheet)
+    request = PreviewRequest(augment, pixels, shown.images, shown.columns, shown.seed, composer, recipe.data.train)
+    return make_preview(data, request, sheet)
 
 
 def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:

@@ -46,21 +46,21 @@ RULE = (
     "one nearest to the rule; no accuracy and no latency was measured"
 )
 PRECISION = 0.05
-"""Of φ, to which the end of the rule is sought."""
+"""Precision of φ in the search for the end of the rule."""
 ENDED = f"; no budget is reached: the search ends at φ = {HIGHEST_PHI:g}"
 Tell = Callable[[int], None]
 
 
-def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
-    """The largest scale inside all budgets, and the frontier around it.
+def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
+    """Find the largest scale inside all budgets, and the frontier around it.
 
-    ``tell``: called with the number of networks that were counted so far.
+    ``tell``: called with the number of counted networks.
 
     Raises:
-        BUDGET_TOO_SMALL: the smallest network that the rule leads to is outside.
+        BUDGET_TOO_SMALL: the smallest network of the rule is outside.
         NOTHING_TO_SCALE: no rule scales the family.
     """
-    counter = _Counter(spec, asked.budgets, tell)
+    counter = _Counter(spec, budgets.budgets, tell)
     phi = _end_of_rule(counter)
     rule = counter.point(counter.on_rule(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
@@ -69,11 +69,11 @@ def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     best = min((point for point in inside if point.macs >= NEARLY * most), key=lambda point: (point.imbalance, -point.macs))
     border = {point.scale: point for point in (best, *sorted(_maximal(inside), key=lambda point: -point.macs))}
     frontier = list(border.values())
-    others = [point for point in counter.seen() if point not in frontier]
+    others = [point for point in counter.counted() if point not in frontier]
     return ScaleSearch(
         arch=spec.name,
-        budgets=asked.budgets,
-        from_target=asked.from_target,
+        budgets=budgets.budgets,
+        from_target=budgets.from_target,
         on_rule=rule,
         on_rule_phi=round(phi, 3),
         best=best,
@@ -84,7 +84,7 @@ def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
 
 
 class _Counter:
-    """Counts each network once. Depths and widths that are rounded to the same network cost the same."""
+    """Counts each network once. Scales that round to the same network cost the same."""
 
     def __init__(self, spec: ArchSpec, budgets: Mapping[BudgetName, int], tell: Tell) -> None:
         self.spec = spec
@@ -93,19 +93,19 @@ class _Counter:
         self._known: dict[CompoundScale, ScalePoint | None] = {}
 
     def on_rule(self, phi: float) -> CompoundScale:
-        """The rule's own place, its resolution to the search's step."""
+        """Return the scale of the rule at φ, with the resolution rounded to the search's step."""
         side = self.spec.resolution_px.short_px * GAMMA**phi
         return _scale(ALPHA**phi, BETA**phi, side)
 
     def point(self, scale: CompoundScale) -> ScalePoint | None:
-        """None of a scale that no network can have."""
+        """Count the network of a scale; None if there is none."""
         if scale not in self._known:
             self._known[scale] = self._counted(scale)
             self._tell(len(self._known))
         return self._known[scale]
 
-    def seen(self) -> Iterator[ScalePoint]:
-        """All that were counted."""
+    def counted(self) -> Iterator[ScalePoint]:
+        """Return all counted networks."""
         return (point for point in self._known.values() if point is not None)
 
     def _counted(self, scale: CompoundScale) -> ScalePoint | None:
@@ -128,14 +128,14 @@ class _Counter:
 
 
 def _end_of_rule(counter: _Counter) -> float:
-    """The largest φ inside, to a twentieth. Cost grows with φ but for rounding, so that halving finds it."""
+    """Return the largest φ inside the budgets, by bisection, because cost grows with φ except for rounding."""
     low, high = LOWEST_PHI, HIGHEST_PHI
     while not _inside(counter, low):
-        low += 1  # the rule may lead below what a network can be
+        low += 1  # the rule may lead to networks that are too small to exist
         if low > 0:
-            asked = {str(name): most for name, most in counter.budgets.items()}
-            smallest = min(counter.seen(), key=lambda point: point.macs)
-            raise budget_too_small(arch=counter.spec.name, budgets=asked, smallest=smallest)
+            limits = {str(name): most for name, most in counter.budgets.items()}
+            smallest = min(counter.counted(), key=lambda point: point.macs)
+            raise budget_too_small(arch=counter.spec.name, budgets=limits, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
@@ -148,12 +148,12 @@ def _inside(counter: _Counter, phi: float) -> bool:
 
 
 def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> ScalePoint | None:
-    """Of one depth and width the finest that is inside; the coarser ones are not counted."""
+    """Return the highest resolution inside the budgets, without counting the lower ones."""
     return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
 
 
 def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
-    """Depth and width half a step of φ apart, each with its resolutions, the finest first, as far as they stay together."""
+    """Yield scales around the rule: for each depth and width the resolutions of bounded imbalance, the highest first."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px.short_px * GAMMA ** (phi + side) for side in (-APART, APART))
     first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
@@ -169,13 +169,13 @@ def _scale(depth: float, width: float, side: float) -> CompoundScale:
 
 
 def _maximal(points: Iterable[ScalePoint]) -> list[ScalePoint]:
-    """Those that no other is at least as deep, as wide and as fine as."""
-    each = list(points)
-    return [one for one in each if not any(other != one and _covers(other, one) for other in each)]
+    """Return the points that no other point covers."""
+    candidates = list(points)
+    return [point for point in candidates if not any(other != point and _covers(other, point) for other in candidates)]
 
 
 def _distinct(points: Iterable[ScalePoint]) -> list[ScalePoint]:
-    """Of multipliers that are rounded to the same network, those nearest to the rule."""
+    """Return each network once, with the multipliers nearest to the rule."""
     nearest: dict[tuple[int, ...], ScalePoint] = {}
     for point in sorted(points, key=lambda point: point.imbalance):
         nearest.setdefault((point.resolution, point.macs, point.parameters, point.memory_bytes), point)
@@ -195,19 +195,19 @@ _UNITS: Mapping[BudgetName, Mapping[str, int]] = {
 
 
 class Budgets(NamedTuple):
-    """Budgets, and the device that one of them is of."""
+    """Budgets, and the device whose memory is one of them."""
 
     budgets: dict[BudgetName, int]
     from_target: str | None
 
 
-def asked_budgets(within: str, target: str | None) -> Budgets:
-    """The budgets of ``--within``; where they leave memory open and a device is named, its main memory too.
+def stated_budgets(within: str, target: str | None) -> Budgets:
+    """Return the budgets of ``--within``, with the main memory of a named device if no memory is stated.
 
     Raises:
-        BUDGET_INVALID: of ``within``.
-        MEMORY_UNKNOWN: nobody knows how much the device has.
-        what ``target_of`` refuses.
+        BUDGET_INVALID: ``within`` is invalid.
+        MEMORY_UNKNOWN: the device's memory is unknown.
+        EdgecnnError: see ``target_of``.
     """
     budgets = budgets_of(within)
     if target is None:
@@ -222,26 +222,26 @@ def asked_budgets(within: str, target: str | None) -> Budgets:
 
 
 def budgets_of(text: str) -> dict[BudgetName, int]:
-    """``macs=200M,params=4M,memory=64MiB``, any of the three.
+    """Parse budgets such as ``macs=200M,params=4M,memory=64MiB``.
 
-    Raises BUDGET_INVALID: an unknown or repeated name, or no number with a unit that the name has.
+    Raises BUDGET_INVALID: an unknown or repeated name, or not a number with a unit of that name.
     """
-    found: dict[BudgetName, int] = {}
+    budgets: dict[BudgetName, int] = {}
     for part in text.split(","):
-        given, _, amount = (piece.strip() for piece in part.partition("="))
-        name = next((each for each in _UNITS if each == given), None)
+        unit, _, amount = (piece.strip() for piece in part.partition("="))
+        name = next((budget for budget in _UNITS if budget == unit), None)
         if name is None:
-            near = nearest(given, _UNITS, cutoff=0.5)
-            because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
-            if given in ("p50_ms", IMAGES_PER_S):
+            near = nearest(unit, _UNITS, cutoff=0.5)
+            because = f"{unit!r} is not a budget" + (f"; the nearest is {near}" if near else "")
+            if unit in ("p50_ms", IMAGES_PER_S):
                 command = f"edgecnn list archs --target DEVICE --within {shell_word(part.strip())}"
-                because = f"`scale` times nothing; `{command}` goes by forecasts"
+                because = f"`study scale` measures no latency; `{command}` uses forecasts"
             raise BUDGET_INVALID(text=text, because=because)
-        if name in found:
+        if name in budgets:
             raise BUDGET_INVALID(text=text, because=f"{name} is given twice")
         number = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?(?:e(?:1[0-2]|\d))?)\s*([a-z]*)", amount.lower())
         if number is None or number[2] not in _UNITS[name] or float(number[1]) <= 0:
             example = "64MiB" if name == "memory" else "200M"
             raise BUDGET_INVALID(text=text, because=f"{name} must be a positive number such as {example}, not {amount!r}")
-        found[name] = int(float(number[1]) * _UNITS[name][number[2]])
-    return found
+        budgets[name] = int(float(number[1]) * _UNITS[name][number[2]])
+    return budgets

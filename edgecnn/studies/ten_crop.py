@@ -84,9 +84,9 @@ class _Views:
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         entries = self._source.entries("test")
         for done, entry in enumerate(entries, 1):
-            found = ten_views(self._source.read(entry, self._recipe.grey_window), self._recipe)
-            self.without_room += int((found[:CENTRE] == found[CENTRE]).all())
-            yield found
+            views = ten_views(self._source.read(entry, self._recipe.grey_window), self._recipe)
+            self.without_room += int((views[:CENTRE] == views[CENTRE]).all())
+            yield views
             self._tell.step("evaluate ten crops", done, len(entries), "images")
 
 

@@ -1,6 +1,6 @@
-"""What talks to a cluster has a process of its own: Ray ends a process whose cluster went away, and prints where it likes.
+"""Talk to a Ray cluster from a separate process, because Ray ends a process that loses its cluster, and prints to its stdout.
 
-The process is told what to do on its standard input, whose end ends it, and answers in lines of JSON.
+The process reads its request from stdin, answers in lines of JSON, and stops when stdin closes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from edgecnn.values.stage import Progress
 LOG: Final = "cluster.log"
 GO_ON: Final = "the same command goes on from what is finished"
 _TO_END_S: Final = 60.0
-"""That it has to let go of the cluster."""
+"""Time for the process to leave the cluster."""
 _INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A cluster that makes the stages of a sweep, and what it needs to know of it."""
+    """A cluster that makes the stages of a sweep."""
 
     address: str
     """``ray``, or ``ray://HOST:PORT``."""
@@ -46,25 +46,25 @@ class Elsewhere:
     tell: Progress
 
     def make(self, cells: Sequence[Cell], ready: Callable[[str], None]) -> None:
-        """Make what these builds lack on the cluster's machines; what Ray says goes to ``logs/cluster.log``.
+        """Make the missing stages of builds on the cluster's machines. Ray's output goes to ``logs/cluster.log``.
 
-        ``ready``: called with the name of each build when all of it is made.
+        ``ready``: called with the name of each build when all its stages are made.
 
         Raises:
             MissingPackage: Ray is not installed.
             NOT_A_SWEEP_FOLDER: the log cannot be written.
-            CLUSTER_UNUSABLE: it cannot be reached, or went away. What was finished is in the store.
-            EdgecnnError: as ``sweeps.cluster.make_on`` raises.
+            CLUSTER_UNUSABLE: the cluster cannot be reached, or is lost. Finished stages are in the store.
+            EdgecnnError: see ``sweeps.cluster.make_on``.
         """
         require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")
         log = self.out / LOGS / LOG
         builds = [cell.model_dump_json(by_alias=True) for cell in cells]
-        asked = {"address": self.address, "out": str(self.out), "store": str(self.store.root), "cells": builds}
-        with _process(log) as (given, answers):
+        request = {"address": self.address, "out": str(self.out), "store": str(self.store.root), "cells": builds}
+        with _process(log) as (stdin, answers):
             with suppress(BrokenPipeError):
-                given.write(json.dumps(asked).encode() + b"\n")
-                given.flush()
-            ended = _heard(answers, self.tell, ready)
+                stdin.write(json.dumps(request).encode() + b"\n")
+                stdin.flush()
+            ended = _relay(answers, self.tell, ready)
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         if ended is None:
@@ -77,15 +77,15 @@ class Elsewhere:
 
 @contextmanager
 def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """This module as a process of its own, and the pipes to and from it; it ends with the block."""
+    """Run this module as a separate process for the block, and yield its stdin and stdout."""
     with usable(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        said = log.open("wb")
-    with said:
+        stderr = log.open("wb")
+    with stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             env={**os.environ, "OMP_NUM_THREADS": str(training_threads_there())},
-            start_new_session=True,  # Ctrl-C is for this process, which ends the other in order
+            start_new_session=True,  # only this process receives Ctrl-C, and stops the other one
         )  # fmt: skip
     if process.stdin is None or process.stdout is None:
         raise ValueError("a process without pipes")
@@ -102,72 +102,72 @@ def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         process.stdout.close()
 
 
-def _heard(answers: IO[bytes], tell: Progress, ready: Callable[[str], None]) -> Any:
-    """Hand on what the other process tells, to its end: what stopped it, if anything did; None where it ended without a word."""
+def _relay(answers: IO[bytes], tell: Progress, ready: Callable[[str], None]) -> Any:
+    """Pass progress on until the process ends; return its final answer, or None if it ended without one."""
     hearers: Mapping[str, Callable[..., None]] = {"step": tell.step, "note": tell.note, "ready": ready}
     for line in answers:
-        how, *said = json.loads(line)
+        how, *details = json.loads(line)
         if how == "ended":
-            return said[0]
-        hearers[how](*said)
+            return details[0]
+        hearers[how](*details)
     return None
 
 
-class _Told:
-    """Progress that the other process shows."""
+class _PipeProgress:
+    """Progress, written to the parent process."""
 
     def __init__(self, to: BinaryIO) -> None:
         self._to = to
 
     def say(self, *words: Any) -> None:
-        """One line. Nobody may be there to hear it any more."""
+        """Write one line, unless the parent process is gone."""
         with suppress(BrokenPipeError):
             self._to.write(json.dumps(words).encode() + b"\n")
             self._to.flush()
 
     def ready(self, name: str) -> None:
-        """Of this build nothing more will be made."""
+        """Report a build whose stages are all made."""
         self.say("ready", name)
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Hand on."""
+        """Pass the step on."""
         self.say("step", what, done, total, unit)
 
     def note(self, text: str) -> None:
-        """Hand on."""
+        """Pass the note on."""
         self.say("note", text)
 
 
-def _ended_with(stream: BinaryIO) -> None:
-    """Interrupt this process when whoever began it closes the stream, or is gone."""
+def _interrupt_at_end(stream: BinaryIO) -> None:
+    """Interrupt this process when the parent closes the stream or ends."""
     stream.read()
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def main() -> None:
-    """Do as standard input says."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job of a script does not hear
+    """Run the request from stdin."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script ignores SIGINT
     to = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else prints goes to the log
-    asked = json.loads(sys.stdin.buffer.readline())
-    Thread(target=_ended_with, args=(sys.stdin.buffer,), daemon=True).start()
+    os.dup2(2, 1)  # all other output goes to the log
+    request = json.loads(sys.stdin.buffer.readline())
+    Thread(target=_interrupt_at_end, args=(sys.stdin.buffer,), daemon=True).start()
     from edgecnn.sweeps.cluster import make_on
 
     ended: Any = {}
-    told = _Told(to)
+    progress = _PipeProgress(to)
     try:
-        cells = [Cell.model_validate_json(each) for each in asked["cells"]]
-        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told)
+        cells = [Cell.model_validate_json(text) for text in request["cells"]]
+        make_on(request["address"], cells, Path(request["out"]), Store.open(Path(request["store"])), progress)
     except EdgecnnError as error:
         ended = error.kept()
     except KeyboardInterrupt:
         ended = _INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - raised again where somebody sees it
+    except Exception as error:  # noqa: BLE001 - the parent process raises it again
         traceback.print_exc()
         ended = [f"{type(error).__name__}: {error}"]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever hears this closes the stream
-    told.say("ended", ended)
-    os._exit(0)  # a thread waits for standard input, which the interpreter's own end does not bear
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent closes the stream on this answer
+    progress.say("ended", ended)
+    os._exit(0)  # a normal exit would wait for the thread that reads stdin
 
 
 if __name__ == "__main__":

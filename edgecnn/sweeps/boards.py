@@ -1,7 +1,7 @@
-"""Boards that a sweep leases: which builds are measured on one, and what becomes of a board that fails.
+"""Boards that a sweep leases: the builds that are measured on them, and the handling of boards that fail.
 
-A board whose link is lost or that is taken away is set aside for the rest of the call, with the reason, and one that lacks what
-kits of one runtime need for builds of that target; the build goes to the next one of its kind.
+A board whose link or lease is lost is excluded for the rest of the call. A board that lacks a runtime's requirements is excluded
+for builds of that target. The build continues on the next board of the kind.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from edgecnn.errors.hosts.leases import (
 from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.link import Address, Link
-from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
+from edgecnn.sweeps.file import Cell, Sweep, unknown_devices
 from edgecnn.values.board import HostRequest
 from edgecnn.values.stage import Progress
 
 _MOST_LOST: Final = 2
-"""Boards that one build may lose while it is measured."""
+"""Boards that one build may lose during its measurement."""
 
 _AGAIN_S: Final = 5.0
 
@@ -44,25 +44,25 @@ class Ended(NamedTuple):
 
     code: int
     error: EdgecnnError | None = None
-    """Where it left no report, what it wrote down of its failure, if it came to that."""
+    """The build's error if it left no report."""
     board: str | None = None
-    """The leased board that it ran on."""
+    """The leased board that measured the build."""
     seconds: float = 0.0
-    """Of making and measuring it, what it waited for a board left out."""
+    """Time of the build, without the wait for a board."""
 
 
 def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
-    """From where a sweep's boards are leased; a coordinator is not asked. None where the file says nothing of it.
+    """Return the source of a sweep's leased boards, without asking a coordinator; None if the sweep leases none.
 
-    Raises SWEEP_INVALID: tags of no device of the sweep, or what labgrid does not take. FILE_UNREADABLE, NOT_TOML,
-    BOARDS_INVALID: of a file of boards.
+    Raises SWEEP_INVALID: tags of a device that the sweep does not have, or that labgrid does not accept. FILE_UNREADABLE,
+    NOT_TOML, BOARDS_INVALID: the file of boards is invalid.
     """
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
-    problems = not_of_sweep("tags", tags, devices)
+    problems = unknown_devices("tags", tags, devices)
     if where is None:
         problems += ["[tags] are of boards, and boards says not where these are"] if tags else []
     elif where.startswith(SCHEME):
-        problems += labgrid_problems(where, [tag for each in tags.values() for tag in each])
+        problems += labgrid_problems(where, [tag for board_tags in tags.values() for tag in board_tags])
     if problems:
         raise SWEEP_INVALID(path=sweep.path, problems=problems)
     if where is None:
@@ -71,76 +71,76 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
 
 
 def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """The same builds; those that a board may be leased for say from where. Of a coordinator nobody knows yet what it has."""
+    """Mark the builds that may lease a board. A coordinator's boards are not known yet, so any build may."""
 
-    def one(cell: Cell) -> Cell:
+    def marked(cell: Cell) -> Cell:
         listed = isinstance(boards, ListedBoards) and not boards.of(Kind(cell.device))
         if boards is None or cell.host is not None or listed:
             return cell
         return cell.model_copy(update={"leased": ("board", *sweep.file.tags.get(cell.device, ()))})
 
-    return tuple(map(one, cells))
+    return tuple(map(marked, cells))
 
 
 def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
-    """The boards that these builds would be measured on. Nothing is reserved.
+    """Return the boards that may measure these builds, without a reservation.
 
-    Raises NO_SUCH_BOARDS: none has the tags that are asked for. SWEEP_INVALID: a device has a host and boards. LabgridAbsent,
-    CoordinatorUnreachable: of a coordinator.
+    Raises NO_SUCH_BOARDS: no board has the tags. SWEEP_INVALID: a device has both a host and boards. LabgridAbsent,
+    CoordinatorUnreachable: the coordinator cannot be asked.
     """
-    found = dict[Kind, tuple[Board, ...]]()
+    matching = dict[Kind, tuple[Board, ...]]()
     for device in dict.fromkeys(cell.device for cell in cells):
         kind = Kind(device, sweep.file.tags.get(device, ()))
         every = boards.of(Kind(device))
         if every and device in sweep.file.hosts:
             raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
-        found[kind] = boards.of(kind) if kind.tags else every
-        if kind.tags and not found[kind]:
-            others = [f"{each.name} ({', '.join(each.tags) or 'no tags'})" for each in every]
+        matching[kind] = boards.of(kind) if kind.tags else every
+        if kind.tags and not matching[kind]:
+            others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in every]
             raise no_such_boards(where=boards.where, kind=str(kind), others=others)
-    return Pool(boards, found)
+    return Pool(boards, matching)
 
 
 def boards_line(device: str, where: str, names: Sequence[str]) -> str:
-    """Which boards of a device there are, in a sentence, and what becomes of its builds where there is none."""
-    there = (
+    """Return a sentence with the boards of a device, or with the place where its builds are measured instead."""
+    listed = (
         f"{counted(len(names), 'board')}: {', '.join(names)}"
         if names
-        else "no board, so that none is leased: its builds go to their host, or are measured here if this is the device"
+        else "no board; builds are measured on their host, or on this machine if it is the device"
     )
-    return f"{device}: {where} has {there}"
+    return f"{device}: {where} has {listed}"
 
 
 def words_of(board: Board) -> tuple[str, ...]:
-    """The board as a command names it."""
+    """Return the options that name a board in a command."""
     return ("--host", board.host or "", *(() if board.python is None else ("--python", board.python)))
 
 
 @dataclass
 class Pool:
-    """The boards of one call, and those that it set aside."""
+    """The boards of one call, and those that are excluded."""
 
     boards: Boards
     found: Mapping[Kind, tuple[Board, ...]]
-    """Those of each kind when the call began."""
+    """Boards of each kind at the start of the call."""
     set_aside: dict[str, str] = field(default_factory=dict)
-    """Board to the reason; where only builds of one target cannot be measured there, ``lab-1 for raspberry-pi-5:litert``."""
+    """Excluded board, or board for a target such as ``lab-1 for raspberry-pi-5:litert``, to the reason."""
     over: Event = field(default_factory=Event)
-    """Set when nobody waits for a board any more."""
+    """Set when no build waits for a board any more."""
 
     def boards_of(self, cell: Cell) -> int:
-        """How many the build may be measured on."""
+        """Return the number of boards that may measure a build."""
         return sum(len(boards) for kind, boards in self.found.items() if kind.device == cell.device)
 
     def has(self, cell: Cell) -> bool:
-        """Whether the build is measured on one of these."""
+        """Whether one of the boards measures a build."""
         return any(kind.device == cell.device and boards for kind, boards in self.found.items())
 
     def measured(self, cell: Cell, build: Callable[[Lease], Ended], tell: Progress) -> Ended:
-        """Measure a build on one board after another, until one does not fail it.
+        """Measure a build on one board after another, until one does not fail.
 
-        ``build``: ends without an error where it left a report, and raises BoardTaken or CoordinatorUnreachable where its lease
-        was lost. One that lost two boards ends with BOARDS_LOST_TO_BUILD: maybe it is what fails them.
+        ``build``: returns no error if it left a report, and raises BoardTaken or CoordinatorUnreachable if its lease is lost. A
+        build that loses two boards ends with BOARDS_LOST_TO_BUILD, since it may be the cause.
         """
         lost = dict[str, str]()
         while len(lost) < _MOST_LOST:
@@ -155,7 +155,7 @@ class Pool:
                 return Ended(int(error.exit_code), error)
             if ended.error is None or ended.error.ref not in OF_A_BOARD or ended.board is None:
                 return ended
-            if isinstance(ended.error, BoardBusy):  # somebody was quicker: it is waited for again
+            if isinstance(ended.error, BoardBusy):  # another job has the board, so wait again
                 Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
             reason = self._put_aside(ended.board, cell, ended.error, tell)
@@ -165,10 +165,10 @@ class Pool:
 
     @contextmanager
     def leased(self, cell: Cell, wait: Wait, only: str | None = None) -> Iterator[Lease]:
-        """A board of the build's kind on which its kits can run; ``only``: this one.
+        """Lease a board of the build's kind on which its kits can run. ``only``: lease this board.
 
-        Raises NO_BOARD_LEFT: each was set aside, or is gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable,
-        COORDINATOR_REFUSED: of a coordinator.
+        Raises NO_BOARD_LEFT: every board is excluded or gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable,
+        COORDINATOR_REFUSED: the coordinator refused, or cannot be asked.
         """
         kind = next(kind for kind in self.found if kind.device == cell.device)
         while True:
@@ -187,22 +187,22 @@ class Pool:
                 return
 
     def _why_not(self, board: str, cell: Cell, there: Collection[str]) -> str | None:
-        gone = None if board in there else f"{self.boards.where} has it no longer"
-        return self.set_aside.get(board) or self.set_aside.get(_for_target(board, cell)) or gone
+        gone = None if board in there else f"{self.boards.where} no longer has the board"
+        return self.set_aside.get(board) or self.set_aside.get(_board_for_target(board, cell)) or gone
 
     def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
-        who, reason = _for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
+        who, reason = _board_for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
         self.set_aside[who] = reason
         tell.note(f"{who} is set aside: {reason}")
         return reason
 
 
-def _for_target(board: str, cell: Cell) -> str:
+def _board_for_target(board: str, cell: Cell) -> str:
     return f"{board} for {cell.device if cell.runtime is None else f'{cell.device}:{cell.runtime}'}"
 
 
 def look_at(board: Board, cell: Cell) -> None:
-    """See that the build's kits can run there. Raises EdgecnnError: of ``errors.hosts``."""
+    """Check that a build's kits can run on a board. Raises EdgecnnError: an error of ``errors.hosts``."""
     if board.host is None:
         raise BOARD_WITHOUT_ADDRESS(board=board.name)
     target = target_of(cell.recipe.target, None)

@@ -84,8 +84,8 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
 def _folders(cell: Cell) -> set[Path]:
     """Of photographs, as far as they are the user's own."""
-    stated = [cell.recipe.data.path, *(str(each) for each in cell.recipe.synthesis.stated_folders.values())]
-    return {path.absolute() for each in stated if (path := user_path(each)).exists()}
+    stated = [cell.recipe.data.path, *(str(folder) for folder in cell.recipe.synthesis.stated_folders.values())]
+    return {path.absolute() for text in stated if (path := user_path(text)).exists()}
 
 
 def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
@@ -132,7 +132,7 @@ class ClusterWork:
         Raises CLUSTER_UNUSABLE: it went away, or has no GPU where one should train.
         """
         there = self._nodes.there.values()
-        if any(task.gpus for task in tasks.values()) and not any(each.get("GPU", 0) >= 1 for each in there):
+        if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in there):
             because = "a GPU of this machine would train, and none of the cluster's has one"
             raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint="--set train.device=cpu")
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
@@ -140,7 +140,7 @@ class ClusterWork:
         self._tell.step(doing, 0, len(tasks), "stages")
         for key, ended in run_in_order(
             waits_for,
-            begin=lambda key: self._begun(tasks[key]),
+            begin=lambda key: self._begin(tasks[key]),
             some_ended=lambda _: self._ended(),
             has_room=lambda key, _: self._room.has(tasks[key]),
         ):
@@ -160,12 +160,12 @@ class ClusterWork:
         with suppress(self._ray.exceptions.RayError, ConnectionError):
             self._ray.cancel(ref)
 
-    def _begun(self, task: StageTask, failed_on: str | None = None) -> Key:
+    def _begin(self, task: StageTask, failed_on: str | None = None) -> Key:
         """Hand it to Ray. ``failed_on``: the machine on which it failed once, and which is not to have it again."""
         ask, away_from = self._room.asked(task), self._nodes.avoided | ({failed_on} if failed_on else set())
         places = (self._where[key] for key in task.stage.inputs.values() if key in self._where)
         inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._cluster.shared.root)}
-        remote = self._ray.remote(_made_there).options(
+        remote = self._ray.remote(_make_in_task).options(
             num_cpus=ask.cores,
             num_gpus=ask.gpus,
             memory=ask.memory_bytes or None,
@@ -197,13 +197,13 @@ class ClusterWork:
             raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint=GO_ON)
         self._room.look(self._nodes.at_work)
         for ref in done:
-            attempt = self._given_back(ref)
+            attempt = self._finished_attempt(ref)
             made = self._result(ref)
-            if not (made.elsewhere and self._begun_elsewhere(attempt, made)):
+            if not (made.elsewhere and self._retry_elsewhere(attempt, made)):
                 yield attempt.task.key, made
         yield from self._given_up()
 
-    def _given_back(self, ref: Any) -> _Attempt:
+    def _finished_attempt(self, ref: Any) -> _Attempt:
         attempt = self._running.pop(ref)
         self._room.give_back(attempt.task)
         return attempt
@@ -219,7 +219,7 @@ class ClusterWork:
                 return Made(error=f"a machine cannot begin it: {type(error.cause).__name__}: {first_line(error.cause)}")
         return made
 
-    def _begun_elsewhere(self, attempt: _Attempt, made: Made) -> bool:
+    def _retry_elsewhere(self, attempt: _Attempt, made: Made) -> bool:
         """Whether what failed through its machine's own fault is begun once more, away from there."""
         name, task = self._nodes.name(made.node), attempt.task
         if self._nodes.failed(made.node):
@@ -228,7 +228,7 @@ class ClusterWork:
         if attempt.again or not self._nodes.bear(self._room.asked(task), self._nodes.avoided | {made.node}):
             return False
         self._tell.note(f"{task.name} failed on {name} and is begun once more on another machine: {made.error}")
-        self._begun(task, made.node)
+        self._begin(task, made.node)
         return True
 
     def _given_up(self) -> Iterator[tuple[Key, Made]]:
@@ -240,15 +240,15 @@ class ClusterWork:
                 self._since.pop(wanted, None)
             elif now - self._since.setdefault(wanted, now) >= GRACE_S:
                 self._cancel(ref)
-                task = self._given_back(ref).task
+                task = self._finished_attempt(ref).task
                 if self._nodes.bear(self._room.asked(task), self._nodes.avoided):
-                    self._begun(task)
+                    self._begin(task)
                 else:
                     yield task.key, Made(error=f"no machine of the cluster has {attempt.ask} any more")
 
 
-def _made_there(*given: Any) -> Made:
+def _make_in_task(*arguments: Any) -> Made:
     """``make`` in a task of Ray's."""
     import ray
 
-    return make(*given, node=ray.get_runtime_context().get_node_id())
+    return make(*arguments, node=ray.get_runtime_context().get_node_id())

@@ -37,10 +37,10 @@ class Nodes:
 
     def look(self, listed: Iterable[Mapping[str, Any]]) -> list[str]:
         """Take those that Ray lists for the ones that are there now; names of those that were there before and are lost."""
-        alive = [each for each in listed if each["Alive"]]
-        self.there = {each["NodeID"]: each["Resources"] for each in alive if each["Resources"].get("CPU", 0) >= 1}
+        alive = [node for node in listed if node["Alive"]]
+        self.there = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
         before, self._names = self._names, {
-            each["NodeID"]: f"{each['NodeManagerHostname']} ({each['NodeManagerAddress']})" for each in alive
+            node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive
         }  # fmt: skip
         return [name for node, name in before.items() if node not in self._names]
 
@@ -144,12 +144,12 @@ class Cluster:
 
     def _unmet(self, terms: Terms) -> list[str]:
         with self.reached():
-            asked = [
+            requests = [
                 self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
                 for node in self.nodes.there
             ]
-            found: list[tuple[str, ...]] = self.ray.get(asked, timeout=_LOOK_S)
-        return list(dict.fromkeys(said for each in found for said in each))
+            answers: list[tuple[str, ...]] = self.ray.get(requests, timeout=_LOOK_S)
+        return list(dict.fromkeys(problem for problems in answers for problem in problems))
 
 
 def near(node: str | None, *, soft: bool) -> Any:
@@ -180,7 +180,7 @@ def reached(address: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        said = system_reason(error) if isinstance(error, OSError) else str(error)
-        lines = [line.strip().rstrip(":") for line in said.splitlines() if line.strip()] or [type(error).__name__]
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        lines = [line.strip().rstrip(":") for line in reason.splitlines() if line.strip()] or [type(error).__name__]
         late = [line.removeprefix("RuntimeError: ") for line in lines if _NO_CLIENT_SERVER.search(line)]
         raise CLUSTER_UNUSABLE(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error

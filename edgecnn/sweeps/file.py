@@ -132,20 +132,21 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
         EdgecnnError: of what ``target_of`` and ``apply_overrides`` raise, those that are no bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
-    for name, stated in _asked(sweep, problems):
+    for name, stated in _stated_values(sweep, problems):
         try:
             cell = _cell(sweep, name, stated)
         except EdgecnnError as error:
-            said = _problem(error)
-            problems += [] if said in problems else [said]
+            problem = _problem(error)
+            problems += [] if problem in problems else [problem]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
             raise builds_named_alike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
         cells[cell.name.casefold()] = cell
     if not problems:
         devices = {cell.device for cell in cells.values()}
-        problems += [*not_of_sweep("hosts", sweep.file.hosts, devices), *not_of_sweep("devices", sweep.file.devices, devices)]
-    problems += _of_hosts(sweep.file.hosts)
+        problems += unknown_devices("hosts", sweep.file.hosts, devices)
+        problems += unknown_devices("devices", sweep.file.devices, devices)
+    problems += _host_problems(sweep.file.hosts)
     if problems:
         raise SWEEP_INVALID(path=sweep.path, problems=problems)
     return tuple(cells.values())
@@ -158,17 +159,17 @@ def _problem(error: EdgecnnError) -> str:
     return error.because or error.what if isinstance(error, OverridesInvalid) else error.sentence()
 
 
-def not_of_sweep(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
+def unknown_devices(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
     """A sentence for each name in a table of devices that no build is for. ``devices``: the sweep's."""
     other = f"it has {', '.join(sorted(devices))}"
     return [
-        f"{table}.{each} is no device of this sweep; {did_you_mean(each, devices) or other}"
-        for each in named
-        if each not in devices
+        f"{table}.{option} is no device of this sweep; {did_you_mean(option, devices) or other}"
+        for option in named
+        if option not in devices
     ]
 
 
-def _of_hosts(hosts: Mapping[str, str]) -> Iterator[str]:
+def _host_problems(hosts: Mapping[str, str]) -> Iterator[str]:
     for device, host in hosts.items():
         if host == EMULATED and device != EMULATED_DEVICE:
             yield f'hosts.{device} is "{EMULATED}", and the emulated machine is the device {EMULATED_DEVICE}'
@@ -178,11 +179,11 @@ def _of_hosts(hosts: Mapping[str, str]) -> Iterator[str]:
             yield f"hosts.{device} = {host!r} is not an SSH destination; {error.hint}"
 
 
-def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
+def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
     """Name and values of its own, of each build; nothing where a key is wrong, which is a problem then."""
     grid, of_devices = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
     single = [
-        (each.get("name"), _flat({key: value for key, value in each.items() if key != "name"})) for each in sweep.file.build
+        (build.get("name"), _flat({key: value for key, value in build.items() if key != "name"})) for build in sweep.file.build
     ]
     problems += [f"build.name must be text in quotes, not {name!r}" for name, _ in single if not isinstance(name, str | None)]
     tables = (_flat(sweep.file.set), *of_devices.values(), grid, *(stated for _, stated in single))
@@ -200,8 +201,8 @@ def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str
         problems.append("it has neither a [grid] nor a [[build]]")
     if problems:
         return []
-    if (asked := prod(len(values) for values in grid.values()) if grid else 0) > MOST_BUILDS:
-        raise SWEEP_TOO_LARGE(path=sweep.path, builds=asked, most=MOST_BUILDS)
+    if (builds := prod(len(values) for values in grid.values()) if grid else 0) > MOST_BUILDS:
+        raise SWEEP_TOO_LARGE(path=sweep.path, builds=builds, most=MOST_BUILDS)
     combined = [(None, dict(zip(grid, values, strict=True))) for values in product(*grid.values())] if grid else []
     return [*combined, *single]
 
@@ -213,14 +214,14 @@ _OPEN: Final = ("gates.max.", "gates.min.")
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Dotted keys to values; a key of a recipe ends the way down, and so does what is no table."""
-    found = dict[str, Any]()
+    flat = dict[str, Any]()
     for key, value in table.items():
         dotted = f"{above}{key}"
         if isinstance(value, Mapping) and dotted not in _KEYS:
-            found |= _flat(value, f"{dotted}.")
+            flat |= _flat(value, f"{dotted}.")
         else:
-            found[dotted] = value
-    return found
+            flat[dotted] = value
+    return flat
 
 
 def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
@@ -237,7 +238,7 @@ def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
         every = {**_flat(sweep.file.set), **_flat(of_device), **stated}
         recipe = _recipe(sweep, every)
     table = recipe.model_dump(mode="json", by_alias=True)
-    words = [f"{key}={_toml(key, _held(table, key))}" for key in every]
+    words = [f"{key}={_toml(key, _value_at(table, key))}" for key in every]
     device, runtime = target_of(recipe.target, None)
     network, others = network_name(recipe.model), _others(stated)
     return Cell(
@@ -248,17 +249,17 @@ def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
         runtime=None if runtime is None else str(runtime),
         recipe=recipe,
         host=sweep.file.hosts.get(device.name),
-        words=(*(() if sweep.begins is None else (sweep.begins,)), *(word for each in words for word in ("--set", each))),
+        words=(*(() if sweep.begins is None else (sweep.begins,)), *(word for setting in words for word in ("--set", setting))),
         trains_as=digest_of({name: table[name] for name in _OF_TRAINING}),
         tested_on=digest_of({"data": table["data"], "folds": table["train"]["folds"]}),
     )
 
 
-def _held(table: Mapping[str, Any], key: str) -> Any:
-    found: Any = table
+def _value_at(table: Mapping[str, Any], key: str) -> Any:
+    value: Any = table
     for part in key_parts(key):
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
@@ -267,7 +268,7 @@ _BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
 
 def _toml(key: str, value: Any) -> str:
     """As ``--set`` reads it. Raises OverridesInvalid: it is a table, or a list of them, which no option holds."""
-    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, Mapping) for item in value)):
         raise OVERRIDES_INVALID(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
     if isinstance(value, str) and _BARE.fullmatch(value):
         return value

@@ -73,7 +73,7 @@ class FleetCell(Value):
     @property
     def not_measured(self) -> str | None:
         """Its bounds for which nothing was measured, such as ``p99_ms ≤ 20``; None where there is none such."""
-        return " and ".join(bound_of(each.gate) for each in self.gates if each.verdict is Verdict.MISSING) or None
+        return " and ".join(bound_of(result.gate) for result in self.gates if result.verdict is Verdict.MISSING) or None
 
     @property
     def accuracy(self) -> Interval | None:
@@ -102,8 +102,8 @@ class FleetCell(Value):
         return self.facts is not None and self.facts.latency is not None and self.facts.latency.disturbed is not None
 
 
-def cell_of(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
-    """What a build left in the sweep's folder ``out``; ``asked``: its ``fingerprints``. Nothing is measured."""
+def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> FleetCell:
+    """Read what a build left in the sweep's folder ``out``. ``fingerprint``: of what is asked for now. Nothing is measured."""
     folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
     shared = ("name", "variant", "network", "device", "runtime", "tested_on")
     known: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
@@ -115,16 +115,19 @@ def cell_of(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
         return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
     ships = report.shipped
-    current = outcome.asked == asked and cell.name not in state.begun
+    current = outcome.asked == fingerprint and cell.name not in state.begun
     facts = None if ships is None else ships.without_layers
-    code = exit_code_of(report.gates, require_measured=report.require_measured)
+    # reports of earlier versions do not record whether every figure is required
+    required_now = cell.gates.require_measured or cell.recipe.gates.require_measured
+    require_measured = report.require_measured or (current and required_now)
+    code = exit_code_of(report.gates, require_measured=require_measured)
     return FleetCell(
         **known,
         state="finished" if current else "changed",
         exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
         gates=report.gates,
-        require_measured=report.require_measured,
+        require_measured=require_measured,
         choice=report.choice,
         facts=facts,
         machine=None if facts is None or facts.latency is None else facts.latency.machine,
@@ -143,7 +146,7 @@ def _measured_by(report: BuildReport, folder: Path) -> str | None:
 
 
 def _code(of_process: int) -> ExitCode:
-    """A build that a signal ended, and whatever else is no code of ours, is missing."""
+    """Return the exit code of a build's process; MISSING for signals and unknown codes."""
     return ExitCode(of_process) if of_process in set(ExitCode) else ExitCode.MISSING
 
 
@@ -202,46 +205,46 @@ class FleetReport(Value):
     """That works the sweep off again."""
 
 
-def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
-    """Read what the builds left; nothing is measured."""
-    found = _with_fronts([cell_of(cell, asked[cell.name], state, out) for cell in cells])
-    names, devices = dict.fromkeys(cell.variant for cell in found), tuple(dict.fromkeys(cell.device for cell in found))
-    variants = tuple(_variant(name, [cell for cell in found if cell.variant == name], devices) for name in names)
-    best, why = _for_all(variants, found)
+def fleet_of(cells: Sequence[Cell], fingerprints: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
+    """Report on the results of all builds. Nothing is measured."""
+    rows = _mark_beaten([cell_of(cell, fingerprints[cell.name], state, out) for cell in cells])
+    names, devices = dict.fromkeys(cell.variant for cell in rows), tuple(dict.fromkeys(cell.device for cell in rows))
+    variants = tuple(_variant(name, [cell for cell in rows if cell.variant == name], devices) for name in names)
+    best, why = _best_for_all(variants, rows)
     return FleetReport(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         sweep=state.sweep,
-        cells=tuple(found),
-        devices=tuple(_device(name, found) for name in devices),
+        cells=tuple(rows),
+        devices=tuple(_device(name, rows) for name in devices),
         variants=variants,
         for_all=best,
         why=why,
         provisional={
             cell.name: cell.measured_by
-            for cell in found
+            for cell in rows
             if cell.choice is not None and cell.choice.state == "provisional" and cell.measured_by is not None
         },
         set_aside=state.set_aside,
         kin=kin_of(cells, state.outcomes, out),
-        changed=tuple(changed_since(state, asked)),
+        changed=tuple(changed_since(state, fingerprints)),
         command=str(Command(verb=("sweep", "run"), parts=((state.sweep,), *bound_parts(state.gates), ("--out", str(out))))),
     )
 
 
-def _with_fronts(cells: Sequence[FleetCell]) -> list[FleetCell]:
+def _mark_beaten(cells: Sequence[FleetCell]) -> list[FleetCell]:
     def alike(one: FleetCell, other: FleetCell) -> bool:
         return (one.device, one.tested_on, one.several_labels) == (other.device, other.tested_on, other.several_labels)
 
     finished = [cell for cell in cells if cell.state == "finished"]
-    return [_held_against(cell, [other for other in finished if alike(cell, other)]) for cell in cells]
+    return [_compared_with(cell, [other for other in finished if alike(cell, other)]) for cell in cells]
 
 
-def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
-    """With the build that beats it, one that does so for sure before one that does by the estimates."""
+def _compared_with(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
+    """Add the build that beats a cell; a sure one is preferred to one that beats it by estimates only."""
     accuracy, p50 = cell.accuracy, cell.p50_ms
     if accuracy is None or p50 is None or cell.state != "finished":
         return cell
-    found = None
+    nearest = None
     for other in others:
         right, time = other.accuracy, other.p50_ms
         if right is None or time is None or not (right.estimate >= accuracy.estimate and time.estimate < p50.estimate):
@@ -249,15 +252,15 @@ def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
         one_machine = (cell.machine, cell.board) == (other.machine, other.board)
         faster = time.confidence > 0 and p50.confidence > 0 and time.high * BETWEEN_DAYS < p50.low and not cell.disturbed
         sure = one_machine and right.low > accuracy.high and faster
-        if found is None or (sure and not found[1]):
-            found = other.name, sure
-    return cell if found is None else cell.model_copy(update={"beaten_by": found[0], "beaten_for_sure": found[1]})
+        if nearest is None or (sure and not nearest[1]):
+            nearest = other.name, sure
+    return cell if nearest is None else cell.model_copy(update={"beaten_by": nearest[0], "beaten_for_sure": nearest[1]})
 
 
 def _device(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
     own = [cell for cell in cells if cell.device == name and cell.on_front]
     timed = [(cell.p50_ms.estimate, cell.name) for cell in own if cell.p50_ms is not None]
-    return FleetDevice(device=name, front=tuple(each for _, each in sorted(timed)))
+    return FleetDevice(device=name, front=tuple(member for _, member in sorted(timed)))
 
 
 def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> FleetVariant:
@@ -267,7 +270,7 @@ def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> F
     return FleetVariant(
         variant=name,
         verdicts={cell.name: cell.verdict if cell.state == "finished" else Verdict.MISSING for cell in cells},
-        lowest=min(known, key=lambda each: each.estimate, default=None),
+        lowest=min(known, key=lambda interval: interval.estimate, default=None),
         lacks=lacks,
         not_measured=not_measured,
         passes=not lacks
@@ -276,20 +279,20 @@ def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> F
     )
 
 
-def _for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> tuple[str | None, str]:
-    """Accuracies on different test images, or of different metrics on them, are not compared."""
-    passing = [each for each in variants if each.passes and each.lowest is not None]
+def _best_for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> tuple[str | None, str]:
+    """Return the best variant for all devices and the reason. Accuracies on different images or metrics are not compared."""
+    passing = [variant for variant in variants if variant.passes and variant.lowest is not None]
     if not passing:
-        most = max(variants, key=lambda each: sum(verdict is Verdict.PASS for verdict in each.verdicts.values()))
+        most = max(variants, key=lambda variant: sum(verdict is Verdict.PASS for verdict in variant.verdicts.values()))
         passed = sum(verdict is Verdict.PASS for verdict in most.verdicts.values())
         lacks = f", and has none for {', '.join(most.lacks)}" if most.lacks else ""
-        said = f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
-        return None, said + _not_measured([most], cells)
-    left = _not_measured([each for each in variants if _only_not_measured(each)], cells)
+        sentence = f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
+        return None, sentence + _not_measured([most], cells)
+    left = _not_measured([variant for variant in variants if _only_not_measured(variant)], cells)
     if len({(cell.tested_on, cell.several_labels) for cell in cells if cell.accuracy}) > 1:
-        named = ", ".join(each.variant for each in passing)
+        named = ", ".join(variant.variant for variant in passing)
         return None, f"these pass on every device, and are tested on different images, so that they are not ranked: {named}{left}"
-    ranked = sorted(passing, key=lambda each: -(each.lowest.estimate if each.lowest else 0.0))
+    ranked = sorted(passing, key=lambda variant: -(variant.lowest.estimate if variant.lowest else 0.0))
     best, why = ranked[0], f"{len(passing)} of {len(variants)} pass on every device; of these it is the most accurate"
     rival = ranked[1].lowest if len(ranked) > 1 else None
     if rival is not None and best.lowest is not None and rival.high >= best.lowest.low:
@@ -298,12 +301,12 @@ def _for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> tu
 
 
 def _only_not_measured(of: FleetVariant) -> bool:
-    """Whether it passes on every device as far as it was measured there."""
+    """Whether a variant passes on every device except for missing measurements."""
     passes = all(verdict is Verdict.PASS or name in of.not_measured for name, verdict in of.verdicts.items())
     return bool(of.not_measured) and not of.lacks and passes
 
 
 def _not_measured(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> str:
     commands = {cell.name: "" if cell.measured_by is None else f": {cell.measured_by}" for cell in cells}
-    left = [f"{name} for {bounds}{commands[name]}" for each in variants for name, bounds in each.not_measured.items()]
+    left = [f"{name} for {bounds}{commands[name]}" for variant in variants for name, bounds in variant.not_measured.items()]
     return f"; not measured: {first_of(left, 3)}" if left else ""

@@ -69,14 +69,14 @@ class KinRace(Value):
 
 def kin_of(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
     """What is known of each device with builds of several boards; of a board that has not raced the common kit, nothing."""
-    return tuple(race for cell in _common(cells, outcomes) if len((race := _race(cell, cells, outcomes, out)).boards) > 1)
+    return tuple(race for cell in _common_builds(cells, outcomes) if len((race := _race(cell, cells, outcomes, out)).boards) > 1)
 
 
 def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> Iterator[tuple[Cell, str]]:
     """The common build of each device, and a board that has not raced its kit yet."""
-    for cell in _common(cells, outcomes):
-        raced = {each.board for each in _race(cell, cells, outcomes, out).boards}
-        yield from ((cell, board) for board in _used(cell.device, cells, outcomes) if board not in raced)
+    for cell in _common_builds(cells, outcomes):
+        raced = {board.board for board in _race(cell, cells, outcomes, out).boards}
+        yield from ((cell, board) for board in _boards_of_device(cell.device, cells, outcomes) if board not in raced)
 
 
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
@@ -89,16 +89,16 @@ def _folder(out: Path, board: str, cell: Cell) -> Path:
     return out / BOARDS / file_name(board) / cell.name
 
 
-def _used(device: str, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> tuple[str, ...]:
+def _boards_of_device(device: str, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> tuple[str, ...]:
     """Boards that measured builds of a device, in the builds' order."""
     ended = (outcomes.get(cell.name) for cell in cells if cell.device == device)
-    return tuple(dict.fromkeys(each.board for each in ended if each is not None and each.board is not None))
+    return tuple(dict.fromkeys(outcome.board for outcome in ended if outcome is not None and outcome.board is not None))
 
 
-def _common(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> Iterator[Cell]:
+def _common_builds(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> Iterator[Cell]:
     """Of each device whose builds several boards measured, the first build that a board did."""
     for device in dict.fromkeys(cell.device for cell in cells):
-        if len(used := _used(device, cells, outcomes)) > 1:
+        if len(used := _boards_of_device(device, cells, outcomes)) > 1:
             yield next(cell for cell in cells if cell.device == device and _board(cell, outcomes) == used[0])
 
 
@@ -113,21 +113,21 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
     if ships is None:
         return KinRace(device=cell.device, build=cell.name, candidate="", boards=())
     first, boards = _board(cell, outcomes), list[KinBoard]()
-    for board in _used(cell.device, cells, outcomes):
-        latency = ships.latency if board == first else _benched(_folder(out, board, cell), ships)
+    for board in _boards_of_device(cell.device, cells, outcomes):
+        latency = ships.latency if board == first else _benched_latency(_folder(out, board, cell), ships)
         if latency is not None and not latency.selecting:
             known = {name: getattr(latency, name) for name in ("p50_ms", "disturbed", "observed_at")}
             boards.append(KinBoard(board=board, **known))
     return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=compared(boards))
 
 
-def _benched(folder: Path, ships: CandidateFacts) -> Latency | None:
+def _benched_latency(folder: Path, ships: CandidateFacts) -> Latency | None:
     """What the very kit that ships took in a race that lies there."""
     try:
-        found = BundleBench.model_validate_json(bounded_content(folder / REPORTED, DOCUMENT_BYTES_MAX))
+        bench = BundleBench.model_validate_json(bounded_content(folder / REPORTED, DOCUMENT_BYTES_MAX))
     except (OSError, ValidationError):
         return None
-    return next((row.latency for row in found.candidates if row.kit == ships.kit), None)
+    return next((row.latency for row in bench.candidates if row.kit == ships.kit), None)
 
 
 def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
@@ -147,4 +147,4 @@ def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
         ratio = day_ratio_interval(one.p50_ms.estimate, others, confidence)
         return ratio if ratio is not None and ratio.low > DEFAULT_LATENCY_RATIO else None
 
-    return tuple(each.model_copy(update={"slower": slower(each)}) for each in boards)
+    return tuple(board.model_copy(update={"slower": slower(board)}) for board in boards)

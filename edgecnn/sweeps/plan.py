@@ -1,4 +1,4 @@
-"""What a sweep would do: its builds, what of each is stored, and how long the rest may take. Nothing runs."""
+"""Plan a sweep: its builds, their stored stages, and the remaining time. Nothing runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class _Stages:
         self.missing = dict[Key, Seconds | None]()
 
     def of(self, planned: PlannedBuild) -> dict[str, object]:
-        """Those of one build."""
+        """Count the stages of one build."""
         stages = {step.key: step.stage for step in steps_of(planned.plan)}
         looked = [step for step in planned.steps if step.key in stages]
         missing = [step.key for step in looked if step.missing is not None]
@@ -96,45 +96,47 @@ class _Stages:
 
 
 def request_of(cell: Cell, out: Path) -> BuildRequest:
-    """What ``edgecnn build`` with the cell's words asks, but for its board. Raises EdgecnnError: an unknown device or runtime."""
+    """Return the build request of a cell, without its board. Raises EdgecnnError: an unknown device or runtime."""
     recipe, device, file = on_device(cell.recipe)
     folder = build_folder(out, cell.name)
     return BuildRequest(recipe=recipe, device=device, device_file=file, out=folder, gates=cell.gates)
 
 
-def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
-    """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others.
+def plan_sweep(opened: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
+    """Plan every build, and look up its stored stages. A build that cannot be planned is listed with its error.
 
-    Raises EdgecnnError: what ``open_pool`` does.
+    Raises EdgecnnError: see ``open_pool``.
     """
-    pool = pool_of(given, tell)
-    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo(pool)}
-    for done, cell in enumerate(given.cells):
-        tell.step("sweep: plan", done, len(given.cells), "builds")
+    pool = pool_of(opened, tell)
+    stages, planned, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in opened.todo(pool)}
+    for done, cell in enumerate(opened.cells):
+        tell.step("sweep: plan", done, len(opened.cells), "builds")
         facts: dict[str, Any] = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words}
         facts["finished"] = cell.name not in todo
         try:
             if cell.name in todo:
-                facts |= stages.of(plan_build(request_of(cell, given.out), store, tell))
+                facts |= stages.of(plan_build(request_of(cell, opened.out), store, tell))
         except EdgecnnError as error:
             facts["error"] = error.line()
-        found.append(PlannedCell.model_validate(facts))
-    tell.step("sweep: plan", len(given.cells), len(given.cells), "builds")
+        planned.append(PlannedCell.model_validate(facts))
+    tell.step("sweep: plan", len(opened.cells), len(opened.cells), "builds")
     known, unknown = total(stages.missing.values())
     return SweepPlan(
-        sweep=str(given.sweep.path),
-        out=str(given.out),
-        cells=tuple(found),
-        changed=given.report.changed,
+        sweep=str(opened.sweep.path),
+        out=str(opened.out),
+        cells=tuple(planned),
+        changed=opened.report.changed,
         boards_from=None if pool is None else pool.boards.where,
-        boards={} if pool is None else {kind.device: tuple(each.name for each in found) for kind, found in pool.found.items()},
+        boards={}
+        if pool is None
+        else {kind.device: tuple(board.name for board in boards) for kind, boards in pool.found.items()},
         make_seconds=tuple(known),
         unknown=unknown,
-        measure_seconds=_measuring(given, sum(not each.finished and each.error is None for each in found)),
+        measure_seconds=_measure_seconds(opened, sum(not row.finished and row.error is None for row in planned)),
     )
 
 
-def _measuring(given: OpenSweep, builds: int) -> float | None:
-    reports = [report_or_none(build_folder(given.out, name)) for name in given.state.outcomes]
-    spent = [each.seconds - sum(each.timings_s.values()) for each in reports if each is not None]
+def _measure_seconds(opened: OpenSweep, builds: int) -> float | None:
+    reports = [report_or_none(build_folder(opened.out, name)) for name in opened.state.outcomes]
+    spent = [report.seconds - sum(report.timings_s.values()) for report in reports if report is not None]
     return round(builds * max(0.0, median(spent)), 1) if spent else (0.0 if builds == 0 else None)

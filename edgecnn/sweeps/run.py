@@ -1,7 +1,6 @@
-"""Work a sweep off: each build is a process of its own, so that one that fails, or is killed, takes no other with it.
+"""Run a sweep: each build is a separate process, so a build that fails or is killed does not stop the others.
 
-What is made is shared through the store, by its key. Calls on different lanes (builds that different boards measure) run at the
-same time.
+Builds share stages through the store. Builds that different boards measure run at the same time, in lanes.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from edgecnn.values.stage import Progress
 
 
 class Lanes:
-    """To be used as a context, whose end waits for what runs; where it is left by an exception, what waits is never begun.
+    """Runs calls in lanes. The context waits for running calls; after an exception it drops waiting calls.
 
-    ``stop``: called then, to end what runs.
+    ``stop``: called after an exception, to stop running calls.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
@@ -56,14 +55,14 @@ class Lanes:
             pool.shutdown()
 
     def begin(self, lane: str, wide: int, call: Callable[[], None]) -> None:
-        """Run a call when its lane has room. ``wide``: how many of the lane run at once, as its first call says."""
+        """Run a call when its lane has room. ``wide``: calls of the lane that run at once; the lane's first call decides."""
         if lane not in self._pools:
             self._pools[lane] = ThreadPoolExecutor(max(1, wide))
         self._open += 1
         self._pools[lane].submit(self._run, call)
 
     def wait(self) -> None:
-        """Until the last call ended. Raises what one raised."""
+        """Wait for the last call. Raises the first exception of a call."""
         while self._open:
             self._open -= 1
             if (error := self._ended.get()) is not None:
@@ -72,45 +71,45 @@ class Lanes:
     def _run(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - ``wait`` raises it again
             self._ended.put(error)
         else:
             self._ended.put(None)
 
 
 KIN_WAIT_S: Final = 60.0
-"""For a board that somebody has, to compare it with others: a sweep does not end later for it."""
+"""Longest wait for a busy board that is only compared with others of its kind."""
 
 
 @dataclass(frozen=True)
 class SweepRun:
-    """What one call works off."""
+    """The builds of one call."""
 
     out: Path
     todo: Sequence[Cell]
-    asked: Mapping[str, str]
-    """Build to ``fingerprints`` of it."""
+    fingerprints: Mapping[str, str]
+    """Build to its fingerprint."""
     store: Store
     jobs: int = 1
     total: int = 0
-    """Builds of the sweep, those that are finished included."""
+    """Number of builds of the sweep, including finished ones."""
     pool: Pool | None = None
-    """Boards that are leased."""
+    """Leased boards."""
     cells: Sequence[Cell] = ()
-    """Every build of the sweep, where boards are leased."""
+    """Every build of the sweep, if boards are leased."""
 
 
 Make = Callable[[Sequence[Cell], Callable[[str], None]], None]
-"""Makes what builds lack, and says of each by its name when all of it is there, or cannot be made there."""
+"""Makes the missing stages of builds, and reports each build by name when its stages are made or cannot be made."""
 
 
 def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
-    """Make and measure every build, one's failure leaving the others; the state is written after each.
+    """Make and measure every build, and write the state after each. A failed build does not stop the others.
 
-    ``make``: who makes their stages; None: each build its own, or several processes here.
+    ``make``: makes the stages; None: each build makes its own, or several processes on this machine do.
 
-    Raises KeyboardInterrupt: after every running build has put its things down. NOT_A_SWEEP_FOLDER: of logs and what was earlier.
-    What ``make`` raises.
+    Raises KeyboardInterrupt: after every running build has saved its work. NOT_A_SWEEP_FOLDER: logs or earlier reports cannot be
+    written. Also raises the errors of ``make``.
     """
     threads = None if make is None else training_threads_there()
     children = Children(run.out, run.jobs, threads, stopped=run.pool.over if run.pool else Event())
@@ -119,7 +118,7 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
         for cell in run.todo:
             log_of(run.out, cell.name).unlink(missing_ok=True)
     for cell in run.todo:
-        keep(run.out, state.outcomes.get(cell.name), run.asked[cell.name])
+        keep(run.out, state.outcomes.get(cell.name), run.fingerprints[cell.name])
     ledger = _Ledger(run, state, tell)
     with children.ended():
         _measure_all(run, children, ledger, make)
@@ -130,7 +129,7 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
 
 
 class _Ledger:
-    """The state of a sweep, written whenever a build ended, in whichever thread."""
+    """The state of a sweep, written by any thread when a build starts or ends."""
 
     def __init__(self, run: SweepRun, state: SweepState, tell: Progress) -> None:
         self.state, self.tell = state, tell
@@ -138,44 +137,44 @@ class _Ledger:
         tell.step("sweep", self._done, run.total, "builds")
 
     def begin(self, cell: Cell) -> None:
-        """Of one build, before it writes anything."""
+        """Record the start of a build, before it writes anything."""
         with self._lock:
             self.state = self.state.with_begun(cell.name)
             self.write()
-            self.tell.note(f"{cell.name}: begun; it says how far it is in {log_of(self._run.out, cell.name)}")
+            self.tell.note(f"{cell.name}: started; its log is {log_of(self._run.out, cell.name)}")
 
     def take(self, outcome: CellOutcome) -> None:
-        """Of one build."""
+        """Record the outcome of a build."""
         with self._lock:
             self.state = self.state.with_outcome(outcome)
             self.write()
             self._done += 1
-            self.tell.note(_said(outcome, self._run.out))
+            self.tell.note(_outcome_line(outcome, self._run.out))
             self.tell.step("sweep", self._done, self._run.total, "builds")
 
     def write(self) -> None:
-        """With the boards that are set aside by now."""
+        """Write the state, with the boards that are excluded by now."""
         aside = dict(self._run.pool.set_aside) if self._run.pool else {}
         self.state = self.state.model_copy(update={"set_aside": aside})
         write_state(self._run.out, self.state)
 
 
 def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make | None) -> None:
-    """Those of boards when they are made, different boards at the same time; then those of this machine, one after another."""
+    """Measure builds of boards as soon as they are made, in parallel; then builds of this machine, one after another."""
     ordered, tell = [cell for group in by_training(run.todo) for cell in group], ledger.tell
-    spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _of_a_board(cell, run.pool)}
+    spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _runs_on_board(cell, run.pool)}
 
-    def one(cell: Cell, *, made: bool) -> None:
+    def measure(cell: Cell, *, made: bool) -> None:
         ledger.begin(cell)
-        work = partial(_measured, run, children, cell, tell, made=made)
-        ledger.take(_ended(run, cell, work, spent.get(cell.name, 0.0)))
+        work = partial(_measure, run, children, cell, tell, made=made)
+        ledger.take(_run_and_record(run, cell, work, spent.get(cell.name, 0.0)))
 
     with Lanes(children.stop) as lanes:
 
         def begin(name: str, *, made: bool = True) -> None:
             if (cell := waiting.pop(name, None)) is not None:
                 lane = (cell.host, 1) if cell.host or run.pool is None else (cell.device, run.pool.boards_of(cell))
-                lanes.begin(str(lane[0]), lane[1], partial(one, cell, made=made))
+                lanes.begin(str(lane[0]), lane[1], partial(measure, cell, made=made))
 
         if make is not None:
             make(ordered, begin)
@@ -185,21 +184,21 @@ def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make 
             begin(name, made=False)
         lanes.wait()
         for cell in ordered:
-            if not _of_a_board(cell, run.pool):
-                one(cell, made=False)
+            if not _runs_on_board(cell, run.pool):
+                measure(cell, made=False)
 
 
-def _of_a_board(cell: Cell, pool: Pool | None) -> bool:
+def _runs_on_board(cell: Cell, pool: Pool | None) -> bool:
     return cell.host not in (None, EMULATED) or (cell.host is None and pool is not None and pool.has(cell))
 
 
 def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, tell: Progress) -> None:
-    """Race a build of each device on the further boards that measured others of it; a board that fails there is said."""
+    """Race one build of each device on every board that measured builds of the device. Note boards that fail."""
     leased = [cell for cell in run.cells if pool.has(cell)]
     for cell, board in tuple(unraced(leased, state.outcomes, run.out)):
         try:
             with pool.leased(cell, Wait(tell, pool.over, at_most_s=KIN_WAIT_S), board) as lease:
-                tell.note(f"{cell.name}: raced on {board}, to compare it with others of its kind")
+                tell.note(f"{cell.name}: racing on {board}, to compare the board with others of its kind")
                 ended = children.start(bench_words(cell, lease.board, run.out), cell, lease=lease)
         except (EdgecnnError, TimeoutError) as error:
             tell.note(f"{board} is not compared with others of its kind: {error}")
@@ -210,10 +209,10 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
             tell.note(f"{board} is not compared with others of its kind: {ending_of(ended, log_of(run.out, cell.name))}")
 
 
-def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, made: bool) -> Ended:
-    """Build it where it is measured: here, at its host, or on a board that is leased once its kits are made.
+def _measure(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, made: bool) -> Ended:
+    """Build and measure on this machine, on the host, or on a board that is leased after the kits are made.
 
-    ``made``: whether somebody made these already, as far as they can be.
+    ``made``: whether the kits are made already, as far as possible.
     """
     if run.pool is None or not run.pool.has(cell):
         return _timed(lambda: children.run("build", cell))
@@ -222,22 +221,22 @@ def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, 
         return making
 
     def build(lease: Lease) -> Ended:
-        before = _written_at(build_folder(run.out, cell.name) / REPORT)
+        before = _modified_ns(build_folder(run.out, cell.name) / REPORT)
         ended = _timed(lambda: children.run("build", cell, lease=lease))
-        reported = _written_at(build_folder(run.out, cell.name) / REPORT) != before
+        reported = _modified_ns(build_folder(run.out, cell.name) / REPORT) != before
         return ended._replace(error=None if reported else ended.error, board=lease.board.name)
 
     ended = run.pool.measured(cell, build, tell)
     return ended._replace(seconds=making.seconds + ended.seconds)
 
 
-def _said(outcome: CellOutcome, out: Path) -> str:
+def _outcome_line(outcome: CellOutcome, out: Path) -> str:
     report = report_or_none(build_folder(out, outcome.name)) if outcome.reported else None
     return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
 
 
 def _timed(work: Callable[[], Ended]) -> Ended:
-    """How a process ended, with the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
+    """Return how a process ended, with its time. Raises KeyboardInterrupt: the process was interrupted."""
     started = time.monotonic()
     ended = work()
     if ended.code in INTERRUPTED:
@@ -245,15 +244,15 @@ def _timed(work: Callable[[], Ended]) -> Ended:
     return ended._replace(seconds=time.monotonic() - started)
 
 
-def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -> CellOutcome:
-    """Do the work, and say how it ended. A report counts where this work wrote it. ``spent``: seconds before it."""
+def _run_and_record(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -> CellOutcome:
+    """Do the work, and return its outcome. Only a report that this work wrote counts. ``spent``: earlier seconds."""
     report = build_folder(run.out, cell.name) / REPORT
-    before = _written_at(report)
+    before = _modified_ns(report)
     ended = work()
-    reported = _written_at(report) not in (None, before)
+    reported = _modified_ns(report) not in (None, before)
     return CellOutcome(
         name=cell.name,
-        asked=run.asked[cell.name],
+        asked=run.fingerprints[cell.name],
         exit_code=ended.code,
         reported=reported,
         error=None if reported else ending_of(ended, log_of(run.out, cell.name)),
@@ -264,7 +263,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -
     )
 
 
-def _written_at(report: Path) -> int | None:
+def _modified_ns(report: Path) -> int | None:
     try:
         return report.stat().st_mtime_ns
     except OSError:
@@ -274,8 +273,11 @@ def _written_at(report: Path) -> int | None:
 def _make_at_once(
     run: SweepRun, children: Children, tell: Progress, spent: dict[str, float], ready: Callable[[str], None]
 ) -> None:
-    """Make each build's kits, and note its seconds. The first build of a training goes before the others of it, which then find
-    what it made, and these before the next training. How one ends is left to the build itself, which may well ship without."""
+    """Make each build's kits, and record the seconds.
+
+    The first build of a training runs before the others, which then find its artifacts in the store. Failures are left to the
+    build itself, which may ship without the kit.
+    """
     cells, waits_for = {cell.name: cell for cell in run.todo}, dict[str, list[str]]()
     for leader, *others in by_training(run.todo):
         waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
@@ -283,11 +285,11 @@ def _make_at_once(
     def make(name: str) -> Ended:
         ended = _timed(lambda: children.make(cells[name]))
         spent[name] = ended.seconds
-        return ended._replace(error=None)  # the build itself says what it lacks
+        return ended._replace(error=None)  # the build itself reports what it lacks
 
     def some_ended(running: list[Future[Ended]]) -> Iterator[tuple[Future[Ended], Ended]]:
-        for each in wait(running, return_when=FIRST_COMPLETED).done:
-            yield each, each.result()
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield future, future.result()
 
     with ThreadPoolExecutor(run.jobs) as pool:
         try:
@@ -297,7 +299,7 @@ def _make_at_once(
             ):
                 tell.step("sweep: make kits", len(spent), len(run.todo), "builds")
                 ready(name)
-        except BaseException:  # the pool waits for its threads, and those for the builds
+        except BaseException:  # the pool waits for its threads, and the threads wait for the builds
             pool.shutdown(wait=False, cancel_futures=True)
             children.stop()
             raise

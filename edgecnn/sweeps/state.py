@@ -113,23 +113,23 @@ class SweepState(Value):
     """Board, or board for a target, to why the last call measured no more there."""
 
     def with_begun(self, name: str) -> SweepState:
-        """The same, one build begun."""
+        """Return the state with one more started build."""
         return self.model_copy(update={"begun": tuple(sorted({*self.begun, name}))})
 
     def with_outcome(self, outcome: CellOutcome) -> SweepState:
-        """The same with one more build, or the same build once more."""
+        """Return the state with a new outcome of a build."""
         begun = tuple(name for name in self.begun if name != outcome.name)
         return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}, "begun": begun})
 
 
 def build_folder(out: Path, name: str) -> Path:
-    """Where a build of a sweep leaves its results."""
+    """Return the results folder of a build of a sweep."""
     return out / BUILDS / name
 
 
 @contextmanager
 def sweep_lock(out: Path) -> Iterator[None]:
-    """One sweep at a time in one folder of results, which is made. Raises SWEEP_IS_RUNNING: another process has it."""
+    """Make and lock a results folder. Raises SWEEP_IS_RUNNING: another process holds the lock."""
     lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def sweep_lock(out: Path) -> Iterator[None]:
 
 
 def is_at_work(out: Path) -> bool:
-    """Whether a sweep is being run in this folder of results."""
+    """Whether a sweep is running in a results folder."""
     if not (out / LOCK).exists():
         return False
     try:
@@ -158,8 +158,10 @@ def is_at_work(out: Path) -> bool:
 
 
 def read_state(out: Path, sweep: Path) -> SweepState:
-    """What is known; of a folder without a state, nothing. Raises NOT_A_SWEEP_FOLDER: the file is damaged or of another
-    version."""
+    """Read the state of a sweep; an empty one if there is none.
+
+    Raises NOT_A_SWEEP_FOLDER: the file is damaged, or of another version.
+    """
     path = out / STATE
     try:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
@@ -173,29 +175,28 @@ def read_state(out: Path, sweep: Path) -> SweepState:
 
 
 def write_state(out: Path, state: SweepState) -> None:
-    """Raises NOT_A_SWEEP_FOLDER: it cannot be written."""
+    """Write the state of a sweep. Raises NOT_A_SWEEP_FOLDER: it cannot be written."""
     with usable(out / STATE):
         write_text_atomically(out / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
-    """Build to a digest of all that is asked of it: recipe, bounds, device, board, versions, and the state of named files.
+    """Return a digest of each build's request: recipe, bounds, device, board, versions and the stamps of named files.
 
-    Files are looked at and not read; images that changed are found as any build finds them, by their stamps.
-    Raises EdgecnnError: a device is unknown.
+    Files are not read; changed images are found by their stamps, as in any build. Raises EdgecnnError: a device is unknown.
     """
-    seen, tools = dict[str, Any](), tool_versions()
+    digests, tools = dict[str, Any](), tool_versions()
 
     def images(choice: DataChoice) -> Any:
         key = digest_of(choice.model_dump(mode="json"))
-        if key not in seen:
-            seen[key] = _images(choice, store, tell)
-        return seen[key]
+        if key not in digests:
+            digests[key] = _images(choice, store, tell)
+        return digests[key]
 
-    return {cell.name: digest_of(_asked(cell, images(cell.recipe.data), tools)) for cell in cells}
+    return {cell.name: digest_of(_fingerprint_facts(cell, images(cell.recipe.data), tools)) for cell in cells}
 
 
-def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
+def _fingerprint_facts(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
     recipe = cell.recipe
     named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes]
     folders = recipe.synthesis.stated_folders.values()
@@ -209,13 +210,13 @@ def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
         **({} if cell.leased is None else {"leased": cell.leased}),
         **({} if cell.gates == GateChoice() else {"gates": cell.gates.model_dump(mode="json")}),
         "files": [_stamp(path) for path in (*(user_path(path) for path in named if path is not None), *teacher)],
-        "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(each)))] for each in folders],
+        "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(folder)))] for folder in folders],
         "images": images,
     }
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """Of a file, links followed; None where none is there."""
+    """Return the stamp of a file, following links; None if there is no file."""
     try:
         return stamped(path.stat())
     except (OSError, ValueError):
@@ -235,31 +236,29 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
         return error.line()
 
 
-def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:
-    """What differs from the last run of this sweep, a sentence each."""
+def changed_since(state: SweepState, current: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each difference from the last run of this sweep."""
     if not state.cells:
         return []
-    added = [name for name in asked if name not in state.cells]
-    gone = [name for name in state.cells if name not in asked]
-    other = [name for name, now in asked.items() if state.cells.get(name, now) != now]
+    added = [name for name in current if name not in state.cells]
+    gone = [name for name in state.cells if name not in current]
+    other = [name for name, now in current.items() if state.cells.get(name, now) != now]
     tools = [f"{name} {state.tools[name]} → {now}" for name, now in tool_versions().items() if state.tools.get(name, now) != now]
     sentences = (
-        (tools, "other tools than in the last run, which may make other bytes"),
+        (tools, "tool versions changed since the last run; the results may differ"),
         (added, "new since the last run"),
         (gone, "no longer in the sweep; their results stay where they are"),
-        (other, "asked for otherwise than in the last run, so that a run builds them again"),
+        (other, "settings changed since the last run; a run builds them again"),
     )
-    return [f"{first_of(names, 5)}: {said}" for names, said in sentences if names]
+    return [f"{first_of(names, 5)}: {sentence}" for names, sentence in sentences if names]
 
 
-def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
-    """Put aside what a build said when it ended so, before it is built as it is asked for now.
+def keep(out: Path, outcome: CellOutcome | None, fingerprint: str) -> None:
+    """Keep a build's earlier plan and report, before a build with other settings replaces them.
 
-    What a call that was killed then wrote, later than that end, is not what it was before.
-
-    Raises NOT_A_SWEEP_FOLDER: it cannot be put there.
+    A report that a killed call wrote after that outcome is not kept. Raises NOT_A_SWEEP_FOLDER: the files cannot be written.
     """
-    if outcome is None or not outcome.reported or outcome.asked == asked:
+    if outcome is None or not outcome.reported or outcome.asked == fingerprint:
         return
     folder, aside = build_folder(out, outcome.name), out / EARLIER / outcome.name
     report = report_or_none(folder)
@@ -267,13 +266,13 @@ def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
         return
     with usable(aside):
         aside.mkdir(parents=True, exist_ok=True)
-        for each in (PLAN, REPORT):
+        for name in (PLAN, REPORT):
             with suppress(FileNotFoundError):
-                write_bytes_atomically(aside / each, (folder / each).read_bytes())
+                write_bytes_atomically(aside / name, (folder / name).read_bytes())
 
 
 def since(out: Path, name: str, store: Store) -> Since | None:
-    """What differs between a build and what was put aside of it; None where nothing was, or either cannot be read."""
+    """Compare a build with its kept earlier report; None if there is none, or one cannot be read."""
     before, now = (report_or_none(folder) for folder in (out / EARLIER / name, build_folder(out, name)))
     if before is None or now is None:
         return None

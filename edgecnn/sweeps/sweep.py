@@ -1,4 +1,4 @@
-"""A call on a sweep: read its file and state, work off or judge again its builds, and write the report of all."""
+"""Open a sweep from its file and state, run or judge its builds, and report on all of them."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ _WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.OWN_FAULT, ExitCode.MISSING, ExitCo
 
 @dataclass(frozen=True)
 class OpenSweep:
-    """A sweep, what is asked of each build now, and what is known of earlier calls."""
+    """A sweep with the fingerprints of its builds and the state of earlier calls."""
 
     sweep: Sweep
     out: Path
     cells: tuple[Cell, ...]
-    asked: dict[str, str]
+    fingerprints: dict[str, str]
     state: SweepState
     store: Store
     boards: Boards | None = None
-    """From where boards are leased; nobody was asked yet."""
+    """Source of leased boards, not asked yet."""
 
     @cached_property
     def report(self) -> FleetReport:
-        """Of what the builds left so far; read once."""
-        return fleet_of(self.cells, self.asked, self.state, self.out)
+        """Report on the finished builds, read once."""
+        return fleet_of(self.cells, self.fingerprints, self.state, self.out)
 
     @property
     def unfinished(self) -> tuple[Cell, ...]:
-        """Builds that did not end yet, or failed, or are asked for otherwise now."""
-        finished = {each.name for each in self.report.cells if each.state == "finished"}
+        """Builds that are pending, failed or changed."""
+        finished = {cell.name for cell in self.report.cells if cell.state == "finished"}
         return tuple(cell for cell in self.cells if cell.name not in finished)
 
     @property
     def boardless(self) -> tuple[Cell, ...]:
-        """Finished builds that were to be measured on a leased board when there was none."""
-        without = {each.name for each in self.report.cells if each.state == "finished" and each.board is None}
+        """Finished builds for which no board could be leased."""
+        without = {cell.name for cell in self.report.cells if cell.state == "finished" and cell.board is None}
         return tuple(cell for cell in self.cells if cell.leased is not None and cell.name in without)
 
     def todo(self, pool: Pool | None) -> tuple[Cell, ...]:
-        """Builds that are not finished, and those that a board of ``pool`` would now measure at last."""
+        """Return the unfinished builds, and those that a board of ``pool`` can measure now."""
         again = () if pool is None else tuple(cell for cell in self.boardless if pool.has(cell))
         names = {cell.name for cell in (*self.unfinished, *again)}
         return tuple(cell for cell in self.cells if cell.name in names)
@@ -73,8 +73,8 @@ class OpenSweep:
 def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates: GateChoice | None = None) -> OpenSweep:
     """Read a sweep's file and its state.
 
-    ``out``: folder of its results; None: ``builds/`` and the file's name. ``gates``: bounds of every build, which replace those
-    of its recipe; None: as the last run had them. Raises EdgecnnError: as ``read_sweep``, ``cells_of``, ``boards_of``,
+    ``out``: results folder; None: ``builds/`` and the file's name. ``gates``: bounds of every build, which replace those of its
+    recipe; None: the bounds of the last run. Raises EdgecnnError: see ``read_sweep``, ``cells_of``, ``boards_of``,
     ``fingerprints`` and ``read_state``.
     """
     sweep = read_sweep(path)
@@ -83,56 +83,61 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
     state = state if gates is None else state.model_copy(update={"gates": gates})
-    cells = tuple(_bounded(cell, state.gates) for cell in leased(sweep, boards, cells))
+    cells = tuple(_with_bounds(cell, state.gates) for cell in leased(sweep, boards, cells))
     return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
 
 
-def _bounded(cell: Cell, gates: GateChoice) -> Cell:
+def _with_bounds(cell: Cell, gates: GateChoice) -> Cell:
     return cell.model_copy(
         update={"gates": gates, "words": (*cell.words, *(word for part in bound_parts(gates) for word in part))}
     )
 
 
-def pool_of(given: OpenSweep, tell: Progress) -> Pool | None:
-    """The boards that open builds, and ones that found none, would be measured on; None where none are leased.
+def pool_of(opened: OpenSweep, tell: Progress) -> Pool | None:
+    """Return the boards for unfinished builds and builds without a board; None if the sweep leases none.
 
-    Raises EdgecnnError: see ``open_pool``. A lab that cannot be asked is told where every build is finished.
+    Raises EdgecnnError: see ``open_pool``. If every build is finished, an unreachable lab is only noted.
     """
-    if given.boards is None:
+    if opened.boards is None:
         return None
     try:
-        return open_pool(given.sweep, given.boards, (*given.unfinished, *given.boardless))
+        return open_pool(opened.sweep, opened.boards, (*opened.unfinished, *opened.boardless))
     except (CoordinatorUnreachable, LabgridAbsent) as error:
-        if given.unfinished:
+        if opened.unfinished:
             raise
         tell.note(error.line())
         return None
 
 
-def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = None) -> OpenSweep:
-    """Work off what is open.
+def run_sweep(opened: OpenSweep, jobs: int, tell: Progress, make: Make | None = None) -> OpenSweep:
+    """Run the pending builds.
 
-    ``make``: who makes their stages; None: this machine.
-    Raises SWEEP_IS_RUNNING, NOT_A_SWEEP_FOLDER; before anything is made, what ``open_pool`` does; and what ``make`` does.
+    ``make``: makes the stages; None: this machine does. Raises SWEEP_IS_RUNNING, NOT_A_SWEEP_FOLDER, and the errors of
+    ``open_pool`` (before any work) and of ``make``.
     """
-    pool = pool_of(given, tell)
+    pool = pool_of(opened, tell)
     if pool is not None:
         for kind in (kind for kind, boards in pool.found.items() if not boards):
             tell.note(boards_line(kind.device, pool.boards.where, ()))
-    with sweep_lock(given.out):
-        now = {"sweep": str(given.sweep.path), "cells": given.asked, "tools": tool_versions(), "gates": given.state.gates}
-        state = read_state(given.out, given.sweep.path).model_copy(update=now)
-        fresh = replace(given, state=state)
-        write_state(given.out, state)
+    with sweep_lock(opened.out):
+        now = {
+            "sweep": str(opened.sweep.path),
+            "cells": opened.fingerprints,
+            "tools": tool_versions(),
+            "gates": opened.state.gates,
+        }
+        state = read_state(opened.out, opened.sweep.path).model_copy(update=now)
+        fresh = replace(opened, state=state)
+        write_state(opened.out, state)
         todo = fresh.todo(pool)
-        run = SweepRun(given.out, todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
+        run = SweepRun(opened.out, todo, opened.fingerprints, opened.store, jobs, len(opened.cells), pool, opened.cells)
         return replace(fresh, state=work_off(run, state, tell, make)) if todo else fresh
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
-    """The first that holds of any build: bad input, own fault, missing, FAIL, UNSURE; else OK."""
-    held = set(codes)
-    return next((code for code in _WORST_FIRST if code in held), ExitCode.OK)
+    """Return the worst exit code of all builds: bad input, own fault, missing, FAIL, UNSURE, OK."""
+    present = set(codes)
+    return next((code for code in _WORST_FIRST if code in present), ExitCode.OK)
 
 
 class JudgedBuild(Value):
@@ -155,14 +160,14 @@ class SweepJudgement(Value):
     builds: tuple[JudgedBuild, ...]
 
 
-def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -> SweepJudgement:
-    """Judge every finished build as ``edgecnn judge FOLDER`` does; of one that is not finished, something is missing.
+def judge_sweep(opened: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -> SweepJudgement:
+    """Judge every finished build like ``edgecnn judge FOLDER``; unfinished builds are missing.
 
-    ``how``: bounds and what is measured, whatever its folder. Raises NOTHING_SWEPT: none is finished.
+    ``how``: bounds and measurements; its folder is ignored. Raises NOTHING_SWEPT: no build is finished.
     """
-    cells = given.report.cells
+    cells = opened.report.cells
     if not any(cell.state == "finished" for cell in cells):
-        raise NOTHING_SWEPT(out=given.out, command=given.report.command)
+        raise NOTHING_SWEPT(out=opened.out, command=opened.report.command)
 
     def judged() -> Iterator[JudgedBuild]:
         for done, cell in enumerate(cells):
@@ -170,12 +175,12 @@ def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -
             if cell.state != "finished":
                 yield JudgedBuild(name=cell.name, exit_code=cell.exit_code, error=cell.error or f"its build is {cell.state}")
                 continue
-            yield _judged(cell.name, how.model_copy(update={"folder": Path(cell.folder)}), lab)
+            yield _judge_build(cell.name, how.model_copy(update={"folder": Path(cell.folder)}), lab)
 
-    return SweepJudgement(sweep=str(given.sweep.path), builds=tuple(judged()))
+    return SweepJudgement(sweep=str(opened.sweep.path), builds=tuple(judged()))
 
 
-def _judged(name: str, request: JudgeRequest, lab: Lab) -> JudgedBuild:
+def _judge_build(name: str, request: JudgeRequest, lab: Lab) -> JudgedBuild:
     try:
         report = judge_finished(request, lab)
     except EdgecnnError as error:

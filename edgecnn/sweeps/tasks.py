@@ -49,8 +49,8 @@ class Ask:
 
     def fits(self, machine: Mapping[str, float]) -> bool:
         """Whether the machine has that much when it is idle."""
-        has = (machine.get(each, 0) for each in ("CPU", "memory", "GPU"))
-        return all(there >= asked for there, asked in zip(has, (self.cores, self.memory_bytes, self.gpus), strict=True))
+        has = (machine.get(resource, 0) for resource in ("CPU", "memory", "GPU"))
+        return all(there >= needed for there, needed in zip(has, (self.cores, self.memory_bytes, self.gpus), strict=True))
 
 
 class Room:
@@ -64,15 +64,15 @@ class Room:
     def look(self, machines: Collection[Mapping[str, float]]) -> None:
         """Take these for the machines that are there now, each with a core; of none it stays at what it asked for."""
         if machines:
-            cores = min(int(each["CPU"]) for each in machines)
-            memory = min(int(each.get("memory", 0)) for each in machines)
+            cores = min(int(machine["CPU"]) for machine in machines)
+            memory = min(int(machine.get("memory", 0)) for machine in machines)
             self._heavy = min(_CORES, cores), min(_MEMORY_BYTES, memory // 2)
         cores, memory = self._heavy
         self._whole = Counter[str]()
-        for each in machines:
-            own, bytes_ = int(each["CPU"]), int(each.get("memory", 0))
+        for machine in machines:
+            own, bytes_ = int(machine["CPU"]), int(machine.get("memory", 0))
             heavy = min(own // cores, bytes_ // memory if memory else sys.maxsize)
-            self._whole.update(cores=own, heavy=heavy, gpus=int(each.get("GPU", 0)))
+            self._whole.update(cores=own, heavy=heavy, gpus=int(machine.get("GPU", 0)))
 
     def asked(self, task: StageTask) -> Ask:
         """Of the machine that makes it."""
@@ -82,7 +82,7 @@ class Room:
         """Whether it keeps the machines busy to begin this one too."""
         taken = Counter[str]()
         for (heavy, gpus), number in self._begun.items():
-            taken.update({what: number * each for what, each in self._takes(heavy, gpus).items()})
+            taken.update({what: number * amount for what, amount in self._takes(heavy, gpus).items()})
         return all(taken[what] < AHEAD * self._whole[what] for what in self._takes(_is_heavy(task), task.gpus))
 
     def take(self, task: StageTask) -> None:
@@ -94,8 +94,8 @@ class Room:
         self._begun[_is_heavy(task), task.gpus] -= 1
 
     def _takes(self, heavy: bool, gpus: int) -> dict[str, int]:  # noqa: FBT001 - a class of tasks
-        found = {"cores": self._heavy[0] if heavy else 1, "heavy": int(heavy), "gpus": gpus}
-        return {what: number for what, number in found.items() if number}
+        takes = {"cores": self._heavy[0] if heavy else 1, "heavy": int(heavy), "gpus": gpus}
+        return {what: number for what, number in takes.items() if number}
 
 
 def _is_heavy(task: StageTask) -> bool:
@@ -160,10 +160,10 @@ def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], 
 
 
 def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
-    for each in (plan, *(fold.trunk for fold in plan.folds)):
-        versions, sources = each.resolved.versions, each.resolved.sources
-        kinds = {step.key: step.stage.kind for step in each.steps}
-        for step in steps_of(each):
+    for trunk in (plan, *(fold.trunk for fold in plan.folds)):
+        versions, sources = trunk.resolved.versions, trunk.resolved.sources
+        kinds = {step.key: step.stage.kind for step in trunk.steps}
+        for step in steps_of(trunk):
             if step.key in lacking and step.stage.kind in KINDS:
                 read = step.stage.inputs.items()
                 yield StageTask(
@@ -203,11 +203,11 @@ def run_in_order(
     ended meanwhile; may be none. ``has_room``: whether a task may begin beside so many that run; one that may not lets later
     ones by. Where none runs, the first begins unasked.
     """
-    before = {key: {each for each in needs if each in waits_for} for key, needs in waits_for.items()}
+    before = {key: {need for need in needs if need in waits_for} for key, needs in waits_for.items()}
     after = dict[Task, list[Task]]()
     for key, needs in before.items():
-        for each in needs:
-            after.setdefault(each, []).append(key)
+        for follower in needs:
+            after.setdefault(follower, []).append(key)
     place = {key: number for number, key in enumerate(waits_for)}
     ready = [key for key, needs in before.items() if not needs]
     running = dict[Running, Task]()
@@ -223,6 +223,6 @@ def run_in_order(
             yield key, result
             if result.error is not None:
                 continue
-            for each in after.get(key, ()):
-                before[each].discard(key)
-                ready += [] if before[each] else [each]
+            for follower in after.get(key, ()):
+                before[follower].discard(key)
+                ready += [] if before[follower] else [follower]

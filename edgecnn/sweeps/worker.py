@@ -77,14 +77,14 @@ class Terms:
 
     def unmet(self) -> tuple[str, ...]:
         """What of the machine that is asked would make other bytes, or none; its name is in each."""
-        return tuple(f"{socket.gethostname()} {said}" for said in self._unmet())
+        return tuple(f"{socket.gethostname()} {problem}" for problem in self._unmet())
 
     def _unmet(self) -> Iterator[str]:
         if (edgecnn.__version__, source_sha256()) != (self.edgecnn, self.source_sha256):
             yield f"has edgecnn {edgecnn.__version__} of other source, here is {self.edgecnn}"
         for name, version in self.versions.items():
-            if (found := installed_version(name)) != version:
-                yield f"has {f'{name} {found}' if found else f'no {name}'}, here is {version or 'none'}"
+            if (installed := installed_version(name)) != version:
+                yield f"has {f'{name} {installed}' if installed else f'no {name}'}, here is {version or 'none'}"
         if unread := [path for path in self.paths if not os.access(path, os.R_OK)]:
             yield f"cannot read {unread[0]}, which has to be there under the same path"
         if self.shared.remote is None and not self.shared.seen:
@@ -123,7 +123,7 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
     try:
         if unmet := terms.unmet():
             return Made(node, "; ".join(unmet), elsewhere=True)
-        return Made(node, _made(task, terms.shared, dict(zip(roles, contents, strict=True))))
+        return Made(node, _make_and_send(task, terms.shared, dict(zip(roles, contents, strict=True))))
     except (StoreFull, StoreUnusable, TemporaryFolderFull) as error:
         return Made(node, error.line(), elsewhere=True)
     except _InputAbsent as error:
@@ -134,20 +134,20 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
         return Made(node, f"{type(error).__name__}: {error}")
 
 
-def _made(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) -> str | None:
+def _make_and_send(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) -> str | None:
     """Why what was asked for is not where all find it; None where it is."""
     store, tell = shared.opened(), _Silent()
     with store.in_use.held():
-        given = _found(task, sent, store, shared)
-        made, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, given, read_conditions()), tell)
+        inputs = _fetch_inputs(task, sent, store, shared)
+        made, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, inputs, read_conditions()), tell)
         if made.key != task.key:
             return f"{socket.gethostname()} made {task.stage.kind} {made.key[:12]} where {task.key[:12]} was asked for"
         left = () if store.remote is None else push(store, Remote(store.remote), tell, only=[task.entry]).left
-    return "; ".join(f"{socket.gethostname()} did not hand on {each}" for each in left) or None
+    return "; ".join(f"{socket.gethostname()} did not hand on {name}" for name in left) or None
 
 
-def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Shared) -> dict[Role, FoundInput]:
-    found = dict[Role, FoundInput]()
+def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Shared) -> dict[Role, FoundInput]:
+    inputs = dict[Role, FoundInput]()
     for role, key in task.stage.inputs.items():
         if role in task.sources:
             path = task.sources[role]
@@ -157,13 +157,13 @@ def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Sh
                     with named_failures(store.root, f"writing {role} for {task.name}"):
                         path.parent.mkdir(parents=True, exist_ok=True)
                         write_bytes_atomically(path, sent[role])
-            found[role] = FoundInput(path=path, key=key, content=key)
+            inputs[role] = FoundInput(path=path, key=key, content=key)
             continue
         artifact = store.artifacts.of_key(task.made[role], key, _Silent())
         if artifact is None:
             raise _InputAbsent(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
-        found[role] = artifact.given
-    return found
+        inputs[role] = artifact.given
+    return inputs
 
 
 class _InputAbsent(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.asking import BuildOptions, command_of, request_from
-from edgecnn.cli.options import options_that_say
+from edgecnn.cli.options import options_settling
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime
@@ -232,7 +232,7 @@ def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
     assert (asked.recipe.race.knobs, str(asked.command)) == (True, "edgecnn build --arch resnet-18 --knobs")
     assert request_from(BuildOptions(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
     assert not request_from(BuildOptions(), "judge").recipe.race.knobs
-    assert options_that_say(BuildOptions(knobs=True), "how to build") == ("--knobs",)
+    assert options_settling(BuildOptions(knobs=True), "how to build") == ("--knobs",)
 
 
 @pytest.mark.parametrize("objective", ["latency", "size", "throughput", "energy"])
@@ -241,7 +241,7 @@ def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(obje
     assert asked.recipe.choice.objective == objective
     assert str(asked.command) == f"edgecnn build --arch resnet-18 --objective {objective}"
     assert request_from(BuildOptions(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
-    assert options_that_say(BuildOptions(objective=objective), "how to build") == ("--objective",)
+    assert options_settling(BuildOptions(objective=objective), "how to build") == ("--objective",)
 
 
 def test_an_objective_that_nobody_knows_is_refused() -> None:
@@ -258,4 +258,4 @@ def test_what_is_asked_of_pretrained_weights_stays_in_the_command_and_says_how_t
     """A hand-kept list once lacked it."""
     asked = BuildOptions(arch="resnet-18", refresh_weights=True)
     assert str(command_of(asked)) == "edgecnn build --arch resnet-18 --refresh-weights"
-    assert options_that_say(asked, "how to build") == ("--arch", "--refresh-weights")
+    assert options_settling(asked, "how to build") == ("--arch", "--refresh-weights")

@@ -92,7 +92,7 @@ def test_a_path_that_is_too_long_is_named_wherever_it_was_met(capsys: pytest.Cap
 
 def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(raising(KeyboardInterrupt()), as_json=False, debug=False) is ExitCode.INTERRUPTED
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "finished work is kept" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("told", [ImportError("initialization failed"), LACKING])

@@ -24,7 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def test_without_a_terminal_nothing_is_asked_and_every_default_stands(place: Place) -> None:
     done = place.plain("init", "photos", "--out", "usual.toml")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "usual.toml is written; edgecnn build usual.toml builds it\n"
+    assert "edgecnn build usual.toml" in done.stdout
     recipe = load_recipe(place.folder / "usual.toml")
     assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v3-large", "cpu", {})
     assert Path(recipe.data.path) == place.photos

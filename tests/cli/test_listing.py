@@ -121,7 +121,8 @@ def test_a_device_without_any_public_table_lists_nothing_and_says_why() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reference"),
     [
-        (("archs", "--within", "p50_ms=50"), "target-of-a-list"),
+        (("archs", "--within", "p50_ms=50"), "list-without-target"),
+        (("archs", "--target", "raspberry-pi-5", "--build", "builds/a"), "build-with-target"),
         (("devices", "--target", "raspberry-pi-5"), "target-of-a-list"),
         (("archs", "--target", "raspberry-pi-5", "--within", "p99_ms=50"), "list-budget-invalid"),
         (("archs", "--target", "raspbery-pi-5"), "unknown-device"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.asking import command_of, request_from
 from edgecnn.cli.main import FIRST_SCREEN, MORE, app
-from edgecnn.cli.options import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, options_that_say, row, rows_of
+from edgecnn.cli.options import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, options_settling, row, rows_of
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import EMPTY_OPTION
@@ -34,7 +34,7 @@ def asked_by(*words: str) -> WithRounds:
     """What a verb of the longer table hears."""
     heard: list[Any] = []
     other = typer.Typer()
-    verb(other, "try", short="Try.", takes=(WHAT, WithRounds))(lambda call: heard.append(call.asked))
+    verb(other, "try", short="Try.", takes=(WHAT, WithRounds))(lambda call: heard.append(call.options))
     done = CliRunner().invoke(other, list(words))
     assert done.exit_code == 0, done.output
     return heard[0]  # type: ignore[no-any-return]
@@ -45,7 +45,7 @@ def test_a_row_more_is_an_option_more_in_the_signature_the_request_and_the_comma
     request = request_from(asked, "judge")
     assert (request.recipe.race.rounds, request.only_judge) == (7, True)
     assert str(request.command) == "edgecnn try --arch resnet-18 --fewer --again"
-    assert options_that_say(asked, "how to build") == ("--arch", "--fewer", "--again")
+    assert options_settling(asked, "how to build") == ("--arch", "--fewer", "--again")
     with pytest.raises(EdgecnnError, match="--race-rounds", check=EMPTY_OPTION.made):
         request_from(WithRounds(race_rounds=" "), "judge")
 
@@ -59,7 +59,7 @@ def test_a_verb_s_own_parameter_stands_before_a_row_of_its_name() -> None:
     heard: list[Any] = []
 
     def tried(call: Call, arch: int = 3) -> None:
-        heard.append((arch, call.asked.arch))
+        heard.append((arch, call.options.arch))
 
     other = typer.Typer()
     verb(other, "try", short="Try.", takes=(WHAT,))(tried)
@@ -84,7 +84,7 @@ def test_every_option_of_the_request_stands_in_the_command_that_asks_again_and_n
 def test_what_a_finished_build_refuses_are_the_options_that_say_how_to_build() -> None:
     saying = [each.word for each in rows_of(BuildOptions) if each.group.says == "how to build" and each.names]
     whole = BuildOptions(**{each.name: given(each.name) for each in rows_of(BuildOptions)})
-    assert list(options_that_say(whole, "how to build")) == saying
+    assert list(options_settling(whole, "how to build")) == saying
     assert {"--refresh-weights", "--tensorboard", "--time-budget", "--set", "--out"} <= set(saying)
 
 

@@ -83,14 +83,6 @@ def test_room_is_made_afar_only_where_that_is_asked_for(place: Path, tmp_path: P
     assert run(place, "gc", "--remote", url, "--days", "30").stdout.splitlines()[-1].endswith(" KiB, kept 0 B")
     assert not [path for path in Path(url).rglob("*") if path.is_file()]
     both = run(place, "gc", "--remote", url, "--max-mib", "1")
-    assert (both.returncode, both.stderr) == (
-        2,
-        "edgecnn: error: edgecnn store gc: '1' is not a valid value of --max-mib: with --remote what goes is said by --days alone"
-        " — valid values: edgecnn store gc --help [bad-value]\n",
-    )
+    assert (both.returncode, "'1' is not a valid value of --max-mib" in both.stderr) == (2, True)
     unset = run(place, "gc", "--remote", "")
-    assert (unset.returncode, unset.stderr) == (
-        2,
-        "edgecnn: error: edgecnn store gc: '' is not a valid value of --remote: it names no place"
-        " — valid values: edgecnn store gc --help [bad-value]\n",
-    )
+    assert (unset.returncode, "'' is not a valid value of --remote" in unset.stderr) == (2, True)

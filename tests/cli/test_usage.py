@@ -125,6 +125,14 @@ def test_with_json_it_is_one_object_like_every_other_error(words: tuple[str, ...
     assert json.loads(done.stderr) == {"error": facts}
 
 
+def test_a_kit_is_named_by_candidate_where_the_verb_takes_one() -> None:
+    hints = {
+        verb: json.loads(edgecnn(*verb.split(), "--json", "--kit", "a").stderr)["error"]["hint"] for verb in ("predict", "doctor")
+    }
+    assert "--candidate" in hints["predict"]
+    assert "--candidate" not in hints["doctor"]
+
+
 def test_behind_two_dashes_json_is_a_word_and_no_wish() -> None:
     assert edgecnn("bild", "--", "--json").stderr.startswith("edgecnn: error: ")
 

@@ -110,6 +110,14 @@ def test_the_command_ends_as_a_build_of_what_ships_would(verdict: Verdict, code:
     assert exit_code(report(shipped, shipped=None, state="none")) == 1
 
 
+def test_a_recipe_that_requires_every_figure_lets_none_be_missing() -> None:
+    gate = Gate(metric="p99_ms", side="max", bound=20.0, required="when-measured")
+    untimed = judged("p99_ms", Verdict.MISSING).model_copy(update={"gate": gate})
+    shipped = report(member("a", 0.9, 3.0, gates=(judged("p50_ms", Verdict.PASS), untimed)), shipped="a")
+    assert exit_code(shipped) is ExitCode.OK
+    assert exit_code(shipped, require_measured=True) is ExitCode.MISSING
+
+
 def test_the_front_leaves_out_whoever_is_slower_and_no_more_accurate() -> None:
     members = [member("slow", 0.80, 4.0), member("quick", 0.80, 2.0), member("best", 0.9, 6.0)]
     assert front_of(members) == ("quick", "best")

@@ -12,7 +12,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
-from edgecnn.fit.finish import judged_by, looked_twice, on_another, prices_elsewhere
+from edgecnn.fit.finish import with_latency, marked_raced_twice, predicted_on, prices_elsewhere
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
@@ -38,7 +38,7 @@ def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
 
 def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Member:
     built = member("a", 0.8, ms, before, gates=(judged(before), *others))
-    return judged_by(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
+    return with_latency(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:
 
 def test_a_pass_of_a_second_race_says_that_it_had_two_chances() -> None:
     first, second = raced(3.0, Verdict.UNSURE), raced(5.0, Verdict.UNSURE)
-    (passed,), (unsure,) = looked_twice(first).gates, looked_twice(second).gates
+    (passed,), (unsure,) = marked_raced_twice(first).gates, marked_raced_twice(second).gates
     assert passed.verdict is Verdict.PASS
     assert passed.reason.endswith("; its first race left this open, so a wrong PASS is up to twice as likely")
     assert unsure == second.gates[0]
@@ -122,7 +122,7 @@ def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_f
     taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.0, inside)
     fitting: Any = SimpleNamespace(
         members={"a": taught},
-        asked=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
+        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
     )
     assert finish._takes_the_place(fitting, labels, taught) is ships
 
@@ -150,7 +150,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
         builder=builder,
         out_of_time=False,
         members={"a": taught},
-        asked=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True), within={"p50_ms": 5.0}),
+        request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True), within={"p50_ms": 5.0}),
     )
     compared, raced = list[tuple[str, str]](), list[list[Member]]()
     monkeypatch.setattr(finish, "_from_labels", lambda *_: labels)
@@ -159,7 +159,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
         raced.append(members)
         return [members[0].model_copy(update={"inside": again}), members[1]] if anew else members
 
-    monkeypatch.setattr(finish, "_raced", race)
+    monkeypatch.setattr(finish, "_race", race)
     monkeypatch.setattr(finish, "_paired", lambda _, *folders: compared.append(tuple(map(str, folders))))
     ways = finish._two_ways(fitting, taught)
     assert raced == [[labels, taught]] * (2 if inside is Verdict.UNSURE and top1 > 0.80 else 1)
@@ -172,7 +172,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
 def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any) -> None:
     prices = TablePrices(USED, {"ncnn-fp16": ByMacs(1.0), "onnxruntime-int8": ByMacs(0.5)}, Key("0" * 64))  # type: ignore[dict-item]
     built = member("a", 0.8, 3.0).model_copy(update={"scale": "depth=1,width=1,resolution=64"})
-    there = on_another("raspberry-pi-5", prices, [built], arch_named("mobilenet-v2"), 10)
+    there = predicted_on("raspberry-pi-5", prices, [built], arch_named("mobilenet-v2"), 10)
     assert there.predicted["a"].candidate == "onnxruntime-int8"
     found = report(built, elsewhere=(there,))
     assert elsewhere_columns(found)[3] == "raspberry-pi-5, p50 ms predicted from an emulated machine"

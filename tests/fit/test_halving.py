@@ -53,7 +53,7 @@ class Under:
     """A search of which the time is over after so many looks at the clock."""
 
     def __init__(self, builder: Played, looks: int, **choice: Any) -> None:
-        self.asked = SimpleNamespace(choice=FitChoice(family="resnet", **choice))
+        self.request = SimpleNamespace(choice=FitChoice(family="resnet", **choice))
         self.builder, self.looks, self.left_out = builder, looks, 0
         self.place, self.first = SimpleNamespace(tell=Quiet()), named("first")
         self.members, self.searched = dict[str, Member](), tuple[Member, ...]()
@@ -61,7 +61,7 @@ class Under:
 
     @property
     def trainings_of_members(self) -> int:
-        return self.asked.choice.trainings - 2  # type: ignore[no-any-return]
+        return self.request.choice.trainings - 2  # type: ignore[no-any-return]
 
     @property
     def out_of_time(self) -> bool:

@@ -66,7 +66,7 @@ def test_a_scaled_member_learns_the_teachers_answers_and_meets_the_budgets_as_ga
 
 def test_energy_is_read_of_every_member_by_the_meter_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     making = builder(monkeypatch)
-    metered = replace(making, asked=making.asked.model_copy(update={"meter": Path("watts.csv")}))
+    metered = replace(making, fit_request=making.fit_request.model_copy(update={"meter": Path("watts.csv")}))
     assert metered.request(member(), Course(), Path("out")).meter == Path("watts.csv")
 
 
@@ -117,8 +117,8 @@ def test_other_scales_learn_for_longer_than_the_first_unless_epochs_are_stated(m
         asked = patient.request(other, course, Path("out"))
         assert asked.recipe.train.epochs == 16
         assert "--set train.epochs=16" in str(asked.command)
-    stated = patient.asked.model_copy(update={"recipe": apply_overrides(Recipe(), ["train.epochs=3"])})
-    assert replace(patient, asked=stated).request(other, TEACHER, Path("out")).recipe.train.epochs == 3
+    stated = patient.fit_request.model_copy(update={"recipe": apply_overrides(Recipe(), ["train.epochs=3"])})
+    assert replace(patient, fit_request=stated).request(other, TEACHER, Path("out")).recipe.train.epochs == 3
 
 
 @pytest.mark.parametrize(("scale", "epochs"), [(FIRST, 4), ("depth=0.5,width=1,resolution=64", 20)])
@@ -160,8 +160,8 @@ def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settle
 def test_a_budget_in_images_a_second_bounds_the_p50_of_members_and_replaces_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     making = builder(monkeypatch)
     recipe = Recipe(gates=GateChoice(min={"images_per_s": 20.0}))
-    choice = making.asked.choice.model_copy(update={"within": {"images_per_s": 400.0}})
-    making = replace(making, asked=making.asked.model_copy(update={"choice": choice, "recipe": recipe}))
-    assert making.asked.within == {"p50_ms": 2.5}
+    choice = making.fit_request.choice.model_copy(update={"within": {"images_per_s": 400.0}})
+    making = replace(making, fit_request=making.fit_request.model_copy(update={"choice": choice, "recipe": recipe}))
+    assert making.fit_request.within == {"p50_ms": 2.5}
     gates = making.request(member(), Course(), Path("out")).gates
     assert gates is not None and (gates.max, gates.min) == ({"p50_ms": 2.5}, {})

@@ -39,7 +39,7 @@ def member(width: float, ms: float, extrapolated: tuple[str, ...] = ()) -> Membe
 def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = True, trainings: int = 5) -> Any:
     times = dict[str, Interval]()
     return SimpleNamespace(
-        asked=SimpleNamespace(family="resnet", within={"p50_ms": budget_ms}, device=SimpleNamespace(name="cpu")),
+        request=SimpleNamespace(family="resnet", within={"p50_ms": budget_ms}, device=SimpleNamespace(name="cpu")),
         trainings_of_members=trainings - 2,
         searched=tuple(members),
         budget_ms=budget_ms,
@@ -48,7 +48,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         times=times,
         out_of_time=False,
         untimed={},
-        as_timed=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
+        with_untrained_ms=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
         builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
         first=member(1.0, 9.0),
         prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),

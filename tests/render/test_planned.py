@@ -9,6 +9,13 @@ from edgecnn import installed
 from edgecnn.cli.main import app
 
 
+@pytest.mark.parametrize(("bound", "replaced"), [("images_per_s=20", True), ("top1=0.5", False)])
+def test_a_plan_says_where_bounds_replace_the_default_gate_on_accuracy(bound: str, replaced: bool) -> None:
+    done = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu", "--min", bound])
+    assert done.exit_code == 0
+    assert ("no gate on accuracy" in done.stdout) is replaced
+
+
 def test_candidates_that_a_missing_wheel_keeps_out_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["plan", "--arch", "lenet-5", "--target", "cpu:litert"]
     real = installed.installed_version

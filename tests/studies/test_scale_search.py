@@ -6,7 +6,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import BUDGET_INVALID, BUDGET_TOO_SMALL
 from edgecnn.models.catalogue import arch_named
 from edgecnn.studies.facts import ScaleSearch
-from edgecnn.studies.scale_search import APART, NEARLY, Budgets, asked_budgets, budgets_of, search_scale
+from edgecnn.studies.scale_search import APART, NEARLY, Budgets, stated_budgets, budgets_of, search_scale
 
 SMALL = arch_named("mobilenet-v3-small")
 """Whose networks are built in no time."""
@@ -81,6 +81,6 @@ def test_what_is_no_budget_says_why(text: str, because: str) -> None:
 
 
 def test_a_device_gives_its_memory_where_none_is_stated() -> None:
-    asked = asked_budgets("macs=1G", "raspberry-pi-5")
+    asked = stated_budgets("macs=1G", "raspberry-pi-5")
     assert asked == Budgets({"macs": 10**9, "memory": 8 << 30}, "raspberry-pi-5")
-    assert asked_budgets("memory=1MiB", "raspberry-pi-5") == Budgets({"memory": 1 << 20}, None)
+    assert stated_budgets("memory=1MiB", "raspberry-pi-5") == Budgets({"memory": 1 << 20}, None)

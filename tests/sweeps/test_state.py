@@ -141,14 +141,15 @@ def test_bounds_of_a_run_are_words_of_its_builds_and_others_open_them_again(tmp_
 
     strict = parse_bounds(["p99_ms=20"], ["top1=0.125"], require_measured=True)
     usual, bounded = opened(GateChoice()), opened(strict)
-    assert usual.asked == opened(None).asked and not set(usual.asked.values()) & set(bounded.asked.values())
+    assert usual.fingerprints == opened(None).fingerprints
+    assert not set(usual.fingerprints.values()) & set(bounded.fingerprints.values())
     bounds = ("--max", "p99_ms=20", "--min", "top1=0.125", "--require-measured")
     assert [cell.words[-5:] for cell in bounded.cells] == [bounds] * 4
     assert request_of(bounded.cells[0], out).gates == strict
     out.mkdir()
     write_state(out, bounded.state)
-    assert opened(None).asked == bounded.asked, "status and judge speak of the builds of the last run"
-    assert opened(GateChoice()).asked == usual.asked
+    assert opened(None).fingerprints == bounded.fingerprints, "status and judge speak of the builds of the last run"
+    assert opened(GateChoice()).fingerprints == usual.fingerprints
     assert opened(None).report.command == f"edgecnn sweep run {path} {' '.join(bounds)} --out {out}"
 
 
@@ -159,11 +160,8 @@ def test_images_that_cannot_be_listed_are_their_builds_failure_and_not_the_sweep
 
 def test_what_differs_from_the_last_run_is_said() -> None:
     state = SweepState(sweep="s.toml", cells={"a": "1", "b": "1", "gone": "1"})
-    assert changed_since(state, {"a": "1", "b": "2", "new": "1"}) == [
-        "new: new since the last run",
-        "gone: no longer in the sweep; their results stay where they are",
-        "b: asked for otherwise than in the last run, so that a run builds them again",
-    ]
+    lines = changed_since(state, {"a": "1", "b": "2", "new": "1"})
+    assert [line.partition(":")[0] for line in lines] == ["new", "gone", "b"]
     assert changed_since(SweepState(sweep="s.toml"), {"a": "1"}) == []
 
 
@@ -179,7 +177,7 @@ def test_another_version_of_a_tool_opens_every_build_and_is_said(
     monkeypatch.setattr("edgecnn.sweeps.state.tool_versions", lambda: newer)
     assert not set(asked().values()) & set(before.cells.values())
     was = f"onnxruntime {before.tools['onnxruntime']} → 9.9; openvino {before.tools['openvino']} → absent"
-    assert changed_since(before, asked())[0] == f"{was}: other tools than in the last run, which may make other bytes"
+    assert changed_since(before, asked())[0].startswith(f"{was}: ")
     assert len(changed_since(SweepState(sweep="s.toml", cells=before.cells), asked())) == 1, "what an older state does not know"
 
 

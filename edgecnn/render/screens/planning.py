@@ -12,6 +12,7 @@ from typing import Any
 from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.wording import counted, first_of, shell_word
+from edgecnn.judging.gates import DEFAULT_DROP_PP
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
@@ -52,6 +53,11 @@ def show_plan(planned: PlannedBuild) -> None:
             *(
                 f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})"
                 for gate in planned.gates.gates
+            ),
+            *(
+                []
+                if "accuracy" in planned.gates.sources
+                else [f"no gate on accuracy: the stated bounds replace the default, drop_pp at most {DEFAULT_DROP_PP:g}"]
             ),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *_forecast(planned),
