@@ -1,4 +1,4 @@
-"""How far forecasts are off on networks and devices left out: ``results.json``, and the table in docs/concepts/how-forecasts-work.md.
+"""How far forecasts are off on what was left out: ``results.json``, and the table in docs/concepts/how-forecasts-work.md.
 
 python -m benchmarks.forecast.reach
 

@@ -1,4 +1,4 @@
-"""Print the tables of docs/reference/error-rates.md, or the rows of the metrics that are named; ``assumptions`` names the second table."""
+"""Print the tables of docs/reference/error-rates.md, or the rows of named metrics; ``assumptions`` names the second table."""
 
 import sys
 

@@ -122,7 +122,7 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
     from edgecnn.api import require_plot, write_frontier
     from edgecnn.render.screens.studies import show_search
     from edgecnn.studies.cost import network_or_family
-    from edgecnn.studies.scale_search import stated_budgets, search_scale
+    from edgecnn.studies.scale_search import search_scale, stated_budgets
 
     if plot is not None:
         require_plot(plot)

@@ -46,9 +46,7 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     A member whose kit fails in the race cannot be chosen. ``anew``: use no stored race.
     """
     kits = {
-        member.build: shipped_kit(out / member.build).kit
-        for member in members
-        if member.build is not None and member.candidate
+        member.build: shipped_kit(out / member.build).kit for member in members if member.build is not None and member.candidate
     }
     runs = runs_for([result.gate for member in members for result in member.gates])
     request = RaceRequest.for_figures(choice, kits.values(), RaceOptions(anew=anew, runs=runs))

@@ -21,10 +21,10 @@ from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, looks_of, next_likely, by_origin, shortlist
+from edgecnn.fit.shortlist import along_front, by_origin, looks_of, next_likely, shortlist
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
-from edgecnn.fit.table import timeable_candidates, require_own_name
+from edgecnn.fit.table import require_own_name, timeable_candidates
 from edgecnn.fit.tables import Priced, priced, table_file
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab

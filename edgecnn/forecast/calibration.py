@@ -197,8 +197,7 @@ def _without_network(column: int, machine: Machine | None) -> Array:
     matrix = base_matrix()
     board, threads = machine or ("", ())
     kept = [
-        run is not None and run.run.board == board and run.run.threads in threads and run.run.note is None
-        for run in matrix.runs
+        run is not None and run.run.board == board and run.run.threads in threads and run.run.note is None for run in matrix.runs
     ]
     log_ms = matrix.log_ms.copy()
     log_ms[~np.array(kept), column] = np.nan

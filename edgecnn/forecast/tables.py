@@ -73,9 +73,7 @@ def table_runs() -> Iterator[TableRun]:
 def runs_on(place: str) -> tuple[TableRun, ...]:
     """Runs on the boards that a device file describes, or on the board of that name; on all or on the fast cores."""
     return tuple(
-        run
-        for run in table_runs()
-        if place in (run.device, run.run.board) and run.run.cores != "small" and run.run.note is None
+        run for run in table_runs() if place in (run.device, run.run.board) and run.run.cores != "small" and run.run.note is None
     )
 
 

@@ -37,18 +37,24 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
     """
     rows = _shown(report)
     sides = ((_panel(rows, *row) for row in side) for side in _SIDES)
-    panels = [panel for side in sides if (panel := next((each for each in side if any(each.figures)), None))]
+    panels = [
+        panel
+        for side in sides
+        if (panel := next((candidate_panel for candidate_panel in side if any(candidate_panel.figures)), None))
+    ]
     if not panels:
         return []
     names = [_name(facts, drawn) for facts in rows]
     left = max(cell_len(name) for name in names)
-    each = min(PANEL_CELLS, max(PANEL_LEAST, (width - left - 2 * len(GAP)) // len(panels) - len(GAP)))
-    spans = [span_of([found[0] for found in panel.figures if found], each) for panel in panels]
-    heads = GAP.join(set_cell_size(panel.heading, each) for panel in panels)
+    panel_cells = min(PANEL_CELLS, max(PANEL_LEAST, (width - left - 2 * len(GAP)) // len(panels) - len(GAP)))
+    spans = [span_of([figure[0] for figure in panel.figures if figure], panel_cells) for panel in panels]
+    heads = GAP.join(set_cell_size(panel.heading, panel_cells) for panel in panels)
     lines = [Text(f"{GAP}{' ' * left}{GAP}{heads}".rstrip(), style="dim")]
     for place, (facts, name) in enumerate(zip(rows, names, strict=True)):
         bars = GAP.join(
-            interval_bar(found[0], span, drawn, found[1]) if (found := panel.figures[place]) else set_cell_size("missing", each)
+            interval_bar(figure[0], span, drawn, figure[1])
+            if (figure := panel.figures[place])
+            else set_cell_size("missing", panel_cells)
             for panel, span in zip(panels, spans, strict=True)
         )
         lines.append(Text(f"{GAP}{set_cell_size(name, left)}{GAP}{bars}".rstrip(), style="bold" if facts.chosen else ""))
@@ -96,8 +102,8 @@ def _panel(rows: Sequence[CandidateFacts], heading: str, digits: int, part: str 
 def _soaks(report: BuildReport, drawn: Signs) -> list[Text]:
     lines: list[Text] = []
     for facts in report.candidates:
-        seen = [window.p50_ms for window in facts.sustained.windows if window.p50_ms is not None] if facts.sustained else []
-        if seen and len(lines) < SOAKS_SHOWN:
-            name, bars = _name(facts, drawn), bars_line(seen, drawn, low=0.0)
-            lines.append(Text(f"{GAP}soak of {name}: {bars}  {seen[0]:.2f} ms at first, {seen[-1]:.2f} at last"))
+        medians = [window.p50_ms for window in facts.sustained.windows if window.p50_ms is not None] if facts.sustained else []
+        if medians and len(lines) < SOAKS_SHOWN:
+            name, bars = _name(facts, drawn), bars_line(medians, drawn, low=0.0)
+            lines.append(Text(f"{GAP}soak of {name}: {bars}  {medians[0]:.2f} ms at first, {medians[-1]:.2f} at last"))
     return lines

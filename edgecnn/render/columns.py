@@ -110,9 +110,9 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     """What the marks in these rows mean, and what was done to a network; nothing where there is none of either."""
     candidates = tuple(candidates)
     texts = [text for facts in candidates for row in text_rows([facts]) for text in row]
-    marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.OF_RACES}
+    marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.RACE_LEGEND}
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
-    changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
+    changed = [f"…-{surgery.suffix}: of a changed network: {surgery.done}" for surgery in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
     explained = [says for mark, says in marks.items() if any(mark in text for text in texts)]
     forecasts = figures.forecast_notes(facts.forecast for facts in candidates if facts.forecast is not None)

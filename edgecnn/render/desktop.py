@@ -19,12 +19,12 @@ MISSING = "MISSING"
 
 def sentence(baseline: BaselineFacts) -> str:
     """Who plays, under its true name, with the reference's latency; or that it is missing, and why."""
-    seen = baseline.latency
-    said = f"p50 {figures.p50(seen)} ms ({baseline.how})" if seen.p50_ms else f"{MISSING}, {seen.reason}"
-    said += f"; {seen.steady.unsteady}" if seen.steady and seen.steady.unsteady else ""
+    latency = baseline.latency
+    timing = f"p50 {figures.p50(latency)} ms ({baseline.how})" if latency.p50_ms else f"{MISSING}, {latency.reason}"
+    timing += f"; {latency.steady.unsteady}" if latency.steady and latency.steady.unsteady else ""
     answered = baseline.accuracy
     top1 = f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
-    return f"{baseline.device}: {said}{top1}; {baseline.accuracy_from}"
+    return f"{baseline.device}: {timing}{top1}; {baseline.accuracy_from}"
 
 
 def rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
@@ -38,16 +38,16 @@ def rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
         accuracy=baseline.accuracy,
         throughput=baseline.throughput,
     )
-    return [_row(first), *(_row(each) for each in baseline.variants)]
+    return [_row(first), *(_row(variant) for variant in baseline.variants)]
 
 
 def _row(way: BaselineVariant) -> tuple[str, ...]:
-    seen = way.latency
+    latency = way.latency
     return (
         way.id,
-        figures.p50(seen) if seen.p50_ms else f"{MISSING}: {seen.reason}",
-        figures.milliseconds(seen.on_gpu_ms),
-        figures.speed(seen),
+        figures.p50(latency) if latency.p50_ms else f"{MISSING}: {latency.reason}",
+        figures.milliseconds(latency.on_gpu_ms),
+        figures.speed(latency),
         figures.accuracy(way.accuracy),
         figures.drop(way.accuracy),
         _images_per_s(way.throughput),
@@ -59,11 +59,11 @@ def notes(baseline: BaselineFacts) -> list[str]:
     """What the table's cells mean, and why one of them is empty though the way ran."""
     if not baseline.variants:
         return []
-    every = {REFERENCE: baseline.latency, **{each.id: each.latency for each in baseline.variants}}
-    clocks = by_reason({name: seen.absent["on_gpu_ms"] for name, seen in every.items() if "on_gpu_ms" in seen.absent})
+    every = {REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
+    clocks = by_reason({name: latency.absent["on_gpu_ms"] for name, latency in every.items() if "on_gpu_ms" in latency.absent})
     where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
-    unsteady = {name: said for name, seen in every.items() if seen.steady and (said := seen.steady.unsteady)}
+    unsteady = {name: reason for name, latency in every.items() if latency.steady and (reason := latency.steady.unsteady)}
     untimed = [f"not timed by the GPU's clock: {names} ({why})" for why, names in clocks.items()]
     return [where, LEGEND, *own, *untimed, *(f"runs of {line}" for line in grouped(unsteady))]
 
@@ -72,7 +72,7 @@ def _images_per_s(value: Throughput | None) -> str:
     """At the best batch, else at those that were asked for; one image a call follows from p50."""
     if value is None:
         return figures.NONE
-    known = [each for each in value.figures if each.images_per_s is not None]
-    shown = [each for each in known if each.best] or known
-    cells = [f"{each.images_per_s.estimate:.0f} (batch {each.batch})" for each in shown if each.images_per_s]
+    known = [figure for figure in value.figures if figure.images_per_s is not None]
+    shown = [figure for figure in known if figure.best] or known
+    cells = [f"{figure.images_per_s.estimate:.0f} (batch {figure.batch})" for figure in shown if figure.images_per_s]
     return ", ".join(cells) or value.reason or figures.NONE

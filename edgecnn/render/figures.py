@@ -26,7 +26,7 @@ MARKS = {
     Fidelity.MISSING: "",
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
-OF_RACES = {
+RACE_LEGEND = {
     SELECTING: "ˢ estimated by the race for the choice, without an interval; what ships, fp32 and the best other precision raced "
     "once more, and times of two races cannot be compared",
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "

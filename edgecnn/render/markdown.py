@@ -79,8 +79,8 @@ def _classes(report: BuildReport) -> str:
         return ""
     classes = found.classes
     table = _table(quality.class_columns(classes), quality.class_rows(classes))
-    beside = quality.without_intervals([chosen.test]) if quality.are_estimates(classes) else ""
-    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.left_out(classes)]
+    beside = quality.missing_intervals_note([chosen.test]) if quality.lacks_intervals(classes) else ""
+    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.unlisted_classes(classes)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -100,7 +100,7 @@ def _labels(report: BuildReport) -> str:
         return ""
     found = chosen.multi_label
     table = _table(quality.LABEL_COLUMNS, quality.label_rows(found))
-    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.labels_said(found))}"
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(found))}"
 
 
 def _legend(report: BuildReport) -> str:

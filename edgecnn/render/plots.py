@@ -73,14 +73,19 @@ class Span:
         """The cell that a value falls into, 0…width - 1; values beyond an end fall into the last cell there."""
         if self.high <= self.low:
             return (self.width - 1) // 2
-        at, low, high = (math.log(each) if self.logarithmic else each for each in (max(value, self.low), self.low, self.high))
+        at, low, high = (
+            math.log(number) if self.logarithmic else number for number in (max(value, self.low), self.low, self.high)
+        )
         return min(self.width - 1, max(0, round((at - low) / (high - low) * (self.width - 1))))
 
 
 def span_of(intervals: Sequence[Interval], width: int, marked: float | None = None) -> Span:
     """An axis that holds these, at least one, with their bounds, and a ``marked`` value, such as 0 of a difference."""
-    held = [] if marked is None else [marked]
-    low, high = min([*held, *(each.low for each in intervals)]), max([*held, *(each.high for each in intervals)])
+    required = [] if marked is None else [marked]
+    low, high = (
+        min([*required, *(interval.low for interval in intervals)]),
+        max([*required, *(interval.high for interval in intervals)]),
+    )
     return Span(low, high, width, logarithmic=far_apart(low, high))
 
 

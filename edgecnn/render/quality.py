@@ -47,12 +47,12 @@ def legend(candidates: Sequence[CandidateFacts]) -> str:
     """What to know of the rows."""
     if any(facts.multi_label is not None for facts in candidates):
         return f"At the thresholds that ship. {_AT_90}"
-    if alone := without_intervals(facts.test for facts in candidates):
+    if alone := missing_intervals_note(facts.test for facts in candidates):
         return f"{_AT_90} {_BINS}. {alone}"
     return f"{_AT_90} {_BINS}, and its interval allows for that. The largest drop holds for all classes at once."
 
 
-def without_intervals(tests: Iterable[Accuracy | None]) -> str:
+def missing_intervals_note(tests: Iterable[Accuracy | None]) -> str:
     """Why a figure of these accuracies may be an estimate alone, as a sentence; nothing where images are independent."""
     allowed = next((test.dependence for test in tests if test is not None and test.dependence is not None), None)
     return "" if allowed is None else f"A figure without an interval: none is known that allows for {allowed}."
@@ -60,76 +60,83 @@ def without_intervals(tests: Iterable[Accuracy | None]) -> str:
 
 def class_columns(classes: ClassReport) -> tuple[str, ...]:
     """The headings of ``class_rows``, which state a level where a class has an interval."""
-    recall, drop = ("", "") if are_estimates(classes) else (" (95 %)", " (90 %)")
+    recall, drop = ("", "") if lacks_intervals(classes) else (" (95 %)", " (90 %)")
     return ("class", "images", f"recall{recall}", "F1", f"drop against fp32{drop}", "loss")
 
 
 def class_intervals(classes: ClassReport) -> str:
     """How the intervals of single classes are to be read."""
-    return "No interval of a class is known" if are_estimates(classes) else "Each interval is 90 % for its class alone"
+    return "No interval of a class is known" if lacks_intervals(classes) else "Each interval is 90 % for its class alone"
 
 
-def are_estimates(classes: ClassReport) -> bool:
+def lacks_intervals(classes: ClassReport) -> bool:
     """Whether no interval is known of a class."""
     return any(figures.recall is not None and not figures.recall.confidence for figures in classes.classes)
 
 
-def label_rows(found: MultiLabelAccuracy) -> list[tuple[str, ...]]:
+def label_rows(accuracy: MultiLabelAccuracy) -> list[tuple[str, ...]]:
     """The cells of each label, in the order of ``LABEL_COLUMNS``: all of up to 20 labels, else those of the least F1."""
-    labels = found.labels
+    labels = accuracy.labels
     if len(labels) > CLASSES_SHOWN:
-        labels = tuple(sorted(labels, key=lambda each: (each.f1 is None, each.f1))[:CLASSES_SHOWN])
-    return [_label_row(each) for each in labels]
+        labels = tuple(sorted(labels, key=lambda label: (label.f1 is None, label.f1))[:CLASSES_SHOWN])
+    return [_label_row(label) for label in labels]
 
 
-def labels_said(found: MultiLabelAccuracy) -> str:
+def label_note(accuracy: MultiLabelAccuracy) -> str:
     """What to know of the table of labels."""
-    more = len(found.labels) - CLASSES_SHOWN
-    said = [LABELS_LEGEND, *([f"Those of the least F1; {more:,} more in report.json."] if more > 0 else [])]
-    if found.left_out:
-        said.append(f"No test image has {', '.join(map(visible, found.left_out))}: mAP and macro-F1 are of the other labels.")
-    return " ".join(said)
+    more = len(accuracy.labels) - CLASSES_SHOWN
+    sentences = [LABELS_LEGEND, *([f"Those of the least F1; {more:,} more in report.json."] if more > 0 else [])]
+    if accuracy.left_out:
+        sentences.append(
+            f"No test image has {', '.join(map(visible, accuracy.left_out))}: mAP and macro-F1 are of the other labels."
+        )
+    return " ".join(sentences)
 
 
-def _label_row(each: LabelFigures) -> tuple[str, ...]:
-    shares = (each.precision, each.recall)
+def _label_row(label: LabelFigures) -> tuple[str, ...]:
+    shares = (label.precision, label.recall)
     return (
-        visible(each.name),
-        f"{each.images:,}",
-        f"{each.threshold:.4g}",
-        NONE if each.average_precision is None else f"{100 * each.average_precision:.1f} %",
+        visible(label.name),
+        f"{label.images:,}",
+        f"{label.threshold:.4g}",
+        NONE if label.average_precision is None else f"{100 * label.average_precision:.1f} %",
         *(NONE if share is None else percent_interval(share) for share in shares),
-        NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
+        NONE if label.f1 is None else f"{100 * label.f1:.1f} %",
     )
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
     """The cells of each class, in the order of ``class_columns``: all of up to 20 classes, else of those that lose most."""
-    return [_class_row(each) for each in most_telling(classes)]
+    return [_class_row(class_figures) for class_figures in largest_losses(classes)]
 
 
-def left_out(classes: ClassReport) -> str:
+def unlisted_classes(classes: ClassReport) -> str:
     """One sentence on the classes without a row; nothing where there are none."""
     more = len(classes.classes) - CLASSES_SHOWN
     return f"The {CLASSES_SHOWN} that lose most; {more:,} more in report.json." if more > 0 else ""
 
 
-def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
+def largest_losses(classes: ClassReport) -> tuple[ClassFigures, ...]:
     """All of up to 20 classes, else those that lose most: shown losses first, then by drop."""
     if len(classes.classes) <= CLASSES_SHOWN:
         return classes.classes
     shown = classes.shown()
-    rest = [each for each in classes.classes if each.regression != "shown"]
-    rest.sort(key=lambda each: (-(each.drop_pp.estimate if each.drop_pp else 0.0), each.recall.estimate if each.recall else 1.0))
+    rest = [class_figures for class_figures in classes.classes if class_figures.regression != "shown"]
+    rest.sort(
+        key=lambda class_figures: (
+            -(class_figures.drop_pp.estimate if class_figures.drop_pp else 0.0),
+            class_figures.recall.estimate if class_figures.recall else 1.0,
+        )
+    )
     return (*shown, *rest)[:CLASSES_SHOWN]
 
 
-def _class_row(each: ClassFigures) -> tuple[str, ...]:
+def _class_row(class_figures: ClassFigures) -> tuple[str, ...]:
     return (
-        visible(each.name),
-        f"{each.images:,}",
-        NONE if each.recall is None else percent_interval(each.recall),
-        NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
-        NONE if each.drop_pp is None else points(each.drop_pp, digits=1),
-        each.regression or NONE,
+        visible(class_figures.name),
+        f"{class_figures.images:,}",
+        NONE if class_figures.recall is None else percent_interval(class_figures.recall),
+        NONE if class_figures.f1 is None else f"{100 * class_figures.f1:.1f} %",
+        NONE if class_figures.drop_pp is None else points(class_figures.drop_pp, digits=1),
+        class_figures.regression or NONE,
     )

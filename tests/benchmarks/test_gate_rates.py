@@ -1,4 +1,4 @@
-"""The tables of error rates in docs/reference/error-rates.md are what the program prints, and have every gate that has an error rate."""
+"""The tables in docs/reference/error-rates.md are what the program prints, with every gate that has an error rate."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
-from edgecnn.fit.finish import with_latency, marked_raced_twice, predicted_on, prices_elsewhere
+from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, with_latency
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices

@@ -131,8 +131,8 @@ def beyond_top1(_: Path) -> str:
     test = an_accuracy(quality=a_quality(classes=classes))
     groups = Groups(groups=40, independent=None, top1_effect=1.5, drop_effect=1.5)
     tests = {"images": test, "folds": folds_of(test), "groups": test.model_copy(update={"groups": groups})}
-    legends = {name: [quality.legend([a_row(test=one)]), quality.without_intervals([one])] for name, one in tests.items()}
-    return _joined({**legends, "left out": [quality.left_out(classes)]})
+    legends = {name: [quality.legend([a_row(test=one)]), quality.missing_intervals_note([one])] for name, one in tests.items()}
+    return _joined({**legends, "left out": [quality.unlisted_classes(classes)]})
 
 
 def explained(_: Path) -> str:

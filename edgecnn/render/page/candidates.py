@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgecnn.render import figures
 from edgecnn.render.columns import RESIDENCY, Column, columns_of
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Mark, of_residency
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Mark, residency_mark
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
@@ -104,5 +104,5 @@ def figure_cells(facts: CandidateFacts, columns: Sequence[Column]) -> tuple[Cell
 
 def _cell(column: Column, facts: CandidateFacts) -> Cell:
     cell = column.cell(facts)
-    mark = of_residency(facts.residency) if column.name == RESIDENCY else OF_FIDELITY[cell.fidelity]
+    mark = residency_mark(facts.residency) if column.name == RESIDENCY else MARK_BY_FIDELITY[cell.fidelity]
     return Cell("missing" if cell.text is None else cell.text, mark, cell.why)

@@ -16,7 +16,7 @@ import altair as alt
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
 from edgecnn.results.listing import OwnBuild
@@ -67,11 +67,11 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
 
 def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
     behind = [row for row in points if row not in front]
-    every = [*(_own_row(each) for each in own), *(_row(row) for row in (*front, *behind))]
+    every = [*(_own_row(build) for build in own), *(_row(row) for row in (*front, *behind))]
     across = Extent(min(r["macs"] for r in every) / 1.5, max(r["macs"] for r in every) * 1.5, logarithmic=True)
     up = Extent(min(r["top1"] for r in every) - 2, min(100.0, max(r["top1"] for r in every) + 2))
     spots = [Spot(across.share(r["macs"]), up.share(r["top1"]), r["name"]) for r in every]
-    for row, anchor in zip(every, legible(spots, HEIGHT_PX), strict=True):
+    for row, anchor in zip(every, legible_anchors(spots, HEIGHT_PX), strict=True):
         row["anchor"] = anchor
     x = alt.X(
         "macs:Q", title="million multiply-adds for one image, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6)
@@ -126,10 +126,10 @@ def _table(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Table:
     )  # fmt: skip
     mine = tuple(
         (
-            f"your {each.arch}", "", f"{each.parameters:,}", macs_text(each.macs), "", str(each.resolution_px),
-            percent_interval(each.accuracy_top1), "", f"measured on {each.data}: {each.candidate} in {each.folder}",
+            f"your {build.arch}", "", f"{build.parameters:,}", macs_text(build.macs), "", str(build.resolution_px),
+            percent_interval(build.accuracy_top1), "", f"measured on {build.data}: {build.candidate} in {build.folder}",
         )
-        for each in own
+        for build in own
     )  # fmt: skip
     return Table(
         caption="Every network of the catalogue, and your builds",

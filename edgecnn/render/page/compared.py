@@ -15,7 +15,7 @@ from edgecnn.render import figures
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.candidates import figure_cells
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Dot, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MEASURED, Dot, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.plots import far_apart
 from edgecnn.render.screens.comparing import (
@@ -32,45 +32,45 @@ from edgecnn.values.verdict import Interval
 TEMPLATE = "compare.html.j2"
 
 
-def comparison_page(found: SideBySide) -> str:
+def comparison_page(comparison: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
-    columns = columns_of([facts for row in found.candidates for facts in row.facts if facts is not None], "page")
+    columns = columns_of([facts for row in comparison.candidates for facts in row.facts if facts is not None], "page")
     shown = {
-        "accuracy": drawn((_top1s(found), _differences(found))),
-        "latency": _by_machine(found, "latency"),
-        "cost": (*drawn([_sizes(found)]), *_by_machine(found, "memory"), *_by_machine(found, "energy")),
+        "accuracy": drawn((_top1s(comparison), _differences(comparison))),
+        "latency": _machine_figures(comparison, "latency"),
+        "cost": (*drawn([_sizes(comparison)]), *_machine_figures(comparison, "memory"), *_machine_figures(comparison, "energy")),
     }
     return document(
         TEMPLATE,
         [figure for section in shown.values() for figure in section],
-        found=found,
+        found=comparison,
         figures=shown,
         cells_of=partial(figure_cells, columns=columns),
         verdict_of=figures.verdict,
-        unlearned=unlearned_lines(found),
+        unlearned=unlearned_lines(comparison),
         columns=[(column.title, column.unit) for column in columns],
-        changes=found.changed,
-        advice=[line.strip() for line in latency_advice(found)],
-        unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
+        changes=comparison.changed,
+        advice=[line.strip() for line in latency_advice(comparison)],
+        unmeasured=[name for name in ("memory", "energy") if not any(figure.id.startswith(name) for figure in shown["cost"])],
     )
 
 
-def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
+def _lines(comparison: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
     lines = []
-    for name, label, facts in each_facts(found, labels):
+    for name, label, facts in each_facts(comparison, labels):
         if facts is None or (figure := metric.value(facts)) is None:
             continue
         measurement = metric.measurement(facts)
-        mark = MEASURED if measurement is None else OF_FIDELITY[measurement.fidelity]
+        mark = MEASURED if measurement is None else MARK_BY_FIDELITY[measurement.fidelity]
         shown = figures.percent(figure) if metric.unit == "share" else figure
         lines.append(Dot(name, mark, shown, _text(metric, figure), label, _detail(metric, facts)))
     return lines
 
 
-def _top1s(found: SideBySide) -> Figure | None:
-    metric, labels = SHOWN[found.accuracy], [build.label for build in found.builds]
-    return by_build(
-        _lines(found, labels, metric),
+def _top1s(comparison: SideBySide) -> Figure | None:
+    metric, labels = SHOWN[comparison.accuracy], [build.label for build in comparison.builds]
+    return build_chart(
+        _lines(comparison, labels, metric),
         Drawn(
             id="top1",
             title=f"{metric.title} on each build's test split",
@@ -79,28 +79,28 @@ def _top1s(found: SideBySide) -> Figure | None:
             axis=f"{metric.words}, %",
             caption=f"{metric.title} of each candidate in each build, with its 95 % interval",
             of="accuracy on each build's test split",
-            notes=_absent(found, labels, metric, "not evaluated"),
+            notes=_absent(comparison, labels, metric, "not evaluated"),
         ),
     )
 
 
-def _discordant(each: PairedAccuracy) -> str:
-    images = f"{each.images or 0:,} images"
-    return images if each.lost is None else f"{images}: {each.lost} lost, {each.gained} gained against {each.base}"
+def _discordant(pair: PairedAccuracy) -> str:
+    images = f"{pair.images or 0:,} images"
+    return images if pair.lost is None else f"{images}: {pair.lost} lost, {pair.gained} gained against {pair.base}"
 
 
-def _differences(found: SideBySide) -> Figure | None:
+def _differences(comparison: SideBySide) -> Figure | None:
     lines = [
         Dot(
-            each.candidate, OF_FIDELITY[each.fidelity], each.drop_pp, figures.points(each.drop_pp), each.head,
-            _discordant(each),
+            pair.candidate, MARK_BY_FIDELITY[pair.fidelity], pair.drop_pp, figures.points(pair.drop_pp), pair.head,
+            _discordant(pair),
         )
-        for each in found.paired
-        if each.drop_pp is not None
+        for pair in comparison.paired
+        if pair.drop_pp is not None
     ]  # fmt: skip
-    base, metric = found.builds[0].label, SHOWN[found.accuracy]
-    absent = [each for each in found.paired if each.absent]
-    return by_build(
+    base, metric = comparison.builds[0].label, SHOWN[comparison.accuracy]
+    absent = [pair for pair in comparison.paired if pair.absent]
+    return build_chart(
         lines,
         Drawn(
             id="paired",
@@ -110,8 +110,8 @@ def _differences(found: SideBySide) -> Figure | None:
             caption=f"{metric.title} lost against {base}, paired on the same images, with its 90 % interval",
             of="both builds' stored answers to the same images",
             notes=(
-                *(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
-                *pairing_sentences(found),
+                *(f"{pair.candidate}, {pair.head} against {pair.base}: missing, {pair.absent}" for pair in absent),
+                *pairing_sentences(comparison),
             ),
             zero=True,
         ),
@@ -122,17 +122,17 @@ _ON_A_MACHINE = {"latency": "p50_ms", "memory": "peak_memory_mib", "energy": "en
 _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", "energy": "Further left is less"}
 
 
-def _by_machine(found: SideBySide, source: str) -> tuple[Figure, ...]:
-    return drawn(_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
+def _machine_figures(comparison: SideBySide, source: str) -> tuple[Figure, ...]:
+    return drawn(_machine_figure(comparison, group, number, source) for number, group in enumerate(comparison.machines))
 
 
-def _of_machine(found: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
+def _machine_figure(comparison: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
     metric = SHOWN[_ON_A_MACHINE[source]]
-    alone = len(found.machines) == 1
+    alone = len(comparison.machines) == 1
     where = "" if alone else f", {machine_text(group, number)}"
     apart = "" if alone else " Figures of another machine, or another state of it, have an axis of their own."
-    return by_build(
-        _lines(found, group.labels, metric),
+    return build_chart(
+        _lines(comparison, group.labels, metric),
         Drawn(
             id=f"{source}-{number}",
             title=metric.title + where,
@@ -140,15 +140,15 @@ def _of_machine(found: SideBySide, group: MachineGroup, number: int, source: str
             axis=metric.axis_title,
             caption=f"{metric.title} of each candidate in each build{where}",
             of=f"on {group.machine}",
-            notes=_absent(found, group.labels, metric, f"no {source}"),
+            notes=_absent(comparison, group.labels, metric, f"no {source}"),
         ),
     )
 
 
-def _sizes(found: SideBySide) -> Figure | None:
+def _sizes(comparison: SideBySide) -> Figure | None:
     metric = SHOWN["size_mib"]
-    return by_build(
-        _lines(found, [build.label for build in found.builds], metric),
+    return build_chart(
+        _lines(comparison, [build.label for build in comparison.builds], metric),
         Drawn(
             id="sizes",
             title=metric.title,
@@ -182,9 +182,9 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
     return "files that ship"
 
 
-def _absent(found: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
+def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
-    for name, label, facts in each_facts(found, labels):
+    for name, label, facts in each_facts(comparison, labels):
         if facts is None or metric.value(facts) is None:
             raced = facts.latency if facts is not None and metric.source == "latency" else None
             reason = NOT_IN_BUILD if facts is None else raced.reason if raced else None
@@ -213,7 +213,7 @@ class Drawn:
     """True where the axis holds 0 and a rule stands there."""
 
 
-def by_build(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
+def build_chart(lines: Sequence[Dot], drawn: Drawn) -> Figure | None:
     """A chart of these; None where there is nothing to draw."""
     if not lines:
         return None

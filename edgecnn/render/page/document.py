@@ -25,9 +25,9 @@ from edgecnn.render.columns import columns_of
 from edgecnn.render.figures import tested_on
 from edgecnn.render.page.candidates import candidate_rows, key_figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure, Table
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MARKS, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
-from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
+from edgecnn.render.page.style import TEMPLATES, asset_text, digest_source, tokens
 from edgecnn.render.sentences import REFERENCES, decided, gate_reason, knob_lines, learned_lines, reference_lines, size_lines
 from edgecnn.render.wording import visible_lines
 from edgecnn.results.page_facts import PageFacts, shown_digest
@@ -86,17 +86,17 @@ class Machine:
 
 def machine(environment: Environment) -> Machine:
     """One environment, the known names first and in a fixed order."""
-    found = {**environment.conditions, **environment.observed}
-    known = [(_NAMES[name][0], _value(name, found[name])) for name in _NAMES if name in found]
-    other = [(name.replace("_", " "), value) for name, value in found.items() if name not in _NAMES]
-    unread = tuple(_NAMES[name][0] for name in _EXPECTED if name not in found) if found else ()
+    readings = {**environment.conditions, **environment.observed}
+    known = [(_NAMES[name][0], _value(name, readings[name])) for name in _NAMES if name in readings]
+    other = [(name.replace("_", " "), value) for name, value in readings.items() if name not in _NAMES]
+    unread = tuple(_NAMES[name][0] for name in _EXPECTED if name not in readings) if readings else ()
     return Machine(read=(*known, *other), unread=unread)
 
 
 def raced_under(environments: Mapping[str, tuple[str, Environment]]) -> Table:
     """What held while each candidate raced: candidate to when and under what; what nobody could read has no column."""
-    every = {name: {**seen.conditions, **seen.observed} for name, (_, seen) in environments.items()}
-    names = [name for name in _RACED if any(name in found for found in every.values())]
+    every = {name: {**environment.conditions, **environment.observed} for name, (_, environment) in environments.items()}
+    names = [name for name in _RACED if any(name in readings for readings in every.values())]
     rows = tuple(
         (name, when, *(_value(column, every[name].get(column, "not read")) for column in names))
         for name, (when, _) in environments.items()
@@ -134,7 +134,7 @@ def report_page(facts: PageFacts) -> str:
         figures=shown,
         lacking=not_measured(facts.report, shown),
         machine=machine(facts.report.environment),
-        raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
+        raced_under=raced_under({raced.candidate: (raced.observed_at, raced.environment) for raced in facts.raced}),
         rows=candidate_rows(facts.report),
         tested_on=tested_on(facts.report),
         packed=size_lines(facts.report.candidates, facts.report.choice.carried, named=str),
@@ -142,22 +142,22 @@ def report_page(facts: PageFacts) -> str:
         references=[visible(line) for line in reference_lines(facts.report.references, named=str)],
         references_are=REFERENCES,
         columns=[(column.title, column.unit) for column in columns_of(facts.report.candidates, "page")],
-        labels=labels_of(facts.report),
+        labels=label_table(facts.report),
         key_figures=key_figures(facts.report),
         no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"
-        if any(each.agreement is not None for each in facts.report.candidates)
+        if any(row.agreement is not None for row in facts.report.candidates)
         else "no candidate was evaluated on the test split",
     )
 
 
-def labels_of(report: BuildReport) -> dict[str, Any] | None:
+def label_table(report: BuildReport) -> dict[str, Any] | None:
     """The table of labels of the candidate that ships; None where an image has one class."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return None
     rows = [tuple(visible(cell) for cell in row) for row in quality.label_rows(chosen.multi_label)]
-    said = quality.labels_said(chosen.multi_label)
-    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "said": said}
+    note = quality.label_note(chosen.multi_label)
+    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "said": note}
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
@@ -165,7 +165,7 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
 
     ``every``: the charts that the template shows. ``shown``: what it words.
     """
-    library, behaviour = vega.library(), carried("page.js")
+    library, behaviour = vega.library(), asset_text("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
     return (
         _environment()
@@ -173,9 +173,9 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
         .render(
             **{"version": edgecnn.__version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), **shown},
             marks=MARKS,
-            mark_of=OF_FIDELITY,
+            mark_of=MARK_BY_FIDELITY,
             policy=f"default-src 'none'; script-src {scripts}; {_POLICY}",
-            style=Markup(tokens() + carried("page.css")),  # noqa: S704 - our own files
+            style=Markup(tokens() + asset_text("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
             charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),

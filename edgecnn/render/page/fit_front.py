@@ -29,53 +29,53 @@ HEIGHT_PX = 340
 COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
 
 
-def fit_page(found: FitReport) -> str:
+def fit_page(fit: FitReport) -> str:
     """The whole file as text, to be written in UTF-8."""
-    figures = [each for each in (_front(found), _history(found), _axes(found)) if each is not None]
-    facts = {"said": [*unlearned_lines(found), *fit_lines(found)], "limits": limits_of(found), "elsewhere": _elsewhere(found)}
-    return document(TEMPLATE, figures, figures=figures, found=found, **facts)
+    figures = [figure for figure in (_front(fit), _history(fit), _axes(fit)) if figure is not None]
+    facts = {"said": [*unlearned_lines(fit), *fit_lines(fit)], "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
+    return document(TEMPLATE, figures, figures=figures, found=fit, **facts)
 
 
-def _elsewhere(found: FitReport) -> Table | None:
+def _elsewhere(fit: FitReport) -> Table | None:
     """What was built on every device that was asked about."""
-    if not found.elsewhere:
+    if not fit.elsewhere:
         return None
-    return Table(caption="Which device is enough", columns=elsewhere_columns(found), rows=tuple(elsewhere_rows(found)))
+    return Table(caption="Which device is enough", columns=elsewhere_columns(fit), rows=tuple(elsewhere_rows(fit)))
 
 
-def limits_of(found: FitReport) -> str:
+def limits_of(fit: FitReport) -> str:
     """The budgets in words."""
-    return bounds_text(found.within, {} if found.required_top1 is None else {"top-1": found.required_top1})
+    return bounds_text(fit.within, {} if fit.required_top1 is None else {"top-1": fit.required_top1})
 
 
-def _front(found: FitReport) -> Figure | None:
+def _front(fit: FitReport) -> Figure | None:
     """Built members filled, with both intervals; what was only trained a little hollow, at its predicted latency."""
-    rows = [row for each in found.members if (row := _row(each, found)) is not None]
+    rows = [row for member in fit.members if (row := _row(member, fit)) is not None]
     if not rows:
         return None
     axis = f"p50 in ms ({MARK}: predicted)" if any(MARK in row["p50"] for row in rows) else "p50 in ms"
-    x = alt.X("x:Q", title=axis, scale=_around([row[name] for row in rows for name in ("low", "high")], found))
+    x = alt.X("x:Q", title=axis, scale=_around([row[name] for row in rows for name in ("low", "high")], fit))
     y = alt.Y("y:Q", title="top-1 on validation, %", scale=alt.Scale(zero=False))
     drawn = vega.crosses(rows, x, y, vega.tips("network", "p50", "top-1", "what"))
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{found.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
-        sources=_sources(found),
-        spec=vega.specification(*_budget(found), *drawn, height=HEIGHT_PX),
-        table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(each, found) for each in found.members)),
+        says=f"{fit.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
+        sources=_sources(fit),
+        spec=vega.specification(*_budget(fit), *drawn, height=HEIGHT_PX),
+        table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
     )
 
 
-def _sources(found: FitReport) -> tuple[Source, ...]:
-    at = found.table
-    sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {found.machine}")]
+def _sources(fit: FitReport) -> tuple[Source, ...]:
+    at = fit.table
+    sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {fit.machine}")]
     sources.append(Source(PREDICTED, f"latency of what was not timed, by {at.networks} networks of {at.machine}"))
     sources += [Source(EMULATED, "that table is of an emulated processor")] if at.fidelity is Fidelity.EMULATED else []
     return tuple(sources)
 
 
-def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
+def _row(member: Member, fit: FitReport) -> dict[str, Any] | None:
     top1, built = member.validation_top1, member.build is not None
     measured = member.p50_ms or member.untrained_ms
     timed = measured or (member.best_predicted.p50_ms if member.best_predicted else None)
@@ -87,67 +87,67 @@ def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
     return {
         "x": timed.estimate, "low": timed.low, "high": timed.high, "y": 100 * estimate,
         "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
-        "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == found.shipped else 90,
-        "front": member.name in found.front, "network": member.name + (" (ships)" if member.name == found.shipped else ""),
+        "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == fit.shipped else 90,
+        "front": member.name in fit.front, "network": member.name + (" (ships)" if member.name == fit.shipped else ""),
         "p50": f"{milliseconds(timed)} ms" + ("" if measured else f" {MARK}"), "what": what,
         "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %",
     }  # fmt: skip
 
 
-def _around(values: list[float], found: FitReport) -> alt.Scale:
-    every = [*values, *([found.within["p50_ms"]] if "p50_ms" in found.within else [])]
+def _around(values: list[float], fit: FitReport) -> alt.Scale:
+    every = [*values, *([fit.within["p50_ms"]] if "p50_ms" in fit.within else [])]
     room = max(1.03, (max(every) / min(every)) ** 0.08)
     return Extent(min(every) / room, max(every) * room, logarithmic=True).scale()
 
 
-def _budget(found: FitReport) -> list[alt.Chart]:
-    if "p50_ms" not in found.within:
+def _budget(fit: FitReport) -> list[alt.Chart]:
+    if "p50_ms" not in fit.within:
         return []
-    at = alt.Chart(vega.chart_data([{"at": found.within["p50_ms"]}]))
+    at = alt.Chart(vega.chart_data([{"at": fit.within["p50_ms"]}]))
     drawn: alt.Chart = at.mark_rule(strokeDash=[5, 4], color="var(--FAIL)", strokeWidth=1.4, aria=False).encode(x="at:Q")
     return [drawn]
 
 
-def _history(found: FitReport) -> Figure | None:
+def _history(fit: FitReport) -> Figure | None:
     """Everything that was predicted, in the order of the search."""
-    if not found.trials:
+    if not fit.trials:
         return None
     rows: list[dict[str, Any]] = [
         {
-            "x": each.p50_ms,
-            "y": each.standin,
-            "network": each.name,
-            "p50": f"{each.p50_ms:.2f} ms",
+            "x": trial.p50_ms,
+            "y": trial.standin,
+            "network": trial.name,
+            "p50": f"{trial.p50_ms:.2f} ms",
             "order": order,
         }
-        for order, each in enumerate(found.trials)
+        for order, trial in enumerate(fit.trials)
     ]
-    x = alt.X("x:Q", title="predicted p50 in ms", scale=_around([row["x"] for row in rows], found))
+    x = alt.X("x:Q", title="predicted p50 in ms", scale=_around([row["x"] for row in rows], fit))
     y = alt.Y("y:Q", title="stand-in for accuracy", scale=alt.Scale(zero=False))
     dots = alt.Chart(vega.chart_data(rows)).mark_point(filled=True, size=40, color="var(--build-1)")
     opacity = alt.Opacity("order:Q", legend=None, scale=alt.Scale(range=[0.15, 0.9]))
     drawn = dots.encode(x=x, y=y, opacity=opacity, tooltip=vega.tips("network", "p50"))
-    rank = found.rank_correlation
+    rank = fit.rank_correlation
     ordered = "" if rank is None else f" It ordered what was trained with a rank correlation of {rank:+.2f}."
     return Figure(
         id="history",
         title="What was predicted",
         says=f"{len(rows)} networks, the later ones darker. The stand-in is counted and only orders.{ordered}",
         sources=(Source(PREDICTED, "latency, by the fastest candidate of each"), Source(COUNTED, "the stand-in")),
-        spec=vega.specification(*_budget(found), drawn, height=HEIGHT_PX),
+        spec=vega.specification(*_budget(fit), drawn, height=HEIGHT_PX),
         table=Table(
             caption="The last of them",
             columns=("network", "predicted p50 ms", "stand-in"),
-            rows=tuple((each.name, f"{each.p50_ms:.2f}", f"{each.standin:.2f}") for each in found.trials[-12:]),
+            rows=tuple((trial.name, f"{trial.p50_ms:.2f}", f"{trial.standin:.2f}") for trial in fit.trials[-12:]),
         ),
     )
 
 
-def _axes(found: FitReport) -> Figure | None:
+def _axes(fit: FitReport) -> Figure | None:
     """What one change saves, the others as they are."""
-    if not found.axes:
+    if not fit.axes:
         return None
-    saved = {name: 100 * (1 - share) for name, share in found.axes.items()}
+    saved = {name: 100 * (1 - share) for name, share in fit.axes.items()}
     bars = alt.Chart(vega.chart_data([{"label": name, "x": percent} for name, percent in saved.items()]))
     bars = bars.mark_bar(color="var(--build-1)", aria=False)
     drawn = bars.encode(y=vega.names_down(list(saved)), x=alt.X("x:Q", title="% of the latency saved"))

@@ -9,7 +9,7 @@ import altair as alt
 
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of, unlearned_lines
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
@@ -19,18 +19,18 @@ HEIGHT_PX = 300
 _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 
 
-def fleet_page(found: FleetReport) -> str:
+def fleet_page(fleet: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
-    shown = drawn(_front(number, each.device, found.cells) for number, each in enumerate(found.devices))
-    rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in found.cells]
+    shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
+    rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in fleet.cells]
     return document(
         TEMPLATE,
         shown,
-        found=found,
+        found=fleet,
         figures=shown,
         columns=COLUMNS,
         rows=rows,
-        lines=[*unlearned_lines(found), *fleet_lines(found)],
+        lines=[*unlearned_lines(fleet), *fleet_lines(fleet)],
     )
 
 
@@ -74,9 +74,9 @@ def _point(cell: FleetCell) -> dict[str, Any]:
 
 
 def _sources(own: Sequence[FleetCell]) -> tuple[Source, ...]:
-    seen = dict.fromkeys(
-        (OF_FIDELITY[cell.facts.latency.fidelity], cell.facts.latency.machine)
+    sources = dict.fromkeys(
+        (MARK_BY_FIDELITY[cell.facts.latency.fidelity], cell.facts.latency.machine)
         for cell in own
         if cell.facts is not None and cell.facts.latency is not None
     )
-    return tuple(Source(mark, f"latency on {machine}") for mark, machine in seen)
+    return tuple(Source(mark, f"latency on {machine}") for mark, machine in sources)

@@ -12,7 +12,7 @@ from edgecnn.render.figures import forecast_notes, predicted
 from edgecnn.render.page.catalogue import PUBLISHED
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MISSING, PREDICTED, Figure, Source, Table, drawn
-from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import FOR_DEVICE, cells_for, lines_for, percent
 from edgecnn.studies.networks_for import NetworkOnDevice, NetworksFor, NetworksOnDevice
@@ -25,24 +25,24 @@ STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft
 """How a point is drawn by whether its network fits."""
 
 
-def networks_page(found: NetworksFor) -> str:
+def networks_page(study: NetworksFor) -> str:
     """The whole file as text, to be written in UTF-8."""
-    figures = drawn(device_figure(number, each, found) for number, each in enumerate(found.devices))
-    lines = [f"{each.device}: {line}" for each in found.devices for line in lines_for(each, found)]
-    return document(TEMPLATE, figures, found=found, figures=figures, lines=lines, limits=bounds_text(found.within))
+    figures = drawn(device_figure(number, device, study) for number, device in enumerate(study.devices))
+    lines = [f"{device.device}: {line}" for device in study.devices for line in lines_for(device, study)]
+    return document(TEMPLATE, figures, found=study, figures=figures, lines=lines, limits=bounds_text(study.within))
 
 
-def device_figure(number: int, each: NetworksOnDevice, found: NetworksFor) -> Figure | None:
+def device_figure(number: int, device: NetworksOnDevice, study: NetworksFor) -> Figure | None:
     """Every network that has both figures; None where none has."""
-    points = [row for row in each.networks if row.accuracy_top1 is not None]
+    points = [row for row in device.networks if row.accuracy_top1 is not None]
     if not points:
         return None
     front = front_of(points, lambda row: row.forecast.p50_ms.estimate, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
-    without = sum(map(len, each.without_forecast.values()))
+    without = sum(map(len, device.without_forecast.values()))
     return Figure(
         id=f"networks-{number}",
-        title=f"Published accuracy against predicted latency: {each.device}",
+        title=f"Published accuracy against predicted latency: {device.device}",
         says=f"{len(points)} networks. Filled: fits; hollow: the interval contains the bound; grey: does not fit. "
         f"On the front (dashed), from the fastest: {names}.",
         sources=(
@@ -50,8 +50,8 @@ def device_figure(number: int, each: NetworksOnDevice, found: NetworksFor) -> Fi
             *(Source(PREDICTED, line.removeprefix(f"{MARK} ")) for line in forecast_notes(row.forecast for row in points)),
             *((Source(MISSING, f"{counted(without, 'network')} without a forecast, listed above"),) if without else ()),
         ),
-        spec=_spec(points, front, found.within.get("p50_ms")),
-        table=Table(f"Networks on {each.device}", FOR_DEVICE, tuple(cells_for(row) for row in points)),
+        spec=_spec(points, front, study.within.get("p50_ms")),
+        table=Table(f"Networks on {device.device}", FOR_DEVICE, tuple(cells_for(row) for row in points)),
     )
 
 
@@ -62,7 +62,7 @@ def _spec(points: Sequence[NetworkOnDevice], front: Sequence[NetworkOnDevice], b
     across = Extent(min(ends) / 1.1, max(ends) * 1.1, logarithmic=True)
     up = Extent(min(row["y"] for row in rows) - 2, min(100.0, max(row["y"] for row in rows) + 2))
     spots = [Spot(across.share(row["x"]), up.share(row["y"]), row["network"]) for row in rows]
-    for row, anchor in zip(rows, legible(spots, HEIGHT_PX), strict=True):
+    for row, anchor in zip(rows, legible_anchors(spots, HEIGHT_PX), strict=True):
         row["anchor"] = anchor
     x = alt.X("x:Q", title="predicted p50 in ms, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6))
     y = alt.Y("y:Q", title="published top-1, %", scale=up.scale())

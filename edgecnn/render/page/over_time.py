@@ -13,7 +13,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MISSING, OF_FIDELITY, Figure, Source, Table, drawn
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, of_kind, of_text, reads_text, since_text
 from edgecnn.values.base import utc_moment
@@ -45,20 +45,20 @@ ACCURACY = {
 }
 
 
-def history_page(found: MeasuredHistory) -> str:
+def history_page(history: MeasuredHistory) -> str:
     """The whole file as text, to be written in UTF-8."""
     sections = []
-    for number, series in enumerate(found.series):
+    for number, series in enumerate(history.series):
         made = (
             _figure(series, series.latency, LATENCY, number),
             _figure(series, series.accuracy, ACCURACY[series.accuracy_of], number),
         )
         sections.append((series, drawn(made)))
     every = [figure for _, figures in sections for figure in figures]
-    return document(TEMPLATE, every, found=found, sections=sections, reads=reads_text)
+    return document(TEMPLATE, every, found=history, sections=sections, reads=reads_text)
 
 
-def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number: int) -> Figure | None:
+def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number: int) -> Figure | None:
     known = [point for point in points if point.figure is not None]
     if not known:
         return None
@@ -67,22 +67,25 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number:
     absent = len(points) - len(known)
     lacking = counted(absent, "measurement")
     return Figure(
-        id=f"{told.metric.source}-{number}",
-        title=f"{told.title} over time",
-        says=_says(points, told, breaks),
+        id=f"{kind.metric.source}-{number}",
+        title=f"{kind.title} over time",
+        says=_says(points, kind, breaks),
         sources=(
-            *(Source(OF_FIDELITY[each], f"on {series.machine}") for each in dict.fromkeys(point.fidelity for point in known)),
+            *(
+                Source(MARK_BY_FIDELITY[fidelity], f"on {series.machine}")
+                for fidelity in dict.fromkeys(point.fidelity for point in known)
+            ),
             *([Source(MISSING, f"{lacking} without a figure, with the reason in the table")] if absent else []),
         ),
-        spec=_spec(points, told),
-        legend=tuple(purposes) if told is LATENCY else (),
-        sifts=told is LATENCY,
+        spec=_spec(points, kind),
+        legend=tuple(purposes) if kind is LATENCY else (),
+        sifts=kind is LATENCY,
         half=True,
         table=Table(
-            caption=f"{told.title} of {series.candidate}, oldest first",
-            columns=("observed at", told.metric.axis_title, "of", "kit", "since the one before"),
+            caption=f"{kind.title} of {series.candidate}, oldest first",
+            columns=("observed at", kind.metric.axis_title, "of", "kit", "since the one before"),
             rows=tuple(
-                (point.observed_at, figure_text(point, told.metric), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+                (point.observed_at, figure_text(point, kind.metric), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
                 for point in points
             ),
         ),
@@ -94,19 +97,19 @@ def _purpose(point: MeasuredPoint) -> str:
     return point.purpose or ("accuracy" if point.count else "report")
 
 
-def _says(points: Sequence[MeasuredPoint], told: Told, breaks: Sequence[int]) -> str:
-    said = [told.says]
+def _says(points: Sequence[MeasuredPoint], kind: Told, breaks: Sequence[int]) -> str:
+    sentences = [kind.says]
     if any(point.new_kit for point in points):
-        said.append("A hollow point is the first of another kit.")
+        sentences.append("A hollow point is the first of another kit.")
     if breaks:
-        said.append("At a dashed line something that must match changed: what lies on two sides of it is not comparable.")
-    if told is LATENCY and any(point.purpose == "select" for point in points):
-        said.append("A race that selects flatters its winner; one that reports was run anew.")
-    return " ".join(said)
+        sentences.append("At a dashed line something that must match changed: what lies on two sides of it is not comparable.")
+    if kind is LATENCY and any(point.purpose == "select" for point in points):
+        sentences.append("A race that selects flatters its winner; one that reports was run anew.")
+    return " ".join(sentences)
 
 
-def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
-    data = vega.chart_data([_row(point, told) for point in points if point.figure is not None])
+def _spec(points: Sequence[MeasuredPoint], kind: Told) -> dict[str, Any]:
+    data = vega.chart_data([_row(point, kind) for point in points if point.figure is not None])
     start, end = _span(points)
     time = alt.Scale(type="utc", domain=[start, end], nice=False)
     clock = "%-d %b %H:%M" if end - start < CLOCK_BELOW_MS else "%-d %b %Y"
@@ -116,8 +119,8 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     names = list(_COLOURS)
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
-    figure = alt.Y("figure:Q", title=told.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = vega.tips("observed at", of_kind(told.metric), "of", "kit", "since")
+    figure = alt.Y("figure:Q", title=kind.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
+    tips = vega.tips("observed at", of_kind(kind.metric), "of", "kit", "since")
     marks = base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False)
     fill = alt.Fill("fill:N", scale=None, legend=None)
     return vega.specification(
@@ -152,13 +155,13 @@ def _moment_ms(point: MeasuredPoint) -> float:
     return utc_moment(point.observed_at).timestamp() * 1000
 
 
-def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
+def _row(point: MeasuredPoint, kind: Told) -> dict[str, Any]:
     assert point.figure is not None
-    purpose, figure = _purpose(point), percent(point.figure) if told.metric.unit == "share" else point.figure
+    purpose, figure = _purpose(point), percent(point.figure) if kind.metric.unit == "share" else point.figure
     return {
         "at": _moment_ms(point), "figure": figure.estimate, "low": figure.low, "high": figure.high,
-        "segment": str(point.segment), "purpose": purpose, "shape": OF_FIDELITY[point.fidelity].shape,
+        "segment": str(point.segment), "purpose": purpose, "shape": MARK_BY_FIDELITY[point.fidelity].shape,
         "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose], "observed at": point.observed_at,
-        of_kind(told.metric): figure_text(point, told.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
+        of_kind(kind.metric): figure_text(point, kind.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
         "since": since_text(point) or "nothing that must match changed",
     }  # fmt: skip

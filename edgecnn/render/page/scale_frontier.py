@@ -10,7 +10,7 @@ import altair as alt
 
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
-from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, placed
+from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
@@ -40,9 +40,9 @@ class Panel:
         """The figure of a network."""
         return point.parameters / 1e6 if self.id == "params" else point.memory_bytes / MIB
 
-    def budget(self, found: ScaleSearch) -> float | None:
+    def budget(self, search: ScaleSearch) -> float | None:
         """What was asked for, if anything."""
-        most = found.budgets.get(self.id)
+        most = search.budgets.get(self.id)
         return None if most is None else most / (1e6 if self.id == "params" else MIB)
 
 
@@ -51,47 +51,47 @@ MEMORY = Panel("memory", "Memory against multiply-adds", "memory in MiB (weights
 PANELS = (PARAMETERS, MEMORY)
 
 
-def frontier_page(found: ScaleSearch) -> str:
+def frontier_page(search: ScaleSearch) -> str:
     """The whole file as text, to be written in UTF-8."""
-    figures = frontier_figures(found)
+    figures = frontier_figures(search)
     return document(
         TEMPLATE,
         figures,
         figures=figures,
-        found=found,
-        said=search_lines(found),
-        limits=_limits(found),
+        found=search,
+        said=search_lines(search),
+        limits=_limits(search),
     )
 
 
-def frontier_figures(found: ScaleSearch) -> list[Figure]:
+def frontier_figures(search: ScaleSearch) -> list[Figure]:
     """A chart of parameters and one of memory."""
-    far = len(found.others) - len(_near(found))
+    far = len(search.others) - len(_near(search))
     return [
         Figure(
             id=panel.id,
             title=panel.title,
-            says=_says(found, panel),
+            says=_says(search, panel),
             sources=(Source(COUNTED, "for one image in float32, with the head that the network was published with"),),
-            spec=vega.specification(*_chart_layers(found, panel), height=HEIGHT_PX),
-            table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(found)),
-            notes=(*_beyond(found, panel), *([f"Left out, because far from the best: {far} counted."] if far else [])),
+            spec=vega.specification(*_chart_layers(search, panel), height=HEIGHT_PX),
+            table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(search)),
+            notes=(*_beyond(search, panel), *([f"Left out, because far from the best: {far} counted."] if far else [])),
         )
         for panel in PANELS
     ]
 
 
-def frontier_picture(found: ScaleSearch) -> dict[str, Any]:
+def frontier_picture(search: ScaleSearch) -> dict[str, Any]:
     """Vega-Lite of both charts and the key of their numbers, one above the other, at a width of its own."""
     drawn = [
-        alt.layer(*_chart_layers(found, panel)).properties(width=PICTURE_WIDTH_PX, height=HEIGHT_PX, title=_title(panel.title))
+        alt.layer(*_chart_layers(search, panel)).properties(width=PICTURE_WIDTH_PX, height=HEIGHT_PX, title=_title(panel.title))
         for panel in PANELS
     ]
-    beyond = [note for panel in PANELS for note in _beyond(found, panel)]
-    said = [*beyond, f"{SIGNS} Counted; nothing was measured."]
-    title = _title(f"{found.arch} inside {_limits(found)}").copy()
-    title.subtitle, title.fontSize, title.offset = said, 16, 16
-    chart: dict[str, Any] = alt.vconcat(*drawn, _key(found), title=title, spacing=34).to_dict(validate=False)
+    beyond = [note for panel in PANELS for note in _beyond(search, panel)]
+    subtitle = [*beyond, f"{SIGNS} Counted; nothing was measured."]
+    title = _title(f"{search.arch} inside {_limits(search)}").copy()
+    title.subtitle, title.fontSize, title.offset = subtitle, 16, 16
+    chart: dict[str, Any] = alt.vconcat(*drawn, _key(search), title=title, spacing=34).to_dict(validate=False)
     return chart
 
 
@@ -99,45 +99,45 @@ def _title(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", frame="group", fontSize=13, offset=12)
 
 
-def _limits(found: ScaleSearch) -> str:
-    return ", ".join(limit_text(name, most) for name, most in found.budgets.items())
+def _limits(search: ScaleSearch) -> str:
+    return ", ".join(limit_text(name, most) for name, most in search.budgets.items())
 
 
-def _says(found: ScaleSearch, panel: Panel) -> str:
-    best = found.best
-    budget = panel.budget(found)
+def _says(search: ScaleSearch, panel: Panel) -> str:
+    best = search.best
+    budget = panel.budget(search)
     inside = "no budget" if budget is None else f"the budget of {budget:,.1f}"
     unit = "million parameters" if panel is PARAMETERS else "MiB"
     return (
         f"The best (number 1, a diamond) is {scale_text(best)}: {best.macs / 1e6:,.1f} million multiply-adds and "
-        f"{panel.of(best):,.1f} {unit}, with {inside}. {len(found.frontier)} networks are on the frontier. {SIGNS}"
+        f"{panel.of(best):,.1f} {unit}, with {inside}. {len(search.frontier)} networks are on the frontier. {SIGNS}"
     )
 
 
-def _beyond(found: ScaleSearch, panel: Panel) -> list[str]:
+def _beyond(search: ScaleSearch, panel: Panel) -> list[str]:
     """Budgets without a line, those of multiply-adds with the first chart."""
     names: tuple[BudgetName, ...] = ("macs", "params") if panel is PARAMETERS else ("memory",)
-    lines = _budget_lines(found, panel)
-    absent = [name for name in names if name in found.budgets and name not in lines]
-    return [f"{limit_text(name, found.budgets[name])} is far beyond what is drawn" for name in absent]
+    lines = _budget_lines(search, panel)
+    absent = [name for name in names if name in search.budgets and name not in lines]
+    return [f"{limit_text(name, search.budgets[name])} is far beyond what is drawn" for name in absent]
 
 
 COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "apart, φ")
 
 
-def _cells(found: ScaleSearch) -> tuple[tuple[str, ...], ...]:
+def _cells(search: ScaleSearch) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             str(number), scale_text(point) + (" (best)" if number == 1 else ""), f"{point.macs:,}", f"{point.parameters:,}",
             f"{point.memory_bytes / MIB:.1f} MiB", f"{point.imbalance:.2f}",
         )
-        for number, point in enumerate(found.frontier, start=1)
+        for number, point in enumerate(search.frontier, start=1)
     )  # fmt: skip
 
 
-def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
+def _key(search: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     """The frontier's numbers as text, since a picture has no table beside it."""
-    lines = [COLUMNS, *_cells(found)]
+    lines = [COLUMNS, *_cells(search)]
     cells = [
         {"text": cell, "x": at, "y": KEY_LINE_PX * line, "weight": 600 if line == 0 else 400}
         for line, row in enumerate(lines)
@@ -155,26 +155,26 @@ def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(*layers).properties(width=PICTURE_WIDTH_PX, height=height)
 
 
-def _near(found: ScaleSearch) -> list[ScalePoint]:
+def _near(search: ScaleSearch) -> list[ScalePoint]:
     """What else was counted, as far as it is drawn."""
-    return [point for point in found.others if found.best.macs / AROUND <= point.macs <= found.best.macs * AROUND]
+    return [point for point in search.others if search.best.macs / AROUND <= point.macs <= search.best.macs * AROUND]
 
 
-def _budget_lines(found: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
+def _budget_lines(search: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
     """The budgets that have a line in a chart, in its units."""
-    drawn = [*found.frontier, *_near(found)]
+    drawn = [*search.frontier, *_near(search)]
     stated = {
-        "macs": (found.budgets.get("macs", 0) / 1e6, max(point.macs for point in drawn) / 1e6),
-        panel.id: (panel.budget(found) or 0.0, max(panel.of(point) for point in drawn)),
+        "macs": (search.budgets.get("macs", 0) / 1e6, max(point.macs for point in drawn) / 1e6),
+        panel.id: (panel.budget(search) or 0.0, max(panel.of(point) for point in drawn)),
     }
     return {name: at for name, (at, most) in stated.items() if 0 < at < REACH * most}  # type: ignore[misc]
 
 
-def _chart_layers(found: ScaleSearch, panel: Panel) -> list[alt.Chart]:
+def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
     """Budgets, other networks and the frontier on one pair of axes."""
-    lines = _budget_lines(found, panel)
-    rows = _numbered(found, panel)
-    behind = [_row(point, panel) for point in _near(found)]
+    lines = _budget_lines(search, panel)
+    rows = _numbered(search, panel)
+    behind = [_row(point, panel) for point in _near(search)]
     across = _extent([row["macs"] for row in (*rows, *behind)], lines.get("macs"))
     up = _extent([row["up"] for row in (*rows, *behind)], lines.get(panel.id))
     marks = (*rows, *rows[1:], *rows[1:], *behind)  # a name had better lie on two dots than on a number
@@ -192,9 +192,9 @@ def _chart_layers(found: ScaleSearch, panel: Panel) -> list[alt.Chart]:
 
 def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
     """Of the first point's name, below it: above lie the budget, whose ``line`` it should not cross, and what is outside."""
-    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
+    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are name_anchors above, so the chart is turned over
     crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
-    return placed([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
+    return name_anchors([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
 
 
 def _extent(values: Sequence[float], budget: float | None) -> Extent:
@@ -203,10 +203,10 @@ def _extent(values: Sequence[float], budget: float | None) -> Extent:
     return Extent(min(every) / room, max(every) * room, logarithmic=True)
 
 
-def _numbered(found: ScaleSearch, panel: Panel) -> list[dict[str, Any]]:
+def _numbered(search: ScaleSearch, panel: Panel) -> list[dict[str, Any]]:
     """A row a place: scales that are rounded to the same network lie on one another, and share a mark."""
     places: dict[tuple[int, int, int], dict[str, Any]] = {}
-    for number, point in enumerate(found.frontier, start=1):
+    for number, point in enumerate(search.frontier, start=1):
         row = places.setdefault((point.macs, point.parameters, point.memory_bytes), {**_row(point, panel), "numbers": []})
         row["numbers"].append(number)
     for row in places.values():

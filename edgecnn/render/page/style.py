@@ -11,10 +11,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 def tokens() -> str:
     """CSS custom properties on ``:root``, and nothing else: the colours that every page of edgecnn shares."""
-    return carried("tokens.css")
+    return asset_text("tokens.css")
 
 
-def carried(name: str) -> str:
+def asset_text(name: str) -> str:
     """The text of one of the files."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 

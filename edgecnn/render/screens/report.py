@@ -93,7 +93,7 @@ def _show_labels(report: BuildReport, screen: Console) -> None:
     show_grid(Grid(quality.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
     for name in ("micro_f1", "macro_f1"):
         say(screen, f"  {SHOWN[name].words} {metric_cell(name, chosen).plain}")
-    say(screen, f"  {quality.labels_said(chosen.multi_label)}")
+    say(screen, f"  {quality.label_note(chosen.multi_label)}")
 
 
 def show_plot(report: BuildReport) -> None:

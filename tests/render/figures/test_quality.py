@@ -69,7 +69,7 @@ def test_of_many_classes_those_that_lose_most_stand_and_the_rest_are_counted() -
     rows = quality.class_rows(classes)
     assert [row[0] for row in rows[:3]] == ["c3", "c29", "c28"]
     assert len(rows) == 20
-    assert quality.left_out(classes) in report_markdown(a_report(chosen(classes)))
+    assert quality.unlisted_classes(classes) in report_markdown(a_report(chosen(classes)))
 
 
 @pytest.mark.parametrize(

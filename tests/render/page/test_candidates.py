@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.render.columns import columns_of
 from edgecnn.render.page.candidates import Cell, candidate_rows, key_figures
-from edgecnn.render.page.charts.figure import MARKS, MEASURED, labelled, of_residency
+from edgecnn.render.page.charts.figure import MARKS, MEASURED, labelled, residency_mark
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts
 from tests.render.reports import a_report, a_residency, a_row
@@ -56,9 +56,9 @@ def test_a_residency_says_what_it_was_read_from(basis: str, word: str) -> None:
 
 def test_every_mark_has_a_word_and_a_glyph_of_its_own() -> None:
     assert len({mark.word for mark in MARKS}) == len({mark.glyph for mark in MARKS}) == len(MARKS)
-    assert of_residency(None).word == "missing"
+    assert residency_mark(None).word == "missing"
     assert labelled("x", MEASURED) == "x"
-    assert labelled("x", of_residency(a_residency("planned"))) == "x ◇ planned"
+    assert labelled("x", residency_mark(a_residency("planned"))) == "x ◇ planned"
 
 
 def test_the_chosen_one_stands_in_a_handful_of_figures() -> None:

@@ -10,8 +10,8 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import (
+    MARK_BY_FIDELITY,
     MEASURED,
-    OF_FIDELITY,
     Figure,
     Source,
     absence,
@@ -68,7 +68,7 @@ def memory(report: BuildReport) -> Figure | None:
     known = [(facts, facts.memory, peak) for facts in report.candidates if facts.memory and (peak := metric.value(facts))]
     if not known:
         return None
-    rows = [_memory_row(*each) for each in known]
+    rows = [_memory_row(facts, value, peak) for facts, value, peak in known]
     least = min(rows, key=lambda row: row["peak"])
     gpu = {"of the GPU's": "gpu"} if any(value.gpu_mib for _, value, _ in known) else {}
     return Figure(
@@ -91,7 +91,7 @@ def memory(report: BuildReport) -> Figure | None:
 
 def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[str, Any]:
     return {
-        **vega.row_of(facts), "label": labelled(facts.candidate.id, OF_FIDELITY[value.fidelity]),
+        **vega.row_of(facts), "label": labelled(facts.candidate.id, MARK_BY_FIDELITY[value.fidelity]),
         "own": value.baseline_mib.estimate if value.baseline_mib else 0.0, "peak": peak.estimate, "low": peak.low,
         "high": peak.high, "said": f"{peak.estimate:.0f}", "peak, MiB": figures.number(peak, 1),
         "the runtime alone": figures.number(value.baseline_mib, 1),

@@ -39,13 +39,15 @@ def classes_lost(report: BuildReport) -> tuple[Figure, ...]:
 
 
 def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
-    classes = found.classes if (found := accuracy.shown_quality) else None
-    told = [each for each in spelt.most_telling(classes) if each.drop_pp is not None] if classes else []
-    if classes is None or not told:
+    classes = quality.classes if (quality := accuracy.shown_quality) else None
+    listed = (
+        [class_figures for class_figures in spelt.largest_losses(classes) if class_figures.drop_pp is not None] if classes else []
+    )
+    if classes is None or not listed:
         return None
-    rows, alone = _rows(told), spelt.are_estimates(classes)
+    rows, alone = _rows(listed), spelt.lacks_intervals(classes)
     columns = {"drop" if alone and of == "paired drop" else name: of for name, of in _COLUMNS.items()}
-    names = ", ".join(each.name for each in classes.shown())
+    names = ", ".join(class_figures.name for class_figures in classes.shown())
     small = len(classes.too_small())
     few = f" {small} {plural(small, 'has', 'have')} too few {classes.unit}s for a loss to show." if small else ""
     over = counted(classes.compared, "class", "classes") + (f" of {classes.candidates} candidates" * (classes.candidates > 1))
@@ -57,22 +59,23 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
         sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"),
         spec=_spec(rows),
         table=tabled("What each class lost against fp32, paired image by image", columns, rows),
-        notes=tuple(filter(None, [spelt.left_out(classes), spelt.without_intervals([accuracy]) if alone else ""])),
+        notes=tuple(filter(None, [spelt.unlisted_classes(classes), spelt.missing_intervals_note([accuracy]) if alone else ""])),
     )
 
 
-def _rows(told: Sequence[ClassFigures]) -> list[dict[str, Any]]:
+def _rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
     """With names that fit an axis; where two are cut to the same, or blank, their place tells them apart."""
-    names = [shortened(each.name, 24) for each in told]
+    names = [shortened(figure.name, 24) for figure in listed]
     return [
         {
             "label": name if names.count(name) == 1 else f"{name} {place}", "drop": drop.estimate, "low": drop.low,
-            "high": drop.high, "state": each.regression or "not shown", "class": each.name, "paired drop": figures.points(drop),
-            "images": f"{each.images:,}", "lost": figures.count(each.lost), "gained": figures.count(each.gained),
-            "p after Holm": _p(each.p_adjusted), "loss": each.regression or figures.NONE,
+            "high": drop.high, "state": figure.regression or "not shown", "class": figure.name, "paired drop": figures.points(drop),
+            "images": f"{figure.images:,}",
+            "lost": figures.count(figure.lost), "gained": figures.count(figure.gained),
+            "p after Holm": _p(figure.p_adjusted), "loss": figure.regression or figures.NONE,
         }
-        for place, (name, each) in enumerate(zip(names, told, strict=True), start=1)
-        if (drop := each.drop_pp)
+        for place, (name, figure) in enumerate(zip(names, listed, strict=True), start=1)
+        if (drop := figure.drop_pp)
     ]  # fmt: skip
 
 
@@ -82,7 +85,7 @@ def _p(adjusted: float | None) -> str:
 
 def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     present = [state for state in _STATES if any(row["state"] == state for row in rows)]
-    colours, shapes = (alt.Scale(domain=present, range=[_STATES[each][what] for each in present]) for what in (0, 1))
+    colours, shapes = (alt.Scale(domain=present, range=[_STATES[state][what] for state in present]) for what in (0, 1))
     scale = Extent.around([0.0, *(row[end] for row in rows for end in ("low", "high"))], room=0.04).scale()
     legend = alt.Legend(orient="bottom", title=None, labelLimit=220) if len(present) > 1 else None
     base = alt.Chart(vega.chart_data(rows)).encode(

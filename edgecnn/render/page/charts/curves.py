@@ -59,12 +59,12 @@ def _row(count: int, phase: str, epoch: EpochFacts, history: History) -> dict[st
     best = history.best
     share = epoch.validation_top1 if epoch.validation_map is None else epoch.validation_map
     top1 = None if share is None else share * 100
-    said = None if top1 is None else f"{top1:.2f} %"
+    percent = None if top1 is None else f"{top1:.2f} %"
     return {
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
         "best": best is not None and (best.phase, best.epoch) == (phase, epoch.epoch),
         "epoch": f"{epoch.number} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
-        f"{_metric(history)}, validation": said or figures.NONE, "judged": said or "not judged: smaller images",
+        f"{_metric(history)}, validation": percent or figures.NONE, "judged": percent or "not judged: smaller images",
         "resolution": f"{epoch.resolution_px} px", "px": str(epoch.resolution_px),
         "learning rate": f"{epoch.learning_rate:.2g}", "rate": f"{epoch.learning_rate:.3g}",
     }  # fmt: skip

@@ -78,19 +78,19 @@ DEFINED = Mark("by definition", "=", "a kit compared with itself, so nothing was
 MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
 MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, DEFINED, MISSING)
 
-OF_FIDELITY = {
+MARK_BY_FIDELITY = {
     Fidelity.MEASURED: MEASURED,
     Fidelity.EMULATED: EMULATED,
     Fidelity.PREDICTED: PREDICTED,
     Fidelity.DEFINED: DEFINED,
     Fidelity.MISSING: MISSING,
 }
-OF_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED}
+MARK_BY_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED}
 
 
-def of_residency(residency: Residency | None) -> Mark:
+def residency_mark(residency: Residency | None) -> Mark:
     """The mark of a residency by what it was read from."""
-    return MISSING if residency is None else OF_BASIS[residency.basis]
+    return MISSING if residency is None else MARK_BY_BASIS[residency.basis]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def sources_of(
     known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
 ) -> tuple[Source, ...]:
     """Each different source once, then each reason of those that lack a figure."""
-    return (*dict.fromkeys(Source(OF_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
+    return (*dict.fromkeys(Source(MARK_BY_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
 
 
 def absence(facts: CandidateFacts, part: str) -> str:

@@ -11,9 +11,9 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Dot, Figure, Table, absence, labelled, sources_of
 from edgecnn.render.page.charts.vega import Extent
-from edgecnn.render.quality import without_intervals
+from edgecnn.render.quality import missing_intervals_note
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Accuracy, Energy, MultiLabelAccuracy
 from edgecnn.values.report import MEDIAN, PERCENTILES, BuildReport, CandidateFacts, EndToEnd, Latency, percentile_name
@@ -27,7 +27,7 @@ def _dot(
     facts: CandidateFacts, of: Accuracy | MultiLabelAccuracy | Latency | Energy, figure: Interval, digits: int, lane: str = ""
 ) -> Dot:
     text = f"{figure.estimate:.{digits}f}"
-    return Dot(facts.candidate.id, OF_FIDELITY[of.fidelity], figure, text, lane, coloured_by=vega.row_of(facts))
+    return Dot(facts.candidate.id, MARK_BY_FIDELITY[of.fidelity], figure, text, lane, coloured_by=vega.row_of(facts))
 
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
@@ -63,7 +63,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         ),
         notes=(
             *grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
-            *filter(None, [without_intervals(facts.test for facts, _, figure in known if not figure.confidence)]),
+            *filter(None, [missing_intervals_note(facts.test for facts, _, figure in known if not figure.confidence)]),
             *(f"{facts.candidate.id} was disturbed: {why}" for facts, of, _ in known if (why := getattr(of, "disturbed", None))),
         ),
         half=True,
@@ -80,13 +80,19 @@ def drops(report: BuildReport) -> Figure | None:
     bound = next((gate.gate.bound for facts, *_ in known for gate in facts.gates if gate.gate.metric == metric.name), None)
     gate = [] if bound is None else [Rule(bound, f"gate: at most {bound:g} pp", gate=True)]
     dots = [
-        Dot(facts.candidate.id, OF_FIDELITY[of.fidelity], figure, figures.points(figure).estimate, coloured_by=vega.row_of(facts))
+        Dot(
+            facts.candidate.id,
+            MARK_BY_FIDELITY[of.fidelity],
+            figure,
+            figures.points(figure).estimate,
+            coloured_by=vega.row_of(facts),
+        )
         for facts, of, figure in known
     ]
     return Figure(
         id="drops",
         title=f"What precision costs in {'mAP' if several else 'accuracy'}",
-        says=_drops_said({facts.candidate.id: figure for facts, _, figure in known}, bound),
+        says=_drops_sentence({facts.candidate.id: figure for facts, _, figure in known}, bound),
         sources=sources_of(
             (of for _, of, _ in known), lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"
         ),
@@ -104,7 +110,7 @@ def _discordant(of: Answered) -> tuple[str, ...]:
     return (figures.count(of.lost), figures.count(of.gained)) if isinstance(of, Accuracy) else ()
 
 
-def _drops_said(known: dict[str, Interval], bound: float | None) -> str:
+def _drops_sentence(known: dict[str, Interval], bound: float | None) -> str:
     axis = "Further right is worse; intervals are paired image by image, 90 %."
     if bound is None:
         return axis
@@ -166,7 +172,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
         id="end-to-end",
         title="End to end",
         says="From a JPEG on disk to logits: reading, decoding, resizing and the network, in the end-to-end race; and the network"
-        f" alone, in the race for the report. {_ways_said(known)}",
+        f" alone, in the race for the report. {_ways_sentence(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
@@ -193,17 +199,17 @@ def end_to_end(report: BuildReport) -> Figure | None:
 
 
 def _ways(facts: CandidateFacts, value: EndToEnd) -> list[Dot]:
-    found = (("whole way", value.latency), ("network", facts.latency))
-    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in found if of and of.p50_ms]
+    timings = (("whole way", value.latency), ("network", facts.latency))
+    return [_dot(facts, of, of.p50_ms, 2, lane) for lane, of in timings if of and of.p50_ms]
 
 
-def _ways_said(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
+def _ways_sentence(known: Sequence[tuple[CandidateFacts, EndToEnd]]) -> str:
     both = [
         (facts, value.latency.p50_ms.estimate, alone.estimate)
         for facts, value in known
         if value.latency.p50_ms and (alone := SHOWN["p50_ms"].value(facts)) is not None
     ]
-    shown = next((each for each in both if each[0].chosen), next(iter(both), None))
+    shown = next((row for row in both if row[0].chosen), next(iter(both), None))
     if shown is None:
         return ""
     facts, whole, alone_ms = shown
@@ -227,7 +233,7 @@ def energy(report: BuildReport) -> Figure | None:
         for lane, figure in (("all", value.total_mj), ("above idle", value.above_idle_mj))
         if figure is not None
     ]
-    least, _, cheapest = min(known, key=lambda each: each[2].estimate)
+    least, _, cheapest = min(known, key=lambda row: row[2].estimate)
     return Figure(
         id="energy",
         title=metric.title,
@@ -249,7 +255,7 @@ def energy(report: BuildReport) -> Figure | None:
 
 
 def _energy_cells(value: Energy) -> tuple[str, ...]:
-    shown = (figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w))
+    shown = (figures.number(figure, 2) for figure in (value.total_mj, value.above_idle_mj, value.idle_w))
     return (*shown, str(value.runs), f"{value.images:,}")
 
 
@@ -313,7 +319,7 @@ def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
 
 
 def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
-    ends = [end for each in drawn for end in (each.low, each.high)] + [rule.at for rule in axis.rules]
+    ends = [end for interval in drawn for end in (interval.low, interval.high)] + [rule.at for rule in axis.rules]
     low, high = min(ends), max(ends)
     if axis.spread == "logarithmic" and low > 0:
         wide = max(high / low, 1.5)

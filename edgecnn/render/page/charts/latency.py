@@ -12,7 +12,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Mark, Source, Table, sources_of
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Mark, Source, Table, sources_of
 from edgecnn.render.wording import grouped
 from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
 from edgecnn.runtimes.registry import backend_for
@@ -49,9 +49,9 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         return ()
     candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
     sources = _sources(facts)
-    runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in facts.raced)
+    runtimes = dict.fromkeys(candidates[raced.candidate].runtime.value for raced in facts.raced)
     dashes = ", ".join(f"{backend_for(Runtime(name)).line.word} for {name}" for name in runtimes)
-    legend = vega.in_legend(candidates[each.candidate].precision.value for each in facts.raced)
+    legend = vega.ordered_precisions(candidates[raced.candidate].precision.value for raced in facts.raced)
     return (
         Figure(
             id="runs",
@@ -86,7 +86,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
 def _sources(facts: PageFacts) -> tuple[Source, ...]:
     names: dict[tuple[Mark, str, str], list[str]] = {}
     for raced in facts.raced:
-        names.setdefault((OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at), []).append(raced.candidate)
+        names.setdefault((MARK_BY_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at), []).append(raced.candidate)
     return tuple(
         Source(mark, f"{', '.join(whose)}: {_PURPOSES[purpose]}, {when}") for (mark, purpose, when), whose in names.items()
     )
@@ -96,11 +96,11 @@ def _says(facts: PageFacts) -> str:
     known = [(median, row) for row in facts.report.candidates if (median := SHOWN["p50_ms"].value(row))]
     if not known:
         return "No candidate has enough runs for an interval; what was seen is drawn as it is."
-    ranked = sorted(known, key=lambda each: (bool(each[1].latency and each[1].latency.selecting), each[0].estimate))
-    said = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
+    ranked = sorted(known, key=lambda item: (bool(item[1].latency and item[1].latency.selecting), item[0].estimate))
+    medians = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
         "Medians over runs (ˢ: estimates of the race for the choice) with their intervals, the race for the report first: "
-        f"{said}. "
+        f"{medians}. "
         "Only candidates of one race are compared in the gates."
     )
 
@@ -123,7 +123,7 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
 
 
 def _order(raced: Raced, run: RunShape) -> int:
-    return sorted(each.round for each in raced.runs).index(run.round) + 1
+    return sorted(other_run.round for other_run in raced.runs).index(run.round) + 1
 
 
 def _at(run: RunShape, share: float) -> float:
@@ -133,17 +133,17 @@ def _at(run: RunShape, share: float) -> float:
 def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
     rows = [
         {
-            "slot": _slot(place, each, _order(each, run)),
-            "lane": _order(each, run),
-            "precision": candidates[each.candidate].precision.value,
+            "slot": _slot(place, race, _order(race, run)),
+            "lane": _order(race, run),
+            "precision": candidates[race.candidate].precision.value,
             "min": _at(run, 0.0), "low": _at(run, 0.05), "q1": _at(run, 0.25), "median": _at(run, 0.5), "q3": _at(run, 0.75),
             "high": _at(run, 0.95), "max": _at(run, 1.0),
-            "candidate": each.candidate, "samples": f"{run.samples:,}", "run of the race": str(_order(each, run)),
+            "candidate": race.candidate, "samples": f"{run.samples:,}", "run of the race": str(_order(race, run)),
             "median, ms": f"{_at(run, 0.5):.3f}", "5 to 95 %, ms": f"{_at(run, 0.05):.3f} to {_at(run, 0.95):.3f}",
             "largest, ms": f"{_at(run, 1.0):.3f}",
         }
-        for place, each in enumerate(raced)
-        for run in each.runs
+        for place, race in enumerate(raced)
+        for run in race.runs
     ]  # fmt: skip
     slots = _slots(raced)
     names = alt.Axis(labelExpr=f"indexof(datum.label, '{_BLANK}') < 0 ? datum.label : ''", labelOverlap=False, grid=False)
@@ -172,25 +172,25 @@ def _slot(place: int, raced: Raced, lane: int) -> str:
 
 def _slots(raced: Sequence[Raced]) -> list[str]:
     """Every line from top to bottom, each candidate as high as it has runs, with room between two."""
-    found: list[str] = []
-    for place, each in enumerate(raced):
-        edge = GAP_LINES if len(each.runs) >= NAME_LINES else NAME_LINES
-        found += [f"{_BLANK}{place} above {number}" for number in range(edge)]
-        found += [_slot(place, each, lane) for lane in range(1, len(each.runs) + 1)]
-        found += [f"{_BLANK}{place} below {number}" for number in range(edge)]
-    return found
+    slots: list[str] = []
+    for place, race in enumerate(raced):
+        edge = GAP_LINES if len(race.runs) >= NAME_LINES else NAME_LINES
+        slots += [f"{_BLANK}{place} above {number}" for number in range(edge)]
+        slots += [_slot(place, race, lane) for lane in range(1, len(race.runs) + 1)]
+        slots += [f"{_BLANK}{place} below {number}" for number in range(edge)]
+    return slots
 
 
 def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> dict[str, Any]:
     shares = [round(share * 100, 1) for share in SHARES]
     rows = [
         {
-            "candidate": each.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(each, run)),
-            "precision": candidates[each.candidate].precision.value, "runtime": candidates[each.candidate].runtime.value,
+            "candidate": race.candidate, "line": f"{place}-{run.round}", "run of the race": str(_order(race, run)),
+            "precision": candidates[race.candidate].precision.value, "runtime": candidates[race.candidate].runtime.value,
             "ms": [float(f"{ms:.5g}") for ms in run.at_ms], "share": shares,
         }
-        for place, each in enumerate(raced)
-        for run in each.runs
+        for place, race in enumerate(raced)
+        for run in race.runs
     ]  # fmt: skip
     picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
     scale, title = _axis(raced)
@@ -202,7 +202,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     )
     lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
         color=vega.precision_colour(),
-        strokeDash=vega.runtime_dashes(candidates[each.candidate].runtime.value for each in raced),
+        strokeDash=vega.runtime_dashes(candidates[race.candidate].runtime.value for race in raced),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
     tips = vega.tips("candidate", "run of the race")
@@ -212,7 +212,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
 
 def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
     """One scale for both charts, and its title."""
-    runs = [run for each in raced for run in each.runs]
+    runs = [run for race in raced for run in race.runs]
     least, most = min(_at(run, 0.0) for run in runs), max(_at(run, 1.0) for run in runs)
     if least > 0 and most / least > LOG_FROM:
         return alt.Scale(type="log", nice=False, domain=[least * 0.95, most * 1.05]), "milliseconds per image, logarithmic"
@@ -220,7 +220,7 @@ def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
 
 
 def _table(raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]) -> Table:
-    rows = tuple((each.candidate, str(_order(each, run)), *cells(run)) for each in raced for run in each.runs)
+    rows = tuple((race.candidate, str(_order(race, run)), *cells(run)) for race in raced for run in race.runs)
     return Table(caption=caption, columns=("candidate", "run", *columns), rows=rows)
 
 
@@ -245,7 +245,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 
 def steadiness(report: BuildReport) -> tuple[Figure, ...]:
     """How the runs of each candidate went; nothing where none was timed."""
-    known = [(each, of, of.steady) for each in report.candidates if (of := each.latency) and of.runs and of.steady]
+    known = [(facts, of, of.steady) for facts in report.candidates if (of := facts.latency) and of.runs and of.steady]
     if not known:
         return ()
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
@@ -278,7 +278,8 @@ def _steady_spec(known: Sequence[tuple[CandidateFacts, Steady]]) -> dict[str, An
     rows = [
         {
             "candidate": facts.candidate.id, "label": facts.candidate.id, "state": words, "order": order,
-            "runs": getattr(steady, name), "said": f"{getattr(steady, name)} of {sum(getattr(steady, each) for each in STATES)}",
+            "runs": getattr(steady, name),
+            "said": f"{getattr(steady, name)} of {sum(getattr(steady, field) for field in STATES)}",
         }
         for facts, steady in known
         for order, (name, (words, _)) in enumerate(STATES.items())

@@ -9,7 +9,7 @@ import altair as alt
 
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_BASIS, Figure, Source, Table, labelled, lacking, of_residency, tabled
+from edgecnn.render.page.charts.figure import MARK_BY_BASIS, Figure, Source, Table, labelled, lacking, residency_mark, tabled
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -35,10 +35,10 @@ _SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside laye
 
 def residencies(report: BuildReport) -> tuple[Figure, ...]:
     """Shares of multiply-adds, of time and of bytes, then the layers of the chosen candidate and of the baseline."""
-    found = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
+    shares = [figure for what in _SHARES if (figure := _shares(report, what)) is not None]
     shown = [facts for facts in report.candidates if facts.chosen or facts.is_baseline]
     shown.sort(key=lambda facts: not facts.chosen)
-    return (*found, *(figure for facts in shown if (figure := _layers(facts)) is not None))
+    return (*shares, *(figure for facts in shown if (figure := _layers(facts)) is not None))
 
 
 def _share_of(facts: CandidateFacts, what: What) -> Mapping[str, float] | None:
@@ -64,21 +64,21 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
         title=f"Share of {_SHARES[what]}",
         says=_says(known, what),
         sources=(
-            *(Source(OF_BASIS[basis], f"{_READ[basis]}{_BASIS[what]}") for basis in bases),
+            *(Source(MARK_BY_BASIS[basis], f"{_READ[basis]}{_BASIS[what]}") for basis in bases),
             *lacking(absent),
         ),
         spec=_shares_spec(known),
         table=_shares_table(known, what),
-        legend=vega.in_legend(name for _, shares in known for name in shares),
+        legend=vega.ordered_precisions(name for _, shares in known for name in shares),
         half=True,
     )
 
 
 def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
-    asked = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
-    whole = [name for name, share in asked.items() if share == 1.0]
-    less = sorted((share, name) for name, share in asked.items() if share < 1.0)
-    parts = [f"all of it for {', '.join(whole)}"] if whole else []
+    requested = {facts.candidate.id: shares.get(facts.candidate.precision.value, 0.0) for facts, shares in known}
+    full = [name for name, share in requested.items() if share == 1.0]
+    less = sorted((share, name) for name, share in requested.items() if share < 1.0)
+    parts = [f"all of it for {', '.join(full)}"] if full else []
     parts += [f"{figures.whole_share(share)} for {name}" for share, name in less[:NAMED]]
     return f"Of {_SHARES[what]}, in the precision that was asked for: {'; '.join(parts)}."
 
@@ -86,7 +86,7 @@ def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -
 def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dict[str, Any]:
     rows = [
         {
-            "label": labelled(facts.candidate.id, of_residency(facts.residency)), "candidate": facts.candidate.id,
+            "label": labelled(facts.candidate.id, residency_mark(facts.residency)), "candidate": facts.candidate.id,
             "precision": vega.precision_of(precision),
             "order": vega.PRECISIONS.index(vega.precision_of(precision)),
             "share": share * 100, "runs in": precision, "percent": figures.whole_share(share),
@@ -101,7 +101,11 @@ def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dic
 def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
     every = sorted({name for _, shares in known for name in shares})
     rows = tuple(
-        (facts.candidate.id, of_residency(facts.residency).word, *(figures.whole_share(shares.get(name, 0.0)) for name in every))
+        (
+            facts.candidate.id,
+            residency_mark(facts.residency).word,
+            *(figures.whole_share(shares.get(name, 0.0)) for name in every),
+        )
         for facts, shares in known
     )
     kind = "element type" if what == "bytes" else "precision that ran"
@@ -122,10 +126,10 @@ def _layers(facts: CandidateFacts) -> Figure | None:
         id=f"layers-{'chosen' if facts.chosen else 'baseline'}",
         title=f"Time in each layer of {facts.candidate.id}",
         says=f"{len(timed)} layers in the order they ran; the slowest, {slowest.op}, takes {share} of the time inside layers.",
-        sources=(Source(of_residency(facts.residency), TRACED),),
+        sources=(Source(residency_mark(facts.residency), TRACED),),
         spec=_layers_spec(rows),
         table=tabled(f"Layers of {facts.candidate.id} that took time, in the order they ran", _LAYER_COLUMNS, rows),
-        legend=vega.in_legend(layer.precision for layer in timed),
+        legend=vega.ordered_precisions(layer.precision for layer in timed),
         half=True,
     )
 

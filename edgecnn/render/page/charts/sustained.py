@@ -26,15 +26,15 @@ def sustained(report: BuildReport) -> tuple[Figure, ...]:
     if not known:
         return ()
     rows = [_row(facts, window) for facts, value in known for window in value.windows]
-    first, said = next(((facts, value.says) for facts, value in known if facts.chosen), (known[0][0], known[0][1].says))
+    first, sentence = next(((facts, value.says) for facts, value in known if facts.chosen), (known[0][0], known[0][1].says))
     flags = " Crosses are windows in which the machine slowed itself down." if any("slowed down" in row for row in rows) else ""
-    seen = {unit: name for name, unit in _OBSERVED.items() if any(row[name] != figures.NONE for row in rows)}
+    observed = {unit: name for name, unit in _OBSERVED.items() if any(row[name] != figures.NONE for row in rows)}
     columns = {"candidate": "candidate", "began": "began"}
-    slowed = {"inferences": "samples", "median, ms": "median", "slowed itself down": "throttled", **seen}
+    slowed = {"inferences": "samples", "median, ms": "median", "slowed itself down": "throttled", **observed}
     latency = Figure(
         id="sustained",
         title="Latency without a pause",
-        says=f"The median of every ten seconds. {first.candidate.id}: {said}.{flags}",
+        says=f"The median of every ten seconds. {first.candidate.id}: {sentence}.{flags}",
         sources=sources_of(
             (value for _, value in known), lambda of: f"one process of each candidate, so no interval, on {of.machine}"
         ),

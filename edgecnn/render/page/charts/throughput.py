@@ -24,8 +24,10 @@ _COLUMNS = {
 
 def throughput(report: BuildReport) -> Figure | None:
     """Images a second against images in a call; None where nobody's was measured."""
-    asked = [(facts, facts.throughput) for facts in report.candidates if facts.throughput]
-    known = [(facts, value) for facts, value in asked if value.screened or any(each.images_per_s for each in value.figures)]
+    measured = [(facts, facts.throughput) for facts in report.candidates if facts.throughput]
+    known = [
+        (facts, value) for facts, value in measured if value.screened or any(figure.images_per_s for figure in value.figures)
+    ]
     if not known:
         return None
     rows = [row for facts, value in known for row in _rows(facts, value)]
@@ -36,7 +38,7 @@ def throughput(report: BuildReport) -> Figure | None:
         sources=sources_of(
             (value for _, value in known),
             lambda of: f"in the throughput race, on {of.machine}",
-            {facts.candidate.id: value.reason for facts, value in asked if value.reason},
+            {facts.candidate.id: value.reason for facts, value in measured if value.reason},
         ),
         spec=_spec([row for row in rows if row["rate"] is not None]),
         legend=vega.legend_of(facts for facts, _ in known),
@@ -50,32 +52,39 @@ def _says(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
     axis = (
         "Filled points were raced, with the interval over runs; hollow ones were seen in one run, while the best was looked for."
     )
-    raced = [(facts, each, each.images_per_s) for facts, value in known for each in value.figures if each.images_per_s]
+    raced = [(facts, figure, figure.images_per_s) for facts, value in known for figure in value.figures if figure.images_per_s]
     if not raced:
         return f"{axis} No figure has an interval."
-    facts, best, rate = max(raced, key=lambda each: each[2].estimate)
+    facts, best, rate = max(raced, key=lambda row: row[2].estimate)
     images = plural(best.batch, "image")
     return f"{axis} The most: {facts.candidate.id}, {figures.number(rate, 1)} images/s with {best.batch} {images} a call."
 
 
 def _rows(facts: CandidateFacts, value: Throughput) -> list[dict[str, Any]]:
     """A row a number of images, from races where there is a figure, else from the screening run."""
-    raced = {each.batch: each for each in value.figures}
+    raced = {batch_figure.batch: batch_figure for batch_figure in value.figures}
     rows = []
     for batch in sorted({*raced, *value.screened}):
-        each, seen = raced.get(batch), value.screened.get(batch)
-        rate = each.images_per_s if each else None
-        drawn = {"rate": seen, "low": seen, "high": seen, "images/s": figures.NONE if seen is None else f"{seen:.0f}"}
+        figure, screened_rate = raced.get(batch), value.screened.get(batch)
+        rate = figure.images_per_s if figure else None
+        drawn = {
+            "rate": screened_rate,
+            "low": screened_rate,
+            "high": screened_rate,
+            "images/s": figures.NONE if screened_rate is None else f"{screened_rate:.0f}",
+        }
         if rate is not None:
-            said = figures.number(rate, 1)
-            drawn = {"rate": rate.estimate, "low": rate.low, "high": rate.high, "images/s": said}
+            text = figures.number(rate, 1)
+            drawn = {"rate": rate.estimate, "low": rate.low, "high": rate.high, "images/s": text}
         rows.append(
             {
                 **vega.row_of(facts), "batch": batch, "images in a call": str(batch), **drawn, "raced": rate is not None,
-                "a call, ms": figures.milliseconds(each.call_ms if each else None),
-                "from": "one screening run" if rate is None else "races, the best" if each and each.best else "races",
-                "in races": figures.number(rate, 1), "screened": figures.NONE if seen is None else f"{seen:.1f}",
-                "best": "the best" if each and each.best else "", "why not": (each.reason if each else None) or "",
+                "a call, ms": figures.milliseconds(figure.call_ms if figure else None),
+                "from": "one screening run" if rate is None else "races, the best" if figure and figure.best else "races",
+                "in races": figures.number(rate, 1),
+                "screened": figures.NONE if screened_rate is None else f"{screened_rate:.1f}",
+                "best": "the best" if figure and figure.best else "",
+                "why not": (figure.reason if figure else None) or "",
             }
         )  # fmt: skip
     return rows

@@ -11,8 +11,8 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import EMULATED, MEASURED, MISSING, OF_FIDELITY, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, placed, shortened
+from edgecnn.render.page.charts.figure import EMULATED, MARK_BY_FIDELITY, MEASURED, MISSING, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, name_anchors, shortened
 from edgecnn.values.report import BaselineFacts, BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -71,7 +71,7 @@ def _desktop_point(report: BuildReport) -> DesktopPoint | None:
         name=baseline.device,
         cost=baseline.latency.p50_ms,
         top1=accuracy.share,
-        mark=OF_FIDELITY[accuracy.fidelity] if own else EMULATED,
+        mark=MARK_BY_FIDELITY[accuracy.fidelity] if own else EMULATED,
         timed=f"{baseline.how or 'how is not known'}, on {baseline.latency.machine}",
         answered=f"as {accuracy.machine} answered" if own else baseline.accuracy_from,
     )
@@ -106,7 +106,7 @@ def tradeoff(report: BuildReport) -> Figure | None:
         says=_says(points, front, axis, report),
         sources=_sources(points, axis, gpu),
         spec=_spec(points, front, gpu, axis),
-        legend=vega.in_legend([*precisions, *([DESKTOP_GPU] if gpu else [])]),
+        legend=vega.ordered_precisions([*precisions, *([DESKTOP_GPU] if gpu else [])]),
         sifts=True,
         table=_table(report, axis, front, gpu),
         notes=(*_left_out(report, points, axis), *(() if gpu or axis == "size" else (_no_desktop_point(report.baseline),))),
@@ -147,16 +147,16 @@ def _cost_text(cost: Interval, axis: Axis) -> str:
 
 
 def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> tuple[Source, ...]:
-    accuracies = {OF_FIDELITY[of.fidelity]: of.machine for p in points if (of := p.facts.answered)}
-    found = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
+    accuracies = {MARK_BY_FIDELITY[of.fidelity]: of.machine for p in points if (of := p.facts.answered)}
+    sources = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
-        return (*found, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
-    timed = {OF_FIDELITY[p.facts.latency.fidelity]: p.facts.latency.machine for p in points if p.facts.latency}
-    found += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
+        return (*sources, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
+    timed = {MARK_BY_FIDELITY[p.facts.latency.fidelity]: p.facts.latency.machine for p in points if p.facts.latency}
+    sources += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
     if gpu is not None:
-        found.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
-        found.append(Source(gpu.mark, f"its accuracy: {gpu.answered}"))
-    return tuple(found)
+        sources.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
+        sources.append(Source(gpu.mark, f"its accuracy: {gpu.answered}"))
+    return tuple(sources)
 
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
@@ -192,8 +192,10 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
 
 def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | None, axis: Axis) -> dict[str, Any]:
     every: list[Point | DesktopPoint] = [*points, *([gpu] if gpu else [])]
-    across, up = _across(every), Extent.around((100 * end for each in every for end in (each.top1.low, each.top1.high)), ROOM)
-    anchors = placed([Spot(across.share(each.cost.estimate), up.share(each.top1.estimate * 100), each.name) for each in every])
+    across, up = _across(every), Extent.around((100 * end for point in every for end in (point.top1.low, point.top1.high)), ROOM)
+    anchors = name_anchors(
+        [Spot(across.share(point.cost.estimate), up.share(point.top1.estimate * 100), point.name) for point in every]
+    )
     rows = [_row(point, anchor) for point, anchor in zip(points, anchors, strict=False)]
     rows += [_gpu_row(gpu, anchors[-1])] if gpu else []
     cost = _METRICS[axis].axis_title
@@ -231,8 +233,8 @@ def _across(points: Sequence[Point | DesktopPoint]) -> Extent:
     low, high = min(point.cost.low for point in points), max(point.cost.high for point in points)
     if low > 0 and high / low > LOG_FROM:
         return Extent(low / 1.1, high * 1.1, logarithmic=True)
-    found = Extent.around((low, high), ROOM, 0.1 * high or 1.0)
-    return Extent(max(0.0, found.low), found.high)
+    extent = Extent.around((low, high), ROOM, 0.1 * high or 1.0)
+    return Extent(max(0.0, extent.low), extent.high)
 
 
 def _place(point: Point | DesktopPoint) -> dict[str, float]:
@@ -253,7 +255,7 @@ def _row(point: Point, anchor: str) -> dict[str, Any]:
     facts = point.facts
     answered = facts.answered
     assert answered is not None
-    mark = OF_FIDELITY[answered.fidelity]
+    mark = MARK_BY_FIDELITY[answered.fidelity]
     return {
         **vega.row_of(facts), "number": str(point.number), "label": point.name, "anchor": anchor, **_place(point),
         "shape": mark.shape, "area": 190 if facts.chosen else 120, "accuracy": figures.percent_interval(point.top1),

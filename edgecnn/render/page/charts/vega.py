@@ -1,4 +1,4 @@
-"""From Vega-Lite to what a browser draws, with the names of points placed, and a chart as an SVG or PNG file.
+"""From Vega-Lite to what a browser draws, with the names of points name_anchors, and a chart as an SVG or PNG file.
 
 Specifications are compiled here, which leaves the Vega-Lite compiler (a third of the JavaScript) out of the page. Colours are
 CSS variables, so that charts follow light, dark and print without being drawn again. A file has the colours of the light page
@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import edgecnn
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.style import carried, tokens
+from edgecnn.render.page.style import asset_text, tokens
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import CandidateFacts
@@ -59,7 +59,7 @@ def precision_of(name: str) -> str:
     return name if name in PRECISIONS else "unknown"
 
 
-def in_legend(names: Iterable[str]) -> tuple[str, ...]:
+def ordered_precisions(names: Iterable[str]) -> tuple[str, ...]:
     """Those that occur, in the order of every legend."""
     present = {precision_of(name) for name in names}
     return tuple(name for name in PRECISIONS if name in present)
@@ -85,7 +85,7 @@ IS_SHOWN = f"indexof({HIDDEN}, datum.precision) < 0"
 
 def legend_of(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """The precisions of these."""
-    return in_legend(facts.candidate.precision.value for facts in candidates)
+    return ordered_precisions(facts.candidate.precision.value for facts in candidates)
 
 
 def row_of(facts: CandidateFacts) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dic
     """
     chart = (alt.layer(*layers) if len(layers) > 1 else layers[0]).properties(width="container", height=height)
     chart = chart.add_params(alt.param(name=HIDDEN, value=[])) if sifts else chart
-    found: dict[str, Any] = chart.to_dict(validate=False)  # the tests hold every chart against the schema
-    return {**found, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
+    spec: dict[str, Any] = chart.to_dict(validate=False)  # the tests hold every chart against the schema
+    return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
 def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int) -> dict[str, Any]:
@@ -168,8 +168,8 @@ def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.To
 
 def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The Vega of a Vega-Lite specification."""
-    found: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
-    return found
+    vega_spec: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
+    return vega_spec
 
 
 @lru_cache(maxsize=1)
@@ -203,7 +203,7 @@ class Extent:
 
     def share(self, value: float) -> float:
         """Where a value lies on the axis, 0…1."""
-        low, high, at = (math.log(each) if self.logarithmic else each for each in (self.low, self.high, value))
+        low, high, at = (math.log(number) if self.logarithmic else number for number in (self.low, self.high, value))
         return (at - low) / (high - low)
 
     def scale(self) -> alt.Scale:
@@ -220,7 +220,7 @@ ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 SIDES: Mapping[Anchor, tuple[int, int]] = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
 """How far right of its point and below it a text begins."""
 WIDTH_PX, HEIGHT_PX = 900.0, 320.0
-"""The plot that names are placed for; a phone shows numbers instead."""
+"""The plot that names are name_anchors for; a phone shows numbers instead."""
 CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
 
 
@@ -245,40 +245,40 @@ class _Box(NamedTuple):
 def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
     """Those that nothing cheaper reaches in worth, from the cheapest."""
     front: list[Drawn] = []
-    for point in sorted(points, key=lambda each: (cost(each), -worth(each))):
+    for point in sorted(points, key=lambda item: (cost(item), -worth(item))):
         if not front or worth(point) > worth(front[-1]):
             front.append(point)
     return front
 
 
-def placed(spots: Sequence[Spot]) -> list[Anchor]:
+def name_anchors(spots: Sequence[Spot]) -> list[Anchor]:
     """For each spot the side of its name, as the text's anchor: ``left`` means that the name begins right of the point."""
     at = [(spot.right * WIDTH_PX, (1 - spot.up) * HEIGHT_PX) for spot in spots]
     taken = [_Box(x - 7, y - 7, x + 7, y + 7) for x, y in at]
-    found: list[Anchor] = []
+    anchors: list[Anchor] = []
     for spot, (x, y) in zip(spots, at, strict=True):
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
         clashes = {anchor: sum(box.meets(other) for other in taken) + 2 * _outside(box) for anchor, box in choices.items()}
         best = min(ANCHORS, key=lambda anchor: clashes[anchor])
         taken.append(choices[best])
-        found.append(best)
-    return found
+        anchors.append(best)
+    return anchors
 
 
-def legible(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
-    """As ``placed``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
+def legible_anchors(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
+    """As ``name_anchors``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
 
     ``spots``: those that must be named come first.
     """
     taken: list[_Box] = []
-    found: list[Anchor | None] = []
+    anchors: list[Anchor | None] = []
     for spot in spots:
         x, y = spot.right * WIDTH_PX, (1 - spot.up) * height_px
         choices = {anchor: _box(x, y, len(spot.name) * CHARACTER_PX, anchor) for anchor in ANCHORS}
-        free = [each for each, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
-        found.append(free[0] if free else None)
+        free = [anchor for anchor, box in choices.items() if not _outside(box) and not any(box.meets(other) for other in taken)]
+        anchors.append(free[0] if free else None)
         taken += [choices[free[0]]] if free else []
-    return found
+    return anchors
 
 
 def _box(x: float, y: float, width: float, anchor: str) -> _Box:
@@ -306,18 +306,18 @@ _DECLARED = re.compile(r"(--[\w-]+):\s*([^;]+);")
 
 def svg_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as an SVG file; text stays text."""
-    drawn: str = vl_convert.vegalite_to_svg(_inked(spec), vl_version=vega.vega_lite())
+    drawn: str = vl_convert.vegalite_to_svg(_with_page_colours(spec), vl_version=vega.vega_lite())
     opening, rest = drawn.split(">", 1)
     return f"{opening}><metadata>{_author()}</metadata>{rest}".encode()
 
 
 def png_of(spec: Mapping[str, Any]) -> bytes:
     """A Vega-Lite chart as a PNG file at twice its size."""
-    drawn: bytes = vl_convert.vegalite_to_png(_inked(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
-    said, packed = PngInfo(), io.BytesIO()
-    said.add_text("Software", _author())
+    drawn: bytes = vl_convert.vegalite_to_png(_with_page_colours(spec), vl_version=vega.vega_lite(), scale=PNG_SCALE)
+    metadata, packed = PngInfo(), io.BytesIO()
+    metadata.add_text("Software", _author())
     with Image.open(io.BytesIO(drawn)) as picture:  # what the library writes is several times as large
-        picture.convert("RGB").save(packed, "PNG", optimize=True, pnginfo=said)
+        picture.convert("RGB").save(packed, "PNG", optimize=True, pnginfo=metadata)
     return packed.getvalue()
 
 
@@ -325,24 +325,24 @@ def _author() -> str:
     return f"generated by edgecnn {edgecnn.__version__}"
 
 
-def _inked(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _with_page_colours(spec: Mapping[str, Any]) -> dict[str, Any]:
     """With the colours themselves where the page has names for them: outside a page nothing defines them."""
-    found: dict[str, Any] = _replaced({**spec, "config": {**vega.CONFIG, "background": "var(--bg)", "padding": 16}})
-    return found
+    coloured: dict[str, Any] = _resolved({**spec, "config": {**vega.CONFIG, "background": "var(--bg)", "padding": 16}})
+    return coloured
 
 
-def _replaced(part: Any) -> Any:
+def _resolved(part: Any) -> Any:
     if isinstance(part, str):
-        return _VARIABLE.sub(lambda match: _light()[match.group(1)], part)
+        return _VARIABLE.sub(lambda match: _light_colours()[match.group(1)], part)
     if isinstance(part, Mapping):
-        return {name: _replaced(value) for name, value in part.items()}
-    return [_replaced(value) for value in part] if isinstance(part, list | tuple) else part
+        return {name: _resolved(value) for name, value in part.items()}
+    return [_resolved(value) for value in part] if isinstance(part, list | tuple) else part
 
 
 @lru_cache(maxsize=1)
-def _light() -> dict[str, str]:
+def _light_colours() -> dict[str, str]:
     """Each variable's value on a light page, whose declarations come first."""
-    found: dict[str, str] = {}
-    for name, value in _DECLARED.findall(tokens() + carried("page.css")):
-        found.setdefault(name, _VARIABLE.sub(lambda match: found[match.group(1)], value))
-    return found
+    colours: dict[str, str] = {}
+    for name, value in _DECLARED.findall(tokens() + asset_text("page.css")):
+        colours.setdefault(name, _VARIABLE.sub(lambda match: colours[match.group(1)], value))
+    return colours
