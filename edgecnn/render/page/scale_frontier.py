@@ -192,7 +192,7 @@ def _chart_layers(search: ScaleSearch, panel: Panel) -> list[alt.Chart]:
 
 def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
     """Of the first point's name, below it: above lie the budget, whose ``line`` it should not cross, and what is outside."""
-    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are name_anchors above, so the chart is turned over
+    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
     crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
     return name_anchors([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
 

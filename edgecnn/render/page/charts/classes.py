@@ -69,7 +69,8 @@ def _rows(listed: Sequence[ClassFigures]) -> list[dict[str, Any]]:
     return [
         {
             "label": name if names.count(name) == 1 else f"{name} {place}", "drop": drop.estimate, "low": drop.low,
-            "high": drop.high, "state": figure.regression or "not shown", "class": figure.name, "paired drop": figures.points(drop),
+            "high": drop.high, "state": figure.regression or "not shown",
+            "class": figure.name, "paired drop": figures.points(drop),
             "images": f"{figure.images:,}",
             "lost": figures.count(figure.lost), "gained": figures.count(figure.gained),
             "p after Holm": _p(figure.p_adjusted), "loss": figure.regression or figures.NONE,

@@ -1,4 +1,4 @@
-"""From Vega-Lite to what a browser draws, with the names of points name_anchors, and a chart as an SVG or PNG file.
+"""From Vega-Lite to what a browser draws, with the names of points placed, and a chart as an SVG or PNG file.
 
 Specifications are compiled here, which leaves the Vega-Lite compiler (a third of the JavaScript) out of the page. Colours are
 CSS variables, so that charts follow light, dark and print without being drawn again. A file has the colours of the light page
@@ -220,7 +220,7 @@ ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 SIDES: Mapping[Anchor, tuple[int, int]] = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
 """How far right of its point and below it a text begins."""
 WIDTH_PX, HEIGHT_PX = 900.0, 320.0
-"""The plot that names are name_anchors for; a phone shows numbers instead."""
+"""The plot that names are placed for; a phone shows numbers instead."""
 CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
 
 
