@@ -38,6 +38,7 @@ from edgecnn.values.recipe import Recipe
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMAS = Path(__file__).parent / "schemas"
 _SUBCOMMAND = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", flags=re.MULTILINE)
+_USAGE = re.compile(r"\*\*Usage\*\*:\n\n```console\n\$ (.*)\n```")
 _EXAMPLES = re.compile(r"(?:^  edgecnn .*\n)+", flags=re.MULTILINE)
 
 
@@ -180,6 +181,7 @@ def _renewed(page: Path, sections: Iterable[Callable[[], str]]) -> str:
 def _section(name: str, body: str) -> str:
     depth = "##" if name.count(" ") < 2 else "###"
     body = _SUBCOMMAND.sub(lambda match: f"* [`{match[1]}`](#{_anchor(name, match[1])})", body.strip())
+    body = _USAGE.sub(lambda match: f"**Usage**: `{match[1]}`", body)
     body = _EXAMPLES.sub(lambda match: f"```bash\n{textwrap.dedent(match[0])}```\n", body)
     return f"{depth} `{name}`\n\n" + re.sub(r"\n{3,}", "\n\n", body)
 

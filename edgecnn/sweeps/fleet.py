@@ -117,17 +117,14 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
     ships = report.shipped
     current = outcome.asked == fingerprint and cell.name not in state.begun
     facts = None if ships is None else ships.without_layers
-    # reports of earlier versions do not record whether every figure is required
-    required_now = cell.gates.require_measured or cell.recipe.gates.require_measured
-    require_measured = report.require_measured or (current and required_now)
-    code = exit_code_of(report.gates, require_measured=require_measured)
+    code = exit_code_of(report.gates, require_measured=report.require_measured)
     return FleetCell(
         **known,
         state="finished" if current else "changed",
         exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
         gates=report.gates,
-        require_measured=require_measured,
+        require_measured=report.require_measured,
         choice=report.choice,
         facts=facts,
         machine=None if facts is None or facts.latency is None else facts.latency.machine,

@@ -11,7 +11,6 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst
-from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Gate, Interval, Verdict
 from tests.judging.made import a_forecast, a_latency, an_accuracy, an_interval
@@ -152,16 +151,6 @@ def test_what_the_bounds_of_a_run_want_measured_stops_it_where_it_was_not(tmp_pa
         figures = (share(0.6), an_interval(1.0, 0.9, 1.1))
         cell = fleet(tmp_path / str(wanted), (found,), figures, untimed=found.name, require_measured=wanted).cells[0]
         assert (cell.require_measured, cell.exit_code) == (wanted, code), "its report says it"
-
-
-@pytest.mark.parametrize("stated_by", ["the call", "the recipe"])
-def test_a_report_of_an_earlier_version_is_strict_where_its_sweep_is(tmp_path: Path, stated_by: str) -> None:
-    (cell, *_) = cells(tmp_path, THREE)
-    strict = GateChoice(require_measured=True)
-    changes = {"gates": strict} if stated_by == "the call" else {"recipe": cell.recipe.model_copy(update={"gates": strict})}
-    figures = (share(0.6), an_interval(1.0, 0.9, 1.1))
-    found = fleet(tmp_path / "out", (cell.model_copy(update=changes),), figures, untimed=cell.name).cells[0]
-    assert (found.require_measured, found.exit_code) == (True, 3)
 
 
 def test_accuracies_that_overlap_are_not_called_different(tmp_path: Path) -> None:
