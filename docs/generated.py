@@ -27,7 +27,7 @@ from benchmarks.marked_sections import put
 from docs import litert_operators, rooms
 from edgecnn.cli.main import app
 from edgecnn.devices.files import load_devices
-from edgecnn.errors.base import ROWS, ErrorRow, ExitCode
+from edgecnn.errors.base import ErrorRow, ExitCode
 from edgecnn.judging.metrics import COMPARED, METRICS
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -150,9 +150,9 @@ def schemas() -> str:
 
 def errors() -> str:
     """Return every error with its reference and exit code."""
-    for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
-        import_module(module.name)  # declares its rows
-    rows = ((f"`{ref}`", str(int(row.exit_code)), _when(row)) for ref, row in sorted(ROWS.items()))
+    modules = [import_module(module.name) for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors.")]
+    declared = {value.ref: value for module in modules for value in vars(module).values() if isinstance(value, ErrorRow)}
+    rows = ((f"`{ref}`", str(int(row.exit_code)), _when(row)) for ref, row in sorted(declared.items()))
     return _table(("reference", "exit code", "when"), rows)
 
 

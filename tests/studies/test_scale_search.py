@@ -62,15 +62,15 @@ def test_units_are_those_of_counts_and_of_memory() -> None:
     ("text", "because"),
     [
         ("macs", "macs must be a positive number such as 200M, not ''"),
-        ("mac=2", "'mac' is no budget, the nearest is macs"),
-        ("", "'' is no budget"),
+        ("mac=2", "'mac' is not a budget; the nearest is macs"),
+        ("", "'' is not a budget"),
         ("macs=0", "macs must be a positive number such as 200M, not '0'"),
         ("macs=64MiB", "macs must be a positive number such as 200M, not '64MiB'"),
         ("memory=64", "memory must be a positive number such as 64MiB, not '64'"),
         ("macs=1M,macs=2M", "macs is given twice"),
         (
             "macs=1M,images_per_s=20",
-            "`scale` times nothing; `edgecnn list archs --target DEVICE --within images_per_s=20` goes by forecasts",
+            "`study scale` measures no latency; `edgecnn list archs --target DEVICE --within images_per_s=20` uses forecasts",
         ),
     ],
 )

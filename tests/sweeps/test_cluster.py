@@ -74,7 +74,7 @@ def test_without_a_cluster_it_says_how_one_is_started(tmp_path: Path) -> None:
         (("--on", "ray://me:secret@host:1"), "a cluster is `ray` or ray://HOST:PORT"),
         (
             ("--on", "ray", "--jobs", "2"),
-            "--jobs makes stages in processes here, --on on machines of a cluster; give one of them",
+            "--jobs uses processes on this machine and --on uses a cluster; pass only one of them",
         ),
     ],
 )

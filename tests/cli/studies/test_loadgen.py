@@ -42,7 +42,7 @@ def test_a_folder_that_holds_something_is_not_written_into(kit: Path, tmp_path: 
     (tmp_path / "mine.txt").write_text("mine")
     done = CliRunner().invoke(app, ["study", "loadgen", str(kit), "--out", str(tmp_path)])
     assert done.exit_code == 2
-    assert "cannot hold the results: it holds something already" in done.stderr
+    assert "cannot hold the results: it is not empty" in done.stderr
 
 
 def test_a_scenario_that_does_not_exist_is_bad_input(kit: Path) -> None:
