@@ -124,7 +124,7 @@ def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_f
         members={"a": taught},
         request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
     )
-    assert finish._takes_the_place(fitting, labels, taught) is ships
+    assert finish._replaces_shipped(fitting, labels, taught) is ships
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
         request=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True), within={"p50_ms": 5.0}),
     )
     compared, raced = list[tuple[str, str]](), list[list[Member]]()
-    monkeypatch.setattr(finish, "_from_labels", lambda *_: labels)
+    monkeypatch.setattr(finish, "_trained_on_labels", lambda *_: labels)
 
     def race(_: Any, members: list[Member], *, anew: bool = False) -> list[Member]:
         raced.append(members)
@@ -161,7 +161,7 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once
 
     monkeypatch.setattr(finish, "_race", race)
     monkeypatch.setattr(finish, "_paired", lambda _, *folders: compared.append(tuple(map(str, folders))))
-    ways = finish._two_ways(fitting, taught)
+    ways = finish._distilled_or_labels(fitting, taught)
     assert raced == [[labels, taught]] * (2 if inside is Verdict.UNSURE and top1 > 0.80 else 1)
     assert ways.distilled is distilled
     assert fitting.members["a"].validation_top1 == (taught if distilled else labels).validation_top1
