@@ -46,11 +46,7 @@ def test_a_name_that_it_does_not_carry_is_refused_with_the_nearest(build: Path) 
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        EdgecnnError,
-        match="is neither a kit nor a finished build: it holds no kit.json and no bundle with",
-        check=NOTHING_TO_LOAD.made,
-    ):
+    with pytest.raises(EdgecnnError, check=NOTHING_TO_LOAD.made):
         kit_meant(tmp_path)
 
 
