@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edgecnn.comparing.facts import MeasuredHistory, SideBySide
     from edgecnn.fit.request import FitRequest
     from edgecnn.results.listing import OwnBuild
+    from edgecnn.studies.doubt import DoubtFound
     from edgecnn.studies.facts import ScaleSearch
     from edgecnn.studies.networks_for import NetworksFor
     from edgecnn.sweeps.fleet import FleetReport
@@ -205,6 +206,14 @@ def write_networks_page(networks: NetworksFor, file: Path) -> int:
     from edgecnn.render.page.networks_for import networks_page
 
     return _write_own_page(lambda: networks_page(networks), file)
+
+
+def write_doubt_page(found: DoubtFound, file: Path) -> int:
+    """Write the page of doubted labels as one self-contained HTML file; its bytes. Raises as ``write_comparison_page``."""
+    require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
+    from edgecnn.render.page.label_doubt import doubt_page
+
+    return _write_own_page(lambda: doubt_page(found.facts, found.thumbnails, str(file.parent)), file)
 
 
 def require_plot(file: Path, forms: Sequence[str] = PLOT_FORMS) -> None:

@@ -37,16 +37,20 @@ PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", he
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Number of original images, one row for each.")]
 StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 2 for warnings too.")]
 ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented versions per image.")]
+BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
+DoubtOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to write (default: BUILD/doubt).")]
+TestOpt = Annotated[bool, typer.Option("--with-test", help="Judge the labels of test images too.")]
 DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the augmentation.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    group = family(app, "data", short="Inspect, split or preview images before a build.")
+    group = family(app, "data", short="Inspect, split or preview images, or find wrong labels.")
     takes = ("group_by", "overrides", *OF_LISTS)
     verb(group, "inspect", short="Show classes, sizes, duplicates and problems of images.", takes=takes)(inspect)
     verb(group, "split", short="Copy images into train/, validation/ and test/.", takes=takes)(split)
     verb(group, "preview", short="Show images as training augments them.", takes=("overrides", *OF_LISTS))(preview)
+    verb(group, "doubt", short="Find images whose label is probably wrong.")(doubt)
 
 
 def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = None, strict: StrictOpt = False) -> ExitCode:
@@ -103,3 +107,17 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     settings = recipe_of(replace(call.options, recipe=recipe, data=folder))
     sheet_facts = preview_of(settings, SheetSize(images=images, columns=columns, seed=seed), sheet, call.tell)
     call.show(sheet_facts, preview_lines(sheet_facts))
+
+
+def doubt(call: Call, build: BuildArg, out: DoubtOut = None, with_test: TestOpt = False) -> None:
+    """Find probably wrong labels, hard classes, and classes that need more images. Your files do not change."""
+    from edgecnn.api import PAGE_PACKAGES, write_doubt_page
+    from edgecnn.installed import require_packages
+    from edgecnn.render.screens.studies import show_doubt
+    from edgecnn.studies.doubt import PAGE, DoubtRequest, label_doubt
+
+    require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
+    folder = out or build / "doubt"
+    found = label_doubt(build, DoubtRequest(folder, with_test), call.store, call.tell)
+    write_doubt_page(found, folder / PAGE)
+    call.show(found.facts, lambda: show_doubt(found.facts, folder))

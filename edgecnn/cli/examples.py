@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "data inspect": ("edgecnn data inspect photos/", "edgecnn data inspect labels.csv --image-root photos/"),
     "data split": ("edgecnn data split photos/ --out split/", "edgecnn data split photos/ --out split/ --group-by '(.*)_'"),
     "data preview": ("edgecnn data preview photos/",),
+    "data doubt": ("edgecnn data doubt builds/mobilenet-v2-cpu", "edgecnn data doubt builds/mobilenet-v2-cpu --out doubt/"),
     "init": ("edgecnn init photos/", "edgecnn init photos/ --target raspberry-pi-5 --arch mobilenet-v2"),
     "list": (
         "edgecnn list archs mobilenet",

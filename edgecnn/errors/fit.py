@@ -174,6 +174,18 @@ NO_MAPS = ErrorRow(
     "no tensor after a multiplying layer has channels, rows and columns of more than one position",
     "choose a convolutional network, such as --arch resnet-18; a build without feature maps is not faulty",
 )
+NO_FEATURES = ErrorRow(
+    "no-features",
+    "{model} has no features to probe",
+    "it has fewer than two layers that multiply by weights",
+    "name a build of a convolutional network, such as --arch resnet-18",
+)
+NO_LABELS_TO_DOUBT = ErrorRow(
+    "no-labels-to-doubt",
+    "{folder} has too few labelled images to judge labels",
+    "two classes need at least {least} images each",
+    "build with --data FOLDER, with a sub-folder for each class",
+)
 ONE_MEMBER = ErrorRow(
     "one-member",
     "an ensemble needs several builds, not {folders:commas}",

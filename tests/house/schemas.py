@@ -22,6 +22,7 @@ from edgecnn.forecast.networks import CountedCatalogue
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
+from edgecnn.studies.doubt_facts import LabelDoubt
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.studies.networks_for import NetworksFor
 from edgecnn.sweeps.file import SweepFile
@@ -74,6 +75,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "ensemble": (Ensemble, "An ensemble beside its members: `edgecnn study ensemble BUILD BUILD --json`."),
     "ten-crop": (TenCrop, "Ten views of every image against one: `edgecnn study ten-crop BUILD --json`."),
     "look": (FeaturePictures, "look.json: what excites the channels of a network most: `edgecnn study look BUILD`."),
+    "label-doubt": (LabelDoubt, "doubt.json: images whose label is probably wrong: `edgecnn data doubt BUILD`."),
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn study cost NETWORK --json`."),
     "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn study scale --json`."),

@@ -18,7 +18,7 @@ def test_every_stage_is_as_recorded() -> None:
 
 def test_every_kind_of_stage_is_watched() -> None:
     assert sorted(stages()) == [
-        "adopt", "aware", "compile", "export", "fetch", "package", "prepare", "probe", "program", "quantize", "rank",
+        "adopt", "aware", "compile", "export", "features", "fetch", "package", "prepare", "probe", "program", "quantize", "rank",
         "surgery", "synthesize", "train", "transfer", "variant",
     ]  # fmt: skip
 

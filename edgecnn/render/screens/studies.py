@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecnn.errors.wording import counted, shell_word
 from edgecnn.judging.runs.latency import knobs_said
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.studies.doubt_facts import LabelDoubt
 from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.values.layers import LayerCost, NetworkCost
 
@@ -207,3 +209,63 @@ def _bound(result: ScenarioResult) -> str | None:
     return (
         f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, rates halved {len(result.runs)} times{too_much}"
     )
+
+
+DOUBT_COLUMNS = ("image", "label", "suggested", "label %", "suggested %")
+CLASS_COLUMNS = ("class", "images", "recall (95 %)", "doubted labels", "gain, pp (90 %)")
+_DOUBTED_ON_SCREEN = 20
+
+
+def show_doubt(found: LabelDoubt, folder: Path) -> None:
+    """Print the most doubtful labels, the classes, and what to do next."""
+    rows = [
+        (each.file, each.label, each.suggested, f"{100 * each.label_probability:.0f}", f"{100 * each.suggested_probability:.0f}")
+        for each in found.doubted[:_DOUBTED_ON_SCREEN]
+    ]
+    show_rows(DOUBT_COLUMNS, rows)
+    show_rows(CLASS_COLUMNS, class_rows(found))
+    show_lines(doubt_lines(found, str(folder)))
+
+
+def class_rows(found: LabelDoubt) -> list[tuple[str, ...]]:
+    """The classes, the lowest recall first; a class with too few images has no figures."""
+    return [
+        (
+            outlook.name, f"{outlook.images:,}", "–" if outlook.recall is None else percent_interval(outlook.recall),
+            f"{outlook.doubted:,}", "–" if outlook.gain_pp is None else points(outlook.gain_pp),
+        )
+        for outlook in found.classes
+    ]  # fmt: skip
+
+
+def doubt_lines(found: LabelDoubt, folder: str) -> list[str]:
+    """The result, what to collect next, and how to use the list."""
+    share = len(found.doubted) / found.images
+    lines = [
+        f"{counted(len(found.doubted), 'label')} of {found.images:,} ({share:.1%}) may be wrong "
+        f"({', '.join(found.roles)} images).",
+        f"A linear probe on features of {found.network} reaches top-1 {percent_interval(found.top1)} "
+        f"in {found.folds}-fold cross-validation.",
+        f"Twice the images of every class: top-1 {percent_interval(found.top1_at_twice)} (90 % interval).",
+    ]
+    gains = [outlook for outlook in found.classes if outlook.gain_pp is not None]
+    if gains:
+        best = max(gains, key=lambda outlook: outlook.gain_pp.estimate if outlook.gain_pp else 0.0)
+        assert best.gain_pp is not None
+        lines.append(
+            f"Collect {best.name} next: {found.more_images} more images add {points(best.gain_pp)} to its recall (90 % interval)."
+        )
+    if found.near:
+        lines.append(f"{counted(len(found.near), 'group')} of images look alike and are in several classes.")
+    if found.not_judged:
+        lines.append(f"Too few images to judge: {', '.join(found.not_judged)}.")
+    if "test" in found.roles:
+        lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
+    if found.list_file is None:
+        return [*lines, f"{folder}: doubt.json and doubt.html; the demo images are not files, so there is no list"]
+    return [
+        *lines,
+        f"{folder}: doubt.html, doubt.json and {found.list_file}",
+        f"To use corrected labels, edit the column label: edgecnn build --data {shell_word(f'{folder}/{found.list_file}')} "
+        f"--image-root {shell_word(found.root)} --label-column label",
+    ]

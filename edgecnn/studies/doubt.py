@@ -1,0 +1,295 @@
+"""Label doubt: which images of a build probably have a wrong label, and which images to collect next.
+
+A linear probe is cross-validated on the features of the build's network. Nothing is trained into the build, and the images are
+only read. Test images are judged on request alone: labels that are corrected by a network flatter that network in its own test.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from edgecnn.data.images import ImageSource, open_source
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
+from edgecnn.errors.fit import NO_LABELS_TO_DOUBT
+from edgecnn.installed import require_packages
+from edgecnn.judging.predictions.accuracy import share_right
+from edgecnn.planning.complete import tool_versions
+from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.results.page import thumbnail
+from edgecnn.runner.machine.environment import read_conditions
+from edgecnn.stages.features import FeaturesStage
+from edgecnn.store.disk import sha256_of, write_text_atomically
+from edgecnn.store.entry import StageInputs
+from edgecnn.store.store import Store
+from edgecnn.studies.doubt_facts import ClassOutlook, ConfusedPair, DoubtedLabel, LabelDoubt
+from edgecnn.values.artifact import Artifact, FoundInput
+from edgecnn.values.dataset import SPLIT_ROLES, Alike, ImageEntry, SplitRole
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecnn.training.label_doubt import Doubts, Probed
+
+FACTS, LIST, PAGE = "doubt.json", "labels.csv", "doubt.html"
+LEAST_IMAGES = 5
+"""Of a class, to judge its labels: one for each fold."""
+MORE = 100
+_PAIRS, _EXAMPLES = 8, 6
+SHOWN = 120
+"""Doubted images with a thumbnail on the page."""
+_SEED = 0
+
+
+class DoubtRequest(NamedTuple):
+    """Where results go, and whether test images are judged too."""
+
+    out: Path
+    with_test: bool = False
+
+
+class DoubtFound(NamedTuple):
+    """The facts, and thumbnails for the page."""
+
+    facts: LabelDoubt
+    thumbnails: dict[str, str]
+    """Path of an image to its JPEG in base64."""
+
+
+class _Judged(NamedTuple):
+    entries: Sequence[ImageEntry]
+    labels: NDArray[np.int64]
+    units: NDArray[np.int64]
+    near: Sequence[Sequence[int]]
+    is_judged: NDArray[np.bool_]
+    probed: Probed
+    doubts: Doubts
+
+
+def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress) -> DoubtFound:
+    """Judge the labels of a finished build, and write ``doubt.json`` and ``labels.csv`` into the folder of the request.
+
+    Raises:
+        MissingPackage: onnx, onnxruntime or scikit-learn is not installed.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        MultiLabelNotFitting: its images have several labels.
+        NO_LABELS_TO_DOUBT: fewer than two classes have enough images.
+        NO_FEATURES: of its network.
+        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of its images.
+        NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: of the folder.
+    """
+    _check_folder(request.out)
+    require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="label doubt")
+    require_packages(("scikit-learn", "threadpoolctl"), extra="train", needed_for="label doubt")
+    with store.in_use.held():
+        network = built_network(build, store)
+        require_one_label(network, "label doubt")
+        source = open_source(Path(network.resolved.data.manifest_path))
+        if source.manifest.origin == "folder" and request.out.resolve().is_relative_to(Path(source.manifest.root).resolve()):
+            raise OUTPUT_INSIDE_DATA(path=request.out, root=source.manifest.root)
+        roles = tuple(role for role in SPLIT_ROLES if role != "test" or request.with_test)
+        judged = _judged(network, source, roles, store, tell)
+        facts, rows = _facts(network, source, roles, judged), _rows(source, judged)
+        pictures = _thumbnails(network, source, facts, tell)
+    return DoubtFound(_written(facts, rows, request.out), pictures)
+
+
+def _check_folder(out: Path) -> None:
+    """Accept a new or empty folder, or that of an earlier call whose list was not edited since."""
+    try:
+        if out.is_symlink() or (out.exists() and not out.is_dir()):
+            raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
+        if not out.is_dir() or not any(out.iterdir()):
+            return
+        if not (out / FACTS).is_file():
+            raise NOT_OVERWRITTEN(path=out, because=f"it holds files, but no {FACTS} of an earlier call")
+        before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
+        if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
+            raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or write elsewhere with --out FOLDER")
+    except ValidationError as error:
+        raise NOT_OVERWRITTEN(path=out / FACTS, because="edgecnn of this version did not write it") from error
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
+
+
+def _judged(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], store: Store, tell: Progress) -> _Judged:
+    import numpy as np
+
+    entries = [entry for role in roles for entry in source.entries(role)]
+    labels = np.array([entry.label for entry in entries], np.int64)
+    counts = np.bincount(labels[labels >= 0], minlength=len(source.classes))
+    if not network.resolved.data.labelled or (counts >= LEAST_IMAGES).sum() < 2:
+        raise NO_LABELS_TO_DOUBT(folder=network.folder, least=LEAST_IMAGES)
+    from edgecnn.data.near_duplicates import near_groups
+    from edgecnn.training.label_doubt import doubts_of, probe
+
+    made = image_features(network, roles, store, tell)
+    near = near_groups(np.load(made.folder / "small.npy"), tell)
+    groups = source.groups(entries)
+    units = np.arange(len(entries)) if groups is None else groups.copy()
+    for alike in near:
+        units[np.isin(units, units[alike])] = units[alike[0]]
+    features = np.load(made.folder / "features.npy")
+    probed = probe(features, labels, units, _SEED, lambda done, fits: tell.step("cross-validate the probe", done, fits, "fits"))
+    is_judged = counts[labels] >= LEAST_IMAGES
+    return _Judged(entries, labels, units, near, is_judged, probed, doubts_of(probed.probabilities, labels, is_judged))
+
+
+def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: Store, tell: Progress) -> Artifact:
+    """Return the ``features`` artifact of the images of these roles, from the store if it has it."""
+    resolved = network.resolved
+    images, model = resolved.data.content, network.trunk
+    stage = FeaturesStage(inputs={"model": model.key, "images": images}, roles=roles, preprocessing=resolved.preprocessing)
+    given = {
+        "model": FoundInput(path=model.folder, key=model.key, content=model.content),
+        "images": FoundInput(path=Path(resolved.data.manifest_path), key=images, content=images),
+    }
+    return store.artifacts.obtain(stage, StageInputs(tool_versions(), given, read_conditions()), tell)[0]
+
+
+def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _Judged) -> LabelDoubt:
+    from edgecnn.training.label_doubt import FOLDS, forecast
+
+    labels, names, doubts = judged.labels, source.classes, judged.doubts
+    right, own = judged.probed.smaller[-1], judged.probed.probabilities
+    units = judged.units if len(set(judged.units.tolist())) < len(labels) else None
+    top1 = share_right(right, units)
+    assert top1 is not None
+    outlooks = [_outlook(judged, label, name) for label, name in enumerate(names) if (labels == label).any()]
+    return LabelDoubt(
+        build=str(network.folder),
+        network=network.report.build.arch,
+        root=source.manifest.root,
+        roles=roles,
+        images=len(labels),
+        folds=FOLDS,
+        top1=top1,
+        top1_at_twice=_forecast_interval(forecast(judged.probed.smaller, 2.0, _SEED).accuracy),
+        more_images=MORE,
+        doubted=tuple(
+            DoubtedLabel(
+                file=judged.entries[image].path,
+                role=judged.entries[image].role,
+                label=names[labels[image]],
+                suggested=names[doubts.suggested[image]],
+                label_probability=float(own[image, labels[image]]),
+                suggested_probability=float(own[image, doubts.suggested[image]]),
+            )
+            for image in doubts.order.tolist()
+            if doubts.doubted[image]
+        ),
+        classes=tuple(sorted(outlooks, key=lambda outlook: 1.0 if outlook.recall is None else outlook.recall.estimate)),
+        not_judged=tuple(name for label, name in enumerate(names) if not judged.is_judged[labels == label].any()),
+        pairs=_pairs(judged, names),
+        near=_contradictions(judged, names),
+        excluded=source.manifest.copies,
+        list_file=LIST if source.manifest.origin == "folder" else None,
+        list_sha256=None,
+    )
+
+
+def _outlook(judged: _Judged, label: int, name: str) -> ClassOutlook:
+    from edgecnn.training.label_doubt import forecast
+
+    of_class = judged.labels == label
+    images, gain = int(of_class.sum()), None
+    if images >= LEAST_IMAGES:
+        low_mid_high = forecast(judged.probed.alone[:, of_class], (images + MORE) / images, _SEED).gain
+        gain = _forecast_interval(tuple(100 * value for value in low_mid_high))  # type: ignore[arg-type]
+    return ClassOutlook(
+        name=name,
+        images=images,
+        recall=share_right(judged.probed.smaller[-1][of_class]) if images >= LEAST_IMAGES else None,
+        doubted=int(judged.doubts.doubted[of_class].sum()),
+        gain_pp=gain,
+    )
+
+
+def _forecast_interval(values: tuple[float, float, float]) -> Interval:
+    from edgecnn.training.label_doubt import CURVE_CONFIDENCE
+
+    return Interval(estimate=values[0], low=values[1], high=values[2], confidence=CURVE_CONFIDENCE)
+
+
+def _pairs(judged: _Judged, names: Sequence[str]) -> tuple[ConfusedPair, ...]:
+    probabilities, images_of = judged.probed.probabilities, defaultdict[tuple[int, int], list[int]](list)
+    predicted = probabilities.argmax(axis=1)
+    for image in (predicted != judged.labels).nonzero()[0].tolist():
+        images_of[int(judged.labels[image]), int(predicted[image])].append(image)
+    most = sorted(images_of.items(), key=lambda pair: -len(pair[1]))[:_PAIRS]
+    return tuple(
+        ConfusedPair(
+            label=names[label],
+            predicted=names[other],
+            images=len(images),
+            examples=tuple(
+                judged.entries[image].path for image in sorted(images, key=lambda image: -probabilities[image, other])[:_EXAMPLES]
+            ),
+        )
+        for (label, other), images in most
+    )
+
+
+def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
+    return tuple(
+        Alike(
+            paths=tuple(judged.entries[image].path for image in group),
+            classes=tuple(dict.fromkeys(names[judged.labels[image]] for image in group)),
+            roles=tuple(role for role in SPLIT_ROLES if role in {judged.entries[image].role for image in group}),
+        )
+        for group in judged.near
+        if len({int(judged.labels[image]) for image in group}) > 1
+    )
+
+
+def _rows(source: ImageSource, judged: _Judged) -> str:
+    """The list: every image with its split, doubted ones first. A build of it has the same test images."""
+    first = [image for image in judged.doubts.order.tolist() if judged.doubts.doubted[image]]
+    suggested = {judged.entries[image].path: source.classes[judged.doubts.suggested[image]] for image in first}
+    doubted = [judged.entries[image] for image in first]
+    rest = [entry for role in SPLIT_ROLES for entry in source.entries(role) if entry.path not in suggested]
+    is_grouped = any(entry.group is not None for entry in rest)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "split", *(["group"] if is_grouped else []), "suggested"])
+    for entry in [*doubted, *rest]:
+        split = "train" if entry.role == "calibration" else entry.role
+        group = [entry.group or ""] if is_grouped else []
+        writer.writerow([entry.path, source.classes[entry.label], split, *group, suggested.get(entry.path, "")])
+    return text.getvalue()
+
+
+def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, tell: Progress) -> dict[str, str]:
+    import numpy as np
+
+    files = [doubted.file for doubted in facts.doubted[:SHOWN]]
+    files += [file for pair in facts.pairs for file in pair.examples]
+    files += [file for group in facts.near[:SHOWN] for file in group.paths[:_EXAMPLES]]
+    entries = {entry.path: entry for role in facts.roles for entry in source.entries(role)}
+    window, pictures = network.resolved.preprocessing.pixels.of_runner().grey_window, dict[str, str]()
+    for file in dict.fromkeys(files):
+        pictures[file] = thumbnail(np.asarray(source.read(entries[file], window)))
+        tell.step("read doubted images", len(pictures), len(set(files)), "images")
+    return pictures
+
+
+def _written(facts: LabelDoubt, rows: str, out: Path) -> LabelDoubt:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if facts.list_file is not None:
+            write_text_atomically(out / LIST, rows)
+            facts = facts.model_copy(update={"list_sha256": sha256_of(out / LIST)})
+        write_text_atomically(out / FACTS, facts.model_dump_json(by_alias=True, indent=1) + "\n")
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
+    return facts

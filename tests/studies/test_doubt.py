@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.data.manifest import list_files, read_files
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA
+from edgecnn.errors.data.folder import IMAGE_GONE
+from edgecnn.errors.data.multi_label import MULTI_LABEL_NOT_FITTING
+from edgecnn.errors.fit import NETWORK_GONE, NO_FEATURES, NO_LABELS_TO_DOUBT
+from edgecnn.render.page.label_doubt import doubt_page
+from edgecnn.render.progress import Quiet
+from edgecnn.studies.doubt import LIST, DoubtFound, DoubtRequest, label_doubt
+from edgecnn.values.dataset import DataManifest
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.resolved import Resolved
+from tests.building.built_networks import COLOURS, BuiltNetworks
+from tests.graph.planted import planted, spotted
+from tests.store.toys import Ear
+
+EACH = 12
+WRONG = {0: 1, 4: 2}
+"""Image to the class whose folder it is in by mistake."""
+
+
+def pictures() -> tuple[list[NDArray[np.uint8]], list[int]]:
+    """Spots of three colours at many places and levels; those of ``WRONG`` are in another colour's folder."""
+    shown = [number % 3 for number in range(3 * EACH)]
+    drawn = [spotted(colour, (2 + number % 11, 2 + (5 * number) % 12), 255 - number) for number, colour in enumerate(shown)]
+    return drawn, [WRONG.get(number, colour) for number, colour in enumerate(shown)]
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> BuiltNetworks:
+    """The manifest lists each image once: the first 6 are the test images, the rest train, calibrate and validate."""
+    drawn, labels = pictures()
+    made = BuiltNetworks(tmp_path, drawn, labels)
+    manifest = DataManifest.model_validate_json(made.manifest.read_bytes())
+    entries = list({image.path: image for image in manifest.images}.values())
+    roles = ["validation"] * 6 + ["train"] * 20 + ["calibration"] * 4 + ["test"] * 6
+    images = tuple(entry.model_copy(update={"role": role}) for entry, role in zip(entries, roles, strict=True))
+    made.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    return made
+
+
+def doubted(networks: BuiltNetworks, build: Path, *, with_test: bool = False) -> DoubtFound:
+    return label_doubt(build, DoubtRequest(build / "doubt", with_test), networks.store, Quiet())
+
+
+def refused(networks: BuiltNetworks, build: Path, out: Path | None = None) -> EdgecnnError:
+    with pytest.raises(EdgecnnError) as caught:
+        label_doubt(build, DoubtRequest(out or build / "doubt"), networks.store, Quiet())
+    return caught.value
+
+
+def wrong_file(number: int) -> str:
+    return f"{COLOURS[WRONG[number]]}/{number}.png"
+
+
+def test_images_in_the_wrong_folder_are_named_with_their_class(networks: BuiltNetworks) -> None:
+    found = doubted(networks, networks.build("a")).facts
+    assert {(each.file, each.label, each.suggested) for each in found.doubted} == {
+        (wrong_file(number), COLOURS[WRONG[number]], COLOURS[number % 3]) for number in WRONG
+    }
+    assert all(each.suggested_probability > each.label_probability for each in found.doubted)
+    examples = {(pair.label, pair.predicted): pair.examples[0] for pair in found.pairs}
+    assert all(examples[COLOURS[WRONG[number]], COLOURS[number % 3]] == wrong_file(number) for number in WRONG)
+
+
+def test_test_images_are_judged_on_request_alone(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    found = doubted(networks, build).facts
+    assert ("test" not in found.roles, found.images) == (True, 30)
+    found = doubted(networks, build, with_test=True).facts
+    assert ("test" in found.roles, found.images) == (True, 36)
+
+
+def test_the_list_has_every_image_and_is_read_as_data(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    before = {path: path.read_bytes() for path in networks.photos.rglob("*.png")}
+    doubted(networks, build)
+    with (build / "doubt" / LIST).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["path"] for row in rows[:2]} == {wrong_file(number) for number in WRONG}, "the doubted ones come first"
+    assert len(rows) == 36 and sum(row["split"] == "test" for row in rows) == 6
+    choice = DataChoice(path=str(build / "doubt" / LIST), image_root=str(networks.photos), label_column="label")
+    listed, _ = read_files(list_files(choice, networks.store.root, Quiet()), networks.store.root, Quiet())
+    assert {image.path for image in listed.found} == {row["path"] for row in rows}
+    assert before == {path: path.read_bytes() for path in networks.photos.rglob("*.png")}
+
+
+def test_an_edited_list_is_not_overwritten(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    doubted(networks, build)
+    doubted(networks, build)
+    with (build / "doubt" / LIST).open("a") as file:
+        file.write("red/99.png,red,train,\n")
+    assert NOT_OVERWRITTEN.made(refused(networks, build))
+
+
+def test_features_are_computed_once(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    doubted(networks, build)
+    ear = Ear()
+    label_doubt(build, DoubtRequest(build / "doubt"), networks.store, ear)
+    assert "compute features" not in {what for what, *_ in ear.steps}
+
+
+def test_classes_say_what_more_images_bring(networks: BuiltNetworks) -> None:
+    found = doubted(networks, networks.build("a")).facts
+    assert {each.name for each in found.classes} == set(COLOURS) and not found.not_judged
+    gains = [each.gain_pp for each in found.classes]
+    assert all(gain is not None and 0 <= gain.low <= gain.estimate <= gain.high <= 100 for gain in gains)
+    assert found.top1_at_twice.confidence == 0.9
+
+
+def test_a_class_with_two_images_is_not_judged(tmp_path: Path) -> None:
+    drawn, labels = pictures()
+    kept = [number for number, label in enumerate(labels) if label != 2] + [
+        number for number, label in enumerate(labels) if label == 2
+    ][:2]
+    networks = BuiltNetworks(tmp_path, [drawn[number] for number in kept], [labels[number] for number in kept])
+    found = doubted(networks, networks.build("a")).facts
+    assert found.not_judged == ("blue",)
+    assert all(each.label != "blue" for each in found.doubted)
+    (blue,) = (each for each in found.classes if each.name == "blue")
+    assert (blue.images, blue.recall, blue.gain_pp) == (2, None, None)
+
+
+def test_images_that_look_alike_in_two_classes_are_shown(tmp_path: Path) -> None:
+    drawn, labels = pictures()
+    twin = drawn[3].copy()
+    twin[0, 0] = 1
+    networks = BuiltNetworks(tmp_path, [*drawn, twin], [*labels, 2])
+    found = doubted(networks, networks.build("a")).facts
+    assert any(set(group.paths) >= {"red/3.png", f"blue/{len(drawn)}.png"} for group in found.near)
+
+
+def test_the_page_holds_the_pictures_and_loads_nothing(networks: BuiltNetworks) -> None:
+    found = doubted(networks, networks.build("a"))
+    page = doubt_page(found.facts, found.thumbnails, "doubt")
+    assert all(f'alt="{wrong_file(number)}" src="data:image/jpeg;base64,' in page for number in WRONG)
+    assert 'src="http' not in page
+
+
+def test_images_that_are_gone_are_named(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    shutil.rmtree(networks.photos)
+    assert IMAGE_GONE.made(refused(networks, build))
+
+
+def test_a_network_that_is_gone_is_named(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    shutil.rmtree(networks.store.root / "artifacts")
+    assert NETWORK_GONE.made(refused(networks, build))
+
+
+def test_a_model_of_one_layer_has_no_features(networks: BuiltNetworks) -> None:
+    model = planted()
+    del model.graph.node[:4]
+    model.graph.node[0].input[0] = "image"
+    onnx.checker.check_model(model)
+    assert NO_FEATURES.made(refused(networks, networks.build("a", model)))
+
+
+def test_results_never_go_between_the_images(networks: BuiltNetworks) -> None:
+    error = refused(networks, networks.build("a"), networks.photos / "doubt")
+    assert OUTPUT_INSIDE_DATA.made(error) and not (networks.photos / "doubt").exists()
+
+
+def _changed(build: Path, **data: object) -> None:
+    plan = json.loads((build / "plan.json").read_text())
+    resolved = Resolved.model_validate(plan["resolved"])
+    changed = resolved.model_copy(update={"data": resolved.data.model_copy(update=data)})
+    plan["resolved"] = changed.model_dump(mode="json", by_alias=True)
+    (build / "plan.json").write_text(json.dumps(plan))
+
+
+def test_several_labels_an_image_are_refused(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    _changed(build, multi_label=True)
+    assert MULTI_LABEL_NOT_FITTING.made(refused(networks, build))
+
+
+def test_images_without_labels_are_refused(networks: BuiltNetworks) -> None:
+    build = networks.build("a")
+    manifest = DataManifest.model_validate_json(networks.manifest.read_bytes())
+    images = tuple(image.model_copy(update={"label": -1}) for image in manifest.images)
+    networks.manifest.write_text(manifest.model_copy(update={"images": images}).model_dump_json(by_alias=True))
+    assert NO_LABELS_TO_DOUBT.made(refused(networks, build))
