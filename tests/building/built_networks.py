@@ -39,7 +39,7 @@ class _Copied(Stage):
     revision: ClassVar[int] = 1
     ready: str
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         shutil.copytree(self.ready, out, dirs_exist_ok=True)
 
 

@@ -37,7 +37,7 @@ class _Made(Stage):
     revision: ClassVar[int] = 1
     texts: Mapping[str, str]
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         for name, text in self.texts.items():
             (out / name).write_text(text)
 
@@ -45,8 +45,8 @@ class _Made(Stage):
 class Prepare(_Made):
     kind: ClassVar[str] = "prepare"
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        super().make(given, out, tell)
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        super().make(input_paths, out, tell)
         np.save(out / "test.labels.npy", labels())
         np.save(out / "test.pixels.npy", pixels())
 
