@@ -171,7 +171,7 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
-    under = StageInputs(versions=versions, given=inputs, environment=context.environment)
+    under = StageInputs(versions=versions, inputs=inputs, environment=context.environment)
     artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome

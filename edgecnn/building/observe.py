@@ -169,7 +169,7 @@ class Observer:
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
         choice = self.subject.race_choice
         if purpose == "report":
-            return RaceRequest.for_figures(choice, kits, how)
+            return RaceRequest.reported(choice, kits, how)
         settings: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
             settings |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}

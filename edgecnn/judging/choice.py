@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgecnn.errors.gates import races_differ
-from edgecnn.judging.findings import of_other_arithmetic
+from edgecnn.judging.findings import arithmetic_differs
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.latency import (
     CONDITIONS_OF_THE_MACHINE,
@@ -115,7 +115,7 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     if facts.kit is None or (broken is not None and broken != facts.outcomes.get("measure")):
         return _why_no_kit(facts)
     if broken is not None:
-        return _without_result("measure", broken)
+        return _not_measured("measure", broken)
     if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
     if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
@@ -135,11 +135,11 @@ def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
     """The first stage that has no result: those behind it are blocked for want of it."""
     for stage, outcome in facts.outcomes.items():
         if isinstance(outcome, Failed | Blocked | Unavailable):
-            return _without_result("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
+            return _not_measured("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
     return NotMeasured(step="kit")
 
 
-def _without_result(
+def _not_measured(
     step: Literal["kit", "measure"], outcome: Failed | Blocked | Unavailable, stage: str | None = None
 ) -> NotMeasured:
     if isinstance(outcome, Blocked):
@@ -285,7 +285,7 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     return Slower(against=best, ms=cost, against_ms=against, ratio=ratio, **where)
 
 
-def as_good(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
+def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
     """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
     return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
@@ -401,7 +401,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
     for name in (name for name in raced if name != best):
         alike_and_rougher = name in near and pays(raced[name]) > pays(raced[best])
         kept = _kept(raced[best], raced[name])
-        reasons[name] = as_good(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
+        reasons[name] = rougher_alike(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
     taken = Taken(
         by="estimate" if best == lead.name else _kept(raced[best], raced[lead.name]),
         budget_pp=rules.budget_pp,
@@ -489,7 +489,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     that of the forecast: of all of them where each has one, and of each precision by itself where some have none. Without either
     it is the default order.
     """
-    late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
+    late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
     dated = rules.dated if rules.objective == "latency" else None
     times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in counted}

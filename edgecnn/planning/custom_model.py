@@ -288,7 +288,7 @@ def _entry_for_labels(entry: GraphEntry, data: DataSummary, path: Path) -> Graph
         end = "with one number an image" if entry.one_share else "in a softmax"
         because = f"it ends {end}, so that its answers are shares of one class"
         raise multi_label_not_fitting(
-            asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
+            setting=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
 

@@ -21,7 +21,7 @@ def require_fitting(recipe: Recipe, data: DataSummary) -> None:
     """
     if data.multi_label:
         for setting, because in (*_unfitting_network(recipe), *_unfitting_training(recipe)):
-            raise multi_label_not_fitting(asked=setting, because=because)
+            raise multi_label_not_fitting(setting=setting, because=because)
 
 
 def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
@@ -29,7 +29,7 @@ def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
     bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
     if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
         because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement can be bounded there"
-        raise multi_label_not_fitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
+        raise multi_label_not_fitting(setting=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
     one_class = data.labelled and not data.multi_label
     if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
         raise BOUND_OF_SEVERAL_LABELS(metric=name)

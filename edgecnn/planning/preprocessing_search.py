@@ -217,7 +217,7 @@ def _tried(
 
 
 def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
-    recipe = pixels.of_runner()
+    recipe = pixels.runner_recipe()
     return np.stack([source.pixels(image, recipe) for image in images])
 
 

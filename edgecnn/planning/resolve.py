@@ -92,7 +92,7 @@ def _sources(
     data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
 ) -> dict[Key, Path]:
     """Inputs that no stage of this plan makes, by content."""
-    composed = () if synthesis is None else tuple(synthesis.found.values())
+    composed = () if synthesis is None else tuple(synthesis.summaries.values())
     sources: dict[Key, Path] = {summary.content: Path(summary.manifest_path) for summary in (data, *composed)}
     if custom is not None:
         sources[custom.content] = Path(custom.path)

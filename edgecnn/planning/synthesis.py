@@ -52,7 +52,7 @@ def fill_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
 def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:
     """The stage that makes them."""
     settings = SynthesisSettings.of(resolved.recipe.synthesis)
-    inputs = {name: folder.content for name, folder in synthesis.found.items()}
+    inputs = {name: folder.content for name, folder in synthesis.summaries.items()}
     return SynthesizeStage(inputs=inputs, **settings.model_dump())
 
 

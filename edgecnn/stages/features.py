@@ -52,7 +52,7 @@ class FeaturesStage(Stage):
         from edgecnn.graph.embedding import features
         from edgecnn.runner.pixels import to_pixels
 
-        source, recipe = open_source(input_paths["images"]), self.preprocessing.pixels.of_runner()
+        source, recipe = open_source(input_paths["images"]), self.preprocessing.pixels.runner_recipe()
         entries = [entry for role in self.roles for entry in source.entries(role)]
         small = np.zeros((len(entries), SMALL_PX, SMALL_PX, 3), np.uint8)
 

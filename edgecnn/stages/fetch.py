@@ -110,4 +110,4 @@ def _require_planned(file: Path, planned: Key) -> None:
     except OSError as error:
         raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
     if found != planned:
-        raise weights_changed(path=file, planned=planned, found=found)
+        raise weights_changed(path=file, planned=planned, sha256=found)

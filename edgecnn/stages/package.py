@@ -137,7 +137,7 @@ class PackageStage(Stage):
         file, labels = input_paths["thresholds"] / THRESHOLDS, self._labels(input_paths)
         found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
         if list(found) != labels:
-            raise thresholds_of_another_model(file=file, found=tuple(found), labels=labels)
+            raise thresholds_of_another_model(file=file, names=tuple(found), labels=labels)
         return {"activation": "sigmoid", "thresholds": found}
 
     def _copy_golden(self, input_paths: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class PackageStage(Stage):
         source = runner_source()
         for path in _runner_files(source):
             if path.suffix != ".py":
-                if self.candidate.runtime.in_a_browser:
+                if self.candidate.runtime.runs_in_browser:
                     shutil.copyfile(path, out / path.name)
                 continue
             target = out / "runner" / path.relative_to(source)

@@ -44,7 +44,7 @@ class PrepareStage(Stage):
         from edgecnn.data.images import open_source
         from edgecnn.data.pixels import write_pixels
 
-        recipe = self.pixels.of_runner()
+        recipe = self.pixels.runner_recipe()
         source = open_source(input_paths["images"])
         write_pixels(source, recipe, out, tell)
         shown = source.entries("validation")[: self.golden_images]

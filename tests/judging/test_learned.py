@@ -18,7 +18,7 @@ from edgecnn.judging.learned import (
     not_learned,
     weakness_of,
 )
-from edgecnn.judging.predictions.average_precision import at_random
+from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.values.figures import Accuracy, ClassReport, Groups, LabelFigures
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
@@ -53,7 +53,7 @@ def test_chance_is_the_share_of_the_most_frequent_class() -> None:
 def test_chance_of_labels_is_the_mean_precision_of_a_random_ranking() -> None:
     chance = chance_of(ranked(0.8, 0.7, 0.9))
     assert chance is not None
-    assert chance.level == pytest.approx((at_random(400, 120) + at_random(400, 60)) / 2)
+    assert chance.level == pytest.approx((chance_precision(400, 120) + chance_precision(400, 60)) / 2)
 
 
 @pytest.mark.parametrize(

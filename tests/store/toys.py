@@ -88,7 +88,7 @@ class Ear:
 
 
 def obtain(store: Store, stage: Stage, **changed: Any) -> tuple[Artifact, Ran | Cached]:
-    known: dict[str, Any] = {"versions": VERSIONS, "given": {}, "environment": ENVIRONMENT}
+    known: dict[str, Any] = {"versions": VERSIONS, "inputs": {}, "environment": ENVIRONMENT}
     under = StageInputs(**{name: changed.pop(name, default) for name, default in known.items()})
     return store.artifacts.obtain(stage, under, **{"tell": Ear(), **changed})
 

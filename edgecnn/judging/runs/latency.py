@@ -191,7 +191,7 @@ def settling(run: Run) -> Settling:
     last = round(count * (1 - LAST_SHARE))
     medians = np.array([np.median(window) for window in windows])
     level = float(np.median(np.concatenate(windows[last:])))
-    down, up = _by_chance(windows, medians)
+    down, up = _chance_range(windows, medians)
     apart = _lasting((medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down)))
     first_steady = 0 if not len(apart) else int(apart[-1]) + 1
     before = sum(len(window) for window in windows[:first_steady])
@@ -209,7 +209,7 @@ def _lasting(apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(apart & beside)
 
 
-def _by_chance(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
     """How far below and above its level the median of a window may lie by chance."""
     inside = np.concatenate([window - median for window, median in zip(windows, medians, strict=True)])
     share = ERRORS / (2 * np.sqrt(min(len(window) for window in windows)))
@@ -444,7 +444,7 @@ def slowed_at_most(environment: Environment) -> int | None:
     """
     if not had_whole_machine(environment):
         return None
-    others, throttled = _seen(environment, "others_percent"), _seen(environment, "throttled_percent")
+    others, throttled = _observed(environment, "others_percent"), _observed(environment, "throttled_percent")
     bounded = OTHERS_PERCENT_MAX < others < 100 and throttled <= SOMETIMES_THROTTLED_PERCENT_MAX
     return math.ceil(100 / (100 - others)) if bounded else None
 
@@ -454,14 +454,14 @@ def worst_of(environments: Sequence[Environment]) -> Environment:
 
     What met one race can have made it slow whatever met the others, and in whichever order they ran.
     """
-    busiest = max(environments, key=lambda environment: _seen(environment, "others_percent")).observed
-    hottest = max(environments, key=lambda environment: _seen(environment, "throttled_percent")).observed
+    busiest = max(environments, key=lambda environment: _observed(environment, "others_percent")).observed
+    hottest = max(environments, key=lambda environment: _observed(environment, "throttled_percent")).observed
     worst = {name: busiest[name] for name in ("others_percent",) if name in busiest}
     worst |= {name: hottest[name] for name in ("throttled", "throttled_percent") if name in hottest}
     return environments[-1].model_copy(update={"observed": {**environments[-1].observed, **worst}})
 
 
-def _seen(environment: Environment, name: str) -> float:
+def _observed(environment: Environment, name: str) -> float:
     return float(environment.observed.get(name, 0))
 
 

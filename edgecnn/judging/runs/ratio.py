@@ -209,14 +209,14 @@ class _Doubt(NamedTuple):
     because: str | None
     times: int | None
     """It explains no more than so much."""
-    seen: float
+    excess: float
     """So many times beyond the bound."""
 
 
 def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
     if doubt.because is None:
         return verdict, stands
-    if doubt.times is None or doubt.seen <= doubt.times:
+    if doubt.times is None or doubt.excess <= doubt.times:
         return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
     return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
 
