@@ -242,7 +242,7 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
-        return Contest("energy", {}, missing="no meter covers what every one of them took")
+        return Contest("energy", {}, missing="no meter measured all candidates")
     measured = {name: profile.runs for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED}
     costs = costs_of(objective, measured, meter)
     _check_one_race([profiles[name] for name in costs])
@@ -347,7 +347,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(eligible)
     if not safe:
-        nothing = Choice(state="none", candidate=None, why="no candidate that the target allows works")
+        nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
         return Chosen(choice=nothing, because=describe(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
@@ -374,7 +374,7 @@ def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     weighed = [facts for facts in eligible.inside if facts.size_mib is not None]
     if not weighed:
-        return _provisional(eligible, rules, "nothing was weighed")
+        return _provisional(eligible, rules, "no kit has a known size")
     best = min(weighed, key=lambda facts: (facts.size_mib or 0.0, facts.candidate.id))
     least = best.size_mib or 0.0
     reasons: dict[str, Reason] = {
@@ -510,7 +510,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
-    missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
+    missing = missing or (rules.untimed or "no race ran" if rules.attached else f"{rules.device} was not attached")
     late_ones = tuple(name for name in order if name in late)
     carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated, predicted=predicted)
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))

@@ -57,9 +57,9 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     if agreement is None:
         return None
     if metric != "agreement":
-        return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
+        return missing(f"{NO_LABELS}; bound the agreement with fp32 instead, as in --min agreement=0.99")
     if facts.is_baseline:
-        return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
+        return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="this is the baseline network")
     worth = Worth(agreement.effect, agreement.independent or math.inf)
     figure = share_interval(round(agreement.same.estimate * agreement.images), agreement.images, worth)
     return Finding(figure=figure, fidelity=agreement.fidelity, note=_where(agreement))
@@ -81,13 +81,12 @@ def arithmetic_differs(facts: CandidateFacts) -> str | None:
         return None
     if facts.saturates_on is not None:
         here, there = ("the device", evaluation.machine) if facts.saturates_on == "device" else (evaluation.machine, "the device")
-        return f"sums of 8-bit products saturate on {here} and not on {there}; only the device settles it"
+        return f"sums of 8-bit products saturate on {here} but not on {there}; only a run on the device can settle it"
     if precision not in (Precision.FP16, Precision.BF16):
         return None
     if residency is not None and (residency.basis != "elsewhere" or residency.mac_share.get(precision, 0.0) > 0):
         return None
-    known = f"nothing is known to have been multiplied in {precision} there, as it is on the device"
-    return f"{known}; only the device settles it"
+    return f"{evaluation.machine} may not multiply in {precision} as the device does; only a run on the device can settle it"
 
 
 def drop(facts: CandidateFacts) -> Finding:
@@ -96,7 +95,7 @@ def drop(facts: CandidateFacts) -> Finding:
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if test.lost is None or test.gained is None:
         return missing(_NO_BASELINE)
     # Taken again from the counts at the confidence of the gate, whatever was shown.
@@ -125,7 +124,7 @@ def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "
             return missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
+            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="this is the baseline network")
         unknown = _dependence_unknown(accuracy) if isinstance(accuracy, Accuracy) and name in ("macro_f1", "ece") else None
         if unknown is not None:
             return unknown
@@ -144,7 +143,7 @@ def worst_class(facts: CandidateFacts) -> Finding:
     if test is None or test.quality is None:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if (open_ := _dependence_unknown(test)) is not None:
         return open_
     classes = test.quality.classes
@@ -157,17 +156,17 @@ def _dependence_unknown(test: Accuracy) -> Finding | None:
     """That a figure is open whose interval takes images for independent, where they are not."""
     if test.dependence is None:
         return None
-    note = f"no interval of it is known that allows for {test.dependence}"
+    note = f"it has no interval that accounts for {test.dependence}"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
 def _which(test: Accuracy, classes: ClassReport) -> str:
-    """The class that loses most, and the one that leaves most open: of it, more images are wanted."""
+    """The class that loses most, and the one that is the least certain: of it, more images are wanted."""
     losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
     worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
     widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
     notes = [f"{_sized(worst)} loses most"] if worst is not None else []
-    notes += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
+    notes += [f"{_sized(widest)} is the least certain"] if widest is not None and widest is not worst else []
     return ", ".join([*notes, *filter(None, [_where(test)])])
 
 
@@ -196,7 +195,7 @@ def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Find
     """Why a figure of the device is not one that is judged."""
     if figures is None or figures.runs < 1:
         return missing((figures.reason if figures else None) or f"{subject} was not measured")
-    return missing(f"{subject} is {figures.fidelity.value}, and only a measured one is judged")
+    return missing(f"{subject} is {figures.fidelity.value}; only measured figures are judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
@@ -208,8 +207,8 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
         if measured is None or not _judged(measured):
             return _unmeasured("latency", measured)
         if measured.selecting:
-            few = f"{counted(measured.runs, 'run')} of the race for the choice"
-            note = f"p{percent} is open: {few}, and a gate is judged by a race of its own"
+            few = f"only {counted(measured.runs, 'run')} of the race for the choice"
+            note = f"p{percent} is open: {few}, and gates need a separate race"
             return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
         figure: Interval | None = getattr(measured, name)
         if figure is None:
@@ -241,7 +240,7 @@ def size(facts: CandidateFacts) -> Finding:
     """Of the model's files, exactly."""
     size = facts.size_mib
     if size is None:
-        return missing("there is no kit to weigh")
+        return missing("size unknown: no kit was built")
     return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
 
 
@@ -284,9 +283,9 @@ def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
         if residency is None:
             return missing("residency was not measured")
         if residency.basis == "planned":
-            return missing("residency is the builder's plan, and only what a runtime executed is judged")
+            return missing("residency is only planned by the builder; gates need executed layers")
         if residency.basis == "elsewhere":
-            return missing("residency was read on another machine than the device, whose kernels may differ")
+            return missing("residency was read on another machine, whose kernels may differ from the device's")
         shares = {"multiply-adds": residency.mac_share, "time": residency.time_share, "bytes moved": residency.byte_share}[of]
         if not shares:
             return missing(_no_share(of, residency))
@@ -336,7 +335,7 @@ def map_drop(facts: CandidateFacts) -> Finding:
     if accuracy is None:
         return missing(_NOT_MEASURED)
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if accuracy.drop_pp is None:
         return missing(_NO_BASELINE)
     return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_where(accuracy))

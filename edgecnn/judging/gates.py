@@ -526,11 +526,11 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(advice.rounds, advice.spelled)}"
     if verdict is Verdict.UNSURE and finding.too_few and advice.rounds:
-        more = f": {finding.too_few}; {advice.rounds} do ({advice.spelled.format(advice.rounds)})"
+        more = f": {finding.too_few}; {advice.rounds} rounds would ({advice.spelled.format(advice.rounds)})"
     elif verdict is Verdict.UNSURE and finding.never_met:
         more = f": {finding.never_met}"
     elif verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
+        more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"

@@ -57,7 +57,7 @@ def chance_of(facts: CandidateFacts) -> Chance | None:
     if not any(figures.images for figures in classes):
         return None
     commonest = max(classes, key=lambda figures: figures.images)
-    return Chance(commonest_share([figures.images for figures in classes]), f"always answering {commonest.name!r}")
+    return Chance(commonest_share([figures.images for figures in classes]), f"always predicting {commonest.name!r}")
 
 
 def not_learned(facts: CandidateFacts) -> GateResult | None:

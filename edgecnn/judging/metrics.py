@@ -263,7 +263,7 @@ def charted(*sources: Source) -> list[Metric]:
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What a gate may know of ``metric`` (a name of ``METRICS``)."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
-        return findings.missing("the file came quantized, and the float network that it could be compared with is not in it")
+        return findings.missing("the model file came quantized and holds no float network to compare with")
     judged = METRICS[metric].judged
     assert judged is not None
     if METRICS[metric].source != "accuracy":

@@ -35,10 +35,7 @@ def test_the_whole_interval_of_the_drop_of_map_decides(drop: tuple[float, float,
 
 
 def test_the_baseline_passes_by_definition() -> None:
-    assert verdict("map_drop_pp", 1.0, a_multi_label(None)) == (
-        Verdict.PASS,
-        "it is the baseline network itself: no drop by definition",
-    )
+    assert verdict("map_drop_pp", 1.0, a_multi_label(None))[0] is Verdict.PASS
     assert verdict("agreement", 0.99, a_multi_label(None))[0] is Verdict.PASS
 
 

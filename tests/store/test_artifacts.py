@@ -215,7 +215,7 @@ def test_inputs_that_do_not_belong_to_the_stage_are_refused(store: Store, tmp_pa
     weights = source(tmp_path / "w", "weights")
     with pytest.raises(ValueError, match=r"train: missing inputs: weights"):
         obtain(store, Train(inputs={"weights": weights.key}))
-    with pytest.raises(ValueError, match=r"train: given\['weights'\] has key"):
+    with pytest.raises(ValueError, match=r"train: sources\['weights'\] has key"):
         obtain(store, Train(), inputs={"weights": weights})
 
 
