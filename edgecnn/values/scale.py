@@ -45,7 +45,7 @@ class CompoundScale(Value):
                 raise ValueError(f"{part.strip()!r} is not KEY=NUMBER")
             if key not in KEYS:
                 near = nearest(key, KEYS, cutoff=0.5)
-                raise ValueError(f"{key} is no key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
+                raise ValueError(f"{key} is not a key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
             if key in numbers:
                 raise ValueError(f"{key} is given twice")
             numbers[key] = _number(key, value)

@@ -133,11 +133,11 @@ def test_every_problem_of_a_device_file_is_named_at_once_with_the_nearest_key(tm
     assert caught.value.line() == (
         f"device file {path} has 6 problems: "
         "usually_attached is missing; "
-        "runtimes.onnx-runtime is no key, the nearest is runtimes.onnxruntime; "
+        "runtimes.onnx-runtime is not a key, the nearest is runtimes.onnxruntime; "
         'runtimes.onnx-runtime.onnx_opset_max must be a whole number, not "21"; '
         "runtimes.onnx-runtime.precisions.fp32 must be 'native', 'slow' or 'none', not \"fast\"; "
-        "runtimes.onnx-runtime.opset_max is no key, the nearest is runtimes.onnx-runtime.onnx_opset_max; "
-        "usualy_attached is no key, the nearest is usually_attached "
+        "runtimes.onnx-runtime.opset_max is not a key, the nearest is runtimes.onnx-runtime.onnx_opset_max; "
+        "usualy_attached is not a key, the nearest is usually_attached "
         "— docs/schemas/device.json lists every key [device-file-invalid]"
     )
 
