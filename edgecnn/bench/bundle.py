@@ -190,7 +190,7 @@ def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, ho
         raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not seen.timed:
         return
-    seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
+    seen.races["report"] = seen.race(RaceRequest.reported(request.race, runnable, how))
     if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
         seen.races["energy"] = seen.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 

@@ -106,7 +106,7 @@ def execute(
         _climb(execution, context, kinds, limits or Limits(), drops_of)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
-            for step in plan.of_candidate(candidate.id):
+            for step in plan.branch_of(candidate.id):
                 _try(step, execution, context)
     return execution
 
@@ -115,7 +115,7 @@ def execute_candidates(execution: Execution, context: StageContext, candidates: 
     """Run the trunk, and make these candidates of it, whatever rungs they are of. Raises as ``execute`` does."""
     _run_trunk(execution, context, TRUNK)
     for candidate in candidates:
-        for step in execution.plan.of_candidate(candidate.id):
+        for step in execution.plan.branch_of(candidate.id):
             _try(step, execution, context)
     return execution
 
@@ -132,7 +132,7 @@ def _climb(
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
-            for step in execution.plan.of_candidate(candidate.id):
+            for step in execution.plan.branch_of(candidate.id):
                 if step.stage.kind in kinds:
                     _try(step, execution, context)
         drops = {} if drops_of is None else drops_of(move.rung)
@@ -175,7 +175,7 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
-    under = StageInputs(versions=versions, given=inputs, environment=context.environment)
+    under = StageInputs(versions=versions, inputs=inputs, environment=context.environment)
     artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome

@@ -50,7 +50,7 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
         subject.prepared = artifacts["prepare"].folder
     for candidate in candidates:
         name, graph = candidate.id, graph_of(candidate)
-        steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.of_candidate(name)}
+        steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.branch_of(name)}
         subject.steps[name] = {kind: outcome for kind, outcome in steps.items() if outcome is not None}
         if graph in artifacts:
             subject.graphs[graph] = artifacts[graph].folder / "macs.json"
@@ -194,7 +194,7 @@ class Observer:
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
         choice = self.subject.race_choice
         if purpose == "report":
-            return RaceRequest.for_figures(choice, kits, how)
+            return RaceRequest.reported(choice, kits, how)
         settings: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
             settings |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}

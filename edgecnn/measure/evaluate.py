@@ -91,7 +91,7 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] 
         stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
+        facts = _run_evaluation(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
         if facts.pixels_sha256 != pixels.sha256:
             raise PIXELS_CHANGED(file=pixels.file, split=pixels.split)
         try:
@@ -124,7 +124,7 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
     return logits
 
 
-def _asked(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
+def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
         return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
     lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)

@@ -62,7 +62,7 @@ def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
     """
     counter = _Counter(spec, budgets.budgets, tell)
     phi = _end_of_rule(counter)
-    rule = counter.point(counter.on_rule(phi))
+    rule = counter.point(counter.rule_scale(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
     inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
@@ -92,7 +92,7 @@ class _Counter:
         self._tell = tell
         self._known: dict[CompoundScale, ScalePoint | None] = {}
 
-    def on_rule(self, phi: float) -> CompoundScale:
+    def rule_scale(self, phi: float) -> CompoundScale:
         """Return the scale of the rule at φ, with the resolution rounded to the search's step."""
         side = self.spec.resolution_px.short_px * GAMMA**phi
         return _scale(ALPHA**phi, BETA**phi, side)
@@ -143,7 +143,7 @@ def _end_of_rule(counter: _Counter) -> float:
 
 
 def _inside(counter: _Counter, phi: float) -> bool:
-    point = counter.point(counter.on_rule(phi))
+    point = counter.point(counter.rule_scale(phi))
     return point is not None and point.inside
 
 

@@ -70,8 +70,8 @@ class Stage(Value):
         return ()
 
     @abstractmethod
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Write the artifact's files into the folder ``out``; ``given`` maps each input's role to its folder."""
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the artifact's files into the folder ``out``; ``input_paths`` maps each input's role to its folder."""
 
     def payload(self, versions: Mapping[str, str]) -> dict[str, Any]:
         """Everything that decides the bytes: this is what the key is the digest of, and what lies in the record."""

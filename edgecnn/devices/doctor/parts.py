@@ -44,7 +44,7 @@ class PartRow(NamedTuple):
 PARTS = (
     *(
         PartRow(
-            backend.runtime.value, "runtime", BROWSER if backend.runtime.in_a_browser else backend.runtime.value, backend.adds
+            backend.runtime.value, "runtime", BROWSER if backend.runtime.runs_in_browser else backend.runtime.value, backend.adds
         )
         for backend in all_backends()
     ),
@@ -133,7 +133,7 @@ def install_command(extra: str) -> str:
 
     Of a browser: what the system installs it by.
     """
-    if extra in {runtime.value for runtime in Runtime if runtime.in_a_browser}:
+    if extra in {runtime.value for runtime in Runtime if runtime.runs_in_browser}:
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _in_checkout():

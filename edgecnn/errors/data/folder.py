@@ -110,7 +110,7 @@ class Shortage(NamedTuple):
     """A class that cannot fill its roles. ``copies`` and ``skipped`` are its files that do not count, each with the reason."""
 
     name: str
-    found: int
+    images: int
     needed: int
     roles: Sequence[str]
     copies: Sequence[str] = ()
@@ -139,7 +139,7 @@ def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
     return TOO_FEW_IMAGES(
         folder=folder,
         name=first.name,
-        found=first.found,
+        found=first.images,
         roles=first.roles,
         needed=first.needed,
         because="; ".join((*_uncounted(first), *_short_too(others))),
@@ -159,7 +159,7 @@ def _uncounted(short: Shortage) -> Sequence[str]:
         for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
         if files
     ]
-    total = short.found + len(short.copies) + len(short.skipped)
+    total = short.images + len(short.copies) + len(short.skipped)
     return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
 
 
@@ -226,14 +226,14 @@ def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
     return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
 
 
-def train_folder_missing(named: Path, found: Sequence[str], is_list: bool = False) -> EdgecnnError:
+def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
     """``is_list``: the splits are a column of a list."""
     if is_list:
-        what = f"{named}: its splits are {listed(found)}, and train is missing"
+        what = f"{named}: its splits are {listed(splits)}, and train is missing"
         hint = "give training images the split train, or list the images of one split without the column split"
     else:
-        what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
-        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
+        what = f"{named}: has {listed([f'{name}/' for name in splits])} but no train/"
+        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / splits[0]}"
     return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
 
 
