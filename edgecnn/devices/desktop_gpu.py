@@ -29,7 +29,7 @@ def role() -> str:
     return device_named(ROLE_ALIAS).name
 
 
-def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu | None:
+def gpu_here(choice: VariantChoice = "usual", device: Device | None = None) -> DesktopGpu | None:
     """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``.
 
     ``device``: the one of several that this device file describes, and by its name; None: whichever comes first.
@@ -37,12 +37,12 @@ def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu
     models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
     if device is not None:
         facts = local_facts()
-        models = [each for each in models if matches(device, facts.model_copy(update={"models": (each,), "cpu_model": None}))]
-    found = local_gpu(models, versions, which)
-    if found is None:
+        models = [model for model in models if matches(device, facts.model_copy(update={"models": (model,), "cpu_model": None}))]
+    gpu = local_gpu(models, versions, choice)
+    if gpu is None:
         return None
     named = {} if device is None else {"device": device.name}
-    return found.model_copy(update={**named, "unusable": found.unusable or cuda_gap(_built_for(), driver_cuda())})
+    return gpu.model_copy(update={**named, "unusable": gpu.unusable or cuda_gap(_built_for(), driver_cuda())})
 
 
 def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str | None:
@@ -69,11 +69,11 @@ def _built_for() -> str | None:
         text = Path(spec.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return None
-    found = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
-    return found and (found[1] or "")
+    match = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
+    return match and (match[1] or "")
 
 
-def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:
+def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], choice: VariantChoice = "usual") -> DesktopGpu | None:
     """A GPU takes its own part: whatever its model, it is filed under that and never under the role's; None without torch.
 
     ``models``: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
@@ -81,19 +81,19 @@ def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: 
     if not models or versions.get("torch") is None or versions.get("torchvision") is None:
         return None
     known = {device.title: device.name for device in load_devices().values() if device.role == "baseline"}
-    model = next((each for each in models if each in known), models[0])
-    variants, unavailable = named_variants(which, versions)
+    model = next((name for name in models if name in known), models[0])
+    variants, unavailable = named_variants(choice, versions)
     return DesktopGpu(
         model=model,
         device=known.get(model) or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"),
-        candidate=_on(REFERENCE, model),
-        variants=tuple(_on(each, model) for each in variants),
+        candidate=_candidate_on(REFERENCE, model),
+        variants=tuple(_candidate_on(variant, model) for variant in variants),
         unavailable=unavailable,
         unusable=_unusable(versions["torch"] or ""),
     )
 
 
-def _on(candidate: Candidate, model: str) -> Candidate:
+def _candidate_on(candidate: Candidate, model: str) -> Candidate:
     return candidate.model_copy(update={"session_options": {**candidate.session_options, "gpu": model}})
 
 
@@ -105,25 +105,25 @@ def _unusable(torch_version: str) -> str | None:
     return None
 
 
-Which = Literal["reference", "usual", "all"]
+VariantChoice = Literal["reference", "usual", "all"]
 TENSORRT = "torch-tensorrt"
 """The distribution by which torch lets TensorRT run a program."""
 
 
-def _way(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
-    asked = {"precision": precision.value, **options} if precision is not Precision.FP32 else options
-    return Candidate(id=ident, runtime=Runtime.TORCH, precision=precision, session_options=asked)
+def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
+    settings = {"precision": precision.value, **options} if precision is not Precision.FP32 else options
+    return Candidate(id=ident, runtime=Runtime.TORCH, precision=precision, session_options=settings)
 
 
-REFERENCE = _way("torch-fp32")
+REFERENCE = _torch_candidate("torch-fp32")
 """Eager torch, TF32 off: what every figure of the edge is held against."""
-BESIDE = (
-    _way("torch-tf32", Precision.TF32),
-    _way("torch-amp", Precision.FP16),
-    _way("torch-fp32-cudagraph", graph="cuda"),
-    _way("torch-amp-cudagraph", Precision.FP16, graph="cuda"),
-    _way("torch-fp32-compiled", compile="inductor"),
-    _way("torch-fp32-tensorrt", compile="tensorrt"),
+VARIANTS = (
+    _torch_candidate("torch-tf32", Precision.TF32),
+    _torch_candidate("torch-amp", Precision.FP16),
+    _torch_candidate("torch-fp32-cudagraph", graph="cuda"),
+    _torch_candidate("torch-amp-cudagraph", Precision.FP16, graph="cuda"),
+    _torch_candidate("torch-fp32-compiled", compile="inductor"),
+    _torch_candidate("torch-fp32-tensorrt", compile="tensorrt"),
 )
 USUAL = ("torch-amp-cudagraph",)
 """What is raced unless more is asked for. With one image a call, eager torch launches every small kernel by itself: alone,
@@ -138,18 +138,18 @@ _PRECISION = {
 _COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile (Torch-TensorRT)"}
 
 
-def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+def named_variants(choice: VariantChoice, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
     """The variants beside the reference, and by name why one cannot be had here.
 
     ``which``: the recipe's ``desktop.variants``. ``versions``: distribution to installed version, or None.
     """
-    asked = [each for each in BESIDE if which == "all" or (which == "usual" and each.id in USUAL)]
-    lacking = [each for each in asked if _compiler(each) == "tensorrt" and versions.get(TENSORRT) is None]
+    chosen = [variant for variant in VARIANTS if choice == "all" or (choice == "usual" and variant.id in USUAL)]
+    lacking = [variant for variant in chosen if _compiler(variant) == "tensorrt" and versions.get(TENSORRT) is None]
     why = f"{TENSORRT} is not installed; pip install {TENSORRT}"
-    return tuple(each for each in asked if each not in lacking), {each.id: why for each in lacking}
+    return tuple(variant for variant in chosen if variant not in lacking), {variant.id: why for variant in lacking}
 
 
-def how(candidate: Candidate) -> str:
+def describe_candidate(candidate: Candidate) -> str:
     """What ran, in words: as it was requested, since what a GPU made of it is not read back. A record of another edgecnn may
     have words that this one does not know."""
     options = candidate.session_options
@@ -159,9 +159,9 @@ def how(candidate: Candidate) -> str:
     return f"{execution}{graph}, {_PRECISION.get(precision, precision)}, one image a call, copies to and from the GPU inside"
 
 
-def how_of(ident: str) -> str:
+def describe_variant(ident: str) -> str:
     """The same of a variant that is known by its name alone."""
-    return next((how(each) for each in (REFERENCE, *BESIDE) if each.id == ident), ident)
+    return next((describe_candidate(candidate) for candidate in (REFERENCE, *VARIANTS) if candidate.id == ident), ident)
 
 
 def _compiler(candidate: Candidate) -> str:

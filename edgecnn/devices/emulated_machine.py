@@ -75,15 +75,15 @@ def emulated_machine(folder: Path, tell: Progress) -> Path:
         raise nothing_to_emulate_on(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        made = Path(place) / "machine"
-        unpack_tree(_TREE, made / "root", tell)
+        machine = Path(place) / "machine"
+        unpack_tree(_TREE, machine / "root", tell)
         suite, package = _EMULATOR
-        unpack_tree(DebianTree(suite, here, (package,)), made / "qemu", tell)
+        unpack_tree(DebianTree(suite, here, (package,)), machine / "qemu", tell)
         wheels = download_wheels(_PACKAGES, _WHEELS, Path(place) / "wheels")
-        unpack_wheels(wheels, made / "root/usr/local/lib" / _PYTHON / "dist-packages")
-        _write_program(made / PROGRAM)
+        unpack_wheels(wheels, machine / "root/usr/local/lib" / _PYTHON / "dist-packages")
+        _write_program(machine / PROGRAM)
         if not folder.exists():  # another process may have been quicker
-            made.rename(folder)
+            machine.rename(folder)
     return folder
 
 
@@ -167,7 +167,7 @@ def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
 
 def _run(command: Sequence[str], tree: DebianTree) -> None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -178,10 +178,12 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise _failed(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [done.stderr.strip()]
-        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} ended with {done.returncode}")
+    if process.returncode != 0:
+        lines = [line.strip() for line in process.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [
+            process.stderr.strip()
+        ]
+        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} ended with {process.returncode}")
 
 
-def _failed(tree: DebianTree, said: str) -> EdgecnnError:
-    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=said)
+def _failed(tree: DebianTree, reason: str) -> EdgecnnError:
+    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=reason)

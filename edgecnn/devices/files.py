@@ -67,7 +67,7 @@ def known_devices() -> KnownDevices:
 
     Raises DEVICE_FILE_INVALID, DEVICE_NAME_TAKEN: of a shipped file, as ``load_devices``.
     """
-    shipped, own = _by_name(), []
+    shipped, own = _shipped_names(), []
     damaged: dict[str, EdgecnnError] = {}
     for name in own_names():
         path = own_file(name)
@@ -86,7 +86,7 @@ def device_named(name: str) -> Device:
     Raises UnknownDevice: there is neither; names the nearest. FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID,
     DEVICE_NAME_SHIPPED: of the user's file.
     """
-    by_name = _by_name()
+    by_name = _shipped_names()
     if name in by_name:
         return by_name[name]
     path = own_file(name)
@@ -122,7 +122,7 @@ def own_device(path: Path) -> Device:
     """
     path = user_path(path)
     device = load_device_file(path)
-    shipped = _by_name()
+    shipped = _shipped_names()
     if device.name in shipped and device != shipped[device.name]:
         stem = re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
         suggestion = stem if stem and stem not in shipped else f"my-{device.name}"
@@ -157,15 +157,15 @@ def parse_target(text: str) -> Target:
     return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
-def target_of(choice: TargetChoice, asked: str | None) -> Target:
+def target_of(choice: TargetChoice, text: str | None) -> Target:
     """The device and runtime of a call: what it asks on its own, else what the recipe says.
 
     Raises RUNTIMES_CONTRADICT: the recipe's device names one runtime and its ``runtime`` another. UnknownDevice,
     DEVICE_FACTS_ONLY,
     UNKNOWN_RUNTIME, RUNTIME_NOT_ON_DEVICE: as ``parse_target``.
     """
-    if asked is not None:
-        return parse_target(asked)
+    if text is not None:
+        return parse_target(text)
     device, named = parse_target(choice.device)
     if choice.runtime is None:
         return Target(device, named)
@@ -201,7 +201,7 @@ def known_runtime(name: str, target: str, on_device: Sequence[str]) -> TargetRun
     return Runtime(name)
 
 
-def _by_name() -> dict[str, Device]:
+def _shipped_names() -> dict[str, Device]:
     return {name: device for device in load_devices().values() for name in (device.name, *device.aliases)}
 
 
@@ -213,7 +213,7 @@ def build_targets(device: Device) -> tuple[str, ...]:
     if device.facts_only is not None:
         return ()
     answers = {runtime: offers(runtime, device) for runtime in device.runtimes}
-    building = [runtime for runtime, said in answers.items() if any(isinstance(entry, Candidate) for entry in said)]
+    building = [runtime for runtime, entries in answers.items() if any(isinstance(entry, Candidate) for entry in entries)]
     plain = [device.name] if any(device.runtimes[runtime].by_default for runtime in building) else []
     named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].by_default]
     return (*plain, *named)
@@ -225,8 +225,8 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def own_folder() -> Path:
     """``edgecnn/devices`` in $XDG_CONFIG_HOME, else in ~/.config; a relative one is ignored, as XDG demands."""
-    told = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    base = told if told.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111 - raises where nobody has a home
+    config = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    base = config if config.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111 - raises where nobody has a home
     return base / "edgecnn" / "devices"
 
 
@@ -241,7 +241,7 @@ def own_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in own_folder().glob("*.toml") if NAME.fullmatch(path.stem)))
 
 
-class OnDevice(NamedTuple):
+class SettledTarget(NamedTuple):
     """A recipe whose target is settled, with the device and where a user's own device file lies."""
 
     recipe: Recipe
@@ -249,9 +249,9 @@ class OnDevice(NamedTuple):
     file: Path | None
 
 
-def on_device(recipe: Recipe, asked: str | None = None) -> OnDevice:
+def settle_target(recipe: Recipe, text: str | None = None) -> SettledTarget:
     """The recipe with its target, or the one that a call ``asked`` for, settled. Raises as ``target_of``."""
-    device, runtime = target_of(recipe.target, asked)
+    device, runtime = target_of(recipe.target, text)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
-    file = file_of(asked or recipe.target.device, device)
-    return OnDevice(recipe.model_copy(update={"target": target}), device, file)
+    file = file_of(text or recipe.target.device, device)
+    return SettledTarget(recipe.model_copy(update={"target": target}), device, file)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.devices.check.board import Wanted, fit_board, furnished, machine_at, require_device
+from edgecnn.devices.check.board import BoardUse, fit_board, furnished, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.board import BoardDiskFull
 from edgecnn.hosts.local import EmulatedHost, LocalHost
@@ -59,7 +59,7 @@ def this_machine() -> Machine:
 
 
 @contextmanager
-def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> Iterator[Machine]:
+def machine_for(request: HostRequest | None, wanted: BoardUse, tell: Progress) -> Iterator[Machine]:
     """The machine that was asked for, held while the block runs.
 
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
@@ -70,35 +70,35 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
     Raises EdgecnnError: of ``errors.hosts``, among them that the board is another device, or where the emulated
     machine cannot be made.
     """
-    if asked is None:
+    if request is None:
         yield this_machine()
         return
-    if asked.emulated:
-        with machine_at(asked, tell) as seen:
-            require_device(seen, wanted.device)
-            emulated = EmulatedHost(Path(seen.python))
-            yield Machine(emulated, seen.facts, emulated.identify(), asked.address)
+    if request.emulated:
+        with machine_at(request, tell) as reached:
+            require_device(reached, wanted.device)
+            emulated = EmulatedHost(Path(reached.python))
+            yield Machine(emulated, reached.facts, emulated.identify(), request.address)
         return
-    link = Link.open(Address.of(asked.address))
+    link = Link.open(Address.of(request.address))
     try:
-        board = fit_board(link, asked, wanted)
+        board = fit_board(link, request, wanted)
     except BaseException:
         link.close()
         raise
     with SshHost.over(link, what=wanted.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
-        if asked.carry_wheels:
+        if request.carry_wheels:
             board = furnished(board, wanted, tell)
             host.board.python = board.reached.python
-        warnings = tuple(f"{asked.address}: {sentence}" for sentence in board.warnings)
+        warnings = tuple(f"{request.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Machine(host, board.reached.facts, host.identify(), asked.address, warnings)
+            yield Machine(host, board.reached.facts, host.identify(), request.address, warnings)
         except BoardDiskFull:
-            if asked.clean:  # what was finished came here, and the next call finds room
+            if request.clean:  # what was finished came here, and the next call finds room
                 host.clean()
             raise
-        if asked.clean:
+        if request.clean:
             host.clean()
 
 

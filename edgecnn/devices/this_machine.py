@@ -45,7 +45,7 @@ def how_closely(device: Device) -> tuple[bool, int]:
     return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True)) + len(match.isa)
 
 
-def with_local_facts(device: Device, facts: LocalFacts) -> Device:
+def complete_device(device: Device, facts: LocalFacts) -> Device:
     """The device with what its file leaves to the machine filled in from the machine, and nothing else changed.
 
     A file leaves it to the machine by ``architecture = "any"``; the ISA flags, cores and memory then come from ``facts``.
@@ -97,8 +97,7 @@ def _models(root: Path) -> tuple[str, ...]:
 
 
 def _memory_mib(meminfo: str) -> int | None:
-    found = (int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:"))
-    return next(found, None)
+    return next((int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:")), None)
 
 
 def _text(path: Path) -> str:

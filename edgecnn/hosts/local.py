@@ -138,7 +138,7 @@ class EmulatedHost:
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``: there is no GPU."""
-        return builder_in(self._asked("info", "--builder", package), None)
+        return builder_in(self._ask_runner("info", "--builder", package), None)
 
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""
@@ -149,9 +149,9 @@ class EmulatedHost:
 
     @cached_property
     def _info(self) -> MachineInfo:
-        return info_in(self._asked("info"), None)
+        return info_in(self._ask_runner("info"), None)
 
-    def _asked(self, *about: str) -> Mapping[str, Any]:
+    def _ask_runner(self, *about: str) -> Mapping[str, Any]:
         """What this edgecnn's own runner answers there, beside none of this machine's packages."""
         with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as place:
             (Path(place) / "runner").symlink_to(_RUNNER)

@@ -81,13 +81,13 @@ def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[
     """Run such a program to its end. Returns and raises as ``Host.run`` does."""
     process = _start(program)
     assert process.stderr is not None
-    said = Tail(process.stderr)
+    stderr = Tail(process.stderr)
     with usable(program.board, " ".join(program.called[:1]) or "a command"):
         try:
             result = _Listener(process, program, lease_s, tell).result()
         finally:
             kill_group(process)
-        return _judged(result, program, process.returncode, lease_s, said)
+        return _judged(result, program, process.returncode, lease_s, stderr)
 
 
 class _Listener:
@@ -123,28 +123,28 @@ class _Listener:
         return Silence()
 
     def _heard(self, line: bytes) -> Mapping[str, Any] | None:
-        message = Line.of(line)
-        if message is None:
+        parsed = Line.of(line)
+        if parsed is None:
             return None
-        said, all_of_it = message
-        if said.progress is not None:
-            self._tell.step(said.progress.what, said.progress.done, said.progress.total, said.progress.unit)
-        elif said.note is not None:
-            self._tell.note(said.note)
-        return None if said.ok is None else all_of_it
+        message, content = parsed
+        if (step := message.progress) is not None:
+            self._tell.step(step.what, step.done, step.total, step.unit)
+        elif message.note is not None:
+            self._tell.note(message.note)
+        return None if message.ok is None else content
 
     def _beat(self) -> None:
         assert self._process.stdin is not None
-        said = self._opening
+        content = self._opening
         while True:
             try:
-                self._process.stdin.write(said)
+                self._process.stdin.write(content)
                 self._process.stdin.flush()
             except OSError:
                 return  # it has ended, which the reader notices
             if self._done.wait(self._beat_s):
                 return
-            said = b"\n"
+            content = b"\n"
 
 
 def _start(program: Program) -> subprocess.Popen[bytes]:
@@ -163,18 +163,18 @@ def _start(program: Program) -> subprocess.Popen[bytes]:
 
 
 def _judged(
-    result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, said: Tail
+    result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, stderr: Tail
 ) -> Mapping[str, Any]:
     if isinstance(result, Silence):
-        raise runner_timed_out(argv=program.called, lease_s=lease_s, last_lines=last_lines(said.text, _LAST_LINES))
+        raise runner_timed_out(argv=program.called, lease_s=lease_s, last_lines=last_lines(stderr.text, _LAST_LINES))
     if result is not None and result.get("ok") is True:
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
         raise program.failure(result.get("error") or {})
     if returncode == CANNOT_WRITE:
         raise runner_cannot_write(argv=program.called, board=program.board)
-    dropped = dropped_path_in(said.text) if program.board is None else None
-    lines = [*last_lines(said.text, _LAST_LINES), *filter(None, [dropped])]
+    dropped = dropped_path_in(stderr.text) if program.board is None else None
+    lines = [*last_lines(stderr.text, _LAST_LINES), *filter(None, [dropped])]
     raise runner_crashed(argv=program.called, ending=ending(returncode), last_lines=lines)
 
 
@@ -189,13 +189,13 @@ class _Builder(Message):
     builder: EngineBuilder
 
 
-def info_in(said: Mapping[str, Any], board: str | None) -> MachineInfo:
+def info_in(answer: Mapping[str, Any], board: str | None) -> MachineInfo:
     """What ``info`` said there; ``board``: None: on this machine. Raises AnswerUnusable: see ``usable``."""
     with usable(board, "info"):
-        return checked(MachineInfo, said)
+        return checked(MachineInfo, answer)
 
 
-def builder_in(said: Mapping[str, Any], board: str | None) -> EngineBuilder:
+def builder_in(answer: Mapping[str, Any], board: str | None) -> EngineBuilder:
     """The same of ``info --builder``."""
     with usable(board, "info --builder"):
-        return checked(_Builder, said).builder
+        return checked(_Builder, answer).builder

@@ -91,7 +91,7 @@ class Task:
     command: str
     words: tuple[str, ...] = ()
     """Arguments that name no file."""
-    given: Mapping[str, Path] = field(default_factory=dict)
+    inputs: Mapping[str, Path] = field(default_factory=dict)
     """Option to a file that is read."""
     out: Path | None = None
     """Folder of results."""
@@ -103,7 +103,7 @@ class Task:
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
         """The runner's words, with paths as ``place`` names them."""
         words = [self.command, *self.words]
-        for option, path in self.given.items():
+        for option, path in self.inputs.items():
             words += [option, place(path)]
         if self.out is not None:
             if self.schedule is not None:

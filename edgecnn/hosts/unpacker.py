@@ -21,10 +21,10 @@ def unpack(folder: Path, wheels: Sequence[str]) -> Dict[str, object]:
     for name in wheels:
         with zipfile.ZipFile(str(folder / "wheels" / name)) as archive:
             # Commands of packages are left out; a name that leaves the folder is made harmless by zipfile itself.
-            archive.extractall(str(site), [each for each in archive.namelist() if not re.match(r"[^/]+\.data/", each)])
+            archive.extractall(str(site), [member for member in archive.namelist() if not re.match(r"[^/]+\.data/", member)])
     return {"ok": True, "python": str(environment / "bin" / "python3")}
 
 
 if __name__ == "__main__":
-    made = unpack(Path(os.path.expanduser(FOLDER)), WHEELS)  # type: ignore[name-defined]  # noqa: F821 - see above
-    sys.stdout.write(json.dumps(made) + "\n")
+    answer = unpack(Path(os.path.expanduser(FOLDER)), WHEELS)  # type: ignore[name-defined]  # noqa: F821 - see above
+    sys.stdout.write(json.dumps(answer) + "\n")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
@@ -56,7 +56,7 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
     words += ["--implementation", "cp", "--python-version", python, "--find-links", str(folder), "--dest", str(folder)]
     words += [word for tag in platform.tags() for word in ("--platform", tag)]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [*words, *packages],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -67,8 +67,8 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
         )
     except subprocess.TimeoutExpired as error:
         raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(done.stderr))
+    if process.returncode != 0:
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(process.stderr))
     return tuple(sorted(folder.glob("*.whl")))
 
 
@@ -80,9 +80,9 @@ def unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
             archive.extractall(site, [name for name in archive.namelist() if not re.match(r"[^/]+\.data/", name)])
 
 
-def _why(said: str) -> str:
-    errors = [line.removeprefix("ERROR: ").strip() for line in said.splitlines() if line.startswith("ERROR: ")]
-    return errors[0][:500] if errors else " ".join(said.split())[-500:] or "pip said nothing"
+def _why(output: str) -> str:
+    errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR: ")]
+    return errors[0][:500] if errors else " ".join(output.split())[-500:] or "pip said nothing"
 
 
 FOLDER = "~/.local/share/edgecnn"
@@ -119,8 +119,8 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
     """
     wheels = download_wheels(*parcel)
     _send(link, wheels, tell)
-    said = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
-    answer = link.ask(f"exec {in_shell(python)} -", given=said, timeout_s=_UNPACK_S)
+    script = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
+    answer = link.ask(f"exec {shell_path(python)} -", stdin=script, timeout_s=_UNPACK_S)
     try:
         return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
     except (IndexError, Unusable) as error:
@@ -128,19 +128,19 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
 
 
 def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
-    place = f"{in_shell(FOLDER + '/wheels')}"
-    held = link.ask(f"umask 077; mkdir -p {place} && cd {place} && sha256sum -- *.whl 2>/dev/null; true").text
-    there = {tuple(line.split(maxsplit=1)) for line in held.splitlines()}
-    missing = [wheel for wheel in wheels if (sha256_of(wheel), wheel.name) not in there]
+    place = f"{shell_path(FOLDER + '/wheels')}"
+    listing = link.ask(f"umask 077; mkdir -p {place} && cd {place} && sha256sum -- *.whl 2>/dev/null; true").text
+    stored = {tuple(line.split(maxsplit=1)) for line in listing.splitlines()}
+    missing = [wheel for wheel in wheels if (sha256_of(wheel), wheel.name) not in stored]
     for done, wheel in enumerate(missing):
         tell.step(f"sending packages to {link.board}", done, len(missing), "wheels")
         name = shlex.quote(wheel.name)
         line = f"cd {place} && cat > {name}.part && mv {name}.part {name}"
-        answer = link.ask(f"exec sh -c {shlex.quote(line)}", given=wheel.read_bytes(), timeout_s=_SEND_S)
+        answer = link.ask(f"exec sh -c {shlex.quote(line)}", stdin=wheel.read_bytes(), timeout_s=_SEND_S)
         if answer.status != 0:
             raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr))
     tell.step(f"sending packages to {link.board}", len(missing), len(missing), "wheels")
 
 
-def _last(said: str) -> str:
-    return " | ".join([line.strip() for line in said.splitlines() if line.strip()][-_LAST_LINES:]) or "it said nothing"
+def _last(output: str) -> str:
+    return " | ".join([line.strip() for line in output.splitlines() if line.strip()][-_LAST_LINES:]) or "it said nothing"

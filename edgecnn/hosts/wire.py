@@ -52,7 +52,7 @@ class Message(BaseModel):
 Words = Annotated[str, AfterValidator(lambda text: text[:_KEPT_SIGNS])]
 """A text of any length, of which the beginning is kept."""
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-Said = TypeVar("Said", bound=BaseModel)
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def parsed(text: bytes | str) -> Any:
@@ -63,7 +63,7 @@ def parsed(text: bytes | str) -> Any:
         raise Unusable(f"no JSON: {error}") from error
 
 
-def checked(kind: type[Said], value: Any) -> Said:
+def checked(kind: type[Kind], value: Any) -> Kind:
     """The value as one of this kind. Raises Unusable: it is none, with the first field that is wrong."""
     try:
         return kind.model_validate(value)
@@ -126,7 +126,7 @@ class Line(Message):
 
 LINE_BYTES = 16 * 1024 * 1024
 """A listing of many results is the longest line that anybody has to say."""
-SAID_BYTES = 64 * 1024 * 1024
+STREAM_BYTES = 64 * 1024 * 1024
 """Of standard output altogether: days of progress."""
 _KEPT_BYTES = 64 * 1024
 _BLOCK = 1 << 16
@@ -165,7 +165,7 @@ class Incoming:
 
     def __init__(self, stream: IO[bytes], content_bytes: int = 0) -> None:
         """``content_bytes``: of what is expected beside lines."""
-        self._stream, self._left = stream, SAID_BYTES + content_bytes
+        self._stream, self._left = stream, STREAM_BYTES + content_bytes
         self._most = self._left
         self._held = bytearray()
         self._ready = select.poll()
@@ -226,40 +226,40 @@ class Exchange(NamedTuple):
     stderr: str
 
 
-def exchange(process: subprocess.Popen[bytes], given: IO[bytes] | bytes, timeout_s: float) -> Exchange:
+def exchange(process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, timeout_s: float) -> Exchange:
     """Write to a process what it is given, and take what it says until it has ended.
 
     ``timeout_s``: since the last of ``given`` was taken. Raises Silence: it has not ended then. Unusable: it says too much.
     """
     assert process.stdout is not None and process.stderr is not None
-    writing = _Writing(process, BytesIO(given) if isinstance(given, bytes) else given)
-    incoming, tail, said = Incoming(process.stdout), Tail(process.stderr), bytearray()
+    writing = _Writing(process, BytesIO(stdin) if isinstance(stdin, bytes) else stdin)
+    incoming, tail, output = Incoming(process.stdout), Tail(process.stderr), bytearray()
     while (block := incoming.some(POLL_S)) != b"":
-        said += block or b""
+        output += block or b""
         if time.monotonic() - writing.taken_at > timeout_s:
             raise Silence
     try:
         process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
         raise Silence from error
-    return Exchange(bytes(said), tail.text)
+    return Exchange(bytes(output), tail.text)
 
 
 class _Writing:
     """Fills a process's standard input beside whoever reads what it says: it may say much before it reads."""
 
-    def __init__(self, process: subprocess.Popen[bytes], given: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], source: IO[bytes]) -> None:
         self.taken_at = time.monotonic()
-        threading.Thread(target=self._write, args=(process.stdin, given), daemon=True).start()
+        threading.Thread(target=self._write, args=(process.stdin, source), daemon=True).start()
 
-    def _write(self, target: IO[bytes], given: IO[bytes]) -> None:
+    def _write(self, target: IO[bytes], source: IO[bytes]) -> None:
         with suppress(OSError, ValueError), target:  # it ended before it had read all, and said why
-            while block := given.read(1 << 20):
+            while block := source.read(1 << 20):
                 target.write(block)
                 target.flush()
                 self.taken_at = time.monotonic()
 
 
-def last_lines(said: str, count: int) -> list[str]:
+def last_lines(text: str, count: int) -> list[str]:
     """The last lines that are not empty."""
-    return [line.strip() for line in said.splitlines() if line.strip()][-count:]
+    return [line.strip() for line in text.splitlines() if line.strip()][-count:]

@@ -33,8 +33,8 @@ class Shell(Link):
     def command(self, remote: str) -> list[str]:
         return ["sh", "-c", remote]
 
-    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
-        return super().ask(remote, given=given[: self.reaches], timeout_s=timeout_s, doing=doing)
+    def ask(self, remote: str, *, stdin: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
+        return super().ask(remote, stdin=stdin[: self.reaches], timeout_s=timeout_s, doing=doing)
 
 
 def board(link: Link, folder: Path) -> Board:

@@ -15,12 +15,12 @@ from packaging.specifiers import SpecifierSet
 
 from edgecnn.devices.check.findings import (
     Needs,
-    PackagesThere,
+    PackageStatus,
     findings_on,
     fits,
     installed,
     needs_of,
-    packages_there,
+    package_status,
     require_none,
     stopping,
 )
@@ -65,7 +65,7 @@ def board_over(link: Link, python: str | None = None) -> ReachedBoard:
 
 
 @contextmanager
-def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoard]:
+def machine_at(request: HostRequest | None, tell: Progress) -> Iterator[ReachedBoard]:
     """A board, or the emulated machine; None: this one, with the Python that runs edgecnn.
 
     ``tell``: of making the emulated machine, which raises what ``emulated_python`` does.
@@ -73,44 +73,44 @@ def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoa
     Raises RecordingUnusable: see ``recording_of``. AnswerUnusable: see ``facts_of``. BadAddress, SSH_ABSENT, BOARD_UNREACHABLE,
     BOARD_UNKNOWN, BOARD_KEY_CHANGED, LOGIN_REFUSED, LINK_LOST: of the link.
     """
-    if asked is None:
+    if request is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
         return
-    if asked.emulated:
+    if request.emulated:
         own = str(emulated_python(tell))
-        yield ReachedBoard(asked.address, facts_of(record_here(own, asked.address), asked.address), None, own)
+        yield ReachedBoard(request.address, facts_of(record_here(own, request.address), request.address), None, own)
         return
-    with Link.open(Address.of(asked.address)) as link:
-        yield board_over(link, asked.python)
+    with Link.open(Address.of(request.address)) as link:
+        yield board_over(link, request.python)
 
 
-def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
+def checked(reached: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:
     """The machine, held against a device where one is named; ``file`` is of one that is the user's own."""
     return BoardCheck(
-        board=seen.name,
-        facts=seen.facts,
-        findings=findings_on(seen.facts, needs_of(device)),
+        board=reached.name,
+        facts=reached.facts,
+        findings=findings_on(reached.facts, needs_of(device)),
         device=None if device is None else device.name,
         file=None if file is None else str(file),
-        recognised_as=recognised_as(seen.facts, device),
-        differences=() if device is None else differences(device, seen.facts),
+        recognised_as=recognised_as(reached.facts, device),
+        differences=() if device is None else differences(device, reached.facts),
     )
 
 
-def with_packages(seen: ReachedBoard, there: PackagesThere, tell: Progress) -> ReachedBoard:
+def carry_missing_packages(reached: ReachedBoard, packages_lacking: PackageStatus, tell: Progress) -> ReachedBoard:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
     An optional runtime without a wheel for the machine is told and left out.
 
     Raises CARRY_WITHOUT_HOST: it is this machine. WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: see ``carry_wheels``.
     """
-    if seen.link is None:
+    if reached.link is None:
         raise CARRY_WITHOUT_HOST()
-    python = seen.facts.python
-    packages, options = there.missing, there.options
+    python = reached.facts.python
+    packages, options = packages_lacking.missing, packages_lacking.options
     if not packages and not options:
-        return seen
-    platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))
+        return reached
+    platform = WheelPlatform(python.version[:2], reached.facts.architecture, python.glibc or (0, 0))
     for option in options:
         try:
             download_wheels((option,), platform, _wheels(platform))
@@ -118,8 +118,8 @@ def with_packages(seen: ReachedBoard, there: PackagesThere, tell: Progress) -> R
         except WheelsNotFound as error:
             tell.note(f"{error.what}: kits of it are skipped on this board")
     if not packages:
-        return seen
-    return seen.again(carry_wheels(seen.link, seen.python, Parcel(packages, platform, _wheels(platform)), tell))
+        return reached
+    return reached.again(carry_wheels(reached.link, reached.python, Parcel(packages, platform, _wheels(platform)), tell))
 
 
 def _wheels(platform: WheelPlatform) -> Path:
@@ -133,9 +133,10 @@ _KEPT_BY_THE_KERNEL = 0.85
 
 def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str, ...]:
     """Names of known devices, and of this one, whose ``[match]`` holds."""
-    known = known_devices().devices
-    others = [] if device is None or device.name in {each.name for each in known} else [device]
-    return tuple(each.name for each in (*others, *known) if matches(each, facts) and not each.is_a_browser)
+    devices = known_devices().devices
+    if device is not None and device.name not in {listed.name for listed in devices}:
+        devices = (device, *devices)
+    return tuple(listed.name for listed in devices if matches(listed, facts) and not listed.is_a_browser)
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:
@@ -155,8 +156,8 @@ def hardware_differences(device: Device, facts: LocalFacts) -> Iterator[str]:
     names = (*facts.models, *((facts.cpu_model,) if facts.cpu_model else ()))
     if not matches(device, facts):
         chips = " or ".join(device.match.compatible + device.match.cpu_part)
-        what = repr(stated) if stated else chips or "its [match]"
-        yield f"the file knows its board by {what}, and the machine is {', '.join(names) or 'nameless'}"
+        identity = repr(stated) if stated else chips or "its [match]"
+        yield f"the file knows its board by {identity}, and the machine is {', '.join(names) or 'nameless'}"
     lacking = [flag for flag in processor.isa if flag not in facts.isa]
     if lacking:
         yield f"the file says {' '.join(lacking)}, which not every core here has"
@@ -186,7 +187,7 @@ _FURNISHED_DISK_MIB = 64
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BoardUse:
     """What a board is to be, and what for."""
 
     device: Device | None
@@ -204,9 +205,10 @@ class Wanted:
 
 def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     """What runs these, and what answers for engines."""
-    found = tuple(candidates)
-    twins = {Runtime.ONNXRUNTIME} if any(each.needs_engine for each in found) else set[Runtime]()
-    return frozenset({each.runtime for each in found} | twins)
+    runtimes = set[Runtime]()
+    for candidate in candidates:
+        runtimes |= {candidate.runtime, Runtime.ONNXRUNTIME} if candidate.needs_engine else {candidate.runtime}
+    return frozenset(runtimes)
 
 
 def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime] | None:
@@ -221,7 +223,7 @@ class FitBoard(NamedTuple):
     """A board, and what one look at it gave."""
 
     reached: ReachedBoard
-    packages: PackagesThere
+    packages: PackageStatus
     findings: tuple[Finding, ...]
 
     @property
@@ -231,7 +233,7 @@ class FitBoard(NamedTuple):
         return tuple(" — ".join(filter(None, (finding.what, finding.remedy))) for finding in distorting)
 
 
-def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
+def fit_board(link: Link, request: HostRequest, wanted: BoardUse) -> FitBoard:
     """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
 
     Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.
@@ -241,49 +243,51 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
         BOARD_IS_ANOTHER_DEVICE: it is not what was wanted.
         BOARD_NOT_READY: kits cannot run there as it is.
     """
-    seen, needs = board_over(link, asked.python), wanted.needs
-    require_device(seen, wanted.device)
-    packages = packages_there(seen.facts, needs)
-    if asked.python is None and (packages.missing or packages.options):
+    reached, needs = board_over(link, request.python), wanted.needs
+    require_device(reached, wanted.device)
+    packages = package_status(reached.facts, needs)
+    if request.python is None and (packages.missing or packages.options):
         with suppress(RecordingUnusable):  # nothing was carried there
-            carried = seen.again(CARRIED)
-            of_carried = packages_there(carried.facts, needs)
-            if _count(of_carried) < _count(packages):
-                seen, packages = carried, of_carried
-    return _require_ready(seen, needs, packages, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
+            carried = reached.again(CARRIED)
+            carried_packages = package_status(carried.facts, needs)
+            if _count(carried_packages) < _count(packages):
+                reached, packages = carried, carried_packages
+    return _require_ready(reached, needs, packages, put_off=_CARRIED_AWAY if request.carry_wheels else ())
 
 
-def require_device(seen: ReachedBoard, device: Device | None) -> None:
+def require_device(reached: ReachedBoard, device: Device | None) -> None:
     """Raises BOARD_IS_ANOTHER_DEVICE: the machine is not what was wanted."""
-    facts = seen.facts
+    facts = reached.facts
     if device is not None and not matches(device, facts):
-        raise board_is_another_device(board=seen.name, machine=facts.describe(), device=device.title, matching=_recognised(facts))
+        raise board_is_another_device(
+            board=reached.name, machine=facts.describe(), device=device.title, matching=_recognised(facts)
+        )
 
 
 def _recognised(facts: BoardFacts) -> Sequence[str]:
     """The known devices that are built for and are such a machine, the one whose file says most about it first."""
     fitting = (device_named(name) for name in recognised_as(facts))
-    return [each.name for each in sorted(fitting, key=how_closely, reverse=True) if each.facts_only is None]
+    return [device.name for device in sorted(fitting, key=how_closely, reverse=True) if device.facts_only is None]
 
 
-def furnished(seen: FitBoard, wanted: Wanted, tell: Progress) -> FitBoard:
+def furnished(board: FitBoard, wanted: BoardUse, tell: Progress) -> FitBoard:
     """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
 
     Raises WheelsNotFound, WHEELS_NOT_UNPACKED, LINK_LOST: they could not be brought. BOARD_NOT_READY: something else is amiss.
     """
-    carried, needs = with_packages(seen.reached, seen.packages, tell), wanted.needs
-    packages = seen.packages if carried is seen.reached else packages_there(carried.facts, needs)
+    carried, needs = carry_missing_packages(board.reached, board.packages, tell), wanted.needs
+    packages = board.packages if carried is board.reached else package_status(carried.facts, needs)
     return _require_ready(carried, needs, packages)
 
 
-def _count(packages: PackagesThere) -> tuple[int, int]:
+def _count(packages: PackageStatus) -> tuple[int, int]:
     """How many packages keep kits from running, and how many leave some out."""
     return len(packages.missing), len(packages.options)
 
 
-def _require_ready(seen: ReachedBoard, needs: Needs, packages: PackagesThere, *, put_off: Iterable[str] = ()) -> FitBoard:
+def _require_ready(reached: ReachedBoard, needs: Needs, packages: PackageStatus, *, put_off: Iterable[str] = ()) -> FitBoard:
     if not packages.missing:
         needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
-    findings = findings_on(seen.facts, needs, packages)
-    require_none(seen.name, [finding for finding in stopping(findings) if finding.ref not in put_off])
-    return FitBoard(seen, packages, findings)
+    findings = findings_on(reached.facts, needs, packages)
+    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref not in put_off])
+    return FitBoard(reached, packages, findings)

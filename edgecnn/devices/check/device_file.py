@@ -33,12 +33,12 @@ _GENERAL = "cpu"
 
 def shipped_like(facts: BoardFacts) -> Device | None:
     """The shipped device that this machine is, if it is one; a processor of any kind is none."""
-    like = (
-        each
-        for each in load_devices().values()
-        if matches(each, facts) and each.runtimes and each.role == "target" and not each.is_a_browser
+    candidates = (
+        device
+        for device in load_devices().values()
+        if matches(device, facts) and device.runtimes and device.role == "target" and not device.is_a_browser
     )
-    return max((each for each in like if each.name != _GENERAL), key=how_closely, default=None)
+    return max((device for device in candidates if device.name != _GENERAL), key=how_closely, default=None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
@@ -50,13 +50,13 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
     read = f"read from the machine on {day}: "
     memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
     architecture: Literal["aarch64", "x86_64"] = "aarch64" if facts.architecture == "aarch64" else "x86_64"
-    whole = facts.models[0] if facts.models else facts.cpu_model
-    model = whole or facts.cpu or facts.architecture
+    stated_model = facts.models[0] if facts.models else facts.cpu_model
+    model = stated_model or facts.cpu or facts.architecture
     return Device(
         name=name,
         title=f"{model}{memory} ({facts.system or facts.kernel})",
         usually_attached=attached,
-        match=Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=whole, isa=facts.isa),
+        match=Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=stated_model, isa=facts.isa),
         processor=Processor(
             architecture=architecture,
             model=facts.cpu_model or facts.cpu or facts.architecture,
@@ -66,18 +66,18 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
         ),
         accelerator=_accelerator(facts, like, read),
         memory=_memory(facts, like, read),
-        runtimes=_with_a_default(dict(_runtimes(facts, like, read))),
+        runtimes=_ensure_default(dict(_runtimes(facts, like, read))),
         notes=tuple(_notes(facts, like, day)),
     )
 
 
 def device_toml(device: Device) -> str:
     """The text of the file, which reads back as the same device."""
-    said = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    runtimes = said.pop("runtimes", {})
+    fields = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    runtimes = fields.pop("runtimes", {})
     parts = ("match", "processor", "accelerator", "memory")
-    tables: dict[str, Any] = {"match": {}, **{name: said.pop(name) for name in parts if name in said}}
-    lines = [f"# {device.title}", *_pairs({**said, "usually_attached": device.usually_attached})]
+    tables: dict[str, Any] = {"match": {}, **{name: fields.pop(name) for name in parts if name in fields}}
+    lines = [f"# {device.title}", *_pairs({**fields, "usually_attached": device.usually_attached})]
     tables |= {f"runtimes.{name}": table for name, table in runtimes.items()}
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_pairs(table)]
@@ -109,18 +109,18 @@ def _memory(facts: BoardFacts, like: Device | None, read: str) -> Memory | None:
 
 
 def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tuple[Runtime, RuntimeFacts]]:
-    known = device_named(_GENERAL).runtimes if like is None else like.runtimes
-    for runtime, stated in known.items():
+    runtimes = device_named(_GENERAL).runtimes if like is None else like.runtimes
+    for runtime, stated in runtimes.items():
         version = installed(facts, runtime)
         if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
             continue  # precisions and limits are stated of other versions
         if runtime is Runtime.OPENVINO and version is None and like is None:
             continue  # nobody asked for it
         major, minor = facts.python.version[:2]
-        said = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
+        origin = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
         python = f">={major}.{minor},<{major}.{minor + 1}"
         versions = _versions(facts, runtime, version, stated)
-        changed = {"versions": versions, "python": python, "source": f"{said}. {stated.source}"}
+        changed = {"versions": versions, "python": python, "source": f"{origin}. {stated.source}"}
         yield runtime, stated.model_copy(update={**changed, "precisions": _precisions(facts, runtime, stated)})
 
 
@@ -132,7 +132,7 @@ def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Ma
     return {**stated.precisions, Precision.BF16: general.precisions[Precision.BF16]}
 
 
-def _with_a_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
+def _ensure_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
     """Where the one that is built by default is left out, the others are what the board has."""
     if any(facts.by_default for facts in runtimes.values()):
         return runtimes
@@ -142,8 +142,8 @@ def _with_a_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime
 def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:
     """What is installed, to its minor version; else what this Python can have of what kits take."""
     if version is not None:
-        found = Version(version.partition(".nv")[0])
-        return f">={found.major}.{found.minor},<{found.major}.{found.minor + 1}"
+        release = Version(version.partition(".nv")[0])
+        return f">={release.major}.{release.minor},<{release.major}.{release.minor + 1}"
     series = series_for(runtime, facts.python.version[:2])
     if series is None or series.newest is None:
         return stated.versions if runtime is Runtime.TENSORRT else versions_taken(runtime)
@@ -182,14 +182,14 @@ def check_name(name: str, force: bool) -> Path:
     return path
 
 
-def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
+def add_device(path: Path, reached: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
     """Write the file of this machine, and return what is in it.
 
     Raises BOARD_NOT_READY: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take
     it.
     """
-    require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
-    device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
+    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
+    device = device_of(path.stem, reached.facts, reached.link is None, datetime.now(UTC).date().isoformat())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, device_toml(device))

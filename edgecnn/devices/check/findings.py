@@ -52,12 +52,12 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
         return Needs({runtime: versions_taken(runtime) for runtime in known})
-    wanted = device.built_for(None) if runtimes is None else [each for each in device.runtimes if each in runtimes]
+    wanted = device.built_for(None) if runtimes is None else [runtime for runtime in device.runtimes if runtime in runtimes]
     reference = device.runtimes.get(Runtime.ONNXRUNTIME)
     if len(wanted) > 1 and reference is not None and not reference.by_default:  # beside a GPU, a board may do without it
-        wanted = [each for each in wanted if each is not Runtime.ONNXRUNTIME]
+        wanted = [runtime for runtime in wanted if runtime is not Runtime.ONNXRUNTIME]
     named = wanted if runtimes is not None or not _NEVER_OPTIONAL.intersection(wanted) else _NEVER_OPTIONAL
-    optional = frozenset(each for each in wanted if each not in named)
+    optional = frozenset(runtime for runtime in wanted if runtime not in named)
     return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted}, optional)
 
 
@@ -66,13 +66,13 @@ _NEVER_OPTIONAL = frozenset({Runtime.ONNXRUNTIME, Runtime.TENSORRT})
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
-class RuntimeThere(NamedTuple):
+class RuntimeStatus(NamedTuple):
     """One runtime that kits need, held against a machine."""
 
     runtime: Runtime
     requirement: str
     """What pip would take."""
-    is_there: bool
+    is_installed: bool
     """Whether the machine has it, in a version that kits take."""
     no_wheel: Finding | None
     """Why pip would build it from source, or find an old version that kits refuse; None where pip has a wheel, or it is there."""
@@ -81,45 +81,46 @@ class RuntimeThere(NamedTuple):
     @property
     def is_lacking(self) -> bool:
         """Whether pip would have to bring it. TensorRT it never brings: on a Jetson that belongs to JetPack. Nor a browser."""
-        return not self.is_there and backend_for(self.runtime).by_pip
+        return not self.is_installed and backend_for(self.runtime).by_pip
 
 
-class PackagesThere(NamedTuple):
+class PackageStatus(NamedTuple):
     """The packages that kits need, held against a machine once."""
 
-    runtimes: tuple[RuntimeThere, ...]
+    runtimes: tuple[RuntimeStatus, ...]
     own: tuple[str, ...]
     """Of ``OWN_PACKAGES``, those that are absent."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Requirements that pip would take, without which kits do not run: absent, or there in a version that kits refuse."""
-        return (*(each.requirement for each in self.runtimes if each.is_lacking and not each.optional), *self.own)
+        return (*(status.requirement for status in self.runtimes if status.is_lacking and not status.optional), *self.own)
 
     @property
     def options(self) -> tuple[str, ...]:
         """The same of optional runtimes, as far as there are wheels of them for that Python."""
-        optional = (each for each in self.runtimes if each.optional and each.no_wheel is None)
-        return tuple(each.requirement for each in optional if each.is_lacking)
+        optional = (status for status in self.runtimes if status.optional and status.no_wheel is None)
+        return tuple(status.requirement for status in optional if status.is_lacking)
 
 
-def packages_there(facts: BoardFacts, needs: Needs) -> PackagesThere:
+def package_status(facts: BoardFacts, needs: Needs) -> PackageStatus:
     """What a machine has of what kits need, and what pip would have to bring."""
     runtimes = (
-        _runtime_there(facts, each, range_)._replace(optional=each in needs.optional) for each, range_ in needs.runtimes.items()
+        _runtime_status(facts, runtime, range_)._replace(optional=runtime in needs.optional)
+        for runtime, range_ in needs.runtimes.items()
     )
-    return PackagesThere(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
+    return PackageStatus(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
 
 
-def _runtime_there(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeThere:
+def _runtime_status(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeStatus:
     version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
     here = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
     newest = None if series is None else series.newest
     requirement = f"{distribution_of(runtime)}{wanted if newest is None else f'=={newest}'}"
-    return RuntimeThere(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
+    return RuntimeStatus(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
 
 
-def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Finding]:
+def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Finding]:
     """What of Python and its packages stands in the way."""
     python = facts.python
     version = f"{python.version[0]}.{python.version[1]}"
@@ -135,11 +136,11 @@ def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Find
         yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="--python with the path of a CPython")
         return
     missing, options = packages.missing, packages.options
-    unfit = [each.no_wheel for each in packages.runtimes if each.no_wheel is not None and not each.optional]
+    unfit = [status.no_wheel for status in packages.runtimes if status.no_wheel is not None and not status.optional]
     yield from unfit
-    for each in packages.runtimes:
-        if each.no_wheel is not None and each.optional:
-            yield each.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
+    for status in packages.runtimes:
+        if status.no_wheel is not None and status.optional:
+            yield status.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
     yield from _managed(facts, missing)
     if missing and not unfit:
         what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
@@ -152,18 +153,18 @@ def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Find
         yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, options))
 
 
-def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
+def missing_on_board(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
     """Why kits of a runtime cannot run on a board, and what fixes it; None where they can, or where it is this machine.
 
     ``wanted``: the range of versions.
     """
-    if not isinstance(facts, BoardFacts) or not (there := _runtime_there(facts, runtime, wanted)).is_lacking:
+    if not isinstance(facts, BoardFacts) or not (status := _runtime_status(facts, runtime, wanted)).is_lacking:
         return None
-    if there.no_wheel is not None:
-        return Unavailable(why=f"on the board, {there.no_wheel.what}")
+    if status.no_wheel is not None:
+        return Unavailable(why=f"on the board, {status.no_wheel.what}")
     version = ".".join(map(str, facts.python.version[:2]))
-    why = f"{there.requirement} is missing for the board's Python {version}"
-    return Unavailable(why=why, command=install_line(facts, [there.requirement]))
+    why = f"{status.requirement} is missing for the board's Python {version}"
+    return Unavailable(why=why, command=install_line(facts, [status.requirement]))
 
 
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
@@ -249,7 +250,7 @@ def _tensorrt(facts: BoardFacts, wanted: str) -> Iterator[Finding]:
     if version is None:
         yield _no_tensorrt(facts, wanted)
     elif not fits(version, wanted):
-        what = f"its TensorRT is {version}{_of_jetpack(facts)}, and kits need {wanted}"
+        what = f"its TensorRT is {version}{_jetpack_suffix(facts)}, and kits need {wanted}"
         remedy = "flash a JetPack that has it, or build for this one: `edgecnn devices add NAME` writes what is here"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
     if facts.is_jetson and facts.cuda is None:
@@ -268,11 +269,11 @@ def _no_tensorrt(facts: BoardFacts, wanted: str) -> Finding:
         )
         remedy = "--python /usr/bin/python3, or make the environment with --system-site-packages"
         return Finding(ref="tensorrt-hidden", weight=Weight.STOPS, what=what, remedy=remedy)
-    what = f"TensorRT is missing{_of_jetpack(facts)}: the system was flashed without its libraries"
+    what = f"TensorRT is missing{_jetpack_suffix(facts)}: the system was flashed without its libraries"
     return Finding(ref="tensorrt-missing", weight=Weight.STOPS, what=what, remedy=_TENSORRT_APT)
 
 
-def _of_jetpack(facts: BoardFacts) -> str:
+def _jetpack_suffix(facts: BoardFacts) -> str:
     if facts.jetpack is not None:
         return f" (JetPack {facts.jetpack})"
     release = (facts.l4t or "").partition(" ")[0]
@@ -307,7 +308,7 @@ _FULL_POWER = ("MAXN", "MAXN_SUPER")
 def clock_findings(facts: BoardFacts) -> Iterator[Finding]:
     """What of clocks and power distorts a measurement."""
     yield from _governor(facts)
-    yield from _held(facts)
+    yield from _moving_clocks(facts)
     yield from _power_mode(facts)
     yield from _throttled(facts)
     if facts.temperature_c is not None and facts.temperature_c >= _HOT_C:
@@ -323,12 +324,12 @@ def _governor(facts: BoardFacts) -> Iterator[Finding]:
     yield Finding(ref="governor", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def _held(facts: BoardFacts) -> Iterator[Finding]:
+def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
     """``jetson_clocks`` sets every lower limit to the upper one."""
     if not facts.is_jetson or facts.clocks is None:
         return
-    found = [(name, [each.partition("-") for each in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
-    moving = [name for name, ranges in found if any(low != high for low, _, high in ranges)]
+    ranges_by_clock = [(name, [span.partition("-") for span in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
+    moving = [name for name, ranges in ranges_by_clock if any(low != high for low, _, high in ranges)]
     if moving:
         what = f"the clocks of {' and '.join(moving)} may move ({facts.clocks})"
         remedy = "sudo jetson_clocks (until the next boot; `sudo jetson_clocks --store` first, to go back)"
@@ -419,21 +420,21 @@ def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="memory-low", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def findings_on(facts: BoardFacts, needs: Needs, packages: PackagesThere | None = None) -> tuple[Finding, ...]:
+def findings_on(facts: BoardFacts, needs: Needs, packages: PackageStatus | None = None) -> tuple[Finding, ...]:
     """What stands in the way of running and measuring these kits there.
 
     ``packages``: of the same facts and needs, where the caller has looked.
     """
-    found = [
+    findings = [
         *_architecture(facts, needs),
         *_pages(facts),
         *_disk(facts, needs),
         *_memory(facts, needs),
-        *python_findings(facts, packages or packages_there(facts, needs)),
+        *python_findings(facts, packages or package_status(facts, needs)),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
     ]
-    return tuple(sorted(found, key=lambda finding: tuple(Weight).index(finding.weight)))
+    return tuple(sorted(findings, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
 def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -444,5 +445,5 @@ def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def require_none(board: str, findings: Sequence[Finding]) -> None:
     """Refuse a board for these findings. Raises BOARD_NOT_READY: there are any."""
     if findings:
-        hints = [each.remedy for each in findings if each.remedy is not None]
-        raise board_not_ready(board=board, whats=[each.what for each in findings], hints=hints)
+        hints = [finding.remedy for finding in findings if finding.remedy is not None]
+        raise board_not_ready(board=board, whats=[finding.what for finding in findings], hints=hints)

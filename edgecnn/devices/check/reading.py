@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.process import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
@@ -41,8 +41,8 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
     try:
         return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
     except (IndexError, Unusable) as error:
-        said = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
-        raise RECORDING_UNUSABLE(board=board, said=said or "it said nothing") from error
+        output = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
+        raise RECORDING_UNUSABLE(board=board, said=output or "it said nothing") from error
 
 
 def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
@@ -53,12 +53,12 @@ def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
     except OSError as error:
         raise RECORDING_UNUSABLE(board=name, said=" ".join(str(error).split())) from error
     try:
-        said = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
+        answer = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
     except (Silence, Unusable) as error:
         raise RECORDING_UNUSABLE(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
     finally:
         kill_group(process)
-    return recording_of(name, said.stdout.decode("utf-8", "replace"), said.stderr)
+    return recording_of(name, answer.stdout.decode("utf-8", "replace"), answer.stderr)
 
 
 def record_board(link: Link, python: str) -> Recording:
@@ -66,7 +66,7 @@ def record_board(link: Link, python: str) -> Recording:
 
     Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection ended meanwhile.
     """
-    answer = link.ask(f"exec {in_shell(python)} -", given=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
+    answer = link.ask(f"exec {shell_path(python)} -", stdin=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
     return recording_of(link.board, answer.text, answer.stderr)
 
 
@@ -99,12 +99,12 @@ def facts_of(recording: Recording, board: str | None = None) -> BoardFacts:
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:
-    known = local_facts(root, architecture=recording.machine, cores=recording.cores)
+    facts = local_facts(root, architecture=recording.machine, cores=recording.cores)
     conditions, observed = read_conditions(root=root), observe(root)
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
     return BoardFacts(
-        **{**dict(known), **_played(recording)},
+        **{**dict(facts), **_played(recording)},
         system=_system(recording.files.get("etc/os-release", "")),
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,
@@ -121,7 +121,7 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
         l4t=_l4t(recording.files.get("etc/nv_tegra_release", "")),
         jetpack=recording.commands.get("jetpack") or None,
         cuda=_cuda(recording.files),
-        gpus=() if recording.emulator else tuple(_gpus(recording, known.models)),
+        gpus=() if recording.emulator else tuple(_gpus(recording, facts.models)),
         nodes=recording.nodes,
         refused_meters={
             name: why for name, why in recording.refused.items() if any(fnmatchcase(name, pattern) for pattern in _METER_FILES)
@@ -134,9 +134,9 @@ def _played(recording: Recording) -> Mapping[str, tuple[str, ...]]:
     return {"models": (recording.emulator,)} if recording.emulator else {}
 
 
-def _python(said: RecordedPython) -> BoardPython:
-    glibc = tuple(int(part) for part in said.glibc.split(".")[:2] if part.isdigit())
-    same = {name: value for name, value in said if name in BoardPython.model_fields}
+def _python(recorded: RecordedPython) -> BoardPython:
+    glibc = tuple(int(part) for part in recorded.glibc.split(".")[:2] if part.isdigit())
+    same = {name: value for name, value in recorded if name in BoardPython.model_fields}
     return BoardPython(**{**same, "glibc": glibc if len(glibc) > 1 else None})
 
 
@@ -145,9 +145,9 @@ def _system(release: str) -> str | None:
     return fields.get("PRETTY_NAME", "").strip("\"'") or None
 
 
-def _mode_name(said: str) -> str | None:
+def _mode_name(output: str) -> str | None:
     """``NV Power Mode: MAXN`` and, on the next line, its number."""
-    lines = [line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("NV Power Mode")]
+    lines = [line.partition(":")[2].strip() for line in output.splitlines() if line.startswith("NV Power Mode")]
     return lines[0] if lines and lines[0] else None
 
 
@@ -166,10 +166,10 @@ def _cuda(files: Mapping[str, str]) -> str | None:
 
 def _gpus(recording: Recording, models: tuple[str, ...]) -> Iterator[BoardGpu]:
     rows = [line.split(",") for line in recording.commands.get("nvidia-smi", "").splitlines()]
-    asked = [[cell.strip() for cell in row] for row in rows if len(row) == len(("name", "capability", "memory"))]
-    for model, capability, memory in asked:
+    gpus = [[cell.strip() for cell in row] for row in rows if len(row) == len(("name", "capability", "memory"))]
+    for model, capability, memory in gpus:
         number = int(memory) if memory.isdigit() else None
         yield BoardGpu(model=model, compute_capability=capability if "." in capability else None, memory_mib=number)
-    if not asked:
+    if not gpus:
         board = recording.files.get("proc/device-tree/model", "").strip("\0 \n")
         yield from (BoardGpu(model=model) for model in models if model != board)

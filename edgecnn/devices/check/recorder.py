@@ -107,11 +107,11 @@ def anonymous(text: str) -> str:
 
 def commands() -> Dict[str, str]:
     """What programs of the board's maker say, where they are there and succeed."""
-    said = {}
+    outputs = {}
     places = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/opt/vc/bin"
     for name, words in COMMANDS.items():
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -121,9 +121,9 @@ def commands() -> Dict[str, str]:
             )
         except (OSError, subprocess.SubprocessError):
             continue  # absent or silent, which is itself the fact
-        if done.returncode == 0:
-            said[name] = done.stdout.decode("utf-8", "replace").strip()[:LARGEST]
-    return said
+        if process.returncode == 0:
+            outputs[name] = process.stdout.decode("utf-8", "replace").strip()[:LARGEST]
+    return outputs
 
 
 def python() -> Dict[str, Any]:
@@ -152,14 +152,14 @@ def has_module(name: str) -> bool:
 
 def packages() -> Dict[str, str]:
     """Versions of installed distributions, by the names of their metadata: Python 3.6 and 3.7 cannot ask for them."""
-    found: Dict[str, str] = {}
+    versions: Dict[str, str] = {}
     for folder in sys.path:
         for path in glob.glob(os.path.join(folder or ".", "*-info")):
             name, dash, version = os.path.splitext(os.path.basename(path))[0].partition("-")
             name = name.lower().replace("_", "-")
             if dash and name in PACKAGES:
-                found.setdefault(name, version.split("-")[0])
-    return found
+                versions.setdefault(name, version.split("-")[0])
+    return versions
 
 
 def glibc() -> str:
@@ -172,8 +172,11 @@ def glibc() -> str:
 
 def disk() -> Dict[str, Any]:
     """Of the home folder's file system."""
-    found = os.statvfs(os.path.expanduser("~"))
-    return {"free_mib": found.f_bavail * found.f_frsize // 1048576, "noexec": bool(found.f_flag & getattr(os, "ST_NOEXEC", 8))}
+    filesystem = os.statvfs(os.path.expanduser("~"))
+    return {
+        "free_mib": filesystem.f_bavail * filesystem.f_frsize // 1048576,
+        "noexec": bool(filesystem.f_flag & getattr(os, "ST_NOEXEC", 8)),
+    }
 
 
 def nodes(root: str) -> Dict[str, bool]:

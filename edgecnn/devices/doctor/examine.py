@@ -82,16 +82,16 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
     except OSError as error:
         why = system_reason(error)
         full = error.errno in FULL_ERRNOS
-        found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
+        finding = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
     else:
-        state, found, hint = State.WORKS, "takes files", None
+        state, finding, hint = State.WORKS, "takes files", None
     return DiskFact(
         use=use,
         path=str(path),
         state=state,
         free_mib=round(free / MIB, 1),
         total_mib=round(total / MIB, 1),
-        found=found,
+        found=finding,
         hint=hint,
     )
 
@@ -111,17 +111,17 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
         names, folders = list(store.artifacts.names()), list(store.profiles.folders())
         damaged, size = [], 0
         for done, (kind, key) in enumerate(names, start=1):
-            found = trusted_entry(store.layout, kind, key)
-            if isinstance(found, Damage):
-                damaged.append(f"artifacts/{kind}/{key}: {found.why}")
-            elif isinstance(found, Artifact):
-                size += bytes_of(found.record.files)
+            entry = trusted_entry(store.layout, kind, key)
+            if isinstance(entry, Damage):
+                damaged.append(f"artifacts/{kind}/{key}: {entry.why}")
+            elif isinstance(entry, Artifact):
+                size += bytes_of(entry.record.files)
             tell.step("read the store", done, len(names), "entries")
         for folder in folders:
-            read = read_profile(folder)
-            if isinstance(read, Damage):
-                damaged.append(f"{folder.relative_to(store.root).as_posix()}: {read.why}")
-    said = f"no damage; {_VERIFY}" if names or folders else "nothing is stored yet"
+            profile = read_profile(folder)
+            if isinstance(profile, Damage):
+                damaged.append(f"{folder.relative_to(store.root).as_posix()}: {profile.why}")
+    summary = f"no damage; {_VERIFY}" if names or folders else "nothing is stored yet"
     return StoreFact(
         root=str(store.root),
         state=State.BROKEN if damaged else State.WORKS,
@@ -129,7 +129,7 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
         profiles=len(folders),
         mib=round(size / MIB, 1),
         damaged=tuple(damaged),
-        found=f"{len(damaged)} damaged, the first is {damaged[0]}" if damaged else said,
+        found=f"{len(damaged)} damaged, the first is {damaged[0]}" if damaged else summary,
         hint="edgecnn store verify --repair" if damaged else None,
     )
 
@@ -221,9 +221,9 @@ def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     states = _states(report)
     facts = []
     for name in needs:
-        state, found, hint = states[name]
+        state, finding, hint = states[name]
         met = state is State.WORKS
-        facts.append(NeedFact(name=name, met=met, because=found, hint=None if met else hint))
+        facts.append(NeedFact(name=name, met=met, because=finding, hint=None if met else hint))
     return report.model_copy(update={"needs": tuple(facts)})
 
 
@@ -231,16 +231,16 @@ _NeedState = tuple[State, str, str | None]
 
 
 def _states(report: DoctorReport) -> Mapping[str, _NeedState]:
-    found: dict[str, _NeedState] = {}
+    states: dict[str, _NeedState] = {}
     for part in report.parts:  # what is here and could not be tried lacks a GPU, which no command installs
         hint = report.gpu.hint if part.state is State.UNTRIED else part.addition.command
-        found[part.name] = (part.state, part.found, hint)
-    for name, each in (("gpu", report.gpu), ("store", report.store)):
-        found[name] = (each.state, each.found, each.hint)
-    found["disk"] = _disk(report)
+        states[part.name] = (part.state, part.found, hint)
+    for name, fact in (("gpu", report.gpu), ("store", report.store)):
+        states[name] = (fact.state, fact.found, fact.hint)
+    states["disk"] = _disk(report)
     for device in report.devices:
-        found |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
-    return found
+        states |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
+    return states
 
 
 def _disk(report: DoctorReport) -> _NeedState:
@@ -258,24 +258,24 @@ def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], par
 
     ``torch_gpus``: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
     """
-    models = tuple(listed) or tuple(each["model"] for each in torch_gpus)
+    models = tuple(listed) or tuple(gpu["model"] for gpu in torch_gpus)
     if not models:
-        found = (
+        finding = (
             "the NVIDIA driver lists no GPU, and torch finds none" if _ran(parts, "train") else "the NVIDIA driver lists no GPU"
         )
-        return GpuFact(state=State.ABSENT, models=(), found=found, hint=_NO_GPU)
-    ran = [f"torch trained a step on {each['model']}" for each in torch_gpus if each["why"] is None]
+        return GpuFact(state=State.ABSENT, models=(), found=finding, hint=_NO_GPU)
+    ran = [f"torch trained a step on {gpu['model']}" for gpu in torch_gpus if gpu["why"] is None]
     ran += ["TensorRT ran the tiny network"] if _ran(parts, "tensorrt") else []
     if ran:
         return GpuFact(state=State.WORKS, models=models, found="; ".join(ran))
-    failed = [f"{each['model']}: {each['why']}" for each in torch_gpus]
+    failed = [f"{gpu['model']}: {gpu['why']}" for gpu in torch_gpus]
     train = next(part for part in parts if part.name == "train")
     if not failed and train.state is not State.WORKS:
-        found = f"nothing here could try it: {train.found}"
-        return GpuFact(state=State.UNTRIED, models=models, found=found, hint=train.addition.command)
-    known = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
-    found = "; ".join(failed) or (known and known.unusable) or "torch finds no GPU that it can use, though the driver lists one"
-    return GpuFact(state=State.BROKEN, models=models, found=found, hint="check it with nvidia-smi")
+        finding = f"nothing here could try it: {train.found}"
+        return GpuFact(state=State.UNTRIED, models=models, found=finding, hint=train.addition.command)
+    local = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
+    finding = "; ".join(failed) or (local and local.unusable) or "torch finds no GPU that it can use, though the driver lists one"
+    return GpuFact(state=State.BROKEN, models=models, found=finding, hint="check it with nvidia-smi")
 
 
 def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[DeviceFact, ...]:
@@ -283,12 +283,14 @@ def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tupl
     known = known_devices()
     rows = []
     for name, error in known.damaged.items():
-        found = f"{error.what}: {error.because}" if error.because else error.what
+        finding = f"{error.what}: {error.because}" if error.because else error.what
         about = {"title": "a device file of your own", "state": State.BROKEN, "hint": error.hint}
-        rows.append(DeviceFact(name=name, aliases=(), found=found, **about))
-    for each in known.devices:
-        state, found, hint = _state_of(each, facts, parts, gpu)
-        rows.append(DeviceFact(name=each.name, aliases=each.aliases, title=each.title, state=state, found=found, hint=hint))
+        rows.append(DeviceFact(name=name, aliases=(), found=finding, **about))
+    for device in known.devices:
+        state, finding, hint = _state_of(device, facts, parts, gpu)
+        rows.append(
+            DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=finding, hint=hint)
+        )
     return tuple(rows)
 
 

@@ -136,7 +136,7 @@ def install_command(extra: str) -> str:
     if extra in {runtime.value for runtime in Runtime if runtime.in_a_browser}:
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
-    if not _in_checkout():
+    if not _is_checkout():
         return f'{pip} install "edgecnn[{extra}]"'
     place = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
     return f'{pip} install -e "{place}[{extra}]"' if place == "." else f"{pip} install -e {shell_word(f'{place}[{extra}]')}"
@@ -148,36 +148,42 @@ def declared() -> Mapping[str, tuple[Requirement, ...]]:
 
     From the checkout where edgecnn runs in one: what an editable install recorded may be older. Empty where neither is found.
     """
-    groups = _from_checkout() if _in_checkout() else _from_metadata()
+    groups = _checkout_requirements() if _is_checkout() else _metadata_requirements()
     return {
-        name: tuple(each for each in requirements if each.marker is None or each.marker.evaluate({"extra": name}))
+        name: tuple(
+            requirement
+            for requirement in requirements
+            if requirement.marker is None or requirement.marker.evaluate({"extra": name})
+        )
         for name, requirements in groups.items()
         if name not in _NO_PART
     }
 
 
-def _from_checkout() -> dict[str, list[Requirement]]:
+def _checkout_requirements() -> dict[str, list[Requirement]]:
     project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {_BARE: project["dependencies"], **project["optional-dependencies"]}
     return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
 
 
-def _from_metadata() -> dict[str, list[Requirement]]:
+def _metadata_requirements() -> dict[str, list[Requirement]]:
     try:
         about = metadata.metadata("edgecnn")
     except metadata.PackageNotFoundError:
         return {}
-    every = [Requirement(line) for line in about.get_all("Requires-Dist") or ()]
-    bare = [each for each in every if each.marker is None or "extra" not in str(each.marker)]
-    found = {_BARE: bare}
+    requirements = [Requirement(line) for line in about.get_all("Requires-Dist") or ()]
+    bare = [requirement for requirement in requirements if requirement.marker is None or "extra" not in str(requirement.marker)]
+    groups = {_BARE: bare}
     for extra in about.get_all("Provides-Extra") or ():
-        found[extra] = [
-            each for each in every if each not in bare and each.marker is not None and each.marker.evaluate({"extra": extra})
+        groups[extra] = [
+            requirement
+            for requirement in requirements
+            if requirement not in bare and requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
         ]
-    return found
+    return groups
 
 
-def _in_checkout() -> bool:
+def _is_checkout() -> bool:
     return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "devices").is_dir()
 
 

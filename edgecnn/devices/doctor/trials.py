@@ -22,10 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="trials")
     parser.add_argument("part", choices=TRIALS)
     parser.add_argument("--lease-s", type=float, required=True)
-    given = parser.parse_args(arguments)
-    hold_lease(given.lease_s)
+    options = parser.parse_args(arguments)
+    hold_lease(options.lease_s)
     try:
-        result = TRIALS[given.part]()
+        result = TRIALS[options.part]()
     except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
         what = f"{type(error).__name__}: {reason_in(error)}"
         say({"ok": False, "error": RunnerError("part-broken", what).facts()})
@@ -48,13 +48,13 @@ def train() -> dict[str, Any]:
     boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]])
     kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
     loss = _step(torch, "cpu")
-    versions = {each.__name__: each.__version__ for each in (torch, torchvision, onnx, onnxscript)}
-    gpus = [_on_gpu(torch, index) for index in range(torch.cuda.device_count())]
+    versions = {module.__name__: module.__version__ for module in (torch, torchvision, onnx, onnxscript)}
+    gpus = [_try_gpu(torch, index) for index in range(torch.cuda.device_count())]
     saved = len(safetensors.torch.save({"kept": kept}))
     return {"found": f"one training step on the CPU, loss {loss:.3f}", "versions": versions, "gpus": gpus, "saved_bytes": saved}
 
 
-def _on_gpu(torch: Any, index: int) -> dict[str, Any]:
+def _try_gpu(torch: Any, index: int) -> dict[str, Any]:
     model = torch.cuda.get_device_name(index)
     try:
         _step(torch, f"cuda:{index}")
@@ -162,7 +162,7 @@ def sbom() -> dict[str, Any]:
     from cyclonedx.output.json import JsonV1Dot6
 
     written = json.loads(JsonV1Dot6(Bom(components=[Component(name="model")])).output_as_string())
-    if [each["name"] for each in written["components"]] != ["model"]:
+    if [component["name"] for component in written["components"]] != ["model"]:
         raise ArithmeticError("a component did not come back as it was written")
     return {"found": "wrote a document of one component"}
 
@@ -188,8 +188,8 @@ def labgrid() -> dict[str, Any]:
     import labgrid.remote.client  # noqa: F401 - what edgecnn talks to a coordinator with
     from labgrid.remote.common import Reservation
 
-    made = Reservation(owner="edgecnn", filters={"main": {"device": "cpu"}})
-    if Reservation.from_pb2(made.as_pb2()).filters != made.filters:
+    reservation = Reservation(owner="edgecnn", filters={"main": {"device": "cpu"}})
+    if Reservation.from_pb2(reservation.as_pb2()).filters != reservation.filters:
         raise ArithmeticError("a reservation did not come back as it was made")
     return {"found": "made a reservation and read it back; no coordinator was asked"}
 
@@ -218,8 +218,8 @@ def tensorboard() -> dict[str, Any]:
         writer = EventFileWriter(folder)
         writer.add_event(Event(step=1, summary=Summary(value=[Summary.Value(tag="loss", simple_value=0.5)])))
         writer.close()
-        found = EventAccumulator(folder).Reload().Scalars("loss")
-    if [(point.step, point.value) for point in found] != [(1, 0.5)]:
+        points = EventAccumulator(folder).Reload().Scalars("loss")
+    if [(point.step, point.value) for point in points] != [(1, 0.5)]:
         raise ArithmeticError("a point of a curve did not come back as it was written")
     return {"found": "wrote a point of a curve and read it back"}
 

@@ -110,7 +110,7 @@ def weights() -> dict[str, npt.NDArray[np.float32]]:
         "head.weight": (CLASSES, _CHANNELS),
         "head.bias": (CLASSES,),
     }
-    return {name: _by_rule(shape, seed) for seed, (name, shape) in enumerate(shapes.items(), start=3)}
+    return {name: _rule_weights(shape, seed) for seed, (name, shape) in enumerate(shapes.items(), start=3)}
 
 
 def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -118,16 +118,16 @@ def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
     ``feed``: float32 (N, 3, SIDE_PX, SIDE_PX). Returns logits, float32 (N, CLASSES).
     """
-    given = {name: array.astype(np.float64) for name, array in weights().items()}
-    whole = np.einsum("nchwij,ocij->nohw", _windows(feed), given["conv.weight"])
-    first = np.maximum(whole + given["conv.bias"][:, None, None], 0)
-    each = np.einsum("nchwij,cij->nchw", _windows(first), given["depthwise.weight"][:, 0])
-    second = np.maximum(each + given["depthwise.bias"][:, None, None], 0)
-    logits: npt.NDArray[np.float64] = second.mean(axis=(2, 3)) @ given["head.weight"].T + given["head.bias"]
+    parameters = {name: array.astype(np.float64) for name, array in weights().items()}
+    convolved = np.einsum("nchwij,ocij->nohw", _windows(feed), parameters["conv.weight"])
+    first = np.maximum(convolved + parameters["conv.bias"][:, None, None], 0)
+    filtered = np.einsum("nchwij,cij->nchw", _windows(first), parameters["depthwise.weight"][:, 0])
+    second = np.maximum(filtered + parameters["depthwise.bias"][:, None, None], 0)
+    logits: npt.NDArray[np.float64] = second.mean(axis=(2, 3)) @ parameters["head.weight"].T + parameters["head.bias"]
     return logits.astype(np.float32)
 
 
-def _by_rule(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
+def _rule_weights(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
     numbers = np.arange(np.prod(shape), dtype=np.int64)
     return ((((numbers + seed) ** 2 * 7 + numbers * seed) % 17 - 8) / 16).astype(np.float32).reshape(shape)
 
@@ -160,18 +160,18 @@ class Trials:
 
     def _part(self, row: PartRow) -> Part:
         version = version_of(row.lead)
-        state, found, seconds = State.ABSENT, _why_absent(row), None
+        state, finding, seconds = State.ABSENT, _why_absent(row), None
         if version is not None:
             self.tell.note(f"trying {row.name}")
             began = time.monotonic()
-            state, found = self._tried(row)
+            state, finding = self._tried(row)
             seconds = None if state is State.UNTRIED else round(time.monotonic() - began, 3)
         return Part(
             name=row.name,
             kind=row.kind,
             version=version,
             state=state,
-            found=found,
+            found=finding,
             seconds=seconds,
             packages=packages_of(row.name),
             addition=addition_of(row),
@@ -195,8 +195,8 @@ class Trials:
     def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place))
-            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, _ran(said)
+            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+        return State.WORKS, _ran(result)
 
     def _browser(self, runtime: Runtime) -> tuple[State, str]:
         """Without a download: that is a build's."""
@@ -219,16 +219,16 @@ class Trials:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place))
             LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
-            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, f"built an engine, and {_ran(said)}"
+            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+        return State.WORKS, f"built an engine, and {_ran(result)}"
 
     def _ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(Runtime.TENSORRT, Path(place))
             words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
             task = Task(kit, "build-engine", words, out=kit / "build")
-            made = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
-        built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({made['bytes']:,} bytes)"
+            engine = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
+        built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({engine['bytes']:,} bytes)"
         return State.WORKS, f"{built}; no engine was executed, which takes the GPU"
 
     def _imported(self, part: str) -> tuple[State, str]:
@@ -236,17 +236,17 @@ class Trials:
         words = (sys.executable, "-P", "-m", "edgecnn.devices.doctor.trials", part, "--lease-s", str(self.lease_s))
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             program = Program(words, (f"doctor: {part}",), Path(place), {**package_environment(), "TMPDIR": place})
-            said = run_program(program, lease_s=self.lease_s, tell=self.tell)
-        self.torch_gpus += said.get("gpus", ())
-        return State.WORKS, str(said["found"])
+            result = run_program(program, lease_s=self.lease_s, tell=self.tell)
+        self.torch_gpus += result.get("gpus", ())
+        return State.WORKS, str(result["found"])
 
 
 def _why_absent(row: PartRow) -> str:
     return no_wheel(row) or f"{row.lead} is not installed"
 
 
-def _ran(said: Mapping[str, Any]) -> str:
-    off = f"{said['logits_difference']:.2g}, allowed are {said['logits_allowed']:.2g}"
+def _ran(result: Mapping[str, Any]) -> str:
+    off = f"{result['logits_difference']:.2g}, allowed are {result['logits_allowed']:.2g}"
     return f"ran the tiny network; its answers are off by {off}"
 
 
@@ -265,8 +265,8 @@ def _kit(runtime: Runtime, place: Path) -> Path:
 def _weights_there() -> tuple[State, str]:
     """The files inside the packages, against the digests of the catalogue."""
     rows = [spec.weights for spec in all_archs() if spec.weights is not None and spec.weights.origin == "package"]
-    found = {weights.name: (package_file(weights), weights.sha256_prefix) for weights in rows}
-    wrong = [name for name, (path, prefix) in found.items() if path is None or not sha256_of(path).startswith(prefix or "")]
+    files = {weights.name: (package_file(weights), weights.sha256_prefix) for weights in rows}
+    wrong = [name for name, (path, prefix) in files.items() if path is None or not sha256_of(path).startswith(prefix or "")]
     if wrong:
         return State.BROKEN, f"absent, or other bytes than the catalogue names: {', '.join(wrong)}"
-    return State.WORKS, f"{len(found)} files with the digests that the catalogue names"
+    return State.WORKS, f"{len(files)} files with the digests that the catalogue names"

@@ -62,7 +62,7 @@ class Coordinator:
         """Reservation to why it is none any more."""
 
     def __enter__(self) -> Coordinator:
-        logging.getLogger().addFilter(_not_of_labgrid)
+        logging.getLogger().addFilter(_is_not_labgrid)
         self._thread.start()
         try:
             self._wait(self._connect())
@@ -77,7 +77,7 @@ class Coordinator:
     def boards(self) -> tuple[Board, ...]:
         """Every place that says which device it is."""
         places = [place for place in tuple(self._session.places.values()) if "device" in place.tags]
-        return tuple(self._board(place) for place in sorted(places, key=lambda each: str(each.name)))
+        return tuple(self._board(place) for place in sorted(places, key=lambda place: str(place.name)))
 
     @contextmanager
     def reserved(self, filters: Sequence[Mapping[str, str]]) -> Iterator[list[str]]:
@@ -95,9 +95,9 @@ class Coordinator:
 
     def reserve(self, filters: Sequence[Mapping[str, str]], tokens: list[str]) -> None:
         """One reservation more for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
-        for each in filters:
-            request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
-            tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
+        for tags in filters:
+            request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=tags)}, prio=0.0)
+            tokens.append(self._call(self._session.stub.CreateReservation, request).reservation.token)
 
     def allocated(self, tokens: Sequence[str]) -> dict[str, str]:
         """Reservations that have a place, each with the place's name.
@@ -106,24 +106,28 @@ class Coordinator:
         """
         places = dict[str, str]()
         for token in tokens:
-            found = self._asked(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
-            if ReservationState(found.state) is ReservationState.invalid:
+            reservation = self._call(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
+            if ReservationState(reservation.state) is ReservationState.invalid:
                 raise BOARD_TAKEN(board=f"the board of reservation {token}", because="the place was deleted")
-            if ReservationState(found.state) in _OURS:
-                places[token] = found.allocations["main"]
+            if ReservationState(reservation.state) in _OURS:
+                places[token] = reservation.allocations["main"]
         if places:
             self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of them
         return places
 
     def queue(self, tokens: Collection[str]) -> Queue:
         """Where these reservations stand. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
-        answer = self._asked(self._session.stub.GetReservations, messages.GetReservationsRequest())
-        every = sorted(map(Reservation.from_pb2, answer.reservations), key=lambda each: (-each.prio, each.created))
-        waiting = [each for each in every if each.state is ReservationState.waiting or each.token in tokens]
-        first = next((number for number, each in enumerate(waiting) if each.token in tokens), 0)
-        places = [place for each in waiting if each.token in tokens for place in self._places_of(each)]
+        answer = self._call(self._session.stub.GetReservations, messages.GetReservationsRequest())
+        every = sorted(
+            map(Reservation.from_pb2, answer.reservations), key=lambda reservation: (-reservation.prio, reservation.created)
+        )
+        waiting = [
+            reservation for reservation in every if reservation.state is ReservationState.waiting or reservation.token in tokens
+        ]
+        first = next((number for number, reservation in enumerate(waiting) if reservation.token in tokens), 0)
+        places = [place for reservation in waiting if reservation.token in tokens for place in self._places_of(reservation)]
         names = {place.name for place in places}
-        before = sum(any(place.name in names for place in self._places_of(each)) for each in waiting[:first])
+        before = sum(any(place.name in names for place in self._places_of(reservation)) for reservation in waiting[:first])
         owners = {token.token: token.owner for token in every}
         held = {place.name: place.acquired or owners.get(place.reservation) for place in places}
         return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(held.items()) if owner))
@@ -137,7 +141,7 @@ class Coordinator:
             return f"{place.acquired} acquired it"
         if token in self._dropped or place.reservation != token:
             return f"its reservation {token} is gone: {self._dropped.get(token, 'it was cancelled')}"
-        others = (found.acquired for _, found in self._services(place) if found.acquired not in (None, name))
+        others = (service.acquired for _, service in self._services(place) if service.acquired not in (None, name))
         return next((f"its NetworkService is in use by the place {other}" for other in others), None)
 
     def gone(self) -> EdgecnnError | None:
@@ -148,7 +152,7 @@ class Coordinator:
         """Give reservations up, those too that are none any more."""
         for token in tokens:
             with suppress(EdgecnnError, RuntimeError):  # of a loop that ended with its connection
-                self._asked(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
+                self._call(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -165,9 +169,9 @@ class Coordinator:
     def _services(self, place: Place) -> Iterator[tuple[str, Any]]:
         for exporter, groups in sorted(self._session.resources.items()):
             for group, resources in sorted(groups.items()):
-                for name, found in sorted(resources.items()):
-                    if found.cls == "NetworkService" and place.hasmatch((exporter, group, found.cls, name)):
-                        yield name, found
+                for name, resource in sorted(resources.items()):
+                    if resource.cls == "NetworkService" and place.hasmatch((exporter, group, resource.cls, name)):
+                        yield name, resource
 
     def _places_of(self, reservation: Reservation) -> list[Place]:
         wanted = set(reservation.filters.get("main", {}).items())
@@ -188,17 +192,17 @@ class Coordinator:
                 if state in (ReservationState.expired, ReservationState.invalid):
                     self._dropped[token] = f"it is {state.name}"
 
-    def _asked(self, call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
-        async def asked() -> Any:
+    def _call(self, call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+        async def invoke() -> Any:
             return await call(request)
 
         try:
-            return self._wait(asked())
+            return self._wait(invoke())
         except grpc.aio.AioRpcError as error:
-            said = error.details() or error.code().name.lower()
+            reason = error.details() or error.code().name.lower()
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise self._lost(said) from error
-            raise COORDINATOR_REFUSED(where=self._where, said=said) from error
+                raise self._lost(reason) from error
+            raise COORDINATOR_REFUSED(where=self._where, said=reason) from error
 
     def _wait(self, work: Any) -> Any:
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -210,8 +214,8 @@ class Coordinator:
         except (Error, OSError, ValueError) as error:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
-    def _lost(self, said: str) -> EdgecnnError:
-        return coordinator_unreachable(where=self._where, said=said)
+    def _lost(self, reason: str) -> EdgecnnError:
+        return coordinator_unreachable(where=self._where, said=reason)
 
     def _end(self) -> None:
         try:
@@ -223,7 +227,7 @@ class Coordinator:
             self._thread.join(_ANSWER_S)
             if not self._thread.is_alive():
                 self._loop.close()
-            logging.getLogger().removeFilter(_not_of_labgrid)
+            logging.getLogger().removeFilter(_is_not_labgrid)
 
     async def _closed(self) -> None:
         session = self._session
@@ -232,7 +236,7 @@ class Coordinator:
         await session.close()
 
 
-def _not_of_labgrid(record: logging.LogRecord) -> bool:
+def _is_not_labgrid(record: logging.LogRecord) -> bool:
     """Its client says on the root logger what an error of ours says better."""
     return "labgrid" not in record.pathname
 

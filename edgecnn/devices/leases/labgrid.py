@@ -14,7 +14,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
 
@@ -63,15 +63,15 @@ class SharedConnection:
     def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
         """The connection, opened by the first and closed by the last; a new one where it ended meanwhile."""
         with self.lock:
-            mine = next((each for each in self.users if each.gone() is None), None) or make(where).__enter__()
-            self.users.append(mine)
+            connection = next((user for user in self.users if user.gone() is None), None) or make(where).__enter__()
+            self.users.append(connection)
         try:
-            yield mine
+            yield connection
         finally:
             with self.lock:
-                self.users.remove(mine)
-                if mine not in self.users:
-                    mine.__exit__(None, None, None)
+                self.users.remove(connection)
+                if connection not in self.users:
+                    connection.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class LabgridBoards:
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
         with self._connected() as coordinator:
-            return tuple(each for each in coordinator.boards() if _is(each, kind))
+            return tuple(board for board in coordinator.boards() if _is(board, kind))
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
@@ -94,14 +94,14 @@ class LabgridBoards:
         Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every such place was.
         """
         with self._connected() as coordinator:
-            wanted = partial(self._wanted, coordinator, kind, without)
-            with coordinator.reserved(_by_name(wanted()) if without else [_by_tags(kind)]) as tokens:
+            wanted = partial(self._wanted_places, coordinator, kind, without)
+            with coordinator.reserved(_name_filters(wanted()) if without else [_tag_filter(kind)]) as tokens:
                 token, board = _free(coordinator, kind, wanted, tokens, wait)
-                coordinator.cancel([each for each in tokens if each != token])
+                coordinator.cancel([surplus for surplus in tokens if surplus != token])
                 yield LabgridLease(board, token, coordinator)
 
-    def _wanted(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
-        names = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
+    def _wanted_places(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
+        names = [board.name for board in coordinator.boards() if _is(board, kind) and board.name not in without]
         if not names:
             raise no_board_left(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
         return names
@@ -120,11 +120,11 @@ def _is(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
 
 
-def _by_tags(kind: Kind) -> Mapping[str, str]:
+def _tag_filter(kind: Kind) -> Mapping[str, str]:
     return {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
 
 
-def _by_name(places: Sequence[str]) -> list[Mapping[str, str]]:
+def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
     """One for each: labgrid cannot be told which are not wanted."""
     return [{"name": name} for name in places]
 
@@ -134,21 +134,21 @@ def _free(
 ) -> tuple[str, Board]:
     """The first reservation of a place whose own lock is free, and that place. Where somebody has that lock, the place is kept,
     and the others are reserved besides."""
-    said: object = None
+    announced: object = None
     while True:
         others, held, busy = wanted(), coordinator.allocated(tokens), dict[str, str]()
         for token, name in held.items():
-            board = next((each for each in coordinator.boards() if each.name == name), None)
+            board = next((candidate for candidate in coordinator.boards() if candidate.name == name), None)
             if board is None:
                 raise BOARD_TAKEN(board=name, because="the place was deleted")
-            if (error := in_use(board)) is None:
+            if (error := busy_error(board)) is None:
                 return token, board
             busy[name] = f"{name}: {error.what}"
         if busy and len(tokens) == 1 and len(others) > 1:
-            coordinator.reserve(_by_name([name for name in others if name not in busy]), tokens)
+            coordinator.reserve(_name_filters([name for name in others if name not in busy]), tokens)
             continue
         queue = coordinator.queue([token for token in tokens if token not in held])
-        if (now := (queue, *busy)) != said:
-            said = now
+        if (state := (queue, *busy)) != announced:
+            announced = state
             wait.tell.note(f"waiting for a {kind}: {'; '.join((f'{queue.before} before', *queue.held, *busy.values()))}")
         wait.a_while(LOOK_S if busy else _LOOK_S)

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from edgecnn.devices.files import device_named
-from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.hosts.board import BAD_ADDRESS, BadAddress
@@ -79,15 +79,15 @@ class ListedBoards:
         address that is none; all at once.
         """
         file = checked(BoardsFile, read_table(path), lambda problems: BOARDS_INVALID(path=path, problems=problems))
-        names, problems, boards = [each.name for each in file.board], list[str](), list[Board]()
-        for number, each in enumerate(file.board):
+        names, problems, boards = [entry.name for entry in file.board], list[str](), list[Board]()
+        for number, entry in enumerate(file.board):
             try:
-                _check_address(each.host)
-                device = each.device if each.device in known else device_named(each.device).name
+                _check_address(entry.host)
+                device = entry.device if entry.device in known else device_named(entry.device).name
             except (BadAddress, UnknownDevice) as error:
                 problems.append(f"board.{number}: {error.what}")
                 continue
-            boards.append(Board(**each.model_dump(exclude={"device"}), device=device))
+            boards.append(Board(**entry.model_dump(exclude={"device"}), device=device))
         problems += [f"{names.count(name)} boards are called {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
         if problems or not boards:
             raise BOARDS_INVALID(path=path, problems=problems or ["it lists no board"])
@@ -95,12 +95,12 @@ class ListedBoards:
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
-        return tuple(each for each in self.boards if each.device == kind.device and set(kind.tags) <= set(each.tags))
+        return tuple(board for board in self.boards if board.device == kind.device and set(kind.tags) <= set(board.tags))
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[ListedLease]:
         """See ``Boards.reserve``: the first in the file's order whose lock is free."""
-        wanted, say_at = [each for each in self.of(kind) if each.name not in without], 0.0
+        wanted, say_at = [candidate for candidate in self.of(kind) if candidate.name not in without], 0.0
         while True:
             busy = list[str]()
             for board in wanted:
@@ -109,7 +109,7 @@ class ListedBoards:
                     busy.append(f"{board.name} measures another build of this sweep")
                     continue
                 try:
-                    if (error := in_use(board)) is None:
+                    if (error := busy_error(board)) is None:
                         yield ListedLease(board)
                         return
                 finally:

@@ -102,7 +102,7 @@ LOOK_S: Final = 5.0
 """Between two looks at a lock that somebody has."""
 
 
-def in_use(board: Board) -> BoardBusy | None:
+def busy_error(board: Board) -> BoardBusy | None:
     """Who has it; None where its lock is free. Whatever else is amiss with it is left to who looks at it next."""
     try:
         link, python = Link.open(Address.of(board.host or "")), board.python or PYTHON

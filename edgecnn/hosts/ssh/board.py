@@ -20,7 +20,7 @@ from edgecnn.errors.hosts.board import (
     board_failed,
     link_lost,
 )
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
 
 _MOST_BYTES = 8 * 1024**3
@@ -38,7 +38,7 @@ def _inside(name: str) -> str:
 
 
 def _bounded(files: Mapping[str, FileFacts]) -> Mapping[str, FileFacts]:
-    if sum(each.bytes for each in files.values()) > _MOST_BYTES:
+    if sum(facts.bytes for facts in files.values()) > _MOST_BYTES:
         raise ValueError(f"they are larger than {_MOST_BYTES >> 30} GiB")
     return files
 
@@ -100,7 +100,7 @@ class Refusal(Message):
     """What our side there could not do, and why."""
 
     ref: Literal["board-busy", "board-disk-full", "board-failed"]
-    said: Words | None = None
+    because: Words | None = None
     free_bytes: Count = 0
     owner: Words = "somebody"
     what: Words = ""
@@ -144,20 +144,20 @@ class Board:
         Raises BOARD_LACKS_PYTHON, BoardDiskFull, BOARD_FAILED, LINK_LOST: nothing of ours runs there, and why.
         """
         self._install()
-        said = self.about = self.ask("hello")
-        if said["python"][:2] < _OLDEST:
-            version = ".".join(str(part) for part in said["python"])
+        about = self.about = self.ask("hello")
+        if about["python"][:2] < _OLDEST:
+            version = ".".join(str(part) for part in about["python"])
             raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=f"it is Python {version}")
-        return said
+        return about
 
-    def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
+    def ask(self, command: str, stdin: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
         """One request, to its end.
 
         ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BOARD_FAILED, LINK_LOST, AnswerUnusable.
         """
         process = self.start(command, **request)
-        said = self.link.exchange(process, b"" if given is None else given, timeout_s=SILENCE_S, doing=command)
-        return self.answer(command, *said)
+        streams = self.link.exchange(process, b"" if stdin is None else stdin, timeout_s=SILENCE_S, doing=command)
+        return self.answer(command, *streams)
 
     def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
         """A process whose standard streams are those of the request's, which was written."""
@@ -176,7 +176,7 @@ class Board:
 
     @property
     def _line(self) -> str:
-        line = f"exec {in_shell(self.python)} {in_shell(self._far)} {in_shell(self.folder)}"
+        line = f"exec {shell_path(self.python)} {shell_path(self._far)} {shell_path(self.folder)}"
         return f"exec sh -c {shlex.quote(line)}"
 
     def answer(self, doing: str, stdout: bytes, stderr: str) -> Mapping[str, Any]:
@@ -185,10 +185,10 @@ class Board:
             for line in reversed(stdout.splitlines()):
                 message = Line.of(line)
                 if message is not None and message[0].ok is not None:
-                    said, value = message
-                    if said.ok:
+                    reply, value = message
+                    if reply.ok:
                         return checked(ANSWERS[doing], value).model_dump()
-                    raise self.failure(doing, said.error or {})
+                    raise self.failure(doing, reply.error or {})
         if self.link.ended():
             raise link_lost(board=self.name, doing=doing)
         raise board_failed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
@@ -200,7 +200,7 @@ class Board:
             return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
             return board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
-        return board_failed(board=self.name, doing=doing, said=[refused.said or refused.ref])
+        return board_failed(board=self.name, doing=doing, said=[refused.because or refused.ref])
 
     def _install(self) -> None:
         """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file.
@@ -209,19 +209,18 @@ class Board:
         """
         if self._installed:
             return
-        folder, far, half = in_shell(self.folder), in_shell(self._far), f"{in_shell(f'{self._far}.part')}.$$"
-        whole = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'what was sent broke off' >&2; false; }}; }}"
-        sent = f"cat > {half} && {whole} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
-        there = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
-        script = (
-            f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {there} || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
-        )
-        said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
-        if said.status != 0:
-            last = last_lines(said.stderr, 1)
+        python, folder, far = shell_path(self.python), shell_path(self.folder), shell_path(self._far)
+        half = f"{shell_path(f'{self._far}.part')}.$$"
+        complete = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'what was sent broke off' >&2; false; }}; }}"
+        receive = f"cat > {half} && {complete} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
+        present = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
+        script = f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {present} || {{ {receive}; }}; }} && {python} -V"
+        answer = self.link.ask(f"exec sh -c {shlex.quote(script)}", stdin=_FAR.read_bytes(), doing="the beginning")
+        if answer.status != 0:
+            last = last_lines(answer.stderr, 1)
             if any("No space left" in line or "quota" in line for line in last):
                 raise board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
-            if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
+            if answer.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
                 raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=" ".join(last))
             raise board_failed(board=self.name, doing="making a private folder", said=last)
         self._installed = True

@@ -46,7 +46,7 @@ def main() -> int:
         facts = refused.facts
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        facts = {"ref": "board-disk-full" if full else "board-failed", "said": str(error), "free_bytes": _free(folder)}
+        facts = {"ref": "board-disk-full" if full else "board-failed", "because": str(error), "free_bytes": _free(folder)}
     _say({"ok": False, "error": dict(facts, far=True)})
     return 1
 
@@ -57,20 +57,20 @@ class Place:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
-            raise Refused("board-failed", said="{} belongs to another user".format(folder))
+            raise Refused("board-failed", because="{} belongs to another user".format(folder))
         folder.chmod(0o700)
         self.folder = folder
 
     def object(self, sha256: str) -> Path:
         """Where content lies."""
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-            raise Refused("board-failed", said="{!r} is no SHA-256".format(sha256))
+            raise Refused("board-failed", because="{!r} is no SHA-256".format(sha256))
         return self.folder / OBJECTS / sha256[:2] / sha256
 
     def inside(self, name: str) -> Path:
         """A folder or file of ours."""
         if name.startswith("/") or ".." in Path(name).parts or Path(name).parts[:1] not in ((KITS,), (RESULTS,)):
-            raise Refused("board-failed", said="{!r} is no place for kits or results".format(name))
+            raise Refused("board-failed", because="{!r} is no place for kits or results".format(name))
         return self.folder / name
 
 
@@ -95,9 +95,9 @@ def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
 
 def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Which of these contents are not here, and how much room there is."""
-    missing = [each for each in request["sha256"] if not place.object(each).is_file()]
-    for each in set(request["sha256"]) - set(missing):
-        _used(place.object(each))
+    missing = [sha256 for sha256 in request["sha256"] if not place.object(sha256).is_file()]
+    for sha256 in set(request["sha256"]) - set(missing):
+        _used(place.object(sha256))
     return {"missing": missing, "free_bytes": _free(place.folder)}
 
 
@@ -108,11 +108,11 @@ def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
             for member in archive:
                 content = archive.extractfile(member)
                 if content is None:
-                    raise Refused("board-failed", said="{!r} is no file".format(member.name))
+                    raise Refused("board-failed", because="{!r} is no file".format(member.name))
                 _keep(place.object(member.name), content)
             return {"put": len(archive.getmembers())}
     except tarfile.TarError as error:
-        raise Refused("board-failed", said="what was sent broke off: {}".format(error)) from error
+        raise Refused("board-failed", because="what was sent broke off: {}".format(error)) from error
 
 
 def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
@@ -121,17 +121,17 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     if request["fresh"] and target.is_dir():
         _used(target)
         return {"path": str(target)}
-    made = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
+    partial = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
     for name, sha256 in request["files"].items():
-        path = made / name
-        if ".." in path.parts or made not in path.parents:
-            raise Refused("board-failed", said="{!r} leaves its folder".format(name))
+        path = partial / name
+        if ".." in path.parts or partial not in path.parents:
+            raise Refused("board-failed", because="{!r} leaves its folder".format(name))
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _link(place.object(sha256), path)
-    made.mkdir(parents=True, exist_ok=True)
-    if made != target and not target.is_dir():
-        made.rename(target)
+    partial.mkdir(parents=True, exist_ok=True)
+    if partial != target and not target.is_dir():
+        partial.rename(target)
     _used(target)
     return {"path": str(target)}
 
@@ -181,7 +181,7 @@ def clean(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, 
 
 
 COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]] = {
-    **{each.__name__: each for each in (hello, hold, have, put, lay, get, run, clean)},
+    **{command.__name__: command for command in (hello, hold, have, put, lay, get, run, clean)},
     "list": listing,
 }
 
@@ -196,13 +196,13 @@ def _exactly(count: int) -> bytes:
     content = b""
     while len(content) < count:
         if not (more := os.read(0, count - len(content))):
-            raise Refused("board-failed", said="the request broke off")
+            raise Refused("board-failed", because="the request broke off")
         content += more
     return content
 
 
 def _free(folder: Path) -> int:
-    return shutil.disk_usage(str(next(each for each in (folder, *folder.parents) if each.exists()))).free
+    return shutil.disk_usage(str(next(parent for parent in (folder, *folder.parents) if parent.exists()))).free
 
 
 def _sha256(path: Path) -> str:
@@ -223,7 +223,7 @@ def _keep(path: Path, content: Any) -> None:
             target.flush()
             os.fsync(target.fileno())
         if _sha256(partial) != path.name:
-            raise Refused("board-failed", said="{} came as another content".format(path.name[:12]))
+            raise Refused("board-failed", because="{} came as another content".format(path.name[:12]))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -106,7 +106,7 @@ class SshHost:
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
-        return builder_in(self._asked("info", "--builder", package), self.board.name)
+        return builder_in(self._ask_runner("info", "--builder", package), self.board.name)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``."""
@@ -122,23 +122,23 @@ class SshHost:
         there is no room there for what is sent, or for what is made.
         """
         self._connected()
-        places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}
-        places |= self._given(task)
+        places = {kit: self.contents.folder(self.contents.files_in(kit), "kits") for kit in task.kits}
+        places |= self._send_inputs(task)
         results = None if task.out is None else Results(self.board, self.contents, task.out)
         if results is not None and task.out is not None:
             places[task.out] = results.give()
             if task.schedule is not None:
-                places[task.out / SCHEDULE] = self._sent(task.out, task.schedule.text(places.__getitem__))
+                places[task.out / SCHEDULE] = self._send_schedule(task.out, task.schedule.text(places.__getitem__))
         try:
             argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-            said = self._program(places[task.kit], argv, task.command, lease_s, tell)
+            result = self._program(places[task.kit], argv, task.command, lease_s, tell)
         except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
                 results.take()
             raise
         if results is not None:
             results.take()
-        return said
+        return result
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -162,14 +162,14 @@ class SshHost:
 
     def _when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """Run it when no other race is run there, as one of the board's own may be, which waits for this one too."""
-        told = False
+        announced = False
         while True:
             try:
                 return run_program(program, lease_s=lease_s, tell=tell)
             except _RacedThere:
-                if not told:
+                if not announced:
                     tell.note(WAITING.format(self.board.name))
-                told = True
+                announced = True
 
     @property
     def _race_lock(self) -> str:
@@ -195,11 +195,11 @@ class SshHost:
             return board_failed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
         return board_disk_full(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
-    def _given(self, task: Task) -> dict[Path, str]:
-        digests = self.contents.send(task.given.values())
+    def _send_inputs(self, task: Task) -> dict[Path, str]:
+        digests = self.contents.send(task.inputs.values())
         return {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
 
-    def _sent(self, out: Path, text: str) -> str:
+    def _send_schedule(self, out: Path, text: str) -> str:
         """A schedule names kits where they lie there, so it is not the file that lies here."""
         path = out / f"{SCHEDULE}.sent.partial"
         path.write_text(text, encoding="utf-8")
@@ -216,13 +216,13 @@ class SshHost:
 
     def _info(self) -> MachineInfo:
         if self._about is None:
-            self._about = info_in(self._asked("info"), self.board.name)
+            self._about = info_in(self._ask_runner("info"), self.board.name)
         return self._about
 
-    def _asked(self, *words: str) -> Mapping[str, Any]:
+    def _ask_runner(self, *words: str) -> Mapping[str, Any]:
         """What this edgecnn's own runner answers there, without a kit."""
         self._connected()
-        files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
+        files = {f"runner/{name}": path for name, path in self.contents.files_in(_RUNNER).items()}
         argv = ["--lease-s", str(LEASE_S), *words]
         return self._program(self.contents.folder(files, "kits"), argv, words[0], LEASE_S * 4, Unheard())
 
@@ -247,10 +247,10 @@ class SshHost:
     def _hold(self) -> None:
         holder = self._holder = self.board.start("hold", lock=self._lock, what=self._what)
         assert holder.stdout is not None and holder.stderr is not None
-        incoming, said = Incoming(holder.stdout), Tail(holder.stderr)
+        incoming, stderr = Incoming(holder.stdout), Tail(holder.stderr)
         with usable(self.board.name, "hold"):
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
             raise link_lost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
-        self.board.answer("hold", line, "" if line else said.text)
+        self.board.answer("hold", line, "" if line else stderr.text)

@@ -60,7 +60,7 @@ class Link:
         assert master.stderr is not None
         self.address = address
         self._folder = folder
-        self._master, self._said = master, Tail(master.stderr)
+        self._master, self._stderr = master, Tail(master.stderr)
 
     @classmethod
     def open(cls, address: Address) -> Link:
@@ -72,7 +72,7 @@ class Link:
         try:
             master = _master(address, folder)
         except BaseException:
-            _removed(folder)
+            _remove(folder)
             raise
         link = cls(address, folder, master)
         try:
@@ -104,28 +104,28 @@ class Link:
         only_shared = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
         return self.address.command(str(self._folder / "c"), options=only_shared, remote=remote)
 
-    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
+    def ask(self, remote: str, *, stdin: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
         """Run one line in the login shell there, and wait for its end.
 
         ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
         LINK_LOST: the connection ended meanwhile. AnswerUnusable: what it says has no end.
         """
         process = self.start(remote)
-        said = self.exchange(process, given, timeout_s=timeout_s, doing=doing)
+        streams = self.exchange(process, stdin, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise link_lost(board=self.board, doing=doing, said=last_line(said.stderr))
-        return Answer(said.stdout, said.stderr, process.returncode)
+            raise link_lost(board=self.board, doing=doing, said=last_line(streams.stderr))
+        return Answer(streams.stdout, streams.stderr, process.returncode)
 
     def start(self, remote: str) -> subprocess.Popen[bytes]:
         """A process whose standard streams are those of a command there."""
         pipe = subprocess.PIPE
         return subprocess.Popen(self.command(remote), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
 
-    def exchange(self, process: subprocess.Popen[bytes], given: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
+    def exchange(self, process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
         """What it says to what it is given, to its end. Raises LINK_LOST: none came in time. AnswerUnusable: it says too much."""
         try:
             with usable(self.board, doing):
-                return exchange(process, given, timeout_s)
+                return exchange(process, stdin, timeout_s)
         except Silence as error:
             raise link_lost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
         finally:
@@ -137,7 +137,7 @@ class Link:
             self._master.stdin.close()
         kill_group(self._master)
         if self._folder.exists():
-            _removed(self._folder)
+            _remove(self._folder)
 
     def __enter__(self) -> Link:
         return self
@@ -150,7 +150,7 @@ class Link:
         while not (self._folder / "c").exists():
             if self._master.poll() is not None or time.monotonic() > give_up_at:
                 kill_group(self._master)
-                raise refused(self.board, self._said.text)
+                raise refused(self.board, self._stderr.text)
             time.sleep(_POLL_S)
 
 
@@ -163,7 +163,7 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="edgecnn-", dir="/tmp"))
 
 
-def _removed(folder: Path) -> None:
+def _remove(folder: Path) -> None:
     (folder / "c").unlink(missing_ok=True)
     folder.rmdir()
 
@@ -177,30 +177,30 @@ def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
         raise SSH_ABSENT(program=words[0]) from error
 
 
-def in_shell(path: str) -> str:
+def shell_path(path: str) -> str:
     """Quoted for the shell there, a leading ``~`` as its home folder."""
     if path == "~":
         return '"$HOME"'
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def refused(board: str, said: str) -> EdgecnnError:
+def refused(board: str, output: str) -> EdgecnnError:
     """The error that these words stand for.
 
     The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; one that is not known is passed on as it is.
     """
-    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
         return BOARD_KEY_CHANGED(board=board)
-    if "Host key verification failed" in said or "host key is known for" in said:
+    if "Host key verification failed" in output or "host key is known for" in output:
         return BOARD_UNKNOWN(board=board)
-    if "Permission denied (" in said or "Too many authentication failures" in said:
-        return LOGIN_REFUSED(board=board, said=last_line(said))
-    return board_unreachable(board=board, said=last_line(said))
+    if "Permission denied (" in output or "Too many authentication failures" in output:
+        return LOGIN_REFUSED(board=board, said=last_line(output))
+    return board_unreachable(board=board, said=last_line(output))
 
 
-def last_line(said: str) -> str:
+def last_line(text: str) -> str:
     """The last line that is not empty."""
-    return "".join(last_lines(said, 1))
+    return "".join(last_lines(text, 1))
 
 
 COMMAND = "EDGECNN_SSH"
@@ -232,12 +232,12 @@ class Address:
         """
         if text.startswith("adb:"):
             raise ANDROID_HOST(text=text)
-        if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
+        if not text or text.startswith("-") or any(not character.isprintable() or character.isspace() for character in text):
             raise BAD_ADDRESS(text=text)
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
 
     def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:
         """The client's words. ``socket``: of the connection that all commands share."""
-        settings = [word for each in _SETTINGS for word in ("-o", each)]
+        settings = [word for setting in _SETTINGS for word in ("-o", setting)]
         words = [*self.client, *settings, "-a", "-x", "-T", "-S", socket, *options, "--", self.destination]
         return words if remote is None else [*words, remote]

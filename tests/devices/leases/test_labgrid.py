@@ -106,10 +106,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Boards whose own lock somebody has, who came by another way than the lab."""
     names = set[str]()
 
-    def in_use(board: Board) -> BoardBusy | None:
+    def busy_error(board: Board) -> BoardBusy | None:
         return board_busy(board="pi", owner="alice", since_s=None, what="bench") if board.name in names else None
 
-    monkeypatch.setattr(labgrid, "in_use", in_use)
+    monkeypatch.setattr(labgrid, "busy_error", busy_error)
     monkeypatch.setattr(labgrid, "LOOK_S", 0.2)
     return names
 

@@ -107,7 +107,7 @@ def test_a_board_that_does_not_answer_is_left_to_who_looks_at_it(tmp_path: Path,
 def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_called_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed, "in_use", lambda board: None)
+    monkeypatch.setattr(listed, "busy_error", lambda board: None)
     boards, kind, ear = ListedBoards.read(written(tmp_path, TWO)), Kind("raspberry-pi-5"), Ear()
     wait, ended = Wait(ear), threading.Event()
 
