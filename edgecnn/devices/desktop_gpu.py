@@ -1,4 +1,4 @@
-"""Which GPU of this machine may play the desktop baseline: told without importing torch, since a cached build asks it too."""
+"""Choose the GPU of this machine that serves as the desktop baseline. torch is not imported, since a cached build asks too."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from edgecnn.values.device import Device
 from edgecnn.values.resolved import DesktopGpu
 
 ROLE_ALIAS = "desktop-gpu"
-"""The device file that answers to it names the role."""
+"""Alias of the device file that states the role."""
 HIDDEN = ("", "-1")
-"""Values of CUDA_VISIBLE_DEVICES that show no GPU to any program."""
+"""Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
 
 
 def role() -> str:
-    """The name of the device file that states the role."""
+    """Return the name of the device file that states the role."""
     return device_named(ROLE_ALIAS).name
 
 
 def gpu_here(choice: VariantChoice = "usual", device: Device | None = None) -> DesktopGpu | None:
-    """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``.
+    """Return the GPU of this machine, by its driver and the installed packages; see ``local_gpu``.
 
-    ``device``: the one of several that this device file describes, and by its name; None: whichever comes first.
+    ``device``: choose the GPU that this device file describes; None: choose the first.
     """
     models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
     if device is not None:
@@ -46,10 +46,10 @@ def gpu_here(choice: VariantChoice = "usual", device: Device | None = None) -> D
 
 
 def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str | None:
-    """Why this machine's torch cannot use its driver, where that is known without trying.
+    """Return why this machine's torch cannot use its driver, or None if that is not known without a trial.
 
-    ``built_for``: CUDA's version, as ``13.0``; empty where torch was built without; None where it is not known. ``driver_has``:
-    the newest that the driver runs. One of the same major version runs all of it:
+    ``built_for``: version of CUDA, such as ``13.0``; empty if torch was built without; None if not known. ``driver_has``: the
+    newest version that the driver supports. A driver runs every minor version of its major version:
     https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
     """
     if built_for == "":
@@ -57,11 +57,11 @@ def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str |
     major = (built_for or "").partition(".")[0]
     if driver_has is None or not major.isdecimal() or driver_has[0] >= int(major):
         return None
-    return f"torch was built for CUDA {built_for}, and the driver runs CUDA {driver_has[0]}.{driver_has[1]} at most"
+    return f"torch was built for CUDA {built_for}; the driver supports CUDA {driver_has[0]}.{driver_has[1]} at most"
 
 
 def _built_for() -> str | None:
-    """Read out of torch's own file, which takes no import of it."""
+    """Read torch's version of CUDA from its own file, without importing torch."""
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
@@ -74,9 +74,9 @@ def _built_for() -> str | None:
 
 
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], choice: VariantChoice = "usual") -> DesktopGpu | None:
-    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's; None without torch.
+    """Return the GPU under its own name, never under the role's; None without a GPU or without torch.
 
-    ``models``: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
+    ``models``: the GPUs of this machine as their driver names them; one with a device file is preferred.
     """
     if not models or versions.get("torch") is None or versions.get("torchvision") is None:
         return None
@@ -107,7 +107,7 @@ def _unusable(torch_version: str) -> str | None:
 
 VariantChoice = Literal["reference", "usual", "all"]
 TENSORRT = "torch-tensorrt"
-"""The distribution by which torch lets TensorRT run a program."""
+"""The package with which torch runs a program by TensorRT."""
 
 
 def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
@@ -116,7 +116,7 @@ def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **option
 
 
 REFERENCE = _torch_candidate("torch-fp32")
-"""Eager torch, TF32 off: what every figure of the edge is held against."""
+"""Eager torch with TF32 off: every figure of the edge refers to it."""
 VARIANTS = (
     _torch_candidate("torch-tf32", Precision.TF32),
     _torch_candidate("torch-amp", Precision.FP16),
@@ -126,8 +126,8 @@ VARIANTS = (
     _torch_candidate("torch-fp32-tensorrt", compile="tensorrt"),
 )
 USUAL = ("torch-amp-cudagraph",)
-"""What is raced unless more is asked for. With one image a call, eager torch launches every small kernel by itself: alone,
-that would flatter the edge. This one needs neither a compiler nor minutes of compiling."""
+"""Variants that are raced by default. With one image a call, eager torch launches every small kernel separately, which would
+flatter the edge. This variant needs neither a compiler nor minutes of compilation."""
 
 _PRECISION = {
     "fp32": "fp32 with TF32 off",
@@ -139,9 +139,9 @@ _COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile 
 
 
 def named_variants(choice: VariantChoice, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
-    """The variants beside the reference, and by name why one cannot be had here.
+    """Return the variants other than the reference, and the reason for each that is not available.
 
-    ``which``: the recipe's ``desktop.variants``. ``versions``: distribution to installed version, or None.
+    ``choice``: ``desktop.variants`` of the recipe. ``versions``: package to installed version, or None.
     """
     chosen = [variant for variant in VARIANTS if choice == "all" or (choice == "usual" and variant.id in USUAL)]
     lacking = [variant for variant in chosen if _compiler(variant) == "tensorrt" and versions.get(TENSORRT) is None]
@@ -150,8 +150,8 @@ def named_variants(choice: VariantChoice, versions: Mapping[str, str | None]) ->
 
 
 def describe_candidate(candidate: Candidate) -> str:
-    """What ran, in words: as it was requested, since what a GPU made of it is not read back. A record of another edgecnn may
-    have words that this one does not know."""
+    """Describe a candidate as it was requested, since the GPU's choice is not read back. Unknown words of other versions stay
+    as they are."""
     options = candidate.session_options
     compiler, precision = _compiler(candidate), options.get("precision", "fp32")
     execution = "eager torch" if compiler == "off" else _COMPILED.get(compiler, f"compiled by {compiler}")
@@ -160,7 +160,7 @@ def describe_candidate(candidate: Candidate) -> str:
 
 
 def describe_variant(ident: str) -> str:
-    """The same of a variant that is known by its name alone."""
+    """Describe a variant by its name alone."""
     return next((describe_candidate(candidate) for candidate in (REFERENCE, *VARIANTS) if candidate.id == ident), ident)
 
 

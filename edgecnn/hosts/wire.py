@@ -20,7 +20,7 @@ from typing import IO, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from edgecnn.errors.hosts.board import OWN_ANSWER_UNUSABLE, answer_unusable
+from edgecnn.errors.hosts.board import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
 from edgecnn.errors.wording import first_problem
 
 _KEPT_SIGNS = 10_000
@@ -40,7 +40,7 @@ def usable(board: str | None, doing: str) -> Iterator[None]:
     except Unusable as error:
         if board is None:
             raise OWN_ANSWER_UNUSABLE(doing=doing, because=str(error)) from error
-        raise answer_unusable(board=board, doing=doing, because=str(error)) from error
+        raise ANSWER_UNUSABLE(board=board, doing=doing, because=str(error)) from error
 
 
 class Message(BaseModel):

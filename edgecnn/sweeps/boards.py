@@ -21,10 +21,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import OF_A_BOARD, OF_A_TARGET, BoardBusy
 from edgecnn.errors.hosts.leases import (
     BOARD_WITHOUT_ADDRESS,
+    NO_SUCH_BOARDS,
     BoardTaken,
     boards_lost_to_build,
     no_board_left,
-    no_such_boards,
 )
 from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.errors.wording import counted
@@ -97,7 +97,7 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         matching[kind] = boards.of(kind) if kind.tags else all_boards
         if kind.tags and not matching[kind]:
             others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in all_boards]
-            raise no_such_boards(where=boards.where, kind=str(kind), others=others)
+            raise NO_SUCH_BOARDS(where=boards.where, kind=str(kind), others=others)
     return Pool(boards, matching)
 
 

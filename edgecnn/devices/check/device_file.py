@@ -1,4 +1,4 @@
-"""A machine's facts as a device file: what was measured is said to be, what is known from elsewhere keeps its source."""
+"""Write a machine's facts as a device file: measured facts say so, and other facts keep their source."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts, Support
 
 _GENERAL = "cpu"
-"""The shipped device whose facts of runtimes hold for every processor."""
+"""The shipped device whose facts about runtimes are valid for every processor."""
 
 
 def shipped_like(facts: BoardFacts) -> Device | None:
-    """The shipped device that this machine is, if it is one; a processor of any kind is none."""
+    """The shipped device that this machine is, or None; the general ``cpu`` does not count."""
     candidates = (
         device
         for device in load_devices().values()
@@ -42,9 +42,9 @@ def shipped_like(facts: BoardFacts) -> Device | None:
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
-    """The device that this machine is.
+    """Describe this machine as a device.
 
-    ``day``: on which it was looked at, as 2026-11-21. ``attached``: whether builds run on it.
+    ``day``: of the examination, such as 2026-11-21. ``attached``: whether builds run on the machine.
     """
     like = shipped_like(facts)
     read = f"read from the machine on {day}: "
@@ -72,7 +72,7 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
 
 
 def device_toml(device: Device) -> str:
-    """The text of the file, which reads back as the same device."""
+    """The text of the device file; reading the file returns the same device."""
     fields = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     runtimes = fields.pop("runtimes", {})
     parts = ("match", "processor", "accelerator", "memory")
@@ -113,9 +113,9 @@ def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tup
     for runtime, stated in runtimes.items():
         version = installed(facts, runtime)
         if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
-            continue  # precisions and limits are stated of other versions
+            continue  # the stated precisions and limits are those of other versions
         if runtime is Runtime.OPENVINO and version is None and like is None:
-            continue  # nobody asked for it
+            continue  # OpenVINO is optional on a general processor
         major, minor = facts.python.version[:2]
         origin = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
         python = f">={major}.{minor},<{major}.{minor + 1}"
@@ -125,7 +125,8 @@ def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tup
 
 
 def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Mapping[Precision, Support]:
-    """A file of a kind of processor counts in what all of them have; whether this one multiplies bf16 its instructions say."""
+    """A file for a class of processors states what all of them have. Whether this one multiplies bf16 follows from its
+    instructions."""
     general = device_named(_GENERAL).runtimes.get(runtime)
     if runtime is not Runtime.OPENVINO or general is None or not multiplies_bf16(facts.isa):
         return stated.precisions
@@ -133,14 +134,14 @@ def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Ma
 
 
 def _ensure_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
-    """Where the one that is built by default is left out, the others are what the board has."""
+    """If the default runtime is missing, make the others the default."""
     if any(facts.by_default for facts in runtimes.values()):
         return runtimes
     return {runtime: facts.model_copy(update={"by_default": True}) for runtime, facts in runtimes.items()}
 
 
 def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:
-    """What is installed, to its minor version; else what this Python can have of what kits take."""
+    """The installed minor version, or the newest version that kits support on this Python."""
     if version is not None:
         release = Version(version.partition(".nv")[0])
         return f">={release.major}.{release.minor},<{release.major}.{release.minor + 1}"
@@ -151,25 +152,25 @@ def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: 
 
 
 def _notes(facts: BoardFacts, like: Device | None, day: str) -> Iterator[str]:
-    yield f"Written by edgecnn {edgecnn.__version__} devices add on {day}, from what the machine said of itself."
-    yield f"What its runtimes compute in and can read is taken from the shipped device {_GENERAL if like is None else like.name}."
+    yield f"Written by edgecnn {edgecnn.__version__} devices add on {day}, from facts that the machine reported."
+    yield f"Precisions and limits of its runtimes are those of the shipped device {_GENERAL if like is None else like.name}."
     if facts.jetpack or facts.l4t:
         yield f"JetPack {facts.jetpack or 'unknown'}, {facts.l4t or 'release unknown'}."
     version = installed(facts, Runtime.TENSORRT)
     stated = None if like is None else like.runtimes.get(Runtime.TENSORRT)
     if version is not None and (stated is None or version not in SpecifierSet(stated.versions)):
-        yield f"TensorRT {version} is installed and left out: no file states what that version takes on this board."
+        yield f"TensorRT {version} is installed and ignored: no device file states the limits of that version on this board."
 
 
 _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
-"""Findings with which nothing can be built for a machine."""
+"""Findings with which no build for the machine is possible."""
 
 
 def check_name(name: str, force: bool) -> Path:
-    """The file that a device of this name will be, before any machine is asked.
+    """The path of the device file for this name, before any machine is examined.
 
-    Raises DEVICE_NAME_BAD: it cannot be a device's name. DEVICE_FILE_THERE: a shipped device answers to it, or, without
-    ``force``, the user has such a file.
+    Raises DEVICE_NAME_BAD: the name is not valid. DEVICE_FILE_THERE: a shipped device has the name, or the user has such a
+    file and ``force`` is not set.
     """
     if not NAME.fullmatch(name):
         raise DEVICE_NAME_BAD(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
@@ -183,10 +184,10 @@ def check_name(name: str, force: bool) -> Path:
 
 
 def add_device(path: Path, reached: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
-    """Write the file of this machine, and return what is in it.
+    """Write the device file of this machine, and return the device.
 
-    Raises BOARD_NOT_READY: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take
-    it.
+    Raises BOARD_NOT_READY: no build is possible for its processor or its programs. OUTPUT_UNWRITABLE: the file cannot be
+    written.
     """
     require_none(reached.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, reached.facts, reached.link is None, datetime.now(UTC).date().isoformat())

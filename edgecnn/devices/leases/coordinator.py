@@ -1,4 +1,4 @@
-"""One connection to a labgrid coordinator. Its client is asynchronous: that part runs in a thread of its own, and ends here."""
+"""A connection to a labgrid coordinator. The asynchronous client runs in a separate thread, which ends with the connection."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
 
 PORT: Final = 20408
-"""Where a coordinator listens unless told otherwise."""
+"""The coordinator's default port."""
 _ANSWER_S: Final = 15.0
 _REFRESH_S: Final = 10.0
-"""A reservation that was not asked about for sixty seconds is dropped."""
+"""A reservation that is not polled for 60 seconds is dropped."""
 _OURS: Final = (ReservationState.allocated, ReservationState.acquired)
 _SSH_PORT: Final = 22
 
 
 class _Session(ClientSession):  # type: ignore[misc]
-    """Under a name of our own, so that nobody who works under the same account acquires what we reserved."""
+    """Reserves under a separate user name, so that no one with the same account acquires these reservations."""
 
     def getuser(self) -> str:
         return f"{super().getuser()}-edgecnn"
 
 
 class Queue(NamedTuple):
-    """Where a reservation that waits stands."""
+    """The position of a waiting reservation."""
 
     before: int
-    """Others that wait for the same places, and came earlier."""
+    """Earlier reservations that wait for the same places."""
     held: tuple[str, ...]
-    """Of these places, those that somebody has, and who."""
+    """Places in use, each with its user."""
 
 
 class Coordinator:
-    """A connection, to be used as a context; one at a time in a process, since a coordinator knows its clients by their sockets.
+    """A connection, used as a context. A process has at most one, since a coordinator identifies its clients by their sockets.
 
-    Raises CoordinatorUnreachable: nobody answers there.
+    Raises CoordinatorUnreachable: no coordinator answers there.
     """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(lambda loop, context: None)  # gRPC's own callback, which comes after the loop's end
+        self._loop.set_exception_handler(lambda loop, context: None)  # ignore gRPC's callback after the end of the loop
         self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
         self._session: Any = None
         self._dropped = dict[str, str]()
-        """Reservation to why it is none any more."""
+        """Reservation to the reason why it ended."""
 
     def __enter__(self) -> Coordinator:
         logging.getLogger().addFilter(_is_not_labgrid)
@@ -75,13 +75,13 @@ class Coordinator:
         self._end()
 
     def boards(self) -> tuple[Board, ...]:
-        """Every place that says which device it is."""
+        """Return every place with a device tag."""
         places = [place for place in tuple(self._session.places.values()) if "device" in place.tags]
         return tuple(self._board(place) for place in sorted(places, key=lambda place: str(place.name)))
 
     @contextmanager
     def reserved(self, filters: Sequence[Mapping[str, str]]) -> Iterator[list[str]]:
-        """Reservations by tags, and those that are added, kept alive while the block runs. Raises as ``reserve``."""
+        """Reserve by tags, and keep these and all added reservations alive during the block. Raises as ``reserve``."""
         tokens = list[str]()
         try:
             self.reserve(filters, tokens)
@@ -94,15 +94,15 @@ class Coordinator:
             self.cancel(tokens)
 
     def reserve(self, filters: Sequence[Mapping[str, str]], tokens: list[str]) -> None:
-        """One reservation more for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
+        """Add one reservation for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
         for tags in filters:
             request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=tags)}, prio=0.0)
             tokens.append(self._call(self._session.stub.CreateReservation, request).reservation.token)
 
     def allocated(self, tokens: Sequence[str]) -> dict[str, str]:
-        """Reservations that have a place, each with the place's name.
+        """Return the reservations that have a place, with the place's name.
 
-        Raises BoardTaken: one had a place that is deleted. CoordinatorUnreachable, COORDINATOR_REFUSED.
+        Raises BoardTaken: a reserved place was deleted. CoordinatorUnreachable, COORDINATOR_REFUSED.
         """
         places = dict[str, str]()
         for token in tokens:
@@ -112,11 +112,11 @@ class Coordinator:
             if ReservationState(reservation.state) in _OURS:
                 places[token] = reservation.allocations["main"]
         if places:
-            self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of them
+            self._wait(self._session.sync_with_coordinator())  # so that ``taken`` has the places
         return places
 
     def queue(self, tokens: Collection[str]) -> Queue:
-        """Where these reservations stand. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
+        """Return the position of these reservations. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
         answer = self._call(self._session.stub.GetReservations, messages.GetReservationsRequest())
         every = sorted(
             map(Reservation.from_pb2, answer.reservations), key=lambda reservation: (-reservation.prio, reservation.created)
@@ -133,7 +133,7 @@ class Coordinator:
         return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(held.items()) if owner))
 
     def taken(self, token: str, name: str) -> str | None:
-        """Why a place is no longer reserved for us; None while it is."""
+        """Return why a place is no longer reserved for this process, or None."""
         place = self._session.places.get(name)
         if place is None:
             return "the place was deleted"
@@ -145,13 +145,13 @@ class Coordinator:
         return next((f"its NetworkService is in use by the place {other}" for other in others), None)
 
     def gone(self) -> EdgecnnError | None:
-        """Why nothing is known any more; None while the connection stands."""
+        """Return the error of a lost connection, or None."""
         return self._lost("the connection ended") if self._session.stopping.is_set() else None
 
     def cancel(self, tokens: Sequence[str]) -> None:
-        """Give reservations up, those too that are none any more."""
+        """Cancel reservations, including those that have ended."""
         for token in tokens:
-            with suppress(EdgecnnError, RuntimeError):  # of a loop that ended with its connection
+            with suppress(EdgecnnError, RuntimeError):  # the loop has ended with its connection
                 self._call(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -237,12 +237,12 @@ class Coordinator:
 
 
 def _is_not_labgrid(record: logging.LogRecord) -> bool:
-    """Its client says on the root logger what an error of ours says better."""
+    """Drop log records of labgrid's client on the root logger; edgecnn's own error is clearer."""
     return "labgrid" not in record.pathname
 
 
 def _address(params: Mapping[str, Any]) -> str:
-    """As ``--host`` takes it."""
+    """Return the address as ``--host`` takes it."""
     user, address, port = params["username"], params["address"], int(params.get("port", _SSH_PORT))
     if port == _SSH_PORT:
         return f"{user}@{address}"

@@ -1,7 +1,8 @@
-"""Boards of a lab: places of a labgrid coordinator, tagged ``device=raspberry-pi-5``, whose NetworkService has the address.
+"""Boards of a lab: places of a labgrid coordinator with a tag such as ``device=raspberry-pi-5``, whose NetworkService has the
+address.
 
-A place is reserved and not acquired. The coordinator keeps an acquired place for whoever vanished until somebody releases it by
-force; a reservation that nobody asks about any more it drops after a minute, and until then nobody else can acquire the place.
+A place is reserved, not acquired. The coordinator keeps an acquired place until someone releases it, even if its user has
+crashed. It drops a reservation one minute after the last poll; until then no one else can acquire the place.
 """
 
 from __future__ import annotations
@@ -23,21 +24,25 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "labgrid://"
 DEVICE: Final = "device"
-"""The tag of a place that says which device it is."""
+"""The tag that names a place's device."""
 _ADDRESS: Final = re.compile(r"labgrid://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?/?")
 _TAG: Final = re.compile(r"([a-z][a-z0-9_]+)=(\S+)")
 _LOOK_S: Final = 1.0
 
 
 def labgrid_problems(where: str, tags: Sequence[str]) -> list[str]:
-    """A sentence for each thing that labgrid does not take: an address that is none, a tag without a value."""
-    problems = [] if _ADDRESS.fullmatch(where) else [f"boards {where!r} is no coordinator: labgrid://HOST or labgrid://HOST:PORT"]
-    return problems + [f"labgrid's tags have values, as lab=2; {tag!r} has none" for tag in tags if not _TAG.fullmatch(tag)]
+    """A sentence for each invalid address, and for each tag without a value."""
+    problems = (
+        []
+        if _ADDRESS.fullmatch(where)
+        else [f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT"]
+    )
+    return problems + [f"labgrid's tags have values, such as lab=2; {tag!r} has none" for tag in tags if not _TAG.fullmatch(tag)]
 
 
 @dataclass(frozen=True)
 class LabgridLease:
-    """A place that is reserved for us."""
+    """A place that is reserved for this process."""
 
     board: Board
     token: str
@@ -53,15 +58,15 @@ class LabgridLease:
 
 @dataclass
 class SharedConnection:
-    """One connection for all threads that want one: a coordinator knows its clients by their sockets, which a process shares."""
+    """One connection for all threads, since a coordinator identifies its clients by their sockets."""
 
     lock: Lock = field(default_factory=Lock)
     users: list[Coordinator] = field(default_factory=list)
-    """The connection of each; of one that ended meanwhile, another than the last."""
+    """The connection of each user. After a lost connection, later users have a new one."""
 
     @contextmanager
     def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
-        """The connection, opened by the first and closed by the last; a new one where it ended meanwhile."""
+        """Yield the connection. The first user opens it, the last one closes it, and a lost one is replaced."""
         with self.lock:
             connection = next((user for user in self.users if user.gone() is None), None) or make(where).__enter__()
             self.users.append(connection)
@@ -88,10 +93,10 @@ class LabgridBoards:
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
-        """See ``Boards.reserve``: in the order in which labgrid gives places out, one that somebody measures on without the lab
-        passed by.
+        """See ``Boards.reserve``. Places come in labgrid's order; a place that another process uses outside the lab is
+        skipped.
 
-        Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every such place was.
+        Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every matching place was deleted.
         """
         with self._connected() as coordinator:
             wanted = partial(self._wanted_places, coordinator, kind, without)
@@ -103,7 +108,7 @@ class LabgridBoards:
     def _wanted_places(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
         names = [board.name for board in coordinator.boards() if _is(board, kind) and board.name not in without]
         if not names:
-            raise no_board_left(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
+            raise no_board_left(kind=str(kind), reasons={self.where: "the last matching place was deleted"})
         return names
 
     @contextmanager
@@ -125,15 +130,15 @@ def _tag_filter(kind: Kind) -> Mapping[str, str]:
 
 
 def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
-    """One for each: labgrid cannot be told which are not wanted."""
+    """A filter for each place, since labgrid has no filter that excludes places."""
     return [{"name": name} for name in places]
 
 
 def _free(
     coordinator: Coordinator, kind: Kind, wanted: Callable[[], list[str]], tokens: list[str], wait: Wait
 ) -> tuple[str, Board]:
-    """The first reservation of a place whose own lock is free, and that place. Where somebody has that lock, the place is kept,
-    and the others are reserved besides."""
+    """Return the first reservation whose place has a free lock, with its board. If a lock is taken, the place stays reserved, and
+    the other places are reserved too."""
     announced: object = None
     while True:
         others, held, busy = wanted(), coordinator.allocated(tokens), dict[str, str]()
