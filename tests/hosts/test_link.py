@@ -104,7 +104,7 @@ def test_contents_are_kept_by_what_they_are_and_nothing_is_sent_twice(board: Loo
         assert there.ask("have", sha256=[name])["missing"] == [name]
         assert there.ask("put", stdin=_tar({name: content}))["put"] == 1
         assert there.ask("have", sha256=[name])["missing"] == []
-        with pytest.raises(EdgecnnError, match="000000000000 came as another content", check=BOARD_FAILED.made):
+        with pytest.raises(EdgecnnError, match="000000000000 was changed on the way", check=BOARD_FAILED.made):
             there.ask("put", stdin=_tar({"0" * 64: content}))
         kit = Path(there.ask("lay", folder="kits/k", files={"a/model.onnx": name}, fresh=True)["path"])
         assert (kit / "a/model.onnx").read_bytes() == content

@@ -182,8 +182,8 @@ def test_a_board_that_reads_nothing_and_says_nothing_is_given_up(tmp_path: Path,
 @pytest.mark.parametrize(
     ("stream", "error", "because"),
     [
-        (b"another", BOARD_FAILED, "a came as another content"),
-        (b"conte", BOARD_FAILED, "it broke off, 2 bytes before its end"),
+        (b"another", BOARD_FAILED, "a was changed on the way"),
+        (b"conte", BOARD_FAILED, "it broke off 2 bytes before its end"),
         (b"content and more", None, ""),
     ],
 )
