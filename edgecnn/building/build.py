@@ -25,7 +25,7 @@ from edgecnn.building.report import report_of
 from edgecnn.building.runnable import kits_that_fail
 from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
-from edgecnn.devices.check.board import Wanted, runtimes_for
+from edgecnn.devices.check.board import BoardUse, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
@@ -176,7 +176,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    needs = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
+    needs = BoardUse(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, needs, tell) as machine:
         planned = plan(resolve_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data

@@ -127,7 +127,7 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
 def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
         return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
-    lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
+    lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
     return _evaluation(work, lab)
 
 
@@ -199,7 +199,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
     file = out.with_name(f"{out.name}.npy")
     np.save(file, pixels)
     try:
-        lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
+        lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
     finally:
         file.unlink()
     return _evaluation(out, lab)
