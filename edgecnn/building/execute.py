@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
+from edgecnn.building.pace import Pace
 from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
 from edgecnn.planning.plan import Plan
@@ -30,7 +32,7 @@ TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
-_LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
+LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
     "train": ("prepare", "synthesize", "fetch", "transfer", "train"),
     "export": TRUNK,
     "quantize": (*TRUNK, "rank", "quantize"),
@@ -78,6 +80,8 @@ class StageContext:
     """What builds the engines that run there; None: ``host``."""
     fold: str = ""
     """Begins the names of curves, where networks are trained that do not ship."""
+    pace: Pace | None = None
+    """Hears of each step that is made and not found in the store."""
 
 
 def execute(
@@ -96,7 +100,7 @@ def execute(
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
-    plan, kinds = execution.plan, _LAST_STEP[goal]
+    plan, kinds = execution.plan, LAST_STEP[goal]
     _run_trunk(execution, context, kinds)
     if any(kind in kinds for kind in BRANCH):
         _climb(execution, context, kinds, limits or Limits(), drops_of)
@@ -190,9 +194,16 @@ def _inputs(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     return inputs
 
 
-def _maker(step: Step, context: StageContext) -> Maker | None:
-    if not isinstance(step.stage, CompileStage):
-        return None
+def _maker(step: Step, context: StageContext) -> Maker:
     stage = step.stage
-    host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
-    return lambda inputs, out, tell: stage.make_on(host, inputs, out, tell)
+
+    def make(inputs: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        if context.pace is not None:
+            context.pace.begin(f"{context.fold}{step.id}")
+        if isinstance(stage, CompileStage):
+            host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
+            stage.make_on(host, inputs, out, tell)
+        else:
+            stage.make(inputs, out, tell)
+
+    return make

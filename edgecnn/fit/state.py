@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.errors.wording import counted
 from edgecnn.fit.members import MemberBuilder
@@ -33,7 +33,7 @@ class Place:
     @contextmanager
     def machine(self) -> Iterator[Machine]:
         """Hold the board, or this machine, while the block runs."""
-        with machine_for(self.request.host, Wanted(self.request.device, "edgecnn fit"), self.tell) as machine:
+        with machine_for(self.request.host, BoardUse(self.request.device, "edgecnn fit"), self.tell) as machine:
             yield machine
 
     @contextmanager

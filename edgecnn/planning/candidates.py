@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.devices.check.findings import absent_there
-from edgecnn.devices.this_machine import with_local_facts
+from edgecnn.devices.check.findings import missing_on_board
+from edgecnn.devices.this_machine import complete_device
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.custom_model import quantized_elsewhere
@@ -271,9 +271,9 @@ def candidates_of(
     for backend in all_backends():
         if backend.runtime not in runtimes:
             continue
-        entries = offers(backend.runtime, with_local_facts(device, facts))
+        entries = offers(backend.runtime, complete_device(device, facts))
         supported += entries
-        elsewhere = absent_there(facts, backend.runtime, device.runtimes[backend.runtime].versions)
+        elsewhere = missing_on_board(facts, backend.runtime, device.runtimes[backend.runtime].versions)
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)

@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
-from edgecnn.devices.this_machine import local_facts, with_local_facts
+from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.errors.fit import (
     BUDGET_INVALID,
     ResolutionUnderStride,
@@ -215,7 +215,7 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
     device = target_of(TargetChoice(), target)[0]
     if "memory" in budgets:
         return Budgets(budgets, None)
-    known = with_local_facts(device, local_facts()).memory
+    known = complete_device(device, local_facts()).memory
     if known is None:
         raise memory_unknown(device=device.name, within=within)
     return Budgets({**budgets, "memory": known.mib << 20}, device.name)

@@ -38,6 +38,14 @@ class Plotting(Protocol):
         """Show the figures of an epoch; after a resumption those of earlier epochs come again."""
 
 
+@runtime_checkable
+class Pacing(Protocol):
+    """An optional addition to ``Progress``: shows how far a whole build is."""
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Part ``number`` of ``parts``, from 1, begins. Without ``complete``, some of the remaining time is unknown."""
+
+
 Key = NewType("Key", str)
 """64 hexadecimal digits of SHA-256."""
 

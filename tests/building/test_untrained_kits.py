@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
+from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.entry import StageInputs
@@ -82,7 +82,7 @@ def test_the_ways_of_a_gpu_open_one_program(stages: Stages, tmp_path: Path, publ
     making = maker(stages, tmp_path)
     answer = WeightsAnswer(choice="auto", kind="download", why="downloaded")
     fetched = making.fetched(arch_named("resnet-18"), answer) if published else None
-    ways = (REFERENCE, *BESIDE[:2])
+    ways = (REFERENCE, *VARIANTS[:2])
     assert list(making.gpu_kits(PROBE, ways, fetched).made) == [each.id for each in ways]
     weights = {"weights": "fetch"} if published else {}
     assert stages.inputs("program") == [{**weights, "pixels": "probe"}]

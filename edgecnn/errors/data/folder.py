@@ -54,7 +54,12 @@ DATA_FOLDER_MISSING = ErrorRow(
 )
 DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "name another path")
 DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path}: not a folder", fix=_SHAPE, kind=DataNotAFolder)
-DATA_FOLDER_UNREADABLE = ErrorRow("data-folder-unreadable", "{folder}: cannot be read", "{because}")
+DATA_FOLDER_UNREADABLE = ErrorRow(
+    "data-folder-unreadable",
+    "{folder}: cannot be read",
+    "{because}",
+    "make the folder readable for this user, or pass another folder",
+)
 NO_CLASS_FOLDERS = ErrorRow(
     "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )
@@ -90,6 +95,7 @@ NOTHING_READABLE = ErrorRow(
     "nothing-readable",
     "{folder}: none of {files:,} files is a readable image",
     "{because}",
+    "replace the files with images in a supported format, such as JPEG or PNG",
     kind=NothingReadable,
 )
 CORRUPT_IMAGES = ErrorRow(
