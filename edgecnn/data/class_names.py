@@ -59,7 +59,9 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise CLASS_NAMES_UNUSABLE(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
+        raise CLASS_NAMES_UNUSABLE(
+            file=file, because=f"there is no such file, and it is not one of {', '.join(CLASSES_WORDS)}"
+        ) from None
 
 
 def _text(file: Path) -> str:
@@ -88,15 +90,13 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     except (OSError, ValueError):
         return None  # as a text, it says why
     if names is None:
-        raise CLASS_NAMES_UNUSABLE(
-            file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so that a text file is needed"
-        )
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so a text file is needed")
     return names
 
 
 def _names_of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so that a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so a text file is needed")
     return names
 
 

@@ -95,7 +95,7 @@ def _alike(facts: DataInspection) -> Iterator[Finding]:
     near_two = [group for group in facts.near if len(group.classes) > 1]
     yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
-    yield from groups_that("alike", alike, ", where it does no harm")
+    yield from groups_that("alike", alike, ", where duplicates do no harm")
 
 
 def _copies(facts: DataInspection) -> Iterator[Finding]:
@@ -142,7 +142,7 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
     if joined is not None:
         yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
     if facts.multi_label and (meant := _comma_label([counts.name for counts in facts.classes])) is not None:
-        several = "where it means several, put | or ; between them, since a comma is part of a name"
+        several = "separate several labels by | or ;, because a comma is part of a name"
         yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
     filled = [counts for counts in facts.classes if counts.images]
     if facts.imbalance >= _UNBALANCED:
@@ -182,17 +182,17 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
     for count, kind, sentence in (
-        (turned, "stored-turned", "stored turned, with an EXIF orientation; a build turns them upright"),
+        (turned, "stored-turned", "rotated by EXIF; a build turns them upright"),
         (facts.animated, "animated", "animated; a build uses the first frame"),
         (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
-        (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
+        (wide, "wide-pixels", f"of 16 bits per pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
             yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say(
-            "mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour; a network sees the difference"
+            "mixed-modes", f"{grey:,} of {facts.images:,} images are grey, the others in colour; a network sees the difference"
         )
 
 
@@ -235,14 +235,14 @@ def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
     """
     slips: dict[tuple[str, str], str] = {}
     for kin, why in (
-        (_bare, "but for case, blanks or punctuation they are the same"),
-        (_singular, "but for an s they are the same"),
+        (_bare, "they differ only in case, blanks or punctuation"),
+        (_singular, "they differ only in an s"),
     ):
         for alike in _by(kin, names):
             for pair in combinations(alike, 2):
                 slips.setdefault(pair, why)
     for pair in _a_letter_apart(names):
-        slips.setdefault(pair, "a letter tells them apart")
+        slips.setdefault(pair, "they differ in one letter")
     return tuple(NameSlip(one=one, other=other, why=why) for (one, other), why in slips.items())
 
 

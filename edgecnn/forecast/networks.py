@@ -72,7 +72,7 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
 def subject_of_file(path: Path) -> Subject:
     """A network in an ONNX file.
 
-    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. What ``try_counting`` and
+    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: it has no multiplications. What ``try_counting`` and
     ``operations_of_file`` raise.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
@@ -83,7 +83,7 @@ def subject_of_file(path: Path) -> Subject:
     file = operations_of_file(path)
     layers = layers_of(file.operations, fused(file.operations))
     if not layers:
-        raise COST_UNKNOWN(path=path, because="nothing in it multiplies")
+        raise COST_UNKNOWN(path=path, because="it has no multiplications")
     return Subject(path.name, file.resolution_px, work_of(layers), file=path)
 
 

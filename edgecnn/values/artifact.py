@@ -222,7 +222,7 @@ class WeightsAnswer(Value):
 
     def kept(self) -> Self:
         """The same weights, where nothing is trained."""
-        return self.model_copy(update={"why": f"nothing is trained, and the head is kept, of {self.what}"})
+        return self.model_copy(update={"why": f"nothing is trained: the head of {self.what} is kept"})
 
     @property
     def pretrained(self) -> bool:

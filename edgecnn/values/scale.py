@@ -50,9 +50,7 @@ class CompoundScale(Value):
                 raise ValueError(f"{key} is given twice")
             numbers[key] = _number(key, value)
         if "phi" in numbers and len(numbers) > 1:
-            raise ValueError(
-                f"phi says depth, width and resolution all at once, and {next(k for k in numbers if k != 'phi')} too"
-            )
+            raise ValueError(f"phi sets depth, width and resolution at once, and {next(k for k in numbers if k != 'phi')} too")
         return cls.model_validate(numbers)
 
     def text(self) -> str:

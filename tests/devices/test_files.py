@@ -183,4 +183,4 @@ def test_a_version_range_that_is_none_is_refused_with_the_key(tmp_path: Path) ->
     with pytest.raises(EdgecnnError, check=DEVICE_FILE_INVALID.made) as raised:
         load_device_file(path)
     assert "runtimes.onnxruntime.versions" in raised.value.line()
-    assert "'abc' is no version range such as '>=1.19,<2'" in raised.value.line()
+    assert "'abc' is not a version range such as '>=1.19,<2'" in raised.value.line()

@@ -85,7 +85,7 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
 def test_what_never_ran_when_the_table_was_measured_is_not_measured_by_every_search(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(table(lab, BASELINE.id, failed={INT8.id: "no network of it could be made and run"}), own_table("cpu"))
+    write_table(table(lab, BASELINE.id, failed={INT8.id: "none of its networks could be made and run"}), own_table("cpu"))
     monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
 
@@ -144,7 +144,7 @@ def test_a_table_of_another_machine_is_refused_at_hand_and_away(attached: bool, 
         update={"environment": lab.environment.model_copy(update={"conditions": conditions})}
     )
     write_table(other, tmp_path / "pi.json")
-    why = "power_mode" if attached else "it is of raspberry-pi-5, and jetson-orin-nano is searched for"
+    why = "power_mode" if attached else "it belongs to raspberry-pi-5, and the search is for jetson-orin-nano"
     with pytest.raises(EdgecnnError, match=why, check=TABLE_OF_ANOTHER.made):
         priced(asked("jetson-orin-nano", tmp_path / "pi.json"), (BASELINE,), lab, attached=attached)
 

@@ -33,7 +33,7 @@ def test_a_text_comes_back_in_its_shortest_form(text: str, kept: str) -> None:
         ("depth=2,depth=3", "depth is given twice"),
         ("phi=x", "phi must be a number, not 'x'"),
         ("width=nan", "width must be a finite number, not nan"),
-        ("phi=1,width=2", "phi says depth, width and resolution all at once, and width too"),
+        ("phi=1,width=2", "phi sets depth, width and resolution at once, and width too"),
         ("phi=12", "phi must be between -11 and 11, not 12"),
         ("width=0", "width=0 leaves no channel"),
         ("depth=-1", "depth=-1 leaves no block"),

@@ -158,13 +158,13 @@ class _Opened(NamedTuple):
         with _idx_faults(self.file):
             data = self.source.read(count)
         if len(data) < count:
-            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
+            raise IDX_UNUSABLE(file=self.file, because=f"it has fewer than the {self.sizes[0]:,} values in its header")
         return data
 
     def end(self) -> None:
         with _idx_faults(self.file):
             if self.source.read(1):
-                raise IDX_UNUSABLE(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
+                raise IDX_UNUSABLE(file=self.file, because=f"it has more than the {self.sizes[0]:,} values in its header")
 
 
 def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
@@ -198,7 +198,7 @@ def _check(images: _Opened, labels: _Opened) -> None:
     if count > FILES_MAX:
         raise IDX_UNUSABLE(file=images.file, because=f"it claims {count:,} images, more than {FILES_MAX:,}")
     if not rows or not columns or rows * columns > MAX_PIXELS:
-        raise IDX_UNUSABLE(file=images.file, because=f"its images are of {rows:,} × {columns:,} pixels")
+        raise IDX_UNUSABLE(file=images.file, because=f"its images have {rows:,} × {columns:,} pixels")
     total, packed = count * rows * columns, images.file.stat().st_size
     if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
         raise IDX_UNUSABLE(file=images.file, because=f"it claims {total:,} bytes in {packed:,}, more than {RATIO_MAX} times")

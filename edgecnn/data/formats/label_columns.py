@@ -45,7 +45,7 @@ def _named(cell: str, separator: str | None = None) -> tuple[str, ...]:
     try:
         names = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"the labels {cell[:100]!r} begin as a JSON list and are none") from None
+        raise ValueError(f"the labels {cell[:100]!r} begin like a JSON list but are not one") from None
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"the labels {cell[:100]!r} are not a list of names")
     return _distinct(names)

@@ -138,7 +138,7 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
-            because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            because = f"{shortened(row.path)!r} is in two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
             raise table_unusable(file=file, line=None, because=because)
     return groups or None
 

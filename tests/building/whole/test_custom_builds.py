@@ -80,7 +80,7 @@ def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict
 
 def test_the_page_and_judge_know_a_build_that_was_never_trained(place: Place, report: dict[str, Any]) -> None:
     page = (place.folder / "builds/my-model-cpu/report.html").read_text()
-    assert "nothing was trained: it is a custom model, taken as it is" in page
+    assert "nothing was trained: the custom model is used as it is" in page
     done = place.plain("judge", "builds/my-model-cpu", "--max", "drop_pp=5", "--min", "top1=0.9")
     assert done.returncode == 0, done.stderr
 

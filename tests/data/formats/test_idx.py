@@ -151,11 +151,11 @@ def test_a_file_that_is_none_or_of_another_form_is_refused(clothes: Path) -> Non
         (header(200, 28, 28, kind=0x0D) + body, "its values are of type 0x0d, not bytes (0x08)"),
         (header(200 * 28, 28) + body, "it has 2 dimensions, where images have 3"),
         (header(200, 28, 28)[:9], "it ends inside its header"),
-        (whole[:-1], "it ends before the 200 that its header counts"),
-        (whole + b"\0", "it goes on behind the 200 that its header counts"),
+        (whole[:-1], "it has fewer than the 200 values in its header"),
+        (whole + b"\0", "it has more than the 200 values in its header"),
         (header(0, 28, 28), "it has no image"),
-        (header(200, 0, 28), "its images are of 0 × 28 pixels"),
-        (header(200, 1 << 20, 1 << 20), "its images are of 1,048,576 × 1,048,576 pixels"),
+        (header(200, 0, 28), "its images have 0 × 28 pixels"),
+        (header(200, 1 << 20, 1 << 20), "its images have 1,048,576 × 1,048,576 pixels"),
     )
     for data, because in faults:
         images.write_bytes(data)

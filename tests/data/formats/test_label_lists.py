@@ -227,7 +227,7 @@ ZERO_OR_ONE = "where a column of a label has 0 or 1; --label-column COLUMN names
 FAULTS = {
     "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' holds '2', {ZERO_OR_ONE}"),
     "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' holds '', {ZERO_OR_ONE}"),
-    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin as a JSON list and are none"),
+    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin like a JSON list but are not one"),
     "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
     "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' holds a control character"),
@@ -247,5 +247,5 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
 
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:
-    with pytest.raises(ValueError, match="begin as a JSON list and are none"):
+    with pytest.raises(ValueError, match="begin like a JSON list but are not one"):
         _named("[" * 100_000)
