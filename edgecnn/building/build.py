@@ -199,7 +199,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     call = Call(request, gates)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    execution, subject = Execution(plan=planned), Subject.of_build(resolved, lab)
+    execution, subject = Execution(plan=planned), Subject.from_build(resolved, lab)
     observer, decision = Observer(subject), None
 
     def drops(rung: Rung) -> Mapping[str, float]:

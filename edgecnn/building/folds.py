@@ -25,7 +25,7 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
             f"fold {number} of {len(plans) + 1}: another network, tested on {plan.resolved.data.counts['test']:,} images"
         )
         execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), answering)
-        fold = Subject.of_build(plan.resolved, subject.lab, subject.reference)
+        fold = Subject.from_build(plan.resolved, subject.lab, subject.reference)
         add_made(fold, execution, answering)
         Observer(fold).evaluate_all({"test": pixel_sets(execution)["test"]})
         subject.folds.append(fold)

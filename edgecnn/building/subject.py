@@ -97,7 +97,7 @@ class Subject:
     """What a GPU of this machine did as the desktop baseline; None where there is none."""
 
     @classmethod
-    def of_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
+    def from_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
         """A build's, as it is to be measured in a lab."""
         return cls(
             lab=lab,

@@ -68,17 +68,17 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     gates = EffectiveGates.of_two(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
-        seen = Subject(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
+        subject = Subject(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
-        finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
-        accuracies = _accuracies(seen, head, base)
-    sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
+        finding = _finding((head, base), subject, gates, request.rounds, identical=identical)
+        accuracies = _accuracies(subject, head, base)
+    sides = ([two.head for two in subject.pairs], [two.base for two in subject.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
-    several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, accuracies.own)
+    several, facts = thresholds_of(head.kit) is not None, _row(head, subject, ours, accuracies.own)
     answered, pairing = accuracies.against_base, accuracies.pairing
-    common = None if pairing is None else _row(head, seen, ours, answered)
+    common = None if pairing is None else _row(head, subject, ours, answered)
     equally_right = identical and facts.broken is None
-    unknown = {source: f"not known against BASE: {why}" for source, why in seen.absent.items()}
+    unknown = {source: f"not known against BASE: {why}" for source, why in subject.absent.items()}
     judged = judge_row(facts, gates, unknown, Compared(finding, identical, several, head.row, common))
     return Comparison(
         version=edgecnn.__version__,
@@ -88,14 +88,14 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         base=base.facts,
         identical=identical,
         machine=lab.machine,
-        environment=seen.pairs[-1].head.environment if seen.pairs else lab.environment,
-        rounds=sum(len(two.head.runs) for two in seen.pairs),
+        environment=subject.pairs[-1].head.environment if subject.pairs else lab.environment,
+        rounds=sum(len(two.head.runs) for two in subject.pairs),
         ratio=exactly(1.0) if identical else finding.ratio,
         latency=times(ours, lab.machine),
         base_latency=times(theirs, lab.machine),
         drop_pp=exactly(0.0) if equally_right else answered.drop_pp if answered else None,
         drop_of="mAP" if several else "top-1",
-        drop_absent=None if equally_right else seen.absent.get("accuracy"),
+        drop_absent=None if equally_right else subject.absent.get("accuracy"),
         verdict=judged.verdict,
         gates=judged.gates,
         changed=tuple(map(str, changes(base.origin, head.origin))),
@@ -104,22 +104,26 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     )
 
 
-def _finding(sides: Sequence[ShippedKit], seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+def _finding(
+    sides: Sequence[ShippedKit], subject: Subject, gates: EffectiveGates, rounds: int, *, identical: bool
+) -> RatioFinding:
     for side in sides if identical else ():  # nothing else would open them
         side.require_whole()
     raced = must_race(gates, identical=identical)
-    return _race(seen, gates, rounds, identical=identical) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
+    return _race(subject, gates, rounds, identical=identical) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
 
 
-def _row(head: ShippedKit, seen: Subject, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None) -> CandidateFacts:
+def _row(
+    head: ShippedKit, subject: Subject, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None
+) -> CandidateFacts:
     accuracy = "test" if thresholds_of(head.kit) is None else "multi_label"
     known = {
         accuracy: answered,
-        "outcomes": {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {},
+        "outcomes": {"measure": subject.failures["HEAD"]} if "HEAD" in subject.failures else {},
         "evaluated_kit": head.evaluated_kit,
         **({} if head.row is None else {"residency": head.row.residency, "saturates_on": head.row.saturates_on}),
     }
-    return timed_row(head.kit, timed, seen.lab.machine).model_copy(update=known)
+    return timed_row(head.kit, timed, subject.lab.machine).model_copy(update=known)
 
 
 def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
@@ -128,15 +132,15 @@ def must_race(gates: EffectiveGates, *, identical: bool) -> bool:
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
-def _race(seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
+def _race(subject: Subject, gates: EffectiveGates, rounds: int, *, identical: bool) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio; of identical sides it is known."""
-    if not seen.timed:
+    if not subject.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
-    base, head, lab = seen.kits["BASE"], seen.kits["HEAD"], seen.lab
-    stuck = [f"{name}: {why}" for name in seen.kits if (why := seen.why_not_runnable(name))]
+    base, head, lab = subject.kits["BASE"], subject.kits["HEAD"], subject.lab
+    stuck = [f"{name}: {why}" for name in subject.kits if (why := subject.why_not_runnable(name))]
     if stuck:
         return RatioFinding(ratio=None, absent="; ".join(stuck))
-    gate = next(each for each in gates.gates if each.metric == LATENCY_RATIO)
+    ratio_gate = next(gate for gate in gates.gates if gate.metric == LATENCY_RATIO)
     planned, done = looks(rounds, gates.runs.latency), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
@@ -145,8 +149,8 @@ def _race(seen: Subject, gates: EffectiveGates, rounds: int, *, identical: bool)
         pair = race_pair(base, head, upto - done, lab, max_s)
         if pair.base is None or pair.head is None:
             return RatioFinding(ratio=None, absent=pair.failed)
-        seen.pairs.append(PairedRace(base=pair.base, head=pair.head))
-        finding, decided = look(seen.pairs, gate, planned, lab.machine)
+        subject.pairs.append(PairedRace(base=pair.base, head=pair.head))
+        finding, decided = look(subject.pairs, ratio_gate, planned, lab.machine)
         if decided or identical:
             break
         done = upto
@@ -162,23 +166,23 @@ class _Accuracies(NamedTuple):
     """None where both splits are the same."""
 
 
-def _accuracies(seen: Subject, head: ShippedKit, base: ShippedKit) -> _Accuracies:
+def _accuracies(subject: Subject, head: ShippedKit, base: ShippedKit) -> _Accuracies:
     """If HEAD's logits hold NaN or infinity, every gate on accuracy fails; if BASE's do, there is no figure."""
     try:
-        found = paired_answers(head, base, seen.lab.store)
+        both = paired_answers(head, base, subject.lab.store)
     except Unavailable as why:
-        seen.absent["accuracy"] = str(why)
+        subject.absent["accuracy"] = str(why)
         return _Accuracies()
-    for name, answers, images in (("BASE", found.base, found.base_images), ("HEAD", found.head, found.images)):
-        if (failure := nonfinite(seen.kits[name], answers.logits, "test", images)) is not None:
-            seen.failures[name] = Failed.of(failure)
-            seen.absent["accuracy"] = f"{name}: {failure.line()}"
-    if "accuracy" in seen.absent:
+    for name, answers, images in (("BASE", both.base, both.base_images), ("HEAD", both.head, both.images)):
+        if (failure := nonfinite(subject.kits[name], answers.logits, "test", images)) is not None:
+            subject.failures[name] = Failed.of(failure)
+            subject.absent["accuracy"] = f"{name}: {failure.line()}"
+    if "accuracy" in subject.absent:
         return _Accuracies()
-    common = found.of_common_images()
+    common = both.common_answers()
     against_base = _measured(common, head, common.base)
-    own = against_base if found.pairing is None else _measured(found, head, None)
-    return _Accuracies(own, against_base, found.pairing)
+    own = against_base if both.pairing is None else _measured(both, head, None)
+    return _Accuracies(own, against_base, both.pairing)
 
 
 def _measured(answers: PairedAnswers, head: ShippedKit, base: Answers | None) -> Accuracy | MultiLabelAccuracy:
@@ -205,13 +209,13 @@ def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
 
 def _notices(head: ShippedKit, base: ShippedKit, *, identical: bool) -> list[str]:
     sides = () if identical else (("HEAD", head), ("BASE", base))
-    said = [f"{name}: {where}" for name, side in sides if (where := side.elsewhere())]
+    notices = [f"{name}: {where}" for name, side in sides if (where := side.elsewhere())]
     if base.pinned_by is not None:
-        said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
-    said += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
+        notices.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
+    notices += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
     if identical:
-        said.append(IDENTICAL)
+        notices.append(IDENTICAL)
     elif head.kit.digest == base.kit.digest:
         what = "built for different devices" if head.kit.knobs == base.kit.knobs else "with different knobs"
-        said.append(f"HEAD and BASE ship the same kit, byte for byte, {what}")
-    return said
+        notices.append(f"HEAD and BASE ship the same kit, byte for byte, {what}")
+    return notices

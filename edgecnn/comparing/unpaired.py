@@ -15,7 +15,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.building.rows import thresholds_of, timed_row, times
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
+from edgecnn.comparing.baseline_file import figures_of, race_profile, read_days, runs_of
 from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
 from edgecnn.errors.comparing import baseline_elsewhere, unknown_condition
 from edgecnn.errors.wording import counted, listed
@@ -80,7 +80,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     finding = RatioFinding(ratio=None, absent=absent)
     if profile is not None:
         _refuse_elsewhere(days, profile.environment, request.allow_different)
-        finding = unpaired_finding(profile, [as_profile(day) for day in days])
+        finding = unpaired_finding(profile, [race_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     several = thresholds_of(shipped.kit) is not None
     judged = judge_row(facts, gates, _UNKNOWN, Compared(finding, identical, several, shipped.row))
@@ -110,7 +110,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
 def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment: Environment) -> bool:
     """Whether HEAD is the recorded kit itself, on the machine and in the state in which every day was recorded."""
     machines = (environment, *(day.environment for day in days))
-    identical = shipped.facts.is_identical_to(days[-1].shipped, *(each.conditions for each in machines))
+    identical = shipped.facts.is_identical_to(days[-1].shipped, *(environment_of.conditions for environment_of in machines))
     if identical:
         shipped.require_whole()
     return identical
@@ -134,10 +134,10 @@ def _present(
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in recorded))
     with lab.store.in_use.held():
         max_s = max(long_enough_s((shipped.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in recorded) / 1e9)
-        asked = RaceRequest(
+        race_request = RaceRequest(
             kits=(shipped.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
         )
-        result = race(asked, lab)
+        result = race(race_request, lab)
     ran = result.profiles.get(shipped.kit.entrant)
     return ran, result.failed.get(shipped.kit.entrant), here if ran is None else ran.environment, lab.machine
 
@@ -156,20 +156,20 @@ def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed
 
 def _notices(days: Sequence[LatencyBaseline], request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:
     baseline, dates = days[-1], listed([day.observed_at[:10] for day in days])
-    said = [f"unpaired: BASE ran on {dates}; how far these days differ is taken for how far today may"]
-    said.append("a machine that has two paces fails an unchanged kit more often than α says: let a second day confirm a FAIL")
-    said += knob_notices(("HEAD", shipped.facts), ("BASE", baseline.shipped))
+    notices = [f"unpaired: BASE ran on {dates}; how far these days differ is taken for how far today may"]
+    notices.append("a machine that has two paces fails an unchanged kit more often than α says: let a second day confirm a FAIL")
+    notices += knob_notices(("HEAD", shipped.facts), ("BASE", baseline.shipped))
     if (past := disturbed(worst_of([day.environment for day in days]))) is not None:
-        said.append(f"when the baseline was recorded, {past}: nothing passes against it")
+        notices.append(f"when the baseline was recorded, {past}: nothing passes against it")
     now = 0 if request.runs is None else companions_of(request.runs, shipped.kit)
     if baseline.companions not in (None, now):
-        said.append(
+        notices.append(
             f"when the baseline was recorded, {_kits(baseline.companions or 0)} ran between its processes, and now "
             f"{_kits(now, short=True)} did: what one leaves to the next in caches, clocks and heat is not alike"
         )
     if request.allow_different:
-        said.append(f"allowed to differ: {', '.join(request.allow_different)}")
-    return tuple(said)
+        notices.append(f"allowed to differ: {', '.join(request.allow_different)}")
+    return tuple(notices)
 
 
 def _kits(count: int, *, short: bool = False) -> str:

@@ -25,7 +25,7 @@ PLACES = {
     "eligibility_of": {"judging/choice.py", "building/choosing.py"},
     "claimed": {"building/report.py"},
     "decide": {"building/build.py", "building/report.py"},
-    "Subject.of_build": {"building/build.py", "building/folds.py", "bench/subject.py"},
+    "Subject.from_build": {"building/build.py", "building/folds.py", "bench/subject.py"},
     "Subject": {
         "bench/bundle.py",
         "bench/subject.py",
