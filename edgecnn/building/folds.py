@@ -35,8 +35,8 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
 
 
 def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:
-    failed = next((outcome for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Failed)), None)
+    failed = next((outcome for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Failed)), None)
     if failed is not None:
         return failed.model_copy(update={"what": f"fold {number}: {failed.what}"})
-    blocked = next((outcome.by for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Blocked)), "its branch")
+    blocked = next((outcome.by for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Blocked)), "its branch")
     return Failed(ref="fold-failed", what=f"fold {number}: {blocked} has no result")
