@@ -80,7 +80,7 @@ def text_rows(candidates: Iterable[CandidateFacts]) -> list[tuple[str, ...]]:
     return [tuple(column.cell(facts).plain for column in columns) for facts in rows]
 
 
-def by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
+def headings_by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
     """The headings in the order in which a narrow terminal gives them room."""
     return tuple(column.heading for column in sorted(columns, key=lambda column: column.rank))
 

@@ -36,14 +36,14 @@ def report_markdown(report: BuildReport) -> str:
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
         + (", not shown to have learned" if unlearned else ""),
         *(f"**{markdown_text(line)}**" for line in unlearned),
-        markdown_text(". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each)),
+        markdown_text(". ".join(part for part in (decided(report.verdict, report.gates), choice.why) if part)),
         _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _legend(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
         _classes(report),
         _labels(report),
-        _section("Why each candidate stands where it does", map(_why, (each for each in report.candidates if each.reason))),
+        _section("Why each candidate stands where it does", map(_why, (facts for facts in report.candidates if facts.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
@@ -68,16 +68,16 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _why(facts: CandidateFacts) -> str:
-    kept = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
-    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{kept}"
+    left_in_float = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
+    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{left_in_float}"
 
 
 def _classes(report: BuildReport) -> str:
     """Of the candidate that ships: a reader wants to know what their classes will be like."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.test), None)
-    if chosen is None or chosen.test is None or (found := chosen.test.shown_quality) is None:
+    if chosen is None or chosen.test is None or (shown := chosen.test.shown_quality) is None:
         return ""
-    classes = found.classes
+    classes = shown.classes
     table = _table(quality.class_columns(classes), quality.class_rows(classes))
     beside = quality.missing_intervals_note([chosen.test]) if quality.lacks_intervals(classes) else ""
     parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.unlisted_classes(classes)]
@@ -85,7 +85,7 @@ def _classes(report: BuildReport) -> str:
 
 
 def _beyond(report: BuildReport) -> str:
-    rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
+    rows = [cells for facts in report.candidates if (cells := quality.row(facts)) is not None]
     if not rows:
         return ""
     title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
@@ -98,18 +98,18 @@ def _labels(report: BuildReport) -> str:
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return ""
-    found = chosen.multi_label
-    table = _table(quality.LABEL_COLUMNS, quality.label_rows(found))
-    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(found))}"
+    labels = chosen.multi_label
+    table = _table(quality.LABEL_COLUMNS, quality.label_rows(labels))
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(labels))}"
 
 
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
     measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
-    said = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
+    sentence = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
-        said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
-    return "  \n".join(map(markdown_text, [said, *legend(report.candidates)]))
+        sentence = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
+    return "  \n".join(map(markdown_text, [sentence, *legend(report.candidates)]))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
 from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
-from edgecnn.render.wording import by_reason, grouped
+from edgecnn.render.wording import grouped, names_by_reason
 from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
@@ -20,10 +20,10 @@ from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 Named = Callable[[str], str]
-"""How a candidate's name is written in a sentence: ``in_code`` for Markdown, ``str`` for a page."""
+"""How a candidate's name is written in a sentence: ``backticked`` for Markdown, ``str`` for a page."""
 
 
-def in_code(name: str) -> str:
+def backticked(name: str) -> str:
     """A name as Markdown marks it."""
     return f"`{name}`"
 
@@ -33,24 +33,24 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     lines = []
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
-            name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
+            name, runs = f"`{facts.candidate.id}`", _runs_text(facts.latency)
             lines += [
-                f"{name} in {figures.race_of(facts.latency)}: {_times_said(facts, facts.latency)}",
+                f"{name} in {figures.race_of(facts.latency)}: {_times_text(facts, facts.latency)}",
                 *([f"runs of {name}: {runs}"] if runs else []),
             ]
     return lines
 
 
-def _times_said(facts: CandidateFacts, value: Latency) -> str:
+def _times_text(facts: CandidateFacts, value: Latency) -> str:
     times = [metric for metric in SHOWN.values() if metric.source == "latency" and metric.unit == "ms"]
-    shown = [f"{each.words} {figures.milliseconds(figure)}" for each in times if (figure := each.value(facts)) is not None]
-    absent = by_reason({each.words: value.absent[each.name] for each in times if each.name in value.absent})
+    shown = [f"{metric.words} {figures.milliseconds(figure)}" for metric in times if (figure := metric.value(facts)) is not None]
+    absent = names_by_reason({metric.words: value.absent[metric.name] for metric in times if metric.name in value.absent})
     parts = [", ".join(shown) + " ms"] if shown else []
     parts += [f"not known: {names} ({why})" for why, names in absent.items()]
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
-def _runs_said(value: Latency) -> str:
+def _runs_text(value: Latency) -> str:
     """On how many threads they ran, how the race ended, and whether they were steady."""
     parts = [value.run_settings, value.stopped, value.dependent.get("p50_ms"), value.steady.says if value.steady else None]
     return "; ".join(part for part in parts if part)
@@ -64,18 +64,18 @@ def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         lines += [f"throughput of {name}, in the throughput race: {_throughput(facts.throughput)}"] if facts.throughput else []
         lines += [f"end to end of {name}, in the end-to-end race: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
         if (soak := facts.sustained) is not None:
-            windows = (figures.NONE if each.p50_ms is None else f"{each.p50_ms:.2f}" for each in soak.windows)
+            windows = (figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in soak.windows)
             lines.append(f"sustained, {name}, in the soak: {soak.says}; p50 by window {', '.join(windows)} ms")
     return lines
 
 
 def _throughput(value: Throughput) -> str:
-    said = [_batch(figure) for figure in value.figures]
-    said += [f"not known: {value.reason}"] if value.reason else []
-    said += [value.disturbed] if value.disturbed else []
-    seen = ", ".join(f"{batch}: {each:.0f}" for batch, each in value.screened.items())
-    said += [f"seen in one run of each number of images: {seen}"] if seen else []
-    return "; ".join(said)
+    parts = [_batch(figure) for figure in value.figures]
+    parts += [f"not known: {value.reason}"] if value.reason else []
+    parts += [value.disturbed] if value.disturbed else []
+    screened = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in value.screened.items())
+    parts += [f"seen in one run of each number of images: {screened}"] if screened else []
+    return "; ".join(parts)
 
 
 def _batch(figure: BatchFigure) -> str:
@@ -89,26 +89,26 @@ def _batch(figure: BatchFigure) -> str:
 
 
 def _end_to_end(value: EndToEnd) -> str:
-    what = f"from the file of a {value.picture} to logits"
-    seen = value.latency
-    if seen.p50_ms is None:
-        return f"not known: {seen.reason}"
-    tails = figures.percentiles(seen, list(TAILS.values()))
-    besides = f"; {seen.disturbed}" if seen.disturbed else ""
-    return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
+    span = f"from the file of a {value.picture} to logits"
+    latency = value.latency
+    if latency.p50_ms is None:
+        return f"not known: {latency.reason}"
+    tails = figures.percentiles(latency, list(TAILS.values()))
+    besides = f"; {latency.disturbed}" if latency.disturbed else ""
+    return ", ".join([f"p50 {figures.p50(latency)}", *tails]) + f" ms {span}{besides}"
 
 
-def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = in_code) -> list[str]:
+def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = backticked) -> list[str]:
     """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
-    whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
-    said = [
+    kit_sizes = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
+    lines = [
         f"size of {named(facts.candidate.id)}: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
         for facts in candidates
         if facts.size_mib is not None and facts.kit_mib is not None
     ]
-    if carried and all(name in whole for name in carried):
-        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
-    return said
+    if carried and all(name in kit_sizes for name in carried):
+        lines.append(f"size of the bundle: {sum(kit_sizes[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
+    return lines
 
 
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -116,13 +116,13 @@ def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     rows = list(candidates)
     memory = {f"`{facts.candidate.id}`": _memory(facts.memory) for facts in rows if facts.memory is not None}
     energy = {f"`{facts.candidate.id}`": energy_words(facts.energy) for facts in rows if facts.energy is not None}
-    rest = [
-        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, found)} {metric.signs}"
+    lines = [
+        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, figure)} {metric.signs}"
         for metric in charted("size", "memory", "energy", "residency")
         for facts in rows
-        if (found := metric.value(facts)) is not None
+        if (figure := metric.value(facts)) is not None
     ]
-    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *rest]
+    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *lines]
 
 
 def _memory(value: Memory) -> str:
@@ -143,29 +143,29 @@ def energy_words(value: Energy) -> str:
     return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
 
 
-def knob_lines(choice: Choice, named: Named = in_code) -> list[str]:
+def knob_lines(choice: Choice, named: Named = backticked) -> list[str]:
     """One line on what is used, and one a setting; nothing where they were not raced."""
-    found = choice.knobs
-    if found is None:
+    knobs = choice.knobs
+    if knobs is None:
         return []
-    raced = sum(trial.ratio is not None for trial in found.trials)
+    raced = sum(trial.ratio is not None for trial in knobs.trials)
     settings = counted(raced, "other setting")
     how = f"; speed is against its default, estimated in the race of runtime settings with {settings}" if raced else ""
-    return [f"{named(found.candidate)} runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
+    return [f"{named(knobs.candidate)} runs with {knobs.knobs.words}{how}", *map(_trial_text, knobs.trials)]
 
 
-def _trial_said(trial: KnobTrial) -> str:
+def _trial_text(trial: KnobTrial) -> str:
     words = trial.knobs.words
     if trial.ratio is None:
-        said = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
-        return f"{words}: {said}: {trial.why}"
-    seen = f"{trial.ratio.estimate:.2f} × as fast"
+        outcome = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
+        return f"{words}: {outcome}: {trial.why}"
+    speed = f"{trial.ratio.estimate:.2f} × as fast"
     return {
-        "taken": f"{words}: {seen}, taken",
-        "faster": f"{words}: {seen}, and the setting that was taken is faster by estimate",
-        "disturbed": f"{words}: {seen}, and not taken: {trial.why}",
-        "not-shown": f"{words}: {seen}, not shown to be faster",
-        "unusable": f"{words}: {seen}, and not usable: {trial.why}",
+        "taken": f"{words}: {speed}, taken",
+        "faster": f"{words}: {speed}, and the setting that was taken is faster by estimate",
+        "disturbed": f"{words}: {speed}, and not taken: {trial.why}",
+        "not-shown": f"{words}: {speed}, not shown to be faster",
+        "unusable": f"{words}: {speed}, and not usable: {trial.why}",
     }[trial.outcome]
 
 
@@ -181,24 +181,24 @@ _OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a pre
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """One line a traced candidate: each kind of share in the order of its size, and why one is absent."""
     return [
-        f"`{facts.candidate.id}`: {ran_in(facts.residency)}"
+        f"`{facts.candidate.id}`: {residency_text(facts.residency)}"
         for facts in candidates
         if facts.residency is not None and facts.residency.mac_share
     ]
 
 
-def multiplied_in(found: Residency) -> str:
+def mac_share_text(residency: Residency) -> str:
     """The shares of multiply-adds, and how they are known."""
-    return f"{_BASIS[found.basis]}: multiply-adds {_shares(found.mac_share) if found.mac_share else 'not known'}"
+    return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'not known'}"
 
 
-def ran_in(found: Residency) -> str:
+def residency_text(residency: Residency) -> str:
     """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
-    time = f"{_shares(found.time_share)} (one traced process)" if found.time_share is not None else "not known"
-    moved = "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
-    if found.byte_share is not None and found.moved_bytes is not None:
-        moved = f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"
-    return f"{multiplied_in(found)}; time inside layers {time}; {moved}"
+    time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "not known"
+    moved = "bytes moved not known" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
+    if residency.byte_share is not None and residency.moved_bytes is not None:
+        moved = f"{residency.moved_bytes / 2**20:.1f} MiB moved, {_shares(residency.byte_share)} (counted from shapes)"
+    return f"{mac_share_text(residency)}; time inside layers {time}; {moved}"
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -208,12 +208,12 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """
     lines = []
     for facts in candidates:
-        found, precision = facts.residency, facts.candidate.precision.value
-        if found is None or found.basis == "planned" or facts.candidate.precision is Precision.FP32:
+        residency, precision = facts.residency, facts.candidate.precision.value
+        if residency is None or residency.basis == "planned" or facts.candidate.precision is Precision.FP32:
             continue
-        if found.mac_share.get(precision, 0.0) < MOST:
+        if residency.mac_share.get(precision, 0.0) < MOST:
             continue
-        known = {"the time": found.time_share, "the bytes moved": found.byte_share}
+        known = {"the time": residency.time_share, "the bytes moved": residency.byte_share}
         less = {
             what: shares.get(precision, 0.0)
             for what, shares in known.items()
@@ -221,8 +221,8 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         }
         if less:
             rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
-            macs = figures.whole_share(found.mac_share[precision])
-            others = {name: share for name, share in (found.time_share or {}).items() if name != precision}
+            macs = figures.whole_share(residency.mac_share[precision])
+            others = {name: share for name, share in (residency.time_share or {}).items() if name != precision}
             largest = f" (the rest of the time: {_shares(others)})" if "the time" in less and others else ""
             lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}{largest}")
     return lines
@@ -231,29 +231,29 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 def _shares(shares: Mapping[str, float]) -> str:
     """The largest first; what is nothing is not said."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
-    said = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
-    return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in said.items())
+    texts = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
+    return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in texts.items())
 
 
 REFERENCES = "Dated references: of other days, and no measurement of this build; no gate takes them"
 
 
-def reference_lines(references: Iterable[DatedReference], named: Named = in_code) -> list[str]:
+def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
     """One line a reference: what was seen, where and when, and whose word it is."""
-    return [f"{named(each.candidate)}: {_reference(each)}" for each in references]
+    return [f"{named(reference.candidate)}: {_reference(reference)}" for reference in references]
 
 
-def runs_of(seen: Latency | DatedReference) -> str:
+def runs_of(measured: Latency | DatedReference) -> str:
     """How many, and on how many threads where that is known: ``8 runs (4 threads)``."""
-    return counted(seen.runs, "run") + (f" ({seen.run_settings})" if seen.run_settings else "")
+    return counted(measured.runs, "run") + (f" ({measured.run_settings})" if measured.run_settings else "")
 
 
-def _reference(each: DatedReference) -> str:
-    times = figures.percentiles(each)
-    kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
-    where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {runs_of(each)}"
-    besides = [said for said in (each.disturbed, each.unsteady) if said]
-    vouched = f"signed by {each.signed_by}" if each.signed_by else "unsigned"
+def _reference(reference: DatedReference) -> str:
+    times = figures.percentiles(reference)
+    kit = f"{reference.weights} weights, {counted(reference.classes, 'class', 'classes')}, runtime {reference.runtime_version}"
+    where = f"{reference.fidelity.value} on {reference.machine}, {reference.observed_at}, {runs_of(reference)}"
+    besides = [note for note in (reference.disturbed, reference.unsteady) if note]
+    vouched = f"signed by {reference.signed_by}" if reference.signed_by else "unsigned"
     return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])
 
 
@@ -270,13 +270,13 @@ _DECIDED = {
 
 def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
     """``onnxruntime-fp32 breaks size_mib ≤ 3``: what the verdict comes from; None where no gate says it."""
-    deciding = [each for each in gates if each.verdict is verdict]
+    deciding = [result for result in gates if result.verdict is verdict]
     if not deciding:
         return None
-    bounds = [bound_of(each.gate) for each in deciding if each.gate.stated_by != CHANCE]
-    said = ["is not shown to have learned"] if len(bounds) < len(deciding) else []
-    said += [_DECIDED[verdict].format(listed(bounds))] if bounds else []
-    return f"{deciding[0].candidate} {' and '.join(said)}"
+    bounds = [bound_of(result.gate) for result in deciding if result.gate.stated_by != CHANCE]
+    clauses = ["is not shown to have learned"] if len(bounds) < len(deciding) else []
+    clauses += [_DECIDED[verdict].format(listed(bounds))] if bounds else []
+    return f"{deciding[0].candidate} {' and '.join(clauses)}"
 
 
 def learned_lines(gates: Sequence[GateResult]) -> list[str]:
@@ -287,7 +287,7 @@ def learned_lines(gates: Sequence[GateResult]) -> list[str]:
 
 def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
     """``1 of 2 gates not measured``: what a PASS leaves open; None where it leaves nothing, and of any other verdict."""
-    missing = sum(each.verdict is Verdict.MISSING for each in gates)
+    missing = sum(result.verdict is Verdict.MISSING for result in gates)
     return f"{missing} of {len(gates)} gates not measured" if missing and verdict is Verdict.PASS else None
 
 
@@ -308,7 +308,7 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:
     """A line a gate, then their error rates."""
-    lines, rates = [gate_line(each, require_measured=require_measured) for each in gates], error_rates(gates)
+    lines, rates = [gate_line(result, require_measured=require_measured) for result in gates], error_rates(gates)
     return [*lines, *([] if rates is None else [rates])]
 
 
@@ -319,15 +319,16 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
     of the time of one. A ratio of two builds says both itself.
     """
-    said = [
-        f"{each.gate.metric} {_how_sure(each)}" + (f", margin {each.gate.bound:g} pp" if each.gate.metric in _DIFFERENCES else "")
-        for each in gates
-        if each.figure is not None and each.gate.metric != LATENCY_RATIO
+    rates = [
+        f"{result.gate.metric} {_error_rate(result)}"
+        + (f", margin {result.gate.bound:g} pp" if result.gate.metric in _DIFFERENCES else "")
+        for result in gates
+        if result.figure is not None and result.gate.metric != LATENCY_RATIO
     ]
-    return f"one-sided error rates: {'; '.join(said)}" if said else None
+    return f"one-sided error rates: {'; '.join(rates)}" if rates else None
 
 
-def _how_sure(result: GateResult) -> str:
+def _error_rate(result: GateResult) -> str:
     source = METRICS[result.gate.metric].source
     if result.fidelity is Fidelity.DEFINED:
         return "holds by definition, no error rate"

@@ -95,7 +95,7 @@ def _is_formula(text: str) -> bool:
     return first in _OPENS_A_FORMULA or text.startswith(("\t", "\r", "\n"))
 
 
-def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
+def names_by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
     """Name to reason → reason to its names, with commas between."""
     names: dict[str, str] = {}
     for name, reason in reasons.items():
@@ -105,10 +105,10 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
 
 def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
     """Name to reason → one line a reason."""
-    return tuple(f"{names}: {reason}" for reason, names in by_reason(reasons).items())
+    return tuple(f"{names}: {reason}" for reason, names in names_by_reason(reasons).items())
 
 
-def for_all(reasons: Mapping[str, str]) -> str:
+def joint_reason(reasons: Mapping[str, str]) -> str:
     """One sentence on what nobody has: the reason alone where it is everybody's."""
     different = set(reasons.values())
     return different.pop() if len(different) == 1 else "; ".join(grouped(reasons))

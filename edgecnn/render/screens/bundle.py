@@ -17,19 +17,19 @@ from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
 _NAMED = 5
 
 
-def verification_lines(found: BundleVerification) -> Iterator[str]:
+def verification_lines(verification: BundleVerification) -> Iterator[str]:
     """The verdict, who vouches for it, and what was let pass."""
-    mib = found.bytes / 2**20
-    yield f"{found.path}: whole, {found.files:,} files, {mib:,.1f} MiB, as {found.name} version {found.version} was packed"
-    yield f"  kits: {', '.join(found.kits) or 'none'}{f'; {found.chosen} is used' if found.chosen else ''}"
-    yield f"  bundle.json: SHA-256 {found.sha256}"
-    if found.signature == "good":
-        yield f"  signed by {found.signer}"
-    if found.remembered is not None:
-        yield f"  this machine had accepted version {found.remembered} before"
-    if found.made_here:
-        more = f" and {len(found.made_here) - _NAMED:,} more" if len(found.made_here) > _NAMED else ""
-        yield f"  let pass, and vouched for by nobody: {', '.join(found.made_here[:_NAMED])}{more}"
+    mib = verification.bytes / 2**20
+    yield f"{verification.path}: whole, {verification.files:,} files, {mib:,.1f} MiB, as {verification.name} version {verification.version} was packed"
+    yield f"  kits: {', '.join(verification.kits) or 'none'}{f'; {verification.chosen} is used' if verification.chosen else ''}"
+    yield f"  bundle.json: SHA-256 {verification.sha256}"
+    if verification.signature == "good":
+        yield f"  signed by {verification.signer}"
+    if verification.remembered is not None:
+        yield f"  this machine had accepted version {verification.remembered} before"
+    if verification.made_here:
+        more = f" and {len(verification.made_here) - _NAMED:,} more" if len(verification.made_here) > _NAMED else ""
+        yield f"  let pass, and vouched for by nobody: {', '.join(verification.made_here[:_NAMED])}{more}"
 
 
 def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
@@ -42,38 +42,40 @@ NO_LABEL = ("no label", figures.NONE)
 COLUMNS = ("photograph", "label", "probability", "then")
 
 
-def show_predictions(found: Predictions, *, as_csv: bool) -> None:
+def show_predictions(predictions: Predictions, *, as_csv: bool) -> None:
     """Print a table with a photograph a row, or CSV."""
     if as_csv:
-        show_lines(_csv(found))
+        show_lines(_csv(predictions))
         return
-    said = (
-        (each.file, [(label.label, f"{label.probability * 100:.1f} %") for label in each.labels]) for each in found.predictions
+    labelled = (
+        (prediction.file, [(label.label, f"{label.probability * 100:.1f} %") for label in prediction.labels])
+        for prediction in predictions.predictions
     )
     rows = (
-        (file, *(labels or [NO_LABEL])[0], "; ".join(f"{label} {share}" for label, share in labels[1:])) for file, labels in said
+        (file, *(labels or [NO_LABEL])[0], "; ".join(f"{label} {share}" for label, share in labels[1:]))
+        for file, labels in labelled
     )
-    show_rows(COLUMNS, rows, title=f"{found.name} version {found.version}: {found.candidate}")
+    show_rows(COLUMNS, rows, title=f"{predictions.name} version {predictions.version}: {predictions.candidate}")
 
 
-def _csv(found: Predictions) -> Iterator[str]:
+def _csv(predictions: Predictions) -> Iterator[str]:
     """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none."""
     rows: list[tuple[object, ...]] = [("file", "rank", "label", "probability")]
-    for each in found.predictions:
-        labels = enumerate(each.labels, start=1)
-        rows += [(each.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
-            (each.file, "", "", "")
+    for prediction in predictions.predictions:
+        labels = enumerate(prediction.labels, start=1)
+        rows += [(prediction.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
+            (prediction.file, "", "", "")
         ]
     yield from map(csv_line, rows)
 
 
-def unreadable_lines(found: Predictions) -> Iterator[str]:
+def unreadable_lines(predictions: Predictions) -> Iterator[str]:
     """For stderr: the files that were skipped or not read, by name, and how many of how many."""
-    yield from (f"edgecnn: skipped: {skipped}" for skipped in found.skipped)
-    for each in found.unreadable:
-        yield f"edgecnn: not read: {each.file}: {each.because}"
-    if found.unreadable:
-        yield f"edgecnn: {len(found.unreadable):,} of {len(found.unreadable) + len(found.predictions):,} files were not read"
+    yield from (f"edgecnn: skipped: {skipped}" for skipped in predictions.skipped)
+    for unread in predictions.unreadable:
+        yield f"edgecnn: not read: {unread.file}: {unread.because}"
+    if predictions.unreadable:
+        yield f"edgecnn: {len(predictions.unreadable):,} of {len(predictions.unreadable) + len(predictions.predictions):,} files were not read"
 
 
 def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
@@ -92,13 +94,13 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
     )
 
 
-def show_bundle_bench(found: BundleBench) -> None:
+def show_bundle_bench(bench: BundleBench) -> None:
     """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
-    show_lines(learned_lines(found.gates))
-    title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
-    heads = [column.heading for column in columns_of(found.candidates)]
-    show_rows(heads, text_rows(found.candidates), title=title, styles=VERDICT_STYLE)
-    show_lines([*legend(found.candidates), *bundle_bench_lines(found)])
+    show_lines(learned_lines(bench.gates))
+    title = f"{bench.bundle.name} version {bench.bundle.version} on {bench.machine}"
+    heads = [column.heading for column in columns_of(bench.candidates)]
+    show_rows(heads, text_rows(bench.candidates), title=title, styles=VERDICT_STYLE)
+    show_lines([*legend(bench.candidates), *bundle_bench_lines(bench)])
 
 
 def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
@@ -109,14 +111,14 @@ def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
     return f" of {len(folds.each)} folds ({alone})"
 
 
-def bundle_bench_lines(found: BundleBench) -> list[str]:
+def bundle_bench_lines(bench: BundleBench) -> list[str]:
     """One fact a line."""
     recorded = [
         f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
         f"{figures.percent_interval(then.share)} of {then.images:,} images{_folds(then)}, "
         f"on {then.machine}"
-        for name, then in found.recorded.items()
+        for name, then in bench.recorded.items()
     ]
-    gates = gate_lines(found.gates, require_measured=found.require_measured)
-    lines = (*recorded, *gates, *(f"note: {notice}" for notice in found.notices), found.output)
+    gates = gate_lines(bench.gates, require_measured=bench.require_measured)
+    lines = (*recorded, *gates, *(f"note: {notice}" for notice in bench.notices), bench.output)
     return [f"  {line}" for line in lines]

@@ -53,16 +53,21 @@ WITHOUT_FORECAST = ("network", "top-1 %", "MACs", "fp32 MiB")
 FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
 
 
-def show_networks_for(found: NetworksFor) -> None:
+def show_networks_for(networks_for: NetworksFor) -> None:
     """Print the networks that fit each device, and where each figure comes from."""
-    hint = ", as ImageNet has; --classes N counts yours" if found.classes == CLASSES else ""
-    classes = f"{counted(found.classes, 'class', 'classes')}{hint}"
-    for each in found.devices:
-        if each.catalogue:
-            show_rows(WITHOUT_FORECAST, [_published(row) for row in each.catalogue], title=each.device)
+    hint = ", as ImageNet has; --classes N counts yours" if networks_for.classes == CLASSES else ""
+    classes = f"{counted(networks_for.classes, 'class', 'classes')}{hint}"
+    for on_device in networks_for.devices:
+        if on_device.catalogue:
+            show_rows(WITHOUT_FORECAST, [_published(row) for row in on_device.catalogue], title=on_device.device)
         else:
-            show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
-        show_lines([*lines_for(each, found), *forecast_notes((row.forecast for row in each.of("yes", "unsure")), date.today())])
+            show_rows(FOR_DEVICE, [cells_for(row) for row in on_device.of("yes", "unsure")], title=on_device.device)
+        show_lines(
+            [
+                *lines_for(on_device, networks_for),
+                *forecast_notes((row.forecast for row in on_device.of("yes", "unsure")), date.today()),
+            ]
+        )
     show_lines(
         (
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
@@ -87,14 +92,14 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def lines_for(each: NetworksOnDevice, found: NetworksFor) -> list[str]:
+def lines_for(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
     """How many fit, and why the others are not listed."""
-    limits = bounds_text(found.within) if found.within else "no budget"
-    without = sum(map(len, each.without_forecast.values()))
-    measures = f"no latency is known here: `{each.measured_by}` times networks for `edgecnn fit`"
+    limits = bounds_text(networks_for.within) if networks_for.within else "no budget"
+    without = sum(map(len, on_device.without_forecast.values()))
+    measures = f"no latency is known here: `{on_device.measured_by}` times networks for `edgecnn fit`"
     return [
-        f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the bound is inside the "
-        f"interval, or between weights and kit), {len(each.of('no'))} do not fit, {without} without a forecast",
-        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in each.without_forecast.items()),
-        *([measures] if each.measured_by else []),
+        f"{limits}: {counted(len(on_device.of('yes')), 'network')} fit, {len(on_device.of('unsure'))} unsure (the bound is inside the "
+        f"interval, or between weights and kit), {len(on_device.of('no'))} do not fit, {without} without a forecast",
+        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in on_device.without_forecast.items()),
+        *([measures] if on_device.measured_by else []),
     ]

@@ -17,28 +17,28 @@ from edgecnn.values.verdict import Fidelity, Interval
 COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
 
 
-def show_fit(found: FitReport, out: Path) -> None:
+def show_fit(report: FitReport, out: Path) -> None:
     """Print what was trained, and what ships and why."""
-    show_lines(unlearned_lines(found))
-    show_rows(COLUMNS, [cells_of(each, found) for each in found.members])
-    if found.elsewhere:
-        show_rows(elsewhere_columns(found), elsewhere_rows(found))
-    show_lines([*fit_lines(found), f"  {out}"])
+    show_lines(unlearned_lines(report))
+    show_rows(COLUMNS, [cells_of(member, report) for member in report.members])
+    if report.elsewhere:
+        show_rows(elsewhere_columns(report), elsewhere_rows(report))
+    show_lines([*fit_lines(report), f"  {out}"])
 
 
-def unlearned_lines(found: FitReport) -> list[str]:
+def unlearned_lines(report: FitReport) -> list[str]:
     """That what ships is not shown to have learned, if so."""
-    return [line for each in found.members if each.name == found.shipped for line in learned_lines(each.gates)]
+    return [line for member in report.members if member.name == report.shipped for line in learned_lines(member.gates)]
 
 
-def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
+def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
     """One member as a row of ``COLUMNS``."""
-    predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
+    predicted, mark = member.best_predicted, "◀" if member.name == report.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
         f"{MARK} {milliseconds(predicted.p50_ms)}" if predicted else NONE, _timed(member),
         _share(member.validation_top1), _share(member.test_top1),
-        _of_budget(member), mark,
+        _budget_cell(member), mark,
     )  # fmt: skip
 
 
@@ -49,34 +49,39 @@ def _timed(member: Member) -> str:
     return milliseconds(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
-def elsewhere_columns(found: FitReport) -> tuple[str, ...]:
+def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
     """Devices, those of which a table speaks with a word for how it came to be."""
     words = {Fidelity.EMULATED: "predicted from an emulated machine"}
-    others = (f"{each.device}, p50 ms {words.get(each.table.fidelity, 'predicted')}" for each in found.elsewhere)
-    return ("network", f"top-1 on validation, {found.device}", f"{found.device}, p50 ms", *others)
+    headings = (
+        f"{other_device.device}, p50 ms {words.get(other_device.table.fidelity, 'predicted')}"
+        for other_device in report.elsewhere
+    )
+    return ("network", f"top-1 on validation, {report.device}", f"{report.device}, p50 ms", *headings)
 
 
-def elsewhere_rows(found: FitReport) -> list[tuple[str, ...]]:
+def elsewhere_rows(report: FitReport) -> list[tuple[str, ...]]:
     """What was built, device by device: which is enough?"""
     return [
-        (each.name, _share(each.validation_top1), *_by_device(each, found)) for each in found.members if each.build is not None
+        (member.name, _share(member.validation_top1), *_device_cells(member, report))
+        for member in report.members
+        if member.build is not None
     ]
 
 
-def _by_device(member: Member, found: FitReport) -> Iterator[str]:
-    yield f"{member.candidate or '–'}: {_against(member.p50_ms, found)}"
-    for other in found.elsewhere:
-        said = other.predicted[member.name]
-        yield f"{said.candidate}: {_against(said.p50_ms, found, said.extrapolated)}"
+def _device_cells(member: Member, report: FitReport) -> Iterator[str]:
+    yield f"{member.candidate or '–'}: {_against(member.p50_ms, report)}"
+    for other_device in report.elsewhere:
+        prediction = other_device.predicted[member.name]
+        yield f"{prediction.candidate}: {_against(prediction.p50_ms, report, prediction.extrapolated)}"
 
 
 def _share(top1: Interval | None) -> str:
     return "–" if top1 is None else percent_interval(top1)
 
 
-def _against(p50_ms: Interval | None, found: FitReport, extrapolated: Sequence[str] = ()) -> str:
+def _against(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[str] = ()) -> str:
     """A latency, and where a budget bounds it, on which side it is."""
-    bound = found.within.get("p50_ms")
+    bound = report.within.get("p50_ms")
     if extrapolated:
         return "unlike that table's networks"
     if p50_ms is None or bound is None:
@@ -85,34 +90,34 @@ def _against(p50_ms: Interval | None, found: FitReport, extrapolated: Sequence[s
     return f"{milliseconds(p50_ms)} {side}"
 
 
-def _of_budget(member: Member) -> str:
+def _budget_cell(member: Member) -> str:
     if member.failed is not None:
         return f"failed: {member.failed}"
     return "–" if member.inside is None else member.inside.value
 
 
-def fit_lines(found: FitReport) -> Iterator[str]:
+def fit_lines(report: FitReport) -> Iterator[str]:
     """What ships and why, what predictions were from, how well they and the stand-in did."""
-    yield f"{found.shipped or 'nothing ships'}: {found.why}" + (" (provisional)" if found.state == "provisional" else "")
-    table, words = found.table, {Fidelity.EMULATED: "emulated", Fidelity.PREDICTED: "published of"}
+    yield f"{report.shipped or 'nothing ships'}: {report.why}" + (" (provisional)" if report.state == "provisional" else "")
+    table, words = report.table, {Fidelity.EMULATED: "emulated", Fidelity.PREDICTED: "published of"}
     word = words.get(table.fidelity, "measured")
     on = "" if table.fidelity is Fidelity.PREDICTED else "on "
     yield f"  {MARK} predicted from {table.networks} networks {word} {on}{table.machine}, {table.observed_at}: {table.file}"
-    trained = sum(bool(each.trained) for each in found.members)
-    yield f"  {counted(len(found.trials), 'network')} predicted, {trained} trained"
-    if found.left_out:
-        yield f"  {counted(found.left_out, 'training')} left out: the time was over"
-    if found.rank_correlation is not None:
-        of = f"{found.ranked} short trainings with a rank correlation of {found.rank_correlation:+.2f}"
+    trained = sum(bool(member.trained) for member in report.members)
+    yield f"  {counted(len(report.trials), 'network')} predicted, {trained} trained"
+    if report.left_out:
+        yield f"  {counted(report.left_out, 'training')} left out: the time was over"
+    if report.rank_correlation is not None:
+        of = f"{report.ranked} short trainings with a rank correlation of {report.rank_correlation:+.2f}"
         yield f"  the stand-in for accuracy ordered {of}"
-    if found.against_first_pp is not None:
-        gain = _gain(found.against_first_pp)
+    if report.against_first_pp is not None:
+        gain = _gain(report.against_first_pp)
         yield f"  {gain} of top-1 against the family's first network, one training each, paired on the test images"
-    if found.distillation_gain_pp is not None:
-        which = _which_ships(found.distillation_gain_pp, distilled=found.shipped_distilled)
+    if report.distillation_gain_pp is not None:
+        outcome = _which_ships(report.distillation_gain_pp, distilled=report.shipped_distilled)
         trainings = "on that one's answers over one on labels alone, a single seed each"
         covers = "paired too; the interval covers the images, not the seeds"
-        yield f"  {_gain(found.distillation_gain_pp)} of a training {trainings} ({covers}): {which}"
+        yield f"  {_gain(report.distillation_gain_pp)} of a training {trainings} ({covers}): {outcome}"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:
@@ -123,8 +128,8 @@ def _which_ships(gain: Interval, *, distilled: bool) -> str:
     return "so taught it ships"
 
 
-def _gain(found: Interval) -> str:
-    return f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}] pp"
+def _gain(gain: Interval) -> str:
+    return f"{gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] pp"
 
 
 def table_lines(table: LatencyTable) -> Iterator[str]:

@@ -19,7 +19,7 @@ _HEADS = {
 
 def board_lines(check: BoardCheck) -> list[str]:
     """Everything, the gravest first."""
-    return [*_board_lines(check.board, check.facts), *_found(check), *_held(check)]
+    return [*_board_lines(check.board, check.facts), *_finding_lines(check), *_device_file_lines(check)]
 
 
 def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
@@ -32,7 +32,7 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
     version, glibc = (".".join(map(str, numbers)) for numbers in (python.version, python.glibc or ()))
     library = f"glibc {glibc}" if glibc else "another C library"
     yield f"  {python.implementation} {version} ({python.bits} bits, {library}): {python.executable}"
-    packages = ", ".join(f"{each} {number}" for each, number in sorted(facts.packages.items()))
+    packages = ", ".join(f"{package} {number}" for package, number in sorted(facts.packages.items()))
     yield f"  packages: {packages or 'none of those that kits need'}"
     conditions = (
         ("governor", facts.governor), ("clocks", facts.clocks), ("power mode", facts.power_mode_name or facts.power_mode),
@@ -43,7 +43,7 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
         yield f"  {'; '.join(read)}"
 
 
-def _found(check: BoardCheck) -> Iterator[str]:
+def _finding_lines(check: BoardCheck) -> Iterator[str]:
     if not check.findings:
         yield "nothing stands in the way"
     for weight, head in _HEADS.items():
@@ -56,7 +56,7 @@ def _found(check: BoardCheck) -> Iterator[str]:
                 yield f"    {finding.remedy}"
 
 
-def _held(check: BoardCheck) -> Iterator[str]:
+def _device_file_lines(check: BoardCheck) -> Iterator[str]:
     if check.recognised_as:
         yield f"recognised as {', '.join(check.recognised_as)}"
     if check.device is not None and not check.differences:
@@ -88,11 +88,13 @@ def _summary(report: DoctorReport) -> str:
     tried = [part for part in report.parts if part.state is not State.ABSENT]
     works = [part for part in tried if part.state is State.WORKS]
     named = [*((part.name, part.state) for part in report.parts), *((name, state) for name, state, _ in _places(report))]
-    broken = [name for name, state in (*named, *((each.name, each.state) for each in report.devices)) if state is State.BROKEN]
+    broken = [
+        name for name, state in (*named, *((device.name, device.state) for device in report.devices)) if state is State.BROKEN
+    ]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
-    said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
-    said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
-    return f"{said}; absent: {', '.join(absent)}" if absent else said
+    summary = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
+    summary += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
+    return f"{summary}; absent: {', '.join(absent)}" if absent else summary
 
 
 def _processor(machine: MachineFact) -> str:
@@ -107,9 +109,9 @@ def _processor(machine: MachineFact) -> str:
 def _memory(machine: MachineFact) -> str:
     if machine.memory_mib is None:
         return "memory unknown"
-    said = f"{_size(machine.memory_mib)} memory"
-    said += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
-    return said + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+    memory_text = f"{_size(machine.memory_mib)} memory"
+    memory_text += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
+    return memory_text + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
 
 
 def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
@@ -131,15 +133,15 @@ def _notes(report: DoctorReport) -> Iterator[str]:
     """Packages that are absent, or of another version than was tried with, though what they belong to works."""
     groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
     for name, state, packages in groups:
-        for each in packages:
-            if state is State.WORKS and not each.fits:
-                here = f"{each.version} is installed" if each.version else "it is not installed"
-                yield f"note: {name} works, and also asks for {each.name}{each.wanted}: {here}"
+        for package in packages:
+            if state is State.WORKS and not package.fits:
+                here = f"{package.version} is installed" if package.version else "it is not installed"
+                yield f"note: {name} works, and also asks for {package.name}{package.wanted}: {here}"
 
 
 def _next_steps(report: DoctorReport) -> Iterator[str]:
     for part in report.parts:
-        lacking = part.state is State.WORKS and not all(each.fits for each in part.packages)
+        lacking = part.state is State.WORKS and not all(package.fits for package in part.packages)
         if (part.state is State.BROKEN or lacking) and part.addition.command:
             yield f"to mend {part.name}: {part.addition.command}"
     for name, state, hint in _places(report):

@@ -12,7 +12,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.columns import Column, by_rank, columns_of, legend, metric_cell
+from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, metric_cell
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import (
@@ -24,9 +24,9 @@ from edgecnn.render.sentences import (
     knob_lines,
     latency_lines,
     learned_lines,
-    ran_in,
     reference_lines,
     residency_lines,
+    residency_text,
 )
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped
@@ -51,10 +51,10 @@ def show_report(report: BuildReport) -> None:
     if because is not None:
         say(screen, f"  chosen: {report.choice.why}")
     gates = gate_lines(report.gates, require_measured=report.require_measured)
-    for line in (*gates, *(f"knobs: {said}" for said in knob_lines(report.choice))):
+    for line in (*gates, *(f"knobs: {setting}" for setting in knob_lines(report.choice))):
         say(screen, f"  {line}")
     _show_notices(report, screen)
-    for line in grouped(_left_out(report)):
+    for line in grouped(_rejected(report)):
         say(screen, f"  not chosen: {line}")
     for line in grouped(report.skipped_rungs):
         say(screen, f"  not climbed: {line}")
@@ -64,7 +64,7 @@ def show_report(report: BuildReport) -> None:
     copied(screen, f"  {report.output}")
 
 
-def _left_out(report: BuildReport) -> dict[str, str]:
+def _rejected(report: BuildReport) -> dict[str, str]:
     """Candidates that do not work, or that lose too much where the choice is made, whatever the gates say of the test images."""
     others = [row for row in report.candidates if not row.chosen]
     rows = (row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs)))
@@ -79,7 +79,7 @@ def show_candidates(report: BuildReport) -> None:
     columns = columns_of(report.candidates)
     rows = [_candidate_cells(facts, columns) for facts in report.candidates]
     title = f"{report.build.arch} → {report.build.device}"
-    show_grid(Grid([column.heading for column in columns], rows, title, important=by_rank(columns)), screen)
+    show_grid(Grid([column.heading for column in columns], rows, title, important=headings_by_rank(columns)), screen)
     for text in legend(report.candidates):
         say(screen, f"  {text}")
     _show_labels(report, screen)
@@ -116,11 +116,11 @@ def show_measured(report: BuildReport) -> None:
 
 def _show_desktop(report: BuildReport, screen: Console) -> None:
     """A table where a GPU ran the network in more than one way, else the sentence."""
-    found = desktop.rows(report.baseline)
-    if not found:
+    rows = desktop.rows(report.baseline)
+    if not rows:
         say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
         return
-    cells = [[Text(visible(cell)) for cell in row] for row in found]
+    cells = [[Text(visible(cell)) for cell in row] for row in rows]
     show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
     for line in desktop.notes(report.baseline):
         say(screen, f"  {line}")
@@ -153,19 +153,22 @@ _STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none":
 def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
     """Every line, whose control signs whoever prints it takes out; ``alone``: of one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
-    for each in explanation.candidates:
-        lines += ["", *_candidate_lines(each)]
-    lines += _section("Not tried", (f"{each.name}: {each.reason}" for each in explanation.not_tried))
+    for candidate in explanation.candidates:
+        lines += ["", *_candidate_lines(candidate)]
+    lines += _section("Not tried", (f"{untried.name}: {untried.reason}" for untried in explanation.not_tried))
     above = None if alone else explanation.choice.settle_command
-    unmeasured, asked = [], []
+    unmeasured, questions = [], []
     for lack in explanation.unmeasured:
         whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
         unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
     for question in explanation.open_questions:
-        seen = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
-        asked += [f"{question.candidate}: {question.says}{seen}", *_command("measure it with", question.command, above)]
+        images_text = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
+        questions += [
+            f"{question.candidate}: {question.says}{images_text}",
+            *_command("measure it with", question.command, above),
+        ]
     lines += _section("Not measured", unmeasured)
-    lines += _section("What would settle what is open", asked)
+    lines += _section("What would settle what is open", questions)
     lines += _section("Ships, but was not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
 
@@ -173,7 +176,9 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
 def _choice_lines(explanation: Explanation) -> Iterator[str]:
     build, choice = explanation.build, explanation.choice
     used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
-    yield from (line for each in explanation.candidates if each.facts.chosen for line in learned_lines(each.facts.gates))
+    yield from (
+        line for candidate in explanation.candidates if candidate.facts.chosen for line in learned_lines(candidate.facts.gates)
+    )
     yield f"{build.arch} on {build.device}: {used}; verdict {explanation.verdict.value}"
     yield f"  {choice.why}"
     if choice.settle_command is not None:
@@ -187,41 +192,41 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
         yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
-    if (seen := facts.answered) is not None:
-        drop = f", drop {figures.points(seen.drop_pp)}" if seen.drop_pp is not None else ""
+    if (accuracy := facts.answered) is not None:
+        drop = f", drop {figures.points(accuracy.drop_pp)}" if accuracy.drop_pp is not None else ""
         name = "top-1" if facts.multi_label is None else "mAP"
-        yield f"  {name} {figures.percent_interval(seen.share)} on {figures.images_of(seen)}{drop}"
+        yield f"  {name} {figures.percent_interval(accuracy.share)} on {figures.images_of(accuracy)}{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)
     if facts.residency is not None:
-        yield f"  {ran_in(facts.residency)}"
-    yield from (f"  emulated: {_stands_in(each)}" for each in explained.stand_ins if each.figure == "accuracy")
+        yield f"  {residency_text(facts.residency)}"
+    yield from (f"  emulated: {_stand_in_text(stand_in)}" for stand_in in explained.stand_ins if stand_in.figure == "accuracy")
     for gate in facts.gates:
         if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
             yield f"  {gate_line(gate)}"
 
 
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:
-    seen = facts.latency
-    if seen is None or seen.p50_ms is None:
+    latency = facts.latency
+    if latency is None or latency.p50_ms is None:
         if (forecast := facts.forecast) is not None:
             rate = f"{figures.predicted_rate(forecast)} images/s"
             p50 = f"p50 {figures.predicted(forecast)} ms ({rate})"
             yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
         return
-    ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
-    where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"
-    rate = f" ({figures.images_per_s(seen.p50_ms.estimate)} images/s)"
-    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{rate}{ratio}, {where}"
+    ratio = f", {figures.times(latency.ratio_to_fp32)} as fast as fp32" if latency.ratio_to_fp32 is not None else ""
+    where = f"{latency.fidelity.value} in {latency.runs} runs of {figures.race_of(latency)} on {latency.machine}{figures.disturbance(latency)}"
+    rate = f" ({figures.images_per_s(latency.p50_ms.estimate)} images/s)"
+    yield f"  p50 {figures.milliseconds(latency.p50_ms)} ms{rate}{ratio}, {where}"
 
 
-def _stands_in(each: StandIn) -> str:
-    if each.how != "twin":
-        return f"its accuracy was computed on {each.machine}, which is not the device"
-    kits = f"kit {(each.answered or '')[:12]} answered for {(each.ships or '')[:12]}"
+def _stand_in_text(stand_in: StandIn) -> str:
+    if stand_in.how != "twin":
+        return f"its accuracy was computed on {stand_in.machine}, which is not the device"
+    kits = f"kit {(stand_in.answered or '')[:12]} answered for {(stand_in.ships or '')[:12]}"
     why = "the device builds its own engine, and none was executed here"
-    return f"its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on {each.machine} ({kits}), because {why}"
+    return f"its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on {stand_in.machine} ({kits}), because {why}"
 
 
 def _command(what: str, command: str | None, above: str | None) -> list[str]:

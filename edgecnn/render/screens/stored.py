@@ -37,19 +37,21 @@ def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[Archi
 
 def show_verified(report: VerifyReport, *, repaired: bool) -> None:
     """What was read, and what is damaged."""
-    whole = f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    counts_text = (
+        f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    )
     damaged = [
         f"damaged: {entry.name}: {entry.why}{', moved to the trash' if entry.moved_to_trash else ''}" for entry in report.damaged
     ]
     advice = [] if report.ok or repaired else ["take them out with: edgecnn store verify --repair"]
-    show_lines([f"{whole}: {len(report.damaged)} damaged", *damaged, *advice])
+    show_lines([f"{counts_text}: {len(report.damaged)} damaged", *damaged, *advice])
 
 
 def show_collected(report: GcReport) -> None:
     """What went, what is in use, and how much room that made."""
     removed = "would remove" if report.dry_run else "removed"
-    gone = [f"{removed} {each.name}: {each.why}" for each in report.removed if each.what != "blob"]
-    if blobs := [each.bytes for each in report.removed if each.what == "blob"]:
+    gone = [f"{removed} {entry.name}: {entry.why}" for entry in report.removed if entry.what != "blob"]
+    if blobs := [entry.bytes for entry in report.removed if entry.what == "blob"]:
         gone.append(f"{removed} {counted(len(blobs), 'file')} that no entry names, {stored_size(sum(blobs))}")
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
@@ -68,13 +70,13 @@ def _why_nothing(report: GcReport) -> list[str]:
     ]
 
 
-def transfer_lines(found: Mapping[str, Transferred], url: str) -> Iterator[str]:
+def transfer_lines(transfers: Mapping[str, Transferred], url: str) -> Iterator[str]:
     """What each direction did, and what it left where it is."""
     words = {"push": "sent to", "pull": "fetched from"}
-    for way, each in found.items():
-        moved = f"{counted(each.entries, 'entry', 'entries')}, {stored_size(each.bytes)}"
-        yield f"{words[way]} {url}: {moved}; both had {each.there:,}"
-        yield from (f"  left: {line}" for line in each.left)
+    for way, transfer in transfers.items():
+        moved = f"{counted(transfer.entries, 'entry', 'entries')}, {stored_size(transfer.bytes)}"
+        yield f"{words[way]} {url}: {moved}; both had {transfer.there:,}"
+        yield from (f"  left: {line}" for line in transfer.left)
 
 
 def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]:
@@ -101,5 +103,5 @@ def _network(row: ListingRow, by_key: Mapping[str, ListingRow]) -> str | None:
 def _settings(row: ListingRow) -> str:
     stated = {name: value for name, value in flattened(row.settings) if name and value is not None}
     telling = {name: label for name, label in _TELLING.items() if name in stated}
-    named = telling or {name: name for name in [each for each in stated if each != "arch"][:_FEW]}
+    named = telling or {name: name for name in [key for key in stated if key != "arch"][:_FEW]}
     return " ".join(f"{label}={shown(stated[name])}" for name, label in named.items())
