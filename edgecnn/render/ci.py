@@ -17,8 +17,9 @@ import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import bound_of, exit_code_of
-from edgecnn.render.sentences import decided, error_rates, gate_reason
+from edgecnn.render.sentences import error_rates, gate_reason, judged_line, next_purpose, result_line
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
+from edgecnn.results.next_step import next_step
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.report import BuildReport, Comparison
@@ -34,7 +35,7 @@ class GateSheet:
     candidate: str
     verdict: Verdict
     why: str
-    """One sentence."""
+    """Why this candidate, or why none, in one sentence."""
     gates: tuple[GateResult, ...]
     seconds: float
     made_at: str
@@ -44,6 +45,15 @@ class GateSheet:
     """Whether the job goes on where a required gate is UNSURE."""
     changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    result: str = ""
+    """The verdict with its reason in one sentence; empty: the verdict and ``why``."""
+    next_step: tuple[str, str] | None = None
+    """A command that a person should type next: its purpose and itself."""
+
+    @property
+    def result_line(self) -> str:
+        """The first line and the last line of a summary."""
+        return self.result or f"{self.verdict.value}: {self.why}"
 
     def stops(self, result: GateResult) -> bool:
         """True where this gate alone keeps the exit code from 0."""
@@ -57,9 +67,10 @@ class GateSheet:
 
 def sheet_of_report(report: BuildReport) -> GateSheet:
     """The gates of the chosen candidate of a build."""
-    why = "; ".join(part for part in (decided(report.verdict, report.gates), report.choice.why) if part)
-    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, why)
-    return replace(sheet, require_measured=report.require_measured)
+    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
+    step = next_step(report)
+    following = None if step is None else (next_purpose(step, report), step.command)
+    return replace(sheet, require_measured=report.require_measured, result=result_line(report), next_step=following)
 
 
 def sheet_of_bundle_bench(bench: BundleBench) -> GateSheet:
@@ -119,6 +130,7 @@ def _sheet(judged: BuildReport | BundleBench | Comparison, title: str, candidate
         made_at=judged.made_at,
         version=judged.version,
         notes=judged.notices,
+        result=judged_line(judged.verdict, judged.gates) or "",
     )
 
 
@@ -195,7 +207,10 @@ _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 
 
 def summary_markdown(sheet: GateSheet) -> str:
-    """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
+    """The result, gates, what changed, what to do next, details, and the result again.
+
+    Names from data and paths are escaped: GitHub renders HTML too.
+    """
     words = (
         (f"{_SIGN[result.verdict.value]} {result.verdict.value}", result.gate, sheet.reason(result)) for result in sheet.gates
     )
@@ -205,16 +220,17 @@ def summary_markdown(sheet: GateSheet) -> str:
     ]
     parts = [
         f"### edgecnn: {markdown_text(sheet.title)}: {sheet.verdict.value}",
-        markdown_text(sheet.why),
+        markdown_text(sheet.result_line),
         "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
-        markdown_text(error_rates(sheet.gates) or ""),
         _listed("Changed, BASE → HEAD", sheet.changed),
-        _listed("To know", sheet.notes),
+        "" if sheet.next_step is None else f"**Next:** {markdown_text(sheet.next_step[0])}: {markdown_code(sheet.next_step[1])}",
+        _listed("Details", [line for line in (sheet.why, error_rates(sheet.gates), *sheet.notes) if line]),
+        f"**{markdown_text(sheet.result_line)}**",
     ]
     return "\n\n".join(part for part in parts if part) + "\n\n"
 
 
-def _listed(title: str, lines: tuple[str, ...]) -> str:
+def _listed(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {markdown_text(line)}" for line in lines)]) if lines else ""
 
 

@@ -7,7 +7,7 @@ others follow beneath their row, each with its name, broken only between two of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -32,12 +32,28 @@ class Grid:
     title: str | None = None
     important: Sequence[str] = ()
     """Columns in the order in which they are given room; unset: from left to right."""
+    optional: Sequence[str] = ()
+    """Columns that are left out if a row does not fit one line; the last of ``important`` go first."""
+
+    def without(self, column: str) -> Grid:
+        """The same grid without a column."""
+        place = self.columns.index(column)
+        return replace(
+            self,
+            columns=[name for name in self.columns if name != column],
+            rows=[[*cells[:place], *cells[place + 1 :]] for cells in self.rows],
+            important=[name for name in self.important if name != column],
+            optional=[name for name in self.optional if name != column],
+        )
 
 
 def show_grid(grid: Grid, console: Console) -> None:
     """Print it in the console's width."""
     if grid.title:
         console.print(Text(visible(grid.title)), style="italic", soft_wrap=True)
+    while grid.optional and _line_width(grid) > console.width:
+        order = [name for name in grid.important or grid.columns if name in grid.optional]
+        grid = grid.without(order[-1])
     table = Table(header_style="bold", pad_edge=False)
     for column in grid.columns:
         table.add_column(column, no_wrap=True)
@@ -50,10 +66,20 @@ def show_grid(grid: Grid, console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _line_width(grid: Grid) -> int:
+    """Of a row without a frame."""
+    return sum(_widths(grid)) + len(GAP) * (len(grid.columns) - 1)
+
+
+def _widths(grid: Grid) -> list[int]:
+    heads = [Text(column) for column in grid.columns]
+    return [max(cell_len(cell.plain) for cell in cells) for cells in zip(heads, *grid.rows, strict=True)]
+
+
 def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
     """The grid in lines of at most ``width`` cells, where the most important column fits that; ``rule`` draws a line."""
     heads = [Text(column, style="bold") for column in grid.columns]
-    widths = [max(cell_len(cell.plain) for cell in cells) for cells in zip(heads, *grid.rows, strict=True)]
+    widths = _widths(grid)
     beside = _beside(grid, widths, width)
     beneath = [place for place in range(len(grid.columns)) if place not in beside]
     yield _line(heads, beside, widths)

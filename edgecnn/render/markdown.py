@@ -8,7 +8,6 @@ from edgecnn.render import desktop, figures, quality
 from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
-    decided,
     error_rates,
     extent_lines,
     footprint_lines,
@@ -16,16 +15,19 @@ from edgecnn.render.sentences import (
     knob_lines,
     latency_lines,
     learned_lines,
+    next_purpose,
     reference_lines,
     residency_lines,
+    result_line,
     size_lines,
 )
 from edgecnn.render.wording import grouped, markdown_cell, markdown_code, markdown_text, visible_lines
+from edgecnn.results.next_step import next_step
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
 def report_markdown(report: BuildReport) -> str:
-    """The report, verdict first."""
+    """The report: the result, the table, what to do next, then details."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
@@ -36,14 +38,16 @@ def report_markdown(report: BuildReport) -> str:
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
         + (", not shown to have learned" if unlearned else ""),
         *(f"**{markdown_text(line)}**" for line in unlearned),
-        markdown_text(". ".join(part for part in (decided(report.verdict, report.gates), choice.why) if part)),
+        *([] if unlearned else [markdown_text(result_line(report))]),
+        markdown_text(f"Choice: {choice.why}"),
         _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _legend(report),
+        _next(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
         _classes(report),
         _labels(report),
-        _section("Why each candidate stands where it does", map(_why, (facts for facts in report.candidates if facts.reason))),
+        _section("Why each candidate was or was not chosen", map(_why, (facts for facts in report.candidates if facts.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
@@ -54,12 +58,24 @@ def report_markdown(report: BuildReport) -> str:
         _desktop(report),
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),
-        _section("To measure on the device", [markdown_code(choice.settle_command)] if choice.settle_command else []),
+        _settling(report),
         _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
         _section("Rungs not climbed", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
     return visible_lines("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _next(report: BuildReport) -> str:
+    if (step := next_step(report)) is None:
+        return ""
+    return f"## What to do next\n\n{markdown_text(next_purpose(step, report))}: {markdown_code(step.command)}"
+
+
+def _settling(report: BuildReport) -> str:
+    command, step = report.choice.settle_command, next_step(report)
+    shown = command is None or (step is not None and step.command == command)
+    return "" if command is None or shown else _items("To settle the choice", [markdown_code(command)])
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -135,7 +151,7 @@ def _build_lines(report: BuildReport) -> list[str]:
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
-        *([f"photographs: {build.photographs}"] if build.photographs else []),
+        *([f"images: {build.photographs}"] if build.photographs else []),
         *([f"scaled: {build.scale.sentence()}"] if build.scale else []),
         f"weights: {build.weights}",
         *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),

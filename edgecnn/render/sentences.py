@@ -12,11 +12,12 @@ from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
 from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
 from edgecnn.render.wording import grouped, names_by_reason
+from edgecnn.results.next_step import NextStep, Purpose
 from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
-from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
+from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd, Latency
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 Named = Callable[[str], str]
@@ -268,8 +269,8 @@ _DECIDED = {
 }
 
 
-def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
-    """``onnxruntime-fp32 breaks size_mib ≤ 3``: what the verdict comes from; None where no gate says it."""
+def verdict_reason(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``onnxruntime-fp32 breaks size_mib ≤ 3``: the gates that decide the verdict; None if no gate decides it."""
     deciding = [result for result in gates if result.verdict is verdict]
     if not deciding:
         return None
@@ -280,15 +281,79 @@ def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
 
 
 def learned_lines(gates: Sequence[GateResult]) -> list[str]:
-    """The first line of whatever shows these gates, if their network is not shown to have learned; else nothing."""
+    """The first line of every text about these gates if their network is not shown to have learned; else none."""
     unlearned = learned_result(gates)
     return [] if unlearned is None else [f"{unlearned.verdict.value}: {unlearned.reason}"]
 
 
-def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
-    """``1 of 2 gates not measured``: what a PASS leaves open; None where it leaves nothing, and of any other verdict."""
+def result_line(report: BuildReport) -> str:
+    """``PASS: openvino-int8 meets drop_pp ≤ 1``: the result of a build in one sentence, with what would settle an UNSURE."""
+    chosen = report.shipped
+    answered = None if chosen is None else chosen.answered
+    line = judged_line(report.verdict, report.gates, None if answered is None else answered.images)
+    if line is None:
+        return f"{report.verdict.value}: {report.choice.why}"
+    away = report.verdict is Verdict.PASS and not report.build.device_attached
+    timed = chosen is not None and chosen.latency is not None and chosen.latency.p50_ms is not None
+    return f"{line}; its latency on {report.build.device} was not measured" if away and not timed else line
+
+
+def judged_line(verdict: Verdict, gates: Sequence[GateResult], images: int | None = None) -> str | None:
+    """The verdict of a candidate's gates in one sentence; None if no gate decides it.
+
+    ``images``: how many test images were judged; None if unknown.
+    """
+    if lines := learned_lines(gates):
+        return lines[0]
+    reason = _unsure_reason(gates, images) if verdict is Verdict.UNSURE else None
+    reason = reason or verdict_reason(verdict, gates)
+    if reason is None:
+        return None
+    missing = unmeasured_note(verdict, gates)
+    return f"{verdict.value}: {reason}" + (f", but {missing}" if missing else "")
+
+
+_LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}
+
+
+def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | None:
+    """What is missing to decide the first open gate: images, rounds of a race, or neither."""
+    for result in sorted(gates, key=lambda result: (result.images_to_settle or result.rounds_to_settle) is None):
+        if result.verdict is not Verdict.UNSURE:
+            continue
+        gate, there = result.gate, "" if images is None else f" ({images:,})"
+        question = f"{result.candidate} meets {bound_of(gate)}"
+        if gate.metric in _LOST:
+            question = f"{result.candidate} loses more than {gate.bound:g} pp of {_LOST[gate.metric]}"
+        if (needed := result.images_to_settle) is not None:
+            return f"not enough test images{there} to tell whether {question}; about {needed:,} new ones would be enough"
+        if (rounds := result.rounds_to_settle) is not None:
+            return f"the race was too short to tell whether {question}; about {counted(rounds, 'round')} would be enough"
+        return f"the measurements cannot tell whether {question}"
+    return None
+
+
+_NEXT: Mapping[Purpose, str] = {
+    "explain": "see what was measured of each candidate, and why",
+    "measure": "measure it on {device}",
+    "race-again": "race again while no other program runs",
+    "settle": "settle the open gate",
+    "more-images": "test on all images, by cross-validation with 5 trainings",
+    "predict": "classify one of your images",
+}
+
+
+def next_purpose(step: NextStep, report: BuildReport) -> str:
+    """The purpose of the command that a user should type next."""
+    return _NEXT[step.purpose].format(device=report.build.device)
+
+
+def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``1 of 2 gates was not measured``: what a PASS leaves open; None if nothing is, or for another verdict."""
     missing = sum(result.verdict is Verdict.MISSING for result in gates)
-    return f"{missing} of {len(gates)} gates not measured" if missing and verdict is Verdict.PASS else None
+    if not missing or verdict is not Verdict.PASS:
+        return None
+    return f"{missing} of {counted(len(gates), 'gate')} {plural(missing, 'was', 'were')} not measured"
 
 
 def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:

@@ -15,7 +15,7 @@ from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.wording import visible_json
 
 VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
-WIDE = 200
+WIDE = 130
 """Columns given to a table when stdout is no terminal: a log reads the same whatever window the job was started from."""
 
 

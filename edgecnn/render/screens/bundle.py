@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
+from edgecnn.errors.wording import counted
 from edgecnn.render import figures
-from edgecnn.render.columns import columns_of, legend, text_rows
-from edgecnn.render.sentences import gate_lines, learned_lines
-from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.render.screens.report import show_table
+from edgecnn.render.sentences import gate_line, gate_lines, judged_line
+from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_lines, show_rows
 from edgecnn.render.wording import csv_line
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
+from edgecnn.values.verdict import CHANCE, Verdict
 
 _NAMED = 5
 
@@ -20,7 +22,8 @@ _NAMED = 5
 def verification_lines(verification: BundleVerification) -> Iterator[str]:
     """The verdict, who vouches for it, and what was let pass."""
     mib = verification.bytes / 2**20
-    yield f"{verification.path}: whole, {verification.files:,} files, {mib:,.1f} MiB, as {verification.name} version {verification.version} was packed"
+    packed = f"{verification.name} version {verification.version}"
+    yield f"{verification.path}: whole, {verification.files:,} files, {mib:,.1f} MiB, as {packed} was packed"
     yield f"  kits: {', '.join(verification.kits) or 'none'}{f'; {verification.chosen} is used' if verification.chosen else ''}"
     yield f"  bundle.json: SHA-256 {verification.sha256}"
     if verification.signature == "good":
@@ -72,10 +75,11 @@ def _csv(predictions: Predictions) -> Iterator[str]:
 def unreadable_lines(predictions: Predictions) -> Iterator[str]:
     """For stderr: the files that were skipped or not read, by name, and how many of how many."""
     yield from (f"edgecnn: skipped: {skipped}" for skipped in predictions.skipped)
-    for unread in predictions.unreadable:
-        yield f"edgecnn: not read: {unread.file}: {unread.because}"
+    for image in predictions.unreadable:
+        yield f"edgecnn: not read: {image.file}: {image.because}"
     if predictions.unreadable:
-        yield f"edgecnn: {len(predictions.unreadable):,} of {len(predictions.unreadable) + len(predictions.predictions):,} files were not read"
+        unread = len(predictions.unreadable)
+        yield f"edgecnn: {unread:,} of {unread + len(predictions.predictions):,} files were not read"
 
 
 def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
@@ -94,13 +98,19 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
     )
 
 
-def show_bundle_bench(bench: BundleBench) -> None:
-    """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
-    show_lines(learned_lines(bench.gates))
+def show_bundle_bench(bench: BundleBench, *, verbose: bool = False) -> None:
+    """Print the result, the table of kits, gates, what to know, and the result again as the last line."""
+    screen, style = console(), VERDICT_STYLE[bench.verdict.value]
+    used = next((facts.answered for facts in bench.candidates if facts.chosen), None)
+    result = judged_line(bench.verdict, bench.gates, None if used is None else used.images)
+    result = result or f"{bench.verdict.value}: no gate was judged"
+    say(screen, result, style)
     title = f"{bench.bundle.name} version {bench.bundle.version} on {bench.machine}"
-    heads = [column.heading for column in columns_of(bench.candidates)]
-    show_rows(heads, text_rows(bench.candidates), title=title, styles=VERDICT_STYLE)
-    show_lines([*legend(bench.candidates), *bundle_bench_lines(bench)])
+    show_table(bench.candidates, title, screen, verbose=verbose)
+    for line in bundle_bench_lines(bench, verbose=verbose):
+        say(screen, line)
+    copied(screen, f"results: {bench.output}")
+    say(screen, result, style)
 
 
 def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
@@ -111,14 +121,19 @@ def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
     return f" of {len(folds.each)} folds ({alone})"
 
 
-def bundle_bench_lines(bench: BundleBench) -> list[str]:
-    """One fact a line."""
-    recorded = [
-        f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
-        f"{figures.percent_interval(then.share)} of {then.images:,} images{_folds(then)}, "
-        f"on {then.machine}"
-        for name, then in bench.recorded.items()
+def bundle_bench_lines(bench: BundleBench, *, verbose: bool = False) -> list[str]:
+    """The accuracy that the build recorded, and open gates; ``verbose``: also the other gates, error rates and notes."""
+    lines = [
+        f"{name}: recorded by the build: {'top-1' if isinstance(accuracy, Accuracy) else 'mAP'} "
+        f"{figures.percent_interval(accuracy.share)} of {accuracy.images:,} images{_folds(accuracy)}, on {accuracy.machine}"
+        for name, accuracy in bench.recorded.items()
     ]
-    gates = gate_lines(bench.gates, require_measured=bench.require_measured)
-    lines = (*recorded, *gates, *(f"note: {notice}" for notice in bench.notices), bench.output)
-    return [f"  {line}" for line in lines]
+    details = [*gate_lines(bench.gates, require_measured=bench.require_measured), *(f"note: {note}" for note in bench.notices)]
+    if verbose:
+        return [*lines, *details]
+    lines += [
+        gate_line(result, require_measured=bench.require_measured)
+        for result in bench.gates
+        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE
+    ]
+    return [*lines, f"{counted(len(details), 'more detail')}: add --verbose"] if details else lines

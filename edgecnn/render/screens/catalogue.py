@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from edgecnn.errors.wording import bounds_text, counted, first_of
+from edgecnn.errors.wording import bounds_text, counted, first_of, plural
 from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice
@@ -95,10 +95,11 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
 def lines_for(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
     """How many fit, and why the others are not listed."""
     limits = bounds_text(networks_for.within) if networks_for.within else "no budget"
+    fitting, unsure = len(on_device.of("yes")), len(on_device.of("unsure"))
     without = sum(map(len, on_device.without_forecast.values()))
     measures = f"no latency is known here: `{on_device.measured_by}` times networks for `edgecnn fit`"
     return [
-        f"{limits}: {counted(len(on_device.of('yes')), 'network')} fit, {len(on_device.of('unsure'))} unsure (the bound is inside the "
+        f"{limits}: {counted(fitting, 'network')} {plural(fitting, 'fits', 'fit')}, {unsure} unsure (the bound is inside the "
         f"interval, or between weights and kit), {len(on_device.of('no'))} do not fit, {without} without a forecast",
         *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in on_device.without_forecast.items()),
         *([measures] if on_device.measured_by else []),

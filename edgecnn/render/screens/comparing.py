@@ -1,4 +1,4 @@
-"""Builds held against each other: two with their gates, a baseline or a pin, and several side by side."""
+"""Builds compared with each other: two with their gates, a baseline or a pin, and several side by side."""
 
 from __future__ import annotations
 
@@ -8,42 +8,53 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.errors.wording import counted
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, RESIDENCY, legend
 from edgecnn.render.figures import milliseconds, points
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
-from edgecnn.render.sentences import energy_words, error_rates, gate_line, learned_lines
+from edgecnn.render.sentences import energy_words, error_rates, gate_line, judged_line
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
 from edgecnn.values.candidate import DEFAULT
 from edgecnn.values.command import Command
 from edgecnn.values.figures import Energy
 from edgecnn.values.report import CandidateFacts, Comparison, Latency, LatencyBaseline, PinnedBuild, ShippedKitFacts
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import CHANCE, Fidelity, Verdict
 
 CHANGES_SHOWN = 12
 
 
-def comparison_lines(comparison: Comparison) -> list[str]:
-    """One fact a line, verdict first."""
+def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[str]:
+    """The result, figures and what changed, one fact a line; the result again as the last line.
+
+    ``verbose``: also gates that pass, their error rates, and notes.
+    """
+    head, base = shipped_text(comparison.head), shipped_text(comparison.base)
+    result = judged_line(comparison.verdict, comparison.gates) or f"{comparison.verdict.value}: no gate was judged"
     drop = f"not known: {comparison.drop_absent}" if comparison.drop_pp is None else points(comparison.drop_pp)
     drop += " by definition" if comparison.identical and comparison.drop_pp is not None else ""
+    open_gates = [gate for gate in comparison.gates if gate.verdict is not Verdict.PASS and gate.gate.stated_by != CHANCE]
     lines = [
-        *learned_lines(comparison.gates),
-        f"{comparison.verdict.value}: {shipped_text(comparison.head)} against {shipped_text(comparison.base)}, {comparison.how}, on {comparison.machine}",
-        *(f"  {gate_line(result)}" for result in comparison.gates),
-        f"  p50 of HEAD: {_median(comparison.latency)}",
-        f"  p50 of BASE: {_median(comparison.base_latency)}",
+        result,
+        f"  HEAD: {head}, p50 {_median(comparison.latency)}",
+        f"  BASE: {base}, p50 {_median(comparison.base_latency)}",
         f"  {comparison.drop_of} lost against BASE: {drop}",
+        f"  race: {comparison.how}, on {comparison.machine}",
+        *(f"  {gate_line(gate)}" for gate in (comparison.gates if verbose else open_gates)),
+        *(f"  changed: {line}" for line in comparison.changed[:CHANGES_SHOWN]),
     ]
-    lines += [f"  {rates}"] if (rates := error_rates(comparison.gates)) is not None else []
-    lines += [f"  changed: {line}" for line in comparison.changed[:CHANGES_SHOWN]]
     if len(comparison.changed) > CHANGES_SHOWN:
         lines.append(f"  changed: and {len(comparison.changed) - CHANGES_SHOWN} more fields, all in --json")
     if not comparison.changed:
         lines.append("  changed: nothing that is recorded")
-    return [*lines, *(f"  note: {notice}" for notice in comparison.notices)]
+    rates = error_rates(comparison.gates)
+    details = [*([] if rates is None else [rates]), *(f"note: {notice}" for notice in comparison.notices)]
+    if verbose:
+        return [*lines, *(f"  {line}" for line in details), result]
+    hidden = len(details) + len(comparison.gates) - len(open_gates)
+    return [*lines, *([f"  {counted(hidden, 'more detail')}: add --verbose"] if hidden else []), result]
 
 
 def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> list[str]:

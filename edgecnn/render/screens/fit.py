@@ -10,6 +10,8 @@ from edgecnn.render.figures import MARKS, NONE, milliseconds, percent_interval
 from edgecnn.render.sentences import learned_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
+from edgecnn.results.next_step import IMAGE
+from edgecnn.values.command import Command
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.forecast import MARK
 from edgecnn.values.verdict import Fidelity, Interval
@@ -18,12 +20,16 @@ COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, vali
 
 
 def show_fit(report: FitReport, out: Path) -> None:
-    """Print what was trained, and what ships and why."""
-    show_lines(unlearned_lines(report))
+    """Print the result, what was trained, and what to do next."""
+    result, *details = fit_lines(report)
+    show_lines([*unlearned_lines(report), result])
     show_rows(COLUMNS, [cells_of(member, report) for member in report.members])
     if report.elsewhere:
         show_rows(elsewhere_columns(report), elsewhere_rows(report))
-    show_lines([*fit_lines(report), f"  {out}"])
+    show_lines(details)
+    if report.shipped is not None:
+        show_lines(["next: classify one of your images:", f"  {Command(verb=('predict',), parts=((str(out),), (IMAGE,)))}"])
+    show_lines([f"results: {out}", result])
 
 
 def unlearned_lines(report: FitReport) -> list[str]:

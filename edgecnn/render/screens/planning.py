@@ -41,12 +41,12 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
             *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
-            f"photographs: {resolved.preprocessing.pixels.describe()}",
+            f"images: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_changed_images(planned),
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
-            *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
+            *(f"surgery: {done}, next to the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
             *_unused_files(resolved.data),
             f"the test set: {planned.test_set}",
@@ -134,7 +134,7 @@ def _training(resolved: Resolved) -> str:
         how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
         return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
     of_finetune = {
-        "auto": "; what is learned anew is decided by a linear probe",
+        "auto": "; a linear probe decides which layers are trained again",
         "last": "; the last groups of blocks alone",
     }
     details = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
@@ -157,11 +157,11 @@ def _composed(resolved: Resolved) -> list[str]:
     if synthesis is None:
         return []
     cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
-    beside = f"beside {resolved.data.counts['train']:,} photographs" if resolved.recipe.data.train else "and no photograph"
+    others = f"next to {resolved.data.counts['train']:,} images" if resolved.recipe.data.train else "and no other image"
     of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
     of += f" on {backgrounds.counts['train']:,} backgrounds"
     return [
-        f"composed: {synthesis.images:,} training images, {beside}; {of}",
+        f"composed: {synthesis.images:,} training images, {others}; {of}",
         *_unused_files(cutouts),
         *_unused_files(backgrounds),
     ]
@@ -246,7 +246,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
     """The recipe as it is written to ``file``, whose folder its relative paths count from."""
     network = [
         f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others",
-        'weights = "auto"  # pretrained ones where they can be had, else from scratch, and said',
+        'weights = "auto"  # pretrained weights if available, else training from scratch',
     ]
     if choices.onnx is not None:
         onnx = toml_value(_relative(choices.onnx, file))
@@ -291,7 +291,7 @@ def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str
     (least, rare), *_, (most, common) = sorted((per_label[label], _one_line(name)) for label, name in enumerate(data.classes))
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
     lines = [
-        f"found: {len(images):,} photographs {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
+        f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(data.splits_from)}",
         f"the test split: {_can_show(data)}",
     ]
@@ -355,7 +355,8 @@ def show_inspection(facts: DataInspection) -> None:
     split = parts if len(parts) > 1 else ()
     rows: list[Sequence[str]] = [
         (
-            class_facts.name, f"{class_facts.images:,}", f"{class_facts.images / facts.images:.1%}", *(f"{class_facts.by_split[part]:,}" for part in split),
+            class_facts.name, f"{class_facts.images:,}", f"{class_facts.images / facts.images:.1%}",
+            *(f"{class_facts.by_split[part]:,}" for part in split),
             f"{class_facts.unreadable:,}" if class_facts.unreadable else "–",
         )
         for class_facts in facts.classes[:_SHOWN]
@@ -414,7 +415,7 @@ def division_lines(division: DataDivision) -> Iterator[str]:
 
 def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
     """Where the sheet is, and how often each row of the list came to something on it."""
-    yield f"{preview.sheet}: originals, and beside them {len(preview.pictures):,} pictures as training shows them"
+    yield f"{preview.sheet}: originals, and next to them {len(preview.pictures):,} images as training shows them"
     if preview.composed_rows:
         first, last = preview.composed_rows[0], preview.composed_rows[-1]
         yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"

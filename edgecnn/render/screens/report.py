@@ -8,15 +8,16 @@ from rich.console import Console
 from rich.text import Text
 
 from edgecnn.errors.base import visible
+from edgecnn.errors.wording import counted, listed
+from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, metric_cell
+from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, mark_legend, metric_cell
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import (
-    decided,
     extent_lines,
     gate_line,
     gate_lines,
@@ -24,44 +25,94 @@ from edgecnn.render.sentences import (
     knob_lines,
     latency_lines,
     learned_lines,
+    next_purpose,
     reference_lines,
     residency_lines,
     residency_text,
+    result_line,
 )
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
+from edgecnn.results.next_step import next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import CHANCE, Verdict
+
+_BRIEF = (
+    "candidate", "chosen", "verdict", "top1", "drop_pp", "map", "map_drop_pp", "agreement", "others", "p50_ms",
+    "ratio_to_fp32", "size_mib",
+)  # fmt: skip
+"""Columns of the brief table."""
+_OPTIONAL = ("ratio_to_fp32", "size_mib")
+"""Those that a narrow terminal leaves out."""
 
 
-def show_report(report: BuildReport) -> None:
-    """The table of candidates, one sentence on why, and what to know."""
-    show_candidates(report)
+def show_report(report: BuildReport, *, verbose: bool = False) -> None:
+    """Print the result, the table, what to do next, and the result again as the last line.
+
+    ``verbose``: also notes, error rates of the gates, and what was not chosen or not tried. The report has them in any case.
+    """
     screen = console()
-    for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
+    result, style = result_line(report), VERDICT_STYLE[report.verdict.value]
+    say(screen, result, style)
+    rows = [row for row in report.candidates if verbose or row.chosen or row.kit is not None]
+    show_table(rows or report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=verbose)
+    if verbose:
+        _show_labels(report, screen)
+        _show_details(report, screen)
+    else:
+        _show_brief(report, screen)
+    if (step := next_step(report)) is not None:
+        say(screen, f"next: {next_purpose(step, report)}:")
+        copied(screen, f"  {step.command}")
+    if report.output is not None:
+        copied(screen, f"results: {report.output}")
+    say(screen, result, style)
+
+
+def _show_brief(report: BuildReport, screen: Console) -> None:
+    """Print the gates that did not pass, warnings, and how many details there are."""
+    for line in extent_lines(report.candidates):
+        say(screen, line)
+    for result in report.gates:
+        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE:
+            say(screen, gate_line(result, require_measured=report.require_measured))
+    for line in _warnings(report):
+        say(screen, f"warning: {line}")
+    say(screen, f"{counted(sum(1 for _ in _details(report)), 'more detail')}: add --verbose, or read report.md")
+
+
+def _warnings(report: BuildReport) -> Iterator[str]:
+    """What a reader must know before using the bundle: a weak network, failed candidates, and INT8 that mostly runs in float."""
+    shipped = report.shipped
+    if shipped is not None:
+        weakness = None if learned_result(report.gates) else weakness_of(shipped)
+        yield from [] if weakness is None else [weakness_sentence(shipped.candidate.id, weakness)]
+        yield from hollow_lines([shipped])
+    if failed := [row.candidate.id for row in report.candidates if row.broken is not None]:
+        yield f"{counted(len(failed), 'candidate')} failed: {listed(failed)}; --verbose says why"
+
+
+def _show_details(report: BuildReport, screen: Console) -> None:
+    for line in extent_lines(report.candidates):
         say(screen, f"  {line}")
     _show_desktop(report, screen)
-    for line in reference_lines(report.references):
-        say(screen, f"  dated reference, not of this build: {line}")
-    because, style = decided(report.verdict, report.gates), VERDICT_STYLE[report.verdict.value]
-    say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
-    if because is not None:
-        say(screen, f"  chosen: {report.choice.why}")
-    gates = gate_lines(report.gates, require_measured=report.require_measured)
-    for line in (*gates, *(f"knobs: {setting}" for setting in knob_lines(report.choice))):
-        say(screen, f"  {line}")
-    _show_notices(report, screen)
-    for line in grouped(_rejected(report)):
-        say(screen, f"  not chosen: {line}")
-    for line in grouped(report.skipped_rungs):
-        say(screen, f"  not climbed: {line}")
-    if report.choice.settle_command:
-        how = "measure it there with" if report.choice.regret is None else "race again, on a quieter machine, with"
-        copied(screen, f"  {how}: {report.choice.settle_command}")
-    copied(screen, f"  {report.output}")
+    for line in _details(report):
+        copied(screen, f"  {line}") if line.startswith("note: ") else say(screen, f"  {line}")
+
+
+def _details(report: BuildReport) -> Iterator[str]:
+    """The lines that only ``--verbose`` and the report have."""
+    yield f"chosen: {report.choice.why}"
+    yield from gate_lines(report.gates, require_measured=report.require_measured)
+    yield from hollow_lines(report.candidates)
+    yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
+    yield from (f"reference of another day, not of this build: {line}" for line in reference_lines(report.references))
+    yield from (f"note: {notice}" for notice in report.notices)
+    yield from (f"not chosen: {line}" for line in grouped(_rejected(report)))
+    yield from (f"not tried: {line}" for line in grouped(report.skipped_rungs))
 
 
 def _rejected(report: BuildReport) -> dict[str, str]:
@@ -72,21 +123,27 @@ def _rejected(report: BuildReport) -> dict[str, str]:
 
 
 def show_candidates(report: BuildReport) -> None:
-    """The table, and of several labels an image that of what ships by label. A network at chance level is the first line."""
+    """Print the complete table, and with several labels per image that of the chosen candidate by label."""
     screen = console()
     for line in learned_lines(report.gates):
         say(screen, line, VERDICT_STYLE["UNSURE"])
-    columns = columns_of(report.candidates)
-    rows = [_candidate_cells(facts, columns) for facts in report.candidates]
-    title = f"{report.build.arch} → {report.build.device}"
-    show_grid(Grid([column.heading for column in columns], rows, title, important=headings_by_rank(columns)), screen)
-    for text in legend(report.candidates):
-        say(screen, f"  {text}")
+    show_table(report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=True)
     _show_labels(report, screen)
 
 
+def show_table(candidates: Sequence[CandidateFacts], title: str, screen: Console, *, verbose: bool) -> None:
+    """Print a row for each candidate and what its marks mean; ``verbose``: every column, else those of the brief table."""
+    columns = [column for column in columns_of(candidates) if verbose or column.name in _BRIEF]
+    rows = [_candidate_cells(facts, columns) for facts in candidates]
+    optional = () if verbose else tuple(column.heading for column in columns if column.name in _OPTIONAL)
+    headings = [column.heading for column in columns]
+    show_grid(Grid(headings, rows, title, important=headings_by_rank(columns), optional=optional), screen)
+    for text in legend(candidates) if verbose else mark_legend(candidates, columns):
+        say(screen, f"  {text}")
+
+
 def _show_labels(report: BuildReport, screen: Console) -> None:
-    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    chosen = report.shipped
     if chosen is None or chosen.multi_label is None:
         return
     rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
@@ -115,8 +172,10 @@ def show_measured(report: BuildReport) -> None:
 
 
 def _show_desktop(report: BuildReport, screen: Console) -> None:
-    """A table where a GPU ran the network in more than one way, else the sentence."""
+    """Print a table if a GPU ran the network in more than one way, else a sentence if it was measured at all."""
     rows = desktop.rows(report.baseline)
+    if not rows and report.baseline.latency.p50_ms is None:
+        return
     if not rows:
         say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
         return
@@ -216,7 +275,8 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
             yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
         return
     ratio = f", {figures.times(latency.ratio_to_fp32)} as fast as fp32" if latency.ratio_to_fp32 is not None else ""
-    where = f"{latency.fidelity.value} in {latency.runs} runs of {figures.race_of(latency)} on {latency.machine}{figures.disturbance(latency)}"
+    race = f"{latency.runs} runs of {figures.race_of(latency)}"
+    where = f"{latency.fidelity.value} in {race} on {latency.machine}{figures.disturbance(latency)}"
     rate = f" ({figures.images_per_s(latency.p50_ms.estimate)} images/s)"
     yield f"  p50 {figures.milliseconds(latency.p50_ms)} ms{rate}{ratio}, {where}"
 

@@ -120,7 +120,8 @@ def show_look(pictures: FeaturePictures, out: Path) -> None:
     """Print it."""
     rows = [
         (
-            feature_map.after, f"{feature_map.channels:,}", f"{feature_map.columns} × {feature_map.rows}", f"{feature_map.receptive_field_px:,}",
+            feature_map.after, f"{feature_map.channels:,}", f"{feature_map.columns} × {feature_map.rows}",
+            f"{feature_map.receptive_field_px:,}",
             str(feature_map.constant_channels), str(len(feature_map.drawn)), feature_map.picture,
         )
         for feature_map in pictures.maps

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
 from edgecnn.render.columns import COLUMN, legend
-from edgecnn.render.sentences import gate_line, unmeasured
+from edgecnn.render.sentences import gate_line, unmeasured_note
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took, took_between
 from edgecnn.sweeps.boards import boards_line
@@ -57,10 +58,17 @@ def plan_lines(plan: SweepPlan) -> Iterator[str]:
 
 
 def show_fleet(fleet: FleetReport) -> None:
-    """Print the table of networks × devices, and what follows from it."""
-    show_lines(unlearned_lines(fleet))
+    """Print the result, the table of networks × devices, what follows from it, and the number of builds by verdict."""
+    result, *details = fleet_lines(fleet)
+    show_lines([*unlearned_lines(fleet), result])
     show_rows(COLUMNS, [row_of(cell) for cell in fleet.cells], styles=VERDICT_STYLE)
-    show_lines(fleet_lines(fleet))
+    show_lines([*details, verdict_counts(fleet)])
+
+
+def verdict_counts(fleet: FleetReport) -> str:
+    """``2 builds: 1 PASS, 1 UNSURE``; a build that is not finished counts by its state."""
+    words = Counter(cell.verdict.value if cell.state == "finished" else cell.state for cell in fleet.cells)
+    return f"{counted(len(fleet.cells), 'build')}: {', '.join(f'{count} {word}' for word, count in words.items())}"
 
 
 def unlearned_lines(fleet: FleetReport) -> list[str]:
@@ -83,7 +91,7 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
 
 def verdict_caveat(cell: FleetCell) -> str | None:
     """What keeps a verdict from being all that is to be said: its build is asked for otherwise now, or leaves gates open."""
-    return unmeasured(cell.verdict, cell.gates) if cell.state == "finished" else cell.state
+    return unmeasured_note(cell.verdict, cell.gates) if cell.state == "finished" else cell.state
 
 
 def target_text(cell: FleetCell) -> str:
@@ -113,7 +121,7 @@ def judgement_lines(judgement: SweepJudgement) -> Iterator[str]:
     """A line a build, and one for each gate that it does not pass."""
     for build in judgement.builds:
         gates = () if build.report is None else build.report.gates
-        gap = unmeasured(build.verdict, gates)
+        gap = unmeasured_note(build.verdict, gates)
         yield (
             f"{build.verdict.value}: {build.name}" + (f", but {gap}" if gap else "") + (f": {build.error}" if build.error else "")
         )
