@@ -27,8 +27,8 @@ MARKS = {
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 RACE_LEGEND = {
-    SELECTING: "ˢ estimated in the race for the choice: no interval, and not comparable with times of the race for the report",
-    DISTURBED: "ᵈ other programs or throttling slowed this race: a kit may be faster than shown, and no speed-up is shown",
+    SELECTING: "ˢ estimated in the race for the choice: it has no interval, and only times with ˢ compare with it",
+    DISTURBED: "ᵈ other programs or throttling slowed this race: the kit may be faster than shown",
 }
 REPORTED = (
     "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race. "

@@ -317,24 +317,30 @@ _LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}
 
 
 def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | None:
-    """What is missing to decide the first open gate: images, rounds of a race, or neither."""
-    for result in sorted(gates, key=lambda result: (result.images_to_settle or result.rounds_to_settle) is None):
-        if result.verdict is not Verdict.UNSURE:
-            continue
-        gate, there = result.gate, "" if images is None else f" ({images:,})"
-        question = f"{result.candidate} meets {bound_of(gate)}"
-        if gate.metric in _LOST:
-            question = f"{result.candidate} loses more than {gate.bound:g} pp of {_LOST[gate.metric]}"
-        if (needed := result.images_to_settle) is not None:
-            return f"not enough test images{there} to tell whether {question}; about {needed:,} new ones would be enough"
-        if (rounds := result.rounds_to_settle) is not None:
-            return f"the race was too short to tell whether {question}; about {counted(rounds, 'round')} would be enough"
-        return f"the measurements cannot tell whether {question}"
-    return None
+    """What is missing to decide an open gate: images, rounds of a race, or neither."""
+    open_gates = [result for result in gates if result.verdict is Verdict.UNSURE]
+    if not open_gates:
+        return None
+    result = settled_by_number(gates) or open_gates[0]
+    gate, there = result.gate, "" if images is None else f" ({images:,})"
+    question = f"{result.candidate} meets {bound_of(gate)}"
+    if gate.metric in _LOST:
+        question = f"{result.candidate} loses more than {gate.bound:g} pp of {_LOST[gate.metric]}"
+    if (needed := result.images_to_settle) is not None:
+        return f"not enough test images{there} to tell whether {question}; about {needed:,} new ones would be enough"
+    if (rounds := result.rounds_to_settle) is not None:
+        return f"the race was too short to tell whether {question}; about {counted(rounds, 'round')} would be enough"
+    return f"the measurements cannot tell whether {question}"
+
+
+def settled_by_number(gates: Sequence[GateResult]) -> GateResult | None:
+    """The first open gate that a known number of images or rounds would settle: the result names it."""
+    numbered = (result for result in gates if (result.images_to_settle or result.rounds_to_settle) is not None)
+    return next((result for result in numbered if result.verdict is Verdict.UNSURE), None)
 
 
 _NEXT: Mapping[Purpose, str] = {
-    "explain": "see what was measured of each candidate, and why",
+    "explain": "see the reasons and figures of every candidate",
     "measure": "measure it on {device}",
     "race-again": "race again while no other program runs",
     "settle": "settle the open gate",

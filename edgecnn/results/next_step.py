@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from edgecnn.results.explain import open_questions
+from edgecnn.results.explain import open_questions, rebuild_command
 from edgecnn.values.command import Command
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Verdict
@@ -52,7 +52,7 @@ def _settling(report: BuildReport) -> NextStep | None:
     for question in open_questions(report):
         if question.candidate == report.choice.candidate and question.command is not None:
             return NextStep("settle", question.command)
-    again, build, shipped = report.build.called.to("build"), report.build, report.shipped
+    again, build, shipped = rebuild_command(report), report.build, report.shipped
     trained_here = bool(build.splits.get("train")) and build.synthesis is None
     test = None if shipped is None else shipped.test
     if not again or not trained_here or test is None or test.folds is not None or again.value_of("--teacher") is not None:

@@ -30,6 +30,7 @@ from edgecnn.render.sentences import (
     residency_lines,
     residency_text,
     result_line,
+    settled_by_number,
 )
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped
@@ -76,8 +77,9 @@ def _show_brief(report: BuildReport, screen: Console) -> None:
     """Print the gates that did not pass, warnings, and how many details there are."""
     for line in extent_lines(report.candidates):
         say(screen, line)
+    named = settled_by_number(report.gates) if report.verdict is Verdict.UNSURE else None
     for result in report.gates:
-        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE:
+        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE and result is not named:
             say(screen, gate_line(result, require_measured=report.require_measured))
     for line in _warnings(report):
         say(screen, f"warning: {line}")
