@@ -1,7 +1,7 @@
-"""A table in the width that there is: nothing is left out of it, and nothing is cut inside a figure.
+"""A table that fits a width and cuts no figure.
 
-Where every row fits on one line, it is a table with a frame. Elsewhere the columns that matter most stand side by side, and the
-others follow beneath their row, each with its name, broken only between two of them.
+If every row fits on one line, the table has a frame. Otherwise the most important columns are next to each other, and the other
+cells follow below their row with their names. Lines break between two cells only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from edgecnn.errors.base import visible
 GAP = "  "
 INDENT = "    "
 _BETWEEN = "   "
-"""Between two figures beneath a row: wider than any gap inside a figure."""
+"""Between two cells below a row: wider than any gap inside a figure."""
 _UNBOUNDED = 100_000
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of cells under column names, before it is known how much room there is."""
+    """Rows of cells under column names, for any width."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Text]]
@@ -48,7 +48,7 @@ class Grid:
 
 
 def show_grid(grid: Grid, console: Console) -> None:
-    """Print it in the console's width."""
+    """Print the grid in the width of the console."""
     if grid.title:
         console.print(Text(visible(grid.title)), style="italic", soft_wrap=True)
     while grid.optional and _line_width(grid) > console.width:
@@ -77,7 +77,7 @@ def _widths(grid: Grid) -> list[int]:
 
 
 def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
-    """The grid in lines of at most ``width`` cells, where the most important column fits that; ``rule`` draws a line."""
+    """Yield lines of at most ``width`` signs, if the most important column fits; ``rule`` is the sign of a horizontal line."""
     heads = [Text(column, style="bold") for column in grid.columns]
     widths = _widths(grid)
     beside = _beside(grid, widths, width)
@@ -91,7 +91,7 @@ def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
 
 
 def _beside(grid: Grid, widths: Sequence[int], width: int) -> list[int]:
-    """Places of the columns that fit side by side, in their usual order; the most important one in any case."""
+    """Places of the columns that fit on one line, in their usual order; always with the most important one."""
     chosen: list[int] = []
     left = width + len(GAP)
     for name in grid.important or grid.columns:
@@ -113,7 +113,7 @@ def _line(cells: Sequence[Text], places: Sequence[int], widths: Sequence[int]) -
 
 
 def _flowing(items: Sequence[tuple[Text, Text]], room: int) -> Iterator[Text]:
-    """Named cells one after the other, a new line only between two; what is wider than a line is broken as late as can be."""
+    """Join named cells into lines that break between two cells; a cell wider than a line is broken as late as possible."""
     line = Text()
     for name, cell in items:
         item = Text.assemble(name, " ", cell)
@@ -131,7 +131,7 @@ def _flowing(items: Sequence[tuple[Text, Text]], room: int) -> Iterator[Text]:
 
 
 def _broken(name: Text, cell: Text, room: int) -> Iterator[Text]:
-    """A cell that fits a line of its own stands beneath its name; else it is wrapped at words, and inside an endless one."""
+    """Put a cell below its name if it fits one line; else wrap it at words, and inside a word that is too long."""
     if cell_len(cell.plain) <= room:
         yield from (name, cell)
         return

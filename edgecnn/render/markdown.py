@@ -1,4 +1,4 @@
-"""``report.md``: the whole report as text that can be pasted into a review."""
+"""``report.md``: the complete report as text to paste into a review."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def report_markdown(report: BuildReport) -> str:
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
-        _section("What really ran", residency_lines(report.candidates)),
+        _section("Executed precision", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
         _section(REFERENCES, reference_lines(report.references)),
         _desktop(report),
-        _section("What to know before believing the table", report.notices),
-        _section("Ships, but was not run here", report.unexecuted),
+        _section("Notes", report.notices),
+        _section("In the bundle, but not run here", report.unexecuted),
         _settling(report),
         _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
-        _section("Rungs not climbed", grouped(report.skipped_rungs)),
+        _section("Candidates not tried", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
     return visible_lines("\n\n".join(part for part in parts if part) + "\n")
@@ -89,7 +89,7 @@ def _why(facts: CandidateFacts) -> str:
 
 
 def _classes(report: BuildReport) -> str:
-    """Of the candidate that ships: a reader wants to know what their classes will be like."""
+    """The figures of each class, for the chosen candidate."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.test), None)
     if chosen is None or chosen.test is None or (shown := chosen.test.shown_quality) is None:
         return ""
@@ -110,7 +110,7 @@ def _beyond(report: BuildReport) -> str:
 
 
 def _labels(report: BuildReport) -> str:
-    """Of the candidate that ships."""
+    """The figures of each label, for the chosen candidate."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return ""
@@ -122,9 +122,9 @@ def _labels(report: BuildReport) -> str:
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
     measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
-    sentence = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
+    sentence = f"{measure} and drop on the test split ({split}), which chose nothing. The drop is paired with fp32."
     if any(facts.agreement is not None for facts in report.candidates):
-        sentence = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
+        sentence = f"Agreement with fp32 on the test split ({split}), which chose nothing. {figures.NO_ACCURACY}"
     return "  \n".join(map(markdown_text, [sentence, *legend(report.candidates)]))
 
 
@@ -133,7 +133,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _items(title: str, lines: Iterable[str]) -> str:
-    """``_section`` of lines that are Markdown already."""
+    """``_section`` for lines that are Markdown already."""
     items = [f"- {line}" for line in lines]
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
@@ -158,5 +158,5 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"data: {build.data}; {build.classes} classes; {splits}",
         f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
-        f"again: {markdown_code(build.command)}",
+        f"command: {markdown_code(build.command)}",
     ]

@@ -1,4 +1,4 @@
-"""What was measured of each candidate and how its gates were judged, in sentences: a figure with its interval, or why none."""
+"""Sentences about a build: its result, its gates, and each candidate's figures with their intervals or the reason for none."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd,
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 Named = Callable[[str], str]
-"""How a candidate's name is written in a sentence: ``backticked`` for Markdown, ``str`` for a page."""
+"""Writes a candidate's name in a sentence: ``backticked`` for Markdown, ``str`` for a page."""
 
 
 def backticked(name: str) -> str:
-    """A name as Markdown marks it."""
+    """Return a name as a code span of Markdown."""
     return f"`{name}`"
 
 
 def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """Two lines a raced candidate: its figures, and what its runs were like. Who was not raced has its reason elsewhere."""
+    """Return two lines for each raced candidate: its times, and how its runs went."""
     lines = []
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
@@ -52,13 +52,13 @@ def _times_text(facts: CandidateFacts, value: Latency) -> str:
 
 
 def _runs_text(value: Latency) -> str:
-    """On how many threads they ran, how the race ended, and whether they were steady."""
+    """Threads, how the race ended, and whether the runs were steady."""
     parts = [value.run_settings, value.stopped, value.dependent.get("p50_ms"), value.steady.says if value.steady else None]
     return "; ".join(part for part in parts if part)
 
 
 def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """A line for each figure of each candidate."""
+    """Return a line for each figure that only an option measures: throughput, end-to-end latency, sustained load."""
     lines = []
     for facts in candidates:
         name = f"`{facts.candidate.id}`"
@@ -75,7 +75,7 @@ def _throughput(value: Throughput) -> str:
     parts += [f"not known: {value.reason}"] if value.reason else []
     parts += [value.disturbed] if value.disturbed else []
     screened = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in value.screened.items())
-    parts += [f"seen in one run of each number of images: {screened}"] if screened else []
+    parts += [f"one run at each batch size: {screened}"] if screened else []
     return "; ".join(parts)
 
 
@@ -100,7 +100,7 @@ def _end_to_end(value: EndToEnd) -> str:
 
 
 def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = backticked) -> list[str]:
-    """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
+    """Return the size of each kit, and of the bundle with the kits that it carries."""
     kit_sizes = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
     lines = [
         f"size of {named(facts.candidate.id)}: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
@@ -113,7 +113,7 @@ def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], nam
 
 
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """One line a candidate for each of the two; a reason that holds for several is said once, with their names."""
+    """Return the memory and energy of each candidate; candidates without a figure for the same reason share a line."""
     rows = list(candidates)
     memory = {f"`{facts.candidate.id}`": _memory(facts.memory) for facts in rows if facts.memory is not None}
     energy = {f"`{facts.candidate.id}`": energy_words(facts.energy) for facts in rows if facts.energy is not None}
@@ -129,14 +129,14 @@ def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 def _memory(value: Memory) -> str:
     if value.peak_mib is None or value.baseline_mib is None or value.above_baseline_mib is None:
         return f"not known: {value.reason or 'not measured'}"
-    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the runtime's own {value.baseline_mib.estimate:.1f}"
-    gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of the GPU's" if value.gpu_mib else ""
-    unknown = f"; of the GPU's not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
+    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the {value.baseline_mib.estimate:.1f} of the runtime alone"
+    gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of GPU memory" if value.gpu_mib else ""
+    unknown = f"; GPU memory not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
     return f"peak {figures.number(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
 
 
 def energy_words(value: Energy) -> str:
-    """The figure with its interval, its meter and what that covers; or why there is none."""
+    """Energy with its interval, its meter and what the meter covers; or why there is none."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"not known: {value.reason or 'not measured'}"
     above = f"{figures.number(value.above_idle_mj, 2)} mJ of it above idle ({figures.number(value.idle_w, 2)} W)"
@@ -145,13 +145,13 @@ def energy_words(value: Energy) -> str:
 
 
 def knob_lines(choice: Choice, named: Named = backticked) -> list[str]:
-    """One line on what is used, and one a setting; nothing where they were not raced."""
+    """Return the settings that the chosen kit runs with, and a line for each raced setting; nothing if none was raced."""
     knobs = choice.knobs
     if knobs is None:
         return []
     raced = sum(trial.ratio is not None for trial in knobs.trials)
     settings = counted(raced, "other setting")
-    how = f"; speed is against its default, estimated in the race of runtime settings with {settings}" if raced else ""
+    how = f"; speeds are against its default, estimated in a race with {settings}" if raced else ""
     return [f"{named(knobs.candidate)} runs with {knobs.knobs.words}{how}", *map(_trial_text, knobs.trials)]
 
 
@@ -173,14 +173,14 @@ def _trial_text(trial: KnobTrial) -> str:
 MOST = 0.5
 _BASIS = {
     "executed": "what ran",
-    "elsewhere": "what ran, on another machine than the device, whose kernels may differ",
-    "planned": "what the engine's builder planned, and nothing ran",
+    "elsewhere": "what ran on another machine than the device, whose kernels may differ",
+    "planned": "what the engine builder planned; nothing ran",
 }
 _OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
 
 
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """One line a traced candidate: each kind of share in the order of its size, and why one is absent."""
+    """Return a line for each traced candidate: its shares, the largest first."""
     return [
         f"`{facts.candidate.id}`: {residency_text(facts.residency)}"
         for facts in candidates
@@ -189,12 +189,12 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 
 def mac_share_text(residency: Residency) -> str:
-    """The shares of multiply-adds, and how they are known."""
+    """Shares of multiply-adds by precision, and how they are known."""
     return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'not known'}"
 
 
 def residency_text(residency: Residency) -> str:
-    """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
+    """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is not known."""
     time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "not known"
     moved = "bytes moved not known" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
     if residency.byte_share is not None and residency.moved_bytes is not None:
@@ -203,9 +203,9 @@ def residency_text(residency: Residency) -> str:
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """A line for each candidate most of whose multiply-adds ran in its precision, and of whose time or bytes less than half did.
+    """Return a line for each candidate that multiplies mostly in its precision, but spends most time or bytes in others.
 
-    That is how a network looks whose layers multiply in INT8 and hand each other floats. In fp32 there is nothing to lose.
+    The layers of such a network multiply in INT8 and pass floats to each other. In fp32 there is nothing to lose.
     """
     lines = []
     for facts in candidates:
@@ -230,22 +230,22 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    """The largest first; what is nothing is not said."""
+    """The largest first, without those of 0."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
     texts = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
     return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in texts.items())
 
 
-REFERENCES = "Dated references: of other days, and no measurement of this build; no gate takes them"
+REFERENCES = "Measurements of other days, not of this build; no gate uses them"
 
 
 def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
-    """One line a reference: what was seen, where and when, and whose word it is."""
+    """Return a line for each reference: its times, where and when they were measured, and who signed them."""
     return [f"{named(reference.candidate)}: {_reference(reference)}" for reference in references]
 
 
 def runs_of(measured: Latency | DatedReference) -> str:
-    """How many, and on how many threads where that is known: ``8 runs (4 threads)``."""
+    """``8 runs (4 threads)``, or ``8 runs`` if the threads are not known."""
     return counted(measured.runs, "run") + (f" ({measured.run_settings})" if measured.run_settings else "")
 
 
@@ -363,14 +363,14 @@ def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None
 
 
 def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:
-    """Why a gate has its verdict; where its figure is missing and the exit code ignores that, this is part of it."""
+    """Why a gate has its verdict, and whether the exit code ignores a missing figure."""
     ignored = exit_code_of((result,), require_measured=require_measured) is ExitCode.OK
     missing = result.verdict is Verdict.MISSING and ignored
     return f"{result.reason}; this does not stop the job unless you pass --require-measured" if missing else result.reason
 
 
 def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
-    """``gate max drop_pp 1: PASS, and why``."""
+    """``gate max drop_pp 1: PASS, size 3 MiB meets …``."""
     gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
     if gate.stated_by == CHANCE:
         return f"gate chance: {result.verdict.value}, {reason}"
@@ -378,17 +378,17 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
 
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:
-    """A line a gate, then their error rates."""
+    """Return a line for each gate, then their error rates."""
     lines, rates = [gate_line(result, require_measured=require_measured) for result in gates], error_rates(gates)
     return [*lines, *([] if rates is None else [rates])]
 
 
 def error_rates(gates: Iterable[GateResult]) -> str | None:
-    """α and margin of every gate that had a figure, in a sentence; None where none had.
+    """Return α and margin of every gate that had a figure, in a sentence; None if no gate had one.
 
-    α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
-    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
-    of the time of one. A ratio of two builds says both itself.
+    α is how often one bound of the interval is on the wrong side of the truth, so that PASS or FAIL is wrong. The margin is the
+    difference that a gate allows. Counted figures such as sizes have no α, nor have the largest of some runs and a share of one
+    run's time. The reason of a ratio of two builds already has both.
     """
     rates = [
         f"{result.gate.metric} {_error_rate(result)}"

@@ -1,4 +1,4 @@
-"""A bundle that is used: verified, asked about photographs, served and measured, in words."""
+"""The screens of a bundle: verification, predictions, serving and measurements."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _NAMED = 5
 
 
 def verification_lines(verification: BundleVerification) -> Iterator[str]:
-    """The verdict, who vouches for it, and what was let pass."""
+    """Yield the result of a verification, the signer, and ignored files."""
     mib = verification.bytes / 2**20
     packed = f"{verification.name} version {verification.version}"
-    yield f"{verification.path}: whole, {verification.files:,} files, {mib:,.1f} MiB, as {packed} was packed"
-    yield f"  kits: {', '.join(verification.kits) or 'none'}{f'; {verification.chosen} is used' if verification.chosen else ''}"
+    yield f"{verification.path}: complete, {verification.files:,} files, {mib:,.1f} MiB, as packed: {packed}"
+    yield f"  kits: {', '.join(verification.kits) or 'none'}{f'; {verification.chosen} is chosen' if verification.chosen else ''}"
     yield f"  bundle.json: SHA-256 {verification.sha256}"
     if verification.signature == "good":
         yield f"  signed by {verification.signer}"
     if verification.remembered is not None:
-        yield f"  this machine had accepted version {verification.remembered} before"
+        yield f"  this machine accepted version {verification.remembered} before"
     if verification.made_here:
         more = f" and {len(verification.made_here) - _NAMED:,} more" if len(verification.made_here) > _NAMED else ""
-        yield f"  let pass, and vouched for by nobody: {', '.join(verification.made_here[:_NAMED])}{more}"
+        yield f"  ignored and not verified: {', '.join(verification.made_here[:_NAMED])}{more}"
 
 
 def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
-    """What to know of a bundle that is no reason to refuse it; for stderr."""
+    """Yield warnings about a bundle, for stderr."""
     yield from (f"edgecnn: warning: {warning}" for warning in warnings)
 
 
 NO_LABEL = ("no label", figures.NONE)
-"""Of a multi-label network: no probability reaches its threshold."""
-COLUMNS = ("photograph", "label", "probability", "then")
+"""A multi-label network whose probabilities are all below their thresholds."""
+COLUMNS = ("image", "label", "probability", "next labels")
 
 
 def show_predictions(predictions: Predictions, *, as_csv: bool) -> None:
-    """Print a table with a photograph a row, or CSV."""
+    """Print a row for each image, or CSV."""
     if as_csv:
         show_lines(_csv(predictions))
         return
@@ -62,7 +62,7 @@ def show_predictions(predictions: Predictions, *, as_csv: bool) -> None:
 
 
 def _csv(predictions: Predictions) -> Iterator[str]:
-    """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none."""
+    """Yield ``file,rank,label,probability``, a line for each label; an image without one has a line with its file."""
     rows: list[tuple[object, ...]] = [("file", "rank", "label", "probability")]
     for prediction in predictions.predictions:
         labels = enumerate(prediction.labels, start=1)
@@ -73,7 +73,7 @@ def _csv(predictions: Predictions) -> Iterator[str]:
 
 
 def unreadable_lines(predictions: Predictions) -> Iterator[str]:
-    """For stderr: the files that were skipped or not read, by name, and how many of how many."""
+    """Yield the files that were skipped or not read, for stderr."""
     yield from (f"edgecnn: skipped: {skipped}" for skipped in predictions.skipped)
     for image in predictions.unreadable:
         yield f"edgecnn: not read: {image.file}: {image.because}"
@@ -83,18 +83,18 @@ def unreadable_lines(predictions: Predictions) -> Iterator[str]:
 
 
 def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
-    """The address first, which is what is looked for; ``exposed_lines`` say who gets in where that is not this machine alone."""
+    """Yield the address, and who can connect."""
     yield url
     if only_this_machine:
         yield "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
-    yield f"  {served.name} version {served.version}: {served.candidate} answers with {served.classes:,} classes; Ctrl-C ends it"
+    yield f"  {served.name} version {served.version}: {served.candidate} {served.classes:,} classes; Ctrl-C stops it"
 
 
 def exposed_lines(address: str, port: int) -> Iterator[str]:
-    """For stderr, where others reach it too."""
+    """Yield a warning for stderr if other machines can connect."""
     yield (
-        f"edgecnn: warning: it listens on {address}: whoever reaches port {port} of this machine can use it, "
-        "there is no password, and photographs travel unencrypted"
+        f"edgecnn: warning: listening on {address}: anyone who can reach port {port} of this machine can use it, "
+        "without a password, and images are sent unencrypted"
     )
 
 

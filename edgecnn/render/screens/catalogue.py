@@ -1,4 +1,4 @@
-"""The catalogue as a table: what a network costs and what was published of it, a line each."""
+"""The screens of the catalogue: the cost and the published accuracy of each network."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ COLUMNS = (
 
 
 def show_archs(rows: Sequence[ListedArch]) -> None:
-    """Print the table, what its columns mean, and what they are not."""
+    """Print the table and what its columns mean."""
     show_rows(COLUMNS, [_cells(row) for row in rows])
     show_lines(
         (
-            "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest way.",
-            "top-1, top-5: as published, ImageNet-1k validation; none measured here. –: no published figure.",
+            "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest path.",
+            "top-1, top-5: as published, on ImageNet-1k validation, not measured here. –: no published figure.",
         )
     )
 
@@ -73,7 +73,7 @@ def show_networks_for(networks_for: NetworksFor) -> None:
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
             f"MACs: multiply-adds for one image. MiB: the parameters in that precision, with {classes}.",
             f"A kit takes about {RUNNER_MIB:g} MiB more, for the runner and test images; INT8 up to a fifth more, for scales.",
-            f"{MARK} predicted and not measured: no gate takes it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
+            f"{MARK} predicted, not measured: no gate uses it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
 
@@ -83,7 +83,7 @@ def _published(row: ListedArch) -> tuple[str, ...]:
 
 
 def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
-    """One network in the order of ``FOR_DEVICE``."""
+    """Cells of one network, in the order of ``FOR_DEVICE``."""
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
@@ -93,7 +93,7 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
 
 
 def lines_for(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
-    """How many fit, and why the others are not listed."""
+    """Return how many networks fit, and why others are not listed."""
     limits = bounds_text(networks_for.within) if networks_for.within else "no budget"
     fitting, unsure = len(on_device.of("yes")), len(on_device.of("unsure"))
     without = sum(map(len, on_device.without_forecast.values()))

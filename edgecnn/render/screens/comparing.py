@@ -48,7 +48,7 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
     if len(comparison.changed) > CHANGES_SHOWN:
         lines.append(f"  changed: and {len(comparison.changed) - CHANGES_SHOWN} more fields, all in --json")
     if not comparison.changed:
-        lines.append("  changed: nothing that is recorded")
+        lines.append("  changed: no recorded difference")
     rates = error_rates(comparison.gates)
     details = [*([] if rates is None else [rates]), *(f"note: {notice}" for notice in comparison.notices)]
     if verbose:
@@ -58,25 +58,25 @@ def comparison_lines(comparison: Comparison, *, verbose: bool = False) -> list[s
 
 
 def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> list[str]:
-    """What a baseline is of and what it says."""
+    """Return the origin of a baseline and its figures."""
     samples = sum(len(run.samples_ns) for run in baseline.runs)
     return [
         f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
         f"  p50: {_median(figures)}",
-        f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
+        f"  {counted(len(baseline.runs), 'run')}, {samples:,} timed inferences",
         f"  energy: {energy_words(energy)}",
         f"  kit: {baseline.shipped.kit}",
         *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
-        *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
+        *([f"  note: {figures.disturbed}: no build passes against this baseline"] if figures.disturbed else []),
     ]
 
 
 def pin_lines(pin: PinnedBuild, file: str) -> list[str]:
-    """What a record pins."""
+    """Return what a record pins."""
     return [
         f"{shipped_text(pin.shipped)} is pinned in {file}",
         f"  kit: {pin.shipped.kit}",
-        f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
+        f"  {counted(len(pin.keys), 'store key')}, {counted(len(pin.tools), 'tool version')}, no runs",
     ]
 
 
@@ -96,17 +96,17 @@ _OF_ACCURACY = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
 _BESIDE = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
 NOT_IN_BUILD = "not in this build"
 WHY_NOT_DIVIDED = "the builds were timed in separate races, so no ratio is computed"
-"""Said wherever latencies of several builds are shown."""
+"""Shown with latencies of several builds."""
 
 
 def columns(accuracy: str) -> tuple[str, ...]:
-    """Of the table of candidates; ``accuracy``: ``top1``, or ``map`` where an image has several labels."""
+    """Headings of the table of candidates; ``accuracy``: ``top1``, or ``map`` if images have several labels."""
     names = (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)
     return ("candidate", "", *(COLUMN[name].heading for name in names), "verdict")
 
 
 def show_side_by_side(side_by_side: SideBySide) -> None:
-    """Print it."""
+    """Print builds, candidates, plots and changes."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     show_lines(unlearned_lines(side_by_side))
     show_rows(BUILD_COLUMNS, [_build_cells(side_by_side, place) for place in range(len(side_by_side.builds))])
@@ -118,7 +118,7 @@ def show_side_by_side(side_by_side: SideBySide) -> None:
 
 
 def unlearned_lines(side_by_side: SideBySide) -> list[str]:
-    """Which builds ship a network that is not shown to have learned, on one line; nothing if there are none."""
+    """One line with the builds whose network is not shown to have learned; none if there are none."""
     chosen = [
         (label, facts)
         for _, label, facts in facts_by_build(side_by_side, [build.label for build in side_by_side.builds])
@@ -143,14 +143,14 @@ def _rows(side_by_side: SideBySide) -> Iterator[tuple[str, ...]]:
 
 
 def cells(facts: CandidateFacts, accuracy: str = "top1") -> tuple[str, ...]:
-    """One candidate's figures in one build, in the order of ``columns`` after its first two."""
+    """One candidate's figures in one build: ``columns`` without the first two."""
     texts = {name: COLUMN[name].cell(facts).plain for name in (*_OF_ACCURACY[accuracy], *_BESIDE, RESIDENCY)}
     texts["energy_mj"] = figures.number(SHOWN["energy_mj"].value(facts), 1)
     return (*texts.values(), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
 
 
 def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
-    """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
+    """Return plots of intervals: accuracy, paired differences, and latencies with a separate plot for each machine."""
     every = [build.label for build in side_by_side.builds]
     measure = SHOWN[side_by_side.accuracy].words
     lines = ["", f"{measure} on the test split, %, 95 %:"]
@@ -177,7 +177,7 @@ def plot_lines(side_by_side: SideBySide, signs: Signs, width: int) -> list[str]:
 
 
 def pairing_sentences(side_by_side: SideBySide) -> tuple[str, ...]:
-    """How the images of two builds were paired where their test splits differ, once for each pair of builds."""
+    """How images were paired, for each pair of builds with different test splits."""
     pairings = {
         (difference.base, difference.head): difference.pairing for difference in side_by_side.paired if difference.pairing
     }
@@ -185,13 +185,13 @@ def pairing_sentences(side_by_side: SideBySide) -> tuple[str, ...]:
 
 
 def machine_text(group: MachineGroup, number: int) -> str:
-    """Which builds were timed on which machine."""
+    """The builds that were timed on one machine."""
     state = "" if number == 0 else ", another machine or another state of it"
     return f"of {', '.join(group.labels)} on {group.machine}{state}"
 
 
 def latency_advice(side_by_side: SideBySide) -> list[str]:
-    """Why nothing is divided, what differs between the machines, and the command that gives a ratio."""
+    """Return why there is no ratio of latencies, how the machines differ, and the command that measures a ratio."""
     timed = [label for group in side_by_side.machines for label in group.labels]
     if len(timed) < 2:
         return ["  no ratio of latencies: fewer than two of the builds were timed"]
@@ -204,7 +204,7 @@ def latency_advice(side_by_side: SideBySide) -> list[str]:
 
 
 def change_lines(side_by_side: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:
-    """What differs between what the builds were made from and with."""
+    """Return the differences between the inputs and tools of the builds."""
     return [f"  {line}" for changes in side_by_side.changed for line in _changed(changes, shown)]
 
 
@@ -214,13 +214,13 @@ def _changed(changes: BuildChanges, shown: int) -> Iterator[str]:
     if len(changes.lines) > shown:
         yield f"{between}: and {len(changes.lines) - shown} more, all in --json and on the page"
     if changes.unknown:
-        yield f"{between}: not all is known: {changes.unknown}"
+        yield f"{between}: some inputs are not known: {changes.unknown}"
     elif not changes.lines:
-        yield f"{between}: nothing that is recorded"
+        yield f"{between}: no recorded difference"
 
 
 def facts_by_build(side_by_side: SideBySide, labels: Sequence[str]) -> Iterator[tuple[str, str, CandidateFacts | None]]:
-    """Candidate, build and what is known of it there, of the builds with these labels."""
+    """Yield candidate, build label and facts for the builds with these labels."""
     for row in side_by_side.candidates:
         for build, facts in zip(side_by_side.builds, row.facts, strict=True):
             if build.label in labels:

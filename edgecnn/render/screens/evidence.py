@@ -1,4 +1,4 @@
-"""A record of evidence in plain words: what it claims, under which conditions, and what it does not say."""
+"""The screen of an evidence record: its claims, its conditions and its limits."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from edgecnn.values.report import MEDIAN, PERCENTILES
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
-LIMITS = "It says nothing of accuracy, of any other machine, or of weights: only of how long these kits took there that day."
-SEEDED_ANSWERS = "seeded weights may answer what a lower precision cannot hold: other answers alone are no fault of the machine"
+LIMITS = "It records how long these kits took on this machine that day: no accuracy, no other machine, no weights."
+SEEDED_ANSWERS = "seeded weights may overflow a lower precision, so different predictions alone are no fault of the machine"
 _GOLDEN_DIFFER = "[golden-logits-differ]"
 
 
 def verification_lines(verification: EvidenceVerification) -> Iterator[str]:
-    """What checking it found, and then what it claims."""
+    """Yield whether the record is intact and who signed it, then its claims."""
     signatures = {
         "none": "unsigned",
-        "unchecked": "signed, and nobody looked at the signature",
+        "unchecked": "signed, signature not checked",
         "intact": f"signed by the key {verification.key}",
         "good": f"signed by {verification.signer}",
     }
-    yield f"{verification.path}: as it was written, SHA-256 {verification.record.sha256}; {signatures[verification.signature]}"
+    yield f"{verification.path}: unchanged, SHA-256 {verification.record.sha256}; {signatures[verification.signature]}"
     yield from record_lines(verification.record)
 
 
 def record_lines(record: EvidenceRecord) -> Iterator[str]:
-    """The machine and its conditions, each network with its kits, what is not there, and what it does not say."""
-    how = "EMULATED, whose times are of nothing but the emulator, on" if _emulated(record) else "measured on"
+    """Yield the machine, its conditions, each network with its kits, what was skipped, and the limits."""
+    how = "EMULATED (times of the emulator only) on" if _emulated(record) else "measured on"
     networks = counted(len(record.networks), "network")
     by = f"in {took(record.seconds)}, by edgecnn {record.version}"
     yield f"  claims: {networks} {how} {record.machine}, {record.measured_at}, {by}"
@@ -45,8 +45,8 @@ def record_lines(record: EvidenceRecord) -> Iterator[str]:
     yield from ([f"  observed: {observed_text}"] if observed_text else [])
     for network in record.networks:
         yield from _network_lines(network, record.measured_at)
-    yield from (f"  left out: {line}" for line in grouped(record.left_out))
-    yield from (f"  warning of then: {warning}" for warning in record.warnings)
+    yield from (f"  skipped: {line}" for line in grouped(record.left_out))
+    yield from (f"  warning at that time: {warning}" for warning in record.warnings)
     yield f"  {LIMITS}"
 
 
@@ -55,7 +55,7 @@ def _emulated(record: EvidenceRecord) -> bool:
 
 
 def _is_listed(record: EvidenceRecord, name: str) -> bool:
-    """What a machine need not have is not said to be unread."""
+    """Whether a condition is listed: one that some machines do not have is listed only if it was read."""
     return name in record.environment.conditions or name in ("governor", "clocks")
 
 
@@ -74,7 +74,7 @@ def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
     latency, adapter = kit.latency, kit.environment.conditions.get("webgpu_adapter")
     times = figures.percentiles(latency, (MEDIAN, PERCENTILES[-1]))
     parts = [
-        f"{', '.join(times)} ms" if times else "no time is known",
+        f"{', '.join(times)} ms" if times else "time not known",
         *([f"{figures.milliseconds(latency.on_gpu_ms)} ms by the GPU's clock"] if latency.on_gpu_ms else []),
         *(_throughput(kit)),
         f"{runs_of(latency)}, {latency.fidelity.value}"
@@ -84,7 +84,7 @@ def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
         *([latency.steady.unsteady] if latency.steady and latency.steady.unsteady else []),
         f"{kit.candidate.runtime.value} {kit.runtime_version}" + (f" on {adapter}" if adapter else ""),
         f"{kit.size_mib:.1f} MiB",
-        mac_share_text(kit.residency) if kit.residency else "what ran in which precision is not known",
+        mac_share_text(kit.residency) if kit.residency else "executed precision not known",
     ]
     return f"{kit.candidate.id}: {'; '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""Latency tables and the search that reads them, for people."""
+"""The screens of latency tables and of the search that reads them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def show_fit(report: FitReport, out: Path) -> None:
 
 
 def unlearned_lines(report: FitReport) -> list[str]:
-    """That what ships is not shown to have learned, if so."""
+    """One line if the chosen network is not shown to have learned; else none."""
     return [line for member in report.members if member.name == report.shipped for line in learned_lines(member.gates)]
 
 
 def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
-    """One member as a row of ``COLUMNS``."""
+    """Cells of one network, in the order of ``COLUMNS``."""
     predicted, mark = member.best_predicted, "◀" if member.name == report.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
@@ -49,14 +49,14 @@ def cells_of(member: Member, report: FitReport) -> tuple[str, ...]:
 
 
 def _timed(member: Member) -> str:
-    """Of the kit that was raced, or of the network before anything was learned; marked where no device ran it."""
+    """Time of the kit, or of the untrained network; marked if the device did not run it."""
     if member.p50_ms is None:
         return "–" if member.untrained_ms is None else f"{milliseconds(member.untrained_ms)} untrained"
     return milliseconds(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
 def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
-    """Devices, those of which a table speaks with a word for how it came to be."""
+    """Headings of ``elsewhere_rows``; other devices with the origin of their times."""
     words = {Fidelity.EMULATED: "predicted from an emulated machine"}
     headings = (
         f"{other_device.device}, p50 ms {words.get(other_device.table.fidelity, 'predicted')}"
@@ -66,7 +66,7 @@ def elsewhere_columns(report: FitReport) -> tuple[str, ...]:
 
 
 def elsewhere_rows(report: FitReport) -> list[tuple[str, ...]]:
-    """What was built, device by device: which is enough?"""
+    """A row for each built network, with its time on each device."""
     return [
         (member.name, _share(member.validation_top1), *_device_cells(member, report))
         for member in report.members
@@ -86,7 +86,7 @@ def _share(top1: Interval | None) -> str:
 
 
 def _against(p50_ms: Interval | None, report: FitReport, extrapolated: Sequence[str] = ()) -> str:
-    """A latency, and where a budget bounds it, on which side it is."""
+    """A latency, and whether it is inside the budget."""
     bound = report.within.get("p50_ms")
     if extrapolated:
         return "unlike that table's networks"
@@ -103,35 +103,37 @@ def _budget_cell(member: Member) -> str:
 
 
 def fit_lines(report: FitReport) -> Iterator[str]:
-    """What ships and why, what predictions were from, how well they and the stand-in did."""
-    yield f"{report.shipped or 'nothing ships'}: {report.why}" + (" (provisional)" if report.state == "provisional" else "")
+    """Yield the result, then the source and the quality of predictions."""
+    provisional = " (provisional)" if report.state == "provisional" else ""
+    yield f"{report.shipped or 'no network was chosen'}: {report.why}{provisional}"
     table, words = report.table, {Fidelity.EMULATED: "emulated", Fidelity.PREDICTED: "published of"}
     word = words.get(table.fidelity, "measured")
     on = "" if table.fidelity is Fidelity.PREDICTED else "on "
-    yield f"  {MARK} predicted from {table.networks} networks {word} {on}{table.machine}, {table.observed_at}: {table.file}"
+    networks = f"{counted(table.networks, 'network')} {word} {on}{table.machine}"
+    yield f"  {MARK} predicted from {networks}, {table.observed_at}: {table.file}"
     trained = sum(bool(member.trained) for member in report.members)
     yield f"  {counted(len(report.trials), 'network')} predicted, {trained} trained"
     if report.left_out:
-        yield f"  {counted(report.left_out, 'training')} left out: the time was over"
+        yield f"  {counted(report.left_out, 'training')} skipped: the time budget was used up"
     if report.rank_correlation is not None:
         of = f"{report.ranked} short trainings with a rank correlation of {report.rank_correlation:+.2f}"
-        yield f"  the stand-in for accuracy ordered {of}"
+        yield f"  the predictor of accuracy ordered {of}"
     if report.against_first_pp is not None:
         gain = _gain(report.against_first_pp)
-        yield f"  {gain} of top-1 against the family's first network, one training each, paired on the test images"
+        yield f"  {gain} of top-1 over the first network of the family, one training each, paired on the test images"
     if report.distillation_gain_pp is not None:
         outcome = _which_ships(report.distillation_gain_pp, distilled=report.shipped_distilled)
-        trainings = "on that one's answers over one on labels alone, a single seed each"
-        covers = "paired too; the interval covers the images, not the seeds"
+        trainings = "from the predictions of the teacher over one from labels alone, one seed each"
+        covers = "paired; the interval covers the images, not the seeds"
         yield f"  {_gain(report.distillation_gain_pp)} of a training {trainings} ({covers}): {outcome}"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:
     if not distilled:
-        return "as labels alone taught it, it is better on validation and ships so"
+        return "the network trained from labels alone is better on validation, so it is chosen"
     if gain.high < 0:
-        return "so taught it ships still; --no-teacher searches without"
-    return "so taught it ships"
+        return "the distilled network is chosen all the same; --no-teacher searches without distillation"
+    return "the distilled network is chosen"
 
 
 def _gain(gain: Interval) -> str:
@@ -139,16 +141,16 @@ def _gain(gain: Interval) -> str:
 
 
 def table_lines(table: LatencyTable) -> Iterator[str]:
-    """What was timed, where, and what is left."""
+    """Yield the networks that were timed, and those that were not."""
     word = "emulated" if table.fidelity is Fidelity.EMULATED else "measured"
     yield f"{table.device}: {word} on {table.machine} in {took(table.seconds)}"
     for name, rows in table.timed.items():
         marked = sum(row.disturbed is not None for row in rows)
-        beside = f", {marked} of them beside other work" if marked else ""
-        yield f"  {name}: {counted(len(rows), 'network')}{beside}"
+        disturbed = f", {marked} of them disturbed by other programs" if marked else ""
+        yield f"  {name}: {counted(len(rows), 'network')}{disturbed}"
     for name, why in table.failed.items():
         yield f"  not timed: {name}: {why}"
     if table.left:
-        yield f"  {counted(table.left, 'network')} of the plan not timed: the same command goes on with them"
+        yield f"  {counted(table.left, 'network')} of the plan not timed: repeat the command to time them"
     if (most := max(map(len, table.timed.values()), default=0)) < LEAST_TIMED:
-        yield f"  too few for `edgecnn fit`: {LEAST_TIMED} of one runtime and precision are needed, and {most} are there"
+        yield f"  too few for `edgecnn fit`: {LEAST_TIMED} of one runtime and precision are needed, {most} were timed"

@@ -1,4 +1,4 @@
-"""A candidate's measurements over time for a terminal: a sparkline, a table of dates, and what changed in between."""
+"""The screen of a candidate's measurements over time: a sparkline, a table of dates, and what changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgecnn.render import figures
 from edgecnn.render.plots import Signs, sparkline, stdout_signs
 from edgecnn.render.terminal import show_lines, show_rows
 
-COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")
+COLUMNS = ("metric", "observed at", "figure", "from", "kit", "changed since the row above")
 KIT_SHOWN = 12
 
 
 def show_history(history: MeasuredHistory) -> None:
-    """Print it."""
+    """Print each series."""
     show_lines([f"{history.asked}: {counted(len(history.series), 'series', 'series')} in {history.store}"])
     for series in history.series:
         show_lines(["", *series_lines(series, stdout_signs())])
@@ -25,7 +25,7 @@ def show_history(history: MeasuredHistory) -> None:
 
 
 def series_lines(series: Series, signs: Signs) -> list[str]:
-    """What it is of, and a sparkline of each kind of figure."""
+    """Return the title of a series, and a sparkline for each kind of figure."""
     kits = counted(len(series.kits), "kit")
     title = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
     title += f", {series.knobs}" if series.knobs else ""
@@ -41,12 +41,12 @@ def _kinds(series: Series) -> tuple[tuple[Metric, Sequence[MeasuredPoint]], ...]
 
 
 def kind_text(metric: Metric) -> str:
-    """``p50 ms``, ``top-1``: beside a figure that has the sign of its unit, or none."""
+    """``p50 ms``, ``top-1``: the metric, with its unit if figures do not show it."""
     return metric.words if metric.unit == "share" else metric.heading
 
 
 def reads_text(series: Series) -> str:
-    """``at 224 px, 10 classes``, as far as it is known."""
+    """``at 224 px, 10 classes``, as far as known."""
     parts = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
     return ", ".join([*parts, *([] if series.classes is None else [f"{series.classes} classes"])])
 
@@ -57,7 +57,7 @@ def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> s
     if not known:
         return f"missing: {points[-1].reason or 'no figure'}"
     breaks = broken(points)
-    breaks_text = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
+    breaks_text = f"; broken {counted(len(breaks), 'time')}: conditions that must match changed" if breaks else ""
     low, high, last = (
         f"{value * 100:.1f} %" if metric.unit == "share" else f"{value:.2f} {metric.unit}"
         for value in (min(known), max(known), known[-1])
@@ -66,12 +66,12 @@ def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> s
 
 
 def broken(points: Sequence[MeasuredPoint]) -> list[int]:
-    """Places of the points at which a new segment begins."""
+    """Places where a new segment begins."""
     return [place for place in range(1, len(points)) if points[place].segment != points[place - 1].segment]
 
 
 def rows(series: Series) -> Iterator[tuple[str, ...]]:
-    """Each measurement, oldest first."""
+    """Yield a row for each measurement, the oldest first."""
     for metric, points in _kinds(series):
         for point in points:
             figure, name = figure_text(point, metric), kind_text(metric)
@@ -86,12 +86,12 @@ def figure_text(point: MeasuredPoint, metric: Metric) -> str:
 
 
 def sample_text(point: MeasuredPoint) -> str:
-    """What a figure is of: processes of a race and what it was run for, or images."""
+    """``17 runs, report`` or ``341 images``."""
     if point.purpose is None:
         return counted(point.count, "image")
     return f"{counted(point.count, 'run')}, {point.purpose}" + (", disturbed" if point.disturbed else "")
 
 
 def since_text(point: MeasuredPoint) -> str:
-    """What is not as it was at the point before."""
+    """The differences from the point before."""
     return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])

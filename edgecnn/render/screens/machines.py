@@ -1,4 +1,4 @@
-"""Machines for people: one board with what stands in the way, and this machine's installed parts, tried."""
+"""The screens of `devices check` and `doctor`: a board with its problems, and the installed parts of this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgecnn.render.wording import stored_size, took
 from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
 _HEADS = {
-    Weight.STOPS: "kits cannot run until this is mended",
-    Weight.DISTORTS: "what is measured would not be what it can do",
-    Weight.NOTES: "to know",
+    Weight.STOPS: "kits cannot run until you fix this",
+    Weight.DISTORTS: "measurements would be slower than the board can be",
+    Weight.NOTES: "notes",
 }
 
 
 def board_lines(check: BoardCheck) -> list[str]:
-    """Everything, the gravest first."""
+    """Return all findings, the most serious first."""
     return [*_board_lines(check.board, check.facts), *_finding_lines(check), *_device_file_lines(check)]
 
 
@@ -33,7 +33,7 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
     library = f"glibc {glibc}" if glibc else "another C library"
     yield f"  {python.implementation} {version} ({python.bits} bits, {library}): {python.executable}"
     packages = ", ".join(f"{package} {number}" for package, number in sorted(facts.packages.items()))
-    yield f"  packages: {packages or 'none of those that kits need'}"
+    yield f"  packages: {packages or 'none that kits need'}"
     conditions = (
         ("governor", facts.governor), ("clocks", facts.clocks), ("power mode", facts.power_mode_name or facts.power_mode),
         ("throttled", facts.throttled), ("JetPack", facts.jetpack), ("CUDA", facts.cuda),
@@ -45,7 +45,7 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
 
 def _finding_lines(check: BoardCheck) -> Iterator[str]:
     if not check.findings:
-        yield "nothing stands in the way"
+        yield "no problem was found"
     for weight, head in _HEADS.items():
         of_weight = [finding for finding in check.findings if finding.weight is weight]
         if of_weight:
@@ -60,9 +60,9 @@ def _device_file_lines(check: BoardCheck) -> Iterator[str]:
     if check.recognised_as:
         yield f"recognised as {', '.join(check.recognised_as)}"
     if check.device is not None and not check.differences:
-        yield f"the file of {check.device} agrees with it"
+        yield f"the file of {check.device} matches the board"
     if check.differences:
-        yield f"the file of {check.device} disagrees:"
+        yield f"the file of {check.device} does not match the board:"
         yield from (f"  {difference}" for difference in check.differences)
 
 
@@ -72,7 +72,7 @@ _MIB = 1024 * 1024
 
 
 def show_doctor(report: DoctorReport) -> None:
-    """Everything, the most important first."""
+    """Print all, the most important first."""
     python = report.python
     place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
     running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
@@ -92,16 +92,16 @@ def _summary(report: DoctorReport) -> str:
         name for name, state in (*named, *((device.name, device.state) for device in report.devices)) if state is State.BROKEN
     ]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
-    summary = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
+    summary = f"{len(works)} of {len(tried)} installed parts work" if tried else "only edgecnn itself is installed"
     summary += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
     return f"{summary}; absent: {', '.join(absent)}" if absent else summary
 
 
 def _processor(machine: MachineFact) -> str:
-    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; none of the instructions that decide a scheme"
+    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; no instructions for fast INT8"
     of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
     limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
-    unknown = "" if machine.limits_known else ", limits of a container cannot be read"
+    unknown = "" if machine.limits_known else ", container limits cannot be read"
     cores = f"{counted(machine.cores_used, 'core')} used{of}{limit}{unknown}"
     return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
 
@@ -130,23 +130,23 @@ def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
 
 
 def _notes(report: DoctorReport) -> Iterator[str]:
-    """Packages that are absent, or of another version than was tried with, though what they belong to works."""
+    """Yield packages that are absent or have an untried version, although their part works."""
     groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
     for name, state, packages in groups:
         for package in packages:
             if state is State.WORKS and not package.fits:
                 here = f"{package.version} is installed" if package.version else "it is not installed"
-                yield f"note: {name} works, and also asks for {package.name}{package.wanted}: {here}"
+                yield f"note: {name} works, but also needs {package.name}{package.wanted}: {here}"
 
 
 def _next_steps(report: DoctorReport) -> Iterator[str]:
     for part in report.parts:
         lacking = part.state is State.WORKS and not all(package.fits for package in part.packages)
         if (part.state is State.BROKEN or lacking) and part.addition.command:
-            yield f"to mend {part.name}: {part.addition.command}"
+            yield f"to fix {part.name}: {part.addition.command}"
     for name, state, hint in _places(report):
         if state is State.BROKEN and hint:
-            yield f"to mend {name}: {hint}"
+            yield f"to fix {name}: {hint}"
     for part in report.parts:
         if part.state is State.ABSENT and part.addition.command:
             yield f"to add {part.name}: {part.addition.command}"
@@ -162,7 +162,8 @@ def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
 def _cost(addition: Addition) -> str:
     if addition.download_mib is None or addition.disk_mib is None:
         return f"its size was {addition.measured}"
-    return f"{_size(addition.download_mib)} to download, {_size(addition.disk_mib)} on disk beyond {addition.beyond}, at most"
+    disk = f"{_size(addition.disk_mib)} on disk in addition to {addition.beyond}"
+    return f"at most {_size(addition.download_mib)} to download, {disk}"
 
 
 def _size(mib: float) -> str:

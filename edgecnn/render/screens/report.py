@@ -1,4 +1,4 @@
-"""A build's report in the terminal, and ``edgecnn explain``: the table, why this candidate was chosen, and what is open."""
+"""The screen after a build, and ``edgecnn explain``: the result, the table, why a candidate was chosen, and what is open."""
 
 from __future__ import annotations
 
@@ -118,14 +118,14 @@ def _details(report: BuildReport) -> Iterator[str]:
 
 
 def _rejected(report: BuildReport) -> dict[str, str]:
-    """Candidates that do not work, or that lose too much where the choice is made, whatever the gates say of the test images."""
+    """Why candidates failed or lost too much accuracy on the images of the choice, by candidate."""
     others = [row for row in report.candidates if not row.chosen]
     rows = (row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs)))
     return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
 
 
 def show_candidates(report: BuildReport) -> None:
-    """Print the complete table, and with several labels per image that of the chosen candidate by label."""
+    """Print the complete table, and the figures of each label if images have several."""
     screen = console()
     for line in learned_lines(report.gates):
         say(screen, line, VERDICT_STYLE["UNSURE"])
@@ -135,7 +135,9 @@ def show_candidates(report: BuildReport) -> None:
 
 def show_table(candidates: Sequence[CandidateFacts], title: str, screen: Console, *, verbose: bool) -> None:
     """Print a row for each candidate and what its marks mean; ``verbose``: every column, else those of the brief table."""
-    columns = [column for column in columns_of(candidates) if verbose or column.name in _BRIEF]
+    every = columns_of(candidates)
+    measured = [column for column in every if any(column.cell(facts).plain != figures.NONE for facts in candidates)]
+    columns = list(every) if verbose else [column for column in measured if column.name in _BRIEF]
     rows = [_candidate_cells(facts, columns) for facts in candidates]
     optional = () if verbose else tuple(column.heading for column in columns if column.name in _OPTIONAL)
     headings = [column.heading for column in columns]
@@ -156,14 +158,14 @@ def _show_labels(report: BuildReport, screen: Console) -> None:
 
 
 def show_plot(report: BuildReport) -> None:
-    """A finished build as a small plot: accuracy and latency with their intervals."""
+    """Print a small plot of a finished build: accuracy and latency with their intervals."""
     screen = console()
     for line in plot_lines(report, screen.width, stdout_signs()):
         screen.print(line, soft_wrap=True)
 
 
 def show_measured(report: BuildReport) -> None:
-    """The table, every figure of time in words, and what to know before believing them."""
+    """Print the table, every time in words, and notes."""
     show_candidates(report)
     screen = console()
     rows = report.candidates
@@ -194,7 +196,7 @@ def _candidate_cells(facts: CandidateFacts, columns: Sequence[Column]) -> list[T
 
 
 def show_steps(report: BuildReport) -> None:
-    """What became of each step of a verb that stops before measuring."""
+    """Print the outcome of each step of a verb that stops before measuring."""
     rows = []
     for name, outcome in report.outcomes.items():
         why = outcome.why if isinstance(outcome, Ran) else (getattr(outcome, "what", ""),)
@@ -208,11 +210,11 @@ def _show_notices(report: BuildReport, screen: Console) -> None:
         copied(screen, f"  note: {notice}")  # many end with a command
 
 
-_STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
+_STATE = {"settled": "the choice is settled", "provisional": "the choice is PROVISIONAL", "none": ""}
 
 
 def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
-    """Every line, whose control signs whoever prints it takes out; ``alone``: of one candidate, without the choice."""
+    """Return the lines of an explanation, with control signs unescaped. ``alone``: one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
     for candidate in explanation.candidates:
         lines += ["", *_candidate_lines(candidate)]
@@ -221,34 +223,34 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
     unmeasured, questions = [], []
     for lack in explanation.unmeasured:
         whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
-        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
+        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("to measure", lack.command, above)]
     for question in explanation.open_questions:
         images_text = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
         questions += [
             f"{question.candidate}: {question.says}{images_text}",
-            *_command("measure it with", question.command, above),
+            *_command("to settle", question.command, above),
         ]
     lines += _section("Not measured", unmeasured)
-    lines += _section("What would settle what is open", questions)
-    lines += _section("Ships, but was not run here", explanation.unexecuted)
+    lines += _section("Open questions", questions)
+    lines += _section("In the bundle, but not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
 
 
 def _choice_lines(explanation: Explanation) -> Iterator[str]:
     build, choice = explanation.build, explanation.choice
-    used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
+    chosen = f"{choice.candidate} is chosen; {_STATE[choice.state]}" if choice.candidate else "nothing was chosen"
     yield from (
         line for candidate in explanation.candidates if candidate.facts.chosen for line in learned_lines(candidate.facts.gates)
     )
-    yield f"{build.arch} on {build.device}: {used}; verdict {explanation.verdict.value}"
+    yield f"{build.arch} on {build.device}: {chosen}; verdict {explanation.verdict.value}"
     yield f"  {choice.why}"
     if choice.settle_command is not None:
-        yield f"  this settles it: {choice.settle_command}"
+        yield f"  to settle it: {choice.settle_command}"
 
 
 def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     facts = explained.facts
-    parts = [word for word, holds in (("used", facts.chosen), ("drops are counted from it", facts.is_baseline)) if holds]
+    parts = [word for word, holds in (("chosen", facts.chosen), ("baseline of the drops", facts.is_baseline)) if holds]
     yield facts.candidate.id + (f" ({', '.join(parts)})" if parts else "")
     yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
@@ -264,7 +266,7 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
         yield f"  {residency_text(facts.residency)}"
     yield from (f"  emulated: {_stand_in_text(stand_in)}" for stand_in in explained.stand_ins if stand_in.figure == "accuracy")
     for gate in facts.gates:
-        if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
+        if gate.verdict is not Verdict.UNSURE:  # "Open questions" has them
             yield f"  {gate_line(gate)}"
 
 
@@ -285,15 +287,15 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
 
 def _stand_in_text(stand_in: StandIn) -> str:
     if stand_in.how != "twin":
-        return f"its accuracy was computed on {stand_in.machine}, which is not the device"
-    kits = f"kit {(stand_in.answered or '')[:12]} answered for {(stand_in.ships or '')[:12]}"
-    why = "the device builds its own engine, and none was executed here"
-    return f"its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on {stand_in.machine} ({kits}), because {why}"
+        return f"its accuracy was computed on {stand_in.machine}, not on the device"
+    kits = f"kit {(stand_in.answered or '')[:12]} instead of {(stand_in.ships or '')[:12]}"
+    twin = f"a twin that rounds to fp16, in ONNX Runtime on {stand_in.machine} ({kits})"
+    return f"its accuracy is that of {twin}; the device builds the engine itself, so none ran here"
 
 
-def _command(what: str, command: str | None, above: str | None) -> list[str]:
-    """A long command is said once."""
-    return [] if command is None else [f"  {what}: {'the command above' if command == above else command}"]
+def _command(purpose: str, command: str | None, above: str | None) -> list[str]:
+    """The command above is not repeated."""
+    return [] if command is None else [f"  {purpose}: {'the command above' if command == above else command}"]
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The side questions, as a table and sentences each: scale, ten-crop, ensemble, look, cost and loadgen."""
+"""The screens of side studies: scale, ten-crop, ensemble, look, cost, loadgen and data doubt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "m
 
 
 def show_search(search: ScaleSearch) -> None:
-    """Print the frontier, best first, and what it means."""
+    """Print the frontier, the best point first, and how to build it."""
     rows = [
         (
             f"{point.depth:g}", f"{point.width:g}", str(point.resolution), f"{point.macs:,}", f"{point.parameters:,}",
@@ -31,19 +31,19 @@ def show_search(search: ScaleSearch) -> None:
 
 
 def search_lines(search: ScaleSearch) -> list[str]:
-    """What was asked, the best, and how to build it."""
+    """Return the budgets, the best scale, and the command that builds it."""
     limits = ", ".join(limit_text(name, most) for name, most in search.budgets.items())
     target = f" (memory of {search.from_target})" if search.from_target else ""
     return [
         f"{search.arch} inside {limits}{target}: --scale {search.best.scale}",
         search.rule,
-        "memory: weights and the most that activations take at once, in float32; a runtime's own comes on top",
+        "memory: weights and the largest activations at one time, in float32; the runtime needs memory in addition",
         f"build it: edgecnn build --arch {search.arch} --scale {search.best.scale}",
     ]
 
 
 def limit_text(name: str, most: int) -> str:
-    """A budget in words."""
+    """``memory ≤ 8.0 MiB``."""
     return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
 
 
@@ -52,18 +52,18 @@ TEN_CROP_COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
 
 def show_ten_crop(ten_crop: TenCrop) -> None:
     """Print it."""
-    single = ("centre crop, as kits are shown it", percent_interval(ten_crop.single_top1), f"{ten_crop.macs:,}")
+    single = ("centre crop, as kits use it", percent_interval(ten_crop.single_top1), f"{ten_crop.macs:,}")
     ten = ("ten crops, probabilities averaged", percent_interval(ten_crop.ten_top1), f"{ten_crop.ten_macs:,}")
     show_rows(TEN_CROP_COLUMNS, [single, ten])
     show_lines(ten_crop_lines(ten_crop))
 
 
 def ten_crop_lines(ten_crop: TenCrop) -> list[str]:
-    """What is gained, for what, and what the views could not be."""
+    """Return the gain, its cost, and the images that are too small for ten views."""
     lines = [
         f"{ten_crop.network} (fp32), {ten_crop.images:,} test images: {points(ten_crop.difference_pp)} for 10× the multiply-adds "
         f"({ten_crop.gained:,} images gained, {ten_crop.lost:,} lost)",
-        "no kit does this: what ships sees the centre crop alone",
+        "no kit does this: kits use the centre crop only",
     ]
     if ten_crop.without_room:
         lines.append(
@@ -83,7 +83,7 @@ def show_ensemble(ensemble: Ensemble) -> None:
 
 
 def unlearned_lines(ensemble: Ensemble) -> list[str]:
-    """That the ensemble is not shown to have learned, if so."""
+    """One line if the ensemble is not shown to have learned; else none."""
     top1, chance = ensemble.whole.accuracy_top1, ensemble.chance_top1
     if ensemble.verdict is None or top1 is None or chance is None:
         return []
@@ -93,14 +93,14 @@ def unlearned_lines(ensemble: Ensemble) -> list[str]:
 
 
 def ensemble_lines(ensemble: Ensemble) -> list[str]:
-    """What was gained for what, and how the file is built."""
+    """Return the gain, its cost, and the command that builds the file."""
     difference = (
         "no accuracy: the builds do not share labelled validation images"
         if ensemble.difference_pp is None
         else f"gain over {ensemble.best} on the same {ensemble.images:,} images: {points(ensemble.difference_pp)}, in fp32"
     )
-    dearest = max(row.macs for row in ensemble.members)
-    times = f"{ensemble.whole.macs / dearest:.1f}× the multiply-adds of the dearest member" if dearest else "no multiply-adds"
+    most = max(row.macs for row in ensemble.members)
+    times = f"{ensemble.whole.macs / most:.1f}× the multiply-adds of the most expensive member" if most else "no multiply-adds"
     return [
         f"{ensemble.file}: the mean of {len(ensemble.members)} networks' probabilities; {times}",
         difference,
@@ -129,15 +129,15 @@ def show_look(pictures: FeaturePictures, out: Path) -> None:
     show_rows(MAP_COLUMNS, rows)
     first = pictures.filters
     filters = (
-        "no picture of filters: the first convolution keeps no floating-point weights"
+        "no picture of filters: the first convolution has no floating-point weights"
         if first is None
         else f"{first.picture}: {first.filters} filters of {first.columns} × {first.rows} in {first.layer}, grey is zero"
     )
-    shown = f"{pictures.network} (fp32) was shown {pictures.images:,} validation images at {pictures.resolution_px} px"
-    show_lines([shown, filters, f"{out}: look.json and the pictures"])
+    shown = f"{pictures.network} (fp32) saw {counted(pictures.images, 'validation image')} at {pictures.resolution_px} px"
+    show_lines([shown, filters, f"{out}: look.json and pictures"])
 
 
-LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "held KiB", "sees px")
+LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "live KiB", "sees px")
 
 
 def show_cost(cost: NetworkCost) -> None:
@@ -150,17 +150,17 @@ def show_cost(cost: NetworkCost) -> None:
             f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
             f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
             f"{cost.memory_bytes / MIB:.2f} MiB in float32",
-            f"receptive field before the image is pooled: {sees}, gates of squeeze-excite left out",
+            f"receptive field before the image is pooled: {sees}, without the gates of squeeze-excite",
             *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
-            "counted for one image, and not measured",
+            "counted for one image, not measured",
         ]
     )
 
 
 def _layer_row(layer: LayerCost) -> tuple[str, ...]:
     sees = "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}"
-    output, held = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
-    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", held, sees)
+    output, live = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
+    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", live, sees)
 
 
 SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")
@@ -173,7 +173,7 @@ _FIGURE = {
 
 
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
-    """A table, what is INVALID and why, what the figures are, and where everything lies."""
+    """Print a table, why runs are INVALID, what the figures mean, and the results folder."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
     knobs = f" with {knobs_said(report.knobs)}" if report.knobs else ""
     show_rows(SCENARIO_COLUMNS, [_scenario_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
@@ -188,20 +188,20 @@ def _scenario_row(result: ScenarioResult) -> tuple[str, ...]:
     figure = "–" if result.figure is None else _FIGURE[result.scenario].format(result.figure)
     if run is None:
         return (result.scenario.value, "not run", figure, "–", "–", "–", "–", "–")
-    queued = result.scenario is Scenario.OFFLINE  # each image for those before it, which is no latency
+    queued = result.scenario is Scenario.OFFLINE  # an image waits for those before it, so this is not latency
     percentiles = ("–" if queued else f"{run.percentiles_ms[name]:.3f}" for name in ("p50", "p90", "p99"))
     return (result.scenario.value, verdict, figure, f"{run.queries:,}", *percentiles, run.logs)
 
 
 def _counting_run(result: ScenarioResult) -> LoadRun | None:
-    """The run that counts; where none does, the last one."""
+    """Return the run that counts, else the last one."""
     if result.counts is not None:
         return result.runs[result.counts]
     return result.runs[-1] if result.runs else None
 
 
 def _bound(result: ScenarioResult) -> str | None:
-    """Server's figure is worth nothing without its bound and the rate that was too much."""
+    """Return the latency bound of the server scenario, and the rate that was too high."""
     run = _counting_run(result)
     if result.scenario is not Scenario.SERVER or run is None:
         return None
@@ -209,9 +209,8 @@ def _bound(result: ScenarioResult) -> str | None:
         attempt.settings.target_qps for attempt in result.runs if not attempt.valid and attempt.settings.target_qps is not None
     ]
     too_much = f"; INVALID at {min(refused):.4g} images a second" if refused else ""
-    return (
-        f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, rates halved {len(result.runs)} times{too_much}"
-    )
+    halved = f"rates halved {counted(len(result.runs), 'time')}{too_much}"
+    return f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, {halved}"
 
 
 DOUBT_COLUMNS = ("image", "label", "suggested", "label %", "suggested %")

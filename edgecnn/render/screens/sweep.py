@@ -1,4 +1,4 @@
-"""A sweep, for people: what it would do, how far it is, and the report of all its builds."""
+"""The screens of a sweep: its plan, its progress, and the report of all its builds."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms",
 
 
 def show_sweep_plan(plan: SweepPlan) -> None:
-    """Print every build with what of it is stored, and how long the rest may take."""
-    columns = ("build", "stages", "stored", "afar", "shared", "to make", "state")
+    """Print each build with its stored stages and the time that the others may take."""
+    columns = ("build", "stages", "stored", "remote", "shared", "time to make", "state")
     show_rows(columns, [_planned_row(cell) for cell in plan.cells])
     show_lines(plan_lines(plan))
 
@@ -41,18 +41,18 @@ def _planned_row(cell: PlannedCell) -> tuple[str, ...]:
 
 
 def plan_lines(plan: SweepPlan) -> Iterator[str]:
-    """What holds of all builds together."""
+    """Yield what holds for all builds together."""
     open_builds = sum(not cell.finished for cell in plan.cells)
     yield f"{counted(len(plan.cells), 'build')}, {open_builds} open; results in {plan.out}"
     timed = (
-        f"{took_between(*plan.make_seconds)}, one after another, by how long its like took here" if plan.make_seconds[1] else ""
+        f"{took_between(*plan.make_seconds)}, one after another, estimated from similar stages made here"
+        if plan.make_seconds[1]
+        else ""
     )
-    unknown = f"{counted(plan.unknown, 'stage')} of whose kind none was made here, for unknown time" if plan.unknown else ""
-    yield f"  making what is missing: {'; and '.join(part for part in (timed, unknown) if part) or 'nothing'}"
-    measuring = (
-        "unknown, since no build of this sweep is finished" if plan.measure_seconds is None else took(plan.measure_seconds)
-    )
-    yield f"  evaluating and racing: {measuring}"
+    unknown = f"{counted(plan.unknown, 'stage')} of a kind never made here, time unknown" if plan.unknown else ""
+    yield f"  time to make missing stages: {'; and '.join(part for part in (timed, unknown) if part) or 'nothing'}"
+    measuring = "unknown until a build of this sweep is finished" if plan.measure_seconds is None else took(plan.measure_seconds)
+    yield f"  time to evaluate and race: {measuring}"
     yield from (f"  {boards_line(device, str(plan.boards_from), boards)}" for device, boards in plan.boards.items())
     yield from (f"  changed: {line}" for line in plan.changed)
 
@@ -72,13 +72,13 @@ def verdict_counts(fleet: FleetReport) -> str:
 
 
 def unlearned_lines(fleet: FleetReport) -> list[str]:
-    """Which builds ship a network that is not shown to have learned, on one line; nothing if there are none."""
+    """One line with the builds whose network is not shown to have learned; none if there are none."""
     names = [cell.name for cell in fleet.cells if learned_result(cell.gates) is not None]
     return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def row_of(cell: FleetCell) -> tuple[str, ...]:
-    """One build in the order of ``COLUMNS``."""
+    """Cells of one build, in the order of ``COLUMNS``."""
     facts = cell.facts
     if facts is None:
         word = cell.verdict.value if cell.choice is not None else cell.state
@@ -90,18 +90,18 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
 
 
 def verdict_caveat(cell: FleetCell) -> str | None:
-    """What keeps a verdict from being all that is to be said: its build is asked for otherwise now, or leaves gates open."""
+    """Why a verdict is not complete: gates were not measured, or the request changed since the build."""
     return unmeasured_note(cell.verdict, cell.gates) if cell.state == "finished" else cell.state
 
 
 def target_text(cell: FleetCell) -> str:
-    """Its device, the runtime where the sweep names one, and the leased board that measured it."""
+    """``cpu:openvino on board-2``: the device, a runtime that the sweep names, and the board that measured it."""
     target = cell.device if cell.runtime is None else f"{cell.device}:{cell.runtime}"
     return target if cell.board is None else f"{target} on {cell.board}"
 
 
 def standing_of(cell: FleetCell) -> str:
-    """Whether it is on its device's front."""
+    """``◆`` on the front of its device; else the build that is better."""
     if cell.on_front:
         return "◆"
     if cell.beaten_by is None:
@@ -110,15 +110,15 @@ def standing_of(cell: FleetCell) -> str:
 
 
 def _since(cell: FleetCell, was: Since) -> str:
-    """What of a build is otherwise than before it was asked for otherwise, and what was asked."""
-    drop = f"no difference known, {was.absent}" if was.drop_pp is None else f"drop {figures.points(was.drop_pp)}"
+    """How a build differs from the build before the request changed."""
+    drop = f"drop not known, {was.absent}" if was.drop_pp is None else f"drop {figures.points(was.drop_pp)}"
     ships = was.ships if was.ships == was.shipped else f"{was.shipped or 'nothing'} → {was.ships or 'nothing'}"
     verdict = "" if was.was is cell.verdict else f", {was.was.value} → {cell.verdict.value}"
-    return f"{drop} ({ships or 'nothing'}{verdict}); {first_of(was.lines, 3) if was.lines else 'nothing else is known to differ'}"
+    return f"{drop} ({ships or 'nothing'}{verdict}); {first_of(was.lines, 3) if was.lines else 'no other difference is known'}"
 
 
 def judgement_lines(judgement: SweepJudgement) -> Iterator[str]:
-    """A line a build, and one for each gate that it does not pass."""
+    """Yield a line for each build, and one for each gate that it does not pass."""
     for build in judgement.builds:
         gates = () if build.report is None else build.report.gates
         gap = unmeasured_note(build.verdict, gates)
@@ -131,7 +131,7 @@ def judgement_lines(judgement: SweepJudgement) -> Iterator[str]:
 
 
 def _kin_lines(race: KinRace) -> Iterator[str]:
-    """Each board that is slower than the others of its kind; where none is, so much."""
+    """Yield each board that is slower than the others of its device; or that none is."""
     times_text = {
         board.board: f"{figures.milliseconds(board.p50_ms)} ms{_day_suffix(board.observed_at)}" for board in race.boards
     }
@@ -141,9 +141,9 @@ def _kin_lines(race: KinRace) -> Iterator[str]:
             times = f"{ratio.estimate:.2f} × their time [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.4g} %"
             yield f"{board.board} is slower than the other boards of {race.device}: {times}, p50 {times_text[board.board]}, {of}"
     if all(board.slower is None for board in race.boards):
-        compared = ", ".join(f"{board.board} {times_text[board.board]}" for board in race.compared) or "none can be compared"
+        compared = ", ".join(f"{board.board} {times_text[board.board]}" for board in race.compared) or "no board can be compared"
         enough = len(race.compared) >= BOARDS_NEEDED
-        few = "" if enough else f"; it takes {BOARDS_NEEDED} boards to tell a slow board from a slow day"
+        few = "" if enough else f"; {BOARDS_NEEDED} boards are needed to tell a slow board from a slow day"
         yield f"no board of {race.device} is shown to be slower than the others: {compared}, {of}{few}"
     yield from (f"{board.board} is not compared with the others: {board.uncompared}" for board in race.boards if board.uncompared)
 
@@ -153,11 +153,11 @@ def _day_suffix(observed_at: str) -> str:
 
 
 def fleet_lines(fleet: FleetReport) -> Iterator[str]:
-    """What follows from the table."""
+    """Yield the network for all devices, then what follows from the table."""
     yield f"for all devices: {fleet.for_all or 'none'}: {fleet.why}"
     for device in fleet.devices:
         yield f"  {device.device}: " + (
-            f"front, fastest first: {', '.join(device.front)}" if device.front else "no finished build was timed and tested"
+            f"front, fastest first: {', '.join(device.front)}" if device.front else "no finished build has an accuracy and a time"
         )
     yield from (
         f"  since {cell.since.made_at[:10]}: {cell.name}: {_since(cell, cell.since)}" for cell in fleet.cells if cell.since
