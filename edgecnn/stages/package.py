@@ -135,10 +135,10 @@ class PackageStage(Stage):
         if "thresholds" not in given:
             return {}
         file, labels = given["thresholds"] / THRESHOLDS, self._labels(given)
-        found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-        if list(found) != labels:
-            raise thresholds_of_another_model(file=file, found=tuple(found), labels=labels)
-        return {"activation": "sigmoid", "thresholds": found}
+        thresholds: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        if list(thresholds) != labels:
+            raise thresholds_of_another_model(file=file, found=tuple(thresholds), labels=labels)
+        return {"activation": "sigmoid", "thresholds": thresholds}
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"

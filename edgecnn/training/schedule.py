@@ -25,20 +25,20 @@ def block_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Modu
     ``beside``: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
     """
     total = _size(network) - _size(head)
-    found: list[nn.Module] = []
-    _collect(network, head, total, found)
-    return [group for group in found if not any(module is last for module in group.modules() for last in beside)]
+    groups: list[nn.Module] = []
+    _collect(network, head, total, groups)
+    return [group for group in groups if not any(module is last for module in group.modules() for last in beside)]
 
 
-def _collect(parent: nn.Module, head: nn.Module, total: int, found: list[nn.Module]) -> None:
+def _collect(parent: nn.Module, head: nn.Module, total: int, groups: list[nn.Module]) -> None:
     for child in parent.children():
         if child is head or _size(child) == 0:
             continue
         holds_head = any(module is head for module in child.modules())
         if holds_head or (isinstance(child, nn.Sequential) and len(child) > 1 and _size(child) > total / 2):
-            _collect(child, head, total, found)
+            _collect(child, head, total, groups)
         else:
-            found.append(child)
+            groups.append(child)
 
 
 def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> int:
