@@ -26,7 +26,7 @@ from edgecnn.training import beginning
 from edgecnn.training.heads import NAME as HEAD
 from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
-from edgecnn.training.schedule import Phase, freeze_all_but_last, learning_groups
+from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, learning_groups
 from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
@@ -56,6 +56,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.1,
         average_decay=0.98,
         frozen_statistics=True,
+        cycles=growing_cycles(settings.epochs) if settings.cycles == "while-better" else (),
     )
 
 

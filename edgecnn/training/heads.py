@@ -333,7 +333,7 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
     best = max(right, key=right.__getitem__)
     what = "k" if kind == "knn" else "C"
     name = {"svm": "linear SVM", "softmax": "softmax regression", "knn": "nearest neighbours by cosine"}[kind]
-    summary = f"{name} on frozen features, {what} = {best:g} of {', '.join(f'{each:g}' for each in right)}"
+    summary = f"{name} on frozen features, {what} = {best:g} of {', '.join(f'{value:g}' for value in right)}"
     return Fitted(tried[best], right[best], summary)
 
 

@@ -165,7 +165,9 @@ def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material
             save_checkpoint(file, moving, epochs)
         tell_epochs(material.tell, phase.name, epochs[-1:])
     best = _best(epochs, phase, to_beat)
-    stopped = "all epochs done" if len(epochs) == phase.epochs else f"no better epoch in {phase.patience}"
+    stopped = "all epochs done"
+    if len(epochs) < phase.epochs:
+        stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 
@@ -200,6 +202,8 @@ def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | N
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
         return drops_of(_judged(epochs), phase.patience) > DROPS
+    if phase.cycles:
+        return phase.ends_after(len(epochs), _best(epochs, phase, to_beat))
     judged = [facts for facts in epochs if facts.standing is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
@@ -232,13 +236,13 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
     shows = images_shown(material.decoded.labels, phase.balance, seed)
-    learning = release(material.groups, epoch, phase.epochs) if material.groups else None
+    learning = release(material.groups, epoch, phase.first_cycle) if material.groups else None
     _training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
     for index, (part, shown_part) in enumerate(parts_shown(material, batches, shows, drawn, frame)):
-        rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
+        rate = phase.rate(epoch + (index + 1) / len(batches), drops)
         for group in moving.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         loss = _step(learning_one, phase, shown_part, part, material)
