@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgecnn.judging.predictions.average_precision import at_random, chance_precision
 from edgecnn.errors.wording import first_of
+from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
 from edgecnn.values.report import CandidateFacts
