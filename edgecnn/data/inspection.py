@@ -1,7 +1,6 @@
-"""Look through a folder of images as a build would use it, and tell a person what to know: the serious first, each with a figure.
+"""Inspect a folder of images as a build would use it, and report findings with numbers, the most serious first.
 
-The classes, the files that count and the roles come from the functions that a build calls. Beyond what a build does, every
-picture is decoded.
+Classes, usable files and roles come from the functions that a build calls. Unlike a build, inspection decodes every image.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 _UNBALANCED: Final = 3.0
-"""From where the smallest class shows in an average of all images as an average of classes does not. A convention, no law."""
+"""From this imbalance on, accuracy over all images hides the smallest class, unlike balanced accuracy. A convention."""
 _NAMED: Final = 5
 
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
-    """Return the findings, the serious ones first."""
+    """Return the findings, the most serious first."""
     findings = [
         *_role_findings(facts),
         *_alike(facts),
@@ -155,7 +154,7 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
 
 
 def _comma_label(names: Sequence[str]) -> str | None:
-    """The first one that seems to be several with commas between them."""
+    """Return the first label that looks like several, separated by commas."""
     joined, known_names = [name for name in names if "," in name], set(names)
     if 2 * len(joined) > len(names):
         return joined[0]
@@ -197,7 +196,7 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
 
 
 def window_of(levels: tuple[int, int]) -> tuple[int, int]:
-    """The ``preprocessing.grey_window`` that fits these levels of 16-bit grey: from 0 to the whole range of their bits."""
+    """Return the ``preprocessing.grey_window`` for these levels of 16-bit grey: from 0 to the top of their bit range."""
     return 0, 2 ** max(levels[1].bit_length(), 1) - 1
 
 
@@ -214,7 +213,7 @@ def _named(groups: list[Alike]) -> str:
 
 
 def _files_with_classes(groups: list[Alike]) -> str:
-    """The files, and the classes that each is in: one file of a list may have two."""
+    """Return the files, and the classes of each: a file of a list may have two."""
     named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
     return first_of(list(named), 2)
 
@@ -225,13 +224,13 @@ def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
 
 _SHORTEST_PLURAL: Final = 4
 _SHORTEST_MISSPELT: Final = 7
-"""Shorter words are often one letter apart and mean it: shirt, skirt."""
+"""Shorter words are often one letter apart on purpose: shirt, skirt."""
 
 
 def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
-    """Pairs of names that differ in nothing but case, blanks, punctuation or encoding; or by an ``s``; or by one letter.
+    """Return pairs of names that differ only in case, blanks, punctuation or encoding, by an ``s``, or by one letter.
 
-    Numbers are never slips of each other: class 1 is not class 11. Compares each name with its kin, not with every other.
+    Numbers are never slips of each other: class 1 is not class 11. Only similar names are compared.
     """
     slips: dict[tuple[str, str], str] = {}
     for kin, why in (
@@ -264,7 +263,7 @@ def _by(kin: Callable[[str], str], names: Sequence[str]) -> list[list[str]]:
 
 
 def _a_letter_apart(names: Sequence[str]) -> list[tuple[str, str]]:
-    """One letter added, lost, changed, or two neighbours exchanged (Damerau, CACM 1964); digits have to agree."""
+    """Whether one letter was added, lost or changed, or two neighbours swapped (Damerau, CACM 1964); digits have to agree."""
     holes: dict[str, list[int]] = defaultdict(list)
     bare = [_bare(name) for name in names]
     for number, word in enumerate(bare):
@@ -287,22 +286,22 @@ def _slipped(one: str, other: str) -> bool:
 
 
 class Inspected(NamedTuple):
-    """The facts, and what a contact sheet is drawn from."""
+    """The findings' facts, and the content of a contact sheet."""
 
     facts: DataInspection
     listed: Listed
 
 
 def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
-    """Look through the images of a choice.
+    """Inspect the images of a choice.
 
     Args:
         choice: a folder, and the shares and seed by which a build would draw roles.
-        cache: the store's root: what is read is known to a later build.
-        tell: shown progress.
+        cache: the store's root. A later build reuses the facts read here.
+        tell: receives progress.
 
     Raises:
-        EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
+        EdgecnnError: an error of ``errors.data``, if there is nothing to inspect. Too few images is not an error.
     """
     began = time.monotonic()
     files = list_files(choice, cache, tell)
@@ -356,9 +355,9 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
 def _roles_drawn(
     listed: Listed, layout: Layout, choice: DataChoice
 ) -> tuple[Mapping[str, SplitRole] | None, str, Grouping | None]:
-    """Each path's role as a build would draw it, the sentence that a build says of it, and the groups that it would keep whole.
+    """Return each path's role, the build's sentence about roles, and the groups that stay together.
 
-    No role, and why, where a build could not draw any.
+    If a build could not draw roles, return none and the reason.
     """
     try:
         assigned = roles_of(listed, choice)
