@@ -21,7 +21,7 @@ from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
 from edgecnn.forecast.tables import places
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
-from edgecnn.models.catalogue import archs_like
+from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
 from edgecnn.recipes.target import split_target
@@ -93,10 +93,25 @@ class NetworksOnDevice(Value):
     """Where no network has a forecast: what is published and counted of all, by accuracy. Sizes are with the same classes."""
     measured_by: str | None = None
     """Where no network has a forecast: the command that times networks on the device."""
+    weights_here: tuple[str, ...] = ()
+    """Networks whose pretrained weights are on this machine."""
 
     def of(self, *fits: Fits) -> tuple[NetworkOnDevice, ...]:
         """Those that fit so."""
         return tuple(row for row in self.networks if row.fits in fits)
+
+
+class ShortListed(NamedTuple):
+    """A network of the short list that ``edgecnn init`` offers."""
+
+    name: str
+    accuracy_top1: float
+    """Published, 0…1."""
+    macs: int
+    size_mib: float
+    """Of its parameters: in the precision of the forecast, or in fp32 without one."""
+    weights_here: bool
+    forecast: Forecast | None
 
 
 class NetworksFor(Value):
@@ -194,12 +209,62 @@ def networks_on(
         )
     rows.sort(key=lambda row: (-(row.accuracy_top1 or 0.0), row.forecast.p50_ms.estimate))
     reasons = {why: tuple(names) for why, names in without.items()}
-    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons)
+    here = tuple(spec.name for spec in specs if spec.name in weights_here)
+    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons, weights_here=here)
     if rows:
         return known
     catalogue = sorted((_listed(spec, limits.classes) for spec in specs), key=lambda row: -(row.accuracy_top1 or 0.0))
     measures = f"edgecnn devices measure {device.name}" + ("" if device.usually_attached else " --host USER@BOARD")
     return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
+
+
+def short_list(networks: NetworksOnDevice, most: int = 6) -> tuple[ShortListed, ...]:
+    """Return networks that no other network beats in published accuracy and in cost, the most accurate first.
+
+    The cost is the forecast p50, or the multiply-adds where no network has a forecast. Up to half of the list are networks
+    whose pretrained weights are on this machine, chosen among themselves; both parts spread from the cheapest to the dearest.
+    """
+    rows = [
+        ShortListed(row.name, row.accuracy_top1, row.macs, row.size_mib, row.weights_here, row.forecast)
+        for row in networks.networks
+        if row.accuracy_top1 is not None
+    ] or [
+        ShortListed(row.name, row.accuracy_top1, row.macs, row.weights_mib, row.name in networks.weights_here, None)
+        for row in networks.catalogue
+        if row.accuracy_top1 is not None
+    ]
+    here = _spread(_unbeaten([row for row in rows if row.weights_here]), most // 2)
+    others = [row for row in _unbeaten(rows) if row not in here]
+    return tuple(sorted([*here, *_spread(others, most - len(here))], key=lambda row: -row.accuracy_top1))
+
+
+def default_network(networks: NetworksOnDevice, offered: Sequence[ShortListed], usual: str) -> str:
+    """Return the usual network; without its weights here, the offered one that has them and whose work is the most similar."""
+    here = [row for row in offered if row.weights_here]
+    if not here or usual in networks.weights_here:
+        return usual
+    work = arch_named(usual).macs or 1
+    return min(here, key=lambda row: abs(math.log(row.macs / work))).name
+
+
+def _cost(row: ShortListed) -> float:
+    return row.forecast.p50_ms.estimate if row.forecast else row.macs
+
+
+def _unbeaten(rows: Iterable[ShortListed]) -> list[ShortListed]:
+    """Return the Pareto front of accuracy and cost, the cheapest first."""
+    front = list[ShortListed]()
+    for row in sorted(rows, key=lambda row: (_cost(row), -row.accuracy_top1)):
+        if not front or row.accuracy_top1 > front[-1].accuracy_top1:
+            front.append(row)
+    return front
+
+
+def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
+    """Return at most ``most`` rows (2 or more), evenly spaced, including the first and the last."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
 
 
 def _listed(spec: ArchSpec, classes: int) -> ListedArch:
