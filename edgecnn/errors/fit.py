@@ -19,7 +19,7 @@ class ScaleInvalid(EdgecnnError):
 
 
 class ScaleLeavesNoChannel(EdgecnnError):
-    """A layer's channels would be rounded to none."""
+    """A layer's channels would round to none."""
 
 
 class ResolutionUnderStride(EdgecnnError):
@@ -217,7 +217,7 @@ class Smallest(Protocol):
 
     @property
     def parameters(self) -> int:
-        """How many."""
+        """The number of parameters."""
 
     @property
     def macs(self) -> int:
@@ -244,7 +244,7 @@ def table_elsewhere(device: str, why: str) -> EdgecnnError:
 def nothing_predicted_inside(
     family: str, budgets: str, nearest: str | None, timed: bool = False, slower: float | None = None
 ) -> EdgecnnError:
-    """``nearest``: the network next to the budgets; ``slower``: this machine than when its table was measured."""
+    """``nearest``: the network nearest to the budgets; ``slower``: how much slower this machine is than its table."""
     pace = f"; this machine is {slower:.1f}× slower than when its latency table was measured" if slower else ""
     return NOTHING_PREDICTED_INSIDE(
         family=family,
@@ -269,7 +269,7 @@ def table_too_short(path: Path, device: str, most: int, needed: int) -> EdgecnnE
 
 
 def _measures(device: str) -> str:
-    """The command that measures a device's table: of this machine, the emulated one, or a board."""
+    """Return the command that measures a device's table: on this machine, the emulated one, or a board."""
     where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
     return f"edgecnn devices measure {shell_word(device)}{where}"
 

@@ -1,4 +1,4 @@
-"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. No address shows a password."""
+"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. Passwords in addresses are hidden."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class TrackerUnreachable(EdgecnnError):
-    """A tracker does not answer, or refuses what it is sent. No build ends by it."""
+    """A tracker does not answer, or refuses the results. No build fails because of it."""
 
 
 SWEEP_INVALID = ErrorRow(

@@ -1,4 +1,4 @@
-"""Failures while a network is trained."""
+"""Failures during training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class FoldsNotFitting(EdgecnnError):
-    """Cross-validation is asked for together with a setting that leaves it nothing to show."""
+    """Cross-validation is combined with a setting that makes it meaningless."""
 
 
 TRAINING_DIVERGED = ErrorRow(
@@ -156,7 +156,7 @@ FOLDS_NOT_FITTING = ErrorRow(
 
 
 def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
-    """``kept``: what is kept and where, None where nothing is; ``rate``: of the head, and the recipe's key that sets it."""
+    """``kept``: what was stored and where, or None; ``rate``: of the head, and the recipe's key that sets it."""
     setting, value = rate
     return TRAINING_DIVERGED(
         phase=phase, epoch=epoch, batch=batch, kept=f"; {kept}" if kept else "", setting=setting, rate=value / 3
@@ -164,7 +164,7 @@ def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate
 
 
 def batch_too_large(batch: int, needed_mib: float, room: tuple[str, float], fits: int, ran_out: bool = False) -> EdgecnnError:
-    """``room``: cpu or gpu, and the MiB that it has; ``fits``: the largest batch that does; ``ran_out``: memory did."""
+    """``room``: cpu or gpu, and its memory in MiB; ``fits``: the largest batch that fits; ``ran_out``: whether memory ran out."""
     on_gpu, limit_mib = room[0] == "gpu", room[1]
     held = f"the GPU has {limit_mib:,.0f} MiB free" if on_gpu else f"this process may use {limit_mib:,.0f} MiB"
     needs = f"it needs at least {needed_mib:,.0f} MiB, and {held}"
@@ -196,7 +196,7 @@ def processes_lost(processes: int, restarts: int, phase: str, said: str) -> Edge
 
 
 def nothing_to_replace(arch: str, setting: str, lacks: str, has: str | None, fitting: Sequence[str]) -> EdgecnnError:
-    """``lacks``: the layers that the setting removes; ``has``: those of the network, None where its blocks are timm's."""
+    """``lacks``: the layers that the setting removes; ``has``: those of the network, None if its blocks are timm's."""
     own = "its blocks are timm's, and edgecnn exchanges only layers of torchvision and its own"
     because = own if has is None else f"it has {has}"
     return NOTHING_TO_REPLACE(

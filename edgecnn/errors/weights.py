@@ -1,4 +1,4 @@
-"""Failures of finding, fetching and reading weights."""
+"""Failures of finding, downloading and reading weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEIGHTS_WORDS = ("auto", "imagenet", "none")
 
 
 class WeightsUnavailable(EdgecnnError):
-    """Pretrained weights were demanded, and neither this machine nor the network has them."""
+    """Pretrained weights were requested, and are neither on this machine nor online."""
 
 
 class WeightsDoNotFit(EdgecnnError):
@@ -23,15 +23,15 @@ class WeightsDoNotFit(EdgecnnError):
 
 
 class WeightsCorrupt(EdgecnnError):
-    """The SHA-256 of a fetched file is not the published one."""
+    """The SHA-256 of a downloaded file is not the published one."""
 
 
 class DownloadFailed(EdgecnnError):
-    """A download broke off. The bytes that had arrived are kept, and the next run continues from there."""
+    """A download broke off. The received bytes are kept, and the next run resumes."""
 
 
 class MissingPackage(EdgecnnError):
-    """A stage needs a distribution that is not installed."""
+    """A stage needs a package that is not installed."""
 
 
 class UnknownArch(EdgecnnError):
@@ -159,7 +159,7 @@ def weights_hold_objects(path: Path, names: Sequence[str] = ()) -> EdgecnnError:
 
 
 def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> EdgecnnError:
-    """``fits``: architectures of the list that have exactly the tensors of the file; None where none was compared."""
+    """``fits``: networks of the catalogue with exactly the file's tensors; None if none was compared."""
     if fits is None:
         hint = "pass --arch the architecture that the file was saved from"
     elif fits:
@@ -174,7 +174,7 @@ def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Seq
 
 
 def weights_ambiguous(path: Path, sets: Sequence[str]) -> EdgecnnError:
-    """``sets``: the beginnings of the names of tensors."""
+    """``sets``: the prefixes of the tensors' names."""
     return WEIGHTS_AMBIGUOUS(path=path, sets=_first(sets))
 
 
@@ -187,7 +187,7 @@ def weights_changed(path: Path, planned: str, found: str) -> EdgecnnError:
 
 
 def missing_package(distribution: str, needed_for: str, why: str, command: str | None) -> EdgecnnError:
-    """``command``: installs the distribution; None where pip cannot, for the reason ``why``."""
+    """``command``: installs the package; None if pip cannot, for the reason ``why``."""
     return MISSING_PACKAGE(
         distribution=distribution, needed_for=needed_for, why=why if command is None else None, command=command
     )

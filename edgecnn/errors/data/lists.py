@@ -1,4 +1,4 @@
-"""Failures of a list of images and of label files: its columns, its paths, labels that can be read in two ways."""
+"""Failures of a list of images and of label files: columns, paths, and ambiguous labels."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DATA_IS_ADDRESS = ErrorRow(
 
 
 def listed_files_missing(file: Path, root: Path, paths: Sequence[str], has_root: bool = True) -> EdgecnnError:
-    """``has_root``: the folder exists in which the paths of the list begin."""
+    """``has_root``: the folder at the start of the list's paths exists."""
     if not has_root:
         because, hint = f"there is no folder {root}", "pass --image-root a folder that exists"
     elif paths[0].startswith("/") or paths[0][1:3] in (":\\", ":/"):

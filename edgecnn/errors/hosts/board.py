@@ -1,4 +1,4 @@
-"""Failures on the way to a board: each names the side at fault, and the command that shows or fixes it."""
+"""Failures of a connection to a board. Each names the side at fault, and the command that shows or fixes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.errors.wording import shell_word
 
 
 class BoardError(EdgecnnError):
-    """A fault of a board or the way to it says nothing of a candidate: it ends the call, and the same call can continue."""
+    """A fault of a board or its connection, not of a candidate. It ends the call, and the same command resumes."""
 
 
 class BadAddress(EdgecnnError):
@@ -23,7 +23,7 @@ class BadAddress(EdgecnnError):
 
 
 class BoardBusy(BoardError):
-    """Another process measures there: two at once measure nothing."""
+    """Another process measures on the board. Two at once would disturb each other."""
 
 
 class BoardDiskFull(BoardError):
@@ -31,7 +31,7 @@ class BoardDiskFull(BoardError):
 
 
 class AnswerUnusable(BoardError):
-    """The answer of a board, or of a runner here, is too long, of another type, impossible or not expected."""
+    """The answer of a board, or of a local runner, is too long, of another type, impossible or unexpected."""
 
 
 BAD_ADDRESS = ErrorRow(
@@ -111,7 +111,7 @@ ANSWER_UNUSABLE = ErrorRow(
 OWN_ANSWER_UNUSABLE = ErrorRow(
     "own-answer-unusable", "this machine: its answer to {doing} cannot be used", "{because:reason}", kind=AnswerUnusable
 )
-"""An answer on this machine says nothing of any board."""
+"""An answer on this machine concerns no board."""
 BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "{board}: {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
 BUILDER_UNFIT = ErrorRow(
     "builder-unfit",
@@ -149,7 +149,7 @@ OF_A_BOARD = frozenset(
         RECORDING_UNUSABLE,
     )
 )
-"""Errors of a build's process that concern its board, and not the build."""
+"""Errors of a build's process that concern its board, not the build."""
 OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER, BUILDER_UNFIT, BOARD_DISK_FULL))
 """Those that do not concern kits for another runtime."""
 
@@ -164,7 +164,7 @@ def link_lost(board: str, doing: str, said: str = "") -> EdgecnnError:
 
 
 def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
-    """``matching``: devices whose facts the machine has."""
+    """``matching``: devices whose facts fit the machine."""
     hint = f"--target {shell_word(matching[0])}" if matching else "describe it in a device file, and pass that to --target"
     return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
 
@@ -195,7 +195,7 @@ _OTHER_PYTHON = (
 
 
 def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-    """``error``: the runner's error on the builder, or the crash or hang of its process."""
+    """``error``: the runner's error about the builder, or the crash or hang of its process."""
     answered = isinstance(error, RunnerFailed)
     what = error.what if answered else f"its TensorRT does not answer: {error.what}"
     hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON

@@ -1,4 +1,4 @@
-"""Failures of boards by lease: the file that lists them, the coordinator that leases them, and leases that end too early."""
+"""Failures of leased boards: the file that lists them, the coordinator that leases them, and leases that end too early."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class LabgridAbsent(EdgecnnError):
-    """Boards are leased from a coordinator, and its client is not installed."""
+    """Boards are leased from a coordinator whose client is not installed."""
 
 
 class CoordinatorUnreachable(EdgecnnError):
-    """A labgrid coordinator does not answer, or went away while a board was waited for or used."""
+    """A labgrid coordinator does not answer, or disappeared while a board was waited for or used."""
 
 
 class BoardTaken(EdgecnnError):
-    """A board is no longer leased during a measurement; figures from then on are not valid."""
+    """A board's lease ended during a measurement; later figures are not valid."""
 
 
 BOARDS_INVALID = ErrorRow(
@@ -71,7 +71,7 @@ BOARDS_LOST_TO_BUILD = ErrorRow(
 
 
 def no_such_boards(where: str, kind: str, others: Sequence[str]) -> EdgecnnError:
-    """``others``: boards of the device with the tags that they have."""
+    """``others``: boards of the device, with their tags."""
     because = f"its boards of the device are {', '.join(others)}" if others else "it has no board of the device"
     return NO_SUCH_BOARDS(where=where, kind=kind, because=because)
 

@@ -1,4 +1,4 @@
-"""Failures of a process on a host: the runner's own words if it left any, otherwise how the process ended."""
+"""Failures of a process on a host: the runner's own error if it left one, otherwise how the process ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgecnn.errors.wording import shortened
 
 
 class RunnerFailed(EdgecnnError):
-    """The runner ended with an error of its own, whose reference and texts are the runner's."""
+    """The runner ended with its own error, with the runner's reference and texts."""
 
     def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
         """``missing``: the machine lacks something that the kit needs."""
@@ -18,7 +18,7 @@ class RunnerFailed(EdgecnnError):
 
     @property
     def missing(self) -> bool:
-        """Whether the machine lacks something, which says nothing of the kit."""
+        """Whether the machine lacks something, which does not concern the kit."""
         return self.exit_code is ExitCode.MISSING
 
 
@@ -35,7 +35,7 @@ class RunnerTimedOut(EdgecnnError):
 
 
 class RecordingUnusable(EdgecnnError):
-    """A machine's Python did not answer the questions about it."""
+    """A machine's Python did not answer questions about the machine."""
 
 
 class WheelsNotFound(EdgecnnError):
@@ -129,7 +129,7 @@ def nothing_to_emulate_on(machine: str, has: Sequence[str]) -> EdgecnnError:
 
 
 def _joined(last_lines: Sequence[str]) -> str:
-    """The last lines, each cut, so that the very last one is always there."""
+    """Join the last lines, each shortened, so that the very last one always fits."""
     return " | ".join(shortened(line, 2_000) for line in last_lines)
 
 
