@@ -256,7 +256,7 @@ def _notices(seen: Subject, shown: OpenedImages, recorded: Recorded, verified: V
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
         yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
     elif seen.races["report"].reused:
-        yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
+        yield f"the race is of {seen.races['report'].observed_at}; --fresh races again"
     yield from seen.notes
     yield from verified.facts.warnings
     if len(seen.kits) > 1:

@@ -43,7 +43,7 @@ def names_in(file: Path) -> tuple[str, ...]:
         if not name:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line} is empty")
         if any(unicodedata.category(sign) in _STEERING for sign in name):
-            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, contains a control character")
         if first.setdefault(name, line) < line:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
     return tuple(names)
@@ -63,7 +63,9 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise CLASS_NAMES_UNUSABLE(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
+        raise CLASS_NAMES_UNUSABLE(
+            file=file, because=f"no file is there, and it is not one of {', '.join(CLASSES_WORDS)}"
+        ) from None
 
 
 def _text(file: Path) -> str:
@@ -92,15 +94,13 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     except (OSError, ValueError):
         return None  # a text file gets the clearer error
     if names is None:
-        raise CLASS_NAMES_UNUSABLE(
-            file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so that a text file is needed"
-        )
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"its metadata has no names in {', '.join(KEYS)}; a text file is needed")
     return names
 
 
 def _names_of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so that a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label; a text file is needed")
     return names
 
 

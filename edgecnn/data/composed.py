@@ -101,7 +101,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
         else:
             kept[image.sha256] = ImageEntry(path=image.path, label=UNLABELLED, role="train", sha256=image.sha256)
     if not kept:
-        because = "it holds no image" if not excluded else f"every image in it is in the data too: {excluded[0]}"
+        because = "it holds no image" if not excluded else f"every image in it is also in the data: {excluded[0]}"
         raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
     return _filed(listed, (), tuple(kept.values()), excluded, within[0])
 

@@ -98,10 +98,10 @@ def read_cutout(data: bytes, size_px: int) -> Image.Image:
         cutout = ImageOps.exif_transpose(image).convert("RGBA")
     alpha = cutout.getchannel("A")
     if alpha.getextrema()[0] == 255:
-        raise UnreadableImage("it is opaque all over, so that its whole rectangle would be pasted")
+        raise UnreadableImage("it is fully opaque, so its whole rectangle would be pasted")
     box = alpha.point(_is_seen).getbbox()
     if box is None:
-        raise UnreadableImage("it is transparent all over")
+        raise UnreadableImage("it is fully transparent")
     shown = cutout.crop(box)
     return _reduced(shown, max(shown.size), size_px)
 

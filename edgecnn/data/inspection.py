@@ -81,18 +81,18 @@ def _role_findings(facts: DataInspection) -> Iterator[Finding]:
 def _alike(facts: DataInspection) -> Iterator[Finding]:
     def groups_that(kind: str, groups: list[Alike], do: str, *, serious: bool = False) -> Iterator[Finding]:
         if groups:
-            done = do.format(lie=plural(len(groups), "lies", "lie"))
-            yield _say(kind, f"{_count(groups, 'group')} of pictures that look alike{done} ({_named(groups)})", serious=serious)
+            done = do.format(are=plural(len(groups), "is", "are"))
+            yield _say(kind, f"{_count(groups, 'group')} of images that look alike{done} ({_named(groups)})", serious=serious)
 
     shared = [group for group in facts.near if len(group.roles) > 1]
     leaks = [group for group in shared if "test" in group.roles]
     chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
-    leaked = " {lie} in test and in another role: the test figures are too optimistic"
-    late = " {lie} in validation and in training: training may stop too late; test figures are not affected"
+    leaked = " {are} in test and in another role: test figures are too optimistic"
+    late = " {are} in validation and in training: training may stop too late; test figures are not affected"
     yield from groups_that("leak", leaks, leaked, serious=True)
     yield from groups_that("leak", chosen, late)
     near_two = [group for group in facts.near if len(group.classes) > 1]
-    yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
+    yield from groups_that("contradiction", near_two, " {are} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
     yield from groups_that("alike", alike, ", where it does no harm")
 
@@ -102,13 +102,13 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'picture')} in more than one class, byte for byte; a build skips every copy"
+            f"{_count(two, 'image')} in more than one class, byte for byte; a build skips every copy"
             f" ({_files_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
     if copies:
-        files = counted(sum(len(group.paths) - 1 for group in copies), "file holds", "files hold")
+        files = counted(sum(len(group.paths) - 1 for group in copies), "file has", "files have")
         yield _say(
             "copies",
             f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
@@ -122,7 +122,7 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
         yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
         names = ", ".join(f"{name}/" for name in facts.ignored)
-        yield _say("ignored", f"not used, as neither a class nor a split folder with classes: {names}")
+        yield _say("ignored", f"not used, because not a class or a split folder with classes: {names}")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
@@ -141,8 +141,8 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
     if joined is not None:
         yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
     if facts.multi_label and (meant := _comma_label([counts.name for counts in facts.classes])) is not None:
-        several = "where it means several, put | or ; between them, since a comma is part of a name"
-        yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
+        several = "to give several labels, separate them by | or ;, because a comma is part of a name"
+        yield _say("names", f"{meant!r} counts as one label: {several}", serious=True)
     filled = [counts for counts in facts.classes if counts.images]
     if facts.imbalance >= _UNBALANCED:
         most, least = max(filled, key=lambda counts: counts.images), min(filled, key=lambda counts: counts.images)
@@ -187,7 +187,7 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
         (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
-            yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
+            yield _say(kind, f"{counted(count, 'image is', 'images are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say(
@@ -203,7 +203,7 @@ def window_of(levels: tuple[int, int]) -> tuple[int, int]:
 def _scaled(levels: tuple[int, int]) -> str:
     low, high = window_of(levels)
     if levels[1] == 0 or (low, high) == ALL_LEVELS:
-        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window chooses other ends"
+        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window sets another range"
     kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [{low}, {high}]"
     return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
 
@@ -234,14 +234,14 @@ def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
     """
     slips: dict[tuple[str, str], str] = {}
     for kin, why in (
-        (_bare, "but for case, blanks or punctuation they are the same"),
-        (_singular, "but for an s they are the same"),
+        (_bare, "they differ only in case, blanks or punctuation"),
+        (_singular, "they differ only by an s"),
     ):
         for alike in _by(kin, names):
             for pair in combinations(alike, 2):
                 slips.setdefault(pair, why)
     for pair in _a_letter_apart(names):
-        slips.setdefault(pair, "a letter tells them apart")
+        slips.setdefault(pair, "they differ by one letter")
     return tuple(NameSlip(one=one, other=other, why=why) for (one, other), why in slips.items())
 
 

@@ -88,11 +88,11 @@ def root_of(text: str) -> Path:
     Raises DATA_PATH_UNUSABLE: the path is not a folder, or a manifest cannot name it. PATH_TOO_LONG.
     """
     if "\0" in text:
-        raise data_path_unusable(path=text, because="it holds a NUL character")
+        raise data_path_unusable(path=text, because="it contains a NUL character")
     try:
         root = user_path(text)
         if lacks_home(root):
-            raise data_path_unusable(path=text, because="no user has that name")
+            raise data_path_unusable(path=text, because="there is no user of that name")
         root = root.absolute()
         str(root).encode("utf-8")
         root.lstat()

@@ -47,7 +47,7 @@ def check_out(out: Path, root: Path) -> None:
     if out.absolute().resolve().is_relative_to(root.resolve()):
         raise OUTPUT_INSIDE_DATA(path=out, root=root)
     if not out.absolute().parent.is_dir():
-        raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
+        raise OUTPUT_UNWRITABLE(path=out, because="its parent folder does not exist")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
             raise NOT_OVERWRITTEN(path=out, because="it is not an empty folder")
@@ -127,7 +127,7 @@ def _no_class_folder(name: str, *, folders_are_classes: bool) -> str:
         return "it holds a slash" if name else "it is empty"
     if is_skipped(name):
         return "a build skips folders of that name"
-    return "" if folders_are_classes or not is_unlabelled(name) else "a build takes such a folder for images without a label"
+    return "" if folders_are_classes or not is_unlabelled(name) else "a build reads such a folder as images without labels"
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:

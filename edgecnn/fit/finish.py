@@ -78,7 +78,7 @@ def _judged_again(before: GateResult, row: CandidateFacts) -> GateResult:
     result = judge(before.gate, row)
     if (result.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
         return result
-    return result.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; in its own build's race it did not"})
+    return result.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; it failed in its own build's race"})
 
 
 def marked_raced_twice(member: Member) -> Member:

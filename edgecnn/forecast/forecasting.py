@@ -193,7 +193,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
     published, boards = question.basis is ForecastBasis.PUBLISHED, between_boards()
     off = boards if published else errors(question, device.way) or errors_among(device.runs, question)
     if off is None:
-        few = f"too few networks tell how far it is off: records of {LEAST_NETWORKS + 1} networks are needed"
+        few = f"too few networks to estimate its error: records of {LEAST_NETWORKS + 1} networks are needed"
         return _no_forecast(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
     logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
     hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _few(off, question))

@@ -156,7 +156,7 @@ class Culprit(NamedTuple):
     """Whether its own weights already contain such a number."""
 
     def __str__(self) -> str:
-        why = "its weights hold it already" if self.weights else "from finite numbers and finite weights"
+        why = "its weights already contain it" if self.weights else "from finite numbers and finite weights"
         return f"layer {self.layer} ({self.operator}) is the first to give {self.value}, {why}"
 
 

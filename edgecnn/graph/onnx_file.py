@@ -130,7 +130,7 @@ def _graph_without_weights(path: Path) -> onnx.ModelProto:
     except DecodeError as error:
         raise NOT_AN_ONNX_MODEL(path=path, why=str(error) or "it does not parse") from error
     if not model.graph.output:
-        raise NOT_AN_ONNX_MODEL(path=path, why="it holds no graph with an output")
+        raise NOT_AN_ONNX_MODEL(path=path, why="it contains no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
         raise NOT_AN_ONNX_MODEL(path=path, why="it names no opset of ONNX's own operators")
     model = _inlined(model, path)
@@ -171,16 +171,16 @@ def _stored_bytes(tensor: onnx.TensorProto) -> int:
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
     location, folder = _location(tensor), path.parent.resolve()
-    claim = f"the weights {tensor.name!r} are said to lie in"
+    claim = f"the weights {tensor.name!r} have the location"
     if "\0" in location:
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no name of a file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is not a file name")
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise EXTERNAL_DATA_OUTSIDE(path=path, tensor=tensor.name, location=location)
     place = folder / location
     if not place.exists():
         raise EXTERNAL_DATA_MISSING(path=path, location=location)
     if not place.is_file():
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no regular file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is not a regular file")
 
 
 def _location(tensor: onnx.TensorProto) -> str:

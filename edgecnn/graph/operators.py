@@ -26,7 +26,7 @@ NEAREST: Mapping[str, str] = {
     "RMSNormalization": "x / Sqrt(ReduceMean(x * x) + epsilon), then Mul",
     "LpNormalization": "x / ReduceL2(x)",
     "GlobalLpPool": "GlobalAveragePool of x * x, then Sqrt and Mul",
-    "DeformConv": "Conv, and training again: where it looks is then fixed",
+    "DeformConv": "Conv, whose positions are fixed; then retrain the network",
 }
 """ONNX operator to equivalents in older opsets. Results are equal except for rounding, unless a comment says otherwise."""
 

@@ -56,7 +56,7 @@ def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
         return _external_fault(tensor, wanted, beside)
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
-        return "" if held == wanted else f"would take {wanted:,} bytes, and has {held:,}"
+        return "" if held == wanted else f"would take {wanted:,} bytes, but has {held:,}"
     numbers = wanted if _name(tensor.data_type) in _PACKED_BITS else prod(shape) * (2 if _is_complex(tensor.data_type) else 1)
     held = len(getattr(tensor, field))
     return "" if held == numbers else f"has the shape {shape}, and {held:,} numbers"

@@ -81,7 +81,7 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
     continued = partial.exists()
     download(weights.url, partial, "weights", tell)
     if continued and not sha256_of(partial).startswith(weights.sha256_prefix):
-        tell.note(f"the continued download of {weights.file} is damaged; starting over")
+        tell.note(f"the resumed download of {weights.file} is damaged; starting over")
         partial.unlink()
         download(weights.url, partial, "weights", tell)
     try:

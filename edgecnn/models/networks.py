@@ -158,7 +158,7 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     removed = [*table.removed, *([f"names without {beginning!r}"] if beginning else [])]
     if outside:
         removed.append(
-            f"{counted(len(outside), 'tensor')} of other modules left out "
+            f"{counted(len(outside), 'tensor')} of other modules skipped "
             f"({', '.join(outside[:_PREFIXES_SHOWN])}{and_more(len(outside), _PREFIXES_SHOWN)})"
         )
     return Unwrapped(inside, tuple(removed))
@@ -280,7 +280,7 @@ def _read(path: Path) -> Sequence[Unwrapped]:
     except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
         raise _refusal(path, problem) from problem
     if not (tables := tables_in(loaded)):
-        raise WEIGHTS_UNREADABLE(path=path, reason="it holds something other than a table of tensors")
+        raise WEIGHTS_UNREADABLE(path=path, reason="it contains something other than a table of tensors")
     return tables
 
 

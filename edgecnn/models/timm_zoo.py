@@ -84,10 +84,10 @@ def recorded_arch(name: str) -> ArchSpec:
         raise unknown_arch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
-        raise NOT_A_CLASSIFIER(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because="it ends in features, without a layer for classes", like=like)
     if recorded.input_size[0] != 3:
         size = "×".join(map(str, recorded.input_size))
-        raise NOT_A_CLASSIFIER(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because=f"its input is {size}, not an image of three colours", like=like)
     return row_of(recorded.architecture or family, recorded)
 
 

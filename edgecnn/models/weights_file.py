@@ -56,7 +56,7 @@ _PICKLE_LISTED_MAX: Final = 8 << 20
 _OPCODES_LISTED_MAX: Final = 200_000
 """Opcodes of one file, about 0.2 s; later ones are left to torch's own check. A table of 1,548 tensors (EfficientNetV2-L) has
 58,000 of them. Listing 360 tensors takes 15 to 20 ms, which every build waits for, even a cached one."""
-_WHOLE: Final = "a whole network and not its weights: --model FILE takes it"
+_WHOLE: Final = "a whole network, not its weights; pass it with --model FILE"
 _DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
 """Exceptions of pickletools and json on damaged bytes."""
 
@@ -92,7 +92,7 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     if length > _SAFETENSORS_HEADER_MAX:
         raise WEIGHTS_UNREADABLE(path=path, reason="it looks like a text file or a damaged .safetensors file")
     if 8 + length > size:
-        raise WEIGHTS_UNREADABLE(path=path, reason=f"it is cut off within its header, after {size:,} bytes")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"it is truncated in its header, after {size:,} bytes")
     try:
         header = json.loads(file.read(length))
         ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
@@ -103,7 +103,7 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     promised = 8 + length + max(ends)
     if promised != size:
         fault = "it is cut off" if promised > size else "something was appended"
-        raise WEIGHTS_UNREADABLE(path=path, reason=f"{fault}: its header counts {promised:,} bytes, the file has {size:,}")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"{fault}: its header states {promised:,} bytes, the file has {size:,}")
     return "safetensors"
 
 
@@ -122,7 +122,7 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
     except zipfile.BadZipFile as error:
         raise WEIGHTS_UNREADABLE(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
     except (*_DAMAGED, *DAMAGED_ZIP) as error:
-        raise WEIGHTS_UNREADABLE(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="it is damaged: a zip archive with an invalid table of contents") from error
     return "torch"
 
 
@@ -131,7 +131,7 @@ def _zip_like(names: Sequence[str]) -> str:
         return f"a torch.export program, {_WHOLE}"
     if (foreign := form_of_zip(names)) is not None:
         return foreign.what
-    return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"
+    return "a zip archive without tensors: if it contains a weights file, unpack it"
 
 
 def _torch_before_1_6(path: Path, file: IO[bytes]) -> WeightsFormat:

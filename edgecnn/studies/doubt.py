@@ -112,7 +112,7 @@ def _check_folder(out: Path) -> None:
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not (out / FACTS).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it holds files, but no {FACTS} of an earlier call")
+            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {FACTS} of an earlier call")
         before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
         if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
             raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or write elsewhere with --out FOLDER")

@@ -63,7 +63,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
     ),
     "a loss next to it": (
         lambda state: {"state_dict": {**before("backbone.", state), "loss.weight": torch.zeros(4)}},
-        ("its entry 'state_dict'", "names without 'backbone.'", "1 tensor of other modules left out (loss.weight)"),
+        ("its entry 'state_dict'", "names without 'backbone.'", "1 tensor of other modules skipped (loss.weight)"),
     ),
     "arguments next to it": (
         lambda state: {"model": state, "args": Namespace(lr=0.1, out=Path("runs"), data=PurePosixPath("data"))},
@@ -158,7 +158,7 @@ def test_a_table_that_holds_itself_many_times_is_looked_at_once(tmp_path: Path) 
     table: dict[str, object] = {}
     table.update({f"a{number}": table for number in range(3000)})
     torch.save(table, tmp_path / "mine.pth")
-    with pytest.raises(EdgecnnError, match="it holds something other than a table of tensors", check=WEIGHTS_UNREADABLE.made):
+    with pytest.raises(EdgecnnError, match="it contains something other than a table of tensors", check=WEIGHTS_UNREADABLE.made):
         unwrapped_weights(SMALL, tmp_path / "mine.pth")
 
 

@@ -159,7 +159,7 @@ def test_a_damaged_partial_download_is_started_over(tmp_path: Path) -> None:
         (out / "resume" / f"{weights_of(spec).file}.part").write_bytes(b"x" * 1000)
         FetchStage.published(spec).make({}, out, heard)
     assert served.asked == [("GET", "bytes=1000-"), ("GET", None)]
-    assert heard.notes == [f"the continued download of {weights_of(spec).file} is damaged; starting over"]
+    assert heard.notes == [f"the resumed download of {weights_of(spec).file} is damaged; starting over"]
 
 
 def test_other_bytes_than_the_published_ones_are_refused_and_not_continued(tmp_path: Path) -> None:

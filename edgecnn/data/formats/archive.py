@@ -165,7 +165,7 @@ def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
                 chunk = source.read(CHUNK)
                 left -= len(chunk)
                 if left < 0 or (left and not chunk):
-                    raise ValueError(f"its entry {ascii(member.name)[:200]} has another size than it states")
+                    raise ValueError(f"its entry {ascii(member.name)[:200]} does not have its stated size")
             if not chunk:
                 return
             yield chunk
@@ -177,11 +177,13 @@ def _check(archive: Path, members: Sequence[Member]) -> None:
         raise ARCHIVE_UNUSABLE(file=archive, because=f"more than {FILES_MAX:,} files")
     total, packed = sum(member.size for member in members), archive.stat().st_size
     if total > bytes_allowed(archive):
-        raise ARCHIVE_UNUSABLE(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
+        raise ARCHIVE_UNUSABLE(
+            file=archive, because=f"{packed:,} bytes would unpack to {total:,}, more than {RATIO_MAX} times as many"
+        )
     taken: set[str] = set()
     folders = {str(parent) for member in members for parent in PurePosixPath(member.name[:PATH_BYTES_MAX]).parents}
     for member in members:
-        if why := _fault(member, taken) or ("is a file and a folder" if member.name in folders else ""):
+        if why := _fault(member, taken) or ("is both a file and a folder" if member.name in folders else ""):
             raise ARCHIVE_UNUSABLE(file=archive, because=f"its entry {ascii(member.name)[:200]} {why}")
         taken.add(member.name)
 

@@ -144,7 +144,7 @@ def _json_object(line: str) -> dict[str, Any]:
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise csv.Error("it holds half of a character, a lone surrogate such as \\ud800") from None
+        raise csv.Error("it contains half of a character, a lone surrogate such as \\ud800") from None
     except (ValueError, RecursionError):
         raise csv.Error("it is not JSON") from None
     if not isinstance(row, dict):

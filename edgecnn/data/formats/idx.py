@@ -95,7 +95,7 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
         raise CLASS_NAMES_UNUSABLE(
-            file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}"
+            file=folder / NAMES_FILE, because=f"it has {len(names):,} names, but there is a label {largest}"
         )
     if strange := set(labels.get("test", ())) - set(labels["train"]):
         raise IDX_UNUSABLE(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
@@ -157,13 +157,13 @@ class _Opened(NamedTuple):
         with _idx_faults(self.file):
             data = self.source.read(count)
         if len(data) < count:
-            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
+            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header states")
         return data
 
     def end(self) -> None:
         with _idx_faults(self.file):
             if self.source.read(1):
-                raise IDX_UNUSABLE(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
+                raise IDX_UNUSABLE(file=self.file, because=f"it continues after the {self.sizes[0]:,} that its header states")
 
 
 def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
@@ -179,7 +179,7 @@ def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
     if magic[2] != _BYTE:
         raise IDX_UNUSABLE(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
     if magic[3] != dimensions:
-        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, where {kind} have {dimensions}")
+        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, but {kind} have {dimensions}")
     if len(header) < 4 * dimensions:
         raise IDX_UNUSABLE(file=file, because="it ends inside its header")
     return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))

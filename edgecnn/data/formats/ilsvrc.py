@@ -159,7 +159,7 @@ def _devkit_classes(file: Path) -> Mapping[int, str]:
         if number != line:
             raise _unusable(file, "it is blank", number)
         if text not in ids:
-            raise _unusable(file, f"{text[:100]!r} is not a number that meta.mat explains", line)
+            raise _unusable(file, f"{text[:100]!r} is not a number in meta.mat", line)
         classes[number] = ids[text]
     return classes
 
@@ -172,7 +172,7 @@ def _wordnet_ids(meta: Path, file: Path) -> Mapping[str, str]:
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
         return {str(int(synset["ILSVRC2012_ID"])): str(synset["WNID"]) for synset in synsets if int(synset["num_children"]) == 0}
     except Exception as error:  # a damaged table can raise any of these
-        raise _unusable(file, f"{meta.name} next to it is missing, or does not explain its numbers") from error
+        raise _unusable(file, f"{meta.name} next to it is missing, or lacks some of its numbers") from error
 
 
 def _kaggle_classes(file: Path) -> Mapping[int, str]:
@@ -196,7 +196,7 @@ def _listed_classes(
         if (image := _IMAGE.fullmatch(f"{Path(name).stem}.JPEG")) is None:
             raise _unusable(file, f"{name[:100]!r} is not an image of ImageNet's validation set", line)
         if ids is not None and shown not in ids:
-            raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is none of them", line)
+            raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is not one of them", line)
         classes[int(image[1])] = shown if ids is None else ids[shown]
     return classes
 

@@ -46,7 +46,7 @@ def rows_of_json(file: Path) -> Iterator[Row]:
     except RecursionError as error:
         raise LABEL_FILE_UNUSABLE(file=file, form=form, because="it is nested too deeply") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it is of another form ({shortened(str(error))})") from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it has another format ({shortened(str(error))})") from error
     except ValueError as error:
         raise LABEL_FILE_UNUSABLE(file=file, form=form, because=shortened(str(error), 300)) from error
 

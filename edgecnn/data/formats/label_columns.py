@@ -31,8 +31,8 @@ class LabelColumns(NamedTuple):
         for name, place in self.names.items():
             if cells[place].strip().lower() not in _TRUTH:
                 raise ValueError(
-                    f"column {name[:100]!r} holds {cells[place][:100]!r}, where a column of a label has 0 or 1;"
-                    " --label-column COLUMN names the one that holds the class"
+                    f"column {name[:100]!r} contains {cells[place][:100]!r}, but a label column has 0 or 1;"
+                    " --label-column COLUMN names the class column"
                 )
         return tuple(name for name, place in self.names.items() if _TRUTH[cells[place].strip().lower()])
 
@@ -45,7 +45,7 @@ def _named(cell: str, separator: str | None = None) -> tuple[str, ...]:
     try:
         names = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"the labels {cell[:100]!r} begin as a JSON list and are none") from None
+        raise ValueError(f"the labels {cell[:100]!r} begin like a JSON list but are not one") from None
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"the labels {cell[:100]!r} are not a list of names")
     return _distinct(names)

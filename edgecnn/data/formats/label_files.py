@@ -168,7 +168,7 @@ class LabelFiles(NamedTuple):
         rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
         for row in rows:
             if self.is_confined and _leads_out(row.path):
-                because = f"its path {shortened(row.path)!r} leads out of the folder"
+                because = f"its path {shortened(row.path)!r} leads outside the folder"
                 raise table_unusable(
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )

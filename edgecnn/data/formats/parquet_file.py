@@ -60,12 +60,12 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
         if footer.num_rows > ROWS_MAX:
             raise table_unusable(file=file, line=None, because=TOO_MANY_ROWS)
         if held:
-            because = f"its column {shortened(held[0])!r} holds images and not their paths"
+            because = f"its column {shortened(held[0])!r} contains images, not their paths"
             hint = "write each image to a file and list the paths, or pass --path-column COLUMN"
             raise table_unusable(file=file, line=None, because=because, hint=hint)
         for leaf in leaves:  # each of its values is decoded completely
             if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" and leaf.length > _CELL_BYTES_MAX:
-                what = f"its column {shortened(leaf.path)!r} holds cells"
+                what = f"its column {shortened(leaf.path)!r} has cells"
                 because = f"{what} of {leaf.length:,} bytes, more than {_CELL_BYTES_MAX:,}"
                 raise table_unusable(file=file, line=None, because=because)
         _require_small_chunks(file, footer, columns)
@@ -89,7 +89,7 @@ def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> No
             continue
         what = f"its column {shortened(name)!r}"
         if size - _HEADER_BYTES > values * _CELL_BYTES_MAX:
-            because = f"{what} holds cells of {size // max(1, values):,} bytes on average, more than {_CELL_BYTES_MAX:,}"
+            because = f"{what} has cells of {size // max(1, values):,} bytes on average, more than {_CELL_BYTES_MAX:,}"
             raise table_unusable(file=file, line=None, because=because)
         if size > _CHUNK_BYTES_MAX:
             because = f"{what} takes {size:,} bytes in one row group, more than {_CHUNK_BYTES_MAX:,}"
@@ -105,13 +105,13 @@ def _require_small(file: Path, name: str, column: Any) -> None:
     if arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type):
         values = column.flatten()
         if (compute.max(compute.list_value_length(column)).as_py() or 0) > _LABELS_MAX:
-            raise table_unusable(file=file, line=None, because=f"{what} holds more than {_LABELS_MAX:,} labels of one image")
+            raise table_unusable(file=file, line=None, because=f"{what} has more than {_LABELS_MAX:,} labels of one image")
     if arrow.types.is_dictionary(values.type):
         values = values.dictionary
     if arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type) or arrow.types.is_binary(values.type):
         longest = compute.max(compute.binary_length(values)).as_py() or 0
         if longest > _CELL_BYTES_MAX:
-            because = f"{what} holds a cell of {longest:,} bytes, more than {_CELL_BYTES_MAX:,}"
+            because = f"{what} has a cell of {longest:,} bytes, more than {_CELL_BYTES_MAX:,}"
             raise table_unusable(file=file, line=None, because=because)
 
 

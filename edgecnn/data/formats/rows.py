@@ -130,7 +130,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
         mine = tuple(sorted(place[name] for name in row.labels or ()))
         if (first := labels.setdefault(row.path, mine)) != mine:
             both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, mine))
-            because = f"{shortened(row.path)!r} is in it twice, as {' and as '.join(shortened(text) for text in both)}"
+            because = f"{shortened(row.path)!r} is listed twice, as {' and as '.join(shortened(text) for text in both)}"
             raise table_unusable(file=file, line=None, because=because)
     return labels
 
@@ -139,7 +139,7 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
-            because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            because = f"{shortened(row.path)!r} is in two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
             raise table_unusable(file=file, line=None, because=because)
     return groups or None
 
@@ -152,9 +152,9 @@ def label_name(file: Path, line: int | None, text: str) -> str:
         raise table_unusable(file=file, line=line, because=because)
     categories = set(map(unicodedata.category, name))
     if _SURROGATE in categories:
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds half of a character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains half of a character")
     if not categories.isdisjoint(_STEERING):
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains a control character")
     return name
 
 
@@ -165,9 +165,9 @@ def path_fault(path: str) -> str:
     if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
         return f"its path is longer than {_PATH_BYTES_MAX:,} bytes"
     if "\0" in path:
-        return "its path holds a NUL character"
+        return "its path contains a NUL character"
     if not path.isascii() and any(unicodedata.category(sign) == _SURROGATE for sign in path):
-        return f"its path {ascii(path[:100])} holds half of a character"
+        return f"its path {ascii(path[:100])} contains half of a character"
     return ""
 
 

@@ -65,7 +65,7 @@ def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
             images += 1
             yield path.relative_to(out).as_posix(), _label(path, archive)
     if not images:
-        raise ARCHIVE_UNUSABLE(file=archive, because="its samples hold no image file")
+        raise ARCHIVE_UNUSABLE(file=archive, because="its samples have no image file")
 
 
 def _label(image: Path, archive: Path) -> str:

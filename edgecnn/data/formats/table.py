@@ -89,14 +89,14 @@ class ListTable:
         if line > ROWS_MAX:
             raise self._unusable(None, TOO_MANY_ROWS)
         if len(cells) != len(columns.names):
-            raise self._unusable(line, f"{len(cells)} cells under {len(columns.names)} columns")
+            raise self._unusable(line, f"{len(cells)} cells for {len(columns.names)} columns")
         path = cells[columns.path]
         if because := path_fault(path):
             raise self._unusable(line, because)
         label, labels = self._shown(line, cells)
         cell = "train" if columns.split is None else cells[columns.split]
         if (split := split_name(cell[:1000])) is None:
-            raise self._unusable(line, f"the split {cell[:100]!r} is none of {', '.join(PART_NAMES)}")
+            raise self._unusable(line, f"the split {cell[:100]!r} is not one of {', '.join(PART_NAMES)}")
         group = None if columns.group is None else cells[columns.group].strip()
         if not path.lower().endswith(self._suffix.lower()):
             path += self._suffix

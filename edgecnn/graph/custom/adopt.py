@@ -75,8 +75,8 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["the bytes of its output scaled"] if entry.output_steps is not None else []
-    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} left out"] if entry.ends_in_softmax else []
-    done += ["its last sigmoid left out"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
+    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} removed"] if entry.ends_in_softmax else []
+    done += ["its last sigmoid removed"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
     done += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"

@@ -72,7 +72,7 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
 
 def _unreadable(path: Path, error: Exception) -> EdgecnnError:
     because = f"its program cannot be read ({type(error).__name__}: {error})"
-    return custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save")
+    return custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save")
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
@@ -102,7 +102,7 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
         names = ", ".join(programs[:3])
-        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({names}) and not one: {_MODEL}")
+        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({names}), not one: {_MODEL}")
     older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
     if older:
         raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"pickled tensors in an older layout ({older[0]})")
@@ -123,7 +123,7 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
                 raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
         if (unfit := _no_name(key, value)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a name that is none ({unfit[:60]})")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({unfit[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"inputs or outputs of the type {kind}")
         if (more := _more(key, value)) is not None:
@@ -133,12 +133,12 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
 def _more(key: str, value: Any) -> str | None:
     """Describe anything in a field of the program other than tensor operators."""
     if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
-        return f"a call of {value}, which is no operator on tensors"
+        return f"a call of {value}, which is not a tensor operator"
     if key == "expr_str" and not _is_size(str(value)):
         return f"a size that is more than arithmetic ({str(value)[:60]})"
     if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
-        return "a range of what is no size"
-    return f"what is no tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
+        return "a range of something that is not a size"
+    return f"something that is not a tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
 
 
 def _no_name(key: str, value: Any) -> str | None:
@@ -218,7 +218,7 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
     for node in nodes:
         for argument in node["inputs"]:
             if argument["name"] in ("training", "train") and argument["arg"].get("as_bool"):
-                because = f"it was exported while it was training ({node['target']})"
+                because = f"it was exported in training mode ({node['target']})"
                 raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 

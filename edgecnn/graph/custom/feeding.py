@@ -15,8 +15,8 @@ from edgecnn.graph.checks import Level, session_of
 from edgecnn.graph.custom.form import SCORES
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
-_EXPORT = "export it again, and see that onnx.checker.check_model takes it"
-_FLOAT = "--model with the float network that it was made from, which is quantized here"
+_EXPORT = "export it again, and check it with onnx.checker.check_model"
+_FLOAT = "pass --model the float network that it was made from; edgecnn quantizes it"
 BATCH = 16
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue: ITU-R BT.601, section 2.5.1."""
@@ -67,7 +67,9 @@ def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEn
     """
     if answer.size != images * (1 if entry.one_share else entry.classes) or not answer.ndim or len(answer) != images:
         shape = "×".join(map(str, answer.shape)) or "one number"
-        raise custom_model_unusable(path=path, because=f"it answers {images} {plural(images, 'image')} with {shape}", hint=SCORES)
+        raise custom_model_unusable(
+            path=path, because=f"its output for {images} {plural(images, 'image')} is {shape}", hint=SCORES
+        )
     rows = answer.reshape(images, -1)
     return np.concatenate([1 - rows, rows], axis=1) if entry.one_share else rows
 

@@ -49,7 +49,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     Raises EdgecnnError: an error of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
     """
     if form is not None and output is not None:
-        because = f"model.output chooses among the outputs of an ONNX file, and this is a {form} file"
+        because = f"model.output chooses among the outputs of an ONNX file, but this is a {form} file"
         raise custom_model_unusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
@@ -170,7 +170,7 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
         because = f"{change}, it does not run: {reason_in(error)}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW) from error
     if logits.shape != (len(pixels), request.entry.classes):
-        because = f"{change}, it answers {len(pixels)} images with {logits.shape}"
+        because = f"{change}, its output for {len(pixels)} images is {logits.shape}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW)
     return logits
 

@@ -47,10 +47,10 @@ def operations_of_file(path: Path) -> FileOperations:
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:
-        raise COST_UNKNOWN(path=path, because="it has no input of a fixed size besides the batch") from error
+        raise COST_UNKNOWN(path=path, because="it has no input whose size is fixed except for the batch") from error
     operations = operations_of_model(model)
     if len(shape) != 4 or not operations:
-        raise COST_UNKNOWN(path=path, because="its input is no image, or nothing reads it")
+        raise COST_UNKNOWN(path=path, because="its input is not an image, or nothing reads it")
     return FileOperations(model, image, shape, operations)
 
 

@@ -21,11 +21,11 @@ from edgecnn.values.custom_model import TorchForm
 COLOURS = (3, 1)
 DTYPES = ("float32", "float16", "uint8")
 ALONE = {
-    "input": "export it with the image alone as its input; what else it needs is a constant of the graph",
+    "input": "export it with the image alone as its input; make its other inputs constants of the graph",
     "output": "export it with the class scores alone as its output",
 }
 SCORES = "export it with one output of images×classes: the score of each class"
-AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
+AS_IMAGES = "export it with an input of images×3×height×width, or ×1; put flattening and reshaping inside the graph"
 Dims = Sequence[int | str | None]
 """Sizes of a tensor. An open size is None, or its name in the file."""
 
@@ -34,7 +34,7 @@ def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
     """Return the only item. ``fix``: replaces the advice to export with one. Raises CustomModelUnusable: none, or several."""
     if len(names) != 1:
         listed = ", ".join(names[:4]) or "none"
-        because = f"a classifier has one {what}, and this has {len(names)}: {listed}"
+        because = f"a classifier has one {what}, but this file has {len(names)}: {listed}"
         raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[what])
     return names[0]
 
@@ -46,20 +46,20 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     CustomModelUnusable: the input is not a batch of colour or grey images. InputSizeOpen: their size is unknown.
     """
     if len(dims) == 3 and any(channels in (dims[0], dims[2]) for channels in COLOURS):
-        because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
+        because = f"its input {name} is {_shown(dims)}, which has no batch axis"
         hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
-        because = f"its input {name} is {_shown(dims)}, and not a batch of images"
+        because = f"its input {name} is {_shown(dims)}, not a batch of images"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     colours = next((channels for channels in COLOURS if channels in (dims[1], dims[3])), None)
     if colours is None:
-        because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
+        because = f"its input {name} is {_shown(dims)}, which has no axis of 3 colours or of 1"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     first = dims[1] == colours
     size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
-        because = f"its input {name} is {dtype}, and not float32, float16 or uint8"
+        because = f"its input {name} is {dtype}, not float32, float16 or uint8"
         raise custom_model_unusable(path=path, because=because, hint="export it with a float32 input")
     return {
         "input": name,
@@ -80,7 +80,7 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
     end, made_by = ends
     one_share = _is_one_number(name, dims, batch, path)
     if one_share and made_by != "sigmoid":
-        because = f"its output {name} is one number an image, and no sigmoid makes a probability of it"
+        because = f"its output {name} is one number an image, and it does not end in a sigmoid"
         hint = "end it in a sigmoid, if the number is the logit of the second of two classes, and export it again"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     return {
@@ -96,8 +96,8 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
 def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool:
     """Whether the output is one number an image: images, images×1, or images×1×1×1."""
     if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
-        because = f"its output {name} is {_shown(dims)}, which has no axis for the images of a call"
-        raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
+        because = f"its output {name} is {_shown(dims)}, which has no batch axis"
+        raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and do not squeeze the first axis")
     return bool(dims) and all(size == 1 for size in dims[1:])
 
 
@@ -106,7 +106,7 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
     sizes = [size for size in dims[1:] if size != 1]
     if len(sizes) == 1 and isinstance(sizes[0], int):
         return sizes[0]
-    because = f"its output {name} is {_shown(dims)}, and not images×classes"
+    because = f"its output {name} is {_shown(dims)}, not images×classes"
     hint = "export it with a fixed number of classes"
     if len(sizes) > 1:
         hint = "end it in a pooling over height and width, or name another output by --set model.output=NAME"
@@ -152,22 +152,22 @@ def form_of(path: Path) -> TorchForm | None:
     refuse_known_cause(path, head)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save or pickle wrote")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="an object that torch.save or pickle wrote")
         return None
     inside = _inside(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
-        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
+        raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save of torch 2.8 or later")
     if any(name.startswith(_COMPILED) for name in inside):
-        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="compiled code (AOTInductor), which is of one machine")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="compiled code (AOTInductor), which runs on one kind of machine")
     if "archive_format" in inside and any(name.startswith("models/") for name in inside):
         return "torch.export"
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "TorchScript"
     if "data.pkl" in inside:
-        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save wrote")
-    because = "it is a zip archive of no kind that is known here"
-    raise custom_model_unusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="an object that torch.save wrote")
+    because = "it is a zip archive of an unknown kind"
+    raise custom_model_unusable(path=path, because=because, hint="pass an ONNX, torch.export (.pt2) or TorchScript file")
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -181,7 +181,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, str]:
     if len({name.casefold() for name in names}) != len(names):
         raise ValueError("two entries have the same name")
     if len({name.partition("/")[0] for name in names}) > 1 and any("/" in name for name in names):
-        raise ValueError("its entries lie in more than one folder")
+        raise ValueError("its entries are in more than one folder")
     return {name.partition("/")[2] or name: name for name in names}
 
 
@@ -191,7 +191,7 @@ def _inside(path: Path) -> dict[str, str]:
             return members(archive)
     except ValueError as error:
         because = f"it was not written by torch: {error}"
-        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+        raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
         raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error

@@ -156,7 +156,7 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
         kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type).lower()
         maker = next((node.op_type for node in model.graph.node if chosen.name in node.output), "")
         by = f", made by {maker}" * bool(maker)
-        because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
+        because = f"its output {chosen.name} is {kind}{by}: the class alone, not the score of each class"
         raise custom_model_unusable(path=path, because=because, hint=SCORES)
     return chosen
 
@@ -267,7 +267,7 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     known = all(isinstance(size, int) for size in over)
     if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
         return
-    which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
+    which = "the images of a batch" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
     because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
     hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
     raise custom_model_unusable(path=path, because=because, hint=hint)
@@ -321,7 +321,7 @@ def read_entry(
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
-        because = "it came quantized by ranges of each call, so that an answer depends on the other images in the call"
+        because = "it is quantized dynamically, so its output for an image depends on the other images in the batch"
         raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
     # the file stays in ONNX Runtime, which has these operators
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")
@@ -357,7 +357,7 @@ def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -
     else:
         trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
     if trains:
-        because = f"it was exported while it was training ({node.op_type} {node.name or node.output[0]})"
+        because = f"it was exported in training mode ({node.op_type} {node.name or node.output[0]})"
         raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
 
 

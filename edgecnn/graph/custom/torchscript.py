@@ -50,7 +50,7 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     entries = entries_of(path)
     for text in _sources(path, entries):
         if (called := _no_operator(path, text)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is no operator on tensors")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is not a tensor operator")
     try:
         with quiet_exporter():
             module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
@@ -148,7 +148,7 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
             first_reason = first_reason or first_line(error)
             continue
         if not isinstance(answer, torch.Tensor):
-            because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
+            because = f"a classifier has one output, but this returns a {type(answer).__name__}"
             hint = "wrap it in a module whose forward gives the logits alone"
             raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:

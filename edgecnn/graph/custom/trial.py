@@ -84,12 +84,12 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
         try:
             ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
-            raise custom_model_unusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
+            raise custom_model_unusable(path=path, because=f"reading it took more than {limit_s:g} s") from error
         stderr.seek(max(0, stderr.tell() - 1000))
         last = stderr.read().decode("utf-8", "replace").strip()
     begun, answer = ended.stdout.startswith(_BEGUN), ended.stdout.removeprefix(_BEGUN)
     if ended.returncode >= 0 and not begun:
-        raise RuntimeError(f"the process that tries {path} did not begin: {last}")
+        raise RuntimeError(f"the process that tries {path} did not start: {last}")
     if ended.returncode or not answer:
         raise custom_model_unusable(path=path, because=_ending(ended.returncode, last))
     if (kept := json.loads(answer)) is not None:
@@ -98,13 +98,13 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
 
 def _ending(code: int, last: str) -> str:
     """Describe a process that returned no result."""
-    ended = "reading it ended the process that tried,"
+    ended = "reading it ended its trial process"
     if code < 0:
         by = signal.Signals(-code).name
-        too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
-        return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
+        too_much = f"reading it writes more than the allowed {WRITTEN_BYTES >> 20} MiB"
+        return too_much if by == "SIGXFSZ" else f"{ended}: {by}"
     message = reason_in((last.splitlines() or [""])[-1])
-    return f"{ended} with {code}, after saying: {message}" if message else f"{ended} with {code}"
+    return f"{ended} with {code}, which printed: {message}" if message else f"{ended} with {code}"
 
 
 def _environment() -> dict[str, str]:
@@ -169,7 +169,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
         return error
     except (MemoryError, ImportError) as error:
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_TO_IMPORT):
-            return custom_model_unusable(path=path, because="reading it takes more memory than it may have")
+            return custom_model_unusable(path=path, because="reading it takes more memory than allowed")
         package = (error.name or "that it was made with").partition(".")[0]
         return PACKAGE_UNIMPORTABLE(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide

@@ -34,7 +34,7 @@ _AMONG_OTHERS: Final = 0.05
 _ROUNDING: Final = 1e-5
 """Allowed share of the largest output in single precision, the limit if outputs hardly differ."""
 _RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
-_IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic all through, or with a fixed batch of 1"
+_IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic throughout, or with a fixed batch of 1"
 
 
 def require_steady(path: Path, entry: GraphEntry) -> None:
@@ -55,19 +55,19 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
     try:
         together = session.answers(pixels, feeding)
     except CustomModelUnusable as error:
-        because = f"its batch axis is open in name only: it takes one image in a call, and of {len(pixels)} {error.because}"
+        because = f"its batch axis is declared open, but it accepts only one image; with {len(pixels)} {error.because}"
         raise custom_model_unusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
     if not all(np.isfinite(answers).all() for answers in (alone, again, together)):
         return  # for this range only; if it holds for every range, planning reports it
     spread = float(np.ptp(together)) or 1.0
     if np.abs(again - alone).max() > _AGAIN * spread:
-        because = f"it answers the same image with other numbers in each call{_drawn_by(path, entry)}"
-        hint = "call model.eval() before the export, and leave out what draws at random"
+        because = f"its output for the same image differs from call to call{_drawn_by(path, entry)}"
+        hint = "call model.eval() before the export, and remove random operators"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     apart = float(np.abs(together[:1] - alone).max())
     if apart > max(TOLERANCE * spread, _ROUNDING * float(np.abs(together).max())) and apart > _tolerance(path, entry) * spread:
-        because = "its answer to an image depends on the other images in the call"
-        hint = "call model.eval() before the export, and let nothing compute over the axis of images"
+        because = "its output for an image depends on the other images in the batch"
+        hint = "call model.eval() before the export, and do not compute over the batch axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
 
 

@@ -186,8 +186,8 @@ def test_ctrl_c_leaves_nothing_half_unpacked(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "because"),
     [
-        ({"a/0.png": b"x", "a/0.png/x.png": b"x"}, "its entry 'a/0.png' is a file and a folder"),
-        ({"a/b/c/x.png": b"x", "a/b": b"x"}, "its entry 'a/b' is a file and a folder"),
+        ({"a/0.png": b"x", "a/0.png/x.png": b"x"}, "its entry 'a/0.png' is both a file and a folder"),
+        ({"a/b/c/x.png": b"x", "a/b": b"x"}, "its entry 'a/b' is both a file and a folder"),
         ({"a/" * 3000 + "x.png": b"x"}, f"its entry {'a/' * 3000!r}"[:210] + " has a path longer than 1,024 bytes"),
     ],
 )

@@ -132,10 +132,10 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
 
     two_colours = classifier()
     two_colours.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
-    assert refused(two_colours) == "its input planes is n×2×32×32, which has no axis of three colours, or of one"
+    assert refused(two_colours) == "its input planes is n×2×32×32, which has no axis of 3 colours or of 1"
     two = classifier()
     two.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["n", 3]))
-    assert refused(two) == "a classifier has one output, and this has 2: scores, flat"
+    assert refused(two) == "a classifier has one output, but this file has 2: scores, flat"
     assert read_entry(classifier(size=(48, 192)), path).resolution_px == ImageSize(48, 192)
     lying = classifier(size=(48, 192), layout="NHWC")
     assert read_entry(lying, path, ImageSize(48, 192)).resolution_px == ImageSize(48, 192)
