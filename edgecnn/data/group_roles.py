@@ -299,9 +299,7 @@ def _deviations(role: SplitRole, digests: Sequence[Sequence[str]], targets: Sequ
     actual, target, images = sum(map(len, digests)), sum(targets), sum(totals)
     deviations = []
     if abs(actual - target) > _REPORTED_FROM * images:
-        deviations.append(
-            f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}; groups stay together"
-        )
+        deviations.append(f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}; groups stay together")
     shares_of_classes = [
         (len(digests[place]) / totals[place], targets[place] / totals[place], name) for place, name in enumerate(strata.names)
     ]

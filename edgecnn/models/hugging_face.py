@@ -60,9 +60,7 @@ def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
         _download(weights, tell, anew=held is not None)
         held = cached_hub_file(weights)
     if held is None or not held.whole:
-        raise DOWNLOAD_FAILED(
-            url=hub_address(weights), reason="the download is not the file that the Hub announced", received=0
-        )
+        raise DOWNLOAD_FAILED(url=hub_address(weights), reason="the download is not the file that the Hub announced", received=0)
     return held.path
 
 
