@@ -40,16 +40,14 @@ TABLE_UNREADABLE = ErrorRow(
     "{problems:first 3}",
     "`edgecnn devices measure NAME --out FILE` writes one; docs/schemas/latency-table.json lists every key",
 )
-TABLE_UNWRITABLE = ErrorRow(
-    "table-unwritable", "{path} cannot hold the table", "{because}", "choose another file with --out FILE"
-)
+TABLE_UNWRITABLE = ErrorRow("table-unwritable", "{path} cannot be written", "{because}", "choose another file with --out FILE")
 TABLE_OF_ANOTHER = ErrorRow(
     "table-of-another", "the latency table {path} does not apply to this search", "{difference}", "{command}"
 )
 TABLE_NEEDS_FILE = ErrorRow(
     "table-needs-file",
     "the table of {device} must be measured on this machine",
-    "{device} means the machine that runs edgecnn",
+    "{device} means the computer that runs edgecnn",
     "--out FILE keeps the table of another machine; or name another device, which `edgecnn devices add` writes",
 )
 TABLE_ELSEWHERE = ErrorRow(
@@ -98,14 +96,14 @@ NO_TABLE = ErrorRow(
 NO_TABLE_BESIDE = ErrorRow(
     "no-table-beside",
     "there is no latency table of {device}",
-    "figures of a device other than the searched one come from its table only",
+    "predictions for a further device need its latency table",
     "{command}",
     exit_code=ExitCode.MISSING,
 )
 TABLE_TOO_SHORT = ErrorRow(
     "table-too-short",
-    "the latency table {path} holds too few networks",
-    "it holds at most {most} of one runtime and precision, and {needed} are needed",
+    "the latency table {path} has too few networks",
+    "it has at most {most} of one runtime and precision, but {needed} are needed",
     "{command} --out {path:word} continues the table",
     exit_code=ExitCode.MISSING,
 )

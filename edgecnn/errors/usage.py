@@ -66,7 +66,7 @@ ADDRESS_UNUSABLE = ErrorRow(
 )
 NOTHING_JUDGED = ErrorRow(
     "nothing-judged",
-    "edgecnn {verb} judges nothing, so --junit would hold no test",
+    "edgecnn {verb} judges nothing, so --junit would contain no test",
     fix="pass --junit to edgecnn build or edgecnn judge",
 )
 RESULT_FILE_UNWRITABLE = ErrorRow(
@@ -92,7 +92,7 @@ HOST_OF_NOTHING = ErrorRow(
 )
 HOST_OPTION_WITHOUT_HOST = ErrorRow(
     "host-option-without-host",
-    "{option} is about a board, and no board is named",
+    "{option} applies to a board, but no board is named",
     fix="add --host user@board, or leave {option} out",
 )
 

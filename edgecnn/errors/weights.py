@@ -61,15 +61,15 @@ WEIGHTS_UNREADABLE = ErrorRow(
 WEIGHTS_HOLD_OBJECTS = ErrorRow(
     "weights-hold-objects",
     "{path} is refused",
-    "it holds Python objects other than tensors{named}, and reading those runs any code that the file names",
+    "it contains Python objects other than tensors{named}, and reading them would run code that the file names",
     "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_DO_NOT_FIT = ErrorRow(
-    "weights-do-not-fit", "{path} does not hold the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
+    "weights-do-not-fit", "{path} does not contain the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
 )
 WEIGHTS_AMBIGUOUS = ErrorRow(
     "weights-ambiguous",
-    "{path} holds several sets of weights that fit",
+    "{path} contains several sets of weights that fit",
     "{sets} have the same tensors",
     "save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
 )
@@ -82,7 +82,7 @@ WEIGHTS_CORRUPT = ErrorRow(
 )
 WEIGHTS_CHANGED = ErrorRow(
     "weights-changed",
-    "{path} is not the file that was planned with",
+    "{path} differs from the planned file",
     "its sha256 begins with {found}, the planned one with {planned}",
     "rerun the command; on a cluster, every machine needs the same file there",
 )
@@ -121,7 +121,7 @@ NOT_A_CLASSIFIER = ErrorRow(
 RESOLUTION_FIXED = ErrorRow(
     "resolution-fixed",
     "{arch} cannot take images of {asked_px} px",
-    "its weights hold position embeddings for one image size",
+    "its position embeddings are for one image size",
     "--set model.resolution_px={only_px}, or leave it out",
 )
 SHAPE_NOT_TAKEN = ErrorRow(
@@ -161,13 +161,13 @@ def weights_hold_objects(path: Path, names: Sequence[str] = ()) -> EdgecnnError:
 def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> EdgecnnError:
     """``fits``: networks of the catalogue with exactly the file's tensors; None if none was compared."""
     if fits is None:
-        hint = "pass --arch the architecture that the file was saved from"
+        hint = "pass the file's network by --arch"
     elif fits:
         shown = " or ".join(fits)
         hint = f"--arch {shown} has exactly these tensors"
     else:
         hint = (
-            "no network of the list has these tensors; name one of timm's networks by --arch timm:NAME; "
+            "no network of the catalogue has these tensors; name a timm network by --arch timm:NAME; "
             "or save the whole network by torch.export.save, and pass it by --model FILE"
         )
     return WEIGHTS_DO_NOT_FIT(path=path, arch=arch, problems=tuple(problems), hint=hint)

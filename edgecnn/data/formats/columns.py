@@ -75,7 +75,7 @@ class _Header(NamedTuple):
         path = self._stated("--path-column", choice.path_column)
         path = self._first_of(_PATHS, besides=set()) if path is None else path
         if path is None:
-            raise self._unclear("pass --path-column COLUMNwith the paths of the images", choice, group)
+            raise self._unclear("pass --path-column COLUMN with the paths of the images", choice, group)
         label, split = self._stated("--label-column", choice.label_column), self._first_of((_SPLIT,), besides={path})
         is_stated = label is not None
         label = self._first_of(_LABELS, besides={path, split}) if label is None else label
@@ -97,7 +97,7 @@ class _Header(NamedTuple):
         """Return the column ``labels``, or one column for each label."""
         named = [place for place in rest if self.names[place].lower() == NAMES]
         if not rest or (named and len(rest) > 1):
-            raise self._unclear("pass --label-column COLUMNwith the class of each image", choice, group)
+            raise self._unclear("pass --label-column COLUMN with the class of each image", choice, group)
         if named:
             return LabelColumns(column=named[0], separator=choice.label_separator)
         self._require_once([self.names[place] for place in rest])

@@ -128,8 +128,8 @@ def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), 
     """
     because, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
     if truth_files:
-        because = f"it holds ImageNet's validation images, and none of {listed(truth_files)} with their classes"
-        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder of images for each class"
+        because = f"it contains ImageNet's validation images, but none of {listed(truth_files)} with their classes"
+        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder for each class"
     return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
 
 
@@ -201,7 +201,7 @@ def split_folders(
     """
     quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
     if inner:
-        fact = f"hold no images but the sub-folders {_folders(inner)}"
+        fact = f"contain no images, only the sub-folders {_folders(inner)}"
         hint = f"{option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
         hint += f" {quoted} are; folders called train, val and test are splits"
     elif lists is not None:

@@ -55,7 +55,10 @@ CLASS_NOT_A_FOLDER = ErrorRow(
     "give the class another name, such as T-shirt-top for T-shirt/top",
 )
 DEMO_HAS_NO_FOLDER = ErrorRow(
-    "demo-has-no-folder", "demo means the embedded images", "they have no folder", "name a folder; one called demo is ./demo"
+    "demo-has-no-folder",
+    "demo is the name of the embedded images",
+    "they have no folder",
+    "name a folder; one called demo is ./demo",
 )
 TABLE_UNUSABLE = ErrorRow("table-unusable", "{place}: cannot be used as a list of images", "{because}", "{hint}", also=("file",))
 NO_IMAGENET_CLASS = ErrorRow(
@@ -84,7 +87,7 @@ CLASS_ORDER_OPEN = ErrorRow(
 )
 LIST_WITHOUT_LABELS = ErrorRow(
     "list-without-labels",
-    "{file} has a label for each image, and --no-labels ignores them",
+    "{file} has a label for each image, but --no-labels ignores labels",
     fix="leave --no-labels out, or name a folder of images",
 )
 ARCHIVE_UNUSABLE = ErrorRow(
@@ -93,7 +96,7 @@ ARCHIVE_UNUSABLE = ErrorRow(
 ARCHIVES_OF_ONE_NAME = ErrorRow(
     "archives-of-one-name",
     "{folder}: {names:listed} are both {bare!r}",
-    "an archive is the class, split or shard of its name",
+    "an archive's name is its class, split or shard",
     "keep one of them, or rename one",
 )
 MANIFEST_UNREADABLE = ErrorRow(

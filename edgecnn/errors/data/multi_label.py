@@ -63,7 +63,9 @@ THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
 )
 
 
-def multi_label_not_fitting(asked: str, because: str, hint: str = "leave it out, or list one label an image") -> EdgecnnError:
+def multi_label_not_fitting(
+    asked: str, because: str, hint: str = "leave it out, or list one label for each image"
+) -> EdgecnnError:
     return MULTI_LABEL_NOT_FITTING(asked=asked, because=because, hint=hint)
 
 
@@ -98,5 +100,5 @@ def unknown_label(file: Path, name: str, known: Sequence[str], known_by: str) ->
 
 def thresholds_of_another_model(file: Path, found: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
     missing = [name for name in labels if name not in found]
-    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(found)}, and the network {len(labels)} labels"
+    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(found)}, but the network has {len(labels)} labels"
     return THRESHOLDS_OF_ANOTHER_MODEL(file=file, because=because)

@@ -130,7 +130,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
-    assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times")
+    assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times as many")
 
 
 def test_an_entry_that_lies_about_its_size_ends_at_what_it_says(photos: Path) -> None:

@@ -224,8 +224,8 @@ def test_a_list_can_be_inspected(tmp_path: Path) -> None:
 
 ZERO_OR_ONE = "but a label column has 0 or 1; --label-column COLUMN names the class column"
 FAULTS = {
-    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' holds '2', {ZERO_OR_ONE}"),
-    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' holds '', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' contains '', {ZERO_OR_ONE}"),
     "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin like a JSON list but are not one"),
     "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),

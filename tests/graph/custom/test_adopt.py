@@ -90,7 +90,7 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
         "classes": len(CLASSES), "ends_in_softmax": True, "opset": 13,
     }  # fmt: skip
     assert parameters_of(model) == 9 + 3 + 12 + 4
-    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax left out, its batch of 1 freed"
+    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax removed, its batch of 1 freed"
     assert describe_changes(entry, "rgb", 20) == said
 
 
@@ -201,7 +201,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
 def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:
     onnx.save(classifier("half", opset=13), tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "mine.onnx")
-    with pytest.raises(CustomModelUnusable, match="an answer depends on the other images in the call"):
+    with pytest.raises(CustomModelUnusable, match="its output for an image depends on the other images in the batch"):
         read_entry(read_model(tmp_path / "mine.onnx"), tmp_path / "mine.onnx")
 
 

@@ -116,7 +116,7 @@ def test_what_is_no_network_of_its_own_is_refused_with_the_way_out(tmp_path: Pat
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"a": 1}))
     for name in ("whole.pt", "state.pth", "old.pth", "plain.pkl"):
         said = refused(tmp_path / name)
-        assert "is refused: it holds what torch.save" in said and "[custom-model-holds-objects]" in said
+        assert "is refused: it holds an object that torch.save" in said and "[custom-model-holds-objects]" in said
         assert "[custom-model-holds-objects]" in said
 
 
