@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.building.build import run_build
-from edgecnn.devices.files import OnDevice, on_device
+from edgecnn.devices.files import SettledTarget, settle_target
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import (
     PAGE_FAILED,
@@ -293,8 +293,8 @@ def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: P
         tell.note(f"no {PAGE}: {error.line()}")
 
 
-def _on_device(recipe: Recipe, device: Device | str | None) -> OnDevice:
+def _on_device(recipe: Recipe, device: Device | str | None) -> SettledTarget:
     if isinstance(device, Device):
         target = recipe.target.model_copy(update={"device": device.name})
-        return OnDevice(recipe.model_copy(update={"target": target}), device, None)
-    return on_device(recipe, device)
+        return SettledTarget(recipe.model_copy(update={"target": target}), device, None)
+    return settle_target(recipe, device)

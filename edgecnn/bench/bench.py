@@ -15,7 +15,7 @@ from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
 from edgecnn.building.build import BuildContext, measured_build, require_made
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.publish import Page, check_output
-from edgecnn.devices.check.board import Wanted, runtimes_of
+from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
@@ -77,7 +77,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
     what = f"edgecnn bench {shell_word(request.folder)}"
-    with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as machine:
+    with machine_for(request.host, BoardUse(device, what, runtimes_of(finished.resolved.candidates)), tell) as machine:
         _require_same_processor(finished, machine)
         planned = _planned(finished, machine, tell)
         if not planned.resolved.attachment.attached:

@@ -26,7 +26,7 @@ from edgecnn.building.runnable import tried
 from edgecnn.building.subject import Subject, evaluated
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
-from edgecnn.devices.check.board import Wanted, runtimes_of
+from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
@@ -104,7 +104,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         kits = tuple(shipped_kit(place, name).kit for name in verified.contents.kits)
         recorded = recorded_in(place)
         device = _device(asked, recorded)
-        wanted = Wanted(device, f"edgecnn bench {shell_word(asked.folder)}", runtimes_of(kit.candidate for kit in kits))
+        wanted = BoardUse(device, f"edgecnn bench {shell_word(asked.folder)}", runtimes_of(kit.candidate for kit in kits))
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None
@@ -190,7 +190,7 @@ def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, ho
         raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not seen.timed:
         return
-    seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
+    seen.races["report"] = seen.race(RaceRequest.reported(request.race, runnable, how))
     if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
         seen.races["energy"] = seen.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 

@@ -98,7 +98,7 @@ def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path
         labels.
         EdgecnnError: one of ``errors.data``.
     """
-    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
+    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).runner_recipe()
     for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
         label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
@@ -138,7 +138,7 @@ def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]
     """The source's label to the kit's; some of the kit's are enough."""
     classes: Sequence[str] = kit.manifest["labels"]
     if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
-        raise multi_label_not_fitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
+        raise multi_label_not_fitting(setting=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
     try:
         if tuple(classes) == imagenet_classes() and not source.manifest.multi_label:
             return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
@@ -209,7 +209,7 @@ def shown_sources(
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    asked = images if drawn is None else drawn.of_images(images)
+    asked = images if drawn is None else drawn.applied_to(images)
     if not has_folder(images.path):
         plain = DataChoice(path=images.path, seed=asked.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))

@@ -149,7 +149,7 @@ def _build(execution: Execution, subject: Subject, request: BuildRequest) -> Bui
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
-        drawn=RoleDraw.of_recipe(resolved.recipe),
+        drawn=RoleDraw.of(resolved.recipe),
         synthesis=synthesis_facts(resolved, made_images(execution)),
         device=resolved.device.name,
         device_attached=subject.attached,

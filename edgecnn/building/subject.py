@@ -6,6 +6,7 @@ execution: what these made is handed over by ``observe.add_made``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -200,11 +201,11 @@ class Subject:
         self.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
-def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
-    """What a kit answers to these pixels, where every answer is a number.
+def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
+    """Return a kit's logits for these pixels. ``begin`` is called before they are computed, if they are not stored.
 
-    Raises LogitsNotFinite: one is none.
+    Raises LogitsNotFinite: a logit is NaN or infinite.
     """
-    stored = evaluate(kit, pixels, lab)
+    stored = evaluate(kit, pixels, lab, begin)
     check_finite(kit.candidate.id, logits_of(stored))
     return stored

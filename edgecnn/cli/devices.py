@@ -88,14 +88,14 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
-    from edgecnn.devices.check.board import checked, with_packages
-    from edgecnn.devices.check.findings import needs_of, packages_there
+    from edgecnn.devices.check.board import carry_missing_packages, checked
+    from edgecnn.devices.check.findings import needs_of, package_status
     from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _device_and_file(name)
     with _machine(call) as board:
         if call.options.carry_wheels:
-            board = with_packages(board, packages_there(board.facts, needs_of(device)), call.tell)
+            board = carry_missing_packages(board, package_status(board.facts, needs_of(device)), call.tell)
         report = checked(board, device, file)
     call.show(report, board_lines(report))
     _refuse_blocked(report)

@@ -290,7 +290,7 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
         target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
     changed = {"data": data, "target": target, "model": model}
     if (made := resolved.synthesis) is not None:
-        folders = {name: _counted(found.root, file) for name, found in made.found.items()}
+        folders = {name: _counted(found.root, file) for name, found in made.summaries.items()}
         changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
     return recipe.model_copy(update=changed)
 

@@ -74,7 +74,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
             raise unknown_condition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
     more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    baseline, gates = days[-1], EffectiveGates.of_two(request.gates, more_rounds)
+    baseline, gates = days[-1], EffectiveGates.comparing(request.gates, more_rounds)
     profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
     identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)

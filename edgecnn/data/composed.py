@@ -68,7 +68,7 @@ def _cutouts(
 ) -> DataSummary:
     root = root_of(choice.cutouts or "")
     listed = _usable(_CUTOUTS, root, lambda progress: _class_layout(root, progress), within)
-    images, clashing = drop_copies(listed.found, listed.classes)
+    images, clashing = drop_copies(listed.images, listed.classes)
     labels = imagenet_labels(listed.classes, root) if imagenet else _labels(root, listed.classes, data.classes)
     excluded = [copy.sentence for copy in clashing]
     kept = []
@@ -92,7 +92,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
     listed = _usable(_BACKGROUNDS, root, lambda progress: unlabelled_layout(root, progress), within)
     excluded: list[str] = []
     kept: dict[str, ImageEntry] = {}
-    for image in sorted(listed.found, key=lambda image: image.path):
+    for image in sorted(listed.images, key=lambda image: image.path):
         if (twin := photographs.get(image.sha256)) is not None:
             reason = f"is in the role {twin.role}" if twin.role in _JUDGING else "shows a class itself"
             excluded.append(f"{image.path}: the same bytes as {twin.path}, which {reason}")

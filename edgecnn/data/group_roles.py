@@ -29,7 +29,7 @@ from edgecnn.errors.data.groups import (
 from edgecnn.values.dataset import Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
-    from edgecnn.data.splits import Found
+    from edgecnn.data.splits import ListedImage
 
 
 LIMIT_S = 20.0
@@ -80,7 +80,7 @@ _CLASS_REPORTED_FROM: Final = 0.1
 """Deviations from a share that are reported: over all images, and in one class."""
 
 
-def grouping_of(images: Sequence[Found], by: str, off: tuple[str, ...] = ()) -> Grouping:
+def grouping_of(images: Sequence[ListedImage], by: str, off: tuple[str, ...] = ()) -> Grouping:
     """Return the number of groups of these images, and the largest. ``off``: deviations of the drawn roles."""
     sizes = Counter(image.group for image in images if image.group is not None)
     largest, count = min(sizes.items(), key=lambda size: (-size[1], size[0]), default=("", 0))
@@ -88,8 +88,8 @@ def grouping_of(images: Sequence[Found], by: str, off: tuple[str, ...] = ()) -> 
     return Grouping(by=by, groups=len(sizes), largest=largest, largest_images=count, alone=alone, off=off)
 
 
-def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
-    """Return the unit of each digest: a group, several groups that share bytes, or a single image without a group.
+def units_of(images: Sequence[ListedImage], root: Path) -> dict[str, str]:
+    """Digest to the unit that it moves with: a group, or several that hold the same bytes; an image of no group is one itself.
 
     Raises GroupOnTwoSides: the user's splits put a group into two of them.
     """

@@ -74,7 +74,7 @@ class ImageSource(ABC):
 
     def entries(self, role: SplitRole) -> tuple[ImageEntry, ...]:
         """Return the images of one role, ordered so that every prefix holds the classes in their proportions."""
-        return self._by_role[role]
+        return self._role_images[role]
 
     def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:
         """Return class indices int64 (N,), or for a multi-label data set uint8 (N, classes) with 1 for each label."""
@@ -98,7 +98,7 @@ class ImageSource(ABC):
         return ", ".join(self.classes[label] for label in shown) or "no label"
 
     @cached_property
-    def _by_role(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
+    def _role_images(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
         return {role: tuple(image for image in self.manifest.images if image.role == role) for role in SPLIT_ROLES}
 
     @abstractmethod

@@ -26,7 +26,7 @@ from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
-from edgecnn.data.splits import Found, LeftOut, Listed, shows
+from edgecnn.data.splits import LeftOut, Listed, ListedImage, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import TooFewImages, nothing_readable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
@@ -309,9 +309,9 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     listed, _ = read_files(files, cache, tell)
     fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(
-        found=[image for image in listed.found if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
+        images=[image for image in listed.images if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
     )
-    if not usable.found:
+    if not usable.images:
         raise nothing_readable(folder=listed.root, skipped=[skipped.sentence for skipped in usable.skipped])
     roles, roles_from, grouping = _roles_drawn(usable, files.layout, choice)
     facts = DataInspection(
@@ -334,7 +334,7 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
     fingerprints: dict[str, Fingerprint] = {}
     broken: list[LeftOut] = []
 
-    def fingerprint(image: Found) -> Fingerprint | str:
+    def fingerprint(image: ListedImage) -> Fingerprint | str:
         try:
             return fingerprint_of(bounded_content(listed.root / image.path, LARGEST_BYTES))
         except UnreadableImage as error:
@@ -342,13 +342,13 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
         except OSError as error:
             return system_reason(error)
 
-    def take(image: Found, result: Fingerprint | str) -> None:
+    def take(image: ListedImage, result: Fingerprint | str) -> None:
         if isinstance(result, str):
             broken.append(LeftOut(image.path, image.label, image.part, result))
         else:
             fingerprints[image.path] = result
 
-    process_on_every_core(listed.found, fingerprint, take, "looking at images", tell)
+    process_on_every_core(listed.images, fingerprint, take, "looking at images", tell)
     return fingerprints, broken
 
 
@@ -362,7 +362,7 @@ def _roles_drawn(
     try:
         assigned = roles_of(listed, choice)
     except (TooFewImages, LabelTooRare, LabelsNotDivisible, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
-        return None, error.line(), None if choice.group_by is None else grouping_of(listed.found, choice.group_by)
+        return None, error.line(), None if choice.group_by is None else grouping_of(listed.images, choice.group_by)
     roles = {image.path: image.role for image in assigned.images}
     return roles, assigned.sentence(layout.parts, choice.calibration_images), assigned.grouping
 
@@ -370,9 +370,9 @@ def _roles_drawn(
 def _facts(
     listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
 ) -> dict[str, Any]:
-    images = listed.found
+    images = listed.images
     classes = _class_counts(listed)
-    by_digest: dict[str, list[Found]] = defaultdict(list)
+    by_digest: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
         by_digest[image.sha256].append(image)
     distinct = list(by_digest.values())
@@ -380,7 +380,7 @@ def _facts(
     counts = [counts_of_class.images for counts_of_class in classes if counts_of_class.images]
     role_counts = Counter(roles.values()) if roles is not None else None
 
-    def alike(group: Sequence[Found]) -> Alike:
+    def alike(group: Sequence[ListedImage]) -> Alike:
         return Alike(
             paths=tuple(image.path for image in group),
             classes=tuple(dict.fromkeys(", ".join(listed.classes[label] for label in shows(image)) for image in group)),
@@ -427,7 +427,7 @@ def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 def _class_counts(listed: Listed) -> tuple[ClassCount, ...]:
-    images = Counter((label, image.part) for image in listed.found for label in shows(image))
+    images = Counter((label, image.part) for image in listed.images for label in shows(image))
     unreadable = Counter(skipped.label for skipped in listed.skipped)
     return tuple(
         ClassCount(

@@ -15,8 +15,8 @@ from edgecnn.data.shares import CALIBRATION_AT_MOST, Cut
 from edgecnn.data.split_names import Part
 from edgecnn.data.splits import (
     Assigned,
-    Found,
     Listed,
+    ListedImage,
     assign_roles,
     drop_copies,
     entries_of,
@@ -47,11 +47,11 @@ def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> As
 
 
 def _assign(listed: Listed, choice: DataChoice) -> Assigned:
-    kept, copies = drop_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.images, listed.classes)
     if not kept:
         raise nothing_readable(folder=listed.root, skipped=[copy.sentence for copy in copies])
     own = own_roles(listed.parts)
-    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    by_place: dict[tuple[Part, int], dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, UNLABELLED][image.sha256].append(image)
     cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
@@ -89,7 +89,7 @@ def _strata(
     return Strata(listed.root, names, [*(by_label[label] for label in bound), *loose], unit_of)
 
 
-def _require_labels(role: SplitRole, images: Sequence[Found], listed: Listed, choice: DataChoice) -> None:
+def _require_labels(role: SplitRole, images: Sequence[ListedImage], listed: Listed, choice: DataChoice) -> None:
     """Check the user's own splits. To train, ``validation`` needs an image of each label, since thresholds are chosen there."""
     having = {label for image in images for label in image.labels or ()}
     short = [(name, 0, 1) for label, name in enumerate(listed.classes) if label not in having]
@@ -137,7 +137,9 @@ def labels_known(
     """
     if names is None:
         if choice.classes == IMAGENET:
-            raise multi_label_not_fitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
+            raise multi_label_not_fitting(
+                setting=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes"
+            )
         return tuple(images), tuple(listed)
     try:
         place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))

@@ -79,7 +79,7 @@ class Layout(NamedTuple):
     def require_trainable(self, named: Path, *, is_training: bool) -> None:
         """Raise TRAIN_FOLDER_MISSING if training needs images and there are none. ``named``: the folder or the list."""
         if is_training and self.held_out is not None:
-            raise train_folder_missing(named=named, found=[self.held_out], is_list=not self.parts)
+            raise train_folder_missing(named=named, splits=[self.held_out], is_list=not self.parts)
 
 
 def root_of(text: str) -> Path:
@@ -225,7 +225,7 @@ def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[
         if len(names) == 1 and content_of(root / names[0], progress).folders:
             return {"train": names[0]}
         if all(split.part != "train" for split in named.values()):
-            raise train_folder_missing(named=root, found=names)
+            raise train_folder_missing(named=root, splits=names)
     return {}
 
 

@@ -36,7 +36,7 @@ from edgecnn.data.group_roles import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
-from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
+from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import DEMO_DAMAGED
@@ -137,12 +137,12 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file, began_ns) for file in every)
     listed = _listed(layout, files, facts)
     labels = layout.labels or {}
-    images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]
-    return listed._replace(found=images), is_lasting
+    images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.images]
+    return listed._replace(images=images), is_lasting
 
 
 def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
-    images: list[Found] = []
+    images: list[ListedImage] = []
     skipped: list[LeftOut] = []
     for folder, inside in zip(layout.folders, files, strict=True):
         for file in inside:
@@ -150,7 +150,7 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
             if fact.problem:
                 skipped.append(LeftOut(_shown(file.path), folder.label, folder.part, fact.problem))
             else:
-                images.append(Found(file.path, folder.label, folder.part, fact.sha256))
+                images.append(ListedImage(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
     if skipped and not images:
         is_one_reason = len({file.why for file in skipped}) == 1
@@ -204,7 +204,7 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     by = choice.group_by
     groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
     images = zip(places, demo_digests(), strict=True)
-    listed = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
+    listed = [ListedImage(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), listed), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
     summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)

@@ -21,9 +21,9 @@ class Cut(NamedTuple):
 
     def sizes(self, count: int) -> tuple[int, int]:
         """Return how many of ``count`` images are test and validation images."""
-        validation = self._at_least_one(count, self.validation_share)
+        validation = self._share_count(count, self.validation_share)
         if self.fold is None:
-            test = self._at_least_one(count, self.test_share)
+            test = self._share_count(count, self.test_share)
         else:
             begin, end = self.fold.part_of(max(0, count - validation))
             test = end - begin
@@ -38,7 +38,7 @@ class Cut(NamedTuple):
         return number - test - validation >= 2 and (self.fold is None or number - validation >= self.fold.of)
 
     @staticmethod
-    def _at_least_one(count: int, share: float) -> int:
+    def _share_count(count: int, share: float) -> int:
         return max(1, int(count * share + 0.5)) if share else 0
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from edgecnn.data.splits import Found, Listed, shows
+from edgecnn.data.splits import Listed, ListedImage, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.wording import counted
@@ -58,8 +58,8 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
     Raises:
         OUTPUT_UNWRITABLE: no space, or not permitted.
     """
-    by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
-    for image in sorted(listed.found):
+    by_label: dict[int, list[ListedImage]] = {label: [] for label in range(len(listed.classes))}
+    for image in sorted(listed.images):
         for label in shows(image):
             by_label[label].append(image)
     shown = list(by_label.items())[:CLASSES]
@@ -101,7 +101,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _spaced(images: Sequence[Found]) -> list[Found]:
+def _spaced(images: Sequence[ListedImage]) -> list[ListedImage]:
     count = min(IMAGES, len(images))
     return [images[number * len(images) // count] for number in range(count)]
 

@@ -24,7 +24,7 @@ _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2
 """If copies are in several splits, the one used for evaluation stays, so the test images are those of the user's folder."""
 
 
-class Found(NamedTuple):
+class ListedImage(NamedTuple):
     """A usable image before it has a role."""
 
     path: str
@@ -58,14 +58,14 @@ class Listed(NamedTuple):
     classes: Sequence[str]
     parts: Collection[Part]
     """Splits that have a folder, with or without images; only train if the root contains the classes."""
-    found: Sequence[Found]
+    images: Sequence[ListedImage]
     skipped: Sequence[LeftOut] = ()
     """Files that are not readable images."""
 
     @property
     def multi_label(self) -> bool:
         """Whether images have any number of labels."""
-        return any(image.labels is not None for image in self.found[:1])
+        return any(image.labels is not None for image in self.images[:1])
 
 
 class Assigned(NamedTuple):
@@ -125,11 +125,11 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
         FoldsBesideSplit: the user's splits exist, and folds would take them apart.
         GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: groups cannot be divided.
     """
-    kept, copies = drop_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts)
     if fold is not None and own:
         raise folds_beside_split(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
-    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    by_place: dict[tuple[Part, int], dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
     cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share, fold)
@@ -162,7 +162,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
 
 def entries_of(
     roles: Mapping[SplitRole, Sequence[Sequence[str]]],
-    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
 ) -> tuple[ImageEntry, ...]:
     """Return the images of the digests of each role and class, in the order of the role. ``by_place``: images by digest."""
@@ -180,9 +180,9 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
 
     A separate folder of a build's test images therefore keeps the order of that build.
     """
-    kept, _ = drop_copies(listed.found, listed.classes)
+    kept, _ = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts).get("test")
-    groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[int, dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         if own in (None, image.part):
             groups[image.label][image.sha256].append(image)
@@ -202,14 +202,14 @@ def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
     return {"test": "validation"} if "validation" in parts else {}
 
 
-def drop_copies(images: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
+def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[LeftOut]]:
     """Drop copies in other splits or classes. Copies within one split and class stay, because they get one role and may be
     intended.
     """
-    groups: dict[str, list[Found]] = defaultdict(list)
+    groups: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
         groups[image.sha256].append(image)
-    kept: list[Found] = []
+    kept: list[ListedImage] = []
     copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
@@ -225,41 +225,41 @@ def drop_copies(images: Sequence[Found], classes: Sequence[str]) -> tuple[list[F
     return kept, sorted(copies)
 
 
-def shows(image: Found) -> tuple[int, ...]:
+def shows(image: ListedImage) -> tuple[int, ...]:
     """Return its class, or all of its labels."""
     return (image.label,) if image.labels is None else image.labels
 
 
-def _is(image: Found, classes: Sequence[str]) -> str:
+def _is(image: ListedImage, classes: Sequence[str]) -> str:
     if image.labels is None:
         return f"is another class ({classes[image.label]})"
     return f"has other labels ({', '.join(classes[label] for label in image.labels) or 'none'})"
 
 
-def _contradiction(image: Found, other: Found, classes: Sequence[str]) -> str:
+def _contradiction(image: ListedImage, other: ListedImage, classes: Sequence[str]) -> str:
     if image.path == other.path and image.labels is None:
         return f"listed as {classes[image.label]} and as {classes[other.label]}"
     return f"{_same_as(other)}, which {_is(other, classes)}"
 
 
-def _same_as(image: Found) -> str:
+def _same_as(image: ListedImage) -> str:
     return f"the same bytes as {image.path}"
 
 
-def _copy(image: Found, why: str) -> LeftOut:
+def _copy(image: ListedImage, why: str) -> LeftOut:
     return LeftOut(image.path, image.label, image.part, why)
 
 
 def _short_classes(
     listed: Listed,
-    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
     cut: Cut,
     copies: Sequence[LeftOut],
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
-    copied, skipped = _by_part_and_label(copies), _by_part_and_label(listed.skipped)
+    copied, skipped = _group_excluded(copies), _group_excluded(listed.skipped)
     short = []
     for part, roles in roles_of.items():
         for label, name in enumerate(listed.classes):
@@ -275,11 +275,11 @@ def _short_classes(
 
 def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
     """Return the classes that have images, but too few that every role can be drawn from."""
-    named = {shortage.name for shortage in short if shortage.found and "calibration" in shortage.roles}
+    named = {shortage.name for shortage in short if shortage.images and "calibration" in shortage.roles}
     return {label for label, name in enumerate(classes) if name in named}
 
 
-def _by_part_and_label(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+def _group_excluded(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
     for file in excluded:
         sentences[file.part, file.label].append(file.sentence)

@@ -115,7 +115,13 @@ BENCH_DEVICE_UNKNOWN = ErrorRow(
     "edgecnn files figures under a device only if it recognises the machine",
     "--target with its file, or edgecnn devices add NAME --host BOARD and --target NAME",
 )
-NO_KIT_RUNS = ErrorRow("no-kit-runs", "no kit of {bundle} runs on {machine}", "{reasons:joined}", exit_code=ExitCode.MISSING)
+NO_KIT_RUNS = ErrorRow(
+    "no-kit-runs",
+    "no kit of {bundle} runs on {machine}",
+    "{reasons:joined}",
+    "install what one of the kits lacks, or name a machine that has it: --host USER@BOARD",
+    exit_code=ExitCode.MISSING,
+)
 NO_REPORT = ErrorRow(
     "no-report",
     "{folder} holds no report.json",

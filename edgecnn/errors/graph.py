@@ -123,7 +123,12 @@ CALIBRATION_RANGE_NOT_FINITE = ErrorRow(
 ALREADY_QUANTIZED = ErrorRow(
     "already-quantized", "{path} is already quantized", "it holds {op} {node}", "start from the float model"
 )
-HALF_REFUSED = ErrorRow("half-refused", "{candidate}: the network cannot be used in fp16", "{because}")
+HALF_REFUSED = ErrorRow(
+    "half-refused",
+    "{candidate}: the network cannot be used in fp16",
+    "{because}",
+    "choose a candidate that does not compute in fp16",
+)
 HALF_OVERFLOW = ErrorRow(
     "half-overflow",
     "{subject} {tensor} reaches {largest:,.6g}; the largest fp16 number is 65,504",

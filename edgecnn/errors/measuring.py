@@ -112,8 +112,8 @@ NOTHING_IN_EVIDENCE = ErrorRow(
 )
 
 
-def no_meter_for_objective(because: str, asked: str = "--objective energy") -> EdgecnnError:
-    return NO_METER_FOR_OBJECTIVE(because=because, asked=asked)
+def no_meter_for_objective(because: str, setting: str = "--objective energy") -> EdgecnnError:
+    return NO_METER_FOR_OBJECTIVE(because=because, asked=setting)
 
 
 def share_misread(option: str, text: str, least: float, most: float) -> EdgecnnError:

@@ -190,9 +190,9 @@ def nothing_to_share(processes: int, beside: str, gpu: bool = False) -> EdgecnnE
     return NOTHING_TO_SHARE(processes=processes, beside=beside, because=because)
 
 
-def processes_lost(processes: int, restarts: int, phase: str, said: str) -> EdgecnnError:
+def processes_lost(processes: int, restarts: int, phase: str, last_line: str) -> EdgecnnError:
     again = f", and again after each of {restarts} restarts" if restarts else ""
-    return PROCESSES_LOST(processes=processes, phase=phase, again=again, said=said)
+    return PROCESSES_LOST(processes=processes, phase=phase, again=again, said=last_line)
 
 
 def nothing_to_replace(arch: str, setting: str, lacks: str, has: str | None, fitting: Sequence[str]) -> EdgecnnError:

@@ -178,12 +178,12 @@ def weights_ambiguous(path: Path, sets: Sequence[str]) -> EdgecnnError:
     return WEIGHTS_AMBIGUOUS(path=path, sets=_first(sets))
 
 
-def weights_corrupt(source: str, expected_prefix: str, found: str) -> EdgecnnError:
-    return WEIGHTS_CORRUPT(source=source, expected_prefix=expected_prefix, found=found[: len(expected_prefix)])
+def weights_corrupt(source: str, expected_prefix: str, sha256: str) -> EdgecnnError:
+    return WEIGHTS_CORRUPT(source=source, expected_prefix=expected_prefix, found=sha256[: len(expected_prefix)])
 
 
-def weights_changed(path: Path, planned: str, found: str) -> EdgecnnError:
-    return WEIGHTS_CHANGED(path=path, planned=planned[:_DIGITS], found=found[:_DIGITS])
+def weights_changed(path: Path, planned: str, sha256: str) -> EdgecnnError:
+    return WEIGHTS_CHANGED(path=path, planned=planned[:_DIGITS], found=sha256[:_DIGITS])
 
 
 def missing_package(distribution: str, needed_for: str, why: str, command: str | None) -> EdgecnnError:

@@ -11,7 +11,7 @@ from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import bound_parts
-from edgecnn.judging.metrics import with_p50
+from edgecnn.judging.metrics import bound_in_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
@@ -135,7 +135,7 @@ class MemberBuilder:
 
     def _bounds(self) -> GateChoice:
         """Return the recipe's gates together with the budgets of the search."""
-        stated, least = with_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
+        stated, least = bound_in_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
         required = {} if least is None else {"top1": least}
         return stated.model_copy(update={"max": {**stated.max, **self.fit_request.within}, "min": {**stated.min, **required}})
 

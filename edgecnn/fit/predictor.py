@@ -61,11 +61,11 @@ def amounts(counted: Sequence[Counted]) -> Array:
 
 def priced(counted: Sequence[Counted], ms: Array) -> Base:
     """Learn prices from timed networks, including a price for each call, and return the function that applies them."""
-    prices = nonnegative(with_constant(amounts(counted)), ms, 1 / ms)
-    return lambda networks: np.maximum(with_constant(amounts(networks)) @ prices, LEAST_MS)
+    prices = nonnegative(append_ones(amounts(counted)), ms, 1 / ms)
+    return lambda networks: np.maximum(append_ones(amounts(networks)) @ prices, LEAST_MS)
 
 
-def with_constant(x: Array) -> Array:
+def append_ones(x: Array) -> Array:
     """Append a column of ones."""
     return np.column_stack([x, np.ones(len(x))])
 
@@ -141,11 +141,11 @@ class ExecutedLayers:
             took = np.array([0.0 if other is None else untraced(other.us, other.count) for other in times])
             self._operators += nonnegative(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
-        self._calls = nonnegative(with_constant(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
+        self._calls = nonnegative(append_ones(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
 
     def __call__(self, counted: Sequence[Counted]) -> Array:
         """Return milliseconds of each network."""
-        calls_us = with_constant(self._counts(counted)) @ self._calls
+        calls_us = append_ones(self._counts(counted)) @ self._calls
         us = self._layers_us(counted) + self._unlayered(counted) @ self._operators + calls_us
         ms: Array = np.maximum(us / 1000, LEAST_MS)
         return ms
@@ -170,7 +170,7 @@ def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, 
 
     whole = [sum(_multiplied(network)) + sum(other.us for other in network.others.values()) for network in traced]
     many = [len(list(_multiplied(network))) + sum(other.count for other in network.others.values()) for network in traced]
-    x = with_constant(np.column_stack([whole, many])) / us[:, None]
+    x = append_ones(np.column_stack([whole, many])) / us[:, None]
     slower, each_us, _ = lsq_linear(x, np.ones(len(us)), bounds=np.transpose(TRACING)).x
     return float(slower), float(each_us)
 

@@ -167,12 +167,12 @@ def _left_out(runs: Sequence[TableRun], question: Question) -> Iterator[_Left]:
     if question.is_by_work:
         machines: list[Machine | None] = [(board, threads[: question.here]) for board, threads in HERE if question.here] or [None]
         for machine, column in product(machines, columns):
-            yield from _errors_of(column, log_ms, socs, _without_network(column, machine), question.placed_by)
+            yield from _errors_of(column, log_ms, socs, _held_out_network(column, machine), question.placed_by)
         return
     for group in range(DEVICE_GROUPS):
         names = sorted(set(socs.tolist()))[group::DEVICE_GROUPS]
         left = np.isin(socs, names)
-        networks = _without_devices(frozenset(names))
+        networks = _held_out_devices(frozenset(names))
         for column in columns:
             yield from _errors_of(column, log_ms[left], socs[left], networks, question.placed_by)
 
@@ -194,7 +194,7 @@ def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Arr
 
 
 @cache
-def _without_network(column: int, machine: Machine | None) -> Array:
+def _held_out_network(column: int, machine: Machine | None) -> Array:
     """Return the structure learned without the times of one network, except those on one machine."""
     matrix = base_matrix()
     board, threads = machine or ("", ())
@@ -207,7 +207,7 @@ def _without_network(column: int, machine: Machine | None) -> Array:
 
 
 @cache
-def _without_devices(socs: frozenset[str]) -> Array:
+def _held_out_devices(socs: frozenset[str]) -> Array:
     matrix = base_matrix()
     kept = [run is not None and run.soc not in socs for run in matrix.runs]
     return learn(matrix.log_ms[kept], matrix.work).networks

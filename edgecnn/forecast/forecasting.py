@@ -27,7 +27,7 @@ from edgecnn.forecast.calibration import (
     half_width,
     is_base,
 )
-from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
+from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, extended_matrix, times_of
 from edgecnn.forecast.networks import Subject
 from edgecnn.forecast.records import MeasuredTime, runs_of_records
 from edgecnn.forecast.structure import Array, learn, place, predicted
@@ -86,7 +86,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     name = device if isinstance(device, str) else device.name
     records = [record for record in options.records if options.threads is None or record.threads in (None, options.threads)]
     runs = (*runs_on(name), *runs_of_records(records, name))
-    matrix = with_subjects(subjects, options.here)
+    matrix = extended_matrix(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
     if options.runtime is not None:
         runtimes = tuple(dict.fromkeys((*runtimes, options.runtime)))

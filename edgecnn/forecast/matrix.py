@@ -67,10 +67,10 @@ def times_of(table_run: TableRun, columns: Sequence[Column]) -> Array:
 @cache
 def base_matrix() -> Matrix:
     """Return the matrix of the tables alone."""
-    return with_subjects((), ())
+    return extended_matrix((), ())
 
 
-def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
+def extended_matrix(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
     """Return the matrix with columns for these networks, and rows for the times of this computer."""
     known: dict[Column, tuple[Work, bool]] = {}
     for table in public_tables():

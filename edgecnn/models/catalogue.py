@@ -100,15 +100,17 @@ def timed_arch(name: str) -> ArchSpec:
     )  # fmt: skip
 
 
-def pixel_recipe(spec: ArchSpec, resolution_px: ImageSize | None = None, asked: PreprocessingChoice | None = None) -> PixelRecipe:
-    """Return how an image becomes this network's pixels.
+def pixel_recipe(
+    spec: ArchSpec, resolution_px: ImageSize | None = None, choice: PreprocessingChoice | None = None
+) -> PixelRecipe:
+    """How a photograph becomes this network's pixels.
 
     At the native resolution (or None) this is the published recipe, with its margin. At any other resolution the centre crop
     covers the whole short side, because the margin belongs to the published weights and small images have no border to spare.
     """
     size = resolution_px or spec.resolution_px
     resize_px = spec.resize_px if size == spec.resolution_px else size
-    choice = asked or PreprocessingChoice()
+    choice = choice or PreprocessingChoice()
     if spec.resize == "crop" or choice.resize is not None or choice.resize_px is not None:
         return choice.shaped(size, resize_px, spec.normalization, spec.interpolation)
     of_weights = choice.model_copy(update={"resize": spec.resize})

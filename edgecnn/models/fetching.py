@@ -95,4 +95,4 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
 def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
     sha256 = sha256_of(path)
     if not sha256.startswith(weights.sha256_prefix):
-        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, found=sha256)
+        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, sha256=sha256)

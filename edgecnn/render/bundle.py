@@ -81,7 +81,7 @@ def bundle_licences(report: BuildReport) -> str:
         f"## What runs it\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in here: they are installed on the device, "
         "and have licences of their own.",
     ]
-    if any(each.candidate.runtime.in_a_browser for each in report.candidates):
+    if any(each.candidate.runtime.runs_in_browser for each in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
 
@@ -89,7 +89,7 @@ def bundle_licences(report: BuildReport) -> str:
 def _titles(report: BuildReport) -> list[str]:
     """Of the runtimes that a device needs for the kits in here."""
     carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
-    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.in_a_browser]
+    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.runs_in_browser]
 
 
 def _state(report: BuildReport) -> str:
@@ -109,7 +109,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
     used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
-    if used is not None and used.runtime.in_a_browser:
+    if used is not None and used.runtime.runs_in_browser:
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
     if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")

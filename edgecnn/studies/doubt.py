@@ -150,11 +150,11 @@ def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: S
     resolved = network.resolved
     images, model = resolved.data.content, network.trunk
     stage = FeaturesStage(inputs={"model": model.key, "images": images}, roles=roles, preprocessing=resolved.preprocessing)
-    given = {
+    inputs = {
         "model": FoundInput(path=model.folder, key=model.key, content=model.content),
         "images": FoundInput(path=Path(resolved.data.manifest_path), key=images, content=images),
     }
-    return store.artifacts.obtain(stage, StageInputs(tool_versions(), given, read_conditions()), tell)[0]
+    return store.artifacts.obtain(stage, StageInputs(tool_versions(), inputs, read_conditions()), tell)[0]
 
 
 def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _Judged) -> LabelDoubt:
@@ -276,7 +276,7 @@ def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, t
     files += [file for pair in facts.pairs for file in pair.examples]
     files += [file for group in facts.near[:SHOWN] for file in group.paths[:_EXAMPLES]]
     entries = {entry.path: entry for role in facts.roles for entry in source.entries(role)}
-    window, pictures = network.resolved.preprocessing.pixels.of_runner().grey_window, dict[str, str]()
+    window, pictures = network.resolved.preprocessing.pixels.runner_recipe().grey_window, dict[str, str]()
     for file in dict.fromkeys(files):
         pictures[file] = thumbnail(np.asarray(source.read(entries[file], window)))
         tell.step("read doubted images", len(pictures), len(set(files)), "images")

@@ -14,7 +14,7 @@ from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
+from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview
@@ -63,7 +63,7 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
 
 def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:
     """Return the composer of a build's images; only the images that are shown are composed."""
-    choice = with_size(recipe.synthesis, pixels)
+    choice = fill_size(recipe.synthesis, pixels)
     synthesis = synthesis_of(recipe, data, Store.open().root, tell)
     if synthesis is None:
         return None

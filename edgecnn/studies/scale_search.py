@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
-from edgecnn.devices.this_machine import local_facts, with_local_facts
+from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.errors.fit import (
     BUDGET_INVALID,
     ResolutionUnderStride,
@@ -62,7 +62,7 @@ def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
     """
     counter = _Counter(spec, budgets.budgets, tell)
     phi = _end_of_rule(counter)
-    rule = counter.point(counter.on_rule(phi))
+    rule = counter.point(counter.rule_scale(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
     inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
@@ -92,7 +92,7 @@ class _Counter:
         self._tell = tell
         self._known: dict[CompoundScale, ScalePoint | None] = {}
 
-    def on_rule(self, phi: float) -> CompoundScale:
+    def rule_scale(self, phi: float) -> CompoundScale:
         """Return the scale of the rule at φ, with the resolution rounded to the search's step."""
         side = self.spec.resolution_px.short_px * GAMMA**phi
         return _scale(ALPHA**phi, BETA**phi, side)
@@ -143,7 +143,7 @@ def _end_of_rule(counter: _Counter) -> float:
 
 
 def _inside(counter: _Counter, phi: float) -> bool:
-    point = counter.point(counter.on_rule(phi))
+    point = counter.point(counter.rule_scale(phi))
     return point is not None and point.inside
 
 
@@ -215,7 +215,7 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
     device = target_of(TargetChoice(), target)[0]
     if "memory" in budgets:
         return Budgets(budgets, None)
-    known = with_local_facts(device, local_facts()).memory
+    known = complete_device(device, local_facts()).memory
     if known is None:
         raise memory_unknown(device=device.name, within=within)
     return Budgets({**budgets, "memory": known.mib << 20}, device.name)

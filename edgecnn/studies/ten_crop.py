@@ -78,7 +78,7 @@ class _Views:
 
     def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
         self._source = open_source(Path(network.resolved.data.manifest_path))
-        self._recipe, self._tell = network.resolved.preprocessing.pixels.of_runner(), tell
+        self._recipe, self._tell = network.resolved.preprocessing.pixels.runner_recipe(), tell
         self.without_room = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:

@@ -36,7 +36,7 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
     """
     seen, images = settings.preprocessing, settings.images
-    recipe = seen.pixels.of_runner()
+    recipe = seen.pixels.runner_recipe()
     pixels = drawn_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)

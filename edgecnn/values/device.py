@@ -133,7 +133,7 @@ class Device(Value):
     @property
     def is_a_browser(self) -> bool:
         """Whether it is a program on a machine, which is a device of its own beside it."""
-        return bool(self.runtimes) and all(runtime.in_a_browser for runtime in self.runtimes)
+        return bool(self.runtimes) and all(runtime.runs_in_browser for runtime in self.runtimes)
 
     def built_for(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
         """The runtimes that a build has candidates of: the one that its target names, or ``all``, else those by default."""

@@ -88,7 +88,7 @@ class PixelRecipe(Value):
         levels = "" if self.grey_window == ALL_LEVELS else ", 16-bit levels {} to {}".format(*self.grey_window)
         return f"{shape}, {self.interpolation}{levels}"
 
-    def of_runner(self) -> RunnerRecipe:
+    def runner_recipe(self) -> RunnerRecipe:
         """The same for the code that does it, here and on a device."""
         return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill, self.grey_window)
 

@@ -287,10 +287,10 @@ class RoleDraw(Value):
     """Whether roles are those of the first fold, whose network ships."""
 
     @classmethod
-    def of_recipe(cls, recipe: Recipe) -> RoleDraw:
+    def of(cls, recipe: Recipe) -> RoleDraw:
         """As the recipe has it, everything filled in."""
         return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
 
-    def of_images(self, images: DataChoice) -> DataChoice:
+    def applied_to(self, images: DataChoice) -> DataChoice:
         """The same draw of other images."""
         return images.model_copy(update=self.model_dump(exclude={"folds"}))

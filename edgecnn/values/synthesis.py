@@ -97,7 +97,7 @@ class Synthesis(Value):
     """How many pictures are made."""
 
     @property
-    def found(self) -> dict[str, DataSummary]:
+    def summaries(self) -> dict[str, DataSummary]:
         """What both folders hold, by field."""
         return {name: getattr(self, name) for name in FOLDERS}
 

@@ -15,7 +15,7 @@ PLACES = {
     "gates_for": {"judging/gates.py"},
     "comparison_gates": {"judging/gates.py"},
     "EffectiveGates.of": {"planning/request.py", "bench/bundle.py"},
-    "EffectiveGates.of_two": {"comparing/paired.py", "comparing/unpaired.py"},
+    "EffectiveGates.comparing": {"comparing/paired.py", "comparing/unpaired.py"},
     "effective_gates": {"building/build.py", "bench/judge.py"},
     "runs_for": {"judging/gates.py", "fit/finish.py"},
     "judge_candidate": {"judging/judgement.py"},

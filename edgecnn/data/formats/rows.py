@@ -81,7 +81,7 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
     if held_out is not None:
         rows = [row._replace(part="train") for row in rows]
     elif "train" not in parts:
-        raise train_folder_missing(named=file, found=list(parts.values()), is_list=True)
+        raise train_folder_missing(named=file, splits=list(parts.values()), is_list=True)
     labels, groups = _labels(file, rows, classes), _groups(file, rows)
     if moved := {} if listed.locate is None else listed.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]

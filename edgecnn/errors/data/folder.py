@@ -54,7 +54,12 @@ DATA_FOLDER_MISSING = ErrorRow(
 )
 DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "name another path")
 DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path}: not a folder", fix=_SHAPE, kind=DataNotAFolder)
-DATA_FOLDER_UNREADABLE = ErrorRow("data-folder-unreadable", "{folder}: cannot be read", "{because}")
+DATA_FOLDER_UNREADABLE = ErrorRow(
+    "data-folder-unreadable",
+    "{folder}: cannot be read",
+    "{because}",
+    "make the folder readable for this user, or pass another folder",
+)
 NO_CLASS_FOLDERS = ErrorRow(
     "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )
@@ -90,6 +95,7 @@ NOTHING_READABLE = ErrorRow(
     "nothing-readable",
     "{folder}: none of {files:,} files is a readable image",
     "{because}",
+    "replace the files with images in a supported format, such as JPEG or PNG",
     kind=NothingReadable,
 )
 CORRUPT_IMAGES = ErrorRow(
@@ -110,7 +116,7 @@ class Shortage(NamedTuple):
     """A class that cannot fill its roles. ``copies`` and ``skipped`` are its excluded files, with reasons."""
 
     name: str
-    found: int
+    images: int
     needed: int
     roles: Sequence[str]
     copies: Sequence[str] = ()
@@ -140,7 +146,7 @@ def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
     return TOO_FEW_IMAGES(
         folder=folder,
         name=first.name,
-        found=first.found,
+        found=first.images,
         roles=first.roles,
         needed=first.needed,
         because="; ".join((*_uncounted(first), *_short_too(others))),
@@ -160,7 +166,7 @@ def _uncounted(short: Shortage) -> Sequence[str]:
         for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
         if files
     ]
-    total = short.found + len(short.copies) + len(short.skipped)
+    total = short.images + len(short.copies) + len(short.skipped)
     return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
 
 
@@ -229,14 +235,14 @@ def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
     return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
 
 
-def train_folder_missing(named: Path, found: Sequence[str], is_list: bool = False) -> EdgecnnError:
+def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
     """``is_list``: the splits are a column of a list."""
     if is_list:
-        what = f"{named}: its splits are {listed(found)}, and train is missing"
+        what = f"{named}: its splits are {listed(splits)}, and train is missing"
         hint = "give training images the split train, or list the images of one split without the column split"
     else:
-        what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
-        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
+        what = f"{named}: has {listed([f'{name}/' for name in splits])} but no train/"
+        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / splits[0]}"
     return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
 
 

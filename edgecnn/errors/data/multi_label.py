@@ -64,9 +64,9 @@ THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
 
 
 def multi_label_not_fitting(
-    asked: str, because: str, hint: str = "leave it out, or list one label for each image"
+    setting: str, because: str, hint: str = "leave it out, or list one label for each image"
 ) -> EdgecnnError:
-    return MULTI_LABEL_NOT_FITTING(asked=asked, because=because, hint=hint)
+    return MULTI_LABEL_NOT_FITTING(asked=setting, because=because, hint=hint)
 
 
 def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str], own: bool = False) -> EdgecnnError:
@@ -98,7 +98,7 @@ def unknown_label(file: Path, name: str, known: Sequence[str], known_by: str) ->
     )
 
 
-def thresholds_of_another_model(file: Path, found: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
-    missing = [name for name in labels if name not in found]
-    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(found)}, but the network has {len(labels)} labels"
+def thresholds_of_another_model(file: Path, names: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
+    missing = [name for name in labels if name not in names]
+    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(names)}, but the network has {len(labels)} labels"
     return THRESHOLDS_OF_ANOTHER_MODEL(file=file, because=because)

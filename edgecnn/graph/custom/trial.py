@@ -26,7 +26,7 @@ from edgecnn.errors.wording import reason_in
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.store.failures import in_temporary_folder
+from edgecnn.store.failures import temporary_folder_errors
 from edgecnn.values.custom_model import TorchForm
 
 try:
@@ -79,7 +79,7 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
     usual = {"form": None, "resolution_px": None, "output": None, "counted": False}
     request = {"path": str(path), "limit_s": limit_s, **usual, **request}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
-    with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as stderr:
+    with temporary_folder_errors(f"trying {path}"), tempfile.TemporaryFile() as stderr:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment()}
         try:
             ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
@@ -163,7 +163,7 @@ def _gone_through(
 
 def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | None:
     try:
-        with in_temporary_folder(f"trying {path}"):
+        with temporary_folder_errors(f"trying {path}"):
             go_through()
     except EdgecnnError as error:
         return error

@@ -94,7 +94,7 @@ def target_text(cell: FleetCell) -> str:
 
 def standing_of(cell: FleetCell) -> str:
     """Whether it is on its device's front."""
-    if cell.on_front:
+    if cell.is_on_front:
         return "◆"
     if cell.beaten_by is None:
         return ""

@@ -95,7 +95,7 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
         raise _failure(json.loads(folder.failure.read_text("utf-8")))
     if torchrun.returncode != 0 or not folder.result.exists():
         raise processes_lost(
-            processes=asked.settings.processes, restarts=RESTARTS, said=_last_words(folder.log), phase=phase.name
+            processes=asked.settings.processes, restarts=RESTARTS, last_line=_last_words(folder.log), phase=phase.name
         )
     found = json.loads(folder.result.read_text("utf-8"))
     epochs = tuple(EpochFacts.model_validate(each) for each in found["epochs"])
