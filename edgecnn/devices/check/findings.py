@@ -81,7 +81,7 @@ class RuntimeThere(NamedTuple):
     @property
     def is_lacking(self) -> bool:
         """Whether pip would have to bring it. TensorRT it never brings: on a Jetson that belongs to JetPack. Nor a browser."""
-        return not self.is_there and backend_for(self.runtime).by_pip
+        return not self.is_there and backend_for(self.runtime).pip_installs
 
 
 class PackagesThere(NamedTuple):
