@@ -115,7 +115,7 @@ def _notices(
         *weak_notices(subject, rows),
         *fold_notices(rows, subject.resolved.weights),
         *folds_would_help(subject.resolved, rows),
-        *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again", execution=execution),
+        *notices(subject, anew=f"`edgecnn bench {shell_word(request.out)} --fresh` races again", execution=execution),
         *calibration_notices(calibration),
         *forecast_notices(subject),
         *_time_notices(execution, request),

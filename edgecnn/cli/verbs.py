@@ -202,7 +202,7 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
                 if getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
             ]
             if group_options:
-                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options behind it"
+                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options after it"
                 raise USAGE(command=f"edgecnn {name}", reason=reason)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]

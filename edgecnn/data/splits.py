@@ -1,8 +1,8 @@
-"""Which image plays which role: decided by bytes and seed alone, so that renaming, copying or re-ordering files changes nothing.
+"""Decide each image's role by its bytes and the seed alone, so renaming, copying or reordering files changes nothing.
 
-Within a class, images are ranked by a hash of seed and content, and the roles that have no folder of their own are cut off
-the top in a fixed order: test, validation, calibration; the rest trains. No bytes are in two roles. Images that belong
-together are drawn as ``group_roles`` says.
+Within a class, images are ranked by a hash of seed and content. Roles without a folder of their own are cut off the top in a
+fixed order: test, validation, calibration; the rest is for training. No bytes are in two roles. ``group_roles`` keeps images of
+one group together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, Spli
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
-"""Of copies in several splits the one that is judged on stays, so that the test images are those of the user's folder."""
+"""If copies are in several splits, the one used for evaluation stays, so the test images are those of the user's folder."""
 
 
 class ListedImage(NamedTuple):
@@ -34,11 +34,11 @@ class ListedImage(NamedTuple):
     group: str | None = None
     """Its group by ``data.group_by``."""
     labels: tuple[int, ...] | None = None
-    """Labels of a multi-label image, in place of ``label``."""
+    """Labels of a multi-label image, instead of ``label``."""
 
 
 class LeftOut(NamedTuple):
-    """A file that counts as no image of its class, and why."""
+    """A file that is excluded, and why."""
 
     path: str
     label: int
@@ -47,7 +47,7 @@ class LeftOut(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """As manifests and reports have it."""
+        """The sentence in manifests and reports."""
         return f"{self.path}: {self.why}"
 
 
@@ -57,31 +57,31 @@ class Listed(NamedTuple):
     root: Path
     classes: Sequence[str]
     parts: Collection[Part]
-    """Splits that have a folder, with or without images in it; train alone where the root itself holds the classes."""
+    """Splits that have a folder, with or without images; only train if the root contains the classes."""
     images: Sequence[ListedImage]
     skipped: Sequence[LeftOut] = ()
-    """Files that are no readable image."""
+    """Files that are not readable images."""
 
     @property
     def multi_label(self) -> bool:
-        """Whether each image has any number of labels."""
+        """Whether images have any number of labels."""
         return any(image.labels is not None for image in self.images[:1])
 
 
 class Assigned(NamedTuple):
-    """Images with roles. ``copies`` names those left out, and why."""
+    """Images with roles. ``copies`` names excluded copies, with reasons."""
 
     images: tuple[ImageEntry, ...]
     copies: tuple[str, ...]
     own: Mapping[SplitRole, Part]
-    """Roles that are a whole split; the others come out of train."""
+    """Roles that are a complete split; the others are cut from train."""
     thin: int = 0
-    """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
+    """Classes that cannot fill every role if nothing is trained. Their images are pooled to draw roles."""
     grouping: Grouping | None = None
     fold: Fold | None = None
 
     def sentence(self, parts: Mapping[Part, str], calibration_images: int) -> str:
-        """Describe the folder of each role and the groups that stay together. ``calibration_images``: the number asked for."""
+        """Describe the folder of each role and the groups that stay together. ``calibration_images``: the requested number."""
         counts = images_by_role(self.images)
         named = {role: f"{parts[part]}/{'' if parts[part] == role else f' is {role}'}" for role, part in sorted(self.own.items())}
         pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
@@ -102,28 +102,28 @@ class Assigned(NamedTuple):
 
 
 def images_by_role(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
-    """How many of each."""
+    """Return the number of images of each role."""
     return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
 def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
-    """Give every image one role.
+    """Assign one role to every image.
 
-    ``fold``: of cross-validation, in place of ``choice.test_share``; validation is the same in all folds.
+    ``fold``: of cross-validation, replaces ``choice.test_share``; validation is the same in all folds.
 
-    Splits that have folders keep their roles; what is missing comes out of train. Where there is a validation folder and no test
-    folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
-    come out of the same images. Shares are of each class, rounded to the nearest, and at least one image. The images of a role
-    are ordered so that every prefix holds the classes in their proportions. Where ``choice.group_by`` is set, whole groups go to
-    one role (``group_roles``), by shares as near as groups allow.
+    Splits with folders keep their roles, and missing roles are cut from train. If there is a validation folder but no test
+    folder, the validation folder becomes the test set, because reported figures need images that nothing was chosen on. Without
+    split folders, all roles are cut from the same images. Shares apply to each class, rounded to the nearest image, and at least
+    one. The images of a role are ordered so that every prefix holds the classes in their proportions. If ``choice.group_by`` is
+    set, whole groups get one role (``group_roles``), and shares are as close as groups allow.
 
-    Where nothing is trained (``choice.train`` is false), images without a role of their own are test, and classes need not fill
-    every role: one image of each of a hundred classes is enough to check weights that somebody published.
+    If nothing is trained (``choice.train`` is false), images without a role of their own are test images, and classes need not
+    fill every role. One image of each of a hundred classes is enough to check published weights.
 
     Raises:
         TooFewImages: classes cannot fill their roles.
-        FoldsBesideSplit: images stand in splits of the user's, which no fold takes apart.
-        GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
+        FoldsBesideSplit: the user's splits exist, and folds would take them apart.
+        GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: groups cannot be divided.
     """
     kept, copies = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts)
@@ -165,7 +165,7 @@ def entries_of(
     by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
 ) -> tuple[ImageEntry, ...]:
-    """Every image of the digests that roles hold by class, in the order of each role. ``by_place``: images by digest."""
+    """Return the images of the digests of each role and class, in the order of the role. ``by_place``: images by digest."""
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
     return tuple(
         ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels, group=image.group)
@@ -176,9 +176,9 @@ def entries_of(
 
 
 def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
-    """Every image in the role ``test``, in the order that this role would have; where there is a test split, that split.
+    """Return every image in the role ``test``, in the order of that role; only the test split if there is one.
 
-    So the test images of a build, in a folder of their own, come out as that build had them.
+    A separate folder of a build's test images therefore keeps the order of that build.
     """
     kept, _ = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts).get("test")
@@ -196,14 +196,16 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
 
 
 def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
-    """Roles that are a whole split of the user's."""
+    """Return the roles that are a complete split of the user's."""
     if "test" in parts:
         return {"validation": "validation", "test": "test"} if "validation" in parts else {"test": "test"}
     return {"test": "validation"} if "validation" in parts else {}
 
 
 def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[LeftOut]]:
-    """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
+    """Drop copies in other splits or classes. Copies within one split and class stay, because they get one role and may be
+    intended.
+    """
     groups: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
         groups[image.sha256].append(image)
@@ -224,7 +226,7 @@ def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[
 
 
 def shows(image: ListedImage) -> tuple[int, ...]:
-    """Its class, or all of its labels."""
+    """Return its class, or all of its labels."""
     return (image.label,) if image.labels is None else image.labels
 
 
@@ -264,7 +266,7 @@ def _short_classes(
             images = by_place.get((part, label), {})
             needed = cut.enough(len(images)) if part == "train" else 1
             if len(images) < needed:
-                # Copies within the class are told of too: they are one image when it comes to filling roles.
+                # Copies within a class are reported too, because they count once when roles are filled.
                 doubles = [f"{other.path}: {_same_as(first)}" for first, *rest in map(sorted, images.values()) for other in rest]
                 uncounted = [*copied[part, label], *doubles]
                 short.append(Shortage(name, len(images), needed, roles, copies=uncounted, skipped=skipped[part, label]))
@@ -272,7 +274,7 @@ def _short_classes(
 
 
 def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
-    """Those that have images, and of the images that every role is drawn from only too few."""
+    """Return the classes that have images, but too few that every role can be drawn from."""
     named = {shortage.name for shortage in short if shortage.images and "calibration" in shortage.roles}
     return {label for label, name in enumerate(classes) if name in named}
 
@@ -285,7 +287,7 @@ def _group_excluded(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], li
 
 
 def ranked_by_content(digests: Iterable[str], seed: int) -> list[str]:
-    """In an order that bytes and seed alone decide."""
+    """Return the images in an order that depends only on bytes and seed."""
     return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
 
 

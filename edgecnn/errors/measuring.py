@@ -9,7 +9,7 @@ from edgecnn.errors.wording import first_of, nearest
 
 
 class RunsUnusable(EdgecnnError):
-    """Run files of a device are not whole, not of the kit, or not of one machine in one state."""
+    """Run files of a device are incomplete, of another kit, or not from one machine in one state."""
 
 
 PIXELS_CHANGED = ErrorRow(

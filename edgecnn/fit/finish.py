@@ -43,7 +43,7 @@ from edgecnn.values.verdict import GateResult, Interval, Verdict
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab, *, anew: bool) -> list[Member]:
     """Race all built members in one interleaved race, and return the members in order, with p50 and verdicts from that race.
 
-    A member whose kit fails in the race cannot be chosen. ``anew``: use no stored race.
+    A member whose kit fails in the race cannot be chosen. ``anew``: ignore stored races.
     """
     kits = {
         member.build: shipped_kit(out / member.build).kit for member in members if member.build is not None and member.candidate
@@ -78,9 +78,7 @@ def _judged_again(before: GateResult, row: CandidateFacts) -> GateResult:
     result = judge(before.gate, row)
     if (result.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
         return result
-    return result.model_copy(
-        update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; it did not meet the gate in the race of its own build"}
-    )
+    return result.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; it failed in its own build's race"})
 
 
 def marked_raced_twice(member: Member) -> Member:
@@ -101,7 +99,7 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     Both builds use the same images, each at its own resolution.
     """
     try:
-        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).of_common_images()
+        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).common_answers()
     except Unavailable as why:
         return str(why)
     ours, theirs = (build.logits.argmax(axis=1) == answers.labels for build in (answers.head, answers.base))
@@ -163,7 +161,7 @@ def finished(fitting: Fitting) -> Fitted:
 
 
 def _race(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) -> list[Member]:
-    """Race members against each other if the device is attached. ``anew``: use no stored race."""
+    """Race members against each other if the device is attached. ``anew``: ignore stored races."""
     if not fitting.attached:
         return list(members)
     with fitting.place.lab() as lab:

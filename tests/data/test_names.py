@@ -8,8 +8,8 @@ from edgecnn.data.inspection import name_slips
 
 SAME, PLURAL, LETTER = (
     "they differ only in case, blanks or punctuation",
-    "they differ only in an s",
-    "they differ in one letter",
+    "they differ only by an s",
+    "they differ by one letter",
 )
 
 

@@ -273,7 +273,7 @@ SAMPLES = [
     classes_without_cutouts(folder=Path("cut"), names=list("abcdefg")),
     label_too_rare(Path("list.csv"), [("owl", 1, 4), ("elk", 0, 4), ("emu", 3, 5)], ("test", "train")),
     label_too_rare(Path("list.csv"), [("owl", 1, 4)], ("test",), own=True),
-    data_path_unusable("a\0b", "it holds a NUL character"),
+    data_path_unusable("a\0b", "it contains a NUL character"),
     no_class_folders(FOLDER, 0),
     no_class_folders(FOLDER, 3),
     no_class_folders(FOLDER, 50_000, ("truth.txt", "labels.txt"), ("..",)),

@@ -144,7 +144,7 @@ def test_a_table_of_another_machine_is_refused_at_hand_and_away(attached: bool, 
         update={"environment": lab.environment.model_copy(update={"conditions": conditions})}
     )
     write_table(other, tmp_path / "pi.json")
-    why = "power_mode" if attached else "it belongs to raspberry-pi-5, and the search is for jetson-orin-nano"
+    why = "power_mode" if attached else "it is for raspberry-pi-5, but the search is for jetson-orin-nano"
     with pytest.raises(EdgecnnError, match=why, check=TABLE_OF_ANOTHER.made):
         priced(asked("jetson-orin-nano", tmp_path / "pi.json"), (BASELINE,), lab, attached=attached)
 
@@ -168,7 +168,7 @@ def test_an_emulated_machine_stands_for_every_device_of_its_architecture(
         found = priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
         assert found.used.fidelity is Fidelity.EMULATED
     else:
-        with pytest.raises(EdgecnnError, match="it is of arm64-emulated", check=TABLE_OF_ANOTHER.made):
+        with pytest.raises(EdgecnnError, match="it is for arm64-emulated", check=TABLE_OF_ANOTHER.made):
             priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
 
 

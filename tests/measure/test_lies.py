@@ -68,12 +68,12 @@ def written(text: str) -> Callable[[Path], object]:
 
 
 RUN = [
-    (written(DEEP), "run-00000.json cannot be read: no JSON"),
-    (written("{"), "run-00000.json cannot be read: no JSON"),
+    (written(DEEP), "run-00000.json cannot be read: invalid JSON"),
+    (written("{"), "run-00000.json cannot be read: invalid JSON"),
     (written("[]"), "run-00000.json is not edgecnn.run/1"),
-    (said(lambda run: run.update(round=10**30)), "run-00000.json cannot be read: no JSON: 1000"),
-    (said(lambda run: run.update(load_ns=1e308)), "run-00000.json cannot be read: no JSON: 1e"),
-    (said(lambda run: run.update(load_ns=float("nan"))), "run-00000.json cannot be read: no JSON: NaN"),
+    (said(lambda run: run.update(round=10**30)), "run-00000.json cannot be read: invalid JSON: 1000"),
+    (said(lambda run: run.update(load_ns=1e308)), "run-00000.json cannot be read: invalid JSON: 1e"),
+    (said(lambda run: run.update(load_ns=float("nan"))), "run-00000.json cannot be read: invalid JSON: NaN"),
     (said(lambda run: run.update(kit="0" * 64)), "run-00000.json: its kit is 000"),
     (said(lambda run: run.update(round=3)), "run-00000.json: its round is 3 instead of 0"),
     (said(lambda run: run.update(knobs={"threads": "9"})), r"run-00000.json: its knobs is \{'threads': '9'\} instead of \{\}"),
@@ -141,7 +141,7 @@ def array(values: Any) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("lie", "because"),
     [
-        (lambda out: (out / "evaluation.json").write_text(DEEP), "no JSON"),
+        (lambda out: (out / "evaluation.json").write_text(DEEP), "invalid JSON"),
         (lambda out: (out / "evaluation.json").write_text("{}"), "environment: Field required"),
         (lambda out: (out / "evaluation.json").unlink(), "it left no evaluation.json"),
         (array(np.zeros((1, 3), np.float32)), "float32 logits of 7 images instead of 10"),
