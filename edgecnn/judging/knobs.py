@@ -20,7 +20,7 @@ from edgecnn.values.profile import Profile
 
 
 class Raced(NamedTuple):
-    """One setting, and its runs, or why there are none."""
+    """One setting with its runs, or why it has none."""
 
     knobs: Knobs
     profile: Profile | None
@@ -30,15 +30,15 @@ class Raced(NamedTuple):
 def judge_knobs(
     default: Profile, settings: Sequence[Raced], unusable: Mapping[Knobs, str] | None = None
 ) -> tuple[KnobTrial, ...]:
-    """Hold every setting against the default; the fastest that was measured faster is taken, if there is one.
+    """Compare every setting with the default, and take the fastest that is shown faster, if any.
 
     Args:
-        default: the kit's runs with nothing set, of the same race.
+        default: the kit's runs without settings, of the same race.
         settings: the others, in the order of the report.
-        unusable: settings that may not be taken however fast they are, and why.
+        unusable: settings that may not be used, with the reason.
 
     Raises:
-        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not of one race on one machine in one state.
+        RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: the runs are not from one race on one machine in one state.
     """
     refused = unusable or {}
     trials = [_trial(default, setting, refused.get(setting.knobs)) for setting in settings]
@@ -48,7 +48,7 @@ def judge_knobs(
 
 
 def taken(trials: Sequence[KnobTrial]) -> Knobs:
-    """What the kit runs with."""
+    """Return the setting that the kit uses."""
     return next((trial.knobs for trial in trials if trial.outcome == "taken"), Knobs())
 
 

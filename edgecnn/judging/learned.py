@@ -1,7 +1,7 @@
 """Whether a network is shown to have learned: its accuracy against chance, on the same images.
 
-Every verb asks here: what builds, judges and compares (through ``judgement.judge_candidate``), the search for a custom model's
-preprocessing, and ensembles.
+Builds, judgements and comparisons use it through ``judgement.judge_candidate``; the search for a custom model's preprocessing
+and ensembles use it too.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from edgecnn.values.stage import Key, digest_of
 
 
 def printable(text: str) -> str:
-    """The text itself. Raises PydanticCustomError: it holds a sign that cannot be printed."""
+    """The text itself. Raises PydanticCustomError: it holds a character that cannot be printed."""
     if not text.isprintable():
         raise PydanticCustomError("unprintable", "holds a character that cannot be printed; write it as an escape, such as \\t")
     return text
