@@ -15,7 +15,7 @@ import altair as alt
 
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import MEASURED, PUBLISHED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -24,7 +24,6 @@ from edgecnn.values.arch import ListedArch
 
 TEMPLATE = "catalogue.html.j2"
 HEIGHT_PX = 560
-PUBLISHED = Mark("published", "◎", "reported by whoever trained the network; nothing of it ran here")
 AREA_PER_MILLION = 14.0
 """Square pixels of a point a million parameters."""
 AREA_LEAST = 40.0

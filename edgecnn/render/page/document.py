@@ -23,9 +23,10 @@ from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.columns import columns_of
 from edgecnn.render.figures import tested_on
+from edgecnn.render.page import words
 from edgecnn.render.page.candidates import candidate_rows, key_figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MARKS, Figure, Table
+from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, asset_text, digest_source, tokens
 from edgecnn.render.sentences import REFERENCES, decided, gate_reason, knob_lines, learned_lines, reference_lines, size_lines
@@ -144,7 +145,7 @@ def report_page(facts: PageFacts) -> str:
         columns=[(column.title, column.unit) for column in columns_of(facts.report.candidates, "page")],
         labels=label_table(facts.report),
         key_figures=key_figures(facts.report),
-        no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"
+        no_accuracy="the images have no labels; the table below shows how often each candidate predicts the same class as fp32"
         if any(row.agreement is not None for row in facts.report.candidates)
         else "no candidate was evaluated on the test split",
     )
@@ -157,23 +158,23 @@ def label_table(report: BuildReport) -> dict[str, Any] | None:
         return None
     rows = [tuple(visible(cell) for cell in row) for row in quality.label_rows(chosen.multi_label)]
     note = quality.label_note(chosen.multi_label)
-    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "said": note}
+    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "note": note}
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
-    """A page of this folder's template: its head, style, scripts and charts are those of every page.
+    """Return a page from a template of this folder, with the head, style, scripts, charts and glossary that every page has.
 
-    ``every``: the charts that the template shows. ``shown``: what it words.
+    ``every``: the charts that the template shows. ``shown``: the other values that it shows.
     """
     library, behaviour = vega.library(), asset_text("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
-    return (
+    page = (
         _environment()
         .get_template(template)
         .render(
             **{"version": edgecnn.__version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), **shown},
-            marks=MARKS,
             mark_of=MARK_BY_FIDELITY,
+            missing=MISSING,
             policy=f"default-src 'none'; script-src {scripts}; {_POLICY}",
             style=Markup(tokens() + asset_text("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
@@ -181,6 +182,8 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
             charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
         )
     )
+    page, used = words.linked(page)
+    return page.replace("</main>", _environment().get_template("words.html.j2").render(words=used) + "</main>", 1)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ import altair as alt
 from edgecnn.errors.wording import bounds_text
 from edgecnn.render.figures import milliseconds, percent_interval
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import COUNTED, EMULATED, MEASURED, PREDICTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.fit import (
@@ -26,13 +26,13 @@ from edgecnn.values.verdict import Fidelity
 
 TEMPLATE = "fit.html.j2"
 HEIGHT_PX = 340
-COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
 
 
 def fit_page(fit: FitReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     figures = [figure for figure in (_front(fit), _history(fit), _axes(fit)) if figure is not None]
-    facts = {"said": [*unlearned_lines(fit), *fit_lines(fit)], "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
+    result, *notes = fit_lines(fit)
+    facts = {"lead": [*unlearned_lines(fit), result], "notes": notes, "limits": limits_of(fit), "elsewhere": _elsewhere(fit)}
     return document(TEMPLATE, figures, figures=figures, found=fit, **facts)
 
 

@@ -23,6 +23,7 @@ def fleet_page(fleet: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
     rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in fleet.cells]
+    result, *notes = fleet_lines(fleet)
     return document(
         TEMPLATE,
         shown,
@@ -30,7 +31,8 @@ def fleet_page(fleet: FleetReport) -> str:
         figures=shown,
         columns=COLUMNS,
         rows=rows,
-        lines=[*unlearned_lines(fleet), *fleet_lines(fleet)],
+        lead=[*unlearned_lines(fleet), result],
+        notes=notes,
     )
 
 
