@@ -21,7 +21,7 @@ TEMPLATE = "networks.html.j2"
 HEIGHT_PX = 420
 FILL = {"yes": "var(--build-1)", "unsure": "transparent", "no": "var(--line)"}
 STROKE = {"yes": "var(--build-1)", "unsure": "var(--build-1)", "no": "var(--soft)"}
-"""How a point is drawn by whether its network fits."""
+"""The stroke of a point by whether its network fits."""
 
 
 def networks_page(study: NetworksFor) -> str:
