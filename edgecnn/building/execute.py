@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from edgecnn.building.itinerary import Itinerary
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
 from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
@@ -78,6 +79,8 @@ class StageContext:
     """What builds the engines that run there; None: ``host``."""
     fold: str = ""
     """Begins the names of curves, where networks are trained that do not ship."""
+    itinerary: Itinerary | None = None
+    """Numbers the steps that begin; None: they are not numbered."""
 
 
 def execute(
@@ -97,6 +100,7 @@ def execute(
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
     plan, kinds = execution.plan, _LAST_STEP[goal]
+    context = replace(context, itinerary=Itinerary.of(plan, context.store, kinds))
     _run_trunk(execution, context, kinds)
     if any(kind in kinds for kind in BRANCH):
         _climb(execution, context, kinds, limits or Limits(), drops_of)
@@ -169,6 +173,9 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     versions = execution.plan.resolved.versions
     inputs = _inputs(step, execution)
     started = time.perf_counter()
+    line = None if context.itinerary is None else context.itinerary.begin(step.key, step.id)
+    if line is not None:
+        context.tell.note(line)
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
     under = StageInputs(versions=versions, given=inputs, environment=context.environment)

@@ -27,6 +27,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
 
@@ -99,7 +100,21 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         about = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
         fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity
         profile = lab.profile(kit, environment, fidelity=fidelity, **about)
-        return lab.store.profiles.add(profile, {LOGITS: logits})
+        stored = lab.store.profiles.add(profile, {LOGITS: logits})
+        if (top1 := _top1(pixels, stored)) is not None:
+            lab.tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: top-1 {100 * top1:.1f} %")
+        return stored
+
+
+def _top1(pixels: PixelSet, stored: StoredProfile) -> float | None:
+    """Share of images whose class has the largest logit, 0…1; None where images have several labels or none."""
+    import numpy as np
+
+    file = pixels.file.with_name(f"{pixels.split}.labels.npy")
+    labels = np.load(file) if file.exists() else None
+    if labels is None or labels.ndim != 1 or not len(labels) or labels.min() == UNLABELLED:
+        return None
+    return float((logits_of(stored).argmax(axis=1) == labels).mean())
 
 
 def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
