@@ -178,7 +178,9 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
-        "train.epochs": f"filled in: {mode} on {count:,} training images",
+        "train.epochs": f"filled in: {mode} on {count:,} training images"
+        if known.budget is None
+        else f"filled in: as many as fit into {known.budget.minutes:g} minutes here",
         **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",

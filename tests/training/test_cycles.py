@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,13 @@ class InThirdEpoch(Heard):
 def test_it_stops_by_itself_and_goes_on_after_an_interruption_with_the_same_bytes(
     given: Given, weights: Path, tmp_path: Path
 ) -> None:
-    settings = {"mode": "finetune", "epochs": 8, "cycles": "while-better", "head_epochs": 1, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {
+        "mode": "finetune",
+        "epochs": 8,
+        "cycles": "while-better",
+        "head_epochs": 1,
+        "learning_rate": 1e-2,
+    }
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     for out in (whole, halted):
         out.mkdir()
