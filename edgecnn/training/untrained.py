@@ -36,7 +36,7 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
     """
     preprocessing, images = settings.preprocessing, settings.images
-    recipe = preprocessing.pixels.of_runner()
+    recipe = preprocessing.pixels.runner_recipe()
     pixels = drawn_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)

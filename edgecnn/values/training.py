@@ -118,7 +118,7 @@ class TransferChoice(Value):
 
 
 Activation = Literal["keep", "hard-swish", "relu6"]
-"""What takes the place of SiLU."""
+"""Replacement of SiLU."""
 SqueezeExcite = Literal["keep", "remove"]
 _NAMES = {"hard-swish": "hard-swish", "relu6": "ReLU6"}
 
@@ -130,12 +130,12 @@ class Form(Value):
     """What is changed of a network; as it stands here, nothing."""
 
     activation: Activation = "keep"
-    """What takes the place of SiLU."""
+    """The activation that replaces SiLU."""
     squeeze_excite: SqueezeExcite = "keep"
-    """Whether its blocks stay."""
+    """Whether squeeze-excite blocks are kept."""
     pruned: Share = 0.0
-    """Share of the channels of every layer that goes, those of the smallest weights; what stays is rounded to a multiple of 8, as
-    the widths of scaled networks are."""
+    """Share of the channels to remove from every layer, those with the smallest weights first. The rest is rounded to a multiple
+    of 8, as the widths of scaled networks are."""
 
     @classmethod
     def of(cls, value: Form) -> Form:

@@ -10,17 +10,15 @@ import pytest
 
 from edgecnn.building.build import looked_up
 from edgecnn.building.execute import Execution, StageContext, execute
-from edgecnn.building.itinerary import Itinerary
 from edgecnn.building.ladder import Limits
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.planning.candidates import BASELINE, mixed_rungs
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.trunk import Step
-from edgecnn.store.durations import Seconds
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Rung
-from edgecnn.values.stage import Key, Progress, Role, Stage
+from edgecnn.values.stage import Progress, Role, Stage
 from tests.building.resolutions import INT8, VERSIONS, resolved
 from tests.building.scenes import NoHost
 from tests.store.toys import Ear
@@ -41,7 +39,7 @@ class Toy(Stage):
     name: str
     ends: str = "well"
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         (out / "half.txt").write_text("begun")
         if self.ends == "broken":
             raise Broken(self.name)
@@ -111,24 +109,6 @@ def test_every_step_runs_once_in_order_and_is_cached_the_next_time(workshop: Sta
     assert set(words(first).values()) == {"ran"}
     assert set(words(second).values()) == {"cached"}
     assert second.skipped_rungs == {}
-
-
-def test_steps_that_begin_are_numbered_and_stored_ones_are_not(workshop: StageContext) -> None:
-    execute(Execution(plan=a_plan()), workshop)
-    assert isinstance(workshop.tell, Ear)
-    assert [note.split(":")[0] for note in workshop.tell.notes] == [f"step {number} of 6" for number in range(1, 7)]
-    workshop.tell.notes.clear()
-    execute(Execution(plan=a_plan(quantize_int8="broken")), workshop)
-    assert [note.split(":")[0] for note in workshop.tell.notes][:1] == ["step 1 of 2"]
-
-
-def test_the_time_left_is_that_of_the_steps_left_by_how_long_their_kinds_took() -> None:
-    one, two = Key("1" * 64), Key("2" * 64)
-    itinerary = Itinerary({one: Seconds(200.0, 400.0), two: Seconds(30.0, 60.0)})
-    assert itinerary.begin(one, "train") == "step 1 of 2: train, about 6 min left before measuring"
-    assert itinerary.begin(one, "train") is None
-    assert itinerary.begin(two, "export") == "step 2 of 2: export, under 1 min left before measuring"
-    assert Itinerary({one: None}).begin(one, "train") == "step 1 of 1: train"
 
 
 def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageContext) -> None:

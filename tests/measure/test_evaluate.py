@@ -109,17 +109,6 @@ def test_what_is_evaluated_is_said_once(host: FakeHost, store: Store, tmp_path: 
     assert ear.notes == [f"evaluate int8 on validation: {IMAGES} images"]
 
 
-@pytest.mark.parametrize(("labels", "result"), [(np.zeros(IMAGES, np.int64), True), (np.full(IMAGES, -1), False)])
-def test_an_evaluation_ends_with_its_top1_where_images_have_a_class(
-    labels: np.ndarray, result: bool, host: FakeHost, store: Store, tmp_path: Path
-) -> None:
-    ear, pixels = Ear(), pixels_at(tmp_path)
-    np.save(pixels.file.with_name("validation.labels.npy"), labels)
-    evaluate(a_kit(tmp_path, "int8"), pixels, lab_at(host, store, ear))
-    right = 100 * float((logits_of(np.load(pixels.file)).argmax(axis=1) == 0).mean())
-    assert ear.notes[1:] == ([f"evaluate int8 on validation: top-1 {right:.1f} %"] if result else [])
-
-
 def test_pixels_that_are_not_those_that_were_prepared_are_never_filed(host: FakeHost, store: Store, tmp_path: Path) -> None:
     kit, pixels = a_kit(tmp_path, "kit"), pixels_at(tmp_path)
     np.save(pixels.file, np.load(pixels.file)[..., ::-1])

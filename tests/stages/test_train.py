@@ -255,7 +255,7 @@ def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int
 
 
 def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(EdgecnnError, match="9 classes, the images have 10", check=CLASSES_DIFFER.made):
+    with pytest.raises(EdgecnnError, match="9 classes, but the images have 10", check=CLASSES_DIFFER.made):
         made(stage(classes=9), given.roles(), tmp_path)
 
 

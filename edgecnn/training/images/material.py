@@ -45,7 +45,7 @@ class DecodedImages:
         self.size = pixels.decoded_px
         self.labels: npt.NDArray[Any] = source.labels(entries)
         """int64 (N,), or of multi-label images uint8 (N, classes)."""
-        self._recipe = pixels.of_runner()._replace(resize_px=self.size, crop_px=self.size)
+        self._recipe = pixels.runner_recipe()._replace(resize_px=self.size, crop_px=self.size)
         self._held: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:

@@ -94,7 +94,9 @@ def run_distributed(job: SharedJob, network: nn.Module, phase: Phase, tell: Prog
     if folder.failure.exists():
         raise _failure(json.loads(folder.failure.read_text("utf-8")))
     if torchrun.returncode != 0 or not folder.result.exists():
-        raise processes_lost(processes=job.settings.processes, restarts=RESTARTS, said=_last_words(folder.log), phase=phase.name)
+        raise processes_lost(
+            processes=job.settings.processes, restarts=RESTARTS, last_line=_last_words(folder.log), phase=phase.name
+        )
     result = json.loads(folder.result.read_text("utf-8"))
     epochs = tuple(EpochFacts.model_validate(epoch) for epoch in result["epochs"])
     best = None if result["best"] is None else BestFacts.model_validate(result["best"])
