@@ -19,7 +19,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
 from edgecnn.values.synthesis import Synthesis, images_trained_on
-from edgecnn.values.training import Teacher
+from edgecnn.values.training import Teacher, TrainingBudget
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]
 
@@ -67,6 +67,8 @@ class Resolved(Value):
     weights: WeightsAnswer
     mode: TrunkMode
     """custom and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""
+    budget: TrainingBudget | None = Field(default=None, exclude_if=lambda budget: budget is None)
+    """What ``train.minutes`` decided; None where it is unset."""
     teacher: Teacher | None = None
     """Whose answers are learned in place of labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)
