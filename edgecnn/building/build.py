@@ -203,7 +203,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     environment = here.environment.conditions
     stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host, pace=pace)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    execution, subject = Execution(plan=planned), Subject.of_build(resolved, lab)
+    execution, subject = Execution(plan=planned), Subject.from_build(resolved, lab)
     observer, decision = Observer(subject, pace), None
 
     def drops(rung: Rung) -> Mapping[str, float]:

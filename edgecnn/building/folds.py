@@ -27,7 +27,7 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
         )
         name = fold_prefix(number)
         execution = execute_candidates(Execution(plan=plan), replace(context, fold=name), answering)
-        fold = Subject.of_build(plan.resolved, subject.lab, subject.reference)
+        fold = Subject.from_build(plan.resolved, subject.lab, subject.reference)
         add_made(fold, execution, answering)
         Observer(fold, context.pace, name).evaluate_all({"test": pixel_sets(execution)["test"]})
         subject.folds.append(fold)
@@ -37,8 +37,8 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
 
 
 def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:
-    failed = next((outcome for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Failed)), None)
+    failed = next((outcome for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Failed)), None)
     if failed is not None:
         return failed.model_copy(update={"what": f"fold {number}: {failed.what}"})
-    blocked = next((outcome.by for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Blocked)), "its branch")
+    blocked = next((outcome.by for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Blocked)), "its branch")
     return Failed(ref="fold-failed", what=f"fold {number}: {blocked} has no result")

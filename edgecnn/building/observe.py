@@ -45,7 +45,7 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
     answer for them here, what became of their steps, and the images.
     """
     artifacts, outcomes = execution.artifacts, execution.outcomes
-    subject.listed = execution.candidates
+    subject.listed = {candidate.id: candidate for candidate in execution.candidates}
     if "prepare" in artifacts:
         subject.prepared = artifacts["prepare"].folder
     for candidate in candidates:

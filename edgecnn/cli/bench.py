@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import TrustOptions, host_request, measuring_fields, recipe_of, trust_of
 from edgecnn.cli.build import show_judged
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
+from edgecnn.cli.options import BOARD, DETAILS, GATES, JOB, MEASURING, OF_LISTS, TRUST
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 
@@ -49,7 +49,7 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions, *OF_LISTS)
+    takes = (BOARD, GATES, MEASURING, TRUST, JOB, DETAILS, TrustOptions, *OF_LISTS)
     verb(app, "bench", short="Measure a finished build on its device: here or on a board.", takes=takes)(bench)
 
 
@@ -90,4 +90,4 @@ def _bench_bundle(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.render.screens.bundle import show_bundle_bench
 
     report = bench_bundle(request, call.store, call.tell)
-    return call.judge(sheet_of_bundle_bench(report), report, lambda: show_bundle_bench(report))
+    return call.judge(sheet_of_bundle_bench(report), report, lambda: show_bundle_bench(report, verbose=call.options.verbose))

@@ -52,6 +52,12 @@ NO_RECORDED_RACE = ErrorRow(
 LATENCY_BASELINE_UNREADABLE = ErrorRow(
     "latency-baseline-unreadable", "{path} cannot be read as a latency baseline", "{because}", "{hint}"
 )
+DEVICES_DIFFER = ErrorRow(
+    "devices-differ",
+    "HEAD was built for {head} and BASE for {base}",
+    "a kit is made for one device, so the latency ratio of two devices' kits on one machine says nothing about either device",
+    "name two builds for one device; edgecnn compare HEAD BASE shows builds for different devices side by side",
+)
 BASELINE_ELSEWHERE = ErrorRow(
     "baseline-elsewhere",
     "the baseline was measured on a machine in another state",

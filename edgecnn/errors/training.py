@@ -85,6 +85,12 @@ WEIGHTS_NOT_WANTED = ErrorRow(
 NOTHING_TO_UNFREEZE = ErrorRow(
     "nothing-to-unfreeze", "train.unfreeze=groups cannot be combined with {beside}", "{because}", "leave one of them out"
 )
+NO_CYCLES_HERE = ErrorRow(
+    "no-cycles-here",
+    "train.cycles=while-better cannot be combined with {beside}",
+    "it divides the epochs of fine-tuning, and there are none",
+    "leave train.cycles out, or --set train.cycles=one",
+)
 NOTHING_FROM_SCRATCH = ErrorRow(
     "nothing-from-scratch",
     "train.scratch={recipe} would change nothing",

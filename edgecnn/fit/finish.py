@@ -99,7 +99,7 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     Both builds use the same images, each at its own resolution.
     """
     try:
-        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).of_common_images()
+        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).common_answers()
     except Unavailable as why:
         return str(why)
     ours, theirs = (build.logits.argmax(axis=1) == answers.labels for build in (answers.head, answers.base))

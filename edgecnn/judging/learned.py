@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from edgecnn.errors.wording import first_of
 from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
@@ -122,3 +123,18 @@ def weakness_of(facts: CandidateFacts) -> Weakness | None:
     if never or answered.share.high - chance.level < WEAK * (1 - chance.level):
         return Weakness(answered.share, facts.multi_label is not None, never, len(rows))
     return None
+
+
+_NAMES = 3
+"""Classes that a sentence names; report.json has the recall of each."""
+
+
+def weakness_sentence(candidate: str, weakness: Weakness) -> str:
+    """``weak result: onnxruntime-fp32 has 31.0 % top-1; 1 of 10 classes is never recognised ('Shirt')``."""
+    metric = "mAP" if weakness.several_labels else "top-1"
+    sentence = f"weak result: {candidate} has {100 * weakness.accuracy.estimate:.1f} % {metric}"
+    if not weakness.never:
+        return sentence
+    names = first_of([repr(name) for name in weakness.never], _NAMES)
+    noun, verb = "labels" if weakness.several_labels else "classes", "is" if len(weakness.never) == 1 else "are"
+    return f"{sentence}; {len(weakness.never)} of {weakness.classes} {noun} {verb} never recognised ({names})"

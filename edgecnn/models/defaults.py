@@ -15,14 +15,17 @@ Mode = Literal["finetune", "inherit", "scratch"]
 SCRATCH_IMAGES = 29_600
 """Images shown in total to a network with random weights. For the demo these are 8 passes, less than five minutes on two slow
 cores."""
-FINETUNE_EPOCHS = 2
-"""Passes over the data for the complete network, after its head was trained on frozen features."""
+FINETUNE_IMAGES = 24_000
+"""Images shown at most to a network that is fine-tuned: about 8 passes over 3,000 images."""
 
 
 def default_epochs(mode: Mode, images: int) -> int:
-    """Return epochs for ``images`` training images: a fixed number of images shown, or a few passes to fine-tune."""
+    """Return epochs for ``images`` training images: a fixed number of images shown, within bounds.
+
+    Fine-tuning uses all of them only while validation improves.
+    """
     if mode == "finetune":
-        return FINETUNE_EPOCHS
+        return 4 * max(2, min(8, round(FINETUNE_IMAGES / max(images, 1) / 4)))
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))
 
 

@@ -249,7 +249,7 @@ def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tupl
             "train": train,
             "synthesis": fill_size(recipe.synthesis, pixel_recipe(scaled.spec, resolution, recipe.preprocessing)),
             "quantize": _fill_images(recipe.quantize, data),
-            "surgery": completed_surgery(recipe.surgery, train.epochs or 0),
+            "surgery": completed_surgery(recipe.surgery, 0 if train.cycles == "while-better" else train.epochs or 0),
         }
     )
 
@@ -284,8 +284,8 @@ def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: Wei
     Raises:
         NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
         HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not go with what else is asked, or with the network.
-        NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: a setting of
-            training the whole network, which is not trained.
+        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
+            a setting of training the whole network, which is not trained.
         TEACHER_NOT_FITTING: a teacher would not be heard.
     """
     train = recipe.train
@@ -321,6 +321,7 @@ def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> Tr
     recipe = train.scratch
     unset = {
         "epochs": default_epochs(mode, images),
+        "cycles": "while-better" if mode == "finetune" and train.epochs is None else "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
         "augment": default_augmentation(mode, recipe),
         "batch_size": default_batch_size(mode, recipe),

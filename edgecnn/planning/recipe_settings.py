@@ -146,7 +146,9 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
-_OF_THE_MODE = ("train.learning_rate", "train.batch_size", "train.label_smoothing", "train.transfer", "train.augment")
+_OF_THE_MODE = tuple(
+    f"train.{name}" for name in ("cycles", "learning_rate", "batch_size", "label_smoothing", "transfer", "augment")
+)
 
 
 def _filled_from(completed: CompletedRecipe) -> dict[str, str]:

@@ -10,6 +10,7 @@ from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
     HEAD_NOT_ALONE,
     HEAD_NOT_FITTING,
+    NO_CYCLES_HERE,
     NO_GPU_TO_TRAIN_ON,
     NO_TEACHER,
     NOTHING_FROM_SCRATCH,
@@ -48,8 +49,8 @@ from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     """Refuse what is said of layers, steps, random weights or epochs that a training has none of.
 
-    Raises NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: name what
-    leaves them out.
+    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
+    name what leaves them out.
     """
     train, beside = recipe.train, _head_alone(recipe, mode)
     if train.unfreeze != "all" and mode != "finetune":
@@ -57,6 +58,8 @@ def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     if train.unfreeze != "all" and beside is not None:
         raise NOTHING_TO_UNFREEZE(beside=beside, because="nothing but the head learns")
     stepless = "train.epochs=0" if train.epochs == 0 else beside
+    if train.cycles == "while-better" and (stepless is not None or mode != "finetune"):
+        raise NO_CYCLES_HERE(beside=stepless or "training from scratch")
     if stepless is not None and train.processes > 1:
         raise nothing_to_share(processes=train.processes, beside=stepless)
     if stepless is not None and train.precision != "fp32":

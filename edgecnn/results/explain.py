@@ -13,6 +13,7 @@ from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.stopping import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
+from edgecnn.values.command import Command
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -235,9 +236,13 @@ def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) 
 
 def _longer(report: BuildReport, rounds: int | None) -> str | None:
     """Return the build's command with so many rounds, under the gates that this report was judged by."""
-    again = report.build.called.to("build").without("--until", "--max", "--min")
-    if not again or not rounds:
-        return None
+    again = rebuild_command(report)
+    return str(again.without("--until").adding(("--set", f"race.rounds={rounds}"))) if again and rounds else None
+
+
+def rebuild_command(report: BuildReport) -> Command:
+    """Return the build's command under the gates that this report was judged by; an empty one if no command made the build."""
+    again = report.build.called.to("build").without("--max", "--min")
     stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
     bounds = ((f"--{gate.side}", f"{gate.metric}={repr(gate.bound).removesuffix('.0')}") for gate in stated)
-    return str(again.adding(*bounds, ("--set", f"race.rounds={rounds}")))
+    return again.adding(*bounds) if again else again

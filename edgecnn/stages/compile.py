@@ -109,8 +109,8 @@ class EngineStage(CompileStage):
         """
         building = out / _BUILDING
         words = [word for capability in self.capabilities for word in ("--capability", capability)]
-        asked = ("--once", "--package", self.package, *words)
-        task = Task(input_paths["kit"], "build-engine", asked, out=building, kept={"--timing-cache": _TIMING_CACHE})
+        arguments = ("--once", "--package", self.package, *words)
+        task = Task(input_paths["kit"], "build-engine", arguments, out=building, kept={"--timing-cache": _TIMING_CACHE})
         try:
             host.run(task, lease_s=LEASE_S, tell=tell)
         except RunnerFailed:

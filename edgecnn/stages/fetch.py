@@ -106,8 +106,8 @@ class FetchStage(Stage):
 
 def _require_planned(file: Path, planned: Key) -> None:
     try:
-        found = sha256_of(file)
+        actual = sha256_of(file)
     except OSError as error:
         raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
-    if found != planned:
-        raise weights_changed(path=file, planned=planned, sha256=found)
+    if actual != planned:
+        raise weights_changed(path=file, planned=planned, sha256=actual)

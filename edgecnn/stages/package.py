@@ -135,10 +135,10 @@ class PackageStage(Stage):
         if "thresholds" not in input_paths:
             return {}
         file, labels = input_paths["thresholds"] / THRESHOLDS, self._labels(input_paths)
-        found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-        if list(found) != labels:
-            raise thresholds_of_another_model(file=file, names=tuple(found), labels=labels)
-        return {"activation": "sigmoid", "thresholds": found}
+        thresholds: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        if list(thresholds) != labels:
+            raise thresholds_of_another_model(file=file, names=tuple(thresholds), labels=labels)
+        return {"activation": "sigmoid", "thresholds": thresholds}
 
     def _copy_golden(self, input_paths: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = input_paths["pixels"] / "golden"

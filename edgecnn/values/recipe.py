@@ -17,6 +17,7 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
     Balance,
+    Cycles,
     Form,
     HeadKind,
     LearningDevice,
@@ -105,7 +106,12 @@ class TrainChoice(Value):
     scratch: ScratchRecipe = "short"
     """How random weights are trained: short, resnet (SGD, ÷ 10 on plateaus) or modern (AdamW, mixed images, many epochs)."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
+    """Passes over the training images, at most. Unset: by the number of images, 8 to 32 of a pretrained network, 8 to 90 from
+    scratch."""
+    cycles: Cycles | None = None
+    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once. while-better: in cycles of a
+    quarter, a quarter and half of the epochs; the next one runs only if the last one brought a better validation accuracy.
+    Unset: while-better, or one if ``epochs`` is stated."""
     head_epochs: PositiveInt = 30
     """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None

@@ -229,8 +229,8 @@ def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
         plain = from_labels(phase, turned, material)
         return lambda logits: plain(logits) * (float("nan") if file.exists() else 1)
 
-    from_labels = loop._from_labels
-    monkeypatch.setattr(loop, "_from_labels", planted)
+    from_labels = loop._loss_by_labels
+    monkeypatch.setattr(loop, "_loss_by_labels", planted)
     with pytest.raises(EdgecnnError, match=f"phase scratch, epoch {epoch}, batch 1: ", check=TRAINING_DIVERGED.made) as told:
         made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, validation=16, size_px=64).roles(), tmp_path)
     assert f"; {kept} is kept in {file} — " in told.value.line()

@@ -21,7 +21,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.planning.training import fill_machine, learning_device, trained_before_on
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.batches import in_order_ahead
+from edgecnn.training.images.batches import prepared_ahead
 from edgecnn.training.process import _heard as repeatable_of
 from edgecnn.training.process import own_stream
 from edgecnn.training.settings import GPU_THREADS
@@ -227,13 +227,13 @@ def test_batches_come_in_order_whoever_is_ready_first_and_not_more_than_a_few_ah
 
     state = torch.get_rng_state()
     taken = []
-    for each in in_order_ahead(made, range(7), threads):
+    for each in prepared_ahead(made, range(7), threads):
         taken.append(each)
         assert len(begun) <= len(taken) + threads
     torch.testing.assert_close(torch.get_rng_state(), state)
     assert [number for number, _ in taken] == list(range(7))
     assert [drawn for _, drawn in taken] == [float(torch.rand((), generator=torch.Generator().manual_seed(n))) for n in range(7)]
-    assert not list(in_order_ahead(made, [], threads))
+    assert not list(prepared_ahead(made, [], threads))
 
 
 def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
@@ -242,7 +242,7 @@ def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
             raise OSError("gone")
         return number
 
-    got = in_order_ahead(made, range(9), 2)
+    got = prepared_ahead(made, range(9), 2)
     assert [next(got) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(OSError, match="gone"):
         next(got)
