@@ -58,7 +58,7 @@ def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = 
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
-    """Make a baseline from runs that a device measured by itself (python3 -m runner measure)."""
+    """Make a baseline from runs that a device measured on its own (python3 -m runner measure)."""
     from edgecnn.comparing.baseline_file import imported
 
     _write(call, imported(build, runs, candidate), out)

@@ -36,7 +36,8 @@ BenchTargetOpt = Annotated[
     str | None,
     typer.Option("--target", metavar="DEVICE", help="The device that the board is; it must be the device of the build."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again, even if a recent measurement is stored.")]
+FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again, even if a recent measurement is stored.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
 BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
@@ -58,6 +59,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     target: BenchTargetOpt = None,
     data: ImagesOpt = None,
     out: BenchOutOpt = None,
+    fresh: FreshOpt = False,
     anew: AnewOpt = False,
     made_here: BenchMadeHereOpt = False,
 ) -> ExitCode:
@@ -74,7 +76,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
 
     images = recipe_of(replace(call.options, target=target, data=data)).data
     measured = measuring_fields(call.options)
-    request = BenchRequest(folder=Path(build), host=host_request(call.options), target=target, anew=anew, **measured)
+    request = BenchRequest(folder=Path(build), host=host_request(call.options), target=target, anew=fresh or anew, **measured)
     trust = replace(trust_of(call.options), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
         return _bench_bundle(BundleBenchRequest(request, None if data is None else images, out, trust), call)

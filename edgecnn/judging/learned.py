@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgecnn.errors.wording import first_of
-from edgecnn.judging.predictions.average_precision import at_random
+from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
 from edgecnn.values.report import CandidateFacts
@@ -52,13 +52,13 @@ def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
 def chance_of(facts: CandidateFacts) -> Chance | None:
     """Chance on the test images of one candidate; None if its accuracy was not measured there."""
     if (several := facts.multi_label) is not None:
-        levels = [at_random(several.images, label.images) for label in several.labels if label.images]
+        levels = [chance_precision(several.images, label.images) for label in several.labels if label.images]
         return Chance(sum(levels) / len(levels), "ranking the images at random") if levels else None
     classes = () if facts.test is None or facts.test.quality is None else facts.test.quality.classes.classes
     if not any(figures.images for figures in classes):
         return None
     commonest = max(classes, key=lambda figures: figures.images)
-    return Chance(commonest_share([figures.images for figures in classes]), f"always answering {commonest.name!r}")
+    return Chance(commonest_share([figures.images for figures in classes]), f"always predicting {commonest.name!r}")
 
 
 def not_learned(facts: CandidateFacts) -> GateResult | None:

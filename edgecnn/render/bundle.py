@@ -82,7 +82,7 @@ def bundle_licences(report: BuildReport) -> str:
         f"## The runtimes\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in the bundle. "
         "You install them on the device; they have their own licences.",
     ]
-    if any(facts.candidate.runtime.in_a_browser for facts in report.candidates):
+    if any(facts.candidate.runtime.runs_in_browser for facts in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
 
@@ -90,7 +90,7 @@ def bundle_licences(report: BuildReport) -> str:
 def _titles(report: BuildReport) -> list[str]:
     """Names of the runtimes that a device needs for the kits of the bundle."""
     carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
-    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.in_a_browser]
+    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.runs_in_browser]
 
 
 def _state(report: BuildReport) -> str:
@@ -110,7 +110,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
     used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
-    if used is not None and used.runtime.in_a_browser:
+    if used is not None and used.runtime.runs_in_browser:
         lines.append("python3 -B -m runner page                # its page; any web server can serve this folder")
     if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this GPU")
@@ -155,7 +155,7 @@ def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
 
 def _pip_packages(runtime: Runtime) -> Mapping[str, str]:
     backend = backend_for(runtime)
-    return backend.runtime_packages if backend.by_pip else {}
+    return backend.runtime_packages if backend.pip_installs else {}
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:

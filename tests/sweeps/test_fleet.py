@@ -141,7 +141,7 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
     asked = {found[0].name: "1", found[1].name: "2", found[2].name: "1"}
     again = fleet_of(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
     assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
-    assert again.cells[1].beaten_by is None and not again.cells[1].on_front
+    assert again.cells[1].beaten_by is None and not again.cells[1].is_on_front
     assert worst(cell.exit_code for cell in again.cells) == 3
 
 
@@ -204,7 +204,7 @@ def test_a_build_whose_device_is_away_shows_its_forecast_and_is_on_no_front(tmp_
     away = facts.model_copy(update={"latency": a_latency(None, reason="not measured"), "forecast": a_forecast(24, 18, 31)})
     cell = made.cells[0].model_copy(update={"facts": away})
     assert row_of(cell)[5] == "▲ 24 [18, 31]"
-    assert (cell.p50_ms, cell.on_front) == (None, False)
+    assert (cell.p50_ms, cell.is_on_front) == (None, False)
     found = made.model_copy(update={"cells": (cell,)})
     assert "▲ 24 [18, 31]" in fleet_page(found)
     assert any("no gate takes it" in line for line in fleet_lines(found))

@@ -67,9 +67,9 @@ def _point(cell: FleetCell) -> dict[str, Any]:
     return {
         "x": p50.estimate, "low": p50.low, "high": p50.high,
         "y": 100 * accuracy.estimate, "lower": 100 * accuracy.low, "upper": 100 * accuracy.high,
-        "fill": "var(--build-1)" if cell.on_front else "transparent", "area": 140, "front": cell.on_front,
+        "fill": "var(--build-1)" if cell.is_on_front else "transparent", "area": 140, "front": cell.is_on_front,
         "build": cell.variant, "accuracy": figures.percent_interval(accuracy), "p50": figures.milliseconds(p50),
-        "standing": "on the front" if cell.on_front else standing_of(cell),
+        "standing": "on the front" if cell.is_on_front else standing_of(cell),
     }  # fmt: skip
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from edgecnn.errors.wording import bounds_text, counted, first_of, plural
+from edgecnn.errors.wording import bounds_text, counted, first_of, plural, shell_word
 from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice
+from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice, ShortListed
 from edgecnn.values.arch import ListedArch
 from edgecnn.values.forecast import MARK
 
@@ -76,6 +76,30 @@ def show_networks_for(networks_for: NetworksFor) -> None:
             f"{MARK} predicted, not measured: no gate uses it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
+
+
+SHORT_LIST = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms")
+
+
+def short_list_lines(offered: Sequence[ShortListed], target: str) -> list[str]:
+    """Return the networks to choose from for one device, in aligned columns."""
+    rows = [
+        SHORT_LIST,
+        *(
+            (
+                row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs),
+                f"{row.size_mib:.1f}", predicted(row.forecast) if row.forecast else NONE,
+            )
+            for row in offered
+        ),
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    predictions = [f"{MARK} predicted with its 90 % interval, not measured"] if any(row.forecast for row in offered) else []
+    return [
+        f"networks for {target}; `edgecnn list archs --target {shell_word(target)}` lists all:",
+        *("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
+        "; ".join(["top-1: published for ImageNet-1k", *predictions]),
+    ]
 
 
 def _published(row: ListedArch) -> tuple[str, ...]:

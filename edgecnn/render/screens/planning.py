@@ -142,7 +142,10 @@ def _training(resolved: Resolved) -> str:
     details += f"; by {train.processes} processes" if train.processes > 1 else ""
     details += "; on a GPU" if train.device == "gpu" else ""
     details += f"; steps in {train.precision}" if train.precision != "fp32" else ""
-    return f"training: {resolved.mode}, {counted(train.epochs or 0, 'epoch')}{details}{_teacher(resolved)}"
+    epochs = counted(train.epochs or 0, "epoch")
+    if train.cycles == "while-better":
+        epochs = f"at most {epochs}, while validation improves"
+    return f"training: {resolved.mode}, {epochs}{details}{_teacher(resolved)}"
 
 
 def _folds(resolved: Resolved) -> str:

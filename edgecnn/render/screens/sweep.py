@@ -102,7 +102,7 @@ def target_text(cell: FleetCell) -> str:
 
 def standing_of(cell: FleetCell) -> str:
     """``◆`` on the front of its device; else the build that is better."""
-    if cell.on_front:
+    if cell.is_on_front:
         return "◆"
     if cell.beaten_by is None:
         return ""
