@@ -61,7 +61,7 @@ class EpochLines:
 
 def part_line(name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> str:
     """Such as ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
-    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= WORTH_SAYING_S else ""
+    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= SHORT_STEP_S else ""
     return f"step {number} of {parts}: {name.replace(':', ' ')}{left}"
 
 
