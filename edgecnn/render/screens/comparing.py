@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.errors.wording import counted
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
@@ -65,7 +66,7 @@ def pin_lines(pin: PinnedBuild, file: str) -> list[str]:
     return [
         f"{shipped_text(pin.shipped)} is pinned in {file}",
         f"  kit: {pin.shipped.kit}",
-        f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
+        f"  {counted(len(pin.keys), 'store key')}, {counted(len(pin.tools), 'tool version')}, no runs",
     ]
 
 
