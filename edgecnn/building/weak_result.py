@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.building.subject import Subject
 from edgecnn.errors.wording import first_of
 from edgecnn.installed import lacking
 from edgecnn.judging.learned import Weakness, weakness_of
+from edgecnn.measure.subject import Subject
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions

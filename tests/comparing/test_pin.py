@@ -51,7 +51,7 @@ def test_a_build_of_the_pinned_kit_passes_against_the_record_as_it_stood_at_a_re
     found = json.loads(judged.stdout)
     assert (found["rounds"], found["identical"]) == (0, True)
     assert found["base"]["kit"] == found["head"]["kit"]
-    assert found["notices"][0] == "BASE is the kit that git:HEAD:base.json pins, out of the store"
+    assert found["notices"][0] == "BASE is the kit that git:HEAD:base.json pins, from the store"
     refused = built.plain("judge", built.out, "--against", "base.json", folder=repository)
     assert (refused.returncode, "[pin-unreadable]" in refused.stderr) == (2, True)
 
