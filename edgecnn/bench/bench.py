@@ -14,7 +14,7 @@ from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
 from edgecnn.building.build import BuildContext, measured_build, require_made
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.publish import Page, check_output
-from edgecnn.devices.check.board import Wanted, runtimes_of
+from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
@@ -76,7 +76,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     build_request = _build_request(request, finished)
     check_output(build_request.out, build_request.recipe.data.path)
     command = f"edgecnn bench {shell_word(request.folder)}"
-    with machine_for(request.host, Wanted(device, command, runtimes_of(finished.resolved.candidates)), tell) as machine:
+    with machine_for(request.host, BoardUse(device, command, runtimes_of(finished.resolved.candidates)), tell) as machine:
         _require_same_processor(finished, machine)
         # Of all keys of the original plan, only those of engines depend on the machine.
         resolved = finished.resolved.model_copy(

@@ -24,7 +24,7 @@ from edgecnn.building.engines import BuiltEngines, build_engines, builder_for
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
-from edgecnn.devices.check.board import Wanted, runtimes_of
+from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
@@ -103,7 +103,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         kits = tuple(shipped_kit(folder, name).kit for name in verified.contents.kits)
         recorded = recorded_in(folder)
         device = _device(bench_request, recorded)
-        wanted = Wanted(device, f"edgecnn bench {shell_word(bench_request.folder)}", runtimes_of(kit.candidate for kit in kits))
+        wanted = BoardUse(device, f"edgecnn bench {shell_word(bench_request.folder)}", runtimes_of(kit.candidate for kit in kits))
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None
@@ -189,7 +189,7 @@ def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest,
         raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     if not subject.timed:
         return
-    subject.races["report"] = subject.race(RaceRequest.for_figures(request.race, runnable, how))
+    subject.races["report"] = subject.race(RaceRequest.reported(request.race, runnable, how))
     if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
         subject.races["energy"] = subject.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
@@ -252,9 +252,9 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
         yield f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
     if not subject.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
-        yield f"the kits were {NOT_TIMED}; to time them on a real one: {bench_command(verified.opened.path, board)}"
+        yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
     elif subject.races["report"].reused:
-        yield f"the race is of {subject.races['report'].observed_at}; --anew races again"
+        yield f"the race is of {subject.races['report'].observed_at}; --fresh races again"
     yield from subject.notes
     yield from verified.facts.warnings
     if len(subject.kits) > 1:

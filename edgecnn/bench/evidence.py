@@ -21,9 +21,9 @@ from typing import Any, NamedTuple, TypeVar
 import edgecnn
 from edgecnn.building.engines import build_engines, builder_for
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, renamed, without_places
-from edgecnn.devices.check.board import Wanted, hardware_differences, runtimes_for
-from edgecnn.devices.desktop_gpu import Which, gpu_here
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, redact_paths, renamed
+from edgecnn.devices.check.board import BoardUse, hardware_differences, runtimes_for
+from edgecnn.devices.desktop_gpu import VariantChoice, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
@@ -82,7 +82,7 @@ class EvidenceRequest(NamedTuple):
     """None: this machine."""
     minutes: float
     """Time for measuring; making kits is not included."""
-    variants: Which = "usual"
+    variants: VariantChoice = "usual"
     """The torch variants of a GPU, in addition to eager fp32."""
 
 
@@ -338,7 +338,7 @@ def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> Evide
     device, runtime = request.device, request.runtime
     if request.host is not None and request.host.emulated:
         raise EVIDENCE_ELSEWHERE(device=device.name, why=EMULATED_TIMES)
-    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
+    wanted = BoardUse(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
     with store.in_use.held(), machine_for(request.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:
@@ -379,7 +379,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
     if not any(network.kits for network in gathering.networks):
         reasons = {**gathering.left_out, **{name: why for network in gathering.networks for name, why in network.failed.items()}}
         raise nothing_in_evidence(device=request.device.name, reasons=reasons)
-    clean, named = partial(without_places, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
+    clean, named = partial(redact_paths, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
     dates = (kit.latency.observed_at for network in gathering.networks for kit in network.kits)
     file = request.device_file or resource_folder("devices") / f"{request.device.name}.toml"
     return EvidenceRecord(

@@ -99,7 +99,7 @@ def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path
         labels.
         EdgecnnError: one of ``errors.data``.
     """
-    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
+    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).runner_recipe()
     for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
         label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
@@ -152,7 +152,7 @@ def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]
             else "the bundle's network gives an image any number of labels, and these images have one class each"
         )
         hint = "pass --data images that are labelled like those of the build"
-        raise multi_label_not_fitting(asked=f"--data {data}", because=because, hint=hint)
+        raise multi_label_not_fitting(setting=f"--data {data}", because=because, hint=hint)
     try:
         if tuple(classes) == imagenet_classes() and not source.manifest.multi_label:
             return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
@@ -215,7 +215,7 @@ def shown_sources(
 
     Raises EdgecnnError: one of ``errors.data``, if the path cannot be used.
     """
-    drawn_as_built = images if drawn is None else drawn.of_images(images)
+    drawn_as_built = images if drawn is None else drawn.applied_to(images)
     if not has_folder(images.path):
         plain = DataChoice(path=images.path, seed=drawn_as_built.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))

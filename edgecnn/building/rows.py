@@ -44,7 +44,7 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
     if thresholds is None:
         return None
     if sorted(thresholds) != sorted(labels):
-        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=tuple(thresholds), labels=labels)
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", names=tuple(thresholds), labels=labels)
     return {name: float(thresholds[name]) for name in labels}
 
 
@@ -72,7 +72,7 @@ def required_thresholds(kit: KitRef) -> Mapping[str, float]:
     """Thresholds of a multi-label kit. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
     thresholds = thresholds_of(kit)
     if thresholds is None:
-        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", names=(), labels=kit.manifest["labels"])
     return thresholds
 
 

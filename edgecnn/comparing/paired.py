@@ -64,7 +64,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     """
     started = time.perf_counter()
     head, named = shipped_kit(request.head), base_named(request.base)
-    gates = EffectiveGates.of_two(request.gates)
+    gates = EffectiveGates.comparing(request.gates)
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
         require_same_device(head.facts, base.facts)

@@ -293,7 +293,7 @@ def _portable(build: FinishedBuild, file: Path) -> Recipe:
         target = target.model_copy(update={"device": _path_text(_relative_to_record(resolved.device_file, file))})
     changed = {"data": data, "target": target, "model": model}
     if (made := resolved.synthesis) is not None:
-        folders = {name: _relative_to_record(synthesized.root, file) for name, synthesized in made.found.items()}
+        folders = {name: _relative_to_record(synthesized.root, file) for name, synthesized in made.summaries.items()}
         changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
     return recipe.model_copy(update=changed)
 

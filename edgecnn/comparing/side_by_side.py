@@ -67,7 +67,7 @@ class _ComparedFolder:
 
     def shown(self, candidate: str) -> CandidateFacts | None:
         facts = self.facts(candidate)
-        return None if facts is None else facts.without_layers
+        return None if facts is None else facts.compact
 
 
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:

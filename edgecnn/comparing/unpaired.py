@@ -80,7 +80,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     baseline = days[-1]
     require_same_device(head.facts, baseline.shipped)
     more_rounds = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    gates = EffectiveGates.of_two(request.gates, more_rounds)
+    gates = EffectiveGates.comparing(request.gates, more_rounds)
     subject = _subject(request, head, days, lab, gates)
     now = subject.against.get("HEAD")
     if now is None:

@@ -5,7 +5,7 @@ Builds, folds, the desktop GPU, finished builds, bundles and comparisons each ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -207,11 +207,11 @@ class Subject:
         self.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
-def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
-    """A kit's predictions for these pixels.
+def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
+    """A kit's predictions for these pixels. ``begin`` is called before they are computed, if they are not stored.
 
     Raises LogitsNotFinite: a logit is NaN or infinite.
     """
-    stored = evaluate(kit, pixels, lab)
+    stored = evaluate(kit, pixels, lab, begin)
     check_finite(kit.candidate.id, logits_of(stored))
     return stored

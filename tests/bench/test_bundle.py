@@ -102,7 +102,7 @@ def test_the_reported_images_alone_are_known_again_too(built_once: Place, tmp_pa
     assert seen(built_once, tmp_path, tmp_path / "only").facts.role == "recorded"
 
 
-DRAWN = RoleDraw.of_recipe(Recipe())
+DRAWN = RoleDraw.of(Recipe())
 OTHERWISE = {
     "another seed": {"seed": 3},
     "other shares": {"validation_share": 0.1, "test_share": 0.3},
@@ -116,7 +116,7 @@ OTHERWISE = {
 def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, tmp_path: Path, how: str) -> None:
     path, drawn = str(built_once.photos), RoleDraw.model_validate({**DRAWN.model_dump(), **OTHERWISE[how]})
     fold = None if drawn.folds is None else Fold(number=1, of=drawn.folds)
-    summary = summarize(drawn.of_images(DataChoice(path=path)), tmp_path / "store", Ear(), fold)
+    summary = summarize(drawn.applied_to(DataChoice(path=path)), tmp_path / "store", Ear(), fold)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     tested = [image.path for image in manifest.images if image.role == "test"]
     shown, every = (

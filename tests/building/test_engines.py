@@ -159,7 +159,7 @@ class ToyPackage(Stage):
     kind: ClassVar[str] = "package"
     revision: ClassVar[int] = 1
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         (out / "kit.json").write_text("{}")
 
 

@@ -15,7 +15,7 @@ PLACES = {
     "gates_for": {"judging/gates.py"},
     "comparison_gates": {"judging/gates.py"},
     "EffectiveGates.of": {"planning/request.py", "bench/bundle.py"},
-    "EffectiveGates.of_two": {"comparing/paired.py", "comparing/unpaired.py"},
+    "EffectiveGates.comparing": {"comparing/paired.py", "comparing/unpaired.py"},
     "comparison": {"comparing/paired.py", "comparing/unpaired.py"},
     "comparison_subject": {"comparing/paired.py", "comparing/unpaired.py"},
     "require_same_device": {"comparing/paired.py", "comparing/unpaired.py"},
