@@ -15,27 +15,12 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.resolved import Resolved
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
 """The last kind of step that is run; ``judge`` is the whole way."""
-
-
-class ExtraRuns(Value):
-    """Nothing of it is measured unless asked for: an ordinary build stays as fast as it is."""
-
-    batches: tuple[int, ...] = ()
-    """Images in a call, for images a second."""
-    best_batch: bool = False
-    """Whether the best one is looked for, and measured too."""
-    end_to_end: bool = False
-    soak_s: float | None = None
-
-    @property
-    def throughput(self) -> bool:
-        """Whether anything is asked of batches."""
-        return bool(self.batches) or self.best_batch
 
 
 class BuildRequest(Value):

@@ -294,3 +294,19 @@ class DatedReference(Value):
     """The signer, or the key, if the signature was verified; None: unsigned."""
     record_sha256: str
     """Digest of the record's content."""
+
+
+class ExtraRuns(Value):
+    """Measurements in addition to the races of a build. Each is measured only if the user asks for it."""
+
+    batches: tuple[int, ...] = ()
+    """Batch sizes to measure throughput at."""
+    best_batch: bool = False
+    """Search for the batch size with the highest throughput, and measure it."""
+    end_to_end: bool = False
+    soak_s: float | None = None
+
+    @property
+    def throughput(self) -> bool:
+        """Whether throughput is measured at any batch size."""
+        return bool(self.batches) or self.best_batch

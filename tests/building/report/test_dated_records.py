@@ -12,11 +12,11 @@ from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references, measured_times
 from edgecnn.building.desktop_gpu import desktop_baseline
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference, Environment
