@@ -28,7 +28,7 @@ from edgecnn.sweeps.tasks import training_threads_there
 from edgecnn.values.stage import Progress
 
 LOG: Final = "cluster.log"
-GO_ON: Final = "the same command goes on from what is finished"
+GO_ON: Final = "rerun the command to continue"
 _TO_END_S: Final = 60.0
 """Time for the process to leave the cluster."""
 _INTERRUPTED: Final = "interrupted"
@@ -68,9 +68,9 @@ class Elsewhere:
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         if ended is None:
-            raise CLUSTER_UNUSABLE(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
+            raise CLUSTER_UNUSABLE(address=self.address, because=f"the connection was lost; its log is {log}", hint=GO_ON)
         if isinstance(ended, list):
-            raise RuntimeError(f"{ended[0]}, as {log} says")
+            raise RuntimeError(f"{ended[0]}; its log is {log}")
         if ended:
             raise error_again(ended)
 

@@ -60,7 +60,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
     problems = unknown_devices("tags", tags, devices)
     if where is None:
-        problems += ["[tags] are of boards, and boards says not where these are"] if tags else []
+        problems += ["[tags] need boards: set boards to a file or a coordinator"] if tags else []
     elif where.startswith(SCHEME):
         problems += labgrid_problems(where, [tag for board_tags in tags.values() for tag in board_tags])
     if problems:
@@ -93,7 +93,9 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         kind = Kind(device, sweep.file.tags.get(device, ()))
         all_boards = boards.of(Kind(device))
         if all_boards and device in sweep.file.hosts:
-            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
+            raise SWEEP_INVALID(
+                path=sweep.path, problems=[f"hosts.{device} names a board, but {boards.where} has others"]
+            )
         matching[kind] = boards.of(kind) if kind.tags else all_boards
         if kind.tags and not matching[kind]:
             others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in all_boards]
@@ -193,7 +195,7 @@ class Pool:
     def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
         who, reason = _board_for_target(board, cell) if error.ref in OF_A_TARGET else board, error.sentence()
         self.set_aside[who] = reason
-        tell.note(f"{who} is set aside: {reason}")
+        tell.note(f"{who} is excluded: {reason}")
         return reason
 
 

@@ -102,7 +102,7 @@ def test_what_is_no_photograph_is_told_why(serve: Serve, photo: bytes, tmp_path:
     }
     assert {each["ref"] for each in found.values()} == {"unreadable-image"}
     assert found["text"]["what"].startswith(
-        "This file cannot be read as a picture: in no picture format that is read (JPEG, PNG, "
+        "This file cannot be read as an image: in no picture format that is read (JPEG, PNG, "
     )
     assert "no picture format that is read" in found["postscript"]["what"]
     assert "truncated" in found["cut"]["what"].lower()
@@ -212,7 +212,7 @@ def test_a_failing_runtime_is_told_on_the_terminal_and_the_next_is_served(
         patched.setattr(Classifier, "classify", lambda *_: (_ for _ in ()).throw(MemoryError("4 GiB")))
         reply = ask(server, "POST", "/predict", photo)
     assert (reply.status, reply.ref) == (500, "not-answered")
-    assert complaints == ["edgecnn: a photograph was not answered: MemoryError: 4 GiB"]
+    assert complaints == ["edgecnn: an image was not classified: MemoryError: 4 GiB"]
     assert ask(server, "POST", "/predict", photo).status == 200
 
 

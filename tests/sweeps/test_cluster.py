@@ -96,7 +96,7 @@ def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place:
             out, said = running.communicate(timeout=600)
         assert running.returncode == 0, said
     assert "sweep: make on 2 machines: " in said and "Traceback" not in said + out and "ray" not in out
-    assert said.count(" is lost: what it was making is begun again on another machine\n") == 1
+    assert said.count(" is lost; its stages are started again on another machine\n") == 1
     assert all_passed(place)
     assert len(list((place.store / "artifacts/train").iterdir())) == 2
     for log in (tmp_path / "builds/sweep/logs").glob("lenet*.log"):
@@ -112,7 +112,7 @@ def test_machines_with_stores_of_their_own_and_others_hand_on_through_the_store_
         host = os.uname().nodename
         error = WORKERS_DIFFER(
             problems=[
-                f"{host} does not see the store {place.store}: put it on a network folder, or name a store afar in "
+                f"{host} does not see the store {place.store}: put it on a network folder, or name a remote store in "
                 "EDGECNN_STORE_REMOTE"
             ]
         )
@@ -138,8 +138,8 @@ def test_a_machine_with_a_full_disk_costs_no_build_and_is_avoided(place: Place, 
         done = place.plain(*words, EDGECNN_STORE_REMOTE=(tmp_path / "afar").as_uri(), RAY_ADDRESS=machines.address)
     assert done.returncode == 0, done.stderr
     assert all_passed(place) and "is left to the builds" not in done.stderr
-    assert f" and is begun once more on another machine: no space left for the store {small}: " in done.stderr
-    assert done.stderr.count(" is given no more stages while there are other machines: ") == 1
+    assert f" and is started once more on another machine: no space left for the store {small}: " in done.stderr
+    assert done.stderr.count(" gets no more stages while there are other machines: ") == 1
 
 
 @pytest.mark.slow  # three machines, one of which comes while another trains
@@ -152,7 +152,7 @@ def test_a_machine_that_comes_later_and_shares_no_store_makes_nothing(place: Pla
             out, said = running.communicate(timeout=600)
         assert running.returncode == 0, said
     assert all_passed(place) and "is left to the builds" not in said
-    assert f" and is begun once more on another machine: {os.uname().nodename} does not see the store {place.store}: " in said
+    assert f" and is started once more on another machine: {os.uname().nodename} does not see the store {place.store}: " in said
     assert not (tmp_path / "theirs").exists()
 
 
@@ -164,8 +164,8 @@ def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: 
         _, said = running.communicate(timeout=200)
     error = CLUSTER_UNUSABLE(
         address="ray",
-        because="it went away, as builds/sweep/logs/cluster.log says",
-        hint="the same command goes on from what is finished",
+        because="the connection was lost; its log is builds/sweep/logs/cluster.log",
+        hint="rerun the command to continue",
     )
     assert running.returncode == 3 and error.line() in said
     assert place.plain("sweep", "run", "sweep.toml").returncode == 0 and all_passed(place)

@@ -198,15 +198,15 @@ def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        ("", "mlflow is the one tracker that is known"),
-        ("wandb:x", "mlflow is the one tracker that is known"),
-        ("http://host:5000", "mlflow is the one tracker that is known"),
-        ("mlflow", "nothing stands behind mlflow:"),
-        ("mlflow: ", "nothing stands behind mlflow:"),
-        ("mlflow-figures:", "nothing stands behind mlflow-figures:"),
+        ("", "the only known tracker is mlflow"),
+        ("wandb:x", "the only known tracker is mlflow"),
+        ("http://host:5000", "the only known tracker is mlflow"),
+        ("mlflow", "nothing follows mlflow:"),
+        ("mlflow: ", "nothing follows mlflow:"),
+        ("mlflow-figures:", "nothing follows mlflow-figures:"),
         ("mlflow:http://:5000", "it names no server"),
-        ("mlflow:http://me:se/cret@host:5000", "it is no URI that can be read"),
-        ("mlflow:http://[::1", "it is no URI that can be read"),
+        ("mlflow:http://me:se/cret@host:5000", "its URI is not valid"),
+        ("mlflow:http://[::1", "its URI is not valid"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str, because: str) -> None:

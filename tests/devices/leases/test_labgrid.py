@@ -280,6 +280,6 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
 def test_what_is_no_coordinator_is_said_before_it_is_asked(where: str) -> None:
     assert labgrid_problems(where, ["lab=1", "fast"]) == [
         f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT",
-        "labgrid's tags have values, as lab=2; 'fast' has none",
+        "labgrid's tags have values, such as lab=2; 'fast' has none",
     ]
     assert labgrid_problems("labgrid://lab.example:20408", []) == []
