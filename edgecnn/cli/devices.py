@@ -37,7 +37,8 @@ TableOpt = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Table to write (default: devices/tables/NAME.json next to your device files)."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again what is already measured.")]
+FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again what is already measured.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
 NeedOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -100,7 +101,14 @@ def check(call: Call, name: NameArg = None) -> None:
     _refuse_blocked(report)
 
 
-def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
+def measure(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    name: TargetArg,
+    minutes: MinutesOpt = 15.0,
+    out: TableOpt = None,
+    fresh: FreshOpt = False,
+    anew: AnewOpt = False,
+) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
     from edgecnn.fit.table import TableRequest, require_own_name, table_of
@@ -112,7 +120,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
         require_own_name(device, host)
     path = out or own_table(device.name)
     require_file(path)
-    table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
+    table = table_of(TableRequest(device, host, minutes, fresh or anew), call.store, call.tell)
     write_table(table, path)
     call.show(table, table_lines(table))
     reads = f"`edgecnn fit --target {device.name}` reads it"

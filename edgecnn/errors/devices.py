@@ -130,12 +130,12 @@ def unknown_need(name: str, known: Sequence[str]) -> EdgecnnError:
 
 
 def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str]) -> EdgecnnError:
-    """``unmet``: each need that does not work, and why."""
+    """``unmet``: each need that is not met, and why."""
     because = "; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items())
     return NEEDS_UNMET(names=", ".join(unmet), because=because, hint="; ".join(dict.fromkeys(hints)) or None)
 
 
 def device_file_there(name: str, title: str, file: object | None) -> EdgecnnError:
-    """``file``: the user's own; None: the device is shipped."""
+    """``file``: the user's own file; None: the device is shipped."""
     hint = "choose another name" if file is None else "choose another name, or overwrite the file with --force"
     return DEVICE_FILE_THERE(name=name, place=title if file is None else str(file), hint=hint)

@@ -1,4 +1,4 @@
-"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. No address shows a password."""
+"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. Passwords in addresses are hidden."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Fitting:
         minutes = self.request.choice.minutes
         return minutes is not None and time.monotonic() - self.searching_since >= 60 * minutes
 
-    def with_untrained_ms(self, member: Member) -> Member:
+    def add_untrained_ms(self, member: Member) -> Member:
         """Return the member with the latency of its untrained network, if it was timed."""
         return member.model_copy(update={"untrained_ms": self.times.get(member.name)})
 

@@ -1,4 +1,4 @@
-"""An operator that a runtime lacks, named from the runtime's own refusal, with the form nearest to it that every runtime has."""
+"""Identify an operator that a runtime lacks from the runtime's error, with the nearest form that every runtime supports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFUSALS = (
     re.compile(r"No Op registered for (?P<op>\w+) with"),
     re.compile(r"(?P<op>\w+)\(-?\d+\) is not a registered function/op"),
 )
-"""How ONNX Runtime refuses what it has no kernel of, an operator of a domain that it knows, and one of any."""
+"""ONNX Runtime's errors for a missing kernel, an unknown operator of a known domain, and an unknown operator."""
 NEAREST: Mapping[str, str] = {
     "Swish": "x * Sigmoid(x)",
     "Mish": "x * Tanh(Softplus(x))",
@@ -26,18 +26,19 @@ NEAREST: Mapping[str, str] = {
     "RMSNormalization": "x / Sqrt(ReduceMean(x * x) + epsilon), then Mul",
     "LpNormalization": "x / ReduceL2(x)",
     "GlobalLpPool": "GlobalAveragePool of x * x, then Sqrt and Mul",
-    "DeformConv": "Conv, and training again: where it looks is then fixed",
+    "DeformConv": "Conv, whose positions are fixed; then retrain the network",
 }
-"""ONNX operator to the same in older ones. Only what is the same numbers but for rounding, save where it says otherwise."""
+"""ONNX operator to equivalents in older opsets. Results are equal except for rounding, unless a comment says otherwise."""
 
 
 @contextmanager
 def operators_named(
     model: Path | bytes, runtime: Runtime = Runtime.ONNXRUNTIME, refusals: Iterable[re.Pattern[str]] = _REFUSALS
 ) -> Iterator[None]:
-    """Around the opening or conversion of a model file. ``refusals``: the runtime's, with a group ``op`` and perhaps ``node``.
+    """Wrap the opening or conversion of a model file. ``refusals``: patterns of the runtime's errors, with a group ``op`` and
+    maybe ``node``.
 
-    Raises OPERATOR_MISSING: where the runtime's refusal names an operator; any other failure goes on as it is.
+    Raises OPERATOR_MISSING: the runtime's error names an operator; any other failure is raised unchanged.
     """
     try:
         yield

@@ -22,7 +22,7 @@ from edgecnn.errors.sweeps import SWEEP_INVALID, SWEEP_TOO_LARGE, builds_named_a
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
-from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with_paths_from
+from edgecnn.recipes.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
 from edgecnn.store.disk import user_path
@@ -226,7 +226,7 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
     changed = apply_overrides(sweep.base, [f"{key}={_toml(key, value)}" for key, value in values.items()])
-    return with_paths_from(sweep.path.parent, changed)
+    return anchor_paths(sweep.path.parent, changed)
 
 
 def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:

@@ -114,7 +114,7 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
         return FleetCell(**facts_of_cell, state="failed", error=outcome.error or "its report was removed", exit_code=code)
     ships = report.shipped
     current = outcome.asked == fingerprint and cell.name not in state.begun
-    facts = None if ships is None else ships.without_layers
+    facts = None if ships is None else ships.compact
     code = exit_code_of(report.gates, require_measured=report.require_measured)
     return FleetCell(
         **facts_of_cell,

@@ -82,7 +82,7 @@ def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Pat
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
     """The command that races a build's kits on a board, without changing the build."""
     folder = str(_folder(out, board.name, cell))
-    return ("bench", str(build_folder(out, cell.name)), "--anew", *words_of(board), "--out", folder)
+    return ("bench", str(build_folder(out, cell.name)), "--fresh", *words_of(board), "--out", folder)
 
 
 def _folder(out: Path, board: str, cell: Cell) -> Path:

@@ -159,10 +159,10 @@ def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, sha
                         write_bytes_atomically(path, sent[role])
             inputs[role] = FoundInput(path=path, key=key, content=key)
             continue
-        artifact = store.artifacts.of_key(task.made[role], key, _Silent())
+        artifact = store.artifacts.retrieve(task.made[role], key, _Silent())
         if artifact is None:
             raise _InputAbsent(f"{socket.gethostname()} does not find {task.made[role]} {key[:12]} in any store")
-        inputs[role] = artifact.given
+        inputs[role] = artifact.stage_input
     return inputs
 
 

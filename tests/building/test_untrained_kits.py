@@ -33,7 +33,7 @@ class Stages:
         self.made: dict[str, Artifact] = {}
 
     def obtain(self, stage: Stage, under: StageInputs, *_: object) -> tuple[Artifact, None]:
-        assert dict(stage.inputs) == {role: each.key for role, each in under.given.items()}
+        assert dict(stage.inputs) == {role: each.key for role, each in under.inputs.items()}
         name = digest_of([stage.kind, stage.model_dump(mode="json")])
         if name not in self.made:
             self.asked.append(stage)

@@ -131,8 +131,8 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
         ("[devices.cpu]\ntrain.epoch = 1\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epoch is no key, the nearest"),
         ("[devices.cpu]\ntrain.epochs = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epochs must be a whole"),
         ("[devices]\ncpu = 5\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: devices.cpu must be a table, not 5"),
-        ("[devices.cpus]\nrace.rounds = 9\n[grid]\nmodel.arch = ['lenet-5']", "devices.cpus is not a device of this sweep; did you"),
-        ("[devices.cpu]\ntarget.device = 'pi5'\n[grid]\ntrain.seed = [1]", "devices.cpu is of that device's builds, and cannot"),
+        ("[devices.cpus]\nrace.rounds = 9\n[grid]\nmodel.arch = ['lenet-5']", "devices.cpus is not a device of this sweep; did"),
+        ("[devices.cpu]\ntarget.device = 'pi5'\n[grid]\ntrain.seed = [1]", "devices.cpu cannot set target.device"),
         (
             "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
             'has 1 problem: hosts.raspberry-pi-5 is "emulated", but the emulated machine is the device arm64-emulated — ',

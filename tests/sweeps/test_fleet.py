@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.render.ci import junit_of, sheets_of_fleet
 from edgecnn.render.page.fleet import fleet_page
-from edgecnn.render.screens.sweep import beside_verdict, fleet_lines, row_of, show_fleet
+from edgecnn.render.screens.sweep import fleet_lines, row_of, show_fleet, verdict_caveat
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
@@ -109,7 +109,7 @@ def test_a_network_whose_budget_was_not_measured_is_not_for_all_and_what_measure
     figures = (share(0.6), ms), (share(0.5), ms), (share(0.7), ms), (share(0.58), ms)
     other = fleet(tmp_path / "b", cells(tmp_path, two), *figures, untimed=name)
     assert other.for_all == "lenet-5" and other.why.endswith(of.format(tmp_path / "b"))
-    (beside,) = [said for cell in other.cells if (said := beside_verdict(cell)) is not None]
+    (beside,) = [said for cell in other.cells if (said := verdict_caveat(cell)) is not None]
     show_fleet(other)
     assert f"PASS, {beside}" in capsys.readouterr().out
     page = fleet_page(other)

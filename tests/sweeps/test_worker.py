@@ -25,7 +25,7 @@ HOST = os.uname().nodename
 class FullDisk(Train):
     """Whose disk takes nothing more."""
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(out / "model"))
 
 

@@ -44,7 +44,7 @@ class PartRow(NamedTuple):
 PARTS = (
     *(
         PartRow(
-            backend.runtime.value, "runtime", BROWSER if backend.runtime.in_a_browser else backend.runtime.value, backend.adds
+            backend.runtime.value, "runtime", BROWSER if backend.runtime.runs_in_browser else backend.runtime.value, backend.adds
         )
         for backend in all_backends()
     ),
@@ -130,7 +130,7 @@ def addition_of(row: PartRow) -> Addition:
 
 def install_command(extra: str) -> str:
     """Command that installs an extra into this interpreter, or the system's command for a browser. A checkout installs itself."""
-    if extra in {runtime.value for runtime in Runtime if runtime.in_a_browser}:
+    if extra in {runtime.value for runtime in Runtime if runtime.runs_in_browser}:
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _is_checkout():

@@ -60,7 +60,7 @@ def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):
         folder.mkdir()
-    write_golden((), PREPROCESSING.pixels.of_runner(), pixels)
+    write_golden((), PREPROCESSING.pixels.runner_recipe(), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
     _write_model(candidate, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
@@ -191,7 +191,7 @@ class Trials:
     def _runtime(self, backend: Backend) -> tuple[State, str]:
         if backend.builder is not None:
             return self._built_and_ran(backend.runtime)
-        return self._browser(backend.runtime) if backend.runtime.in_a_browser else self._selftest(backend.runtime)
+        return self._browser(backend.runtime) if backend.runtime.runs_in_browser else self._selftest(backend.runtime)
 
     def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:

@@ -1,4 +1,4 @@
-"""Failures on the way to a board: each names the side at fault, and the command that shows or fixes it."""
+"""Failures of a connection to a board. Each names the side at fault, and the command that shows or fixes it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class CoordinatorUnreachable(EdgecnnError):
 
 
 class BoardTaken(EdgecnnError):
-    """A board is no longer leased during a measurement; figures from then on are not valid."""
+    """A board's lease ended during a measurement; later figures are not valid."""
 
 
 BOARDS_INVALID = ErrorRow(

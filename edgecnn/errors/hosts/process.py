@@ -35,7 +35,7 @@ class RunnerTimedOut(EdgecnnError):
 
 
 class RecordingUnusable(EdgecnnError):
-    """A machine's Python did not answer the questions about it."""
+    """A machine's Python did not answer questions about the machine."""
 
 
 class WheelsNotFound(EdgecnnError):

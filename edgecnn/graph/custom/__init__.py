@@ -1,1 +1,1 @@
-"""A model file of the user's own, in whichever form: read, checked and made the trunk that every candidate comes from."""
+"""A user's own model file in any supported form: read, checked, and turned into the trunk of every candidate."""

@@ -1,4 +1,4 @@
-"""What one image costs a network that an ONNX file describes."""
+"""The cost of one image for a network in an ONNX file."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from edgecnn.values.layers import NetworkCost
 
 
 class FileOperations(NamedTuple):
-    """What an ONNX file computes for one image."""
+    """The operations of an ONNX file for one image."""
 
     model: ModelProto
     image: str
     """Its first input."""
     shape: tuple[int, ...]
-    """Of the image, at batch 1."""
+    """Shape of the image, with batch 1."""
     operations: tuple[Operation, ...]
 
     @property
     def resolution_px(self) -> ImageSize:
-        """Channels may come first or last."""
+        """Height and width; channels may come first or last."""
         return ImageSize(*(self.shape[2:] if self.shape[1] < self.shape[3] else self.shape[1:3]))
 
 
 def operations_of_file(path: Path) -> FileOperations:
-    """Of an ONNX file.
+    """Return the operations of an ONNX file.
 
-    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or has open sizes.
     """
     try:
         model = load_model(path)
@@ -47,15 +47,15 @@ def operations_of_file(path: Path) -> FileOperations:
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:
-        raise COST_UNKNOWN(path=path, because="it has no input of a fixed size besides the batch") from error
+        raise COST_UNKNOWN(path=path, because="it has no input whose size is fixed except for the batch") from error
     operations = operations_of_model(model)
     if len(shape) != 4 or not operations:
-        raise COST_UNKNOWN(path=path, because="its input is no image, or nothing reads it")
+        raise COST_UNKNOWN(path=path, because="its input is not an image, or nothing reads it")
     return FileOperations(model, image, shape, operations)
 
 
 def cost_of_file(path: Path) -> NetworkCost:
-    """Of an ONNX file; activations are taken as float32 whatever the file computes in. Raises as ``operations_of_file``."""
+    """Return the cost of an ONNX file, with activations counted as float32 in any case. Raises as ``operations_of_file``."""
     file = operations_of_file(path)
     cost = counted(file.operations, file.image, file.shape)
     return NetworkCost(

@@ -1,4 +1,4 @@
-"""Passes over a graph with Q/DQ nodes: make it run in integers, take its quantization apart, or give shared constants copies."""
+"""Passes over a graph with Q/DQ nodes: run it in integers, remove its quantization, or copy shared constants."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BIAS_AS_INTEGERS = ("Conv", "Gemm")
 
 
 def quantize_biases(model: onnx.ModelProto) -> int:
-    """Replace float biases by int32 ones, in place, where image and weights come from DequantizeLinear; returns how many.
+    """Replace float biases by int32 ones in place, if image and weights come from DequantizeLinear; return how many.
 
-    The step of a bias is the product of the two scales, as in ONNX Runtime's own quantizer. Where a bias would not fit into 32
-    bits, which happens to channels whose weights are all but zero, the weights' scale of that channel is enlarged.
+    A bias's step is the product of the two scales, as in ONNX Runtime's own quantizer. If a bias does not fit into 32 bits, which
+    happens in channels with nearly zero weights, that channel's weight scale is enlarged.
 
     ``model``: scales and weights are initializers; weights are quantized along their first axis, or as a whole.
     """
@@ -85,7 +85,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def absorb_clamps(model: onnx.ModelProto) -> int:
-    """Remove them in place; returns how many. ``model``: bounds, scales and zero points are initializers."""
+    """Remove redundant clamps in place; return how many. ``model``: bounds, scales and zero points are initializers."""
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if not tensor.dims}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -97,7 +97,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
         if bounds is None or quantizer is None or readers[node.output[0]] > 1:
             continue
         least, largest, step = _represented(quantizer, arrays)
-        # Beyond a bound by less than half a step, the rounding ends on the same integer.
+        # Within half a step of a bound, rounding gives the same integer.
         if bounds[0] - step / 2 < least and largest < bounds[1] + step / 2:
             quantizer.input[0] = node.input[0]
             absorbed.append(node)
@@ -107,7 +107,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
 
 
 def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float] | None:
-    """What the node clamps to; None where it is no clamp, or its bounds are not known."""
+    """Return the node's bounds; None if it is not a clamp, or its bounds are unknown."""
     if node.op_type == "Relu":
         return 0.0, math.inf
     if node.op_type != "Clip":
@@ -120,7 +120,7 @@ def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tup
 
 
 def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float, float]:
-    """The smallest and the largest number that a QuantizeLinear keeps, and its step; no number where they are not known."""
+    """Return the smallest and largest number that a QuantizeLinear represents, and its step; NaN if unknown."""
     scale, zero = (arrays.get(name) for name in quantizer.input[1:3])
     if scale is None or zero is None:
         return math.nan, math.nan, math.nan
@@ -130,12 +130,12 @@ def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any
 
 
 _GIVEN_OUT = "_QuantizeLinear_Input"
-"""What ONNX Runtime's quantizer appends to the name of a graph's output before it is rounded."""
+"""Suffix that ONNX Runtime's quantizer adds to the name of a graph's output before rounding."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How one tensor is rounded: arrays of the quantized file, a scale float32 and a zero-point of the integers' own type."""
+    """How one tensor is rounded: arrays of the quantized file, a float32 scale and a zero-point of the integer type."""
 
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
@@ -143,16 +143,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Rounding:
-    """What a Q/DQ file makes of a float one."""
+    """How a Q/DQ file rounds a float model."""
 
     activations: Mapping[str, Grid]
-    """By the float model's tensor."""
+    """By tensor of the float model."""
     constants: Mapping[tuple[str, int], npt.NDArray[np.float32]]
-    """Node and number of its input to the rounded weights or biases, in the float model's shape."""
+    """Node and input index to the rounded weights or biases, in the float model's shape."""
 
 
 def read_rounding(quantized: onnx.ModelProto) -> Rounding:
-    """The grids and rounded constants of a Q/DQ file whose multiplying nodes are named as the float model's."""
+    """Return the grids and rounded constants of a Q/DQ file whose multiplying nodes have the float model's names."""
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     activations = {
         node.input[0].removesuffix(_GIVEN_OUT): Grid(arrays[node.input[1]].astype(np.float32), arrays[node.input[2]])
@@ -174,9 +174,9 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
 
 
 def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
-    """A copy of the float model in which this layer's constants and these tensors are rounded, and nothing else.
+    """Return a copy of the float model in which only this layer's constants and these tensors are rounded.
 
-    ``tensors``: the activations that it reads and makes; those that are not rounded in the file stay as they are.
+    ``tensors``: activations that the layer reads and makes; those that the file does not round stay unchanged.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -204,7 +204,7 @@ def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.gener
 
 
 def _round(graph: onnx.GraphProto, tensor: str, grid: Grid, *, given_in: bool) -> None:
-    """Put Q and DQ on a tensor for all that read it; an output of the graph keeps its name."""
+    """Insert Q and DQ for all readers of a tensor; an output of the graph keeps its name."""
     exact, rounded = (tensor, f"{tensor}/rounded") if given_in else (f"{tensor}/exact", tensor)
     if given_in:
         at = 0
@@ -231,24 +231,24 @@ def _rename(names: MutableSequence[str], old: str, new: str) -> None:
 
 
 Ranges = dict[str, tuple[float, float]]
-"""Tensor to the smallest and the largest number that its integers hold."""
+"""Tensor to the smallest and the largest number that its integers represent."""
 _NO_ACTIVATION_FOLLOWS = frozenset(
     {"Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"}
     | {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Resize", "Pad"}
 )
-"""Operators whose range begins at zero because their input's does, or because they make it so."""
+"""Operators whose range starts at zero, because their input's does or because they enforce it."""
 _SIX = 6.0
-"""Of ReLU6."""
+"""Upper bound of ReLU6."""
 
 
 def take_rounding_out(model: onnx.ModelProto) -> Ranges:
-    """Make a float network of a Q/DQ one, in place, and return the ranges of its activations.
+    """Turn a Q/DQ network into a float one in place, and return the ranges of its activations.
 
-    Weights and biases become the floats that their integers stand for. ``learned_qdq.absorb_clamps`` took activations away that
-    the ends of a range stand for: where a range begins at zero, a ReLU is put back, and a ReLU6 where it ends at six. Another end
-    cuts in the integers alone.
+    Weights and biases become the floats that their integers represent. ``learned_qdq.absorb_clamps`` removed activations that
+    equal the limits of a range. If a range starts at zero, a ReLU is restored, or a ReLU6 if it ends at six. Other limits apply
+    only in integers.
 
-    ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or what a QuantizeLinear makes.
+    ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or the output of a QuantizeLinear.
     """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -315,16 +315,16 @@ def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 
 _HAVE_A_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
 _PLACE = 2
-"""Of the bias among the inputs of all of these, and of a zero point, in ONNX's standard."""
+"""Index of the bias among the inputs of all these operators, and of a zero point, in ONNX's standard."""
 
 
 def unshare_biases(graph: onnx.GraphProto) -> int:
-    """Copy shared biases in place, under names that nothing has; how many were copied."""
+    """Copy shared biases in place under unused names; return how many were copied."""
     return _unshare(graph, lambda node: node.op_type in _HAVE_A_BIAS)
 
 
 def unshare_zero_points(graph: onnx.GraphProto) -> int:
-    """The same of the zero points by which numbers become floats again."""
+    """Copy shared zero points of DequantizeLinear in the same way."""
     return _unshare(graph, lambda node: node.op_type == "DequantizeLinear")
 
 

@@ -212,9 +212,7 @@ class Board:
             return
         python, folder, far = shell_path(self.python), shell_path(self.folder), shell_path(self._far)
         half = f"{shell_path(f'{self._far}.part')}.$$"
-        complete = (
-            f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'the file is incomplete' >&2; false; }}; }}"
-        )
+        complete = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'the file is incomplete' >&2; false; }}; }}"
         receive = f"cat > {half} && {complete} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
         present = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
         script = f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {present} || {{ {receive}; }}; }} && {python} -V"

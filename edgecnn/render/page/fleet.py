@@ -11,7 +11,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of, unlearned_lines
+from edgecnn.render.screens.sweep import COLUMNS, fleet_lines, row_of, standing_of, unlearned_lines, verdict_caveat
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 
 TEMPLATE = "fleet.html.j2"
@@ -22,7 +22,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 def fleet_page(fleet: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
-    rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in fleet.cells]
+    rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     return document(
         TEMPLATE,
         shown,

@@ -29,7 +29,7 @@ def test_this_machine_is_recorded_as_it_is() -> None:
     assert "numpy" in said.python.packages and "MemTotal" in said.files["proc/meminfo"]
 
 
-@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.in_a_browser])
+@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.runs_in_browser])
 def test_the_recorder_looks_for_every_distribution_of_a_runtime(runtime: Runtime) -> None:
     assert set(DISTRIBUTIONS[runtime.value]) <= set(recorder.PACKAGES)
 
