@@ -1,7 +1,7 @@
 """The SBOM of a bundle as CycloneDX: its models, their initial weights, and the packages that they need.
 
-It depends only on the bundle and on edgecnn's version, so the same bundle has the same document everywhere: it contains no
-time, and its serial number follows from the SHA-256 of ``bundle.json``. Facts that the bundle does not state are absent.
+The document depends only on the bundle and on edgecnn's version. It contains no time, and its serial number follows from the
+SHA-256 of ``bundle.json``. Facts that the bundle does not state are absent.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def _weights(made: Made | None) -> Component | None:
         bom_ref=f"weights:{made.weights_sha256}",
         hashes=[_sha256(made.weights_sha256)],
         licenses=None if published is None else _licences(published.licence),
-        external_references=[] if published is None else [_website(published.source)],
+        external_references=[]
+        if published is None
+        else [ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(published.source))],
         properties=_properties({} if published is None else {"licence": published.licence, "trained-on": published.trained_on}),
     )
 
@@ -222,10 +224,6 @@ def _licences(words: str) -> list[DisjunctiveLicense]:
     first = re.split(r"[\s;,(]", words, maxsplit=1)[0]
     named = {"id": first} if is_supported_id(first) else {"name": words}
     return [DisjunctiveLicense(**named, acknowledgement=LicenseAcknowledgement.DECLARED)]
-
-
-def _website(address: str) -> ExternalReference:
-    return ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(address))
 
 
 def _sha256(digest: str) -> HashType:

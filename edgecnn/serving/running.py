@@ -66,9 +66,11 @@ def photo_server(request: ServeRequest, tell: Progress, complain: Callable[[str]
 class Endings:
     """A request to end the process. It is raised at once until ``check`` is called regularly, and by ``check`` from then on.
 
-    Python drops an exception that a handler raises during a weak reference's callback, which runs whenever a request's thread
-    is freed: of 16,000 interruptions after an answer, four were lost. ``socketserver`` also takes an exception for a failure
-    of the accepted request. So its loop calls ``check``, and nothing is raised inside it.
+    Python drops an exception that a handler raises during a weak reference's callback. Such callbacks run whenever a request's
+    thread is freed: of 16,000 interruptions after an answer, four were lost.
+
+    ``socketserver`` takes an exception for a failure of the accepted request. So its loop calls ``check``, and nothing is
+    raised inside it.
     """
 
     def __init__(self) -> None:

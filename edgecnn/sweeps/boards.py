@@ -93,9 +93,7 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
         kind = Kind(device, sweep.file.tags.get(device, ()))
         all_boards = boards.of(Kind(device))
         if all_boards and device in sweep.file.hosts:
-            raise SWEEP_INVALID(
-                path=sweep.path, problems=[f"hosts.{device} names a board, but {boards.where} has others"]
-            )
+            raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, but {boards.where} has others"])
         matching[kind] = boards.of(kind) if kind.tags else all_boards
         if kind.tags and not matching[kind]:
             others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in all_boards]

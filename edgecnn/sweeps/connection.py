@@ -72,11 +72,11 @@ class Nodes:
 HERE, AFAR = "ray", "ray://"
 """Addresses of a cluster: the one that this machine belongs to, or one that Ray's client reaches."""
 _START: Final = (
-    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
-    "token is reached with RAY_AUTH_MODE=token"
+    "start a cluster with `ray start --head`, and add machines with `ray start --address=HOST:6379`; if the cluster uses "
+    "tokens, set RAY_AUTH_MODE=token"
 )
 _LATE: Final = (
-    "Ray gives its server for clients 30 s to start: begin `ray start --head` with "
+    "Ray's server for clients did not start within 30 s: run `ray start --head` with "
     "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster"
 )
 _NO_CLIENT_SERVER: Final = re.compile(r"Starting Ray client server failed|Proxy failed to Connect")
@@ -99,7 +99,7 @@ def joined(address: str, store: Store) -> Iterator[Cluster]:
     shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
     token = store.root / shared.token
     with reached(address, _START):
-        _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+        _require_answer(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
         ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         with named_failures(store.root, "joining a cluster"):
@@ -121,7 +121,7 @@ class Cluster:
         with self.reached():
             self.nodes = Nodes(ray.nodes())
         if not self.nodes.available:
-            raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a core to give", hint=_START)
+            raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a free core", hint=_START)
 
     @contextmanager
     def reached(self) -> Iterator[None]:
@@ -132,7 +132,7 @@ class Cluster:
     def check(self, terms: Terms) -> Terms:
         """Ask every machine whether it meets the terms, before the first task. Return the terms that all meet.
 
-        The remote store is left out of them if all machines see this machine's store.
+        They omit the remote store if all machines see this machine's store.
 
         Raises:
             WORKERS_DIFFER: versions differ, files cannot be read there, or no store is shared.
@@ -167,7 +167,7 @@ def away(nodes: Collection[str]) -> dict[str, str] | None:
     return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
 
 
-def _answering(address: str) -> None:
+def _require_answer(address: str) -> None:
     """Connect to the address, since Ray itself waits many minutes for it. Raises OSError: nothing answers there."""
     host, _, port = address.removeprefix(AFAR).rpartition(":")
     if host and port.isdigit():

@@ -40,7 +40,7 @@ class KinBoard(Value):
     board: str
     p50_ms: Interval | None
     disturbed: str | None
-    """What slowed its race, so that the board may be faster."""
+    """Cause that slowed its race, so that the board may be faster."""
     observed_at: str = ""
     """Start of its race."""
     slower: Interval | None = None

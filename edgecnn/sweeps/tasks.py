@@ -201,9 +201,12 @@ def run_in_order(
     Among tasks that can start, the first in ``waits_for`` starts first. If a build's tasks are adjacent, the first builds are
     finished before the last ones start. Tasks that depend on a failed one are never started or yielded.
 
-    ``waits_for``: task to its dependencies; unknown ones are ignored. ``some_ended``: yields running tasks that have ended,
-    perhaps none. ``has_room``: whether a task may start next to this number of running ones; otherwise later tasks may pass
-    it. If no task runs, the first one starts without this check.
+    ``waits_for``: task to its dependencies; unknown ones are ignored.
+
+    ``some_ended``: yields running tasks that have ended, perhaps none.
+
+    ``has_room``: whether a task may start next to this number of running ones; otherwise later tasks may pass it. If no task
+    runs, the first one starts without this check.
     """
     before = {key: {need for need in needs if need in waits_for} for key, needs in waits_for.items()}
     after = dict[Task, list[Task]]()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import edgecnn
 from edgecnn.data.formats.registry import is_on_disk
@@ -59,7 +59,9 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
         report=shown_digest(report),
         ended_ms=_milliseconds(report.made_at),
         seconds=report.seconds,
-        parameters={key: _text(value) for key, value in values.items()},
+        parameters={
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in values.items()
+        },
         metrics=_metrics(report, ships),
         tags={
             "edgecnn.version": report.version,
@@ -119,10 +121,6 @@ def files_of(folder: Path) -> list[Path]:
 def _milliseconds(moment: str | None) -> int:
     when = datetime.now(UTC) if moment is None else utc_moment(moment)
     return int(when.timestamp() * 1000)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:

@@ -61,9 +61,7 @@ def test_without_a_cluster_it_says_how_one_is_started(tmp_path: Path) -> None:
     assert done.returncode == 3 and done.stdout == "" and "Traceback" not in done.stderr
     (said,) = [line for line in done.stderr.splitlines() if "error:" in line]
     assert said.startswith("edgecnn: error: the cluster ray cannot be used: ")
-    assert said.endswith(
-        "takes a further machine into it; one that asks for a token is reached with RAY_AUTH_MODE=token [cluster-unusable]"
-    )
+    assert said.endswith("set RAY_AUTH_MODE=token [cluster-unusable]")
     assert not (place.store / "artifacts").exists()
 
 
@@ -204,8 +202,5 @@ def test_a_head_that_is_too_slow_for_a_client_is_told_how_it_gets_more_time() ->
     said = 'Initialization failure from server:\nTraceback:\n    "Starting Ray client server failed. See "\nRuntimeError: {}\n'
     with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made) as caught, reached("ray://head:10001", "start one"):
         raise ConnectionAbortedError(said.format("Starting Ray client server failed. See ray_client_server_1.err."))
-    assert caught.value.line() == (
-        "the cluster ray://head:10001 cannot be used: Starting Ray client server failed. See ray_client_server_1.err. — "
-        "Ray gives its server for clients 30 s to start: begin `ray start --head` with "
-        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster [cluster-unusable]"
-    )
+    assert caught.value.because == "Starting Ray client server failed. See ray_client_server_1.err."
+    assert "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120" in str(caught.value.hint)

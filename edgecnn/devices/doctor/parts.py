@@ -114,7 +114,7 @@ def no_wheel(row: PartRow) -> str | None:
 
 
 def addition_of(row: PartRow) -> Addition:
-    """What the part would add: install command, if pip can install it, and measured sizes."""
+    """Describe the installation of the part: command, if pip can install it, and measured sizes."""
     size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
     if isinstance(size, str):
         return Addition(adds=row.adds, command=command, measured=size)

@@ -100,7 +100,8 @@ class LabgridBoards:
         """
         with self._connected() as coordinator:
             wanted = partial(self._wanted_places, coordinator, kind, without)
-            with coordinator.reserved(_name_filters(wanted()) if without else [_tag_filter(kind)]) as tokens:
+            tags = {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
+            with coordinator.reserved(_name_filters(wanted()) if without else [tags]) as tokens:
                 token, board = _free(coordinator, kind, wanted, tokens, wait)
                 coordinator.cancel([surplus for surplus in tokens if surplus != token])
                 yield LabgridLease(board, token, coordinator)
@@ -123,10 +124,6 @@ class LabgridBoards:
 
 def _is(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
-
-
-def _tag_filter(kind: Kind) -> Mapping[str, str]:
-    return {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
 
 
 def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
