@@ -163,8 +163,8 @@ class _Part:
         self._stream.seek(start)
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        content = self._stream.read(wanted)
+        count = self._left if size < 0 else min(size, self._left)
+        content = self._stream.read(count)
         self._left -= len(content)
         return content
 

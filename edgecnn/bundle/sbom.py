@@ -51,10 +51,10 @@ def sbom_of(bundle: Verified) -> str:
     BundleEntryRefused: a file differs from the verified one.
     """
     choice = json.loads(_content(bundle, CHOICE))
-    made = _recorded_making(bundle, choice)
-    application, runner = _application(bundle, choice), _runner(made)
+    making = _recorded_making(bundle, choice)
+    application, runner = _application(bundle, choice), _runner(making)
     needed_by_runner = [_package(name) for name in _RUNNER_PACKAGES]
-    weights = _weights(made)
+    weights = _weights(making)
     bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{bundle.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
     bom.register_dependency(runner, needed_by_runner)
     models = []
@@ -125,10 +125,10 @@ def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
     )
 
 
-def _runner(made: Made | None) -> Component:
+def _runner(making: Made | None) -> Component:
     return Component(
         name="edgecnn",
-        version=None if made is None else made.edgecnn,
+        version=None if making is None else making.edgecnn,
         type=ComponentType.LIBRARY,
         bom_ref="runner",
         description="The runner in each kit",
@@ -136,16 +136,16 @@ def _runner(made: Made | None) -> Component:
     )
 
 
-def _weights(made: Made | None) -> Component | None:
+def _weights(making: Made | None) -> Component | None:
     """The weights with which training began; None for random weights, or if the bundle does not state them."""
-    if made is None or made.weights_sha256 is None:
+    if making is None or making.weights_sha256 is None:
         return None
-    published = made.weights
+    published = making.weights
     return Component(
         name="weights of the person who built this" if published is None else published.name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"weights:{made.weights_sha256}",
-        hashes=[_sha256(made.weights_sha256)],
+        bom_ref=f"weights:{making.weights_sha256}",
+        hashes=[_sha256(making.weights_sha256)],
         licenses=None if published is None else _licences(published.licence),
         external_references=[]
         if published is None

@@ -49,5 +49,7 @@ def _array_fault(content: bytes) -> str:
         return f"it is not a NumPy array ({str(error)[:100]})"
     if dtype.hasobject:
         return "it holds Python objects, which may run code"
-    wanted, held = prod(shape) * dtype.itemsize, len(content) - stream.tell()
-    return "" if wanted == held and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, but {held:,} bytes"
+    expected, available = prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    return (
+        "" if expected == available and min(shape, default=0) >= 0 else f"it has the shape {list(shape)}, but {available:,} bytes"
+    )

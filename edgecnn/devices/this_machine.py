@@ -117,9 +117,9 @@ def contradiction(device: Device, ran: Environment) -> str | None:
     ``device``: as its file states it. ``ran``: the environment of a run.
     """
     observed = ran.observed
-    ran_on, wanted = observed.get("architecture"), device.processor.architecture
-    if wanted != "any" and ran_on not in (None, wanted):
-        return f"they were made on {ran_on}; {device.name} is {wanted}"
+    ran_on, architecture = observed.get("architecture"), device.processor.architecture
+    if architecture != "any" and ran_on not in (None, architecture):
+        return f"they were made on {ran_on}; {device.name} is {architecture}"
     vendor = observed.get("cpu_vendor")
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}; {device.name} has one of {device.match.cpu_vendor}"

@@ -173,11 +173,11 @@ class Pool:
         kind = next(kind for kind in self.boards_by_kind if kind.device == cell.device)
         while True:
             listed = {board.name for board in self.boards.of(kind)}
-            wanted = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
-            reasons = {name: why for name in wanted if (why := self._why_not(name, cell, listed)) is not None}
-            if len(reasons) == len(wanted):
+            names = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
+            reasons = {name: why for name in names if (why := self._why_not(name, cell, listed)) is not None}
+            if len(reasons) == len(names):
                 raise no_board_left(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, listed - (set(wanted) - set(reasons)), wait) as lease:
+            with self.boards.reserve(kind, listed - (set(names) - set(reasons)), wait) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
@@ -206,6 +206,6 @@ def look_at(board: Board, cell: Cell) -> None:
     if board.host is None:
         raise BOARD_WITHOUT_ADDRESS(board=board.name)
     target = target_of(cell.recipe.target, None)
-    wanted = BoardUse(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
+    use = BoardUse(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
     with Link.open(Address.of(board.host)) as link:
-        fit_board(link, HostRequest(address=board.host, python=board.python), wanted)
+        fit_board(link, HostRequest(address=board.host, python=board.python), use)

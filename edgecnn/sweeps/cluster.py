@@ -15,13 +15,12 @@ from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
+from edgecnn.errors.sweeps import CLUSTER_WITHOUT_CORES, CLUSTER_WITHOUT_GPU
 from edgecnn.errors.wording import first_line
 from edgecnn.store.disk import user_path
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
-from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
@@ -131,12 +130,12 @@ class ClusterWork:
         Earlier tasks start first, and only as many as keep the machines busy. A failed task is noted, and left with its
         dependants to the builds.
 
-        Raises CLUSTER_UNUSABLE: the cluster was lost, or has no GPU for a training that needs one.
+        Raises CLUSTER_UNUSABLE: the cluster was lost. CLUSTER_WITHOUT_CORES: all its machines were. CLUSTER_WITHOUT_GPU: a
+        training needs one.
         """
         machines = self._nodes.available.values()
         if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
-            because = "the training needs a GPU, and no machine of the cluster has one"
-            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint="--set train.device=cpu")
+            raise CLUSTER_WITHOUT_GPU(address=self._cluster.address)
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
         doing, done = f"sweep: make on {len(machines)} machines", 0
         self._tell.step(doing, 0, len(tasks), "stages")
@@ -195,8 +194,7 @@ class ClusterWork:
         for name in lost:
             self._tell.note(f"{name} is lost; its stages are started again on another machine")
         if not finished and not self._nodes.available:
-            because = "no machine with a free core is left"
-            raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint=GO_ON)
+            raise CLUSTER_WITHOUT_CORES(address=self._cluster.address)
         self._room.resize(self._nodes.working)
         for ref in finished:
             attempt = self._finished_attempt(ref)

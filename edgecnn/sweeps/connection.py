@@ -14,10 +14,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
+from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, CLUSTER_WITHOUT_CORES, WORKERS_DIFFER
 from edgecnn.store.failures import named_failures
 from edgecnn.store.store import Store
-from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.tasks import Demand
 from edgecnn.sweeps.worker import Shared, Terms
 
@@ -116,17 +115,17 @@ class Cluster:
     """A Ray cluster to which this process is connected."""
 
     def __init__(self, address: str, shared: Shared, ray: Any) -> None:
-        """Raises CLUSTER_UNUSABLE: no machine has a core."""
+        """Raises CLUSTER_UNUSABLE: the cluster does not answer. CLUSTER_WITHOUT_CORES: no machine has a core."""
         self.address, self.shared, self.ray = address, shared, ray
         with self.reached():
             self.nodes = Nodes(ray.nodes())
         if not self.nodes.available:
-            raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a free core", hint=_START)
+            raise CLUSTER_WITHOUT_CORES(address=address)
 
     @contextmanager
     def reached(self) -> Iterator[None]:
         """Convert Ray's errors in the block. Raises CLUSTER_UNUSABLE: the cluster is lost."""
-        with reached(self.address, GO_ON):
+        with reached(self.address, "rerun the command to continue"):
             yield
 
     def check(self, terms: Terms) -> Terms:

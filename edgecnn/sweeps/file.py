@@ -18,7 +18,7 @@ from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BadAddress
 from edgecnn.errors.recipes import OVERRIDES_INVALID, OverridesInvalid
-from edgecnn.errors.sweeps import SWEEP_INVALID, SWEEP_TOO_LARGE, builds_named_alike
+from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
@@ -128,7 +128,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
     Raises:
         SWEEP_INVALID: unknown keys, networks or devices, invalid values or hosts, tables of devices without a build, or no build.
         SWEEP_TOO_LARGE: more than ``MOST_BUILDS``.
-        BUILDS_NAMED_ALIKE: two builds have the same folder.
+        BUILD_REPEATED, BUILDS_NAMED_ALIKE: two builds have the same folder.
         EdgecnnError: errors of ``target_of`` and ``apply_overrides`` that are not bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
@@ -140,7 +140,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             problems += [] if problem in problems else [problem]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
-            raise builds_named_alike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
+            raise (BUILD_REPEATED if other.recipe == cell.recipe else BUILDS_NAMED_ALIKE)(path=sweep.path, name=cell.name)
         cells[cell.name.casefold()] = cell
     if not problems:
         devices = {cell.device for cell in cells.values()}

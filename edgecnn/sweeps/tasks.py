@@ -84,8 +84,8 @@ class Room:
         """Whether there is capacity to start this task."""
         used = Counter[str]()
         for (heavy, gpus), number in self._begun.items():
-            used.update({what: number * amount for what, amount in self._takes(heavy, gpus).items()})
-        return all(used[what] < AHEAD * self._capacity[what] for what in self._takes(_is_heavy(task), task.gpus))
+            used.update({resource: number * amount for resource, amount in self._takes(heavy, gpus).items()})
+        return all(used[resource] < AHEAD * self._capacity[resource] for resource in self._takes(_is_heavy(task), task.gpus))
 
     def take(self, task: StageTask) -> None:
         """Count a started task."""
@@ -97,7 +97,7 @@ class Room:
 
     def _takes(self, heavy: bool, gpus: int) -> dict[str, int]:  # noqa: FBT001 - a class of tasks
         takes = {"cores": self._heavy[0] if heavy else 1, "heavy": int(heavy), "gpus": gpus}
-        return {what: number for what, number in takes.items() if number}
+        return {resource: number for resource, number in takes.items() if number}
 
 
 def _is_heavy(task: StageTask) -> bool:

@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from edgecnn.errors.sweeps import TRACKER_REFUSED, TRACKER_UNREACHABLE
+from edgecnn.errors.sweeps import (
+    TRACKER_FOLDER_REFUSED,
+    TRACKER_REFUSED,
+    TRACKER_UNREACHABLE,
+    TRACKER_WITHOUT_DATABASES,
+)
 from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
 from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, hide_user, misread
@@ -90,7 +95,7 @@ class MlflowTracker:
     Raises:
         TRACKER_MISREAD: the address is invalid.
         MissingPackage: the extra ``mlflow`` is not installed.
-        TRACKER_REFUSED: MLflow does not accept the address here.
+        TRACKER_REFUSED, TRACKER_FOLDER_REFUSED, TRACKER_WITHOUT_DATABASES: MLflow does not accept the address here.
     """
 
     def __init__(self, text: str) -> None:
@@ -105,8 +110,7 @@ class MlflowTracker:
             try:
                 MlflowClient(tracking_uri=self._at.uri)
             except UnsupportedModelRegistryStoreURIException:
-                hint = "an address begins with http://, https://, sqlite:///, postgresql:// or databricks"
-                raise TRACKER_REFUSED(address=self.shown, because="it does not know this kind of store", hint=hint) from None
+                raise TRACKER_REFUSED(address=self.shown) from None
             except Exception:  # noqa: BLE001 - ``ask`` reports a database that does not answer
                 return
 
@@ -152,11 +156,9 @@ class MlflowTracker:
         scheme = urlsplit(self._at.uri).scheme.partition("+")[0]
         local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
         if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
-            hint = "use mlflow:sqlite:///mlflow.db or a server, or set MLFLOW_ALLOW_FILE_STORE=true to allow a folder"
-            raise TRACKER_REFUSED(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
+            raise TRACKER_FOLDER_REFUSED(address=self.shown)
         if scheme in _DATABASES and importlib.util.find_spec("sqlalchemy") is None:
-            because = "its client alone reaches only servers, not databases"
-            raise TRACKER_REFUSED(address=self.shown, because=because, hint="pip install mlflow")
+            raise TRACKER_WITHOUT_DATABASES(address=self.shown)
 
     @contextmanager
     def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:

@@ -52,10 +52,17 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
     """Make the run of a finished build. ``settings``: all settings. ``cell``: identity of a sweep's build."""
     ships = report.shipped
     values = {setting.key: setting.value for setting in settings.settings if setting.value is not None}
-    made = [report.build.name, values, dict(report.keys), _machines(ships), report.choice.candidate, list(report.choice.carried)]
+    identity = [
+        report.build.name,
+        values,
+        dict(report.keys),
+        _machines(ships),
+        report.choice.candidate,
+        list(report.choice.carried),
+    ]
     return TrackedRun(
         name=report.build.name or f"{report.build.arch}-{report.build.device}",  # --out . has no name
-        build=cell or digest_of(made),
+        build=cell or digest_of(identity),
         report=shown_digest(report),
         ended_ms=_milliseconds(report.made_at),
         seconds=report.seconds,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
+from edgecnn.errors.sweeps import CLUSTER_LOST, CLUSTER_UNUSABLE, WORKERS_DIFFER
 from edgecnn.sweeps.connection import near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
@@ -160,11 +160,7 @@ def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: 
         wait_until(lambda: bool(making("prepare") or making("train")), 240)
         machines.kill(0)
         _, said = running.communicate(timeout=200)
-    error = CLUSTER_UNUSABLE(
-        address="ray",
-        because="the connection was lost; its log is builds/sweep/logs/cluster.log",
-        hint="rerun the command to continue",
-    )
+    error = CLUSTER_LOST(address="ray", log="builds/sweep/logs/cluster.log")
     assert running.returncode == 3 and error.line() in said
     assert place.plain("sweep", "run", "sweep.toml").returncode == 0 and all_passed(place)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import CLUSTER_UNUSABLE
+from edgecnn.errors.sweeps import CLUSTER_WITHOUT_GPU
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.sweeps.cluster import GRACE_S, _hand_out
@@ -48,12 +48,9 @@ def test_a_training_for_a_gpu_does_not_wait_for_one_that_no_machine_of_a_cluster
     if not refused:
         assert list(work.made(tasks)) == list(tasks)
         return
-    with pytest.raises(EdgecnnError, check=CLUSTER_UNUSABLE.made) as caught:
+    with pytest.raises(EdgecnnError, check=CLUSTER_WITHOUT_GPU.made) as caught:
         list(work.made(tasks))
-    assert caught.value.line() == (
-        "the cluster ray cannot be used: the training needs a GPU, and no machine of the cluster has one — "
-        "--set train.device=cpu [cluster-unusable]"
-    )
+    assert caught.value.fields == {"address": "ray"}
 
 
 def test_trainings_for_a_gpu_are_left_to_the_builds_when_its_machine_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import RECIPE_INVALID
-from edgecnn.errors.sweeps import BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
+from edgecnn.errors.sweeps import BUILD_REPEATED, BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.sweeps.file import group_by_training
 from edgecnn.values.recipe import Recipe
@@ -151,7 +151,7 @@ def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: 
 
 def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:
     same = '[[build]]\nmodel.arch = "lenet-5"\n[[build]]\nmodel.arch = "lenet-5"'
-    with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made):
+    with pytest.raises(EdgecnnError, check=BUILD_REPEATED.made):
         cells(tmp_path, same)
     other = '[[build]]\nname = "one"\nmodel.arch = "lenet-5"\n[[build]]\nname = "One"\nmodel.arch = "resnet-18"'
     with pytest.raises(EdgecnnError, check=BUILDS_NAMED_ALIKE.made) as caught:

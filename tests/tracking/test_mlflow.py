@@ -18,7 +18,13 @@ from mlflow import MlflowClient
 
 from edgecnn import installed
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.sweeps import TRACKER_MISREAD, TRACKER_REFUSED, TrackerUnreachable
+from edgecnn.errors.sweeps import (
+    TRACKER_FOLDER_REFUSED,
+    TRACKER_MISREAD,
+    TRACKER_REFUSED,
+    TRACKER_WITHOUT_DATABASES,
+    TrackerUnreachable,
+)
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import MlflowTracker, address_of
 from edgecnn.tracking.run import TrackedRun, figures_only
@@ -227,16 +233,12 @@ def test_an_address_is_handed_on_without_its_password() -> None:
 def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     for text in ("mlflow:./mlruns", "mlflow:file:///tmp/mlruns"):
-        with pytest.raises(
-            EdgecnnError,
-            match=r"mlflow:sqlite:///mlflow\.db, or a server; MLFLOW_ALLOW_FILE_STORE=true",
-            check=TRACKER_REFUSED.made,
-        ):
+        with pytest.raises(EdgecnnError, check=TRACKER_FOLDER_REFUSED.made):
             MlflowTracker(text)
-    with pytest.raises(EdgecnnError, match="no such kind of store — an address begins with http", check=TRACKER_REFUSED.made):
+    with pytest.raises(EdgecnnError, check=TRACKER_REFUSED.made):
         MlflowTracker("mlflow:localhost:5000")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EdgecnnError, match="pip install mlflow", check=TRACKER_REFUSED.made):
+    with pytest.raises(EdgecnnError, check=TRACKER_WITHOUT_DATABASES.made):
         MlflowTracker("mlflow:sqlite:///mlflow.db")
 
 

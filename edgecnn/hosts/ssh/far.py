@@ -171,8 +171,8 @@ def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     with contextlib.suppress(OSError):  # it already leads a group
         os.setsid()
     os.chdir(str(folder))
-    kept = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
-    environment = dict(kept, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    variables = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
+    environment = dict(variables, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     os.execve(sys.executable, [sys.executable, "-m", "runner"] + request["argv"], environment)
 
 
