@@ -20,7 +20,7 @@ FINETUNE_IMAGES = 24_000
 
 
 def default_epochs(mode: Mode, images: int) -> int:
-    """Return epochs for ``images`` training images: a fixed number of images shown. Fine-tuning stops earlier without progress."""
+    """Return epochs for ``images`` training images: a fixed number of images shown. Fine-tuning may stop earlier."""
     if mode == "finetune":
         return 4 * max(2, min(8, round(FINETUNE_IMAGES / max(images, 1) / 4)))
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))

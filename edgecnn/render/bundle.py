@@ -157,7 +157,7 @@ def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
 
 def _pip_packages(runtime: Runtime) -> Mapping[str, str]:
     backend = backend_for(runtime)
-    return backend.runtime_packages if backend.by_pip else {}
+    return backend.runtime_packages if backend.pip_installs else {}
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:

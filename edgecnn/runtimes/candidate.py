@@ -1,5 +1,4 @@
-"""Make a candidate of any runtime: calibration images, whether fp16 holds the network, its files, whether they answer as the
-trunk does, golden answers, the facts."""
+"""Make a candidate of any runtime: select images, check fp16's range, write and check files, record golden logits and facts."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from edgecnn.values.stage import Progress
 
 @dataclass(frozen=True)
 class CandidateRequest:
-    """``pixels`` is the folder that ``prepare`` made, ``images`` how many calibration pictures are used (0: none)."""
+    """``pixels``: the folder that ``prepare`` made. ``images``: the number of calibration images (0: none)."""
 
     onnx: Path
     pixels: Path
@@ -39,8 +38,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
     Raises CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE, CALIBRATION_RANGE_NOT_FINITE, ALREADY_QUANTIZED, HALF_OVERFLOW,
-    OUTPUTS_DIFFER,
-    GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules.
+    OUTPUTS_DIFFER, GOLDEN_NOT_TELLING, CONVERTER_FAILED: see their modules.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
@@ -60,15 +58,15 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
 
 
 def record_answers(out: Path, pixels: Path, normalization: Normalization, candidate: Candidate, tell: Progress) -> dict[str, Any]:
-    """Write ``golden_logits.npy``, set the tolerance in ``model.json`` by what exchanged colours change, and say what was found.
+    """Write ``golden_logits.npy``, set the tolerance in ``model.json``, and return the facts for ``quantize.json``.
 
-    Raises GOLDEN_NOT_TELLING: every golden image gets the same answer.
+    Raises GOLDEN_NOT_TELLING: every golden image gets the same logits.
     """
     golden = golden_of(out, pixels, normalization, candidate)
     np.save(out / "golden_logits.npy", golden.logits)
     _set_tolerance(out, golden.tolerance)
     if not golden.tells_channels:
-        tell.note(f"{candidate.id}: this network hardly looks at colour, so its golden logits do not show exchanged channels")
+        tell.note(f"{candidate.id}: this network hardly uses colour, so its golden logits do not reveal swapped channels")
     return {"swap": golden.swap, "tells_channels": golden.tells_channels, "tolerance": golden.tolerance}
 
 
@@ -80,20 +78,20 @@ def _set_tolerance(out: Path, tolerance: float) -> None:
 
 
 def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
-    """The job with its images and with the tensors that fp16 cannot hold."""
+    """Return the job with its images and the tensors that exceed fp16's range."""
     candidate, count = request.candidate, calibration_count(request.pixels)
     pixels = calibration_pixels(request.pixels, request.images or min(CHECK_IMAGES, count))
     job = Job(request.onnx, out, candidate, request.normalization, pixels, request.kept)
     wide = beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
     if wide:
         tensor = max(wide, key=lambda name: wide[name])
-        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, and fp16 ends at 65,504"
-        tell.note(f"{candidate.id}: layers that make or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
+        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, above fp16's maximum of 65,504"
+        tell.note(f"{candidate.id}: layers that write or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
     return replace(job, wide=wide)
 
 
 def _calibration(request: CandidateRequest, tell: Progress) -> dict[str, int]:
-    """What ranges are taken from; a set that fits badly is named."""
+    """Return the numbers of calibration images and of their classes. A note warns of a single image and of a single class."""
     if not request.images:
         return {}
     classes = calibration_classes(request.pixels, request.images)

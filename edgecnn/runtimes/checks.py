@@ -1,8 +1,8 @@
-"""What a candidate's files answer here: compared with the trunk; to the golden images, for other machines; whether fp16 holds it.
+"""Check a candidate's files on this machine: against the trunk, on the golden images, and against fp16's range.
 
-How far another machine may be from the golden answers without being wrong leaves room for other kernels, and yet is kept under
-what swapped colour channels change, so that a kit that feeds its network blue for red fails its self-test. A network that
-hardly looks at colour cannot be tested so; that is said.
+The tolerance of the golden logits leaves room for the kernels of other machines. It stays below the difference that swapped
+colour channels make, so that a kit that swaps red and blue fails its self-test. That test is not possible for a network that
+hardly looks at colour; a note says so.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFi
 from edgecnn.values.preprocessing import Normalization
 
 TWIN_FOLDER = "twin"
-"""Where a candidate that this machine cannot run leaves the model that answers for it."""
+"""Folder of the model that gives the logits of a candidate that this machine cannot run."""
 LEAST_TOLERANCE = {Precision.FP32: 0.0005, Precision.TF32: 0.01, Precision.BF16: 0.02, Precision.FP16: 0.02, Precision.INT8: 0.02}
-"""Share of the logits' spread that other machines are granted in any case. Between x86 and aarch64 fp32 differed by 1e-6 and
-INT8 not at all in ONNX Runtime; TensorRT rounds activations where its twin does not; TF32 has fp16's mantissa."""
+"""Smallest tolerance for other machines, as a share of the logits' spread. In ONNX Runtime, fp32 differed by 1e-6 between x86 and
+aarch64, and INT8 not at all. TensorRT rounds activations where its twin does not. TF32 has fp16's mantissa."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class Golden:
     logits: npt.NDArray[np.float32]
     tolerance: float
     swap: float
-    """What exchanging red and blue changes at most."""
+    """Largest change when red and blue are swapped."""
 
     @property
     def tells_channels(self) -> bool:
-        """True where a kit with exchanged channels fails its self-test by its logits."""
+        """True if a kit with swapped channels fails its self-test by its logits."""
         return self.swap > self.tolerance
 
 
 def golden_of(made: Path, prepared: Path, normalization: Normalization, candidate: Candidate) -> Golden:
-    """The golden answers of the model in ``made``, or of its twin where there is one; ``prepared`` is what ``prepare`` made.
+    """Return the golden logits of the model in ``made``, or of its twin if it has one. ``prepared``: the output of ``prepare``.
 
-    Raises GOLDEN_NOT_TELLING: every image gets the same answer, or one that is no number.
+    Raises GOLDEN_NOT_TELLING: all images get the same logits, or NaN.
     """
     folder = answering_folder(made)
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
@@ -76,12 +76,12 @@ def golden_of(made: Path, prepared: Path, normalization: Normalization, candidat
 
 
 def least_tolerance(candidate: Candidate) -> float:
-    """Share of the logits' spread that another machine is granted in any case."""
+    """Return the smallest tolerance for other machines, as a share of the logits' spread."""
     return max(LEAST_TOLERANCE[candidate.precision], backend_for(candidate.runtime).left_out(candidate).least_tolerance)
 
 
 def answering_folder(made: Path) -> Path:
-    """Return the folder of the twin where there is one, else the candidate's own."""
+    """Return the twin's folder if there is one, else the candidate's own."""
     return made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
 
 
@@ -104,9 +104,9 @@ FROM_TRUNK: Mapping[Precision, float] = {
 activations rounded to fp16 made 0.02 in networks with random weights, which is where rounding costs most; bf16 rounds 8 times as
 coarsely. INT8 has the tolerance of every comparison between integer kernels."""
 ROUNDED = 1.2
-"""Of files that round: so many times the trunk's deviation from its mean, for the root mean square distance. One number for every
-answer is 1 away, answers that have nothing to do with the trunk's are 1.4 away. A trained LeNet-5 was 0.01 away. With random
-weights, which is where rounding costs most, MobileNetV3-Small and EfficientNet-B0 were 0.3 to 0.81 away."""
+"""Largest RMS distance of files that round, in standard deviations of the trunk's logits. A constant output has distance 1,
+unrelated outputs have 1.4. A trained LeNet-5 had 0.01. Rounding costs most with random weights: MobileNetV3-Small and
+EfficientNet-B0 then had 0.3 to 0.81."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -135,28 +135,28 @@ def _files_apart(job: Job, folder: Path, check: OutputCheck) -> float:
 
 
 def check_converted(job: Job, converter: str, logits: Callable[[npt.NDArray[Any]], Logits]) -> float:
-    """Compare a converted fp32 network, of which INT8 or fp16 is made next, with the trunk; return the distance.
+    """Compare a converted fp32 network with the trunk before INT8 or fp16 is made from it; return the distance.
 
-    ``logits``: of a feed, float32 (N, 3, H, W). Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
+    ``logits``: a function of a feed, float32 (N, 3, H, W). Raises OUTPUTS_DIFFER: see ``distance_from_trunk``.
     """
     return distance_from_trunk(job, OutputCheck(converter), lambda pixels: logits(job.normalization.feed(pixels)))
 
 
 def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels], Logits]) -> float:
-    """Return the distance of outputs from the trunk's as a share of their spread: the largest, or of files that round the rms.
+    """Return the distance of outputs from the trunk's, as a share of their spread: the largest, or the RMS of files that round.
 
-    ``answers``: logits (N, classes) of pixels, uint8 (N, H, W, 3). Raises OUTPUTS_DIFFER: it is beyond ``FROM_TRUNK``, or beyond
-    ``ROUNDED``.
+    ``answers``: a function from pixels, uint8 (N, H, W, 3), to logits (N, classes). Raises OUTPUTS_DIFFER: the distance exceeds
+    ``FROM_TRUNK``, or ``ROUNDED`` for files that round.
     """
     pixels = spread(job.pixels, CHECK_IMAGES)
     trunk = trunk_logits_of(job.onnx, job.normalization.feed(pixels), UNFUSED)
-    found, allowed = answers(pixels), FROM_TRUNK[check.precision]
+    logits, allowed = answers(pixels), FROM_TRUNK[check.precision]
     if check.rounds:
         span = float(np.ptp(trunk)) or 1.0
-        away = float(np.sqrt(np.mean((found - trunk) ** 2))) / span
+        away = float(np.sqrt(np.mean((logits - trunk) ** 2))) / span
         allowed = max(allowed, ROUNDED * float(np.std(trunk)) / span)
     else:
-        away = distance(trunk, found)
+        away = distance(trunk, logits)
     if not away <= allowed:  # written so that a NaN is refused too
         raise OUTPUTS_DIFFER(
             candidate=job.candidate.id, converter=check.converter, away=away, allowed=allowed, images=len(pixels)
@@ -165,9 +165,9 @@ def distance_from_trunk(job: Job, check: OutputCheck, answers: Callable[[Pixels]
 
 
 def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
-    """Return the tensors that fp16 cannot hold, with their largest magnitudes, where the candidate keeps their layers in fp32.
+    """Return the tensors that exceed fp16's range, with their largest magnitudes. The candidate keeps their layers in fp32.
 
-    Empty for a candidate that computes nothing in fp16, and for a network whose every tensor fits.
+    Empty if the candidate computes nothing in fp16, or if every tensor fits.
 
     Raises HALF_OVERFLOW: the candidate computes every layer in fp16. CALIBRATION_RANGE_NOT_FINITE: a tensor is infinite or NaN.
     """
@@ -188,7 +188,7 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
 
 
 def _magnitudes(job: Job) -> Magnitudes:
-    """Return the magnitudes of the job's ONNX file, measured once in this process for the same file and feed."""
+    """Return the largest magnitudes in the job's ONNX file. They are measured once a process for the same file and feed."""
     content = sha256(job.onnx.read_bytes())
     content.update(np.ascontiguousarray(job.pixels).data)
     key = content.hexdigest(), job.pixels.shape, job.normalization.model_dump_json()
@@ -198,4 +198,4 @@ def _magnitudes(job: Job) -> Magnitudes:
 
 
 _MEASURED: dict[tuple[str, tuple[int, ...], str], Magnitudes] = {}
-"""By the digest of file and pixels, the shape of the pixels, and the normalization. A few kilobytes for each file."""
+"""Keyed by the digest of file and pixels, the shape of the pixels, and the normalization. A few kilobytes a file."""

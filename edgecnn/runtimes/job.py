@@ -1,7 +1,4 @@
-"""What a quantization method is given, whichever runtime it is for, what the ranking of layers is asked, and the images of both:
-
-which ones ranges are taken from, and the refusals that keep a bad set from looking like a good model.
-"""
+"""The inputs of every quantization method and of the ranking of layers: settings, calibration images, and their checks."""
 
 from __future__ import annotations
 
@@ -24,22 +21,22 @@ from edgecnn.values.preprocessing import Normalization
 
 
 class RankSettings(Value):
-    """Of the rank stage. Every field enters its key."""
+    """Settings of the rank stage. Every field enters its key."""
 
     images: PositiveInt
-    """Calibration images, for the ranges."""
+    """Number of calibration images, for the ranges."""
     probes: PositiveInt = 32
-    """Images of the validation role on which damage is measured, spread evenly; all of them where there are fewer. Divergence is
-    averaged over probabilities, not counted in wrong answers: few images rank as many do."""
+    """Validation images on which damage is measured, spread evenly; all images if there are fewer. Divergence is averaged over
+    probabilities instead of counted in wrong predictions, so a few images give the same ranking as many."""
     reduced_range: bool = False
-    """7-bit weights, as the candidates have them that this is for."""
+    """7-bit weights, as in the candidates that the ranking is for."""
     normalization: Normalization
     multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
-    """Whether each answer is a probability of its own."""
+    """Whether each logit is a separate probability."""
 
 
 BATCH = 16
-"""Calibration images that are fed at once: ranges are extremes, which do not depend on how images are grouped."""
+"""Calibration images in one call. Ranges are extremes, so they do not depend on the grouping."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +51,16 @@ class Job:
     kept: tuple[RankedLayer, ...] = ()
     """Layers of the trunk that stay in float."""
     wide: Mapping[str, float] = field(default_factory=dict)
-    """Tensors of the trunk that fp16 cannot hold, with their largest magnitudes: the layers around them stay in fp32."""
+    """Tensors of the trunk that exceed fp16's range, with their largest magnitudes. The layers around them stay in fp32."""
 
     @property
     def half_form(self) -> str:
-        """The form of an fp16 file, for ``quantize.json``."""
+        """Describe an fp16 file, for ``quantize.json``."""
         mixed = f", with {counted(len(self.wide), 'tensor')} in fp32;" if self.wide else ","
         return f"fp16{mixed} float32 at input and output"
 
     def describe(self, model: ModelFile) -> None:
-        """Write ``model.json`` beside the model's files."""
+        """Write ``model.json`` next to the model's files."""
         (self.out / MODEL_FILE_NAME).write_text(model.to_json(), encoding="utf-8")
 
     def feed(self, index: int) -> npt.NDArray[Any]:
@@ -71,40 +68,40 @@ class Job:
         return self.normalization.feed(self.pixels[index : index + 1])
 
     def feeds(self, batch: int = BATCH) -> Iterator[npt.NDArray[Any]]:
-        """The calibration images in batches, as the model wants them: float32 (batch, 3, H, W), the last one perhaps smaller."""
+        """Yield the calibration images in batches, float32 (batch, 3, H, W). The last batch may be smaller."""
         for start in range(0, len(self.pixels), batch):
             yield self.normalization.feed(self.pixels[start : start + batch])
 
 
 def calibration_pixels(prepared: Path, images: int) -> npt.NDArray[np.uint8]:
-    """``images`` pictures spread evenly over the calibration role, uint8 (images, H, W, 3); the same ones every time.
+    """Return ``images`` images spread evenly over the calibration role, uint8 (images, H, W, 3); the same images every time.
 
-    Raises CALIBRATION_SET_TOO_SMALL: the role holds fewer.
+    Raises CALIBRATION_SET_TOO_SMALL: the role has fewer images.
     """
     return evenly(np.load(prepared / "calibration.pixels.npy", mmap_mode="r"), images)
 
 
 def evenly(pixels: npt.NDArray[np.uint8], images: int) -> npt.NDArray[np.uint8]:
-    """``images`` of them. Raises CALIBRATION_SET_TOO_SMALL: there are fewer."""
-    return np.ascontiguousarray(pixels[_places(len(pixels), images)])
+    """Return ``images`` images spread evenly over ``pixels``. Raises CALIBRATION_SET_TOO_SMALL: there are fewer."""
+    return np.ascontiguousarray(pixels[_even_indices(len(pixels), images)])
 
 
 def calibration_count(prepared: Path) -> int:
-    """Pictures of the calibration role."""
+    """Count the images of the calibration role."""
     return len(np.load(prepared / "calibration.labels.npy", mmap_mode="r"))
 
 
 def calibration_classes(prepared: Path, images: int) -> int:
-    """How many classes the pictures of ``calibration_pixels`` are of, or how many labels they have among them."""
+    """Count the classes, or the labels, of the images of ``calibration_pixels``."""
     labels = np.load(prepared / "calibration.labels.npy")
-    shown = labels[_places(len(labels), images)]
+    shown = labels[_even_indices(len(labels), images)]
     return len(np.unique(shown)) if shown.ndim == 1 else int(shown.any(axis=0).sum())
 
 
 def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0) -> None:
-    """Hold the float network's answers (N, classes) to calibration images ``first`` … to being numbers.
+    """Check that the float network's logits (N, classes) are finite. ``first``: the index of their first calibration image.
 
-    Raises CALIBRATION_NOT_FINITE: naming the first image, counted from 0, whose answer is not.
+    Raises CALIBRATION_NOT_FINITE: names the first image, counted from 0, with other logits.
     """
     broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(broken):
@@ -112,15 +109,15 @@ def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0)
 
 
 def require_finite_answers(job: Job, answers: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]) -> None:
-    """Hold the float network's answers to all calibration images of a job to being numbers.
+    """Check that the float network's logits of all calibration images are finite.
 
-    ``answers``: logits of a feed as the job makes it. Raises CALIBRATION_NOT_FINITE: as ``require_finite``.
+    ``answers``: a function from a feed of the job to logits. Raises CALIBRATION_NOT_FINITE: see ``require_finite``.
     """
     for number, feed in enumerate(job.feeds(BATCH)):
         require_finite(answers(feed), len(job.pixels), number * BATCH)
 
 
-def _places(found: int, asked: int) -> npt.NDArray[np.int64]:
-    if found < asked:
-        raise CALIBRATION_SET_TOO_SMALL(asked=asked, found=found)
-    return np.arange(asked, dtype=np.int64) * found // asked
+def _even_indices(available: int, images: int) -> npt.NDArray[np.int64]:
+    if available < images:
+        raise CALIBRATION_SET_TOO_SMALL(asked=images, found=available)
+    return np.arange(images, dtype=np.int64) * available // images

@@ -1,8 +1,8 @@
-"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32, fp16 and INT8; and how its trace is read.
+"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32, fp16 and INT8; and the reader of its trace.
 
-``litert_files`` makes the model files. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file. In
-a trace the names of XNNPACK's kernels say what they multiply: ``QC8`` and ``QS8`` are INT8 with scales for each channel and for
-each tensor, ``F32`` and ``F16`` floats.
+``litert_files`` makes the model files. A kit needs only ``ai-edge-litert``; an Android app loads the same file. The names of
+XNNPACK's kernels in a trace state their arithmetic: ``QC8`` and ``QS8`` are INT8 with a scale for each channel or for each
+tensor, ``F32`` and ``F16`` are floats.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgecnn.installed import PYTHONS, Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
 from edgecnn.runtimes.protocol import UNSIGNED, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
-from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, moved_bytes
+from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, claim_by_macs, executed_residency, moved_bytes
 from edgecnn.runtimes.separate_process import answers_separately, run_separately
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
@@ -46,45 +46,45 @@ _VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _INT8 = ("QC8", "QS8", "QU8")
 _HALF = "F16"
 _DYNAMIC = "QD8"
-"""Activations that are rounded while it runs; nothing here is made so."""
+"""Activations that are rounded at run time. No candidate is made so."""
 _BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 _INPUT_OF_WEIGHTS = 1
-"""Of each of ``_OPERATORS``."""
+"""The index of the input with the weights, for each of ``_OPERATORS``."""
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session.
+    """Return the residency of a traced session.
 
-    Kernels that multiply stand in the order of the file's operators that do, one for one. Of a network in several pieces the
-    profiler joins rows, and their order is lost: where as many were called as there are operators, all of one precision, each
-    operator is credited with that. Where their numbers differ nothing is credited. An operator is joined with the first node not
-    yet joined that has as many multiply-adds: of two alike it may be the other one, which changes no share. What lies between two
-    of them XNNPACK may run as it is or within its neighbours: its bytes are counted with the first kernel that follows.
+    The kernels that multiply are in the order of the file's operators that multiply, one for one. If XNNPACK runs a network in
+    several parts, the profiler merges rows and their order is lost. Then, if the number of calls equals the number of operators
+    and all kernels have one precision, each operator is credited with that precision; otherwise nothing is credited. Operators
+    are matched with the trunk's nodes by ``claim_by_macs``. XNNPACK may fuse the operators between two that multiply: their
+    bytes are counted with the next kernel.
 
-    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no kernel.
+    Raises TRACE_UNREADABLE: the file is missing, is not JSON, or names no kernel.
     """
     kernels, operators = _read(trace / "layers.json")
-    waiting, multiplying = deque(operators), [each for each in kernels if _multiplies(each["kernel"])]
-    known = len(multiplying) == sum(each["op"] in _OPERATORS for each in operators)
-    free, layers = list(macs.layers), list[LayerResidency]()
-    if not known:
-        layers += _in_pieces(multiplying, [each for each in operators if each["op"] in _OPERATORS], free)
-    float32 = "fp16" if any(_HALF in each["kernel"] for each in kernels) else "fp32"
+    waiting, multiplying = deque(operators), [kernel for kernel in kernels if _multiplies(kernel["kernel"])]
+    matches = len(multiplying) == sum(operator["op"] in _OPERATORS for operator in operators)
+    unclaimed, layers = list(macs.layers), list[LayerResidency]()
+    if not matches:
+        layers += _operator_layers(multiplying, [operator for operator in operators if operator["op"] in _OPERATORS], unclaimed)
+    float32 = "fp16" if any(_HALF in kernel["kernel"] for kernel in kernels) else "fp32"
     for index, ran in enumerate(kernels):
-        run = _taken(waiting, _multiplies(ran["kernel"])) if known else None
-        layers.append(_layer(index, ran, run, free, float32))
+        run = _pop_operators(waiting, _multiplies(ran["kernel"])) if matches else None
+        layers.append(_layer(index, ran, run, unclaimed, float32))
     return executed_residency(layers, macs)
 
 
-def _in_pieces(
-    multiplying: Sequence[Mapping[str, Any]], operators: Sequence[Mapping[str, Any]], free: list[LayerMacs]
+def _operator_layers(
+    multiplying: Sequence[Mapping[str, Any]], operators: Sequence[Mapping[str, Any]], unclaimed: list[LayerMacs]
 ) -> list[LayerResidency]:
-    """The operators, whose times the kernels have; none where the kernels do not account for all of them in one precision."""
-    kinds = {_precision(each["kernel"], None) for each in multiplying}
-    if len(kinds) != 1 or UNKNOWN in kinds or sum(each.get("calls", 1.0) for each in multiplying) != len(operators):
+    """Return a layer without time for each operator; none if the kernels differ in number or precision."""
+    kinds = {_precision(kernel["kernel"], None) for kernel in multiplying}
+    if len(kinds) != 1 or UNKNOWN in kinds or sum(kernel.get("calls", 1.0) for kernel in multiplying) != len(operators):
         return []
     (precision,) = kinds
-    joined = [(operator["op"], _joined(operator, free)) for operator in operators]
+    joined = [(operator["op"], claim_by_macs(unclaimed, _macs(operator))) for operator in operators]
     return [
         LayerResidency(
             name=f"{op} {index}",
@@ -98,18 +98,18 @@ def _in_pieces(
     ]
 
 
-def _taken(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:
-    """The operators that a kernel stands for: up to the one that multiplies, and that too where the kernel does."""
-    taken = []
+def _pop_operators(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:
+    """Remove and return a kernel's operators: those before the next that multiplies, which follows if the kernel multiplies."""
+    operators = []
     while waiting and waiting[0]["op"] not in _OPERATORS:
-        taken.append(waiting.popleft())
-    return [*taken, waiting.popleft()] if multiplies else taken
+        operators.append(waiting.popleft())
+    return [*operators, waiting.popleft()] if multiplies else operators
 
 
 def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        kernels, operators = found["kernels"], found["operators"]
+        trace = json.loads(path.read_text(encoding="utf-8"))
+        kernels, operators = trace["kernels"], trace["operators"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     if not kernels:
@@ -118,10 +118,10 @@ def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str
 
 
 def _layer(
-    index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, free: list[LayerMacs], float32: str
+    index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, unclaimed: list[LayerMacs], float32: str
 ) -> LayerResidency:
     kernel, operator = str(ran["kernel"]).removeprefix(_DELEGATED), run[-1] if run and _multiplies(ran["kernel"]) else None
-    joined = None if operator is None else _joined(operator, free)
+    joined = None if operator is None else claim_by_macs(unclaimed, _macs(operator))
     return LayerResidency(
         name=f"{kernel} {index}",
         op=kernel if operator is None else operator["op"],
@@ -143,45 +143,42 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
     if kernel.startswith(_MOVES) and kernel not in _OPERATORS:  # TRANSPOSE moves numbers, TRANSPOSE_CONV multiplies them
         return OVERHEAD
     if not named.startswith(_DELEGATED):
-        return UNKNOWN if operator is None else _BY_TYPE.get(_read_by(operator)["type"], UNKNOWN)
+        return UNKNOWN if operator is None else _BY_TYPE.get(_activations(operator)["type"], UNKNOWN)
     if _DYNAMIC in kernel:
         return UNKNOWN
-    if any(each in kernel for each in _INT8):
+    if any(tag in kernel for tag in _INT8):
         return "int8"
     return "fp16" if _HALF in kernel else "fp32" if "F32" in kernel else UNKNOWN
 
 
-def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
-    weights, made = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"], operator["outputs"][0]["shape"]
-    read = _read_by(operator)["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
-    positions = 1 if operator["op"] == "FULLY_CONNECTED" else prod(read[1:3])
-    found = next((each for each in free if each.macs == prod(weights) * positions), None)
-    if found is not None:
-        free.remove(found)
-    return found
+def _macs(operator: Mapping[str, Any]) -> int:
+    """Return the multiply-adds of an operator for one image."""
+    weights: Sequence[int] = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"]
+    image = _activations(operator) if operator["op"] == "TRANSPOSE_CONV" else operator["outputs"][0]
+    return prod(weights) * (1 if operator["op"] == "FULLY_CONNECTED" else prod(image["shape"][1:3]))
 
 
-def _read_by(operator: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The input that it computes of: a transposed convolution's first is the size of its output."""
-    read: Mapping[str, Any] = operator["inputs"][2 if operator["op"] == "TRANSPOSE_CONV" else 0]
-    return read
+def _activations(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the input with the activations. The first input of a transposed convolution is the size of its output."""
+    tensor: Mapping[str, Any] = operator["inputs"][2 if operator["op"] == "TRANSPOSE_CONV" else 0]
+    return tensor
 
 
 def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:
-    """``float32``: what XNNPACK reads and writes where the file says so, since it may be told to compute in halves."""
+    """Return the bytes that these operators move. ``float32``: XNNPACK's type for float32, since it may compute in fp16."""
     kinds = {**_BY_TYPE, "float32": float32}
-    ends = (port for each in run if not _only_named_otherwise(each) for port in (*each["inputs"], *each["outputs"]))
-    return moved_bytes(MovedTensor(kinds.get(each["type"], each["type"]), tuple(each["shape"])) for each in ends)
+    ends = (port for operator in run if not _moves_nothing(operator) for port in (*operator["inputs"], *operator["outputs"]))
+    return moved_bytes(MovedTensor(kinds.get(port["type"], port["type"]), tuple(port["shape"])) for port in ends)
 
 
-def _only_named_otherwise(operator: Mapping[str, Any]) -> bool:
-    """Weights in halves are packed once for all calls, when the file is opened."""
+def _moves_nothing(operator: Mapping[str, Any]) -> bool:
+    """Whether it is a view, or converts fp16 weights, which XNNPACK does once, when the file is opened."""
     return operator["op"] in _VIEWS or (operator["op"] == "DEQUANTIZE" and operator["inputs"][0]["type"] == "float16")
 
 
 ENTRY = "model.tflite"
 WRITER = "edgecnn's LiteRT writer"
-"""What errors call ``litert_writer``."""
+"""The name of ``litert_writer`` in errors."""
 HALF = {"force_fp16": "1"}
 _NO_BF16 = "it has no switch for it"
 _NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
@@ -200,7 +197,7 @@ class LitertBackend(Backend):
     extra = "litert"
     packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer")
     runtime_packages: Mapping[str, str] = {"ai-edge-litert": ">=2.3,<3"}
-    by_pip = True
+    pip_installs = True
     wheels: tuple[Series, ...] = (Series(*PYTHONS["ai-edge-litert"], None),)
     glibc: Mapping[str, Glibc] = {"x86_64": (2, 27), "aarch64": (2, 27)}
     session_module = "litert_cpu"
@@ -210,7 +207,7 @@ class LitertBackend(Backend):
     learned: Scheme | None = UNSIGNED
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """See ``Backend.supports``. The model is a FlatBuffer: the device's limits on ONNX do not bear on it."""
+        """See ``Backend.supports``. The model is a FlatBuffer, so the device's limits on ONNX do not apply."""
         if self.runtime not in device.runtimes:
             return ()
         return (
@@ -232,7 +229,7 @@ class LitertBackend(Backend):
         return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, name: str, classes: int) -> ModelFile:
-        """``model.json`` of a candidate whose file is ``model.tflite``; ``name``: of its input."""
+        """Return ``model.json`` of a candidate whose file is ``model.tflite``. ``name``: the name of its input."""
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=ModelSpec(
@@ -246,11 +243,11 @@ class LitertBackend(Backend):
         )
 
     def way(self, candidate: Candidate) -> Way | None:
-        """See ``Backend.way``. Tensors for which a network learned no range have that of the calibration images."""
+        """See ``Backend.way``. A network that learned its rounding calibrates too, for the tensors without a learned range."""
         return None if candidate.method is Method.ORIGINAL else Way(calibrates=not candidate.precision.is_float)
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``: in fp32. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
+        """See ``Backend.convert``. The file is fp32. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
         from edgecnn.runtimes.litert_writer.writer import convert
 
         convert(onnx, candidate, out)
@@ -266,9 +263,9 @@ class LitertBackend(Backend):
         return logits_of(folder / model.model.entry, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them.
+        """See ``Backend.output_check``. The check runs in fp32, with fp16 weights if the candidate has them.
 
-        The quantizer rounds more tensors than a network learned to have rounded.
+        The quantizer rounds more tensors than a network that learned its rounding expects.
         """
         rounds = not candidate.precision.is_float
         return OutputCheck("LiteRT's quantizer" if rounds else WRITER, candidate.precision, rounds=rounds)
@@ -301,12 +298,12 @@ PROGRAM = str(Path(__file__).with_name("litert_program.py"))
 
 
 def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
-    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises CONVERTER_FAILED: it left nothing."""
+    """Run ``halve`` or ``quantize`` of ``litert_program``. Raises CONVERTER_FAILED: the program made no file."""
     run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
 def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
-    """``model.json`` of what was made of an ONNX file."""
+    """Write ``model.json`` of a LiteRT model that was made from an ONNX file."""
     from onnx import load
 
     graph = load(onnx, load_external_data=False).graph
@@ -316,5 +313,5 @@ def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
 
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises CONVERTER_FAILED: as ``run``."""
+    """Return the logits (N, classes) of a ``.tflite`` file for a feed (N, H, W, 3). Raises CONVERTER_FAILED."""
     return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

@@ -1,7 +1,7 @@
-"""fp32, fp16 and INT8 for LiteRT: our own writer makes the FlatBuffer from the trunk, LiteRT's quantizer the others from that.
+"""fp32, fp16 and INT8 for LiteRT: our writer makes the fp32 FlatBuffer from the trunk, LiteRT's quantizer the others from that.
 
-The writer changes the layout of every layer, so its network is compared with the trunk before anything is made of it. Of a
-network that learned its rounding, the float network is written, and the quantizer is given the ranges that were learned.
+The writer changes the layout of every layer, so its network is compared with the trunk first. For a network that learned its
+rounding, the float network is written and the quantizer gets the learned ranges.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _READ = {
     schema.BuiltinOperator.BATCH_MATMUL: 0,
     schema.BuiltinOperator.TRANSPOSE_CONV: 2,
 }
-"""Operators that multiply, and which of their inputs holds the activations."""
+"""Operators that multiply, and the index of the input with the activations."""
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -47,14 +47,14 @@ def quantize(job: Job) -> dict[str, Any]:
 
     Raises:
         ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        CALIBRATION_NOT_FINITE: the network answers an image with NaN or infinity.
-        CONVERTER_FAILED: the quantizer made nothing, or the model is larger than a FlatBuffer.
-        OUTPUTS_DIFFER: the written network answers otherwise than the trunk.
+        CALIBRATION_NOT_FINITE: the network's logits of an image hold NaN or infinity.
+        CONVERTER_FAILED: the quantizer made no file, or the model is larger than a FlatBuffer.
+        OUTPUTS_DIFFER: the outputs of the written network differ from the trunk's.
         LAYER_NOT_CONVERTED: LiteRT has no operator for a layer.
     """
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-        whole, ranges = Path(name) / ENTRY, Ranges()
+        float_model, ranges = Path(name) / ENTRY, Ranges()
         trunk = load_model(job.onnx)
         if candidate.method is Method.AWARE_TRAINING:
             ranges = take_rounding_out(trunk)
@@ -65,51 +65,51 @@ def quantize(job: Job) -> dict[str, Any]:
             job = replace(job, onnx=unrounded)
         require_unquantized(trunk, job.onnx)
         require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
-        write_model(job.onnx, candidate, whole)
+        write_model(job.onnx, candidate, float_model)
         facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
-        if candidate.precision is not Precision.FP32:  # which is compared as it ships
-            converted = partial(_logits, whole, candidate.id)
+        if candidate.precision is not Precision.FP32:  # an fp32 file is compared by ``check_files``
+            converted = partial(_logits, float_model, candidate.id)
             facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
         if candidate.precision is Precision.INT8:
-            _quantize_whole(job, trunk, whole, ranges)
+            _quantize_to_int8(job, trunk, float_model, ranges)
             facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
         elif candidate.precision is Precision.FP16:
-            make_by_program("halve", (whole, made), made, candidate.id)
+            make_by_program("halve", (float_model, made), made, candidate.id)
         else:
-            shutil.copyfile(whole, made)
+            shutil.copyfile(float_model, made)
         write_described(job.onnx, candidate, job.out)
     return facts
 
 
-def _quantize_whole(job: Job, trunk: onnx.ModelProto, whole: Path, ranges: Ranges) -> None:
-    """Write the INT8 model from the float one, in whose folder the program finds its feed and how it is asked.
+def _quantize_to_int8(job: Job, trunk: onnx.ModelProto, float_model: Path, ranges: Ranges) -> None:
+    """Write the INT8 model from the float model. The program reads its feed and its request in the float model's folder.
 
-    ``ranges``: of tensors that learned them. The others have those of the calibration images.
+    ``ranges``: the learned ranges, by tensor. Other tensors get the ranges of the calibration images.
     """
-    feed, how, made = whole.with_name("feed.npy"), whole.with_name("how.json"), job.out / ENTRY
+    feed, how, made = float_model.with_name("feed.npy"), float_model.with_name("how.json"), job.out / ENTRY
     shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
     with told_by_system(feed, shown.nbytes):
         np.save(feed, shown)
     how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": ranges}), encoding="utf-8")
-    make_by_program("quantize", (whole, feed, how, made), made, job.candidate.id)
+    make_by_program("quantize", (float_model, feed, how, made), made, job.candidate.id)
 
 
 def _float_tensors(job: Job, trunk: onnx.ModelProto) -> list[str]:
-    """What the operators that stay in float write, whether an activation was fused into them or not."""
+    """Return the output tensors of the operators that stay in float, with and without a fused activation."""
     names = set(float_nodes(trunk, job.kept))
     tensors = [tensor for node in trunk.graph.node if node.name in names for tensor in node.output]
     return list(dict.fromkeys((*tensors, *(tensor for layer in job.kept for tensor in layer.outputs))))
 
 
 def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
-    """Names of the trunk's layers, and of its products of attention, that multiply floats in the made model."""
+    """Return the names of the trunk's layers, and of its attention products, that multiply floats in the model."""
     written = _float_products(made.read_bytes())
     layers = [layer.name for layer in mac_table(trunk).layers if written.intersection(layer.outputs)]
     return {"float_layers": layers, "attention": [name for name in attention_products(trunk) if name in layers]}
 
 
 def _float_products(content: bytes) -> set[str]:
-    """Names of the tensors that operators write which multiply floats."""
+    """Return the output tensors of the operators that multiply floats."""
     model = schema.Model.GetRootAs(content)
     graph, written = model.Subgraphs(0), set()
     for number in range(graph.OperatorsLength()):
@@ -125,5 +125,5 @@ def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDAr
 
 
 def _last_channels(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(N, 3, H, W) as (N, H, W, 3)."""
+    """Convert (N, 3, H, W) to (N, H, W, 3)."""
     return np.ascontiguousarray(feed.transpose(0, 2, 3, 1))

@@ -1,11 +1,11 @@
-"""Runs LiteRT's own libraries in a separate process: a crash of theirs ends no build, and what they print is not seen.
+"""Run LiteRT's libraries in a separate process, so that a crash does not end the build and their output is not shown.
 
-quantize FLOAT.tflite FEED.npy HOW.json INT8.tflite # full INT8 but for its two ends, ranges from the feed halve FLOAT.tflite
-FP16.tflite # weights in half precision answer MODEL.tflite FEED.npy LOGITS.npy # by no code of the runner, which must reproduce
-it
+- ``quantize FLOAT.tflite FEED.npy HOW.json INT8.tflite``: INT8 with float input and output, ranges from the feed
+- ``halve FLOAT.tflite FP16.tflite``: fp16 weights
+- ``answer MODEL.tflite FEED.npy LOGITS.npy``: the logits, without code of the runner, which must reproduce them
 
-A feed is float32 (N, H, W, 3), logits float32 (N, classes). HOW has ``in_float``, the tensors whose operators stay in float,
-and ``ranges``, tensors with the smallest and largest value that their scale holds instead of those of the feed.
+A feed is float32 (N, H, W, 3), logits are float32 (N, classes). HOW has ``in_float``, the tensors whose operators stay in float,
+and ``ranges``, which replace the smallest and largest values of the feed, by tensor.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 
 
 def quantize(source: str, feed: str, how: str, made: str) -> None:
-    """By LiteRT's quantizer: weights with a scale for each output channel, activations with one for each tensor.
+    """Write INT8 by LiteRT's quantizer: a scale for each output channel of the weights, one for each tensor of activations.
 
-    The ranges are the smallest and largest values seen, as in the other runtimes. The quantizer's own is a moving average, in
-    which the last images count most: LeNet-5 on the demo lost 7.4 points by it, and by these none.
+    The ranges are the smallest and largest values, as in the other runtimes. The quantizer's default is a moving average, in
+    which the last images count most: LeNet-5 on the demo lost 7.4 points by it, and none by the extremes.
     """
     from litert_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
     from litert_quantizer.utils import qsv_utils
@@ -33,9 +33,9 @@ def quantize(source: str, feed: str, how: str, made: str) -> None:
     work.load_quantization_recipe(recipe.static_wi8_ai8())
     operations = qtyping.TFLOperationName
     left_in_float = (operations.INPUT, operations.OUTPUT, operations.PADV2, operations.SELECT_V2)
-    for operation in left_in_float:  # the quantizer gives the constants of the last two scales that do not fit them
+    for operation in left_in_float:  # the quantizer gives constants of PADV2 and SELECT_V2 scales that do not fit them
         work.update_quantization_recipe(regex=".*", operation_name=operation, algorithm_key="no_quantize")
-    for tensor in request["in_float"]:  # and the numbered steps in which its operator is written
+    for tensor in request["in_float"]:  # and the numbered steps of its operator
         scope = rf"(^|;){re.escape(tensor)}([/:]\d+)*;"
         work.update_quantization_recipe(
             regex=scope, operation_name=qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
@@ -57,7 +57,7 @@ def quantize(source: str, feed: str, how: str, made: str) -> None:
 
 
 def halve(source: str, made: str) -> None:
-    """By LiteRT's quantizer. Whether the arithmetic is half as well is for who opens the file to say."""
+    """Write fp16 weights by LiteRT's quantizer. The session that opens the file decides whether the arithmetic is fp16 too."""
     from litert_quantizer import qtyping, quantizer
 
     weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
@@ -72,15 +72,15 @@ def halve(source: str, made: str) -> None:
 
 
 def answer(model: str, feed: str, logits: str) -> None:
-    """One picture a call."""
+    """Write the logits of a feed, one image a call."""
     network = _opened(model)
     network.allocate_tensors()
-    (taken,), (given,) = network.get_input_details(), network.get_output_details()
+    (input_,), (output,) = network.get_input_details(), network.get_output_details()
     answers = []
-    for picture in np.load(feed, mmap_mode="r"):
-        network.set_tensor(taken["index"], np.ascontiguousarray(picture[None]))
+    for image in np.load(feed, mmap_mode="r"):
+        network.set_tensor(input_["index"], np.ascontiguousarray(image[None]))
         network.invoke()
-        answers.append(network.get_tensor(given["index"])[0])
+        answers.append(network.get_tensor(output["index"])[0])
     np.save(logits, np.stack(answers).astype(np.float32))
 
 

@@ -1,7 +1,7 @@
-"""ncnn on a CPU: fp32, and fp16 where the processor has it; and how its trace is read.
+"""ncnn on a CPU: fp32, and fp16 if the processor has it; and the reader of its trace.
 
-An app for Android loads the same files. pnnx makes the model from the trunk. The kit sets every number format that ncnn would
-otherwise choose by the processor. ncnn names no kernel: the formats of the tensors between layers say what was computed.
+An Android app loads the same files. pnnx makes the model from the trunk. The kit sets every number format that ncnn would
+otherwise choose by the processor. ncnn names no kernels: the formats of the tensors between layers show the arithmetic.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.processor import multiplies_halves, names_processor, thread_knobs
 from edgecnn.runtimes.protocol import Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way, halves_of
-from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, listed_layers, moved_bytes
+from edgecnn.runtimes.residency import (
+    OVERHEAD,
+    UNKNOWN,
+    MovedTensor,
+    claim_by_macs,
+    executed_residency,
+    listed_layers,
+    moved_bytes,
+)
 from edgecnn.runtimes.separate_process import answers_separately
 from edgecnn.store.failures import require_room
 from edgecnn.values.candidate import Candidate, Knobs, Precision, Runtime, Scheme, Unsupported
@@ -45,30 +53,27 @@ _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "Deconv
 _WEIGHTS = {**dict.fromkeys(_CONVOLUTIONS, "6"), "InnerProduct": "2"}
 _BIAS = {**dict.fromkeys(_CONVOLUTIONS, "5"), "InnerProduct": "1"}
 _INT8 = dict.fromkeys((*_CONVOLUTIONS, "InnerProduct"), "8")
-"""Which number of a layer's settings holds its weights' count, whether it has a bias, and whether its weights have INT8 scales:
+"""The numbers of a layer's settings for its count of weights, its bias, and INT8 scales:
 https://github.com/Tencent/ncnn/wiki/operators"""
 _TRANSPOSED = frozenset({"Deconvolution", "DeconvolutionDepthWise"})
 _MOVES = frozenset({"Packing", "Cast", "Quantize", "Dequantize", "Requantize", "Permute"})
 _VIEWS = frozenset({"Reshape", "Flatten", "Split", "Squeeze", "ExpandDims", "Noop", "Dropout"})
-"""Give the same numbers under another shape or another name: none is moved."""
+"""Layers that change only shapes or names, and move no number."""
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session.
+    """Return the residency of a traced session. Its layers are matched with the trunk's nodes by ``claim_by_macs``.
 
-    Layers carry other names than the trunk's nodes. Each is joined with the first node not yet joined that has as many
-    multiply-adds: of two alike it may be the other one, which changes no share.
-
-    Raises TRACE_UNREADABLE: the file is missing, or holds no layer.
+    Raises TRACE_UNREADABLE: the file is missing, or has no layer.
     """
-    free = list(macs.layers)
+    unclaimed = list(macs.layers)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["type"] != "Input"]
-    return executed_residency([_layer(entry, free) for entry in ran], macs)
+    return executed_residency([_layer(entry, unclaimed) for entry in ran], macs)
 
 
-def _layer(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerResidency:
+def _layer(entry: Mapping[str, Any], unclaimed: list[LayerMacs]) -> LayerResidency:
     kind = str(entry["type"])
-    joined = _joined(entry, free) if kind in _WEIGHTS else None
+    joined = _matching_node(entry, unclaimed) if kind in _WEIGHTS else None
     return LayerResidency(
         name=str(entry["name"]),
         op=kind,
@@ -80,16 +85,12 @@ def _layer(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerResidency:
     )
 
 
-def _joined(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
+def _matching_node(entry: Mapping[str, Any], unclaimed: list[LayerMacs]) -> LayerMacs | None:
     ports = entry["inputs"] if entry["type"] in _TRANSPOSED else entry["outputs"]
     if any(port is None for port in ports):
         return None
     positions = 1 if entry["type"] == "InnerProduct" else prod(ports[0]["shape"][1:])
-    count = _weights(entry) * positions
-    found = next((each for each in free if each.macs == count), None)
-    if found is not None:
-        free.remove(found)
-    return found
+    return claim_by_macs(unclaimed, _weights(entry) * positions)
 
 
 def _precision(entry: Mapping[str, Any]) -> str:
@@ -102,7 +103,7 @@ def _precision(entry: Mapping[str, Any]) -> str:
 
 
 def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
-    """Read and written, weights included; None where that is not known."""
+    """Return the bytes read and written, weights included; None if the precision is not known."""
     ports = [*entry["inputs"], *entry["outputs"]]
     precision = _precision(entry)
     if precision == UNKNOWN:
@@ -116,7 +117,7 @@ def _weights(entry: Mapping[str, Any]) -> int:
 
 
 def _biases(entry: Mapping[str, Any]) -> int:
-    """One an output channel, whose number is a layer's setting 0."""
+    """Return the number of biases, one for each output channel. Setting 0 is the number of output channels."""
     return _number(entry, "0") if _number(entry, _BIAS.get(entry["type"])) else 0
 
 
@@ -125,16 +126,16 @@ def _number(entry: Mapping[str, Any], setting: str | None) -> int:
 
 
 INPUT, OUTPUT = "in0", "out0"
-"""What pnnx calls the network's two ends."""
+"""pnnx's names of the network's input and output."""
 PARAM, WEIGHTS = "model.param", "model.bin"
 FP32 = dict.fromkeys(("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"), "0")
-"""Left alone, ncnn stores and computes in half precision where the processor can. Names:
+"""By default, ncnn stores and computes in half precision if the processor can. Names:
 https://github.com/Tencent/ncnn/blob/master/src/option.h"""
 FP16 = {name: str(int("fp16" in name)) for name in FP32}
 _NO_FP16 = "{} has no half-precision arithmetic"
 _REFUSED = {
-    Precision.BF16: "what its bf16 storage computes on this processor has not been read",
-    Precision.INT8: "its wheels hold no calibrator: ncnn2table and ncnn2int8 are not in them",
+    Precision.BF16: "the arithmetic of its bf16 storage on this processor was not verified",
+    Precision.INT8: "its wheels lack the calibration tools ncnn2table and ncnn2int8",
 }
 
 
@@ -143,7 +144,7 @@ class NcnnBackend(Backend):
 
     runtime = Runtime.NCNN
     title = "ncnn"
-    adds = "fp32 candidates for ncnn, which is small and runs in Android apps too"
+    adds = "fp32 candidates for ncnn, a small runtime that also runs in Android apps"
     size: Size | str = Size(39, 115, beyond="edgecnn[train]")
     line = Line((10, 2), "long-dashed")
     licences: Mapping[str, str] = {"ncnn": "BSD-3-Clause"}
@@ -151,7 +152,7 @@ class NcnnBackend(Backend):
     extra = "ncnn"
     packages: tuple[str, ...] = ("ncnn", "pnnx")
     runtime_packages: Mapping[str, str] = {"ncnn": ">=1.0.20261020,<2"}
-    by_pip = True
+    pip_installs = True
     wheels: tuple[Series, ...] = (Series((3, 8), (3, 8), "1.0.20260526"), Series((3, 9), (3, 15), None))
     """https://pypi.org/project/ncnn/#files, November 2026."""
     glibc: Mapping[str, Glibc] = {"x86_64": (2, 24), "aarch64": (2, 24), "armv7l": (2, 31), "riscv64": (2, 39)}
@@ -162,13 +163,13 @@ class NcnnBackend(Backend):
     learned: Scheme | None = None
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """See ``Backend.supports``. The model is ncnn's own: the device's limits on ONNX do not bear on it."""
+        """See ``Backend.supports``. The model is in ncnn's format, so the device's limits on ONNX do not apply."""
         if self.runtime not in device.runtimes:
             return ()
         return (
             Candidate(id="ncnn-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=FP32),
             self._half(device),
-            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            *(Unsupported(runtime=self.runtime, precision=precision, why=why) for precision, why in _REFUSED.items()),
         )
 
     def _half(self, device: Device) -> Candidate | Unsupported:
@@ -177,7 +178,7 @@ class NcnnBackend(Backend):
         return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of a candidate whose files are ``model.param`` and ``model.bin``."""
+        """Return ``model.json`` of a candidate whose files are ``model.param`` and ``model.bin``."""
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=ModelSpec(
@@ -194,9 +195,9 @@ class NcnnBackend(Backend):
         """See ``Backend.convert``.
 
         Raises:
-            MissingPackage: there is no ncnn or no pnnx.
-            CONVERTER_FAILED: pnnx crashed, hung, or left no model.
-            LAYER_NOT_CONVERTED: it left a layer that ncnn does not have.
+            MissingPackage: ncnn or pnnx is not installed.
+            CONVERTER_FAILED: pnnx crashed, timed out, or wrote no model.
+            LAYER_NOT_CONVERTED: the model has a layer that ncnn lacks.
         """
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
 
@@ -213,14 +214,14 @@ class NcnnBackend(Backend):
         return {}
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``. Raises CONVERTER_FAILED: ncnn does not open what was made for it, or crashes over it."""
-        weights = next(each for each in model.model.files if each != model.model.entry)
+        """See ``Backend.logits``. Raises CONVERTER_FAILED: ncnn does not open the files, or crashes."""
+        weights = next(name for name in model.model.files if name != model.model.entry)
         files = [str(folder / model.model.entry), str(folder / weights)]
         words = [str(_PROGRAM), *files, model.model.input.name, model.model.output.name]
         return answers_separately("ncnn", words, feed, folder.name)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
+        """See ``Backend.output_check``. The check runs in fp32, with fp16 weights if the candidate has them."""
         fp32 = candidate.model_copy(update={"precision": Precision.FP32, "session_options": FP32})
         return OutputCheck("pnnx", candidate.precision, unhalved=fp32 if candidate.precision is Precision.FP16 else None)
 
@@ -229,7 +230,7 @@ class NcnnBackend(Backend):
         return halves_of(candidate)
 
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
-        """See ``Backend.sums_saturate``. No INT8 candidate is made."""
+        """See ``Backend.sums_saturate``. There are no INT8 candidates."""
         return False
 
     def left_out(self, candidate: Candidate) -> LeftOut:
@@ -254,9 +255,10 @@ _LAST_LINES = 3
 
 
 def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
-    """Write ``model.param`` and ``model.bin`` for one image a call, weights as the candidate has them; how many classes it has.
+    """Write ``model.param`` and ``model.bin`` for one image a call, in the candidate's precision; return the number of classes.
 
-    Raises CONVERTER_FAILED: pnnx crashed, hung, or left no model. LAYER_NOT_CONVERTED: it left a layer that ncnn does not have.
+    Raises CONVERTER_FAILED: pnnx crashed, timed out, or wrote no model. LAYER_NOT_CONVERTED: the model has a layer that ncnn
+    lacks.
     """
     from onnx import load
 
@@ -264,24 +266,24 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
     sizes = [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[1:]]
     classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
     with tempfile.TemporaryDirectory(prefix="edgecnn-pnnx-") as name:
-        work = Path(name)  # it leaves files of other forms beside its input
+        work = Path(name)  # pnnx also writes other files next to its input
         shutil.copyfile(onnx, work / "model.onnx")
         shape = ",".join(str(size) for size in (1, *sizes))
         halved = f"fp16={int(candidate.precision is Precision.FP16)}"
         words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
-        said = _run([str(_program()), *words], work, candidate.id)
-        require_room(work)  # pnnx ends well where its files were cut off
-        for each in ("model.param", "model.bin"):
-            if not (work / each).is_file() or not (work / each).stat().st_size:
-                raise CONVERTER_FAILED(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
+        printed = _run([str(_program()), *words], work, candidate.id)
+        require_room(work)  # pnnx reports no error if the disk is full
+        for file_name in ("model.param", "model.bin"):
+            if not (work / file_name).is_file() or not (work / file_name).stat().st_size:
+                raise CONVERTER_FAILED(converter="pnnx", candidate=candidate.id, why=_last(printed) or f"it wrote no {file_name}")
         _check_layers(work / "model.param", candidate.id)
-        for each in ("model.param", "model.bin"):
-            shutil.copyfile(work / each, out / each)
+        for file_name in ("model.param", "model.bin"):
+            shutil.copyfile(work / file_name, out / file_name)
     return classes
 
 
 def _program() -> Path:
-    """pnnx's own executable: its Python module would import torch."""
+    """Return the path of pnnx's executable: its Python module would import torch."""
     root = Path(str(metadata.distribution("pnnx").locate_file("")))
     return root / "pnnx" / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
 
@@ -302,21 +304,21 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
     except OSError as error:
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=str(error)) from error
     try:
-        said, _ = process.communicate(timeout=TIMEOUT_S)
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise CONVERTER_FAILED(
-            converter="pnnx", candidate=candidate, why=f"it did not end in {TIMEOUT_S:g} s and was killed"
+            converter="pnnx", candidate=candidate, why=f"it timed out after {TIMEOUT_S:g} s and was killed"
         ) from error
     finally:
         kill_group(process)
     if process.returncode:
-        why = f"{ending(process.returncode)}; it said last: {_last(said)}"
+        why = f"{ending(process.returncode)}; its last output: {_last(printed)}"
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=why)
-    return said
+    return printed
 
 
 def _check_layers(param: Path, candidate: str) -> None:
-    """What pnnx cannot express it writes under its own or torch's name (``pnnx.Expression``, ``F.mish``, ``aten::erf``)."""
+    """Check for layers that ncnn lacks, which pnnx names ``pnnx.Expression``, ``F.mish`` or ``aten::erf``."""
     layers = [line.split() for line in param.read_text(encoding="utf-8").splitlines()[2:] if line.strip()]
     for kind, name, *_ in layers:
         if "." in kind or "::" in kind:
@@ -326,8 +328,8 @@ def _check_layers(param: Path, candidate: str) -> None:
         raise CONVERTER_FAILED(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
 
 
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last(printed: str) -> str:
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return " | ".join(lines[-_LAST_LINES:])
 
 

@@ -1,6 +1,6 @@
-"""Runs in ncnn's own environment, where there is no edgecnn: PARAM BIN INPUT OUTPUT FEED.npy LOGITS.npy.
+"""Run an ncnn model in a separate process, without edgecnn: PARAM BIN INPUT OUTPUT FEED.npy LOGITS.npy.
 
-It is not the runner's code, which must reproduce what this answers.
+It shares no code with the runner, which must reproduce these logits.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def main(words: list[str]) -> None:
     if net.load_param(param) != 0 or net.load_model(weights) != 0:
         sys.exit("ncnn does not open the files that pnnx made")
     answers = []
-    for picture in np.load(feed):
+    for image in np.load(feed):
         extractor = net.create_extractor()
-        extractor.input(first, ncnn.Mat(picture).clone())
+        extractor.input(first, ncnn.Mat(image).clone())
         code, answer = extractor.extract(last)
         if code != 0:
-            sys.exit(f"ncnn's extractor answered {code}")
+            sys.exit(f"ncnn's extractor returned {code}")
         answers.append(np.array(answer))
     np.save(logits, np.stack(answers))
 

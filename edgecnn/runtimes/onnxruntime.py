@@ -1,8 +1,8 @@
-"""ONNX Runtime on a CPU: what it computes on a device, how its files are made, and how its profile is read.
+"""ONNX Runtime on a CPU: its candidates, its files, and the reader of its profile.
 
-fp32, and INT8 with unsigned asymmetric activations, the one scheme that its kernels fuse well. fp16 is for 64-bit Arm with
-half-precision arithmetic. Elsewhere it is refused, as bf16 is everywhere: the CPU provider has few kernels for either. In a
-profile the runtime renames what it fuses: a quantized convolution keeps its node's name with ``_token_N`` appended.
+The candidates are fp32, INT8 with unsigned asymmetric activations (the one scheme that its kernels fuse well), and fp16 on
+64-bit Arm with half-precision arithmetic. fp16 on other processors and bf16 are not supported: the CPU provider has few kernels
+for them. In a profile, fused nodes are renamed: a quantized convolution keeps its node's name with ``_token_N`` appended.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ from edgecnn.runtimes.protocol import (
     OutputCheck,
     Size,
     Way,
+    cannot_read_trunk,
 )
 from edgecnn.runtimes.residency import OVERHEAD, UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
-from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
-    TRUNK_IR,
-    TRUNK_OPSET,
     ModelFile,
     ModelOutput,
     ModelRequirements,
@@ -54,13 +53,13 @@ _MULTIPLIES = re.compile(r"Conv|Gemm|MatMul")
 _INTEGER_KERNELS = re.compile(r"^(QLinear|QGemm|QAttention|ConvInteger|MatMulInteger|DynamicQuantizeMatMul|NhwcMaxPool)")
 _MOVES = re.compile(r"^(QuantizeLinear|DequantizeLinear|Transpose|Reorder(In|Out)put|Cast|MemcpyToHost|MemcpyFromHost)$")
 _VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Shape"})
-"""Give the same numbers under another shape, or the shape alone: none is moved."""
+"""Layers that change only the shape, or return it, and move no number."""
 _TYPES = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "uint8": "int8", "int8": "int8"}
 _RENAMED = re.compile(r"_nchwc$|_token_[0-9]+$|/MatMulAddFusion.*$")
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TRACE_UNREADABLE: a file is missing, or the profile holds no kernel."""
+    """Return the residency of a traced session. Raises TRACE_UNREADABLE: a file is missing, or the profile has no kernel."""
     nodes = _nodes(trace / "optimized.onnx")
     join = MacJoin(macs)
     layers = [
@@ -70,15 +69,15 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
 
 
 class _Node(NamedTuple):
-    """What the optimized graph says of a node."""
+    """A node of the optimized graph."""
 
     outputs: tuple[str, ...]
     weights: tuple[MovedTensor, ...]
-    """Constants that it reads."""
+    """Constants that the node reads."""
 
 
 def _kernels(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Node name to its calls, in the order of the first one."""
+    """Return the calls of each node, in the order of the nodes' first calls."""
     try:
         events = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -100,7 +99,8 @@ def _nodes(path: Path) -> Mapping[str, _Node]:
     except OSError as error:
         raise TRACE_UNREADABLE(path=path, why=str(error)) from error
     constants = {
-        each.name: MovedTensor(TensorProto.DataType.Name(each.data_type).lower(), tuple(each.dims)) for each in graph.initializer
+        tensor.name: MovedTensor(TensorProto.DataType.Name(tensor.data_type).lower(), tuple(tensor.dims))
+        for tensor in graph.initializer
     }
     return {
         node.name: _Node(tuple(node.output), tuple(constants[name] for name in node.input if name in constants))
@@ -112,7 +112,7 @@ def _layer(name: str, calls: Sequence[Mapping[str, Any]], node: _Node, join: Mac
     args = calls[0]["args"]
     op = str(args.get("op_name", ""))
     claimed = join.claim(_names(name, node.outputs)) if _MULTIPLIES.search(op) else ()
-    # The first call allocates; it counts only where it is alone.
+    # The first call allocates; it counts only if there is no other.
     times = [float(call["dur"]) for call in calls[1:] or calls]
     return LayerResidency(
         name=name,
@@ -126,7 +126,7 @@ def _layer(name: str, calls: Sequence[Mapping[str, Any]], node: _Node, join: Mac
 
 
 def _moved(args: Mapping[str, Any], weights: Iterable[MovedTensor]) -> Mapping[str, int] | None:
-    """Read and written by one call. A weight stands in the profile or not, so it is counted where either names it, once."""
+    """Return the bytes that one call moves. A profile may omit weights, so each weight of profile and graph is counted once."""
     if "output_type_shape" not in args:
         return None
     read = Counter(_tensors(args.get("input_type_shape", ()))) | Counter(weights)
@@ -134,20 +134,20 @@ def _moved(args: Mapping[str, Any], weights: Iterable[MovedTensor]) -> Mapping[s
 
 
 def _tensors(listed: Iterable[Mapping[str, Sequence[int]]]) -> Iterator[MovedTensor]:
-    """The profile's list of objects with one entry each, as ``{"uint8": [1, 3, 64, 64]}``."""
-    for each in listed:
-        for element, shape in each.items():
+    """Read a profile's list of tensors, each an object such as ``{"uint8": [1, 3, 64, 64]}``."""
+    for entry in listed:
+        for element, shape in entry.items():
             yield MovedTensor(element, tuple(shape))
 
 
 def _names(name: str, outputs: Sequence[str]) -> Iterator[str]:
-    """What the trunk may have called this node or its output."""
+    """Yield the names that this node or its output may have in the trunk."""
     yield name
-    kept = name.removeprefix("fused ")
-    yield kept
-    while (shorter := _RENAMED.sub("", kept)) != kept:
-        kept = shorter
-        yield kept
+    original = name.removeprefix("fused ")
+    yield original
+    while (shorter := _RENAMED.sub("", original)) != original:
+        original = shorter
+        yield original
     yield from outputs
 
 
@@ -166,7 +166,7 @@ class OnnxRuntimeBackend(Backend):
 
     runtime = Runtime.ONNXRUNTIME
     title = "ONNX Runtime"
-    adds = "fp32, fp16 and INT8 candidates for ONNX Runtime; its fp32 is what drops count from"
+    adds = "fp32, fp16 and INT8 candidates for ONNX Runtime; accuracy drops are relative to its fp32"
     size: Size | str = Size(32, 95)
     line = Line((1, 0), "solid")
     licences: Mapping[str, str] = {"onnxruntime": "MIT"}
@@ -174,7 +174,7 @@ class OnnxRuntimeBackend(Backend):
     extra = "onnxruntime"
     packages: tuple[str, ...] = ("onnx", "onnxruntime")
     runtime_packages: Mapping[str, str] = {"onnxruntime": ">=1.19,<2"}
-    by_pip = True
+    pip_installs = True
     wheels: tuple[Series, ...] = (
         Series((3, 8), (3, 9), "1.19.2"),
         Series((3, 10), (3, 10), "1.23.2"),
@@ -194,8 +194,10 @@ class OnnxRuntimeBackend(Backend):
         facts = device.runtimes.get(self.runtime)
         if facts is None:
             return ()
-        if (too_old := _too_old(facts)) is not None:
-            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
+        if (too_old := cannot_read_trunk("onnxruntime", facts)) is not None:
+            return tuple(
+                Unsupported(runtime=self.runtime, precision=precision, why=too_old) for precision in Precision if precision.ships
+            )
         return (
             Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
             self._fp16(device.processor),
@@ -204,7 +206,7 @@ class OnnxRuntimeBackend(Backend):
         )
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of a candidate whose file is ``model.onnx``."""
+        """Return ``model.json`` of a candidate whose file is ``model.onnx``."""
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=ModelSpec(entry="model.onnx", files=("model.onnx",), output=ModelOutput(classes=classes)),
@@ -213,7 +215,7 @@ class OnnxRuntimeBackend(Backend):
         )
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. The trunk is what ONNX Runtime reads: its bytes are copied."""
+        """See ``Backend.convert``. ONNX Runtime reads the trunk itself, which is copied."""
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
         from onnx import load
 
@@ -228,7 +230,7 @@ class OnnxRuntimeBackend(Backend):
         return Way(calibrates=candidate.method in AFTERWARDS)
 
     def write(self, job: Job) -> dict[str, Any]:
-        """See ``Backend.write``. What is fp32, learned its rounding or came rounded is the file that the job begins with."""
+        """See ``Backend.write``. A candidate that is fp32, learned its rounding or came quantized is a copy of the job's file."""
         from edgecnn.runtimes.onnxruntime_files import quantize, write_half
 
         if job.candidate.precision is Precision.FP16:
@@ -245,7 +247,7 @@ class OnnxRuntimeBackend(Backend):
         return logits_of(folder / model.model.entry, feed, model.session.options)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. In fp32 the file is the trunk."""
+        """See ``Backend.output_check``. The fp32 file is the trunk."""
         converter = "onnxconverter-common" if candidate.precision is Precision.FP16 else "ONNX Runtime's quantizer"
         return OutputCheck(converter, candidate.precision, rounds=candidate.method in AFTERWARDS)
 
@@ -263,7 +265,7 @@ class OnnxRuntimeBackend(Backend):
         return LeftOut("half-precision kernels" if candidate.precision is Precision.FP16 else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``. Without a second thread there is nobody to wait or to pin, so that neither changes anything."""
+        """See ``Backend.knobs``. Spinning and pinning have no effect on a single thread."""
         fewer = fewer_threads(device.processor)
         threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(spinning=False), Knobs(pin_threads=True))
         return (DEFAULT, *threaded, Knobs(graph_optimization_level="extended"))
@@ -273,7 +275,7 @@ class OnnxRuntimeBackend(Backend):
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor) -> Candidate | Unsupported:
-        cast = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
+        cast = "the CPU provider runs an fp16 model in fp32 with casts: the file is smaller, the arithmetic is the same"
         if not arm_halves(processor):
             return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=cast)
         return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
@@ -290,25 +292,16 @@ class OnnxRuntimeBackend(Backend):
 
 
 EXACT: Mapping[str, str] = {"session.x64quantprecision": "1"}
-"""Sums of 8-bit products in 32 bits, which tells on x86 without VNNI alone. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of
+"""Add 8-bit products in 32 bits, which only matters on x86 without VNNI. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of
 onnxruntime_session_options_config_keys.h."""
 
 
 def exact_products(processor: Processor) -> Mapping[str, str]:
-    """Session options of INT8 with 8-bit weights; none where such sums saturate on the device itself.
+    """Return session options for INT8 with 8-bit weights; none if such sums saturate on the device itself.
 
-    Without VNNI such a kit is only tried for its device: u8×s8 sums would saturate, and the answers be another machine's.
+    Without VNNI on this machine, u8×s8 sums would saturate and the logits would differ from the device's.
     """
     return {} if byte_products_saturate(processor) else EXACT
-
-
-def _too_old(facts: RuntimeFacts) -> str | None:
-    """Why the trunk cannot be read on the device, or None where it can."""
-    if facts.onnx_opset_max < TRUNK_OPSET:
-        return f"onnxruntime {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
-    if facts.onnx_ir_max < TRUNK_IR:
-        return f"onnxruntime {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
-    return None
 
 
 BACKEND = OnnxRuntimeBackend()

@@ -1,9 +1,9 @@
-"""The files of ONNX Runtime, INT8 and fp16, and what they answer here.
+"""Make ONNX Runtime's INT8 and fp16 files, and run ONNX files on this machine.
 
-INT8 is Q/DQ with unsigned asymmetric activations and signed weights with a scale a channel. Per-tensor weights cost much
-accuracy (agreement with fp32 0.77 against 0.92 was seen on EfficientNet-Lite0), and signed symmetric activations keep every
-ReLU6 as a separate clip. Ranges are the smallest and largest values seen. fp16 is for the kernels of 64-bit Arm: the trunk
-typed fp16. Elsewhere that file runs in fp32, with casts.
+INT8 is Q/DQ with unsigned asymmetric activations and signed weights with a scale for each channel. Per-tensor weights cost much
+accuracy (EfficientNet-Lite0 agreed with fp32 on 0.77 of images, per-channel on 0.92), and signed symmetric activations keep
+every ReLU6 as a separate clip. Ranges are the smallest and largest values. fp16 is the trunk typed fp16, for the kernels of
+64-bit Arm; other processors run that file in fp32 with casts.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from edgecnn.values.candidate import Scheme
 
 
 def logits_of(path: Path | bytes, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of an ONNX file, or of one in memory; ``options`` are session configuration entries (``session.…``).
+    """Return the logits (N, classes) of an ONNX file or of its bytes. ``options``: session configuration entries (``session.…``).
 
-    Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
+    Raises OPERATOR_MISSING: ONNX Runtime lacks one of the file's operators.
     """
     with operators_named(path):
         session = session_of(path, entries=options)
@@ -49,12 +49,12 @@ _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 
 
 def quantize(job: Job) -> dict[str, Any]:
-    """Write ``model.onnx`` and ``model.json``; returns which multiplying nodes stayed in float.
+    """Write ``model.onnx`` and ``model.json``; return facts such as the multiplying nodes that stayed in float.
 
     Raises:
-        ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
-        CALIBRATION_RANGE_NOT_FINITE: a tensor inside it reaches one of them, and the answers do not show it.
+        ALREADY_QUANTIZED: the trunk has quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network's logits of a calibration image hold NaN or infinity.
+        CALIBRATION_RANGE_NOT_FINITE: an inner tensor holds NaN or infinity, and the logits do not.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
@@ -71,13 +71,13 @@ def quantize(job: Job) -> dict[str, Any]:
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
-    """Multiplying nodes whose input or weights come from no DequantizeLinear."""
+    """Return the multiplying nodes whose input or weights do not come from a DequantizeLinear."""
     dequantized = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     return [node.name for node in model.graph.node if node.op_type in WEIGHTED and not dequantized.issuperset(node.input[:2])]
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
-    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for ``float_nodes``."""
+    """Return the trunk with Q/DQ by ONNX Runtime's quantizer, except for ``float_nodes``."""
     return quantized(
         job.onnx,
         Feeds(trunk.graph.input[0].name, job.feeds()),
@@ -90,19 +90,19 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
     )
 
 
-def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
-    """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_advice_and_lone_scales():
+def quantized(trunk: Path, feeds: CalibrationDataReader, **options: Any) -> onnx.ModelProto:
+    """Return a trunk with Q/DQ by ONNX Runtime's static quantizer and min-max ranges. ``options``: the quantizer's arguments."""
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _known_warnings_hidden():
         written, model = Path(folder) / "qdq.onnx", load_model(trunk)
         if unshare_biases(model.graph):
             trunk = Path(folder) / "trunk.onnx"
             save_model(model, trunk)
-        quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
+        quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **options)
         return load_model(written)
 
 
 def _require_finite_ranges(model: onnx.ModelProto) -> None:
-    """Unlike the other ways to INT8, this one takes the range of every convolution's output, also of one that overflows."""
+    """Check the scales. Unlike other INT8 methods, this one takes the range of every convolution's output, even if infinite."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         scale = constants.get(node.input[1]) if node.op_type == "QuantizeLinear" else None
@@ -111,14 +111,14 @@ def _require_finite_ranges(model: onnx.ModelProto) -> None:
 
 
 class Feeds(CalibrationDataReader):  # type: ignore[misc]
-    """Calibration images in batches, as ONNX Runtime's quantizer asks for them."""
+    """Calibration images in batches, as ONNX Runtime's quantizer reads them."""
 
     def __init__(self, name: str, feeds: Iterator[npt.NDArray[np.float32]]) -> None:
         self._name = name
         self._feeds = feeds
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """One batch, or None at the end."""
+        """Return the next batch, or None at the end."""
         feed = next(self._feeds, None)
         return None if feed is None else {self._name: feed}
 
@@ -128,12 +128,12 @@ _WARNINGS, _ERRORS = 2, 3
 
 
 @contextmanager
-def _quiet_about_advice_and_lone_scales() -> Iterator[None]:
-    """The library advises shape inference and folding for every model, which the exporter has done; and it warns of every batch
-    normalization that no convolution takes up, whose scale has no second axis."""
+def _known_warnings_hidden() -> Iterator[None]:
+    """Hide warnings that always occur: advice on shape inference and folding, which the exporter has done, and the missing second
+    axis of the scale of a batch normalization that is not fused."""
     root = logging.getLogger()
     root.addFilter(_is_news)
-    set_default_logger_severity(_ERRORS)  # else a line for each weight that the file holds and no layer reads
+    set_default_logger_severity(_ERRORS)  # else it prints a line for each unused weight
     try:
         yield
     finally:
@@ -142,22 +142,22 @@ def _quiet_about_advice_and_lone_scales() -> Iterator[None]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    said = record.getMessage()
-    lone_scale = "is out-of-range for weight" in said and said.endswith("with rank 1")
-    return not lone_scale and "pre-processing before quantization" not in said
+    message = record.getMessage()
+    lone_scale = "is out-of-range for weight" in message and message.endswith("with rank 1")
+    return not lone_scale and "pre-processing before quantization" not in message
 
 
 def write_half(job: Job) -> dict[str, Any]:
     """Write ``model.onnx`` and ``model.json``.
 
     Raises:
-        ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        HALF_REFUSED: the converter, onnx's checker or ONNX Runtime does not take the network in fp16.
+        ALREADY_QUANTIZED: the trunk has quantization nodes.
+        HALF_REFUSED: the converter, onnx's checker or ONNX Runtime refuses the network in fp16.
     """
     trunk, path = load_model(job.onnx), job.out / "model.onnx"
     require_unquantized(trunk, job.onnx)
     carried = carry_half(trunk, job.wide)
-    try:  # none of the three has a class of error of its own
+    try:  # none of the three has an exception class
         save_model(type_half(carried, job.wide), path)
         onnx.checker.check_model(path, full_check=True)
         InferenceSession(path, providers=["CPUExecutionProvider"])

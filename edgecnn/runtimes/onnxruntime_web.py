@@ -1,6 +1,6 @@
-"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, copied into kits.
+"""ONNX Runtime Web: download the npm package once, verify its digest, and copy its files into kits.
 
-It is no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
+It has no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FILES: Mapping[Runtime, tuple[str, ...]] = {
         "ort-wasm-simd-threaded.asyncify.wasm",
     ),
 }
-"""What a page needs, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
+"""Files that a page needs, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
 _ARCHIVE = f"onnxruntime-web-{VERSION}.tgz"
 _URL = f"https://registry.npmjs.org/onnxruntime-web/-/{_ARCHIVE}"
 _SHA512 = (
@@ -49,19 +49,19 @@ _SHA512 = (
 
 
 def web_folder() -> Path:
-    """Where ``web_files`` lays them, whether or not it has."""
+    """Return the folder of ``web_files``, which may not exist yet."""
     return default_root() / "runtimes" / f"onnxruntime-web-{VERSION}"
 
 
 def is_unpacked(runtime: Runtime) -> bool:
-    """Whether its ``FILES`` are there. An edgecnn that knew fewer may have unpacked the rest."""
+    """Whether a runtime's ``FILES`` exist. An older edgecnn may have unpacked only some."""
     return all((web_folder() / name).is_file() for name in FILES[runtime])
 
 
 def web_files(candidate: str, runtime: Runtime) -> Path:
-    """A folder with the ``FILES`` of that runtime, beside the store's artifacts.
+    """Return a folder next to the store's artifacts with a runtime's ``FILES``. They are downloaded once.
 
-    Raises CONVERTER_FAILED: they could not be had, or are not those that were published.
+    Raises CONVERTER_FAILED: the download failed, or its digest differs from the published one.
     """
     folder = web_folder()
     if is_unpacked(runtime):
@@ -76,12 +76,12 @@ def web_files(candidate: str, runtime: Runtime) -> Path:
 def _unpack(archive: Path, folder: Path, candidate: str) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         made = Path(place)
-        names = [name for each in FILES.values() for name in each]
+        names = [name for runtime_files in FILES.values() for name in runtime_files]
         with tarfile.open(archive) as packed:
             for name in names:
                 inside = packed.extractfile(f"package/dist/{name}")
                 if inside is None:
-                    raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
+                    raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is not a file")
                 with (made / name).open("wb") as file:
                     shutil.copyfileobj(inside, file)
         for name in names:
@@ -90,9 +90,9 @@ def _unpack(archive: Path, folder: Path, candidate: str) -> None:
 
 
 def _archive(path: Path, candidate: str) -> Path:
-    """Where it is, downloaded unless somebody laid it there."""
+    """Return the verified archive. It is downloaded unless the file exists."""
     if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
-        why = f"EDGECNN_OFFLINE=1, and {path} is not there: npm pack onnxruntime-web@{VERSION} makes it"
+        why = f"EDGECNN_OFFLINE=1, and {path} does not exist; `npm pack onnxruntime-web@{VERSION}` makes it"
         raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     partial = path.with_suffix(".part")
     try:
@@ -105,34 +105,34 @@ def _archive(path: Path, candidate: str) -> Path:
         digest = hashlib.file_digest(file, "sha512").hexdigest()
     if digest != _SHA512:
         path.unlink()
-        why = f"its SHA-512 is {digest[:12]}…, published is {_SHA512[:12]}…; it was removed, and the next try fetches it again"
+        why = f"its SHA-512 is {digest[:12]}… instead of {_SHA512[:12]}…; it was deleted, and the next run downloads it again"
         raise CONVERTER_FAILED(converter=_ARCHIVE, candidate=candidate, why=why)
     return path
 
 
 class BrowserBackend(Backend):
-    """The part of ``Backend`` that makes kits of any browser: ONNX Runtime's network beside the files of ONNX Runtime Web."""
+    """The part of ``Backend`` that browser runtimes share: kits of ONNX Runtime's network and the files of ONNX Runtime Web."""
 
     runtime: Runtime
     session_module: str
     runtime_packages: Mapping[str, str]
     title = "ONNX Runtime Web"
-    size: Size | str = "not measured: a package of the system"
+    size: Size | str = "not measured: the browser is a system package"
     licences: Mapping[str, str] = {DISTRIBUTION: "MIT"}
     """https://github.com/microsoft/onnxruntime/blob/main/LICENSE"""
     extra = "onnxruntime"
     packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
-    by_pip = False
+    pip_installs = False
     wheels: tuple[Series, ...] = ()
     glibc: Mapping[str, Glibc] = {}
     reads_onnx = False
-    """A page does, which goes into the kit with the runtime."""
+    """The page in the kit opens the ONNX file."""
     fp32_options: Mapping[str, str] = {}
     builder: str | None = None
     learned: Scheme | None = None
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
+        """See ``Backend.convert``. ONNX Runtime Web reads ONNX Runtime's files.
 
         Raises CONVERTER_FAILED: see ``web_files``.
         """
@@ -140,17 +140,17 @@ class BrowserBackend(Backend):
         self.complete(candidate, out)
 
     def write(self, job: Job) -> dict[str, Any]:
-        """See ``Backend.write``. INT8 is what ONNX Runtime's quantizer makes for its CPU kernels, which WebAssembly has too."""
+        """See ``Backend.write``. INT8 files are ONNX Runtime's: WebAssembly has the same kernels as the CPU."""
         facts = ONNX_RUNTIME.write(job)
         self.complete(job.candidate, job.out)
         return facts
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``. ONNX Runtime answers, so that no browser has a part in the golden answers."""
+        """See ``Backend.logits``. ONNX Runtime computes the golden logits, without a browser."""
         return ONNX_RUNTIME.logits(folder, model, feed)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The file is ONNX Runtime's, which runs it here; the kit's self-test runs in a browser."""
+        """See ``Backend.output_check``. ONNX Runtime runs the file; the kit's self-test runs in a browser."""
         return ONNX_RUNTIME.output_check(candidate)
 
     def halves(self, candidate: Candidate) -> Halves:
@@ -166,7 +166,7 @@ class BrowserBackend(Backend):
         return LeftOut("the browser's own kernels")
 
     def complete(self, candidate: Candidate, out: Path) -> None:
-        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises CONVERTER_FAILED: see ``web_files``."""
+        """Turn ONNX Runtime's files in ``out`` into a browser's. Raises CONVERTER_FAILED: see ``web_files``."""
         files, described = FILES[self.runtime], out / MODEL_FILE_NAME
         unpacked = web_files(candidate.id, self.runtime)
         for name in files:

@@ -1,8 +1,8 @@
-"""OpenVINO on a CPU: what it computes on a device, how its files are made, and how its executed graph is read.
+"""OpenVINO on a CPU: its candidates, its files, and the reader of its executed graph.
 
-Every candidate names the precision of its float layers, because the default follows the processor: on one with bf16 OpenVINO
-rounds an "fp32" model to bf16 unless told otherwise. In an executed graph a layer counts as INT8 only where both the precision
-and the primitive say so: a convolution over 8-bit tensors that fell back to a float primitive is float.
+Every candidate sets the precision of its float layers, because the default depends on the processor: on a processor with bf16,
+OpenVINO rounds an "fp32" model to bf16. A layer of an executed graph counts as INT8 only if both its precision and its
+primitive are INT8: a convolution over 8-bit tensors may fall back to a float primitive.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from edgecnn.values.model_file import (
 _MULTIPLIES = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOVES = frozenset({"Reorder", "Convert", "FakeQuantize", "Transpose"})
 _VIEWS = frozenset({"Reshape", "ShapeOf"})
-"""Give the same numbers under another shape, or the shape alone: none is moved."""
+"""Layers that change only the shape, or return it, and move no number."""
 _TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _PRIMITIVE = re.compile(r"_(I8|f32|bf16|f16)$", re.IGNORECASE)
 _APPENDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")
@@ -74,7 +74,7 @@ _NOT_RUN = frozenset({"Input", "Const", "Output", "Parameter", "Result"})
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or holds no layer."""
+    """Return the residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, or has no layer."""
     join = MacJoin(macs)
     ran = [entry for entry in listed_layers(trace / "layers.json") if entry["layer_type"] not in _NOT_RUN]
     return executed_residency([_layer(entry, join) for entry in ran], macs)
@@ -95,7 +95,7 @@ def _layer(entry: Mapping[str, Any], join: MacJoin) -> LayerResidency:
 
 
 def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
-    """Read and written, by the types and shapes of the executed graph's edges; None where one has no fixed shape."""
+    """Return the bytes read and written, from the types and shapes of the graph's edges; None if a shape is not fixed."""
     ports = (*entry["inputs"], *entry["outputs"]) if "inputs" in entry else ({"shape": None},)
     if any(port["shape"] is None for port in ports):
         return None
@@ -103,14 +103,14 @@ def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
 
 
 def _names(entry: Mapping[str, Any]) -> Iterator[str]:
-    """ONNX's names, as they are and without what conversion appends (``node_linear/WithoutBiases/DequantizationMultiply``)."""
+    """Yield a layer's possible names in ONNX, with and without the suffixes of conversion."""
     for name in (entry["name"], *entry["original_names"]):
         yield name
         yield onnx_name(name)
 
 
 def onnx_name(name: str) -> str:
-    """A layer's name without what conversion appends: ``node_linear/WithoutBiases`` → ``node_linear``."""
+    """Return a layer's name without the suffixes of conversion: ``node_linear/WithoutBiases`` → ``node_linear``."""
     return _APPENDED.sub("", name)
 
 
@@ -126,7 +126,7 @@ PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 _F32 = {PRECISION_HINT: "f32"}
 _BF16 = {PRECISION_HINT: "bf16"}
 _F16 = {PRECISION_HINT: "f16"}
-_FLOAT_ON_ARM = "on 64-bit Arm most of it runs in fp32: 17 of 20 convolutions of a ResNet-18 on an emulated Cortex-A76"
+_FLOAT_ON_ARM = "on 64-bit Arm most layers run in fp32: 17 of 20 convolutions of a ResNet-18 on an emulated Cortex-A76"
 
 
 class OpenVinoBackend(Backend):
@@ -142,7 +142,7 @@ class OpenVinoBackend(Backend):
     extra = "openvino"
     packages: tuple[str, ...] = ("openvino",)
     runtime_packages: Mapping[str, str] = {"openvino": ">=2026.2,<2027"}
-    by_pip = True
+    pip_installs = True
     wheels: tuple[Series, ...] = (
         Series((3, 8), (3, 8), "2024.4.0"),
         Series((3, 9), (3, 9), "2025.3.0"),
@@ -157,7 +157,7 @@ class OpenVinoBackend(Backend):
     learned: Scheme | None = UNSIGNED
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """See ``Backend.supports``. The model is OpenVINO's own IR: the device's limits on ONNX do not bear on it."""
+        """See ``Backend.supports``. The model is in OpenVINO's format, so the device's limits on ONNX do not apply."""
         facts = device.runtimes.get(self.runtime)
         if facts is None:
             return ()
@@ -169,7 +169,7 @@ class OpenVinoBackend(Backend):
         )
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of a candidate whose files are ``model.xml`` and ``model.bin``."""
+        """Return ``model.json`` of a candidate whose files are ``model.xml`` and ``model.bin``."""
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
             model=ModelSpec(entry="model.xml", files=("model.bin", "model.xml"), output=ModelOutput(classes=classes)),
@@ -178,7 +178,7 @@ class OpenVinoBackend(Backend):
         )
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. bf16 and fp16 are arithmetics of the session: their file is the fp32 one."""
+        """See ``Backend.convert``. The session selects bf16 or fp16, so their file is the fp32 file."""
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
 
         model = convert_trunk(onnx)
@@ -207,7 +207,7 @@ class OpenVinoBackend(Backend):
         return logits_of(import_openvino().Core().read_model(folder / model.model.entry), feed, model.session.options)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. bf16 and fp16 have the fp32 file, which is therefore run in fp32."""
+        """See ``Backend.output_check``. The file of bf16 and fp16 is the fp32 file, so it runs in fp32."""
         precision = Precision.FP32 if candidate.precision.is_float else candidate.precision
         rounds = candidate.method in AFTERWARDS
         return OutputCheck("NNCF" if rounds else "OpenVINO's converter", precision, _F32, rounds=rounds)
@@ -227,7 +227,7 @@ class OpenVinoBackend(Backend):
         return LeftOut(f"{candidate.precision.value} kernels", 0.06 if candidate.precision is Precision.FP16 else 0.0)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``. The number of streams is none: one image a call is one stream, whatever their number."""
+        """See ``Backend.knobs``. The number of streams is not a knob: one image a call uses one stream."""
         fewer = fewer_threads(device.processor)
         threaded = () if fewer is None else (Knobs(threads=fewer), Knobs(hyper_threading=True))
         return (DEFAULT, *threaded, Knobs(cpu_pinning=False))
@@ -237,13 +237,13 @@ class OpenVinoBackend(Backend):
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor) -> Candidate | Unsupported:
-        unread = "it is offered on 64-bit Arm with asimdhp alone; on other processors what the CPU plugin computes was not read"
+        unread = "it is offered only on 64-bit Arm with asimdhp; on other processors the CPU plugin's arithmetic was not verified"
         if not arm_halves(processor):
             return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=unread)
         return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
 
     def _bf16(self, device: Device) -> Candidate | Unsupported:
-        rounded = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+        rounded = f"{names_processor(device)} has no bf16 products (avx512_bf16 or amx_bf16): bf16 would be rounded fp32"
         if not multiplies_bf16(device.processor.isa):
             return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=rounded)
         return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
@@ -267,21 +267,21 @@ BACKEND = OpenVinoBackend()
 
 
 _GENERATED = re.compile(r"^(?!Conv_|ConvTranspose_|Gemm_|MatMul_)([A-Z][A-Za-z0-9]*)_([0-9]+)(?=$|/)")
-"""Kind and count, alone or before what NNCF appends. Multiplying layers keep their names: residency joins by them."""
+"""A generated name: type and counter, with or without NNCF's suffix. Multiplying layers keep their names, for residency."""
 _INDENTATION = re.compile(rb"\n[\t ]*(?=<|$)")
-"""Between tags; what a tag or a text holds stays."""
+"""White space between tags, not inside a tag or a text."""
 _RANGE_ENDS = ((1, 3), (2, 4))
-"""A FakeQuantize's ports: the low and the high end of what it is given, each with that of what it makes."""
+"""Ports of a FakeQuantize: the low ends of its input and output, then the high ends."""
 
 
 _REFUSAL = re.compile(r"No conversion rule found for operations: (?:[\w.]*\.)?(?P<op>\w+)")
 
 
 def convert_trunk(onnx: Path) -> Any:
-    """An ``openvino.Model`` of the trunk, in float32, with the passes that ``read_model`` leaves out.
+    """Return an ``openvino.Model`` of the trunk in float32, with the passes that ``read_model`` omits.
 
-    ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed, which then keep the two apart: measured
-    on EfficientNet-B0, INT8 is a third slower so.
+    ``read_model`` would not fuse Sigmoid and Mul to Swish before quantizers are placed between them. INT8 of EfficientNet-B0 was
+    a third slower so.
 
     Raises OPERATOR_MISSING: OpenVINO lacks one of the trunk's operators.
     """
@@ -290,9 +290,9 @@ def convert_trunk(onnx: Path) -> Any:
 
 
 def save_ir(model: Any, path: Path) -> int:
-    """Write ``path`` (``.xml``) and its ``.bin`` with weights as they are, not halved to fp16; returns the number of classes."""
+    """Write ``path`` (``.xml``) and its ``.bin``, without compressing weights to fp16; return the number of classes."""
     share_ranges(model)
-    number_names_anew(model)
+    renumber_names(model)
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
     weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
@@ -303,39 +303,39 @@ def save_ir(model: Any, path: Path) -> int:
 
 
 def share_ranges(model: Any) -> None:
-    """Let each FakeQuantize whose output has its input's range take both from the same constants. No number changes."""
+    """Let each FakeQuantize with equal input and output ranges read both from the same constants. No number changes."""
     for op in model.get_ordered_ops():
         if op.get_type_name() != "FakeQuantize":
             continue
-        for given, made in _RANGE_ENDS:
-            first, second = (op.input_value(port).get_node() for port in (given, made))
+        for input_end, output_end in _RANGE_ENDS:
+            first, second = (op.input_value(port).get_node() for port in (input_end, output_end))
             if first.get_friendly_name() != second.get_friendly_name() and _same_constant(first, second):
-                op.input(made).replace_source_output(op.input_value(given))
+                op.input(output_end).replace_source_output(op.input_value(input_end))
 
 
 def _same_constant(first: Any, second: Any) -> bool:
     if not first.get_type_name() == second.get_type_name() == "Constant":
         return False
-    described = [(each.get_element_type(), each.get_output_shape(0)) for each in (first, second)]
+    described = [(constant.get_element_type(), constant.get_output_shape(0)) for constant in (first, second)]
     return described[0] == described[1] and first.data.tobytes() == second.data.tobytes()
 
 
-def number_names_anew(model: Any) -> None:
-    """Replace the process-wide counter in generated names by one that starts at 0 in this model."""
+def renumber_names(model: Any) -> None:
+    """Replace the process-wide counter in generated names by a counter of this model."""
     numbers: dict[str, int] = {}
 
-    def renumber(found: re.Match[str]) -> str:
-        return f"{found[1]}_{numbers.setdefault(found[0], len(numbers))}"
+    def renumber(match: re.Match[str]) -> str:
+        return f"{match[1]}_{numbers.setdefault(match[0], len(numbers))}"
 
     for op in model.get_ordered_ops():
         op.set_friendly_name(_GENERATED.sub(renumber, op.get_friendly_name()))
 
 
 def import_openvino() -> Any:
-    """The module ``openvino``, with its telemetry left out.
+    """Import ``openvino`` without its telemetry.
 
-    Both packages send usage events over the network when they are imported, and leave a client id in the home folder, unless the
-    package ``openvino_telemetry`` cannot be imported; they look for exactly that and go on without it.
+    On import, openvino and nncf send usage events over the network and store a client id in the home folder. They skip this if
+    ``openvino_telemetry`` cannot be imported.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
@@ -344,9 +344,9 @@ def import_openvino() -> Any:
 
 
 def import_nncf() -> Any:
-    """The module ``nncf``, with its telemetry left out and its talk below errors turned off."""
+    """Import ``nncf`` without its telemetry and without log messages below errors."""
     import_openvino()
-    # nncf imports torch where that is installed, whose extension builder warns of a missing GPU.
+    # nncf imports torch if it is installed, whose extension builder warns of a missing GPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import nncf
 

@@ -1,13 +1,13 @@
-"""INT8 for OpenVINO, NNCF's post-training quantization of the converted model; and what its files answer here.
+"""Make OpenVINO's INT8 files by NNCF's post-training quantization of the converted model, and run OpenVINO models here.
 
-A symmetric scheme is NNCF's preset ``performance``: unsigned where no activation is negative, else signed. The other,
-``mixed``, was measured no better: EfficientNet-Lite0 agreed with fp32 on 92.7 % of 300 photographs (symmetric 93.7 %),
-MobileNetV3-Small on 94.0 % of 1,000 (93.7 %), with latencies within 6 % of each other either way.
+A symmetric scheme is NNCF's preset ``performance``: unsigned for activations that are never negative, signed for others. The
+preset ``mixed`` was not better: EfficientNet-Lite0 agreed with fp32 on 92.7 % of 300 images (symmetric 93.7 %), MobileNetV3-Small
+on 94.0 % of 1,000 (93.7 %), with latencies within 6 % of each other.
 
-NNCF leaves squeeze-excite in float where it recognises it (a mean, two convolutions with biases, SiLU or ReLU between them, a
-sigmoid). The weights of such convolutions are stored in INT8 all the same: they are multiplied in float as fast as before, and
-an EfficientNet-B0 is 29 % of its fp32 file, not 40 %. A matrix product is left as it is: where its weights are INT8, OpenVINO's
-plugin rounds its activations too while it runs, by default, and calls it float.
+NNCF keeps squeeze-excite in float if it recognises it (a mean, two convolutions with biases, SiLU or ReLU between them, a
+sigmoid). The weights of these convolutions are stored in INT8 all the same: float products are as fast as before, and the file
+of EfficientNet-B0 is 29 % of fp32 instead of 40 %. Matrix products keep float weights: with INT8 weights, OpenVINO's plugin
+would also round their activations at run time, and report float.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from edgecnn.values.candidate import Scheme
 
 
 def logits_of(model: Any, feed: npt.NDArray[Any], options: Mapping[str, str]) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of an ``openvino.Model``, one image at a time; ``options`` are properties of the CPU plugin."""
+    """Return the logits (N, classes) of an ``openvino.Model``, one image a call. ``options``: properties of the CPU plugin."""
     compiled = import_openvino().Core().compile_model(model, "CPU", dict(options))
     request = compiled.create_infer_request()
     answers = []
@@ -48,13 +48,13 @@ _F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def quantize(job: Job) -> dict[str, Any]:
-    """Write ``model.xml``, ``model.bin`` and ``model.json``; returns which multiplying layers stayed in float.
+    """Write ``model.xml``, ``model.bin`` and ``model.json``; return facts such as the multiplying layers that stayed in float.
 
     Raises:
-        ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
-        OUTPUTS_DIFFER: the converted float network answers otherwise than the trunk.
-        LAYER_NOT_FOUND: the converted model does not name a layer that is to stay in float.
+        ALREADY_QUANTIZED: the trunk has quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network's logits of a calibration image hold NaN or infinity.
+        OUTPUTS_DIFFER: the outputs of the converted float network differ from the trunk's.
+        LAYER_NOT_FOUND: the converted model lacks a layer that must stay in float.
     """
     if job.candidate.scheme is None:
         raise ValueError(f"{job.candidate.id} has no scheme")
@@ -101,7 +101,7 @@ def _post_training(model: Any, job: Job, scheme: Scheme, kept: Sequence[str]) ->
 
 
 def _small_weights(model: Any, but: Sequence[str]) -> Any:
-    """The same with weights in INT8, a scale a channel, wherever they are still in float, but for these layers."""
+    """Return the model with INT8 instead of float weights, a scale for each channel. ``but``: layers that keep float weights."""
     nncf = import_nncf()
     with contextlib.redirect_stdout(io.StringIO()):
         return nncf.compress_weights(
@@ -110,26 +110,26 @@ def _small_weights(model: Any, but: Sequence[str]) -> Any:
 
 
 def _names_of(model: Any, job: Job) -> list[str]:
-    """What the converted model calls the layers that stay in float: by their node, or by a tensor that they make."""
+    """Return the names in the converted model of the layers that stay in float, by their node or their output tensors."""
     ops = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
     by_onnx_name = {onnx_name(name): name for name in ops}
-    found = []
+    names = []
     for layer in job.kept:
         called = next((by_onnx_name[name] for name in (layer.name, *layer.outputs) if name in by_onnx_name), None)
         if called is None:
             raise LAYER_NOT_FOUND(candidate=job.candidate.id, layer=layer.name)
-        found.append(called)
-    return found
+        names.append(called)
+    return names
 
 
 def _products_in(trunk: Any, in_float: Sequence[str]) -> list[str]:
-    """Of the products of attention those that the made model has in float, by their names in the trunk."""
+    """Return the attention products that are float in the model, by their names in the trunk."""
     called, outputs = {onnx_name(name) for name in in_float}, {node.name: set(node.output) for node in trunk.graph.node}
     return [name for name in attention_products(trunk) if called & {name, *outputs[name]}]
 
 
 def _attention_in(model: Any, trunk: Any) -> list[str]:
-    """What the converted model calls the nodes of attention, as far as it has them."""
+    """Return the names of the attention's nodes in the converted model."""
     names = set(attention_nodes(trunk))
     tensors = {name for node in trunk.graph.node if node.name in names for name in node.output}
     called = (op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() not in ("Constant", "Result"))
@@ -137,19 +137,19 @@ def _attention_in(model: Any, trunk: Any) -> list[str]:
 
 
 def _float_layers(model: Any) -> list[str]:
-    """Multiplying layers whose activations do not come from a FakeQuantize."""
+    """Return the multiplying layers whose activations do not come from a FakeQuantize."""
     multiplying = [op for op in model.get_ordered_ops() if op.get_type_name() in _MULTIPLIERS]
     return [op.get_friendly_name() for op in multiplying if _source(op).get_type_name() != "FakeQuantize"]
 
 
 def _float_convolutions(model: Any) -> list[str]:
-    """Convolutions whose weights the file would hold in float."""
+    """Return the convolutions whose weights the file would store in float."""
     convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in _CONVOLUTIONS]
     return [op.get_friendly_name() for op in convolutions if _holds_float(op.input_value(1).get_node())]
 
 
 def _holds_float(weights: Any) -> bool:
-    """A quantizer's weights are INT8 numbers, or rounded to such where the file is written."""
+    """Whether weights are float. Weights behind a FakeQuantize become INT8 when the file is written."""
     kind = weights.get_type_name()
     if kind == "FakeQuantize":
         return False
@@ -157,6 +157,6 @@ def _holds_float(weights: Any) -> bool:
 
 
 def _source(op: Any) -> Any:
-    """What makes an op's numbers, seen through layers that only move them and keep their precision."""
+    """Return the op that makes an op's activations, skipping ops that only move numbers."""
     before = op.input_value(0).get_node()
     return _source(before) if before.get_type_name() in _PASS_THROUGH else before

@@ -1,8 +1,7 @@
-"""What a runtime is at build time: what it computes on a device, how its files are made, checked and run here, how its traces
-are read, and what people are told of it.
+"""The interface of a runtime at build time: its candidates for a device, its files and their checks, its traces, its description.
 
-A module of this room is named as its runtime's ``Runtime`` value and holds one ``BACKEND``. Importing it imports no runtime: the
-file that has a library at its top is ``<name>_files``. On a device the runner runs it, inside the kit.
+The module of a runtime has the name of its ``Runtime`` value and one ``BACKEND``. Importing it imports no runtime library:
+``<name>_files`` does. On a device, the runner inside the kit runs the runtime.
 """
 
 from __future__ import annotations
@@ -18,45 +17,45 @@ import numpy.typing as npt
 from edgecnn.installed import Glibc, Series
 from edgecnn.runtimes.job import Job
 from edgecnn.values.candidate import Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
-from edgecnn.values.device import Device, Processor
+from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.model_file import ModelFile
+from edgecnn.values.model_file import TRUNK_IR, TRUNK_OPSET, ModelFile
 
 Logits = npt.NDArray[np.float32]
 """(N, classes)."""
 AFTERWARDS = frozenset({Method.POST_TRAINING, Method.MIXED})
-"""Methods that round a network to 8 bits after it was trained."""
+"""Methods that round a trained network to 8 bits."""
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
-"""In which the CPU runtimes share a network that learned to be rounded. It is ONNX Runtime's. OpenVINO computes it as well as its
-own symmetric activations, in which ONNX Runtime is slower than fp32; LiteRT's integers are these minus 128."""
+"""The scheme in which the CPU runtimes share a network that learned its rounding. OpenVINO runs it as fast as symmetric
+activations, with which ONNX Runtime is slower than fp32. LiteRT's integers are these minus 128."""
 
 
 class Way(NamedTuple):
-    """What making a candidate takes beyond its runtime's packages."""
+    """What a candidate's conversion needs in addition to its runtime's packages."""
 
     packages: tuple[str, ...] = ()
     calibrates: bool = False
-    """Whether it takes ranges from calibration images."""
+    """Whether ranges come from calibration images."""
 
 
 class OutputCheck(NamedTuple):
-    """How a candidate's files are run here to compare their outputs with those of the ONNX file that they were made from."""
+    """How to run a candidate's files on this machine and compare their outputs with those of their ONNX file."""
 
     converter: str
-    """The program that made the files. A refusal names it."""
+    """The program that made the files, for the error."""
     precision: Precision = Precision.FP32
-    """The coarsest numbers in that run, weights included. The tolerance follows from it."""
+    """The coarsest numbers in the run, weights included. The tolerance follows from it."""
     options: Mapping[str, str] | None = None
-    """Session options of that run; None: the candidate's own."""
+    """Session options of the run; None: the candidate's options."""
     unhalved: Candidate | None = None
-    """The fp32 candidate of a converter that halves weights. It is compared too, since halved weights hide faults."""
+    """The fp32 candidate of a converter that writes fp16 weights. It is compared too, since fp16 weights hide faults."""
     rounds: bool = False
-    """Whether numbers are rounded to 8 bits that the ONNX file leaves alone. What that costs is measured and judged later: only
-    files that do not answer as the network does at all are refused."""
+    """Whether the converter rounds to 8 bits. The loss of accuracy is measured and judged later, so only files whose outputs do
+    not resemble the network's are refused."""
 
 
 class Halves(Enum):
-    """What a candidate computes in fp16, and therefore what an activation beyond 65,504 does to it."""
+    """What a candidate computes in fp16. It decides the effect of an activation above 65,504."""
 
     NONE = "nothing is fp16"
     ALL = "every float layer is fp16: the candidate is refused"
@@ -64,29 +63,38 @@ class Halves(Enum):
 
 
 def halves_of(candidate: Candidate) -> Halves:
-    """Return ALL for fp16 and NONE for other precisions: the answer of a runtime that cannot mix."""
+    """Return ALL for fp16 and NONE for other precisions, for a runtime that cannot mix precisions."""
     return Halves.ALL if candidate.precision is Precision.FP16 else Halves.NONE
 
 
+def cannot_read_trunk(runtime: str, facts: RuntimeFacts) -> str | None:
+    """Return why a device's runtime cannot read a trunk's ONNX version; None if it can."""
+    if facts.onnx_opset_max < TRUNK_OPSET:
+        return f"{runtime} {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, but the model has opset {TRUNK_OPSET}"
+    if facts.onnx_ir_max < TRUNK_IR:
+        return f"{runtime} {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, but the model has IR {TRUNK_IR}"
+    return None
+
+
 class LeftOut(NamedTuple):
-    """What of a device's arithmetic the answers that are made here leave out."""
+    """The part of a device's arithmetic that logits computed on this machine leave out."""
 
     what: str | None = None
-    """None: nothing but the order in which kernels add."""
+    """None: nothing except the order of additions in kernels."""
     least_tolerance: float = 0.0
-    """Share of the logits' spread that a device is granted for that in any case."""
+    """Smallest tolerance for the device, as a share of the logits' spread."""
 
 
 class Line(NamedTuple):
-    """How charts draw a runtime."""
+    """A runtime's line in charts."""
 
     dashes: tuple[int, ...]
-    """Lengths of dashes and gaps, pixels."""
+    """Lengths of dashes and gaps, in pixels."""
     word: str
 
 
 class Size(NamedTuple):
-    """MiB of the wheels, and of the files that pip puts on the disk, on top of ``beyond``."""
+    """MiB of the wheels and of the installed files, in addition to ``beyond``."""
 
     download_mib: float
     disk_mib: float
@@ -94,59 +102,59 @@ class Size(NamedTuple):
 
 
 class Backend(Protocol):
-    """One runtime, on the side that builds. Backends inherit from it, so that one without a member does not type-check."""
+    """One runtime at build time. Backends inherit from it, so that a missing member does not type-check."""
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime that this module is about."""
+        """The runtime of this module."""
 
-    # What people are told of it, and what is installed.
+    # Description and packages.
 
     @property
     def title(self) -> str:
-        """Its name as its makers write it."""
+        """The name as its makers write it."""
 
     @property
     def adds(self) -> str:
-        """What it brings, for ``edgecnn doctor``: a line."""
+        """One line for ``edgecnn doctor``: the candidates or features that it adds."""
 
     @property
     def size(self) -> Size | str:
-        """What its extra takes, or why that was not measured."""
+        """The size of its extra, or why it was not measured."""
 
     @property
     def line(self) -> Line:
-        """How charts draw it. Each runtime has a line of its own."""
+        """The line in charts, which no other runtime has."""
 
     @property
     def licences(self) -> Mapping[str, str]:
-        """Distribution to SPDX licence, of those of its packages that had one licence in all their versions."""
+        """Distribution to SPDX licence, for packages with the same licence in all versions."""
 
     @property
     def extra(self) -> str:
-        """The extra of edgecnn that installs what conversion needs."""
+        """The extra of edgecnn that installs the packages for conversion."""
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Distributions that conversion runs, and whose versions therefore bind the bytes."""
+        """Distributions that conversion runs. Their versions are part of keys."""
 
     @property
     def runtime_packages(self) -> Mapping[str, str]:
-        """Distribution to PEP 440 range: what must be installed where its kits run."""
+        """Distribution to PEP 440 range: the packages that kits need."""
 
     @property
-    def by_pip(self) -> bool:
+    def pip_installs(self) -> bool:
         """Whether pip installs it on a device."""
 
     @property
     def wheels(self) -> tuple[Series, ...]:
-        """Which versions have wheels for which Pythons, the oldest first; empty: wheels say nothing of it."""
+        """Versions with wheels for a range of Pythons, oldest first; empty if wheels do not decide."""
 
     @property
     def glibc(self) -> Mapping[str, Glibc]:
-        """Machine to the oldest C library that its wheels name."""
+        """Machine to the oldest C library that the wheels support."""
 
-    # How its kits are run.
+    # Running kits.
 
     @property
     def session_module(self) -> str:
@@ -154,45 +162,45 @@ class Backend(Protocol):
 
     @property
     def reads_onnx(self) -> bool:
-        """Whether that session opens an ONNX file as it is."""
+        """Whether that session opens ONNX files."""
 
     @property
     def fp32_options(self) -> Mapping[str, str]:
-        """Session options with which it computes in fp32 on every processor."""
+        """Session options for fp32 on every processor."""
 
     @property
     def builder(self) -> str | None:
-        """The module that makes an engine of the kit's ONNX on a device; None: it opens its files as they are."""
+        """The module that builds an engine from the kit's ONNX on a device; None: no engine is needed."""
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """Settings that are worth racing for a candidate of this runtime on a device: the default first, and few others.
+        """Return the settings worth racing for a candidate on a device: the default first, then a few others.
 
-        None of them changes answers beyond the kit's tolerance, which the kit's own test says again before one is taken.
+        None of them may change logits beyond the kit's tolerance. The kit's self-test checks this before one is chosen.
         """
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
-        """What ran in which precision, from a trace folder that the runner's session of this runtime left.
+        """Return the precisions that ran, from the trace folder of this runtime's session.
 
         Raises TRACE_UNREADABLE: a file of the trace is missing or not in the runtime's format.
         """
 
-    # What it computes, and how its files are made.
+    # Candidates and their files.
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """What can be built for a device, float first, and each precision that cannot, with the reason.
+        """Return the candidates for a device, float first, and each unsupported precision with the reason.
 
-        Empty where the device's file does not name this runtime.
+        Empty if the device's file does not name this runtime.
         """
 
     @property
     def learned(self) -> Scheme | None:
-        """How a network is rounded that learns it for this runtime; None: such a network has no candidate here."""
+        """The scheme of networks that learn their rounding for this runtime; None: they have no candidate here."""
 
     def way(self, candidate: Candidate) -> Way | None:
-        """What making a candidate takes; None where this runtime has none of that precision and method."""
+        """Return what a candidate's conversion needs; None if this runtime lacks its precision or method."""
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """Write model files and ``model.json`` into ``out`` from an ONNX file as its converter makes them, without a check.
+        """Write model files and ``model.json`` into ``out`` from an ONNX file, without a check.
 
         Raises MissingPackage: the runtime's converter is not installed.
         """
@@ -200,28 +208,28 @@ class Backend(Protocol):
     def write(self, job: Job) -> dict[str, Any]:
         """Write a candidate's model files and ``model.json``; return facts for ``quantize.json``.
 
-        ``runtimes.candidate`` calls this and runs the checks; see ``way`` for the candidates that come.
+        ``runtimes.candidate`` calls this for the candidates that have a ``way``, and runs the checks.
         """
 
-    # What keeps a bad kit from shipping.
+    # Checks before a kit ships.
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """Run model files with the library in this process, or in one of its own, without the runner.
+        """Run model files without the runner, by the library in this process or in a separate one.
 
-        The golden answers are made so, which the runner must reproduce. ``feed``: as ``model`` wants it.
+        These are the golden logits, which the runner must reproduce. ``feed``: in the type and layout of ``model``.
         """
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """Return how a candidate's outputs are compared with those of the ONNX file that it is made from, on calibration images.
+        """Return how to compare a candidate's outputs on calibration images with those of its ONNX file.
 
-        Every candidate is compared, or its twin is. A copy of the ONNX file needs no run.
+        Every candidate, or its twin, is compared. A copy of the ONNX file needs no run.
         """
 
     def halves(self, candidate: Candidate) -> Halves:
-        """Return what this runtime computes in fp16 for a candidate; also for INT8, whose float layers may be fp16."""
+        """Return what this runtime computes in fp16 for a candidate. The float layers of INT8 may be fp16 too."""
 
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
-        """Return whether sums of 8-bit products saturate in the kernels that run this candidate on a processor."""
+        """Return whether sums of 8-bit products saturate in this candidate's kernels on a processor."""
 
     def left_out(self, candidate: Candidate) -> LeftOut:
-        """Return what of the device's arithmetic ``logits`` leaves out."""
+        """Return the part of the device's arithmetic that ``logits`` leaves out."""

@@ -1,14 +1,14 @@
-"""Which layers lose most by INT8: each is quantized alone, and what the network then answers is held against the float network.
+"""Rank layers by their loss through INT8: quantize each layer alone, and compare the network's outputs with the float network's.
 
-One model a layer, and not one pass with every layer's output beside its float twin: how far a layer's own output is off says
-little of what the network makes of it (a large error before a pooling may be harmless, a small one before the classifier may
-not), and errors that arrived from earlier layers would be counted again. It is calibrated once; a model is then a copy of the
-trunk with one layer's numbers rounded.
+Comparing every layer's output in one pass would be wrong: the error of a layer's output says little about the network's output
+(a large error before a pooling may be harmless, a small one before the classifier may not), and errors of earlier layers would
+count again. The network is calibrated once; each model is then a copy of the trunk with one layer rounded.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +25,15 @@ from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress
 
 _AS_WRITTEN = {"session.disable_quant_qdq": "1"}
-"""Q and DQ run as they stand: nothing is fused, so that only what is to be rounded is."""
+"""Run Q and DQ as written: without fusion, only the layer under test is rounded."""
 
 
 def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, tell: Progress) -> None:
-    """Write ``ranking.json``: every multiplying layer of the trunk, the most damaging first; of equal ones the earlier first.
+    """Write ``ranking.json``: every multiplying layer of the trunk, the most damaging first, ties in the trunk's order.
 
     ``onnx``: the trunk. ``prepared``: the folder that ``prepare`` made.
 
-    Raises ALREADY_QUANTIZED: the trunk holds quantization nodes. CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE: see
+    Raises ALREADY_QUANTIZED: the trunk has quantization nodes. CALIBRATION_SET_TOO_SMALL, CALIBRATION_NOT_FINITE: see
     ``runtimes/job.py``.
     """
     trunk = load_model(onnx)
@@ -47,33 +47,32 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     rounding = read_rounding(static_qdq(job, scheme, trunk))
     validation = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     feed = settings.normalization.feed(evenly(validation, min(settings.probes, len(validation))))
-    several = settings.multi_label
-    exact = log_probabilities(logits_of(onnx, feed), several=several)
+    exact = log_probabilities(logits_of(onnx, feed), several=settings.multi_label)
     ranked = []
-    for done, layer in enumerate(table.layers, start=1):
-        alone = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
-        answered = log_probabilities(logits_of(alone.SerializeToString(), feed, _AS_WRITTEN), several=several)
+    for number, layer in enumerate(table.layers, start=1):
+        model = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
+        rounded = log_probabilities(logits_of(model.SerializeToString(), feed, _AS_WRITTEN), several=settings.multi_label)
         ranked.append(
             RankedLayer(
                 name=layer.name,
                 op=layer.op,
                 outputs=layer.outputs,
-                damage_nats=divergence(exact, answered),
+                damage_nats=divergence(exact, rounded),
                 mac_share=layer.macs / table.total,
             )
         )
-        tell.step("rank layers", done, len(table.layers))
-    ranked.sort(key=lambda each: -each.damage_nats)
+        tell.step("rank layers", number, len(table.layers))
+    ranked.sort(key=attrgetter("damage_nats"), reverse=True)
     ranking = Ranking(layers=tuple(ranked), calibration_images=settings.images, probe_images=len(feed))
     (out / RANKING_FILE_NAME).write_text(ranking.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
 
 
-def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]) -> float:
-    """Mean Kullback-Leibler divergence in nats of log-probabilities (N, classes) from exact ones; 0 or more."""
-    return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
+def divergence(exact: npt.NDArray[np.float64], rounded: npt.NDArray[np.float64]) -> float:
+    """Return the mean Kullback-Leibler divergence in nats of log-probabilities (N, classes) from exact ones; 0 or more."""
+    return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - rounded), axis=1))))
 
 
 def log_probabilities(logits: npt.NDArray[np.float32], *, several: bool) -> npt.NDArray[np.float64]:
-    """Of every class, (N, classes); where an image has several labels of each one and of its absence, (N, 2 · labels)."""
-    held = logits.astype(np.float64)
-    return np.asarray(log_expit(np.concatenate([held, -held], axis=1)) if several else log_softmax(held, axis=1))
+    """Return log-probabilities of the classes, (N, classes). Several labels: of each label and its absence, (N, 2 · labels)."""
+    values = logits.astype(np.float64)
+    return np.asarray(log_expit(np.concatenate([values, -values], axis=1)) if several else log_softmax(values, axis=1))

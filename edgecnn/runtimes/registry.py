@@ -1,4 +1,4 @@
-"""From a runtime's name to its module, and what is asked of all of them. A new runtime is one module; nothing here changes."""
+"""Find runtimes' backends by name, and derive facts from them. A new runtime is one module and changes nothing here."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from edgecnn.values.profile import Environment
 
 
 def backend_for(runtime: Runtime) -> Backend:
-    """The backend of a runtime: ``BACKEND`` of the module of that name."""
+    """Return the backend of a runtime: ``BACKEND`` of the module with its name."""
     return cast(Backend, import_module(f"edgecnn.runtimes.{runtime.value}").BACKEND)
 
 
 def every_backend() -> tuple[Backend, ...]:
-    """One backend for each runtime, in the order of ``Runtime``."""
+    """Return the backends of all runtimes, in the order of ``Runtime``."""
     return tuple(backend_for(runtime) for runtime in Runtime)
 
 
 def all_backends() -> tuple[Backend, ...]:
-    """The same of each runtime that ships."""
+    """Return the backends of the runtimes that ship, in the order of ``Runtime``."""
     return tuple(backend_for(runtime) for runtime in Runtime if runtime.ships)
 
 
 def backend_of_session(module: str) -> Backend:
-    """The backend whose kits a module of ``runner/sessions`` opens."""
+    """Return the backend of a module of ``runner/sessions``."""
     return backend_for(Runtime(runtime_of(module)))
 
 
 def runtime_licences() -> Mapping[str, str]:
-    """Distribution to SPDX licence. Those of TensorRT, NumPy and Pillow differ by version, and are not stated."""
+    """Return the SPDX licence of each distribution, without TensorRT, NumPy and Pillow, whose licences differ by version."""
     return {name: licence for backend in every_backend() for name, licence in backend.licences.items()}
 
 
 def offers(runtime: Runtime, device: Device) -> tuple[Candidate | Unsupported, ...]:
-    """What a runtime's backend supports on a device, but for the precisions that the device's file rules out."""
+    """Return what a runtime supports on a device. Precisions that the device's file rules out are unsupported."""
     facts = device.runtimes.get(runtime)
     if facts is None:
         return ()
@@ -56,7 +56,7 @@ def offers(runtime: Runtime, device: Device) -> tuple[Candidate | Unsupported, .
 
 
 def way_to(candidate: Candidate) -> Way:
-    """What making a candidate takes beyond its runtime's packages."""
+    """Return what a candidate's conversion needs in addition to its runtime's packages."""
     way = backend_for(candidate.runtime).way(candidate)
     if way is None:
         raise LookupError(f"{candidate.runtime} does not make {candidate.id}: {candidate.precision}, {candidate.method}")
@@ -64,41 +64,41 @@ def way_to(candidate: Candidate) -> Way:
 
 
 def packages_for(candidate: Candidate) -> tuple[str, ...]:
-    """Distributions that make it: its runtime's, those of its way, and ONNX Runtime, in which the trunk is run to compare."""
+    """Return the distributions that make a candidate: its runtime's, those of its way, and ONNX Runtime, which runs the trunk."""
     return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages, "onnxruntime"}))
 
 
 def versions_taken(runtime: Runtime) -> str:
-    """What kits of a runtime need of it: a range of versions."""
+    """Return the range of versions of a runtime that its kits need."""
     return backend_for(runtime).runtime_packages[distribution_of(runtime)]
 
 
 def series_for(runtime: Runtime, python: PythonVersion) -> Series | None:
-    """What this Python can have; None where no wheel is for it, or wheels say nothing of this runtime."""
+    """Return the versions with wheels for a Python; None if there are none, or if wheels do not decide."""
     return next((series for series in backend_for(runtime).wheels if series.first <= python <= series.last), None)
 
 
 def oldest_glibc(runtime: Runtime, machine: str) -> Glibc | None:
-    """The C library that the wheels need on this machine; None where there are none for it."""
+    """Return the oldest C library for the wheels on a machine; None if there are no wheels."""
     return backend_for(runtime).glibc.get(machine)
 
 
-def pythons_with_wheels(runtime: Runtime, wanted: str) -> tuple[PythonVersion, PythonVersion] | None:
-    """The first and last Python for which a version in the wanted range has wheels; None where wheels say nothing."""
+def pythons_with_wheels(runtime: Runtime, versions: str) -> tuple[PythonVersion, PythonVersion] | None:
+    """Return the first and last Python with wheels of these versions; None if wheels do not decide."""
     series = backend_for(runtime).wheels
-    fitting = [each for each in series if each.newest is None or SpecifierSet(wanted).contains(each.newest)]
+    fitting = [entry for entry in series if entry.newest is None or SpecifierSet(versions).contains(entry.newest)]
     return (fitting[0].first, fitting[-1].last) if fitting else None
 
 
 def saturates_on(candidate: Candidate, answering: Environment) -> Literal["device", "answering machine"] | None:
-    """Return where sums of 8-bit products saturate, of the device that a candidate is for and the machine that answered for it.
+    """Return where sums of 8-bit products saturate: on a candidate's device, or on the machine that computed its logits.
 
-    None where they saturate on both or on neither, or where nothing is recorded of the answering processor. The candidate itself
-    says which device it is for: the planner gives it weights of 7 bits, which never saturate, unless the device adds exactly. A
-    file that came quantized keeps its weights of 8 bits.
+    None if they saturate on both or on neither, or if the answering processor is not recorded. The candidate implies its device:
+    the planner gives it weights of 7 bits, which never saturate, unless the device adds exactly. A file that came quantized
+    keeps its weights of 8 bits.
     """
     if not {"isa", "architecture"} & {*answering.conditions, *answering.observed}:
-        return None  # nothing is known of that processor
+        return None  # the answering processor is not recorded
     backend = backend_for(candidate.runtime)
     isa, read = tuple((answering.conditions.get("isa") or "").split()), answering.observed.get("architecture")
     architecture: Literal["aarch64", "any"] = "aarch64" if read == "aarch64" else "any"

@@ -1,6 +1,7 @@
-"""What a trace's executed layers come to: the multiply-adds credited to each, the bytes that they move, what was listed.
+"""Residency of the executed layers of a trace: the multiply-adds credited to each layer, and the bytes that it moves.
 
-What no executed layer claims is ``unknown``: a runtime that renames its nodes lowers the known share and never raises one.
+Multiply-adds that no executed layer claims are ``unknown``. So a runtime that renames its nodes lowers the known shares and
+raises none of them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 
 OVERHEAD = "overhead"
-"""Time of layers that only convert or move numbers: quantizing, dequantizing, reordering."""
+"""Layers that only convert or move numbers: quantize, dequantize, reorder."""
 UNKNOWN = "unknown"
 
 
 class MacJoin:
-    """The trunk's layers, by node name and by the names of the tensors that they make."""
+    """The trunk's layers, by node name and by the names of their output tensors."""
 
     def __init__(self, macs: MacTable) -> None:
         self._by_name: dict[str, LayerMacs] = {}
@@ -31,15 +32,26 @@ class MacJoin:
         self._claimed: set[str] = set()
 
     def claim(self, names: Iterable[str]) -> tuple[LayerMacs, ...]:
-        """The layers that these names stand for and that nobody claimed before."""
-        found = {layer.name: layer for name in names if (layer := self._by_name.get(name)) is not None}
-        fresh = tuple(layer for name, layer in found.items() if name not in self._claimed)
+        """Return the layers with these names that were not claimed before."""
+        layers = {layer.name: layer for name in names if (layer := self._by_name.get(name)) is not None}
+        fresh = tuple(layer for name, layer in layers.items() if name not in self._claimed)
         self._claimed.update(layer.name for layer in fresh)
         return fresh
 
 
+def claim_by_macs(unclaimed: list[LayerMacs], count: int) -> LayerMacs | None:
+    """Remove and return the first layer with this number of multiply-adds; None if there is none.
+
+    For runtimes that rename every layer. Of two equal layers it may be the other, which changes no share.
+    """
+    layer = next((layer for layer in unclaimed if layer.macs == count), None)
+    if layer is not None:
+        unclaimed.remove(layer)
+    return layer
+
+
 def executed_residency(layers: Sequence[LayerResidency], macs: MacTable) -> Residency:
-    """The shares of layers that ran; times count where every layer's overhead and arithmetic was timed."""
+    """Return the shares of multiply-adds, time and bytes in each precision, of layers that ran."""
     by_precision: dict[str, int] = defaultdict(int)
     for layer in layers:
         by_precision[layer.precision] += layer.macs
@@ -74,7 +86,7 @@ _TYPES = {
     "int64": ("int64", 8), "i64": ("int64", 8),
     "bool": ("bool", 1), "boolean": ("bool", 1),
 }  # fmt: skip
-"""Each runtime's name of an element type, in lower case, to ours and its bytes."""
+"""A runtime's name of an element type, in lower case, to our name and the size in bytes."""
 
 
 class MovedTensor(NamedTuple):
@@ -86,25 +98,25 @@ class MovedTensor(NamedTuple):
 
 
 def moved_bytes(tensors: Iterable[MovedTensor]) -> Mapping[str, int] | None:
-    """Element type to bytes; None where a type is one whose size is not known. A tensor without numbers moves none.
+    """Return the bytes moved for each element type; None if the size of a type is not known. An empty tensor moves none.
 
-    A convolution may multiply in INT8 and still read and write floats, and the work between two of them may be float altogether.
-    The bytes are counted from the shapes of what the runtime executed, not measured: each tensor once for each layer that reads
-    or writes it, weights included. What caches keep, how a runtime pads its blocks and what it computes in place are not seen.
+    A convolution may multiply in INT8 and still read and write floats. The bytes are counted from the shapes that the runtime
+    executed, not measured: each tensor once for each layer that reads or writes it, weights included. Caches, padded blocks and
+    in-place computation are ignored.
     """
     moved: dict[str, int] = defaultdict(int)
     for tensor in tensors:
         if not prod(tensor.shape):
-            continue  # OpenVINO's way to say that an optional input is not there; its type says nothing then
-        known = _TYPES.get(tensor.element.lower())
-        if known is None:
+            continue  # OpenVINO marks an absent optional input so; its type has no meaning
+        element = _TYPES.get(tensor.element.lower())
+        if element is None:
             return None
-        moved[known[0]] += known[1] * prod(tensor.shape)
+        moved[element[0]] += element[1] * prod(tensor.shape)
     return {name: count for name, count in sorted(moved.items()) if count}
 
 
 def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
-    """``byte_share``, ``moved_bytes`` and ``bytes_absent`` of a ``Residency`` of these layers."""
+    """Return ``byte_share``, ``moved_bytes`` and ``bytes_absent`` of a ``Residency`` of these layers."""
     silent = [layer.name for layer in layers if layer.moved_bytes is None]
     if silent:
         more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
@@ -124,9 +136,9 @@ def byte_facts(layers: Sequence[LayerResidency]) -> Mapping[str, object]:
 
 
 def listed_layers(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The layers that a traced session wrote down, one object each.
+    """Read the layers that a traced session wrote, one object each.
 
-    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or holds no layer.
+    Raises TRACE_UNREADABLE: the file is missing, is not JSON, or has no layer.
     """
     try:
         entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Small programs that run a runtime or its converter in a separate process: a crash of theirs is an error of one candidate."""
+"""Run a runtime or its converter in a separate process, so that a crash is an error of one candidate."""
 
 from __future__ import annotations
 
@@ -20,31 +20,34 @@ _LAST_LINES = 3
 
 
 def run_separately(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
-    """Run a program (its path and its words) ; ``made`` is what it leaves.
+    """Run a Python program. ``words``: its path and arguments. ``made``: the file that it writes.
 
-    Raises CONVERTER_FAILED: it crashed, did not end in time, or left nothing. OSError: the disk of ``made`` is full.
+    Raises CONVERTER_FAILED: the program crashed, timed out, or wrote no file. OSError: the disk of ``made`` is full.
     """
     program = [sys.executable, "-I", *words]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             program, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CONVERTER_FAILED(converter=runtime, candidate=candidate, why=str(error)) from error
-    require_room(made.parent)  # a program that wrote half a file may end well
-    if done.returncode or not made.exists():
-        said = done.stderr.splitlines() or done.stdout.splitlines()  # some converters print their errors on standard output
-        shown = [line.strip() for line in said[-_LAST_LINES:]]
-        last = " | ".join(filter(None, [*shown, dropped_path_in("\n".join(said))]))
-        raise CONVERTER_FAILED(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
+    require_room(made.parent)  # a program that wrote half a file may report no error
+    if process.returncode or not made.exists():
+        lines = process.stderr.splitlines() or process.stdout.splitlines()  # some converters print errors on standard output
+        shown = [line.strip() for line in lines[-_LAST_LINES:]]
+        last = " | ".join(filter(None, [*shown, dropped_path_in("\n".join(lines))]))
+        raise CONVERTER_FAILED(converter=runtime, candidate=candidate, why=last or f"exit status {process.returncode}")
 
 
 def answers_separately(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
-    """Logits (N, classes) of a feed, by a program that takes FEED.npy LOGITS.npy after its words. Raises CONVERTER_FAILED."""
+    """Return the logits (N, classes) of a feed, by a program whose last arguments are FEED.npy LOGITS.npy.
+
+    Raises CONVERTER_FAILED: see ``run_separately``.
+    """
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
-        given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
-        with told_by_system(given, 4 * feed.size):
-            np.save(given, np.ascontiguousarray(feed, np.float32))
-        run_separately(runtime, [*words, str(given), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
+        inputs, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
+        with told_by_system(inputs, 4 * feed.size):
+            np.save(inputs, np.ascontiguousarray(feed, np.float32))
+        run_separately(runtime, [*words, str(inputs), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
         logits: npt.NDArray[np.float32] = np.load(answers)
         return logits

@@ -1,7 +1,7 @@
-"""TensorRT: kits whose engine is built on the device, the twin that gives their accuracy elsewhere, and how its listing is read.
+"""TensorRT: kits whose engine is built on the device, the twin that gives their accuracy here, and the reader of its listing.
 
-The kit ships ONNX typed fp16, and the device's own builder makes the engine from it. The listing has a line a layer, and is the
-same in a builder's verbose log and from an engine's inspector. Several layers of an engine may name one node of the network.
+The kit ships ONNX typed fp16, from which the device's builder makes the engine. The listing has one line for each layer, in a
+builder's verbose log as well as from an engine's inspector. Several layers of an engine may name the same node of the network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.installed import Glibc, Series, require_packages
 from edgecnn.runtimes.job import Job
 from edgecnn.runtimes.onnxruntime import BACKEND as CARRIER
-from edgecnn.runtimes.protocol import AFTERWARDS, Backend, Halves, LeftOut, Line, Logits, OutputCheck, Size, Way
+from edgecnn.runtimes.protocol import (
+    AFTERWARDS,
+    Backend,
+    Halves,
+    LeftOut,
+    Line,
+    Logits,
+    OutputCheck,
+    Size,
+    Way,
+    cannot_read_trunk,
+)
 from edgecnn.runtimes.residency import UNKNOWN, MacJoin, MovedTensor, executed_residency, moved_bytes
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -30,8 +41,6 @@ from edgecnn.values.layers import LayerResidency, MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
-    TRUNK_IR,
-    TRUNK_OPSET,
     EngineSpec,
     ModelFile,
     ModelOutput,
@@ -53,9 +62,9 @@ _PRECISIONS = {
 }
 _MULTIPLIES = re.compile(r"corr|conv|gemm|matmul|matrixmultiply|mmul|dot|_fc", re.IGNORECASE)
 _FUSES = re.compile(r"fusion|kgen|myelin|foreign", re.IGNORECASE)
-"""Types whose work is told by the layer's name alone, as in ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
+"""Types whose work only the layer's name tells, such as ``__myl_CorrMulAdd_myl0_2`` of type runtime_fusion."""
 _STAYS = re.compile(r"noop|signal|wait", re.IGNORECASE)
-"""Move nothing."""
+"""Types that move no numbers."""
 _COPIES = re.compile(r"reformat|noop|shuffle|copy", re.IGNORECASE)
 _ONNX_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _FORMAT = re.compile(r"Datatype: ([^},]*)")
@@ -66,7 +75,7 @@ _ELEMENTS = {**_PRECISIONS, "int32": "int32", "int64": "int64", "bool": "bool", 
 
 @dataclass(frozen=True)
 class EngineLayer:
-    """One layer of an engine: what it is, the precisions of what it reads, the network nodes that it came from, what it moves."""
+    """One layer of an engine. ``inputs`` and ``constants`` are precisions, ``nodes`` the network's nodes that it computes."""
 
     name: str
     type: str
@@ -74,14 +83,14 @@ class EngineLayer:
     constants: tuple[str, ...]
     nodes: tuple[str, ...]
     moved: Mapping[str, int] | None
-    """Element type to bytes that it reads and writes for one image, as listed; None where a tensor has no shape or type."""
+    """Element type to bytes read and written for one image, as listed; None if a tensor has no shape or type."""
 
     @property
     def precision(self) -> str:
-        """What it computes in: int8 needs 8-bit activations and, where weights are named, 8-bit weights."""
+        """The precision of its arithmetic. int8 needs 8-bit activations and, if weights are listed, 8-bit weights."""
         if "int8" in self.inputs and (not self.constants or "int8" in self.constants):
             return "int8"
-        return next((each for each in self.inputs if each != "int8"), UNKNOWN)
+        return next((precision for precision in self.inputs if precision != "int8"), UNKNOWN)
 
     @property
     def multiplies(self) -> bool:
@@ -92,9 +101,9 @@ class EngineLayer:
 
 
 def planned_residency(log: Path, macs: MacTable) -> Residency:
-    """Residency with basis ``planned`` from a build log; of the first engine where the log holds several.
+    """Return residency with basis ``planned`` from a build log, of the first engine in it.
 
-    Raises BuildLogUnreadable: no layers are listed.
+    Raises BUILD_LOG_UNREADABLE: the log lists no layers.
     """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [index for index, line in enumerate(lines) if line.endswith("Layers:")]
@@ -103,12 +112,11 @@ def planned_residency(log: Path, macs: MacTable) -> Residency:
     layers = _listed(lines[starts[0] + 1 :])
     if not layers:
         raise BUILD_LOG_UNREADABLE(log=log, missing="its Layers: message names none")
-    # The shares are counted alike; only that nothing ran is another thing.
     return executed_residency(_rows(layers, macs, {}), macs).model_copy(update={"basis": "planned"})
 
 
 def traced_residency(trace: Path, macs: MacTable) -> Residency:
-    """Residency with basis ``executed`` from the inspector's listing and the profiler's times (µs a layer, one inference).
+    """Return residency with basis ``executed`` from the inspector's listing and the profiler's times (µs for each layer).
 
     Raises TRACE_UNREADABLE: the listing or the times are missing, or the listing names no layer.
     """
@@ -133,9 +141,9 @@ def _listed(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
 
 
 def _layer(line: str) -> EngineLayer:
-    name, _, rest = line.removeprefix("Name: ").partition(", LayerType: ")
-    kind, _, rest = rest.partition(", Inputs: ")
-    tensors = rest.partition(", Metadata: ")[0]
+    name, _, remainder = line.removeprefix("Name: ").partition(", LayerType: ")
+    kind, _, remainder = remainder.partition(", Inputs: ")
+    tensors = remainder.partition(", Metadata: ")[0]
     inputs, _, constants = tensors.partition(", Outputs: ")[0].partition(", Constants: ")
     return EngineLayer(
         name=name,
@@ -148,25 +156,25 @@ def _layer(line: str) -> EngineLayer:
 
 
 def _moved(tensors: str) -> Mapping[str, int] | None:
-    """Of all tensors in a layer's line. A size that may vary is that of one image."""
-    found = []
+    """Return the bytes of all tensors in a layer's line. A variable size is that of one image."""
+    moved = []
     for tensor in _TENSOR.findall(tensors):
         sizes, format_ = _DIMENSIONS.search(tensor), _FORMAT.search(tensor)
         if sizes is None or format_ is None:
             return None
         words = re.findall(r"\w+", format_[1].lower())
         shape = tuple(abs(int(size)) for size in sizes[1].split(",") if size.strip())
-        found.append(MovedTensor(next((_ELEMENTS[word] for word in words if word in _ELEMENTS), UNKNOWN), shape))
-    return moved_bytes(found)
+        moved.append(MovedTensor(next((_ELEMENTS[word] for word in words if word in _ELEMENTS), UNKNOWN), shape))
+    return moved_bytes(moved)
 
 
 def _precisions(tensors: str) -> tuple[str, ...]:
-    """In order; a format may say its type in words ("Row major linear FP16 format"), so each word is looked at."""
-    found = []
+    """Return the precisions of tensors in order. A format may be a phrase, such as "Row major linear FP16 format"."""
+    precisions = []
     for text in _FORMAT.findall(tensors):
         words = re.findall(r"\w+", text.lower())
-        found.append(next((_PRECISIONS[word] for word in words if word in _PRECISIONS), UNKNOWN))
-    return tuple(found)
+        precisions.append(next((_PRECISIONS[word] for word in words if word in _PRECISIONS), UNKNOWN))
+    return tuple(precisions)
 
 
 def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, float]) -> tuple[LayerResidency, ...]:
@@ -186,18 +194,18 @@ def _rows(layers: Sequence[EngineLayer], macs: MacTable, times_us: Mapping[str, 
 
 
 LEAST_VERSION = "10.3"
-"""JetPack 6.1's. Strongly typed networks came with TensorRT 10.0; nothing below 10.3 has been written against."""
+"""The version of JetPack 6.1. TensorRT has strongly typed networks since 10.0; versions below 10.3 were never tried."""
 _PROBED_RELEASES = ("10.3.0.30", *(f"10.{minor}" for minor in range(3, 40)))
 WEAK_VERSION = "8.5"
-"""JetPack 5.1's, the one series whose weakly typed networks are made. Unverified, as the candidates' names say."""
+"""The version of JetPack 5.1, the only series with weakly typed networks. They are unverified, as the candidates' names say."""
 _WEAK_RELEASES = ("8.5.0.12", "8.5.1.7", "8.5.2.2", "8.5.3.1")
 _WEAK_PACKAGES: Mapping[str, str] = {"tensorrt": ">=8.5,<8.6"}
 _WEAK_OPSET, _WEAK_IR = 17, 8
 UNFUSED = {"session.disable_quant_qdq": "1"}
-"""ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic but for half outputs."""
+"""ONNX Runtime then runs Q and DQ as written, in fp32, and folds weights: TensorRT's arithmetic except for fp16 outputs."""
 _UNSUPPORTED = {
-    Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
-    Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
+    Precision.FP32: "fp16 replaces it on the GPU; ONNX Runtime runs the fp32 network",
+    Precision.BF16: "fp16 is as fast and has three more bits of precision",
 }
 
 
@@ -206,15 +214,15 @@ class TensorRtBackend(Backend):
 
     runtime = Runtime.TENSORRT
     title = "TensorRT"
-    adds = "runs TensorRT kits on an NVIDIA GPU; on a Jetson it belongs to JetPack"
-    size: Size | str = "not measured: its source package fetches the rest from its vendor's index"
+    adds = "runs TensorRT kits on an NVIDIA GPU; on a Jetson it is part of JetPack"
+    size: Size | str = "not measured: its source package downloads the libraries from NVIDIA's index"
     line = Line((2, 2), "dotted")
     licences: Mapping[str, str] = {}
     extra = "tensorrt-rtx"
     packages: tuple[str, ...] = ("onnx",)
     runtime_packages: Mapping[str, str] = {"tensorrt": f">={LEAST_VERSION},<11"}
-    by_pip = False
-    """On a Jetson it belongs to JetPack."""
+    pip_installs = False
+    """On a Jetson it is part of JetPack."""
     wheels: tuple[Series, ...] = ()
     glibc: Mapping[str, Glibc] = {}
     session_module = "tensorrt_gpu"
@@ -231,7 +239,9 @@ class TensorRtBackend(Backend):
         if _is_8_5(facts):
             return _weakly_typed(facts)
         if (too_old := _too_old(facts)) is not None:
-            return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
+            return tuple(
+                Unsupported(runtime=self.runtime, precision=precision, why=too_old) for precision in Precision if precision.ships
+            )
         half = Candidate(id="tensorrt-fp16", runtime=self.runtime, precision=Precision.FP16, needs_engine=True)
         int8 = Candidate(
             id="tensorrt-int8",
@@ -241,11 +251,13 @@ class TensorRtBackend(Backend):
             scheme=Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
             needs_engine=True,
         )
-        refused = tuple(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _UNSUPPORTED.items())
+        refused = tuple(
+            Unsupported(runtime=self.runtime, precision=precision, why=why) for precision, why in _UNSUPPORTED.items()
+        )
         return (_if_native(half, facts), *refused, _if_native(int8, facts))
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of what ships: ONNX that the device makes an engine from."""
+        """Return ``model.json`` of the kit, with the ONNX file from which the device builds an engine."""
         flags = candidate.builder_flags
         return ModelFile(
             session=SessionSpec(module=self.session_module, options=candidate.session_options),
@@ -258,11 +270,11 @@ class TensorRtBackend(Backend):
         )
 
     def required(self, candidate: Candidate) -> Mapping[str, str]:
-        """Distribution to PEP 440 range: what builds and runs a candidate's engine."""
+        """Return the PEP 440 range of each distribution that builds and runs a candidate's engine."""
         return _WEAK_PACKAGES if candidate.builder_flags else self.runtime_packages
 
     def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of the twin, which ONNX Runtime runs."""
+        """Return ``model.json`` of the twin, which ONNX Runtime runs."""
         return ModelFile(
             session=SessionSpec(module=CARRIER.session_module, options={} if candidate.precision.is_float else UNFUSED),
             model=_model_spec(classes),
@@ -271,7 +283,7 @@ class TensorRtBackend(Backend):
         )
 
     def way(self, candidate: Candidate) -> Way | None:
-        """See ``Backend.way``. What is weakly typed is written in fp32."""
+        """See ``Backend.way``. Weakly typed files are fp32, and need no converter."""
         if candidate.method is Method.ORIGINAL:
             return None
         return Way(() if candidate.builder_flags else ("onnxconverter-common",), calibrates=candidate.method in AFTERWARDS)
@@ -285,13 +297,13 @@ class TensorRtBackend(Backend):
         return write_half(job) if job.candidate.precision.is_float else quantize(job)
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``. The twin answers, in ONNX Runtime: an engine is made on its device alone."""
+        """See ``Backend.logits``. ONNX Runtime runs the twin, since an engine is built only on its device."""
         return CARRIER.logits(folder, model, feed)
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """Copy the trunk for an fp32 candidate; fp16 is made by ``tensorrt_files``, which makes its twin with it."""
+        """Copy the trunk for an fp32 candidate. ``tensorrt_files`` makes other candidates together with their twins."""
         if candidate.precision is not Precision.FP32:
-            raise LookupError(f"{candidate.id} is made by tensorrt_files, which makes its twin too")
+            raise LookupError(f"{candidate.id} is made by tensorrt_files, together with its twin")
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
         from onnx import load
 
@@ -300,15 +312,15 @@ class TensorRtBackend(Backend):
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. The twin is run, which has the weights that ship.
+        """See ``Backend.output_check``. The twin runs, with the weights that ship.
 
-        It rounds activations to fp16: that moves an integer wherever a network that learned its rounding was between two.
+        It rounds activations to fp16, which can change an integer of a network that learned its rounding.
         """
         converter = "ONNX Runtime's quantizer" if candidate.method in AFTERWARDS else "onnxconverter-common"
         return OutputCheck(converter, candidate.precision, rounds=not candidate.precision.is_float)
 
     def halves(self, candidate: Candidate) -> Halves:
-        """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can state where fp32 stays."""
+        """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can keep layers in fp32."""
         mixes = candidate.precision.is_float and not candidate.builder_flags
         return Halves.MIXED if mixes else Halves.ALL
 
@@ -317,21 +329,21 @@ class TensorRtBackend(Backend):
         return False
 
     def left_out(self, candidate: Candidate) -> LeftOut:
-        """See ``Backend.left_out``. The twin rounds activations as the device does; of a weak network the builder may do less."""
+        """See ``Backend.left_out``. The twin rounds activations as the device does; a weak network may round less."""
         return LeftOut("the layers that the builder computes in fp32" if candidate.builder_flags else None)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``. What an engine could be run with was settled when it was built."""
+        """See ``Backend.knobs``. An engine's settings are fixed when it is built."""
         return (DEFAULT,)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
-        """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json`` of a session that ran an engine."""
+        """See ``Backend.read_residency``; the trace is ``layers.txt`` and ``times.json``."""
         return traced_residency(trace, macs)
 
     def read_planned(self, log: Path, macs: MacTable) -> Residency:
-        """What the builder planned, from ``build.log``; of the first engine in it where it holds several.
+        """Return the builder's planned residency from ``build.log``, of the first engine in it.
 
-        Raises BuildLogUnreadable: the log does not name the planned layers.
+        Raises BUILD_LOG_UNREADABLE: the log does not name the planned layers.
         """
         return planned_residency(log, macs)
 
@@ -341,7 +353,7 @@ def _model_spec(classes: int) -> ModelSpec:
 
 
 def _is_8_5(facts: RuntimeFacts) -> bool:
-    """TensorRT 8.5 and nothing newer, with the limits on ONNX that its files are made for."""
+    """Whether a device has TensorRT 8.5, no newer version, and reads the ONNX version of its files."""
     allowed = SpecifierSet(facts.versions)
     newer = any(release in allowed for release in ("8.6.1", *_PROBED_RELEASES))
     reads = facts.onnx_opset_max >= _WEAK_OPSET and facts.onnx_ir_max >= _WEAK_IR
@@ -349,7 +361,7 @@ def _is_8_5(facts: RuntimeFacts) -> bool:
 
 
 def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
-    """Named unverified: no engine of theirs was ever built."""
+    """Return the candidates of TensorRT 8.5, named unverified since none of their engines was ever built."""
     half = Candidate(
         id="tensorrt8-fp16-unverified",
         runtime=Runtime.TENSORRT,
@@ -374,7 +386,7 @@ def _weakly_typed(facts: RuntimeFacts) -> tuple[Candidate | Unsupported, ...]:
 
 
 def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsupported:
-    """The candidate where the device computes in its precision; else why not."""
+    """Return the candidate if the device computes in its precision; else the reason."""
     support = facts.precisions.get(candidate.precision)
     if support == "native":
         return candidate
@@ -384,15 +396,11 @@ def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsuppo
 
 
 def _too_old(facts: RuntimeFacts) -> str | None:
-    """Why the device's TensorRT cannot take these kits, or None where it can."""
+    """Return why the device's TensorRT cannot use these kits; None if it can."""
     allowed = SpecifierSet(facts.versions)
     if not any(release in allowed for release in _PROBED_RELEASES):
-        return f"TensorRT {facts.versions} has no strongly typed networks as they are since {LEAST_VERSION}"
-    if facts.onnx_opset_max < TRUNK_OPSET:
-        return f"TensorRT {facts.versions} reads ONNX up to opset {facts.onnx_opset_max}, the model has {TRUNK_OPSET}"
-    if facts.onnx_ir_max < TRUNK_IR:
-        return f"TensorRT {facts.versions} reads ONNX up to IR {facts.onnx_ir_max}, the model has {TRUNK_IR}"
-    return None
+        return f"TensorRT {facts.versions} lacks strongly typed networks, which need {LEAST_VERSION} or later"
+    return cannot_read_trunk("TensorRT", facts)
 
 
 BACKEND = TensorRtBackend()

@@ -1,18 +1,16 @@
-"""The files of TensorRT: INT8, fp16, and for 8.5 an fp32 file with flags; each with a twin that ONNX Runtime runs here.
+"""Make TensorRT's files: INT8, fp16, and an fp32 file with flags for 8.5; each with a twin that ONNX Runtime runs here.
 
-INT8 is symmetric, at the inputs of every convolution and matrix product, in fp16-typed Q/DQ. Only inputs are quantized:
-TensorRT fuses what follows a convolution (bias, activation, the residual's addition) into it, and a quantizer between them
-would forbid that. Biases stay float, since an int32 bias is a parse error there. The fp32 form of the same graph is the twin;
-shipped itself, it would make convolutions that write float32 to memory. fp16 is the trunk typed half, its twin fp32 with
-activations rounded to fp16.
+INT8 is symmetric, at the inputs of every convolution and matrix product, in fp16-typed Q/DQ. Only inputs are quantized: TensorRT
+fuses bias, activation and the residual's addition into a convolution, which a quantizer between them would prevent. Biases stay
+float, since TensorRT cannot parse an int32 bias. The twin is the fp32 form of the same graph. If the twin shipped, convolutions
+would write float32 to memory. fp16 is the trunk typed fp16; its twin is fp32 with activations rounded to fp16.
 
-TensorRT 8.5 has no strongly typed networks. Where each layer computes is the builder's own choice, as the flags allow. The twin
-rounds activations to fp16 after each layer, the most that the builder may do. Unverified: no TensorRT 8.5 has read one of these
-files.
+TensorRT 8.5 has no strongly typed networks: the builder chooses each layer's precision within the flags. The twin rounds
+activations to fp16 after each layer, the most that the builder may do. Unverified: no TensorRT 8.5 has read one of these files.
 
-What TensorRT reads wrongly, or refuses late and vaguely, is refused here before a builder sees the file. The worst case is
-silent: a uint8 tensor with zero-point 0 (NNCF's symmetric preset writes them for non-negative activations) is taken for int8
-with the same scale, after one warning among hundreds, and the network answers at random.
+Files that TensorRT would misread, or refuse late with a vague message, are refused here. The worst case is silent: TensorRT
+reads a uint8 tensor with zero-point 0 (as NNCF's symmetric preset writes for non-negative activations) as int8 with the same
+scale, after one warning among hundreds, and the network's predictions become random.
 """
 
 from __future__ import annotations
@@ -53,30 +51,30 @@ from edgecnn.values.candidate import Method
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
 OPSET_MAX = 20
-"""Of TensorRT 10.3's ONNX parser: its support matrix names operators of opset 9 to 20."""
+"""The limit of TensorRT 10.3's ONNX parser: its support matrix names operators of opset 9 to 20."""
 IR_MAX = 10
-"""Of the ONNX 1.16 that TensorRT 10.3's parser was built with."""
+"""The limit of ONNX 1.16, with which TensorRT 10.3's parser was built."""
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Tensors:
-    """What a graph says of its tensors' types and constant values, as far as quantization needs it."""
+    """The types and constants of a graph's tensors."""
 
     def __init__(self, model: ModelProto) -> None:
         graph = model.graph
         self.constants = constants_of(graph)
-        known = [*graph.input, *graph.output, *graph.value_info]
-        self.types = {info.name: info.type.tensor_type.elem_type for info in known}
+        infos = [*graph.input, *graph.output, *graph.value_info]
+        self.types = {info.name: info.type.tensor_type.elem_type for info in infos}
         self.types.update({name: tensor.data_type for name, tensor in self.constants.items()})
 
     def quantized_type(self, node: NodeProto) -> int:
-        """The integer type on the quantized side of a Q or DQ node; uint8 is ONNX's own default for Q."""
+        """Return the integer type on the quantized side of a Q or DQ node; uint8 is ONNX's default for Q."""
         if len(node.input) > 2 and node.input[2] in self.types:
             return int(self.types[node.input[2]])
         if node.op_type == "DequantizeLinear":
             return int(self.types.get(node.input[0], TensorProto.UNDEFINED))
-        asked = next((attribute.i for attribute in node.attribute if attribute.name == "output_dtype"), 0)
-        return int(asked) or TensorProto.UINT8
+        stated = next((attribute.i for attribute in node.attribute if attribute.name == "output_dtype"), 0)
+        return int(stated) or TensorProto.UINT8
 
 
 def check_for_tensorrt(model: ModelProto, file: Path) -> None:
@@ -84,17 +82,17 @@ def check_for_tensorrt(model: ModelProto, file: Path) -> None:
 
     Raises:
         TENSORRT_READS_UINT8_AS_INT8: uint8 anywhere.
-        TENSORRT_ZERO_POINT: a zero-point that is not 0, or not constant.
+        TENSORRT_ZERO_POINT: a zero-point that is not a constant 0.
         TENSORRT_QUANTIZED_BIAS: a dequantized int32.
         TENSORRT_PER_CHANNEL_AXIS: scales that do not fit their axis.
-        OnnxBeyondReader: opset or IR version above what TensorRT 10.3 reads.
+        OnnxBeyondReader: the opset or IR version is above TensorRT 10.3's limit.
     """
     for refusal in refusals(model, file):
         raise refusal
 
 
 def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
-    """Everything in the file that TensorRT would read wrongly or refuse, one error a kind, each with all its tensors."""
+    """Return an error for each kind of content that TensorRT would misread or refuse, with all tensors concerned."""
     tensors = Tensors(model)
     nodes = [node for node in model.graph.node if node.op_type in _QDQ]
     rules: tuple[tuple[Callable[[NodeProto, Tensors], bool], ErrorRow], ...] = (
@@ -106,16 +104,16 @@ def refusals(model: ModelProto, file: Path) -> tuple[EdgecnnError, ...]:
         ),
         (_has_wrong_axis, TENSORRT_PER_CHANNEL_AXIS),
     )
-    found: list[EdgecnnError] = []
+    errors: list[EdgecnnError] = []
     for breaks, error in rules:
         broken = list(dict.fromkeys(node.input[0] for node in nodes if breaks(node, tensors)))
         if broken:
-            found.append(error(file=file, tensors=broken))
+            errors.append(error(file=file, tensors=broken))
     if opset_of(model) > OPSET_MAX:
-        found.append(ONNX_BEYOND_READER(file=file, what="opset", found=opset_of(model), limit=OPSET_MAX))
+        errors.append(ONNX_BEYOND_READER(file=file, what="opset", found=opset_of(model), limit=OPSET_MAX))
     if model.ir_version > IR_MAX:
-        found.append(ONNX_BEYOND_READER(file=file, what="IR version", found=model.ir_version, limit=IR_MAX))
-    return tuple(found)
+        errors.append(ONNX_BEYOND_READER(file=file, what="IR version", found=model.ir_version, limit=IR_MAX))
+    return tuple(errors)
 
 
 def _is_shifted(node: NodeProto, tensors: Tensors) -> bool:
@@ -142,7 +140,7 @@ def _has_wrong_axis(node: NodeProto, tensors: Tensors) -> bool:
 OPSET_MAX_8_5 = 17
 """https://github.com/onnx/onnx-tensorrt/blob/release/8.5-GA/docs/operators.md"""
 IR_MAX_8_5 = 8
-"""Of ONNX 1.12, which brought opset 17: https://github.com/onnx/onnx/blob/main/docs/Versioning.md"""
+"""The limit of ONNX 1.12, which introduced opset 17: https://github.com/onnx/onnx/blob/main/docs/Versioning.md"""
 _TABLE = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant
 ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand
@@ -156,28 +154,27 @@ ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Sof
 Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
 """
 OPERATORS = frozenset(_TABLE.split())
-"""What the same table has a Y for."""
+"""The operators that TensorRT 8.5's table supports."""
 _RUNTIME = "tensorrt 8.5"
 _SINCE_18 = {"noop_with_empty_axes"}
-"""An attribute that onnx's converter leaves on reductions, whose older forms have no such name. Only its default is dropped."""
+"""An attribute that onnx's converter leaves on reductions, whose older versions lack it. Only its default is removed."""
 
 
 def lowered(model: ModelProto, file: Path) -> ModelProto:
-    """A copy in opset 17 and IR 8, by onnx's version converter.
+    """Return a copy of a float trunk in opset 17 and IR 8, by onnx's version converter.
 
-    Nothing of this has been tried on a TensorRT 8.5, whose only home here would be a JetPack 5 board: the rules are those that
-    are documented, and the file is checked by its answers in ONNX Runtime.
+    No file was tried on TensorRT 8.5: the rules are the documented ones, and ONNX Runtime's outputs of the file are checked.
 
-    ``model``: a float trunk. Raises OPSET_NOT_LOWERED: the converter has no older form of one of its operators.
+    Raises OPSET_NOT_LOWERED: the converter has no older version of one of the operators.
     """
     try:
         made = model if opset_of(model) <= OPSET_MAX_8_5 else version_converter.convert_version(model, OPSET_MAX_8_5)
         copy = ModelProto()
         copy.CopyFrom(made)
         for node in copy.graph.node:
-            kept = [each for each in node.attribute if each.name not in _SINCE_18 or each.i]
+            attributes = [attribute for attribute in node.attribute if attribute.name not in _SINCE_18 or attribute.i]
             del node.attribute[:]
-            node.attribute.extend(kept)
+            node.attribute.extend(attributes)
         copy.ir_version = min(copy.ir_version, IR_MAX_8_5)
         onnx.checker.check_model(copy, full_check=True)
     except Exception as error:  # noqa: BLE001 - the converter's and the checker's exceptions share no class but Exception
@@ -186,30 +183,29 @@ def lowered(model: ModelProto, file: Path) -> ModelProto:
 
 
 def check_for_tensorrt_8_5(model: ModelProto, file: Path) -> None:
-    """Raise the first of what TensorRT 8.5 is documented to refuse, or would read wrongly.
+    """Raise the first error of a file that TensorRT 8.5 would misread or, by its documentation, refuse.
 
     Raises:
-        TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS: as for newer ones.
-        OPERATOR_MISSING: its table does not name an operator, or names it as not supported.
-        OnnxBeyondReader: opset or IR version above its own.
+        TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS: see ``refusals``.
+        OPERATOR_MISSING: TensorRT 8.5's table does not support an operator.
+        OnnxBeyondReader: the opset or IR version is above TensorRT 8.5's limit.
     """
-    found: list[EdgecnnError] = [each for each in refusals(model, file) if not isinstance(each, OnnxBeyondReader)]
+    errors: list[EdgecnnError] = [error for error in refusals(model, file) if not isinstance(error, OnnxBeyondReader)]
     for node in model.graph.node:
         if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-            found.append(operator_missing(path=file, runtime=_RUNTIME, op=node.op_type, node=node.name or None, nearest=None))
+            errors.append(operator_missing(path=file, runtime=_RUNTIME, op=node.op_type, node=node.name or None, nearest=None))
             break
     for what, version, limit in (("opset", opset_of(model), OPSET_MAX_8_5), ("IR version", model.ir_version, IR_MAX_8_5)):
         if version > limit:
-            found.append(ONNX_BEYOND_READER(file=file, what=what, found=version, limit=limit))
-    for refusal in found:
+            errors.append(ONNX_BEYOND_READER(file=file, what=what, found=version, limit=limit))
+    for refusal in errors:
         raise refusal
 
 
 def write_half(job: Job) -> dict[str, Any]:
     """Write the fp16 file, its twin, and both ``model.json``.
 
-    Raises HALF_OVERFLOW: a weight is beyond fp16's range. OnnxBeyondReader: the trunk is of a version that TensorRT 10.3 does not
-    read.
+    Raises HALF_OVERFLOW: a weight exceeds fp16's range. OnnxBeyondReader: TensorRT 10.3 does not read the trunk's version.
     """
     carried = carry_half(load_model(job.onnx), job.wide)
     write_pair(job, round_between(carried, job.wide), type_half(carried, job.wide))
@@ -227,7 +223,7 @@ def write_pair(
     check: Callable[[onnx.ModelProto, Path], None] = check_for_tensorrt,
     ir_version: int = IR_VERSION,
 ) -> None:
-    """Write what ships into the job's folder and its twin beside it; onnx's checker passes both, ``check`` what ships."""
+    """Write the shipped model into the job's folder and its twin into a subfolder. ``check`` runs on the shipped model."""
     classes = answers_of(typed)
     for folder, model, describe in (
         (job.out, typed, BACKEND.model_file),
@@ -242,21 +238,21 @@ def write_pair(
 
 COMPARED_IMAGES = 32
 _FACTOR, _FLOOR = 1.5, 0.01
-"""What ships may be this much further from the float network than its twin, in shares of the logits' spread. On four networks
-the two distances agreed to 3 %; a file whose int8 was misread was 1.6 to 6 times as far."""
+"""The shipped model may be this much further from the float network than its twin, in shares of the logits' spread. On four
+networks the two distances agreed within 3 %; a file with misread int8 was 1.6 to 6 times as far."""
 
 
 def quantize(job: Job) -> dict[str, Any]:
     """Write the fp16-typed Q/DQ file, its fp32-typed twin, and both ``model.json``.
 
     Raises:
-        ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        CALIBRATION_NOT_FINITE: the float network answers a calibration image with NaN or infinity.
-        HALF_OVERFLOW: a weight or an activation is beyond fp16's range.
+        ALREADY_QUANTIZED: the trunk has quantization nodes.
+        CALIBRATION_NOT_FINITE: the float network's logits of a calibration image hold NaN or infinity.
+        HALF_OVERFLOW: a weight or an activation exceeds fp16's range.
         OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the trunk's opset is below 19.
         TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS,
-        OnnxBeyondReader: the file would not build rightly.
-        TWIN_DISAGREES: what ships is much further from the float network than its twin is.
+        OnnxBeyondReader: TensorRT would misread or refuse the file.
+        TWIN_DISAGREES: the shipped model is much further from the float network than its twin.
     """
     if job.candidate.method is Method.AWARE_TRAINING:
         return _learned(job)
@@ -274,7 +270,7 @@ def quantize(job: Job) -> dict[str, Any]:
 
 
 def _learned(job: Job) -> dict[str, Any]:
-    """Of a network that learned to be rounded as TensorRT rounds: nothing is calibrated, its own Q/DQ file is carried."""
+    """Write a network that learned TensorRT's rounding from its Q/DQ file, without calibration."""
     model = load_model(job.onnx)
     refuse_learned_overflow(model)
     carried = carry_half_qdq(model)
@@ -293,10 +289,9 @@ def _facts(carried: onnx.ModelProto) -> dict[str, Any]:
 
 
 def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str] = ()) -> onnx.ModelProto:
-    """The trunk with symmetric int8 Q/DQ at the inputs of its multiplying nodes, typed fp32.
+    """Return the trunk with symmetric int8 Q/DQ at the inputs of its multiplying nodes, typed fp32.
 
-    ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes that get none, and so are half precision in what
-    ships.
+    ``trunk``: a float ONNX model with one input. ``kept``: multiplying nodes without Q/DQ, which are fp16 in the shipped model.
     """
     return quantized(
         trunk,
@@ -315,41 +310,39 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
     )
 
 
-def distances(job: Job, asked_with: Mapping[str, str] | None = None) -> dict[str, float]:
-    """How far the written pair is from the job's own file on calibration images: root mean square over the logits' spread.
+def distances(job: Job, options: Mapping[str, str] | None = None) -> dict[str, float]:
+    """Return the RMS distances of the shipped model and its twin from the job's file, on calibration images, over the spread.
 
-    The two differ from each other by about as much: where half precision moves a number across the middle between two steps,
-    the integer is another one. So it is the distances that are compared. Both files run in ONNX Runtime with Q/DQ fusion off,
-    where the fp16 one computes what it says; with fusion on, garbage was seen.
+    The two differ from each other by about as much, because fp16 can round a number to another integer. So their distances are
+    compared. Both run in ONNX Runtime with Q/DQ fusion off: with fusion on, the fp16 file gave wrong outputs.
 
-    ``asked_with``: session options for the job's own file, where that is a quantized one too. Raises TWIN_DISAGREES: what
-    ships is much further away, or answers NaN.
+    ``options``: session options for the job's file, if it is quantized. Raises TWIN_DISAGREES: the shipped model is much further
+    away, or its logits hold NaN.
     """
     feed = np.concatenate([job.feed(index) for index in range(min(COMPARED_IMAGES, len(job.pixels)))])
-    asked = logits_of(job.onnx, feed, asked_with or {})
+    original = logits_of(job.onnx, feed, options or {})
     files = {"ships": job.out / "model.onnx", "twin": job.out / TWIN_FOLDER / "model.onnx"}
-    away = {name: _distance(asked, logits_of(path, feed, UNFUSED)) for name, path in files.items()}
-    # Written so that a NaN, which is neither above nor below, is refused too.
+    away = {name: _distance(original, logits_of(path, feed, UNFUSED)) for name, path in files.items()}
+    # Written so that a NaN is refused too.
     if not away["ships"] <= _FACTOR * away["twin"] + _FLOOR:
         raise TWIN_DISAGREES(candidate=job.candidate.id, ships=away["ships"], twin=away["twin"], images=len(feed))
     return {name: round(value, 6) for name, value in away.items()}
 
 
-def _distance(asked: npt.NDArray[np.float32], answered: npt.NDArray[np.float32]) -> float:
-    # Of answers that are all one number there is no spread; that they tell nothing is found where the golden ones are made.
-    return float(np.sqrt(np.mean((asked - answered) ** 2)) / (np.ptp(asked) or 1.0))
+def _distance(original: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> float:
+    # Constant logits have no spread; GOLDEN_NOT_TELLING refuses them later.
+    return float(np.sqrt(np.mean((original - logits) ** 2)) / (np.ptp(original) or 1.0))
 
 
 def write_weakly_typed(job: Job) -> dict[str, Any]:
     """Write the fp32-typed file of opset 17, its twin, and both ``model.json``.
 
     Raises:
-        ALREADY_QUANTIZED: the trunk holds quantization nodes.
-        OPSET_NOT_LOWERED, OUTPUTS_DIFFER: the trunk has no form in opset 17, or one that answers otherwise.
-        CALIBRATION_NOT_FINITE: the network answers a calibration image with NaN or infinity.
+        ALREADY_QUANTIZED: the trunk has quantization nodes.
+        OPSET_NOT_LOWERED, OUTPUTS_DIFFER: the trunk has no form in opset 17, or its outputs there differ.
+        CALIBRATION_NOT_FINITE: the network's logits of a calibration image hold NaN or infinity.
         TENSORRT_READS_UINT8_AS_INT8, TENSORRT_ZERO_POINT, TENSORRT_QUANTIZED_BIAS, TENSORRT_PER_CHANNEL_AXIS,
-        OPERATOR_MISSING, OnnxBeyondReader: what TensorRT
-            8.5 is documented to refuse.
+        OPERATOR_MISSING, OnnxBeyondReader: see ``check_for_tensorrt_8_5``.
     """
     trunk = load_model(job.onnx)
     require_unquantized(trunk, job.onnx)
@@ -360,7 +353,7 @@ def write_weakly_typed(job: Job) -> dict[str, Any]:
         away = check_converted(job, "onnx's version converter", partial(logits_of, older))
         model = load_model(older)
         if not job.candidate.precision.is_float:
-            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [each.name for each in job.kept])
+            model = symmetric_qdq(older, Feeds(trunk.graph.input[0].name, job.feeds()), [layer.name for layer in job.kept])
     halved = carry_half(model) if job.candidate.precision.is_float else model
     write_pair(job, round_between(halved), model, check_for_tensorrt_8_5, IR_MAX_8_5)
     return {

@@ -1,5 +1,5 @@
-"""Torch's own program, the baseline on a desktop's GPU. No device file names it and no bundle ships it: the ``program`` and
-``variant`` stages make its files."""
+"""PyTorch, the baseline on a desktop GPU. No device file names it and no bundle ships it: the ``program`` and ``variant`` stages
+make its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import ModelFile
 
 COMPILER_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.11,<2.16"}
-"""What a kit asks for besides torch that compiles with it: the minor version of Torch-TensorRT is torch's own."""
+"""Packages of kits that compile with Torch-TensorRT. Its minor version is torch's."""
 
 
 class TorchBackend(Backend):
@@ -30,14 +30,14 @@ class TorchBackend(Backend):
     title = "PyTorch"
     adds = "training, export to ONNX, and the desktop GPU as a baseline"
     size: Size | str = Size(2902, 5461)
-    """Of its usual Linux build, most of which are CUDA libraries."""
+    """The default Linux build, most of which is CUDA libraries."""
     line = Line((8, 3, 2, 3), "dash-dotted")
     licences: Mapping[str, str] = {}
     extra = "train"
     packages: tuple[str, ...] = ("torch",)
     runtime_packages: Mapping[str, str] = {"torch": ">=2.11,<2.16"}
-    """The format of a program follows torch's minor version."""
-    by_pip = True
+    """The format of a program depends on torch's minor version."""
+    pip_installs = True
     wheels: tuple[Series, ...] = ()
     glibc: Mapping[str, Glibc] = {}
     session_module = "torch_gpu"
@@ -47,23 +47,23 @@ class TorchBackend(Backend):
     learned: Scheme | None = None
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """See ``Backend.supports``: nothing, on any device."""
+        """See ``Backend.supports``. No device has candidates."""
         return ()
 
     def way(self, candidate: Candidate) -> Way | None:
-        """See ``Backend.way``: none."""
+        """See ``Backend.way``."""
         return None
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. Raises LookupError: nothing is made of an ONNX file."""
+        """See ``Backend.convert``. Raises LookupError: torch does not use the ONNX file."""
         raise LookupError(f"{candidate.id} is made by the program stage")
 
     def write(self, job: Job) -> dict[str, Any]:
-        """See ``Backend.write``. Raises LookupError: as ``convert``."""
+        """See ``Backend.write``. Raises LookupError: see ``convert``."""
         raise LookupError(f"{job.candidate.id} is made by the program stage")
 
     def logits(self, folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> Logits:
-        """See ``Backend.logits``: on the CPU of this machine, for a program that a GPU will run."""
+        """See ``Backend.logits``. A program for a GPU runs on this machine's CPU."""
         import torch
 
         from edgecnn.graph.export import fixed_threads
@@ -73,15 +73,15 @@ class TorchBackend(Backend):
             return np.asarray(network(torch.from_numpy(feed)).numpy(), np.float32)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. A baseline that shared the exporter would share its mistakes: nothing is converted."""
+        """See ``Backend.output_check``. The baseline does not share the ONNX exporter, nor its faults."""
         return OutputCheck("torch.export", candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
-        """See ``Backend.halves``. Its ways in fp16 convert nothing ahead of time."""
+        """See ``Backend.halves``. The fp16 variants convert nothing in advance."""
         return Halves.NONE
 
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
-        """See ``Backend.sums_saturate``. It has no INT8."""
+        """See ``Backend.sums_saturate``. There is no INT8."""
         return False
 
     def left_out(self, candidate: Candidate) -> LeftOut:
@@ -89,11 +89,11 @@ class TorchBackend(Backend):
         return LeftOut("a GPU's kernels")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``: none."""
+        """See ``Backend.knobs``."""
         return (DEFAULT,)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
-        """See ``Backend.read_residency``. Raises TRACE_UNREADABLE: its session writes none."""
+        """See ``Backend.read_residency``. Raises TRACE_UNREADABLE: the session writes no trace."""
         raise TRACE_UNREADABLE(path=trace, why="torch's session writes no trace")
 
 

@@ -1,7 +1,7 @@
-"""ONNX Runtime Web: WebAssembly in a browser, fp32 and INT8; and what it says of its layers while it opens a network.
+"""ONNX Runtime Web: WebAssembly in a browser, fp32 and INT8; and the reader of its log from opening a network.
 
-A kit is also a folder that any web server can host as it is. The page times itself; see ``runner/sessions/wasm_browser``. There
-is no file system to write a profile to, so no layer is timed and no byte is counted.
+A kit is also a folder that any web server can host. The page times itself; see ``runner/sessions/wasm_browser``. A browser has
+no file system for a profile, so no layer is timed and no bytes are counted.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ FILE = "said.json"
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session. Raises TRACE_UNREADABLE: the file is missing, is no JSON, or names no step."""
-    said, quantized = what_it_said(trace)
-    made = _made(said)
+    """Return the residency of a traced session. Raises TRACE_UNREADABLE: the log is missing, is not JSON, or names no step."""
+    lines, quantized = read_session_log(trace)
+    made = _integer_kernels(lines)
     if made is None:
         raise TRACE_UNREADABLE(path=trace / FILE, why="it names no step of the runtime's optimizer")
     counted = Counter(layer.op for layer in macs.layers)
@@ -38,18 +38,18 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     return executed_residency([layer_of(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
 
 
-def what_it_said(trace: Path) -> tuple[list[str], bool]:
-    """Lines, and whether the network is quantized. Raises TRACE_UNREADABLE: the file is missing, or is no JSON."""
+def read_session_log(trace: Path) -> tuple[list[str], bool]:
+    """Return the log's lines, and whether the network is quantized. Raises TRACE_UNREADABLE: the file is missing or not JSON."""
     path = trace / FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return [str(line) for line in found["said"]], bool(found["quantized"])
+        trace_file = json.loads(path.read_text(encoding="utf-8"))
+        return [str(line) for line in trace_file["said"]], bool(trace_file["quantized"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TRACE_UNREADABLE(path=path, why=str(error)) from error
 
 
 def layer_of(layer: LayerMacs, op: str, precision: str) -> LayerResidency:
-    """Of a runtime that times nothing."""
+    """Return the residency of a layer of a runtime that does not time layers."""
     return LayerResidency(name=layer.name, op=op, precision=precision, macs=layer.macs, time_us=None, onnx_nodes=(layer.name,))
 
 
@@ -57,20 +57,20 @@ def _precision(made: int, layers: int) -> str:
     return "int8" if made >= layers else UNKNOWN if made else "fp32"
 
 
-def _made(said: list[str]) -> Counter[str] | None:
-    """Kind of layer to how many integer kernels were made of it; None where no step is named."""
-    step, found = None, Counter[str]()
-    for line in said:
+def _integer_kernels(lines: list[str]) -> Counter[str] | None:
+    """Count the integer kernels of each type of layer; None if the log names no step."""
+    step, kernels = None, Counter[str]()
+    for line in lines:
         if (applying := _APPLYING.search(line)) is not None:
             step = applying.group(1)
         elif step == _INTEGER and (matched := _MATCHED.search(line)) is not None:
-            found[matched.group(1)] += 1
-    return None if step is None else found
+            kernels[matched.group(1)] += 1
+    return None if step is None else kernels
 
 
 _REFUSED = {
-    Precision.FP16: "WebAssembly multiplies no half-precision numbers",
-    Precision.BF16: "WebAssembly multiplies no bf16 numbers",
+    Precision.FP16: "WebAssembly has no half-precision products",
+    Precision.BF16: "WebAssembly has no bf16 products",
 }
 
 
@@ -82,16 +82,16 @@ class WasmBackend(BrowserBackend):
     line = Line((6, 2, 2, 2, 2, 2), "dash-dot-dot-dotted")
     session_module = "wasm_browser"
     runtime_packages: Mapping[str, str] = {"chromium": ">=91"}
-    """SIMD and threads are in Chromium since 91: https://webassembly.org/features/"""
+    """Chromium has SIMD and threads since 91: https://webassembly.org/features/"""
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
-        """See ``Backend.supports``. WebAssembly's sums of 8-bit products are exact; those of the golden logits, computed by ONNX
-        Runtime on this processor, may not be."""
+        """See ``Backend.supports``. WebAssembly adds 8-bit products exactly; ONNX Runtime on this processor, which computes the
+        golden logits, may not."""
         if self.runtime not in device.runtimes:
             return ()
         return (
             Candidate(id="wasm-fp32", runtime=self.runtime, precision=Precision.FP32),
-            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            *(Unsupported(runtime=self.runtime, precision=precision, why=why) for precision, why in _REFUSED.items()),
             Candidate(
                 id="wasm-int8",
                 runtime=self.runtime,
@@ -112,10 +112,9 @@ class WasmBackend(BrowserBackend):
         return Way(calibrates=True) if candidate.method is Method.POST_TRAINING else None
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``: as many threads as the machine has cores, fewer, and one, which is all that a page has on a
-        server that does not isolate it."""
+        """See ``Backend.knobs``. The knobs are a thread for each core, fewer, and one, as a page has without isolation."""
         fewer = fewer_threads(device.processor)
-        return (DEFAULT, *(Knobs(threads=each) for each in sorted({1, fewer or 1}, reverse=True)))
+        return (DEFAULT, *(Knobs(threads=count) for count in sorted({1, fewer or 1}, reverse=True)))
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``said.json``."""

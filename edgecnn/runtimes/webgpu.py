@@ -1,7 +1,7 @@
-"""ONNX Runtime Web on a GPU: WebGPU in a browser, fp32; and which layers it placed where while it opened a network.
+"""ONNX Runtime Web on a GPU: WebGPU in a browser, fp32; and the reader of its log of where it placed layers.
 
-A kit is also a folder that any web server can host as it is. Layers without a kernel on the GPU fall back to WebAssembly, in
-fp32 too. No layer is timed.
+A kit is also a folder that any web server can host. Layers without a kernel on the GPU fall back to WebAssembly, in fp32 too.
+No layer is timed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgecnn.errors.measuring import TRACE_UNREADABLE
 from edgecnn.runtimes.onnxruntime_web import BrowserBackend
 from edgecnn.runtimes.protocol import Line, Way
 from edgecnn.runtimes.residency import executed_residency
-from edgecnn.runtimes.wasm import FILE, layer_of, what_it_said
+from edgecnn.runtimes.wasm import FILE, layer_of, read_session_log
 from edgecnn.values.candidate import DEFAULT, Candidate, Knobs, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.layers import MacTable, Residency
@@ -27,11 +27,11 @@ _ANY = ""
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
-    """The residency of a traced session; kinds of layers of which some ran in WebAssembly are called so.
+    """Return the residency of a traced session. The name of a layer type tells if some of its layers ran in WebAssembly.
 
-    Raises TRACE_UNREADABLE: the file is missing, is no JSON, or places no layer.
+    Raises TRACE_UNREADABLE: the file is missing, is not JSON, or places no layer.
     """
-    where = _placed(what_it_said(trace)[0])
+    where = _placed(read_session_log(trace)[0])
     if not where:
         raise TRACE_UNREADABLE(path=trace / FILE, why="it places no layer")
     fell = {op for provider, op in where if provider != _GPU}
@@ -39,23 +39,23 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     return executed_residency([layer_of(layer, names[layer.op], "fp32") for layer in macs.layers], macs)
 
 
-def _placed(said: list[str]) -> set[tuple[str, str]]:
-    """Provider and kind of each node."""
-    provider, found = None, set[tuple[str, str]]()
-    for line in said:
+def _placed(lines: list[str]) -> set[tuple[str, str]]:
+    """Return the pairs of provider and node type."""
+    provider, placed = None, set[tuple[str, str]]()
+    for line in lines:
         if (all_on := _ALL_PLACED.search(line)) is not None:
-            found.add((all_on.group(1), _ANY))
+            placed.add((all_on.group(1), _ANY))
         elif (some_on := _SOME_PLACED.search(line)) is not None:
             provider = some_on.group(1)
         elif provider is not None and (node := _NODE.search(line)) is not None:
-            found.add((provider, node.group(1)))
-    return found
+            placed.add((provider, node.group(1)))
+    return placed
 
 
 _REFUSED = {
-    Precision.FP16: "it needs an adapter with shader-f16, and we had none to try it on",
+    Precision.FP16: "it needs an adapter with shader-f16, and was never tested on one",
     Precision.BF16: "WebGPU has no bf16 numbers: https://www.w3.org/TR/WGSL/#floating-point-types",
-    Precision.INT8: "ONNX Runtime Web multiplies no 8-bit integers in convolutions there, and would compute in fp32",
+    Precision.INT8: "ONNX Runtime Web has no 8-bit convolutions for WebGPU, and would compute in fp32",
 }
 
 
@@ -63,11 +63,12 @@ class WebGpuBackend(BrowserBackend):
     """``onnxruntime-web`` with its WebGPU provider."""
 
     runtime = Runtime.WEBGPU
-    adds = "fp32 candidates for ONNX Runtime Web on a GPU, where this browser gives pages one"
+    adds = "fp32 candidates for ONNX Runtime Web on a GPU, if this browser offers one to pages"
     line = Line((1, 1), "finely-dotted")
     session_module = "webgpu_browser"
     runtime_packages: Mapping[str, str] = {"chromium": ">=136"}
-    """WebGPU is in 113; from 136 on an adapter says whether it is software: https://developer.chrome.com/blog/new-in-webgpu-136"""
+    """Chromium has WebGPU since 113. Since 136 an adapter states whether it is software:
+    https://developer.chrome.com/blog/new-in-webgpu-136"""
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``."""
@@ -75,7 +76,7 @@ class WebGpuBackend(BrowserBackend):
             return ()
         return (
             Candidate(id="webgpu-fp32", runtime=self.runtime, precision=Precision.FP32),
-            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            *(Unsupported(runtime=self.runtime, precision=precision, why=why) for precision, why in _REFUSED.items()),
         )
 
     def way(self, candidate: Candidate) -> Way | None:
@@ -83,7 +84,7 @@ class WebGpuBackend(BrowserBackend):
         return Way() if candidate.precision.is_float else None
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
-        """See ``Backend.knobs``: none."""
+        """See ``Backend.knobs``."""
         return (DEFAULT,)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:

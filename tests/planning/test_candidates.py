@@ -39,8 +39,8 @@ def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_
         require_candidate(old, offered(old))
     assert caught.value.line() == (
         "nothing can be built for old-board: "
-        "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, the model has 20; "
-        "tensorrt fp32, fp16, bf16, int8: TensorRT >=10.3,<11 reads ONNX up to opset 17, the model has 20 "
+        "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, but the model has opset 20; "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=10.3,<11 reads ONNX up to opset 17, but the model has opset 20 "
         "— `edgecnn list devices` names devices that a build can be made for [no-candidate]"
     )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
@@ -86,7 +86,7 @@ def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_na
         require_candidate(xavier, [entry for entry in offered(xavier) if entry.runtime is Runtime.TENSORRT])
     assert caught.value.line() == (
         "nothing can be built for jetson-xavier-nx: "
-        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 has no strongly typed networks as they are since 10.3 "
+        "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 lacks strongly typed networks, which need 10.3 or later "
         "— --target DEVICE:onnxruntime [no-candidate]"
     )
 

@@ -55,7 +55,7 @@ def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
     }
     refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
     assert refused.keys() == {Precision.FP16, Precision.BF16, Precision.INT8}
-    assert refused[Precision.INT8] == "its wheels hold no calibrator: ncnn2table and ncnn2int8 are not in them"
+    assert refused[Precision.INT8] == "its wheels lack the calibration tools ncnn2table and ncnn2int8"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_converter_that_crashes_fails_this_candidate_with_its_last_words(conve
     says(converter, "import os, signal\nprint('pass_ncnn', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(EdgecnnError, check=CONVERTER_FAILED.made) as caught:
         BACKEND.convert(trunk, FP32, tmp_path)
-    assert caught.value.because == "signal SIGKILL; it said last: pass_ncnn"
+    assert caught.value.because == "signal SIGKILL; its last output: pass_ncnn"
     assert not (tmp_path / "model.json").exists()
 
 

@@ -128,7 +128,7 @@ def test_onnxruntime_offers_no_half_precision_and_says_why() -> None:
     on = device("x86_64", "avx512_vnni", "avx512_bf16")
     assert set(offered(Runtime.ONNXRUNTIME, on)) == {"onnxruntime-fp32", "onnxruntime-int8"}
     assert refused(Runtime.ONNXRUNTIME, on) == {
-        Precision.FP16: "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic",
+        Precision.FP16: "the CPU provider runs an fp16 model in fp32 with casts: the file is smaller, the arithmetic is the same",
         Precision.BF16: "the CPU provider has no bf16 convolution",
     }
 
@@ -159,7 +159,7 @@ def test_openvino_refuses_bf16_where_it_would_be_rounded_fp32() -> None:
     on = device("x86_64", "avx512_vnni")
     assert set(offered(Runtime.OPENVINO, on)) == {"openvino-fp32", "openvino-int8"}
     assert refused(Runtime.OPENVINO, on)[Precision.BF16] == (
-        "A core (avx512_vnni) multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+        "A core (avx512_vnni) has no bf16 products (avx512_bf16 or amx_bf16): bf16 would be rounded fp32"
     )
     assert offered(Runtime.OPENVINO, on)["openvino-int8"].session_options == {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -175,8 +175,8 @@ def test_openvino_never_leaves_the_float_precision_to_the_processor() -> None:
 @pytest.mark.parametrize(
     ("old", "why"),
     [
-        (device("aarch64", opset=17), "onnxruntime >=1.19 reads ONNX up to opset 17, the model has 20"),
-        (device("aarch64", ir=9), "onnxruntime >=1.19 reads ONNX up to IR 9, the model has 10"),
+        (device("aarch64", opset=17), "onnxruntime >=1.19 reads ONNX up to opset 17, but the model has opset 20"),
+        (device("aarch64", ir=9), "onnxruntime >=1.19 reads ONNX up to IR 9, but the model has IR 10"),
     ],
 )
 def test_a_device_whose_onnxruntime_cannot_read_the_trunk_gets_nothing_but_the_reason(old: Device, why: str) -> None:

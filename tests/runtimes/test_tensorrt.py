@@ -58,8 +58,8 @@ def test_a_jetson_has_fp16_and_symmetric_int8_with_float_bias_each_by_its_own_en
         "float",
     )
     assert refused(board()) == {
-        Precision.FP32: "fp16 takes its place on the GPU, and the network in fp32 is ONNX Runtime's",
-        Precision.BF16: "fp16 is as fast and keeps three bits more of every number",
+        Precision.FP32: "fp16 replaces it on the GPU; ONNX Runtime runs the fp32 network",
+        Precision.BF16: "fp16 is as fast and has three more bits of precision",
     }
 
 
@@ -75,7 +75,7 @@ def test_a_board_whose_gpu_has_no_int8_is_told_so() -> None:
 def test_a_tensorrt_without_strongly_typed_networks_gets_no_candidate(versions: str) -> None:
     old = board(versions=versions)
     assert offered(old) == {}
-    assert refused(old)[Precision.INT8] == f"TensorRT {versions} has no strongly typed networks as they are since 10.3"
+    assert refused(old)[Precision.INT8] == f"TensorRT {versions} lacks strongly typed networks, which need 10.3 or later"
 
 
 def test_tensorrt_8_5_has_weakly_typed_candidates_that_are_named_unverified() -> None:
@@ -97,8 +97,8 @@ def test_each_way_to_write_a_newer_version_is_understood(versions: str) -> None:
 
 def test_a_parser_that_cannot_read_the_trunk_gets_no_candidate() -> None:
     reads = "TensorRT >=10.3,<10.4 reads ONNX up to"
-    assert refused(board(onnx_opset_max=17))[Precision.FP16] == f"{reads} opset 17, the model has 20"
-    assert refused(board(onnx_ir_max=9))[Precision.FP16] == f"{reads} IR 9, the model has 10"
+    assert refused(board(onnx_opset_max=17))[Precision.FP16] == f"{reads} opset 17, but the model has opset 20"
+    assert refused(board(onnx_ir_max=9))[Precision.FP16] == f"{reads} IR 9, but the model has IR 10"
 
 
 def test_a_device_without_tensorrt_gets_no_candidate_and_is_told_nothing() -> None:

@@ -196,7 +196,8 @@ def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so
     make_candidate(request(path, offered()[name]), tmp_path, told)
     facts, feed = json.loads((tmp_path / "quantize.json").read_text()), feed_of(pictures(8, seed=3))
     assert min(facts["beyond_half"].values()) > LARGEST_HALF
-    assert told.notes[0].startswith(f"{name}: layers that make or read {len(facts['beyond_half'])} tensors stay in fp32, because")
+    count = len(facts["beyond_half"])
+    assert told.notes[0].startswith(f"{name}: layers that write or read {count} tensors stay in fp32, because")
     asked = logits_of(path, feed)
     for file in (tmp_path / "model.onnx", *tmp_path.glob("twin/model.onnx")):
         assert first_nonfinite(file, feed[:1]) is None

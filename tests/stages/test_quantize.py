@@ -95,7 +95,7 @@ def test_a_calibration_set_of_one_class_is_noted(tmp_path: Path) -> None:
 def test_a_golden_set_that_cannot_show_swapped_channels_is_noted(tmp_path: Path) -> None:
     grey = np.repeat(np.load(prepared() / "golden" / "pixels.npy")[..., :1], 3, axis=3)
     tell = make("onnxruntime-fp32", prepared_with(tmp_path, "golden/pixels.npy", grey), tmp_path)
-    note = "onnxruntime-fp32: this network hardly looks at colour, so its golden logits do not show exchanged channels"
+    note = "onnxruntime-fp32: this network hardly uses colour, so its golden logits do not reveal swapped channels"
     assert tell.notes == [note]
 
 

@@ -83,7 +83,7 @@ class RuntimeStatus(NamedTuple):
     @property
     def is_lacking(self) -> bool:
         """Whether pip has to install it. TensorRT belongs to JetPack on a Jetson, and a browser is not a package."""
-        return not self.is_installed and backend_for(self.runtime).by_pip
+        return not self.is_installed and backend_for(self.runtime).pip_installs
 
 
 class PackageStatus(NamedTuple):

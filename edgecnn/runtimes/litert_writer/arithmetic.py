@@ -1,4 +1,4 @@
-"""Operators that compute number by number."""
+"""Element-wise operators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgecnn.runtimes.litert_writer.axes import largest_order, with_rank
+from edgecnn.runtimes.litert_writer.axes import largest_order, widen
 from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order
 from edgecnn.runtimes.litert_writer.registry import RULES, rule
 from edgecnn.runtimes.litert_writer.steps import BINARY, Steps
@@ -20,6 +20,7 @@ _UNARY: Final = {
 }  # fmt: skip
 _RELU6: Final = 3
 """``ActivationFunctionType.RELU6``."""
+_CLIPS: Final = {(0.0, 6.0): "RELU6", (0.0, 1.0): "RELU_0_TO_1", (0.0, np.inf): "RELU", (-1.0, 1.0): "RELU_N1_TO_1"}
 _FUSING: Final = ("Add", "Sub", "Mul", "Div")
 
 
@@ -34,9 +35,9 @@ rule("HardSwish", held="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "H
 
 
 def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
-    """Of two values, or more where ONNX allows them, broadcast to the rank of the result."""
+    """Write an operator of two values, or of more if ONNX allows them, broadcast to the rank of the result."""
     rank = len(conversion.shape(node.outputs[0]))
-    names = [with_rank(conversion, name, rank) for name in node.inputs]
+    names = [widen(conversion, name, rank) for name in node.inputs]
     order = largest_order(conversion, names)
     values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
@@ -52,7 +53,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
 
 
 def compact(conversion: Conversion, name: str, order: Order) -> int:
-    """A value in an order; a constant of one number, of any type, has no axes, which every operator takes."""
+    """Return a value in an order. A constant of one number becomes a scalar, which every operator accepts."""
     if name in conversion.constants and conversion.constants[name].size == 1:
         return conversion.number(conversion.constants[name])
     return conversion.value(name, order)
@@ -78,7 +79,7 @@ def _sum(conversion: Conversion, node: Node) -> None:
 
 @rule("Pow", held="SQUARE, SQRT, MUL, POW")
 def _power(conversion: Conversion, node: Node) -> None:
-    """XNNPACK leaves POW to LiteRT: squares, square roots, and the 3/4 of local response normalization are written by parts."""
+    """Write the powers 2, 1/2 and 3/4 (of local response normalization) without POW, which XNNPACK leaves to LiteRT."""
     constant = conversion.constants.get(node.inputs[1])
     exponent = float(constant.reshape(())) if constant is not None and constant.size == 1 else None
     steps = Steps.of(conversion, node)
@@ -106,9 +107,8 @@ def _reciprocal(conversion: Conversion, node: Node) -> None:
 def _clip(conversion: Conversion, node: Node) -> None:
     low, high = clip_bounds(node, conversion.constants)
     steps = Steps.of(conversion, node)
-    whole = {(0.0, 6.0): "RELU6", (0.0, 1.0): "RELU_0_TO_1", (0.0, np.inf): "RELU", (-1.0, 1.0): "RELU_N1_TO_1"}.get((low, high))
-    if whole is not None:
-        steps.one(whole, steps.input(), steps.output())
+    if activation := _CLIPS.get((low, high)):
+        steps.one(activation, steps.input(), steps.output())
         return
     value = steps.input()
     if low > -np.inf:
@@ -118,19 +118,19 @@ def _clip(conversion: Conversion, node: Node) -> None:
 
 
 def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
-    """The bounds of a Clip, infinite where it has none. Raises NoForm: one is computed."""
+    """Return the bounds of a Clip, infinite if it has none. Raises NoForm: a bound is computed."""
     bounds = [node.attributes.get("min", -np.inf), node.attributes.get("max", np.inf)]
-    for place in (0, 1):
-        if node.has(place + 1):
-            if node.inputs[place + 1] not in constants:
+    for index in (0, 1):
+        if node.has(index + 1):
+            if node.inputs[index + 1] not in constants:
                 raise NoForm("computed bounds are not supported")
-            bounds[place] = float(constants[node.inputs[place + 1]].reshape(()))
+            bounds[index] = float(constants[node.inputs[index + 1]].reshape(()))
     return bounds[0], bounds[1]
 
 
 @rule("HardSigmoid", held="ADD, MUL, MINIMUM, MAXIMUM")
 def _hard_sigmoid(conversion: Conversion, node: Node) -> None:
-    """relu6(x + 3) / 6 where it has the usual slope; ONNX's definition elsewhere."""
+    """Write relu6(x + 3) / 6 for the usual slope, ONNX's definition for others."""
     alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
     steps = Steps.of(conversion, node)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
@@ -143,7 +143,7 @@ def _hard_sigmoid(conversion: Conversion, node: Node) -> None:
 
 
 def hard_swish_of_parts(conversion: Conversion, node: Node) -> None:
-    """x · relu6(x + 3) / 6, as it is defined: Howard et al. 2019, arXiv:1905.02244, section 5.2."""
+    """Write hard-swish by its definition, x · relu6(x + 3) / 6: Howard et al. 2019, arXiv:1905.02244, section 5.2."""
     steps = Steps.of(conversion, node)
     moved = steps.two("ADD", steps.input(), 3.0, fusedActivationFunction=_RELU6)
     share = steps.two("MUL", moved, 1 / 6)
@@ -159,7 +159,7 @@ def _leaky(conversion: Conversion, node: Node) -> None:
 
 @rule("Elu", held="ELU, MINIMUM, MAXIMUM, MUL, ADD")
 def _elu(conversion: Conversion, node: Node) -> None:
-    """max(x, 0) + alpha · (exp(min(x, 0)) - 1); LiteRT's own has an alpha of 1."""
+    """Write max(x, 0) + alpha · (exp(min(x, 0)) - 1). LiteRT's ELU has an alpha of 1."""
     steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
     value = steps.input()
     if alpha == 1.0:
@@ -173,7 +173,7 @@ def _elu(conversion: Conversion, node: Node) -> None:
 @rule("PRelu", held="PRELU")
 def _prelu(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
-    slope = with_rank(conversion, node.inputs[1], len(steps.order))
+    slope = widen(conversion, node.inputs[1], len(steps.order))
     conversion.network.add("PRELU", [steps.input(), conversion.value(slope, steps.order)], [steps.output()])
 
 
@@ -187,7 +187,7 @@ def _gelu(conversion: Conversion, node: Node) -> None:
 @rule("Softplus", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM")
 @rule("Mish", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM, TANH, MUL")
 def _softplus(conversion: Conversion, node: Node) -> None:
-    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which no x overflows; Mish is x · tanh of that."""
+    """Write log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)), which never overflows. Mish is x · tanh(softplus(x))."""
     steps = Steps.of(conversion, node)
     value = steps.input()
     small = steps.one(

@@ -1,4 +1,4 @@
-"""Operators that move, cut or join: they change shapes and orders of axes, and no number."""
+"""Operators that move, cut or join tensors: they change shapes and orders of axes, but no number."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from edgecnn.runtimes.litert_writer.registry import rule
 
 @rule("Transpose", held="")
 def _transpose(conversion: Conversion, node: Node) -> None:
-    """Nothing is written: what is stored holds the same numbers under other names of its axes."""
-    (given,), (made,) = node.inputs, node.outputs
-    rank = len(conversion.shape(given))
+    """Write nothing: the stored tensors hold the same numbers, with their axes renamed."""
+    (source,), (result,) = node.inputs, node.outputs
+    rank = len(conversion.shape(source))
     permutation = list(node.attributes.get("perm", reversed(range(rank))))
-    if given in conversion.constants:
-        conversion.constants[made] = conversion.constants[given].transpose(permutation)
+    if source in conversion.constants:
+        conversion.constants[result] = conversion.constants[source].transpose(permutation)
         return
-    for order, tensor in conversion.stored(given).items():
-        conversion.store(made, tensor, tuple(permutation.index(axis) for axis in order))
+    for order, tensor in conversion.stored(source).items():
+        conversion.store(result, tensor, tuple(permutation.index(axis) for axis in order))
 
 
 class _Regrouping(NamedTuple):
-    """A reshape, axes of size 1 apart: which axes together become which others."""
+    """A reshape without axes of size 1: which group of axes becomes which other group."""
 
     before: Sequence[Sequence[int]]
     after: Sequence[Sequence[int]]
 
 
 def _regrouping(before: Sequence[int], after: Sequence[int]) -> _Regrouping:
-    """The finest groups of axes, of sizes above 1, whose products are equal."""
+    """Return the finest groups of axes of sizes above 1 whose products are equal."""
     old = [axis for axis, size in enumerate(before) if size != 1]
     new = [axis for axis, size in enumerate(after) if size != 1]
     groups = _Regrouping([], [])
     while old or new:
-        taken, made = [old.pop(0)], [new.pop(0)]
-        products = [before[taken[0]], after[made[0]]]
+        old_group, new_group = [old.pop(0)], [new.pop(0)]
+        products = [before[old_group[0]], after[new_group[0]]]
         while products[0] != products[1]:
             if products[0] < products[1]:
-                taken.append(old.pop(0))
-                products[0] *= before[taken[-1]]
+                old_group.append(old.pop(0))
+                products[0] *= before[old_group[-1]]
             else:
-                made.append(new.pop(0))
-                products[1] *= after[made[-1]]
-        groups.before.append(taken)  # type: ignore[attr-defined]
-        groups.after.append(made)  # type: ignore[attr-defined]
+                new_group.append(new.pop(0))
+                products[1] *= after[new_group[-1]]
+        groups.before.append(old_group)  # type: ignore[attr-defined]
+        groups.after.append(new_group)  # type: ignore[attr-defined]
     return groups
 
 
 def _group_order(order: Sequence[int], groups: _Regrouping) -> list[int] | None:
-    """The groups in the order in which they are stored; None where the axes of one are apart or exchanged."""
+    """Return the groups in stored order; None if the axes of a group are apart or swapped."""
     wide = [axis for axis in order if any(axis in group for group in groups.before)]
     sequence: list[int] = []
     while wide:
@@ -66,7 +66,7 @@ def _group_order(order: Sequence[int], groups: _Regrouping) -> list[int] | None:
 
 
 def _whole_groups(order: Sequence[int], groups: _Regrouping) -> Order:
-    """The nearest order in which the axes of each group follow each other."""
+    """Return the nearest order in which the axes of each group are adjacent."""
     sequence: list[int] = []
     for axis in order:
         group = next((group for group in groups.before if axis in group), (axis,))
@@ -75,7 +75,7 @@ def _whole_groups(order: Sequence[int], groups: _Regrouping) -> Order:
 
 
 def _order_of(axes: Sequence[int], rank: int) -> Order:
-    """An order in which these axes follow each other: with the channels at the end where that fits, ONNX's own, or ones first."""
+    """Return an order that keeps these axes in sequence: channels last if that fits, else ONNX's order, else other axes first."""
     for order in (last(rank), plain(rank)) if rank == 4 else (plain(rank),):
         if [axis for axis in order if axis in axes] == list(axes):
             return order
@@ -84,50 +84,50 @@ def _order_of(axes: Sequence[int], rank: int) -> Order:
 
 @rule("Reshape", "Flatten", "Squeeze", "Unsqueeze", held="", limits="constant sizes, at a batch of one")
 def _reshape(conversion: Conversion, node: Node) -> None:
-    """An axis that is split or joined where it is stored moves nothing, so that channel shuffles stay what they are."""
-    given, made = node.inputs[0], node.outputs[0]
-    if given in conversion.constants:
-        conversion.constants[made] = conversion.constants[given].reshape(conversion.shape(made))
+    """Write a reshape. Axes that are split or joined in the stored order, as in a channel shuffle, need no TRANSPOSE."""
+    source, result = node.inputs[0], node.outputs[0]
+    if source in conversion.constants:
+        conversion.constants[result] = conversion.constants[source].reshape(conversion.shape(result))
         return
-    reshape(conversion, given, made)
+    reshape(conversion, source, result)
 
 
-def reshape(conversion: Conversion, given: str, made: str) -> None:
-    """Write the reshape of a value to the shape of another."""
-    groups = _regrouping(conversion.shape(given), conversion.shape(made))
-    orders = [order for order in conversion.stored(given) if _group_order(order, groups) is not None]
-    order = orders[0] if orders else _whole_groups(conversion.order(given), groups)
+def reshape(conversion: Conversion, source: str, result: str) -> None:
+    """Write the reshape of a value to the shape of ``result``."""
+    groups = _regrouping(conversion.shape(source), conversion.shape(result))
+    orders = [order for order in conversion.stored(source) if _group_order(order, groups) is not None]
+    order = orders[0] if orders else _whole_groups(conversion.order(source), groups)
     sequence = _group_order(order, groups)
     assert sequence is not None
     axes = [axis for number in sequence for axis in groups.after[number]]
-    tensor = conversion.value(given, order)
-    new = _order_of(axes, len(conversion.shape(made)))
-    if [conversion.shape(made)[axis] for axis in new] == list(conversion.network.shape(tensor)):
-        conversion.store(made, tensor, new)
+    tensor = conversion.value(source, order)
+    new = _order_of(axes, len(conversion.shape(result)))
+    if [conversion.shape(result)[axis] for axis in new] == list(conversion.network.shape(tensor)):
+        conversion.store(result, tensor, new)
     else:
-        conversion.reshaped(tensor, conversion.made(made, new))
+        conversion.reshaped(tensor, conversion.made(result, new))
 
 
 @rule("Identity", held="")
 @rule("Dropout", held="", limits="not in training mode")
 def _same(conversion: Conversion, node: Node) -> None:
-    given, made = node.inputs[0], node.outputs[0]
+    source, result = node.inputs[0], node.outputs[0]
     if node.op == "Dropout" and node.has(2) and conversion.constant(node.inputs[2]).any():
         raise NoForm("training mode is not supported")
-    if given in conversion.constants:
-        conversion.constants[made] = conversion.constants[given]
+    if source in conversion.constants:
+        conversion.constants[result] = conversion.constants[source]
         return
-    for order, tensor in conversion.stored(given).items():
-        conversion.store(made, tensor, order)
+    for order, tensor in conversion.stored(source).items():
+        conversion.store(result, tensor, order)
 
 
 _JOINED_MAX: Final = 5
-"""More inputs than these of a CONCATENATION XNNPACK leaves to LiteRT."""
+"""XNNPACK leaves a CONCATENATION of more inputs to LiteRT."""
 
 
 @rule("Concat", held="CONCATENATION")
 def _concat(conversion: Conversion, node: Node) -> None:
-    """A DenseNet joins all that came before in each layer: what an earlier layer joined is read again."""
+    """Write a concatenation. It reuses an earlier one of its first inputs: DenseNet's layers join all values before them."""
     axis = node.attributes["axis"] % len(conversion.shape(node.outputs[0]))
     order, names = largest_order(conversion, node.inputs), list(node.inputs)
     place = order.index(axis)
@@ -148,15 +148,15 @@ def _concat(conversion: Conversion, node: Node) -> None:
 
 
 def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
-    """The order in which the largest of several values is stored."""
+    """Return the order in which the largest of the values is stored."""
     computed = [name for name in names if name not in conversion.constants]
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
 @rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant starts, ends and steps")
 def _slice(conversion: Conversion, node: Node) -> None:
-    given, made = node.inputs[0], node.outputs[0]
-    shape = conversion.shape(given)
+    source, result = node.inputs[0], node.outputs[0]
+    shape = conversion.shape(source)
     if "starts" in node.attributes:
         starts, ends = node.attributes["starts"], node.attributes["ends"]
         axes, steps = node.attributes.get("axes", range(len(starts))), [1] * len(starts)
@@ -165,26 +165,26 @@ def _slice(conversion: Conversion, node: Node) -> None:
         axes = conversion.integers(node.inputs[3]) if node.has(3) else range(len(starts))
         steps = conversion.integers(node.inputs[4]) if node.has(4) else [1] * len(starts)
     cuts = {axis % len(shape): slice(*cut) for axis, *cut in zip(axes, starts, ends, steps, strict=True)}
-    cut_out(conversion, given, made, [cuts.get(axis, slice(None)).indices(size) for axis, size in enumerate(shape)])
+    cut_out(conversion, source, result, [cuts.get(axis, slice(None)).indices(size) for axis, size in enumerate(shape)])
 
 
-def cut_out(conversion: Conversion, given: str, made: str, cuts: Sequence[tuple[int, int, int]]) -> None:
-    """Write the part of a value between a first and a last index, in steps; ``cuts``: for each axis in ONNX's order."""
-    order, cuts = conversion.order(given), list(cuts)
-    value = conversion.value(given, order)
-    for axis, (first, end, step) in enumerate(cuts):  # backwards, which XNNPACK cannot: the rows are read one by one
+def cut_out(conversion: Conversion, source: str, result: str, cuts: Sequence[tuple[int, int, int]]) -> None:
+    """Write a slice of a value. ``cuts``: start, stop and step of each axis in ONNX's order."""
+    order, cuts = conversion.order(source), list(cuts)
+    value = conversion.value(source, order)
+    for axis, (first, end, step) in enumerate(cuts):  # XNNPACK has no negative step: gather the rows
         if step < 0:
             rows, place = list(range(first, end, step)), order.index(axis)
             shape = list(conversion.network.shape(value))
-            turned = conversion.fresh(made, [*shape[:place], len(rows), *shape[place + 1 :]])
+            turned = conversion.fresh(result, [*shape[:place], len(rows), *shape[place + 1 :]])
             conversion.network.add("GATHER", [value, conversion.axes(rows)], [turned], "GatherOptions", axis=place)
             value, cuts[axis] = turned, (0, len(rows), 1)
-    output = conversion.made(made, order)
+    output = conversion.made(result, order)
     cut(conversion, value, output, [cuts[axis] for axis in order])
 
 
 def cut(conversion: Conversion, value: int, output: int, cuts: Sequence[tuple[int, int, int]]) -> None:
-    """The same of a tensor, whose axes are those of ``cuts``."""
+    """Write a slice of a tensor. ``cuts``: start, stop and step of each axis of the tensor."""
     begin = conversion.axes([first for first, _, _ in cuts])
     if all(step == 1 for _, _, step in cuts):
         size = conversion.axes([max(0, end - first) for first, end, _ in cuts])
@@ -198,69 +198,69 @@ def cut(conversion: Conversion, value: int, output: int, cuts: Sequence[tuple[in
 def _split(conversion: Conversion, node: Node) -> None:
     shape, first = conversion.shape(node.inputs[0]), 0
     axis = node.attributes.get("axis", 0) % len(shape)
-    for made in node.outputs:
-        end = first + conversion.shape(made)[axis]
+    for result in node.outputs:
+        end = first + conversion.shape(result)[axis]
         cuts = [(first, end, 1) if place == axis else (0, size, 1) for place, size in enumerate(shape)]
-        cut_out(conversion, node.inputs[0], made, cuts)
+        cut_out(conversion, node.inputs[0], result, cuts)
         first = end
 
 
 @rule("Gather", held="SLICE, GATHER", limits="constant indices")
 def _gather(conversion: Conversion, node: Node) -> None:
-    given, made = node.inputs[0], node.outputs[0]
-    shape, indices = conversion.shape(given), conversion.constant(node.inputs[1])
+    source, result = node.inputs[0], node.outputs[0]
+    shape, indices = conversion.shape(source), conversion.constant(node.inputs[1])
     axis = node.attributes.get("axis", 0) % len(shape)
     rows = [int(index) % shape[axis] for index in indices.flat]
-    order = conversion.order(given)
-    value, place = conversion.value(given, order), order.index(axis)
-    if indices.ndim == 1 and rows == list(range(shape[axis])):  # all of them, as timm's ConvNeXt reads the batch
-        conversion.store(made, value, order)
+    order = conversion.order(source)
+    value, place = conversion.value(source, order), order.index(axis)
+    if indices.ndim == 1 and rows == list(range(shape[axis])):  # all rows, as timm's ConvNeXt reads the batch
+        conversion.store(result, value, order)
         return
     if indices.ndim == 0:
-        kept = [(rows[0], rows[0] + 1, 1) if at == axis else (0, shape[at], 1) for at in order]
-        row = conversion.fresh(made, [end - first for first, end, _ in kept])
-        cut(conversion, value, row, kept)
-        conversion.reshaped(row, conversion.made(made, without_axes(order, [axis])))
+        cuts = [(rows[0], rows[0] + 1, 1) if at == axis else (0, shape[at], 1) for at in order]
+        row = conversion.fresh(result, [end - first for first, end, _ in cuts])
+        cut(conversion, value, row, cuts)
+        conversion.reshaped(row, conversion.made(result, drop_axes(order, [axis])))
         return
-    more = indices.ndim - 1  # axes that take the place of the one that is read
+    more = indices.ndim - 1  # the indexed axis becomes this many axes more
     new = [range(axis, axis + 1 + more) if at == axis else (at + more * (at > axis),) for at in order]
-    output = conversion.made(made, tuple(at for places in new for at in places))
+    output = conversion.made(result, tuple(at for places in new for at in places))
     numbers = conversion.network.constant(np.array(rows, np.int32).reshape(indices.shape), "rows")
     conversion.network.add("GATHER", [value, numbers], [output], "GatherOptions", axis=place)
 
 
 @rule("GatherND", held="GATHER, GATHER_ND", limits="constant indices; not `batch_dims`")
 def _gather_nd(conversion: Conversion, node: Node) -> None:
-    given, made, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
+    source, result, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
     if node.attributes.get("batch_dims", 0):
         raise NoForm("`batch_dims` is not supported")
     if indices.shape[-1] == 1:  # whole rows
-        rows = conversion.part(made)
+        rows = conversion.part(result)
         conversion.constants[rows] = indices[..., 0]
-        conversion.write("Gather", [given, rows], made, conversion.shape(made), axis=0)
+        conversion.write("Gather", [source, rows], result, conversion.shape(result), axis=0)
         return
-    places = conversion.network.constant((indices % conversion.shape(given)[: indices.shape[-1]]).astype(np.int32), "places")
-    value = conversion.value(given, plain(len(conversion.shape(given))))
-    output = conversion.made(made, plain(len(conversion.shape(made))))
+    places = conversion.network.constant((indices % conversion.shape(source)[: indices.shape[-1]]).astype(np.int32), "places")
+    value = conversion.value(source, plain(len(conversion.shape(source))))
+    output = conversion.made(result, plain(len(conversion.shape(result))))
     conversion.network.add("GATHER_ND", [value, places], [output], "GatherNdOptions")
 
 
-def without_axes(order: Order, axes: Sequence[int]) -> Order:
-    """The order of what is left where some axes are dropped."""
-    kept = [axis for axis in order if axis not in axes]
-    return tuple(sorted(kept).index(axis) for axis in kept)
+def drop_axes(order: Order, axes: Sequence[int]) -> Order:
+    """Return the order of the remaining axes, renumbered."""
+    remaining = [axis for axis in order if axis not in axes]
+    return tuple(sorted(remaining).index(axis) for axis in remaining)
 
 
 @rule("Expand", held="BROADCAST_TO", limits="constant sizes")
 def _expand(conversion: Conversion, node: Node) -> None:
-    given, made = node.inputs[0], node.outputs[0]
-    wide = with_rank(conversion, given, len(conversion.shape(made)))
+    source, result = node.inputs[0], node.outputs[0]
+    wide = widen(conversion, source, len(conversion.shape(result)))
     order = conversion.order(wide)
-    if conversion.shape(wide) == conversion.shape(made):
-        conversion.store(made, conversion.value(wide, order), order)
+    if conversion.shape(wide) == conversion.shape(result):
+        conversion.store(result, conversion.value(wide, order), order)
         return
-    output = conversion.made(made, order)
-    shape = conversion.axes([conversion.shape(made)[axis] for axis in order])
+    output = conversion.made(result, order)
+    shape = conversion.axes([conversion.shape(result)[axis] for axis in order])
     conversion.network.add("BROADCAST_TO", [conversion.value(wide, order), shape], [output])
 
 
@@ -271,8 +271,8 @@ def _tile(conversion: Conversion, node: Node) -> None:
     conversion.network.add("TILE", [value, conversion.axes([repeats[axis] for axis in order])], [output], "TileOptions")
 
 
-def with_rank(conversion: Conversion, name: str, rank: int) -> str:
-    """A value with axes of size 1 before its own, as ONNX broadcasts."""
+def widen(conversion: Conversion, name: str, rank: int) -> str:
+    """Return a value with leading axes of size 1 up to a rank, as ONNX broadcasts it."""
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name

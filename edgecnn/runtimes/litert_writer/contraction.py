@@ -24,9 +24,9 @@ class _Operand(NamedTuple):
 def _einsum(conversion: Conversion, node: Node) -> None:
     operands, result = _read(conversion, node)
     while len(operands) > 1:
-        first, second, *others = operands
-        kept = set(result).union(*(other.labels for other in others))
-        operands = [_product(conversion, node, first, second, kept), *others]
+        first, second, *remaining = operands
+        kept = set(result).union(*(later.labels for later in remaining))
+        operands = [_product(conversion, node, first, second, kept), *remaining]
     (operand,) = operands
     operand = _summed(conversion, node, operand, set(result))
     moved = [operand.labels.index(label) for label in result]
@@ -34,7 +34,7 @@ def _einsum(conversion: Conversion, node: Node) -> None:
 
 
 def _read(conversion: Conversion, node: Node) -> tuple[list[_Operand], str]:
-    """The operands and the labels of the result, an ellipsis replaced by upper-case letters."""
+    """Return the operands and the labels of the result, with an ellipsis replaced by upper-case letters."""
     equation = node.attributes["equation"].decode().replace(" ", "")
     terms, _, result = equation.partition("->")
     if not result and "->" not in equation:
@@ -53,7 +53,7 @@ def _read(conversion: Conversion, node: Node) -> tuple[list[_Operand], str]:
 
 
 def _product(conversion: Conversion, node: Node, first: _Operand, second: _Operand, kept: set[str]) -> _Operand:
-    """The product of two operands, summed over the axes that both have and nothing else needs."""
+    """Write the product of two operands, summed over their common axes that are not in ``kept``."""
     first = _summed(conversion, node, first, kept | set(second.labels))
     second = _summed(conversion, node, second, kept | set(first.labels))
     sizes = {label: size for operand in (first, second) for label, size in _sizes(conversion, operand)}
@@ -80,7 +80,7 @@ def _sizes(conversion: Conversion, operand: _Operand) -> list[tuple[str, int]]:
 
 
 def _matrix(conversion: Conversion, node: Node, operand: _Operand, parts: Sequence[Sequence[str]], sizes: dict[str, int]) -> str:
-    """An operand as matrices: (groups, rows, columns), without the groups where there are none."""
+    """Write an operand as matrices (groups, rows, columns), or (rows, columns) if there are no groups."""
     labels = [label for part in parts for label in part]
     moved, matrix = conversion.part(node.outputs[0]), conversion.part(node.outputs[0])
     permutation = [operand.labels.index(label) for label in labels]
@@ -91,7 +91,7 @@ def _matrix(conversion: Conversion, node: Node, operand: _Operand, parts: Sequen
 
 
 def _summed(conversion: Conversion, node: Node, operand: _Operand, kept: set[str]) -> _Operand:
-    """An operand summed over the axes that nothing else needs."""
+    """Write an operand summed over its axes that are not in ``kept``."""
     axes = [axis for axis, label in enumerate(operand.labels) if label not in kept]
     if not axes:
         return operand

@@ -1,9 +1,9 @@
 """The state of a conversion: which tensor holds an ONNX value, and in which order of its axes.
 
-Convolutions of LiteRT read (N, H, W, C), ONNX's (N, C, H, W). Instead of one layout for a network, each tensor is stored with
-an *order*: its axis ``i`` is the value's axis ``order[i]``. A Transpose in ONNX only renames the axes of what is stored. An
-operator that needs another order asks for it, and only then a TRANSPOSE is written. So channel shuffles, attention and
-normalization over the last axis need no rule for layouts.
+LiteRT's convolutions read (N, H, W, C), ONNX's (N, C, H, W). Instead of one layout for a network, each tensor is stored with
+an *order*: its axis ``i`` is the value's axis ``order[i]``. A Transpose in ONNX only renames the axes of the stored tensor. A
+TRANSPOSE is written only when an operator requests another order. So channel shuffles, attention and normalization over the
+last axis need no rule for layouts.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Order = tuple[int, ...]
 
 
 class NoForm(Exception):
-    """Raised when LiteRT has no form of a node, or of the way in which the node uses its operator."""
+    """Raised when LiteRT has no form of a node or of its attributes."""
 
 
 class Node(NamedTuple):
-    """A node of the ONNX network, its attributes as values."""
+    """A node of the ONNX network, with its attributes as values."""
 
     op: str
     name: str
     inputs: Sequence[str]
-    """An empty name: an optional input that is left out."""
+    """An empty name is an omitted optional input."""
     outputs: Sequence[str]
     attributes: Mapping[str, Any]
 
     @classmethod
     def read(cls, node: onnx.NodeProto) -> Node:
-        """Read a node of ONNX's own operators or of another domain, whose name then precedes the operator's."""
+        """Read a node. The operator of a domain other than ONNX's is prefixed with the domain."""
         op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
         return cls(op, node.name or node.output[0], list(node.input), list(node.output), attributes)
@@ -52,7 +52,7 @@ Rule = Callable[["Conversion", Node], None]
 
 
 class Activation(NamedTuple):
-    """An activation that LiteRT computes as a part of the operator before it."""
+    """An activation that LiteRT fuses into the operator before it."""
 
     code: int
     node: Node
@@ -63,7 +63,7 @@ NOT_FUSED: Final = 0
 
 
 class Conversion:
-    """One network's conversion. Rules read values and write operators through it."""
+    """The conversion of one network, through which rules read values and write operators."""
 
     def __init__(
         self,
@@ -77,19 +77,19 @@ class Conversion:
         self._rules = rules
         self.constants = dict(constants)
         self.fused: set[str] = set()
-        """Names of nodes that became a part of the operator before them."""
+        """Names of nodes that were fused into the operator before them."""
         self.joined: dict[tuple[int, tuple[str, ...]], str] = {}
-        """For each axis and the values that are joined along it: the result."""
+        """An axis and the values that are joined along it, to the result."""
         self.known_shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.widened: dict[tuple[str, int], str] = {}
-        """For a value and a rank: the value with so many axes."""
+        """A value and a rank, to the value with that many axes."""
         self._fuses = fuses
         self._stored: dict[str, dict[Order, int]] = {}
         self._made_by: dict[str, Node] = {}
         self._fresh = 0
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an ONNX value, in its own order of axes. Raises NoForm: it is not known."""
+        """Return the shape of a value in ONNX's order. Raises NoForm: the shape is not known."""
         if name in self.constants:
             return tuple(self.constants[name].shape)
         if name not in self.known_shapes:
@@ -97,28 +97,28 @@ class Conversion:
         return self.known_shapes[name]
 
     def constant(self, name: str) -> Array:
-        """The numbers of a constant. Raises NoForm: they are computed."""
+        """Return the numbers of a constant. Raises NoForm: the value is computed."""
         if name not in self.constants:
             raise NoForm(f"its input `{name}` must be a constant")
         return self.constants[name]
 
     def integers(self, name: str) -> list[int]:
-        """The numbers of a constant of one axis or none."""
+        """Return the integers of a constant with at most one axis."""
         return [int(number) for number in np.atleast_1d(self.constant(name))]
 
     def maker(self, name: str) -> Node | None:
-        """The node that made a value; None of the network's inputs."""
+        """Return the node that made a value; None for an input of the network."""
         return self._made_by.get(name)
 
     def order(self, name: str) -> Order:
-        """The order of axes in which a value was stored first; ONNX's own of a constant."""
+        """Return the order in which a value was stored first; ONNX's order for a constant."""
         return next(iter(self._stored[name])) if name in self._stored else tuple(range(len(self.shape(name))))
 
     def value(self, name: str, order: Order) -> int:
-        """Return the tensor of a value in an order of its axes. A TRANSPOSE is written where none is stored so."""
+        """Return the tensor of a value in an order. A TRANSPOSE is written if no tensor has that order."""
         if name in self.constants:
             values = self.constants[name]
-            return self.network.constant(_for_litert(values.transpose(order)), name)
+            return self.network.constant(_litert_values(values.transpose(order)), name)
         stored = self._stored[name]
         if order not in stored:
             present = self.order(name)
@@ -137,20 +137,20 @@ class Conversion:
         return made
 
     def reshaped(self, tensor: int, made: int) -> None:
-        """Write a RESHAPE of a tensor to the shape of another."""
+        """Write a RESHAPE of a tensor to the shape of ``made``."""
         shape = np.array(self.network.shape(made), np.int32)
         self.network.add("RESHAPE", [tensor, self.network.constant(shape)], [made], "ReshapeOptions", newShape=shape)
 
     def store(self, name: str, tensor: int, order: Order) -> None:
-        """Say that a tensor holds a value in an order."""
+        """Record that a tensor holds a value in an order."""
         self._stored.setdefault(name, {})[order] = tensor
 
     def stored(self, name: str) -> Mapping[Order, int]:
-        """The tensors of a value, by order."""
+        """Return the tensors of a value, by order."""
         return self._stored[name]
 
     def made(self, name: str, order: Order, kind: int = FLOAT) -> int:
-        """Add the tensor that an operator writes: a value in an order. ``kind``: the schema's type of its numbers."""
+        """Add the output tensor of an operator: a value in an order. ``kind``: the schema's element type."""
         shape = self.shape(name)
         tensor = self.network.tensor(name, [shape[axis] for axis in order], kind=kind)
         self.store(name, tensor, order)
@@ -161,7 +161,7 @@ class Conversion:
         return self.network.tensor(self.part(name), shape, kind=kind)
 
     def ended(self, node: Node, order: Order) -> tuple[int, int]:
-        """Return the activation to fuse into a node's operator and the tensor that the operator writes."""
+        """Return the activation to fuse into a node's operator, and the output tensor of that operator."""
         fused = self._fuses.get(node.outputs[0])
         if fused is None:
             return NOT_FUSED, self.made(node.outputs[0], order)
@@ -170,9 +170,9 @@ class Conversion:
         return fused.code, self.made(fused.node.outputs[0], order)
 
     def part(self, name: str) -> str:
-        """Return a name for a value that the ONNX network does not have: a numbered step of another value.
+        """Return a new name for an intermediate value: a numbered step of another value.
 
-        The quantizer leaves steps in float by the name of the value that they lead to. So a step has no name of its own.
+        The quantizer keeps steps in float by the name of the value that they lead to, so their names begin with it.
         """
         while True:
             self._fresh += 1
@@ -180,40 +180,40 @@ class Conversion:
                 return step
 
     def write(self, op: str, inputs: Sequence[str], made: str, shape: Sequence[int], **attributes: Any) -> None:
-        """Convert a node that the ONNX network does not have: a part of another."""
+        """Convert a node that is not in the ONNX network, as a part of another node."""
         self.known_shapes[made] = tuple(shape)
         self._rules[op](self, Node(op, made, inputs, [made], attributes))
 
     def record(self, node: Node) -> None:
-        """Remember which node makes a value."""
+        """Record which node makes a value."""
         for name in node.outputs:
             self._made_by[name] = node
 
     def number(self, value: float | Array) -> int:
-        """A constant of one number or truth value, of LiteRT's type for it."""
-        return self.network.constant(_for_litert(np.asarray(value).reshape(())), "number")
+        """Add a scalar constant, a number or a boolean, of LiteRT's type."""
+        return self.network.constant(_litert_values(np.asarray(value).reshape(())), "number")
 
     def axes(self, values: Sequence[int]) -> int:
-        """A constant list of whole numbers."""
+        """Add a constant list of integers."""
         return self.network.constant(np.array(values, np.int32), "axes")
 
 
 def last(rank: int) -> Order:
-    """The order with the channels at the end: (0, 2, 3, 1) of an image."""
+    """Return the order with the channels last: (0, 2, 3, 1) for an image."""
     return (0, *range(2, rank), 1)
 
 
 def plain(rank: int) -> Order:
-    """ONNX's own order."""
+    """Return ONNX's order."""
     return tuple(range(rank))
 
 
-def _for_litert(values: Array) -> Array:
+def _litert_values(values: Array) -> Array:
     if values.dtype == np.bool_:
         return values
     return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32, copy=False)
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[Node]:
-    """The nodes of a graph in its order."""
+    """Return the nodes of a graph in its order."""
     return (Node.read(node) for node in graph.node)

@@ -17,9 +17,9 @@ Array = npt.NDArray[Any]
 BYTES_MAX: Final = 2**31 - 1
 """A FlatBuffer counts its bytes in 32 bits with a sign."""
 _COMPARED_BYTES: Final = 1 << 16
-"""Larger constants are not looked for among those before."""
+"""Larger constants are not compared with earlier ones."""
 _STRUCTURE_BYTES: Final = 1 << 20
-"""About what the tables of a large network take."""
+"""About the size of the tables of a large network."""
 FLOAT: Final = int(schema.TensorType.FLOAT32)
 _KINDS: Final = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -27,7 +27,7 @@ _KINDS: Final = {
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 _VERSIONS: Final = {schema.BuiltinOperator.BROADCAST_TO: 2, schema.BuiltinOperator.TRANSPOSE_CONV: 3}
-"""Of operators whose first version no interpreter has, or lacks what is used; the others have 1."""
+"""Versions of operators whose first version no interpreter has or lacks a used feature; other operators have version 1."""
 _SIGNATURE: Final = b"serving_default"
 _FILE_IDENTIFIER: Final = b"TFL3"
 _VERSION: Final = 3
@@ -64,20 +64,20 @@ class LitertNetwork:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def tensor(self, name: str, shape: Sequence[int], buffer: int = 0, kind: int = FLOAT) -> int:
-        """Add a tensor and return its number. Its name gets a number too where another tensor has it."""
+        """Add a tensor and return its number. The name gets a suffix if another tensor has it."""
         count = self._names.get(name, 0)
         self._names[name] = count + 1
         tensor = schema.TensorT()
-        tensor.name = f"{name}:{count}".encode() if count else name.encode()  # LiteRT's quantizer goes by names
+        tensor.name = f"{name}:{count}".encode() if count else name.encode()  # LiteRT's quantizer identifies tensors by name
         tensor.shape, tensor.type, tensor.buffer = np.array(shape, np.int32), kind, buffer
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 
     def constant(self, values: Array, name: str = "constant") -> int:
-        """Add a constant of type float32, int32 or bool, and return its number. Equal small ones are added once."""
+        """Add a constant of type float32, int32 or bool, and return its number. Equal small constants are added once."""
         content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        known = content.tobytes() if content.size <= _COMPARED_BYTES else len(self._buffers).to_bytes(8, "little")
-        key = (values.dtype.str, values.shape, known)
+        identity = content.tobytes() if content.size <= _COMPARED_BYTES else len(self._buffers).to_bytes(8, "little")
+        key = (values.dtype.str, values.shape, identity)
         if key not in self._constants:
             buffer = _Constant()
             buffer.data = content
@@ -87,7 +87,7 @@ class LitertNetwork:
         return self._constants[key]
 
     def kind(self, tensor: int) -> int:
-        """Return the type of a tensor's numbers, as the schema's ``TensorType`` has it."""
+        """Return the element type of a tensor, a ``TensorType`` of the schema."""
         return int(self._tensors[tensor].type)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
@@ -101,7 +101,7 @@ class LitertNetwork:
             operator: its name in the schema's ``BuiltinOperator``.
             inputs: numbers of tensors.
             outputs: numbers of tensors.
-            table: the schema's table of options; empty where the operator has none.
+            table: the schema's table of options; empty if the operator has none.
             **options: fields of that table.
         """
         code = getattr(schema.BuiltinOperator, operator)
@@ -120,7 +120,7 @@ class LitertNetwork:
         self._operators.append(added)
 
     def finished(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """Return the file's content; the signature names each end as its tensor is named. Raises TooLarge."""
+        """Return the file's content. The signature uses the names of the input and output tensors. Raises TooLarge."""
         content = sum(len(buffer.data) for buffer in self._buffers if buffer.data is not None)
         if content + _STRUCTURE_BYTES > BYTES_MAX:
             raise TooLarge
@@ -134,9 +134,9 @@ class LitertNetwork:
         model.version, model.description = _VERSION, b"edgecnn"
         model.subgraphs, model.buffers, model.signatureDefs = [graph], self._buffers, [signature]
         model.operatorCodes = [_operator_code(code) for code in self._codes]
-        builder = flatbuffers.Builder(content + _STRUCTURE_BYTES)  # growing it copies it
+        builder = flatbuffers.Builder(content + _STRUCTURE_BYTES)  # a builder that grows copies its bytes
         builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
-        return bytes(memoryview(builder.Bytes)[builder.Head() :])  # builder.Output() copies it once more
+        return bytes(memoryview(builder.Bytes)[builder.Head() :])  # builder.Output() makes another copy
 
     def _named(self, tensors: Sequence[int]) -> list[Any]:
         entries = []
@@ -148,7 +148,7 @@ class LitertNetwork:
 
 
 def _operator_code(code: int) -> Any:
-    """An operator's code; the field of one byte that older readers look at ends at 127."""
+    """Return an operator's code. Older readers use the deprecated field, whose maximum is 127."""
     entry = schema.OperatorCodeT()
     entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), _VERSIONS.get(code, 1)
     return entry

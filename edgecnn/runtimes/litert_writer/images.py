@@ -1,4 +1,4 @@
-"""Operators that give an image another size: padding, resizing, blocks; and local response normalization."""
+"""Operators that change the size of an image: padding, resizing, blocks; and local response normalization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgecnn.runtimes.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
 _POSITIONS: Final = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
-"""In which LiteRT resizes by RESIZE_BILINEAR."""
+"""ONNX's coordinate modes that RESIZE_BILINEAR has."""
 
 
 @rule("Pad", held="PAD, PADV2, MIRROR_PAD, GATHER, SLICE", limits="constant pads")
@@ -29,9 +29,9 @@ def _pad(conversion: Conversion, node: Node) -> None:
     value, made = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)
     stated = np.array([sides.get(axis, (0, 0)) for axis in order], np.int32)
     table = np.maximum(stated, 0)
-    if (stated < 0).any():  # which cuts
-        whole = conversion.network.shape(value)
-        cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, whole, strict=True)]
+    if (stated < 0).any():  # negative pads cut
+        size = conversion.network.shape(value)
+        cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, size, strict=True)]
         uncut, value = value, made
         if table.any():
             value = conversion.fresh(node.outputs[0], [end - first for first, end, _ in cuts])
@@ -54,7 +54,7 @@ def _pad(conversion: Conversion, node: Node) -> None:
 
 
 def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]], name: str) -> None:
-    """Pad with the image's own edge (``edge``) or with its other end (``wrap``): rows are read again."""
+    """Pad with the image's edge (``edge``) or with its opposite side (``wrap``) by gathering rows."""
     padded = [axis for axis, ((before, after), _) in enumerate(sides) if before or after]
     for axis in padded:
         (before, after), mode = sides[axis]
@@ -81,13 +81,13 @@ def _resize(conversion: Conversion, node: Node) -> None:
     if len(shape) != 4 or shape[:2] != made[:2]:
         raise NoForm("only the height and width of an image can be resized")
     scales = _image_scales(conversion, node)
-    is_whole = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
-    copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_whole else None
+    is_exact = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
+    copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_exact else None
     half = position in ("half_pixel", "pytorch_half_pixel")
     if copied is not None:
         _resize_nearest(conversion, node, copied)
     elif (
-        mode == "linear" and is_whole and min(made[2:]) > 1 and not node.attributes.get("antialias", 0) and position in _POSITIONS
+        mode == "linear" and is_exact and min(made[2:]) > 1 and not node.attributes.get("antialias", 0) and position in _POSITIONS
     ):
         options: dict[str, Any] = {"halfPixelCenters": half, "alignCorners": position == "align_corners"}
         inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.axes(list(made[2:]))]
@@ -100,7 +100,7 @@ def _resize(conversion: Conversion, node: Node) -> None:
 
 
 def _image_scales(conversion: Conversion, node: Node) -> Array | None:
-    """The factors of height and width; None where the node states sizes."""
+    """Return the factors of height and width; None if the node states sizes."""
     stated = conversion.constant(node.inputs[2]).tolist() if node.has(2) else []
     if not stated:
         if node.attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
@@ -111,7 +111,7 @@ def _image_scales(conversion: Conversion, node: Node) -> Array | None:
 
 
 def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None) -> None:
-    """Multiply rows, then columns, by the shares of each in the new ones, which ONNX's reference computes."""
+    """Write a resize as two matrix products, of rows and of columns. ONNX's reference computes the matrices."""
     (height, width), (rows, columns) = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     channels = conversion.shape(node.inputs[0])[1]
     attributes = {name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")}
@@ -138,14 +138,14 @@ def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None
 
 
 def _copied_rows(node: Node, size: Sequence[int], made: Sequence[int], position: str) -> list[list[int]] | None:
-    """Which row and column each new one copies; None where ``_rows`` does not know the definition."""
+    """Return the row and column that each new row and column copies; None if ``_rows`` lacks the definition."""
     rounding = node.attributes.get("nearest_mode", b"round_prefer_floor").decode()
     rows = [_rows(before, after, position, rounding) for before, after in zip(size, made, strict=True)]
     return [along for along in rows if along is not None] if None not in rows else None
 
 
 def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[int]]) -> None:
-    """Copy rows. LiteRT's operator rounds down as ONNX may be told to; other rounding reads the rows one by one."""
+    """Write a copy of rows and columns. LiteRT's operator rounds down; other rounding gathers the rows."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
     if all(
@@ -162,7 +162,7 @@ def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[
 
 
 def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | None:
-    """Which row each new row copies, by ONNX's definition of Resize; None by another definition than these."""
+    """Return the row that each new row copies, by ONNX's definition of Resize; None for other coordinate modes."""
     places, scale = np.arange(after, dtype=np.float64), after / before
     if position == "asymmetric":
         at = places / scale
@@ -183,7 +183,7 @@ def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | 
 
 @rule("DepthToSpace", held="DEPTH_TO_SPACE")
 def _depth_to_space(conversion: Conversion, node: Node) -> None:
-    """LiteRT's own has the mode DCR; CRD, which is torch's PixelShuffle, moves axes."""
+    """Write LiteRT's operator for the mode DCR, and a transpose for CRD, which is torch's PixelShuffle."""
     if node.attributes.get("mode", b"DCR") == b"DCR":
         _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
         return
@@ -198,7 +198,7 @@ def _depth_to_space(conversion: Conversion, node: Node) -> None:
 
 @rule("ConvTranspose", held="TRANSPOSE_CONV, SLICE", limits="two axes, constant weights; not `output_padding` beyond the window")
 def _transposed_convolution(conversion: Conversion, node: Node) -> None:
-    """Groups and dilation become zeros between the weights, and padding cuts the result: LiteRT has neither."""
+    """Write groups and dilation as zeros between the weights, and padding as a slice of the result: LiteRT lacks all three."""
     weights = conversion.constant(node.inputs[1]).astype(np.float32)
     if weights.ndim != 4:
         raise NoForm(f"a window of {weights.ndim - 2} axes is not supported")
@@ -211,9 +211,9 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
         part = filters[first : first + weights.shape[1], :: apart[0], :: apart[1], rows[0] : rows[-1] + 1]
         part[:] = weights[rows].transpose(1, 2, 3, 0)
     size = conversion.shape(node.inputs[0])[2:]
-    whole = [(size[axis] - 1) * strides[axis] + reach[axis] for axis in (0, 1)]
-    first = _cut_before(node, [whole[axis] - made[2 + axis] for axis in (0, 1)])
-    if any(first[axis] + made[2 + axis] > whole[axis] for axis in (0, 1)):
+    full = [(size[axis] - 1) * strides[axis] + reach[axis] for axis in (0, 1)]
+    first = _cut_before(node, [full[axis] - made[2 + axis] for axis in (0, 1)])
+    if any(first[axis] + made[2 + axis] > full[axis] for axis in (0, 1)):
         raise NoForm("an output beyond the reach of its window is not supported")
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made[1], np.float32)
     constants = [
@@ -221,9 +221,9 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
         for name, values in (("weights", filters), ("bias", bias))
     ]
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
-    is_cut = whole != list(made[2:])
-    target = conversion.fresh(node.outputs[0], [1, *whole, made[1]]) if is_cut else output
-    inputs = [conversion.axes([1, *whole, made[1]]), constants[0], image, constants[1]]
+    is_cut = full != list(made[2:])
+    target = conversion.fresh(node.outputs[0], [1, *full, made[1]]) if is_cut else output
+    inputs = [conversion.axes([1, *full, made[1]]), constants[0], image, constants[1]]
     options = {"padding": schema.Padding.VALID, "strideH": strides[0], "strideW": strides[1]}
     conversion.network.add("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
     if is_cut:
@@ -232,9 +232,9 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
 
 
 def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
-    """Rows and columns that the padding of a transposed convolution cuts at the beginning.
+    """Return the rows and columns that the padding of a transposed convolution cuts at the beginning.
 
-    Where the size of the output is stated, ONNX ignores ``pads`` and cuts both sides, the first more unless it says SAME_UPPER.
+    If the output size is stated, ONNX ignores ``pads`` and cuts both sides: an odd excess is cut first, or last for SAME_UPPER.
     """
     automatic, added = node.attributes.get("auto_pad", b"NOTSET"), node.attributes.get("output_padding", [0, 0])
     is_same, is_stated = automatic in (b"SAME_UPPER", b"SAME_LOWER"), "output_shape" in node.attributes

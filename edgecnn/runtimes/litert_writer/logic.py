@@ -1,4 +1,4 @@
-"""Operators that compare numbers, choose by the result, or change a value's type."""
+"""Operators that compare numbers, select by the result, or change a value's type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
 from edgecnn.runtimes.litert_writer.arithmetic import compact
-from edgecnn.runtimes.litert_writer.axes import largest_order, with_rank
+from edgecnn.runtimes.litert_writer.axes import largest_order, widen
 from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm
 from edgecnn.runtimes.litert_writer.registry import rule
 
@@ -23,9 +23,9 @@ _COMPARED: Final = {
 
 
 def _compared(operator: str, table: str, conversion: Conversion, node: Node) -> None:
-    """Of values that are broadcast; a Where is a number where the others are true or false."""
+    """Write an operator of broadcast values. Where returns the type of its values, the others return booleans."""
     rank = len(conversion.shape(node.outputs[0]))
-    names = [with_rank(conversion, name, rank) for name in node.inputs]
+    names = [widen(conversion, name, rank) for name in node.inputs]
     order = largest_order(conversion, names)
     values = [compact(conversion, name, order) for name in names]
     kind = conversion.network.kind(values[1]) if node.op == "Where" else schema.TensorType.BOOL
@@ -38,7 +38,7 @@ for _name, (_operator, _table) in _COMPARED.items():
 
 @rule("Cast", "CastLike", held="CAST", limits="to floating-point numbers")
 def _cast(conversion: Conversion, node: Node) -> None:
-    """Floating-point types are one: LiteRT's float32."""
+    """Write a cast. All floating-point types become LiteRT's float32."""
     name, made = node.inputs[0], node.outputs[0]
     target = _target(conversion, node)
     if name in conversion.constants:
@@ -55,7 +55,7 @@ def _cast(conversion: Conversion, node: Node) -> None:
 
 
 def _target(conversion: Conversion, node: Node) -> np.dtype[Any]:
-    """The type that a cast makes: its attribute's, or that of the second input."""
+    """Return the target type of a cast: its attribute, or the type of the second input."""
     if node.op == "Cast":
         target = node.attributes["to"]
         return helper.tensor_dtype_to_np_dtype(target) if target != TensorProto.BFLOAT16 else np.dtype(np.float32)

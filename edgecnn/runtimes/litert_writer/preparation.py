@@ -1,4 +1,4 @@
-"""An ONNX network in the operators that have a rule: functions written out, sizes folded, the parts of GELU joined."""
+"""Rewrite an ONNX network in operators that have a rule: inline functions, fold constants, join the parts of GELU."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from onnx.reference import ReferenceEvaluator
 from edgecnn.graph.macs import fold_constants, shapes_at_batch_one, stays_small
 
 COMPUTED_MAX = 1 << 20
-"""Elements that an operator makes of smaller constants before anything is written: 4 MiB of a file."""
+"""Largest number of elements that an operator may compute from constants in advance: 4 MiB of a file."""
 
 
 class Prepared(NamedTuple):
-    """A network that the writer reads, and the shapes of its values at a batch of one."""
+    """A network for the writer, and the shapes of its values at a batch of one."""
 
     model: onnx.ModelProto
     shapes: Mapping[str, list[int]]
 
 
 def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
-    """Return a network that uses these operators as far as ONNX defines its others by them. The model may be changed."""
+    """Return the network with every other operator inlined that ONNX defines by these. The model may be changed."""
     shapes = shapes_at_batch_one(model)
-    fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
+    fold_constants(model, shapes)  # sizes that the network computes are constants at a batch of one
     _state_constants(model.graph)
     while functions := _functions(model, operators):
         before = model.graph
@@ -44,17 +44,17 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
 
 
 def _state_constants(graph: onnx.GraphProto) -> None:
-    """List the types of constants among those of values: definitions that depend on a type read them there."""
-    known = {value.name for value in (*graph.input, *graph.value_info)}
+    """Add the types of constants to ``value_info``, where type-dependent definitions read them."""
+    typed = {value.name for value in (*graph.input, *graph.value_info)}
     graph.value_info.extend(
         helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         for tensor in graph.initializer
-        if tensor.name not in known
+        if tensor.name not in typed
     )
 
 
 def _name_steps(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
-    """Name the values inside a definition as numbered steps of the first output of the node that it defines."""
+    """Name the values inside an inlined definition as numbered steps of the node's first output."""
     leads_to = {name: node.output[0] for node in before.node for name in node.output}
     inside = {name for node in graph.node for name in node.output if name} - leads_to.keys()
     for node in reversed(graph.node):
@@ -71,7 +71,7 @@ def _name_steps(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
 
 
 def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
-    """The other operators that ONNX defines by more basic ones. Their nodes then state every attribute: definitions read them."""
+    """Return the other operators that ONNX defines by basic ones, and add to their nodes the defaults that definitions read."""
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     functions = set()
     for node in model.graph.node:
@@ -87,27 +87,27 @@ def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
 
 
 def _compute_constants(model: onnx.ModelProto) -> None:
-    """Put what depends on weights alone, such as the places of an attention's rows, in the place of its nodes."""
+    """Replace nodes that depend only on constants, such as the indices of an attention's rows, by constants."""
     graph, opsets = model.graph, {entry.domain: entry.version for entry in model.opset_import}
     version = opsets.get("", opsets.get("ai.onnx", 1))
-    known = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in list(graph.node):
         names = [name for name in node.input if name]
-        if not names or not all(name in known for name in names) or _is_random(_schema(node, version)):
+        if not names or not all(name in constants for name in names) or _is_random(_schema(node, version)):
             continue
-        feed = {name: numpy_helper.to_array(known[name]) for name in names}
-        with suppress(Exception):  # an operator that the reference lacks shows where its rule is looked for
+        feed = {name: numpy_helper.to_array(constants[name]) for name in names}
+        with suppress(Exception):  # the writer reports an operator that the reference lacks
             if not stays_small(node.op_type, list(feed.values()), COMPUTED_MAX):
                 continue
             made = ReferenceEvaluator(node, opsets=opsets).run(None, feed)
             tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(node.output, made, strict=True)]
             graph.initializer.extend(tensors)
-            known.update((tensor.name, tensor) for tensor in tensors)
+            constants.update((tensor.name, tensor) for tensor in tensors)
             graph.node.remove(node)
 
 
 def _schema(node: onnx.NodeProto, version: int) -> Any:
-    """ONNX's definition of a node's operator; None where this version has none."""
+    """Return ONNX's definition of a node's operator; None if this version has none."""
     try:
         return onnx.defs.get_schema(node.op_type, version) if node.domain in ("", "ai.onnx") else None
     except onnx.defs.SchemaError:
@@ -115,12 +115,12 @@ def _schema(node: onnx.NodeProto, version: int) -> Any:
 
 
 def _is_random(schema: Any) -> bool:
-    """Whether ONNX says that an operator makes other numbers in each run, such as RandomUniformLike or Dropout."""
+    """Whether ONNX declares an operator as non-deterministic, such as RandomUniformLike or Dropout."""
     return schema is not None and schema.node_determinism == onnx.defs.OpSchema.NodeDeterminism.NonDeterministic
 
 
 def _join_gelu(graph: onnx.GraphProto) -> None:
-    """Write x · (1 + erf(x / √2)) / 2, as exporters below opset 20 write it, as one Gelu: LiteRT has no erf."""
+    """Replace x · (1 + erf(x / √2)) / 2, the form of exporters below opset 20, by one Gelu: LiteRT has no erf."""
     made_by = {name: node for node in graph.node for name in node.output}
     uses = Counter(name for node in graph.node for name in node.input) + Counter(value.name for value in graph.output)
     readers = {name: node for node in graph.node for name in node.input if uses[name] == 1}
@@ -140,15 +140,15 @@ def _number(node: onnx.NodeProto) -> Any:
 
 
 def _gelu_parts(erf: onnx.NodeProto, made_by: Mapping[str, Any], readers: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
-    """The value that GELU reads, then its nodes, the last of which makes its result; None where it is another expression."""
+    """Return GELU's input, then its nodes with the one that makes the result last; None for another expression."""
 
     def split(node: Any, op: str) -> tuple[str, float] | None:
-        """The operand of a node that is computed, and the other one, which is a number."""
+        """Return the computed operand of a node and its other operand, a number."""
         if node is None or node.op_type != op:
             return None
         constant = next((name for name in node.input if name in numbers and numbers[name].size == 1), None)
-        other = next((name for name in node.input if name != constant), None)
-        return (other, float(numbers[constant].reshape(()))) if constant is not None and other is not None else None
+        computed = next((name for name in node.input if name != constant), None)
+        return (computed, float(numbers[constant].reshape(()))) if constant is not None and computed is not None else None
 
     inside = made_by.get(erf.input[0])
     scaled = split(inside, "Div") or split(inside, "Mul")
@@ -161,13 +161,13 @@ def _gelu_parts(erf: onnx.NodeProto, made_by: Mapping[str, Any], readers: Mappin
     if abs(factor - 0.5**0.5) > 1e-5 or first is None or first.op_type != "Mul":
         return None
     private = [inside] if readers.get(inside.output[0]) is erf else []
-    other = next(name for name in (*first.input, "") if name != plus.output[0])
-    half = split(made_by.get(other), "Mul")
-    if half == (value, 0.5) and other in readers:  # (x / 2) · (1 + erf)
-        return [value, *private, erf, plus, made_by[other], first]
+    factor_name = next(name for name in (*first.input, "") if name != plus.output[0])
+    half = split(made_by.get(factor_name), "Mul")
+    if half == (value, 0.5) and factor_name in readers:  # (x / 2) · (1 + erf)
+        return [value, *private, erf, plus, made_by[factor_name], first]
     if second is None or second.op_type not in ("Mul", "Div"):
         return None
-    if other == value and split(second, second.op_type) in ((first.output[0], 0.5), (first.output[0], 2.0)):
+    if factor_name == value and split(second, second.op_type) in ((first.output[0], 0.5), (first.output[0], 2.0)):
         is_half = (second.op_type == "Mul") == (split(second, second.op_type) == (first.output[0], 0.5))
         return [value, *private, erf, plus, first, second] if is_half else None
     if split(first, "Mul") == (plus.output[0], 0.5) and second.op_type == "Mul" and value in second.input:

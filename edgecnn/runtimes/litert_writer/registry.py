@@ -1,4 +1,4 @@
-"""One rule for each ONNX operator that LiteRT has a form of."""
+"""One rule for each ONNX operator that has a LiteRT form."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ RULES: dict[str, Rule] = {}
 
 
 class Form(NamedTuple):
-    """How LiteRT holds an operator, for readers: docs/reference/litert-operators.md lists it."""
+    """The LiteRT form of an operator, as docs/reference/litert-operators.md lists it."""
 
     held: str
-    """LiteRT's operators that the rule may write, TRANSPOSE and RESHAPE apart."""
+    """LiteRT operators that the rule may write, without TRANSPOSE and RESHAPE."""
     limits: str
     in_int8: str = ""
-    """LiteRT's operators in a file that is to be quantized; empty: the same."""
+    """LiteRT operators in a file that will be quantized; empty: the same as ``held``."""
 
 
 FORMS: dict[str, Form] = {}
 
 
 def rule(*operators: str, held: str, limits: str = "", in_int8: str = "") -> Callable[[Rule], Rule]:
-    """Register a function as the rule of these operators. It writes a node's operators and raises NoForm where there are none.
+    """Register a function as the rule of these ONNX operators. The rule writes a node, or raises NoForm if it has no form.
 
-    ``limits``: uses of the operators that have no form. The test of the operators compares ``held`` with what is written.
+    ``limits``: restrictions of the form. A test compares ``held`` with the written operators.
     """
 
     def registered(function: Rule) -> Rule:

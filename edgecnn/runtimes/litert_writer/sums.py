@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgecnn.runtimes.litert_writer.axes import with_rank, without_axes
+from edgecnn.runtimes.litert_writer.axes import drop_axes, widen
 from edgecnn.runtimes.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
 from edgecnn.runtimes.litert_writer.registry import rule
 from edgecnn.runtimes.litert_writer.steps import Steps
@@ -33,7 +33,7 @@ def _softmax(conversion: Conversion, node: Node) -> None:
 
 
 def order_ending(conversion: Conversion, name: str, axes: Sequence[int]) -> Order:
-    """An order in which a value is stored and that ends with these axes, else the nearest one."""
+    """Return a stored order of a value that ends with these axes, else the nearest order."""
     if name not in conversion.constants:
         for order in conversion.stored(name):
             if list(order[-len(axes) :]) == list(axes):
@@ -50,7 +50,7 @@ def _reduction(operator: str, conversion: Conversion, node: Node) -> None:
 def _reduced(conversion: Conversion, node: Node, operator: str, axes: Sequence[int]) -> None:
     order = conversion.order(node.inputs[0])
     keeps = bool(node.attributes.get("keepdims", 1))
-    made = conversion.made(node.outputs[0], order if keeps else without_axes(order, axes))
+    made = conversion.made(node.outputs[0], order if keeps else drop_axes(order, axes))
     places = conversion.axes(sorted(order.index(axis) for axis in axes))
     conversion.network.add(operator, [conversion.value(node.inputs[0], order), places], [made], "ReducerOptions", keepDims=keeps)
 
@@ -73,7 +73,7 @@ def _reduce_l2(conversion: Conversion, node: Node) -> None:
     axes = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes.get("axes", range(rank)))
     axes, keeps = [axis % rank for axis in axes], bool(node.attributes.get("keepdims", 1))
     square = steps.one("SQUARE", steps.input(), table="SquareOptions")
-    order = steps.order if keeps else without_axes(steps.order, axes)
+    order = steps.order if keeps else drop_axes(steps.order, axes)
     total = conversion.fresh(node.outputs[0], [conversion.shape(node.outputs[0])[axis] for axis in order])
     places = conversion.axes(sorted(steps.order.index(axis) for axis in axes))
     conversion.network.add("SUM", [square, places], [total], "ReducerOptions", keepDims=keeps)
@@ -102,7 +102,7 @@ def _instance_norm(conversion: Conversion, node: Node) -> None:
 
 
 def _normalized(steps: Steps, value: int, places: Sequence[int], epsilon: float, *, centred: bool = True) -> int:
-    """A tensor less its mean over some axes, divided by its standard deviation there; not centred, by its root mean square."""
+    """Write (x - mean) / standard deviation over these axes of the tensor; x / RMS if not centred."""
     apart = steps.two("SUB", value, steps.mean(value, places)) if centred else value
     variance = steps.mean(steps.one("SQUARE", apart, table="SquareOptions"), places)
     return steps.two("MUL", apart, steps.one("RSQRT", steps.two("ADD", variance, float(epsilon))))
@@ -117,20 +117,20 @@ def _layer_norm(conversion: Conversion, node: Node) -> None:
     places = [place for place, axis in enumerate(steps.order) if axis in axes]
     centred = node.op == "LayerNormalization"
     normal = _normalized(steps, steps.input(), places, node.attributes.get("epsilon", 1e-5), centred=centred)
-    scale = with_rank(conversion, node.inputs[1], rank)
+    scale = widen(conversion, node.inputs[1], rank)
     if not node.has(2):
         fused, output = steps.end()
         steps.two("MUL", normal, conversion.value(scale, steps.order), output, fusedActivationFunction=fused)
         return
     scaled = steps.two("MUL", normal, conversion.value(scale, steps.order))
-    offset = with_rank(conversion, node.inputs[2], rank)
+    offset = widen(conversion, node.inputs[2], rank)
     fused, output = steps.end()
     steps.two("ADD", scaled, conversion.value(offset, steps.order), output, fusedActivationFunction=fused)
 
 
 @rule("GroupNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
 def _group_norm(conversion: Conversion, node: Node) -> None:
-    """Over (H, W) and the channels of a group; opset 21 has a scale for each channel, opset 18 for each group."""
+    """Normalize over (H, W) and the channels of a group. Opset 21 has a scale for each channel, opset 18 for each group."""
     _, channels, *size = conversion.shape(node.inputs[0])
     groups = node.attributes["num_groups"]
     conversion.known_shapes.setdefault(node.outputs[0], conversion.shape(node.inputs[0]))  # which onnx does not infer
@@ -168,10 +168,10 @@ def _matmul(conversion: Conversion, node: Node) -> None:
         return
     rank = len(conversion.shape(node.outputs[0]))
     if any(len(conversion.shape(name)) < 2 for name in node.inputs):
-        _by_vector(conversion, node)
+        _multiply_vector(conversion, node)
         return
     values, turned = [], []
-    for name in (with_rank(conversion, name, rank) for name in node.inputs):
+    for name in (widen(conversion, name, rank) for name in node.inputs):
         exchanged = (*range(rank - 2), rank - 1, rank - 2)
         turned.append(name not in conversion.constants and exchanged in conversion.stored(name))
         values.append(conversion.value(name, exchanged if turned[-1] else plain(rank)))
@@ -179,8 +179,8 @@ def _matmul(conversion: Conversion, node: Node) -> None:
     conversion.network.add("BATCH_MATMUL", values, [output], "BatchMatMulOptions", adjX=turned[0], adjY=turned[1])
 
 
-def _by_vector(conversion: Conversion, node: Node) -> None:
-    """A vector is a matrix of one row where it comes first, and of one column where it comes second."""
+def _multiply_vector(conversion: Conversion, node: Node) -> None:
+    """Write a product with a vector: a matrix of one row if it is first, of one column if it is second."""
     shapes, names = [conversion.shape(name) for name in node.inputs], list(node.inputs)
     for place, wide in enumerate([(1, -1), (-1, 1)]):
         if len(shapes[place]) == 1:
@@ -193,7 +193,7 @@ def _by_vector(conversion: Conversion, node: Node) -> None:
 
 
 def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:
-    """``weights``: (outputs, inputs). The tensor's last axis is multiplied, whichever order the others have."""
+    """Write a product with ``weights`` (outputs, inputs) along the tensor's last axis, in any order of the other axes."""
     value = conversion.value(node.inputs[0], order)
     fused, output = conversion.ended(node, order)
     numbers = [
@@ -206,7 +206,7 @@ def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: 
 
 @rule("Gemm", held="FULLY_CONNECTED, BATCH_MATMUL, MUL, ADD")
 def _gemm(conversion: Conversion, node: Node) -> None:
-    """One operator where the second matrix and the added row are constants, else a product of matrices and what follows it."""
+    """Write one operator if the second matrix and the added row are constants, else a matrix product, scaling and addition."""
     attributes = node.attributes
     if attributes.get("transA", 0):
         rows, columns = conversion.shape(node.inputs[0])
@@ -235,7 +235,7 @@ def _gemm_in_steps(conversion: Conversion, node: Node) -> None:
         second = turned
 
     def scaled(value: str, factor: float, name: str) -> str:
-        """A value times a number, under this name; itself where the number is 1."""
+        """Return the name of a value times a number; the value itself for a factor of 1."""
         if factor == 1.0:
             return value
         if value in conversion.constants:

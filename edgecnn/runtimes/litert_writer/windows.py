@@ -1,4 +1,4 @@
-"""Convolutions and pooling: operators that look at an image through a window, with the channels at the end."""
+"""Convolutions and pooling: operators with a window over an image, channels last."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Window(NamedTuple):
     strides: Sequence[int]
     dilations: Sequence[int]
     pads: Sequence[int]
-    """Before each axis, then after each."""
+    """Padding before each axis, then after each axis."""
 
     @classmethod
     def read(cls, conversion: Conversion, node: Node, kernel: Sequence[int]) -> _Window:
-        """Read a window of two axes; rows that only ``ceil_mode`` adds are padding."""
+        """Read a window of two axes. Rows that ``ceil_mode`` adds become padding."""
         attributes = node.attributes
         strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
         size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
@@ -45,7 +45,7 @@ class _Window(NamedTuple):
         return cls(list(kernel), list(strides), list(dilations), pads)
 
     def pool_options(self) -> dict[str, int]:
-        """The fields of LiteRT's ``Pool2DOptions`` that state the window."""
+        """Return the window's fields of LiteRT's ``Pool2DOptions``."""
         (stride_h, stride_w), (height, width) = self.strides, self.kernel
         return {"strideH": stride_h, "strideW": stride_w, "filterHeight": height, "filterWidth": width}
 
@@ -60,7 +60,7 @@ class _Window(NamedTuple):
 
 
 def _padded(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
-    """An image with rows and columns of zeros around it. XNNPACK computes them as a part of the convolution behind."""
+    """Write an image with rows and columns of zeros around it. XNNPACK fuses them into the convolution that follows."""
     batch, height, width, channels = conversion.network.shape(image)
     made = conversion.fresh(name, [batch, height + pads[0] + pads[2], width + pads[1] + pads[3], channels])
     sizes = conversion.network.constant(np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32), "pads")
@@ -69,7 +69,7 @@ def _padded(conversion: Conversion, image: int, pads: Sequence[int], name: str) 
 
 
 def _entered(conversion: Conversion, node: Node, window: _Window) -> tuple[int, int]:
-    """The image that a window reads, and LiteRT's name for how it is padded."""
+    """Return the image that a window reads, and LiteRT's kind of padding."""
     image = conversion.value(node.inputs[0], _IMAGE)
     if not any(window.pads):
         return image, schema.Padding.VALID
@@ -78,10 +78,10 @@ def _entered(conversion: Conversion, node: Node, window: _Window) -> tuple[int, 
     return _padded(conversion, image, window.pads, node.outputs[0]), schema.Padding.VALID
 
 
-def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node | None:
-    """The node on an image of two axes, where its own has one or three of which one at least is idle; None where it has two.
+def _image_node(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node | None:
+    """Return the node rewritten for an image of two axes, if its window has one axis, or three with an idle one; None for two.
 
-    The idle axes are looked through as channels are. Its output is put in place by ``_from_image``.
+    Idle axes are merged into the channels. ``_restore_axes`` gives the output its axes.
     """
     if len(kernel) == 2:
         return None
@@ -116,8 +116,8 @@ def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node
     return Node(node.op, node.name, [image, *node.inputs[1:]], [windows], {**attributes, **values})
 
 
-def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int], windows: str) -> None:
-    """Put what an operator made of ``_as_image`` in the place of the node's output."""
+def _restore_axes(conversion: Conversion, node: Node, kernel: Sequence[int], windows: str) -> None:
+    """Write the node's output from the output of its ``_image_node``."""
     made = conversion.shape(node.outputs[0])
     strides = node.attributes.get("strides", [1] * len(kernel))
     busy = [axis + 2 for axis in range(len(kernel)) if kernel[axis] > 1 or strides[axis] > 1] or [len(made) - 1]
@@ -131,13 +131,13 @@ def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int], windo
 def _convolution(conversion: Conversion, node: Node) -> None:
     weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if len(weights.shape) == 3:  # along one axis, as a row
-        row = _as_image(conversion, node, [max(2, weights.shape[2])])
+        row = _image_node(conversion, node, [max(2, weights.shape[2])])
         assert row is not None
         conversion.constants[taps := conversion.part(node.outputs[0])] = weights[:, :, None]
         attributes = {**row.attributes, "kernel_shape": [1, weights.shape[2]]}
         inputs = [row.inputs[0], taps, *node.inputs[2:]]
         _convolution(conversion, row._replace(inputs=inputs, attributes=attributes))
-        _from_image(conversion, node, [max(2, weights.shape[2])], row.outputs[0])
+        _restore_axes(conversion, node, [max(2, weights.shape[2])], row.outputs[0])
         return
     if len(weights.shape) != 4:
         raise NoForm(f"a window of {len(weights.shape) - 2} axes is not supported")
@@ -165,9 +165,9 @@ def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
         raise NoForm("the output `Indices` is not supported")
     kernel = node.attributes["kernel_shape"]
-    if (image_node := _as_image(conversion, node, kernel)) is not None:
+    if (image_node := _image_node(conversion, node, kernel)) is not None:
         _pool(conversion, image_node)
-        _from_image(conversion, node, kernel, image_node.outputs[0])
+        _restore_axes(conversion, node, kernel, image_node.outputs[0])
         return
     window = _Window.read(conversion, node, kernel)
     if any(apart != 1 for apart in window.dilations):
@@ -187,9 +187,9 @@ def _pool(conversion: Conversion, node: Node) -> None:
 
 
 def _edged(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
-    """An image whose first and last rows and columns are repeated: each window that reads them reads the edge too.
+    """Write an image with its first and last rows and columns repeated. No maximum changes: such a window also covers the edge.
 
-    So no maximum changes. XNNPACK pads with no other number than zero, and in INT8 a low number would take the whole range.
+    XNNPACK pads only with zero, and in INT8 a very low number would widen the range.
     """
     for axis in (1, 2):
         size = conversion.network.shape(image)
@@ -208,7 +208,7 @@ def _edged(conversion: Conversion, image: int, pads: Sequence[int], name: str) -
 
 
 def _picked(conversion: Conversion, node: Node, window: _Window) -> None:
-    """A window of one number, by a filter of one: XNNPACK takes no such pooling."""
+    """Write a window of size 1 as a depthwise convolution with weights of 1: XNNPACK has no such pooling."""
     image, padding = _entered(conversion, node, window)
     channels = conversion.network.shape(image)[3]
     ones = conversion.network.constant(np.ones((1, 1, 1, channels), np.float32), f"{node.outputs[0]}/ones")
@@ -228,7 +228,7 @@ def _write_pool(conversion: Conversion, node: Node, operator: str, window: _Wind
 
 
 def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
-    """LiteRT divides by the positions inside the image where it pads with SAME, and by the whole window elsewhere."""
+    """Write an average. LiteRT divides by the positions inside the image with SAME, by the window's size otherwise."""
     counts = _positions(conversion, node, window)
     image = conversion.value(node.inputs[0], _IMAGE)
     size = conversion.network.shape(image)[1:3]
@@ -238,20 +238,20 @@ def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
         return
     image = _padded(conversion, image, window.pads, node.outputs[0])
     shape = conversion.shape(node.outputs[0])
-    whole = prod(window.kernel)
-    if bool((counts == whole).all()):
+    positions = prod(window.kernel)
+    if bool((counts == positions).all()):
         _write_pool(conversion, node, "AVERAGE_POOL_2D", window, (image, schema.Padding.VALID))
         return
     mean = conversion.fresh(node.outputs[0], [shape[axis] for axis in _IMAGE])
     options = {**window.pool_options(), "padding": schema.Padding.VALID}
     conversion.network.add("AVERAGE_POOL_2D", [image], [mean], "Pool2DOptions", **options)
-    factors = conversion.network.constant((whole / counts).astype(np.float32)[None, :, :, None], f"{node.outputs[0]}/factors")
+    factors = conversion.network.constant((positions / counts).astype(np.float32)[None, :, :, None], f"{node.outputs[0]}/factors")
     fused, output = conversion.ended(node, _IMAGE)
     conversion.network.add("MUL", [mean, factors], [output], "MulOptions", fusedActivationFunction=fused)
 
 
 def _positions(conversion: Conversion, node: Node, window: _Window) -> npt.NDArray[np.float64]:
-    """Positions (H, W) that ONNX counts in each window: the image's, with ``count_include_pad`` those of its padding too."""
+    """Return the number of positions (H, W) that ONNX counts in each window; ``count_include_pad`` adds the padding."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     stated = [0] * 4
     if node.attributes.get("count_include_pad", 0):
@@ -266,7 +266,7 @@ def _positions(conversion: Conversion, node: Node, window: _Window) -> npt.NDArr
 
 
 def is_never_negative(conversion: Conversion, name: str) -> bool:
-    """Whether a value is known to be 0 or more, so that zeros around it change no maximum."""
+    """Whether a value is never below 0, so that zeros around it change no maximum."""
     node = conversion.maker(name)
     if node is None:
         return False

@@ -1,6 +1,6 @@
-"""From an ONNX network to the bytes of a LiteRT model, for one image a call, and to its file.
+"""Convert an ONNX network to a LiteRT model for one image a call.
 
-No runtime is imported: the doctor tries each runtime in a process of its own.
+No runtime is imported: the doctor tries each runtime in a separate process.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class LayerWithoutForm(Exception):
 
 
 def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> bytes:
-    """Return the FlatBuffer of a network, whose image comes as (1, H, W, C).
+    """Return the FlatBuffer of a network. Its input is (1, H, W, C).
 
     Args:
         model: the ONNX network, with its weights. It may be changed.
-        splits_hard_swish: write hard-swish as an addition and two products. XNNPACK has no INT8 kernel of it, and LiteRT's own
-            took 6.5 of the 8.2 ms of MobileNetV3-Large.
+        splits_hard_swish: write hard-swish as an addition and two products. XNNPACK has no INT8 kernel of it, and LiteRT's
+            kernel took 6.5 of the 8.2 ms of MobileNetV3-Large.
 
     Raises:
         LayerWithoutForm: LiteRT has no form of a layer.
@@ -106,7 +106,7 @@ def _entry(conversion: Conversion, name: str) -> int:
 def _activations(
     nodes: Sequence[Node], outputs: Sequence[str], constants: Mapping[str, npt.NDArray[Any]]
 ) -> Mapping[str, Activation]:
-    """For each value that an activation alone reads, and whose operator can compute it: that activation."""
+    """Return the activation to fuse, by value: the activation is the value's only reader, and its operator can fuse it."""
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for name in node.inputs:
@@ -131,13 +131,13 @@ def _fused_code(node: Node, constants: Mapping[str, npt.NDArray[Any]]) -> int | 
 
 
 def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
-    """Write ``model.tflite`` and ``model.json`` in fp32, without comparing it. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
+    """Write ``model.tflite`` and ``model.json`` in fp32, without a check. Raises LAYER_NOT_CONVERTED, CONVERTER_FAILED."""
     write_model(onnx, candidate, out / ENTRY)
     write_described(onnx, candidate, out)
 
 
 def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
-    """Write an ONNX network as a float32 ``.tflite`` for one image a call, in the form that suits the candidate's precision.
+    """Write an ONNX network as a float32 ``.tflite`` for one image a call, prepared for the candidate's precision.
 
     Raises LAYER_NOT_CONVERTED: a layer has no form. CONVERTER_FAILED: the model is larger than a FlatBuffer.
     """
