@@ -165,7 +165,7 @@ def test_a_measured_figure_of_an_emulated_machine_is_refused_though_its_digest_i
     )
     mixed = written(tmp_path / "mixed.json", an_evidence(a_network(an_emulated_kit()), environment=HERE))
     assert refusal(mixed) == unreadable(
-        "onnxruntime-fp32 of mobilenet-v3-small and its machine do not agree on whether a processor was emulated"
+        "onnxruntime-fp32 of mobilenet-v3-small and its machine disagree about emulation"
     )
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_holds_something_else_is_refused_before_anything_is_measured
     for path, because in (
         (tmp_path / "thesis.json", "it exists, and is not a record of evidence"),
         (tmp_path, "it is a folder"),
-        (tmp_path / "no" / "evidence.json", "there is no such folder"),
+        (tmp_path / "no" / "evidence.json", "its folder does not exist"),
     ):
         with pytest.raises(EdgecnnError, check=RESULT_FILE_UNWRITABLE.made) as caught:
             require_record_file(path)

@@ -114,7 +114,7 @@ def test_a_file_over_the_limit_is_refused_unread_and_one_at_the_limit_is_taken(s
     assert ask(server, "POST", "/predict", photo).status == 200
     reply = ask(server, "POST", "/predict", bytes(30 << 20))
     assert (reply.status, reply.ref) == (413, "too-large")
-    assert reply.said["error"]["what"].startswith("This file has 30.0 MiB; at most ")
+    assert reply.said["error"]["what"].startswith("This file has 30.0 MiB; the limit is ")
 
 
 def test_whoever_asks_first_whether_to_send_is_told_no_before_sending(serve: Serve) -> None:

@@ -77,7 +77,7 @@ def test_a_tag_without_a_board_is_an_error_before_anything_is_made(tmp_path: Pat
     [
         (f'{GRID}[tags]\nraspberry = ["fan"]', "tags.raspberry is not a device of this sweep; did you mean raspberry-pi-5? "),
         (f'{GRID}[tags]\ncpu = "fan"', "tags.cpu must be an array"),
-        (f'{GRID}[hosts]\nraspberry-pi-5 = "pi@x"', "hosts.raspberry-pi-5 names a board, and "),
+        (f'{GRID}[hosts]\nraspberry-pi-5 = "pi@x"', "hosts.raspberry-pi-5 names a board, but "),
     ],
 )
 def test_what_a_sweep_cannot_say_of_boards_is_named(text: str, said: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
         ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known devices: "),
         ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: no architecture is called 'rsnet-18' — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
-        ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),
+        ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; set it in"),
     ],
 )  # fmt: skip
 def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:

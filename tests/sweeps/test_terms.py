@@ -60,7 +60,7 @@ def test_a_machine_with_a_store_of_its_own_needs_one_afar(terms: Terms, monkeypa
     assert replace(terms, shared=replace(terms.shared, remote="s3://bucket")).unmet() == ()
     withheld = Shared.of(Store(Layout(root), "sftp://me:secret@host/store"), "token")
     assert replace(terms, shared=withheld).unmet() == (
-        f"{HOST} does not see the store {root}, and EDGECNN_STORE_REMOTE holds credentials, which are not sent: leave them to "
+        f"{HOST} does not see the store {root}, and EDGECNN_STORE_REMOTE holds credentials, which are not sent; put them into "
         "its client's own configuration",
     )
 

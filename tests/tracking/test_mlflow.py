@@ -292,7 +292,7 @@ def test_a_server_hears_the_password_and_nobody_else_does(capfd: pytest.CaptureF
 def test_nobody_at_the_port_is_said_in_two_words() -> None:
     with refusing_server() as (port, _):
         pass
-    with pytest.raises(TrackerUnreachable, match=r"cannot be written: connection refused \["):
+    with pytest.raises(TrackerUnreachable, match=r"cannot be written: connection refused — "):
         MlflowTracker(f"mlflow:http://127.0.0.1:{port}").ask()
 
 
