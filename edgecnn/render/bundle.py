@@ -47,8 +47,8 @@ def bundle_readme(report: BuildReport) -> str:
         "## What else is here\n\n"
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
         "`bundle.json` has the SHA-256 of every file; `edgecnn bundle verify .` compares them, and its signature where there is "
-        "one. Once this machine has added engines, measurements or byte code to this folder, add `--made-here`: "
-        "`edgecnn bundle verify . --made-here` accepts these files.",
+        "one. If this machine has added engines, measurements or byte code to this folder, "
+        "run `edgecnn bundle verify . --made-here`.",
     ]
     return visible_lines("\n\n".join(parts) + "\n")
 

@@ -48,7 +48,7 @@ def test_a_signed_bundle_names_its_signer_as_a_folder_and_as_a_zip(bundle: Path,
 
 
 def test_an_unsigned_bundle_warns_and_is_refused_where_a_signature_is_asked_for(whole: Path, tmp_path: Path) -> None:
-    assert verified(whole).facts.warnings == (UNSIGNED,)
+    assert verified(whole).facts.warnings == (UNSIGNED,) and "edgecnn bundle sign BUNDLE --key KEY" in UNSIGNED
     (tmp_path / "signers").write_text("")
     for require in (True, False):
         assert "[signature-missing]" in refusal(whole, signers=tmp_path / "signers", require_signature=require)
