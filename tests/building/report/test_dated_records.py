@@ -201,7 +201,7 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
     found = dated_records(PI.name)
     assert len(found.evidence) == 1
     assert found.damaged == (
-        "the record deep.json is left out: it is no JSON (RecursionError)",
+        "the record deep.json is left out: it is not valid JSON (RecursionError)",
         "the record note.json is left out: device: Field required",
         "the record pi.json is left out: its content does not match its sha256",
     )
