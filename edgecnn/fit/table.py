@@ -13,7 +13,6 @@ from statistics import median
 from typing import NamedTuple
 
 import edgecnn
-from edgecnn.building.runnable import tried
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import machine_for
@@ -34,6 +33,7 @@ from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, traced_residency
+from edgecnn.measure.runnable import tried
 from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.candidates import candidates_of

@@ -15,27 +15,12 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.profile import ExtraRuns
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.resolved import Resolved
 
 Goal = Literal["train", "export", "quantize", "package", "compile", "profile", "judge"]
 """The last step to run; ``judge`` runs everything."""
-
-
-class ExtraRuns(Value):
-    """Measurements that run only on request, so that an ordinary build stays fast."""
-
-    batches: tuple[int, ...] = ()
-    """Batch sizes for throughput."""
-    best_batch: bool = False
-    """Whether to search for the fastest batch size and measure it."""
-    end_to_end: bool = False
-    soak_s: float | None = None
-
-    @property
-    def throughput(self) -> bool:
-        """Whether throughput is measured."""
-        return bool(self.batches) or self.best_batch
 
 
 class BuildRequest(Value):

@@ -128,7 +128,7 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
             why = (measured.reason if measured is not None else None) or "it was not asked for"
             yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
     if facts.residency is None:
-        yield Unmeasured(figures=("precision of the executed layers",), candidates=(name,), why="no layers were traced")
+        yield Unmeasured(figures=("executed precision",), candidates=(name,), why="nothing was traced")
 
 
 def _why_unanswered(facts: CandidateFacts) -> str:

@@ -11,10 +11,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from edgecnn.building.observe import Observer
-from edgecnn.building.subject import Subject
 from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.subject import Subject
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.store import Store
 from tests.building.resolutions import resolved

@@ -12,11 +12,11 @@ from edgecnn.bench.evidence import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_order, dated_records, dated_references, measured_times
 from edgecnn.building.desktop_gpu import desktop_baseline
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference, Environment
@@ -201,7 +201,7 @@ def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, fo
     found = dated_records(PI.name)
     assert len(found.evidence) == 1
     assert found.damaged == (
-        "the record deep.json is left out: it is no JSON (RecursionError)",
+        "the record deep.json is left out: it is not valid JSON (RecursionError)",
         "the record note.json is left out: device: Field required",
         "the record pi.json is left out: its content does not match its sha256",
     )

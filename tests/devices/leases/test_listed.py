@@ -122,8 +122,8 @@ def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_ca
         waiting.start()
         wait_until(lambda: bool(ear.notes), 20)
         assert ear.notes[0] == (
-            "waiting for a raspberry-pi-5: lab-1 is measuring another build of this sweep; "
-            "lab-2 is measuring another build of this sweep"
+            "waiting for a raspberry-pi-5: "
+            "lab-1 is measuring another build of this sweep; lab-2 is measuring another build of this sweep"
         )
         wait.over.set()
         waiting.join(20)
