@@ -423,7 +423,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
 def pays(facts: CandidateFacts) -> tuple[int, bool]:
     """Return a sort key of accuracy risk: fewer bits, then a network changed by surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
-    return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
+    return bits.get(facts.candidate.precision, len(bits)), not _is_unchanged(facts)
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
@@ -470,10 +470,10 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 def _is_full(facts: CandidateFacts) -> bool:
     """Whether a candidate is the network as trained or given, in fp32, which needs no evidence."""
-    return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
+    return facts.candidate.precision is Precision.FP32 and _is_unchanged(facts)
 
 
-def _is_as_given(facts: CandidateFacts) -> bool:
+def _is_unchanged(facts: CandidateFacts) -> bool:
     return facts.candidate.surgery is None
 
 
