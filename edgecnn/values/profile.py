@@ -36,9 +36,9 @@ MEDIANS = {"others_percent": 1, "steal_percent": 2}
 WORST = {"temperature_c": 1}
 """The same for observations of which the highest value counts."""
 
-EMULATED_TIMES = "times of an emulated processor are its emulator's and no device's"
+EMULATED_TIMES = "an emulated processor gives the times of its emulator"
 """Why runs from an environment that is not ``timed`` have no meaning."""
-NOT_TIMED = f"not raced, since {EMULATED_TIMES}"
+NOT_TIMED = f"not raced, because {EMULATED_TIMES}"
 """Why a kit has no time in an environment that is not ``timed``."""
 
 _CLOCKS_DIFFER = timedelta(hours=1)

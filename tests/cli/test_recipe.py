@@ -91,7 +91,7 @@ def test_each_value_says_where_it_comes_from_and_the_later_word_wins(store: Path
 
 def test_what_was_left_unset_is_filled_in_and_says_from_what(store: Path, mine: Path) -> None:
     found = shown(store, str(mine))
-    assert found["model.resolution_px"] == (64, "filled in: small, for the demo's small images")
+    assert found["model.resolution_px"] == (64, "filled in: a small one for the demo's small images")
     assert found["quantize.images"] == (300, "filled in: every calibration image")
     assert found["train.learning_rate"][1] == "filled in: training from scratch"
     assert found["target.runtime"] == (None, "default")

@@ -237,7 +237,7 @@ def test_a_record_that_cannot_be_signed_is_no_way_around_the_signers(folder: Pat
     ("when", "why"),
     [
         ("zz", "'zz' is not a date"),
-        ("2026-11-20T09:00:00", "'2026-11-20T09:00:00' does not say its offset from UTC"),
+        ("2026-11-20T09:00:00", "'2026-11-20T09:00:00' has no offset from UTC"),
         ("9999-01-01T00:00:00+00:00", "'9999-01-01T00:00:00+00:00' is in the future"),
     ],
 )
