@@ -32,7 +32,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.runner.engines.engine import Wish, build_engines
+from edgecnn.runner.engines.engine import BuildRequest, build_engines
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -161,7 +161,7 @@ def built(network: str, form: str, model: Path, capability: str) -> Built:
     (kit / "model.onnx").write_bytes(model.read_bytes())
     described = {"name": network, "engine": {"builder": BUILDER, "onnx": "model.onnx"}, "model": {"batch_max": 64}}
     (kit / "kit.json").write_text(json.dumps(described))
-    record = build_engines(kit, out, Wish(BUILDER, (capability,)))
+    record = build_engines(kit, out, BuildRequest(BUILDER, (capability,)))
     engine = record["engines"][0]
     planned = BACKEND.read_planned(out / "build.log", mac_table(model))
     warned = sum(warning["times"] for warning in record["warnings"])

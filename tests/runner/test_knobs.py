@@ -75,7 +75,7 @@ def test_what_is_no_knob_is_an_error_even_where_the_runtime_would_take_it(
     bench(schedule_of(tmp_path / "s.json", kit, knobs={knob: "bf16"}), tmp_path / "out")
     error = the_run(tmp_path / "out")["error"]
     module = Kit.open(kit).manifest.session.module
-    assert (error["ref"], error["what"]) == ("unknown-knob", f"{knob!r} is no knob of {module}")
+    assert (error["ref"], error["what"]) == ("unknown-knob", f"{knob!r} is not a knob of {module}")
     assert error["because"] == f"its knobs are {known}"
 
 

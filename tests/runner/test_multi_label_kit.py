@@ -15,7 +15,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.predicting import predict_files
 from tests.runner.kits import CLASSES, rewrite_manifest
 
-OTHERS = "are not one for each of the labels: they are those of another model"
+OTHERS = "do not match the labels: they belong to another model"
 NAMES = [f"class {index}" for index in range(CLASSES)]
 
 

@@ -17,7 +17,7 @@ from edgecnn.cli.main import app
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import NO_PHOTOS
 from edgecnn.runner.classifier import Classifier
-from edgecnn.runner.pixels import NOT_A_PICTURE
+from edgecnn.runner.pixels import UNSUPPORTED_FORMAT
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, verified, with_kit, zipped
 from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_named_and_counted_on_stderr_and_makes_it_exit_2(
     lines = done.stderr.splitlines()
     assert lines[0] == UNSIGNED
     assert lines[1].startswith(f"edgecnn: not read: {photos}/cut.jpg: ")
-    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {NOT_A_PICTURE}"
+    assert lines[2] == f"edgecnn: not read: {photos}/note.txt: {UNSUPPORTED_FORMAT}"
     assert lines[3:] == ["edgecnn: 2 of 5 files were not read"]
     assert done.stdout.count(str(photos)) == 3
     good = predict(whole, photos / "b.png")

@@ -44,7 +44,7 @@ def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
         LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())
     assert caught.value.exit_code is ExitCode.MISSING
     assert caught.value.line().startswith(
-        "the browser gives its pages no GPU: all that it offers is software: google swiftshader"
+        "the browser offers no GPU to pages: all that it offers is software: google swiftshader"
     )
 
 

@@ -67,8 +67,8 @@ def test_more_than_the_model_takes_is_refused(copy_kit: CopyKit, tmp_path: Path)
         ({"batch": 0}, "items[0].batch is 0"),
         ({"batch": True}, "items[0].batch is True"),
         ({"window_s": 0}, "items[0].window_s is 0"),
-        ({"batch": 2, "end_to_end": True}, "items[0] asks for two of batch, end_to_end, window_s and energy at once"),
-        ({"window_s": 1.0, "energy": True}, "items[0] asks for two of batch, end_to_end, window_s and energy at once"),
+        ({"batch": 2, "end_to_end": True}, "items[0] combines two of batch, end_to_end, window_s and energy"),
+        ({"window_s": 1.0, "energy": True}, "items[0] combines two of batch, end_to_end, window_s and energy"),
     ],
 )
 def test_a_schedule_that_is_wrong_says_where(onnx_kit: Path, tmp_path: Path, settings: dict[str, Any], text: str) -> None:
