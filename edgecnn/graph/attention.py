@@ -1,9 +1,9 @@
-"""Which nodes stay in float in every runtime: attention, layers that a candidate keeps, and what eight bits cannot hold.
+"""Find the nodes that stay in float in every runtime: attention, layers that a candidate keeps, and tensors beyond 8 bits.
 
-Attention is products of two activations, and what lies between them and the nearest layers with weights. Eight bits do not hold
-what linear attention multiplies: sums over all positions are thousands of times what they are divided by. EfficientViT-B0 that
-had learned the demo answered 32.1 % of 1,000 images rightly in ONNX Runtime's INT8 and 68.8 in fp32; with these nodes in float
-69.4, and an inference took no longer. MobileViT-XXS, whose attention has a softmax, lost nothing either way.
+Attention is products of two activations, and the nodes between them and the nearest layers with weights. The range of linear
+attention exceeds 8 bits: sums over all positions are thousands of times larger than their quotients. EfficientViT-B0, trained on
+the demo, had 32.1 % top-1 on 1,000 images in ONNX Runtime's INT8 and 68.8 % in fp32; with these nodes in float it had 69.4 % at
+the same latency. MobileViT-XXS, whose attention has a softmax, lost nothing either way.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _MERGING = ("Add", "Sub")
 
 
 def attention_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of these nodes in graph order; none where no two activations are multiplied as matrices.
+    """Return the names of attention's nodes in graph order; none if no two activations are multiplied as matrices.
 
-    A sum of two activations that is not made of the products ends it: a residual stream goes through the whole network.
+    A sum of two activations that does not depend on the products ends attention: a residual stream spans the whole network.
 
     ``model``: a float model with unique node names.
     """
@@ -31,7 +31,7 @@ def attention_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def attention_products(model: onnx.ModelProto) -> list[str]:
-    """Names of the products alone."""
+    """Return the names of the products of two activations."""
     flow = _Flow(model.graph)
     return [node.name for node in flow.nodes if flow.is_product(node)]
 
@@ -82,10 +82,10 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
 def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str]:
-    """Names of the nodes that a quantizer leaves alone, in no particular order.
+    """Return the names of the nodes that a quantizer must skip, in no order.
 
-    These are the kept layers and what goes with them, attention, a preprocessing inside the file, and layers that make an
-    infinity from a constant's, which has no range.
+    These are the kept layers with their neighbours, attention, preprocessing inside the file, and layers with infinite constants,
+    which have no range.
     """
     with_kept = float_with(trunk, [layer.name for layer in kept]) if kept else []
     infinite = infinite_by_constants(trunk.graph)
@@ -94,9 +94,9 @@ def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str
 
 
 def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
-    """Names of the additions and products before the first layer, such as a scaler's.
+    """Return the names of the additions and products before the first layer, such as a scaler's.
 
-    Their constants may be one for each pixel, and far apart: with one scale for all of them the small ones would become 0.
+    They may have a constant for each pixel. With one scale for all constants, small ones would become 0.
     """
     before, preprocessing = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
     for node in graph.node:

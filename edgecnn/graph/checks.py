@@ -1,6 +1,6 @@
-"""Run ONNX in this process: does the graph compute what the network computes, and which layer overflows first?
+"""Run ONNX in this process: compare a graph with its network, and find the layer that overflows first.
 
-Real images are asked, because random ones hide folded mistakes. What is reported is measured in a kit and not here.
+The images are real, because random ones hide faults of folding. Reported accuracy is measured in kits, not here.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def session_of(
     outputs: Sequence[str] = (),
     entries: Mapping[str, str] | None = None,
 ) -> onnxruntime.InferenceSession:
-    """A session on the processor.
+    """Open an ONNX Runtime session on the CPU.
 
     Args:
         model: not changed.
-        level: how far the graph is fused.
-        outputs: with a ``ModelProto``: tensors that it answers with in place of its own outputs.
+        level: the level of graph fusion.
+        outputs: tensors to return instead of the outputs of a ``ModelProto``.
         entries: session configuration entries (``session.…``).
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
-    options.log_severity_level = 4  # what goes wrong is raised too
+    options.log_severity_level = 4  # errors are raised too
     for name, value in (entries or {}).items():
         options.add_session_config_entry(name, value)
     content = _answering(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
@@ -49,13 +49,13 @@ def session_of(
 
 
 def answers(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Every output by its name, for a feed of the one input."""
+    """Return all outputs by name, for a feed of the only input."""
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: feed}), strict=True))
 
 
 def logits(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The first output, (N, classes)."""
+    """Return the first output, (N, classes)."""
     return np.asarray(session.run(None, {session.get_inputs()[0].name: feed})[0], np.float32)
 
 
@@ -72,18 +72,18 @@ def _answering(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProt
 Logits = npt.NDArray[np.float32]
 """(N, classes)."""
 TOLERANCE = 1e-3
-"""Allowed difference as a share of the logits' spread: folding a batch norm reorders fp32 sums (1e-6 of the spread is usual, and
-a wrong padding or a forgotten layer differs by 1e-1)."""
+"""Allowed difference as a share of the logits' spread. Folding a batch norm reorders fp32 sums, which makes about 1e-6; a wrong
+padding or a missing layer makes 1e-1."""
 INTEGER_TOLERANCE = 0.15
-"""The same where integers are computed: a sum that falls on the other side of a half moves an activation by a whole step, and the
-steps after it. 0.03 was seen with trained weights, 0.11 with random ones; what runs elsewhere is granted as much."""
+"""Allowed difference between integer kernels: other rounding of a sum moves an activation, and later ones, by a whole step.
+Trained weights made 0.03, random ones 0.11. Other machines get the same tolerance."""
 
 CHECK_IMAGES = 32
-"""Compared to say whether two files are the same network."""
+"""Number of images to compare two files."""
 
 
 class ExportCheck(Value):
-    """``check.json``: how far graph and network are apart on these images."""
+    """``check.json``: the differences between graph and network on these images."""
 
     images: int
     max_abs_diff: float
@@ -92,7 +92,7 @@ class ExportCheck(Value):
 
     @classmethod
     def of(cls, network: Logits, graph: Logits) -> ExportCheck:
-        """Of two sets of answers (N, classes) to the same images."""
+        """Compare two sets of logits (N, classes) of the same images."""
         return cls(
             images=len(network),
             max_abs_diff=float(np.max(np.abs(network - graph))),
@@ -101,11 +101,11 @@ class ExportCheck(Value):
 
 
 def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
-    """The graph's answers, computed by ONNX Runtime with its plainest kernels, float32 (N, classes).
+    """Return the graph's logits, float32 (N, classes), by ONNX Runtime without fusion.
 
-    The first image goes alone, so that both a batch of one and a larger one are tried.
+    The first image runs alone, so that a batch of one and a larger batch are both tested.
 
-    Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
+    Raises OPERATOR_MISSING: ONNX Runtime lacks one of the graph's operators.
     """
     with operators_named(path):
         session = session_of(path, Level.ORT_ENABLE_BASIC)
@@ -114,9 +114,9 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 
 
 def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE) -> ExportCheck:
-    """Hold two sets of answers (N, classes) to the same images against each other.
+    """Compare two sets of logits (N, classes) of the same images.
 
-    Raises ExportDisagrees: beyond ``tolerance``, a share of the network's spread, or a NaN on either side.
+    Raises ExportDisagrees: the difference exceeds ``tolerance``, a share of the network's spread, or one side has a NaN.
     """
     check = ExportCheck.of(network, graph)
     if distance(network, graph) > tolerance:
@@ -127,33 +127,33 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
     return check
 
 
-def distance(wanted: Logits, answers: Logits) -> float:
-    """Return the largest difference as a share of the spread of ``wanted``; infinity where either holds a NaN.
+def distance(expected: Logits, answers: Logits) -> float:
+    """Return the largest difference as a share of the spread of ``expected``; infinity if either has a NaN.
 
-    Where ``wanted`` is one number throughout, the difference itself.
+    If ``expected`` is constant, the difference itself is returned.
     """
-    share = float(np.max(np.abs(answers - wanted))) / (float(np.ptp(wanted)) or 1.0)
+    share = float(np.max(np.abs(answers - expected))) / (float(np.ptp(expected)) or 1.0)
     return inf if isnan(share) else share
 
 
 def spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """``count`` images over the whole set: a folder of one class after another is not judged by its first class alone."""
+    """Return ``count`` images spread over the set, so that a folder sorted by class is not judged by its first class."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
     return np.ascontiguousarray(pixels[chosen])
 
 
 LAYERS_A_PASS = 64
-"""Of EfficientNet-B7 at 600 pixels that many outputs of one image take less than 1 GiB."""
+"""Outputs of layers in one run. For one image of 600 pixels, EfficientNet-B7's take less than 1 GiB."""
 
 
 class Culprit(NamedTuple):
-    """The first layer whose output is not finite although all that it was given is, in the graph's order."""
+    """The first layer in the graph's order whose output is not finite although its inputs are."""
 
     layer: str
     operator: str
     value: float
     weights: bool
-    """Whether its own weights already hold such a number."""
+    """Whether its weights are not finite."""
 
     def __str__(self) -> str:
         why = "its weights hold it already" if self.weights else "from finite numbers and finite weights"
@@ -161,9 +161,9 @@ class Culprit(NamedTuple):
 
 
 def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> Culprit | None:
-    """The layer that first gives NaN or infinity for a feed of one image; None where no layer does.
+    """Return the first layer whose output has NaN or infinity for a feed of one image, or None.
 
-    ``options``: session configuration entries (``session.…``); others are left alone.
+    ``options``: session configuration entries (``session.…``); other options are ignored.
     """
     model = onnx.load(path)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -182,7 +182,7 @@ def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, st
 
 
 def _bad(values: npt.NDArray[Any] | None) -> float | None:
-    """The first number that is none; None of whole numbers, which are all numbers."""
+    """Return the first NaN or infinity, or None."""
     if values is None or not np.issubdtype(values.dtype, np.floating):
         return None
     finite = np.isfinite(values)

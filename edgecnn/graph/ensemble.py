@@ -1,8 +1,8 @@
-"""Several networks in one graph that answers with the mean of their probabilities.
+"""Several networks in one graph that returns the mean of their probabilities.
 
-The mean is taken of probabilities and not of logits, whose scales are each network's own (A. Krizhevsky, I. Sutskever, G. Hinton,
-"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 6.1). What leaves the graph is its logarithm: a
-softmax over that gives the mean back, so that the file is a classifier like any other.
+Probabilities are averaged and not logits, whose scales differ between networks (A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet
+Classification with Deep Convolutional Neural Networks", 2012, section 6.1). The graph returns the logarithm of the mean, whose
+softmax is the mean, so that the file is a classifier like any other.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from edgecnn.values.preprocessing import Normalization
 
 PRODUCER = "edgecnn study ensemble"
 LEAST = 1e-7
-"""A probability below this is taken for it: the logarithm of 0 is no number, and half precision holds nothing much smaller."""
+"""The least probability: the logarithm of 0 is not finite, and half precision has hardly smaller numbers."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trunk, and how its pixels are normalized."""
+    """A trunk and the normalization of its pixels."""
 
     model: onnx.ModelProto
     """``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
@@ -38,7 +38,7 @@ class Member:
 
 
 def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.ModelProto:
-    """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
+    """Return one model with the first member's feed: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
         "ensemble",
@@ -71,7 +71,7 @@ def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: st
 
 
 def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], prefix: str) -> None:
-    """From the feed's normalization to the member's own: ``feed × std / own std + (mean - own mean) / own std``."""
+    """Convert the feed's normalization to the member's: ``feed × std / own std + (mean - own mean) / own std``."""
     feed, own = norms
     if feed == own:
         graph.node.append(_node("Identity", [INPUT_NAME], f"{prefix}{INPUT_NAME}"))
@@ -89,7 +89,7 @@ def _node(op: str, reads: list[str], makes: str) -> onnx.NodeProto:
 
 
 def probabilities(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Softmax of the trunk's logits, (images, classes). ``feeds``: (n, 3, H, W), a batch each; at least one."""
+    """Return the softmax of the trunk's logits, (images, classes). ``feeds``: batches (n, 3, H, W), at least one."""
     session = session_of(path)
     parts = [logits(session, feed).astype(np.float64) for feed in feeds]
     return np.asarray(softmax(np.concatenate(parts), axis=1))

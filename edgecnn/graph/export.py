@@ -1,9 +1,9 @@
-"""From a torch network to the trunk: opset 20, batch norms folded, a batch of 1 to 64, compared with the network on real images.
+"""Export a torch network to the trunk: opset 20, folded batch norms, a batch of 1 to 64, compared with the network on real
+images.
 
-The dynamo exporter is used because it folds batch norms and static padding: 94 nodes for EfficientNet-Lite0, where the older
-one leaves 456. Asked for an opset that it cannot convert to, it only logs that and writes another, so the result is asserted. A
-trunk with several labels an image has its thresholds next to it: the fp32 network chooses them once, and every candidate ships
-them.
+The dynamo exporter folds batch norms and static padding: 94 nodes for EfficientNet-Lite0, where the older one leaves 456. If it
+cannot convert to the requested opset, it only logs this and writes another, so the result is checked. A multi-label trunk has its
+thresholds next to it: the fp32 network determines them once, and every candidate ships them.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _AT_ONCE = 256
 
 
 def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
-    """Write ``thresholds.json``, label to probability, of the largest F1 of each label on ``validation``; nothing of images that
-    have one class each, or of which no class is written down.
+    """Write ``thresholds.json``: the probability with the largest F1 on ``validation`` of each label. Nothing is written for
+    single-label or unlabelled images.
 
-    ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
+    ``logits``: a function from pixels uint8 (N, H, W, 3) to the fp32 network's logits. ``prepared``: the output of ``prepare``.
     """
     labels_file = prepared / "validation.labels.npy"
     if not labels_file.is_file() or (labels := np.load(labels_file, allow_pickle=False)).ndim != 2:
@@ -63,7 +63,7 @@ def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared
 
 
 def write_unchosen(labels: int, out: Path) -> None:
-    """The same where nobody knows which image has which of so many labels: each one's is a half."""
+    """Write a threshold of 0.5 for each of so many labels, for unlabelled images."""
     _write({f"class {number}": UNCHOSEN for number in range(labels)}, out)
 
 
@@ -72,21 +72,21 @@ def _write(thresholds: dict[str, float], out: Path) -> None:
 
 
 def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:
-    """Write the network's graph to ``path`` and return it as written.
+    """Write the network's graph to ``path`` and return it.
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
-    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WRONG_OPSET:
-    the exporter left another one. NETWORK_NOT_EXPORTED: torch cannot export it.
+    ``network``: float32 (batch, 3, H, W) to float32 (batch, classes). ``resolution_px``: H and W. Raises WRONG_OPSET: the
+    exporter wrote another opset. NETWORK_NOT_EXPORTED: torch cannot export it.
     """
     return export_example(network, torch.zeros(2, 3, *resolution_px), path, opset)
 
 
 def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
-    """The same of a network that takes what ``example`` is like.
+    """Export a network with inputs like ``example``; see ``export_onnx``.
 
-    ``network``: gives float32 (batch, classes). ``example``: a batch of two: one of one would be taken for a constant. Raises
-    WRONG_OPSET: the exporter left another one.
+    ``network``: returns float32 (batch, classes). ``example``: a batch of two, because a batch of one would become a constant.
+    Raises WRONG_OPSET: the exporter wrote another opset.
     """
     network.eval()
     with quiet_exporter():
@@ -115,7 +115,7 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """The exporter talks of its own internals; what matters is asserted afterwards."""
+    """Hide the exporter's messages about its internals. The result is checked afterwards."""
     before = logging.root.manager.disable
     with warnings.catch_warnings(action="ignore"):
         logging.disable(logging.WARNING)
@@ -126,27 +126,27 @@ def quiet_exporter() -> Iterator[None]:
 
 
 _PROGRAM_BYTES = 8 << 20
-"""More than a program takes next to its weights, which is 1.0 MB of EfficientNet-B0."""
+"""An upper bound of a program's size without weights, which is 1.0 MB for EfficientNet-B0."""
 
 
 def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> None:
     """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
 
-    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused here.
+    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused.
 
-    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file; its name is
-    inside the file too, so that the same name gives the same bytes. Raises PROGRAM_NOT_MADE: torch refuses the network.
+    ``network``: float32 (batch, 3, H, W) to float32 (batch, classes). ``path``: the ``.pt2`` file, which contains its own name,
+    so only the same name gives the same bytes. Raises PROGRAM_NOT_MADE: torch refuses the network.
     """
     network.eval()
-    example = torch.zeros(2, 3, *resolution_px)  # a batch of one would be taken for a constant
+    example = torch.zeros(2, 3, *resolution_px)  # a batch of one would become a constant
     try:
         program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
-        # torch aborts the whole process where the disk is full while it writes this file.
+        # torch aborts the process if the disk is full while it writes this file.
         require_room(path.parent, sum(tensor.nbytes for tensor in network.state_dict().values()) + _PROGRAM_BYTES)
         torch.export.save(program, path)
     except OSError:
         raise
-    except Exception as error:  # torch's refusals share no class, and none of them may end a build that has its candidates
+    except Exception as error:  # torch's exceptions share no class, and none may end a build that has its candidates
         raise program_not_made(error=error) from error
 
 
@@ -160,12 +160,13 @@ class TrunkRequest:
     opset: int
 
     def feed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Pixels uint8 (N, H, W, 3) as the network wants them: float32 (N, 3, H, W)."""
+        """Convert pixels uint8 (N, H, W, 3) to the network's input, float32 (N, 3, H, W)."""
         return self.normalization.feed(pixels)
 
 
 def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, of multi-label images ``thresholds.json``.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, and ``thresholds.json`` for multi-label
+    images.
 
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see their modules.
     """
@@ -189,7 +190,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
 
 
 def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, disagreement: ExportDisagrees) -> None:
-    """Where the network in fp64 is from itself at least half as far as the graph is; a graph that is further off is at fault."""
+    """Raise ROUNDING_DECIDES if the network in fp64 differs from fp32 by at least half the graph's difference."""
     exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
     apart = float(np.max(np.abs(answers - exact)))
     if apart > max(disagreement.fields["allowed"], disagreement.fields["max_abs_diff"] / 2):
@@ -201,7 +202,7 @@ _THREADS = 4
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """As many threads whatever the machine has: sums are split among them, and what torch answers becomes bytes of artifacts."""
+    """Use a fixed number of threads on every machine: it decides the order of sums, and torch's outputs become artifacts."""
     before = torch.get_num_threads()
     torch.set_num_threads(_THREADS)
     try:
@@ -211,7 +212,7 @@ def fixed_threads() -> Iterator[None]:
 
 
 def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
-    """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
+    """Return the network's logits in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
     network.eval()
     with torch.inference_mode(), fixed_threads():
         parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]

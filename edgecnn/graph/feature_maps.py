@@ -1,8 +1,8 @@
-"""Which tensors of a network are worth looking at (what the first convolution makes, the last map of each size), and which images
-excite their channels most.
+"""Find the feature maps worth showing (the first convolution's, and the last of each size), and the images with the strongest
+activations of their channels.
 
-A map counts only where everything behind it passes through it. So the end of a group of blocks is taken and not one of its
-branches, and no names of layers need to be known: a custom file has its own.
+A map counts only if every later tensor depends on it. So the end of a group of blocks is found and not one of its branches,
+without knowing the names of layers.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")
 
 
 class Map(NamedTuple):
-    """A tensor (batch, channels, rows, columns), and what one of its positions sees of the image."""
+    """A tensor (batch, channels, rows, columns), and the receptive field of its positions."""
 
     tensor: str
     after: str
-    """The last layer with a name that multiplies, at or before it."""
+    """The last named layer that multiplies, at or before the map."""
     channels: int
     rows: int
     columns: int
@@ -46,10 +46,10 @@ class Filters(NamedTuple):
 
 
 def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
-    """The first convolution's map, behind its activation, and the last of each size, in the order in which they are made.
+    """Return the first convolution's map after its activation, and the last map of each size, in graph order.
 
-    ``model``: float, with one image (batch, channels, H, W) as its input. Empty where it has no map of more than one position.
-    Raises MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    ``model``: float, with one image (batch, channels, H, W) as its input. Empty if no map has more than one position.
+    Raises MacsUnknown: the shapes of a counted node cannot be inferred at batch 1.
     """
     operations = operations_of_model(model)
     fields = fields_of(operations, image_input(model).name)
@@ -58,7 +58,7 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
     for operation in operations:
         after = operation.name if operation.product is not None else after
         field = fields[operation.makes[0]]
-        # what a Transpose makes has its axes in another order, images last as AlexNet's enlarged 1 x 1 map has them
+        # a Transpose changes the order of axes, such as images last in AlexNet's enlarged 1 x 1 map
         if field is not None and operation.op != "Transpose" and len(operation.shape) == 4 and prod(operation.shape[2:]) > 1:
             name, (_, channels, rows, columns) = str(operation.makes[0]), operation.shape
             maps[name] = Map(name, after, channels, rows, columns, field)
@@ -68,7 +68,7 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
 
 
 def first_filters(model: onnx.ModelProto) -> Filters | None:
-    """Of the first convolution; None where it has none, or keeps its weights as anything but floating-point numbers."""
+    """Return the filters of the first convolution; None if there is none, or if its weights are not floating-point."""
     kept = {tensor.name: tensor for tensor in model.graph.initializer}
     node = next((node for node in model.graph.node if node.op_type == "Conv"), None)
     if node is None or node.input[1] not in kept:
@@ -78,7 +78,7 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
 
 
 def _passages(operations: tuple[Operation, ...]) -> list[str]:
-    """Tensors that everything behind them hangs on, in order: when one was made, nothing else is waited for."""
+    """Return the tensors on which all later tensors depend, in order."""
     last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     live: set[int | str] = set()
     passages = []
@@ -90,7 +90,7 @@ def _passages(operations: tuple[Operation, ...]) -> list[str]:
 
 
 def _behind_first(operations: tuple[Operation, ...]) -> str | None:
-    """The first convolution's output, behind the norm and the activation that alone read it."""
+    """Return the first convolution's output after a norm and an activation that only read it."""
     tensor = next((operation.makes[0] for operation in operations if operation.op == "Conv"), None)
     while tensor is not None:
         readers = [operation for operation in operations if tensor in operation.reads]
@@ -102,7 +102,7 @@ def _behind_first(operations: tuple[Operation, ...]) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Strongest:
-    """Of one map; the strongest first. No image stands twice in a channel: of each its strongest position alone is looked at."""
+    """The strongest activations of a map, strongest first. Each image counts once in a channel, by its strongest position."""
 
     activations: npt.NDArray[np.float32]
     """(channels, k)"""
@@ -111,13 +111,13 @@ class Strongest:
     positions: npt.NDArray[np.int64]
     """(channels, k), row × columns + column"""
     constant: npt.NDArray[np.bool_]
-    """(channels,): the strongest activation is the same in every image, so that it tells none apart."""
+    """(channels,): whether the strongest activation is the same in every image."""
 
 
 def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[npt.NDArray[Any]], k: int) -> dict[str, Strongest]:
-    """Of each tensor.
+    """Return the strongest activations of each tensor.
 
-    ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: what the network reads, (n, 3, H, W), a batch each.
+    ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: the network's inputs in batches (n, 3, H, W).
     """
     session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=tensors)
     best: dict[str, list[npt.NDArray[Any]]] = {}
@@ -138,7 +138,7 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
 
 
 def _kept(new: list[npt.NDArray[Any]], old: list[npt.NDArray[Any]] | None, k: int) -> list[npt.NDArray[Any]]:
-    """The strongest of both; of equal ones the earlier image, whatever the batch."""
+    """Return the strongest of both; of equal ones the earlier image."""
     both = new if old is None else [np.concatenate(parts, axis=1) for parts in zip(old, new, strict=True)]
     order = np.argsort(-both[0], axis=1, kind="stable")[:, :k]
     return [np.take_along_axis(part, order, axis=1) for part in both]

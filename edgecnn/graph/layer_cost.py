@@ -1,7 +1,7 @@
-"""The arithmetic of cost, on a list of operations: the same for a traced network and for an ONNX file.
+"""Compute cost from a list of operations, of a traced network or of an ONNX file.
 
-Multiply-adds are the outputs of a layer times the products that each of them sums. Nothing else is multiplied: additions,
-activations and pooling are not counted.
+Multiply-adds are the number of a layer's outputs times the number of products that each sums. Additions, activations and pooling
+are not counted.
 """
 
 from __future__ import annotations
@@ -14,70 +14,70 @@ from typing import NamedTuple
 from edgecnn.values.layers import LayerCost
 
 BYTES = 4
-"""Of a float32."""
+"""Bytes of a float32."""
 
 
 class Product(NamedTuple):
-    """Multiply-adds as what is made times what each is made of."""
+    """Multiply-adds as the sizes of the outputs and the number of products for each output."""
 
     outputs: tuple[int, ...]
     terms: tuple[int, ...]
 
     @property
     def macs(self) -> int:
-        """Their number."""
+        """The number of multiply-adds."""
         return prod(self.outputs) * prod(self.terms)
 
 
 class Window(NamedTuple):
-    """What one output position of a convolution or a pooling looks at, of its larger side."""
+    """The larger side of the window of a convolution or a pooling."""
 
     kernel: int
     stride: int
     dilation: int = 1
     pad: int = 0
-    """Positions before the first; of a traced network nobody asks, and it is 0."""
+    """Padding before the first position; 0 for a traced network."""
 
     @property
     def reach(self) -> int:
-        """From its first to its last position."""
+        """The number of positions from the window's first to its last."""
         return (self.kernel - 1) * self.dilation
 
 
 class Operation(NamedTuple):
-    """One step of a network for one image. Tensors go by number or name; weights are not among them."""
+    """One operation of a network for one image. Tensors are numbers or names; weights are omitted."""
 
     name: str
     op: str
     reads: tuple[int | str, ...]
     makes: tuple[int | str, ...]
     shape: tuple[int, ...]
-    """Of its first output, batch included."""
+    """The shape of the first output, with the batch."""
     elements: int
-    """Of all its outputs."""
+    """The number of elements of all outputs."""
     product: Product | None = None
     window: Window | None = None
     parameters: int = 0
     in_place: bool = False
-    """It may write over its input, where nobody reads that later."""
+    """Whether it may overwrite its input, if no later operation reads it."""
 
     @property
     def is_layer(self) -> bool:
-        """Whether it has a row of its own, unless it is part of the layer before it."""
+        """Whether it has its own row, unless it is fused into the layer before it."""
         return bool(self.product or self.window or self.parameters)
 
 
 class Field(NamedTuple):
-    """What one position of a tensor sees of the image, and how many pixels the next one is away."""
+    """The receptive field of a position of a tensor, and the distance to the next position in pixels."""
 
     size: int
     jump: int
     start: int = 0
-    """The first pixel that position 0 sees; negative where that is padding."""
+    """The first pixel in the field of position 0; negative for padding."""
 
 
 class Counted(NamedTuple):
-    """The layers, and what holds of all of them."""
+    """The layers and their totals."""
 
     layers: tuple[LayerCost, ...]
     activation_bytes: int
@@ -86,7 +86,7 @@ class Counted(NamedTuple):
 
 
 def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[int]) -> Counted:
-    """Cost of each layer, in the order in which they run. ``shape``: of the image, batch included."""
+    """Return the cost of each layer in the order of execution. ``shape``: the image's shape with the batch."""
     live = _live_bytes(operations, image, prod(shape))
     fields = fields_of(operations, image)
     folded, into = _folded(operations)
@@ -98,19 +98,19 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
     peak = max(range(len(operations)), key=live.__getitem__)
     beside = [index for index, operation in enumerate(operations) if operation.is_layer]
     beside = [*[index for index in beside if index <= peak][-1:], *[index for index in beside if index >= peak][:1]]
-    at = operations[max(beside, key=live.__getitem__, default=peak)]  # what holds the most need not be a layer that is listed
+    at = operations[max(beside, key=live.__getitem__, default=peak)]  # the largest need not be a listed layer
     fields_px = [field.size for operation in operations if operation.window and (field := fields[operation.makes[0]]) is not None]
     return Counted(tuple(layers), live[peak], at.name, max(fields_px, default=None))
 
 
 def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
-    """Operators among ``known`` whose products were not counted, to how many there are."""
+    """Count the operators of ``known`` whose products were not counted."""
     uncounted = (operation.op for operation in operations if operation.op in known and operation.product is None)
     return dict(sorted(Counter(uncounted).items()))
 
 
 def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
-    """None of what sees the whole image. A gate, which is one value a channel, widens nothing that it multiplies."""
+    """Return the receptive fields, None for the whole image. A gate, one value a channel, widens no field."""
     fields: dict[int | str, Field | None] = {image: Field(1, 1)}
     spread: dict[int | str, bool] = {image: True}
     for operation in operations:
@@ -127,7 +127,7 @@ def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | s
 
 
 def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int) -> list[int]:
-    """Bytes held while each operation runs."""
+    """Return the bytes of live tensors during each operation."""
     last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     sizes, held, live_bytes = {image: elements}, {image: elements}, []
     for index, operation in enumerate(operations):
@@ -150,7 +150,7 @@ def _widest(fields: Sequence[Field | None]) -> Field | None:
 
 
 def _folded(operations: Sequence[Operation]) -> tuple[set[int], dict[int, int]]:
-    """Batch norms right behind a layer that multiplies, and that layer to how many parameters they add."""
+    """Return the batch norms right after a multiplying layer, and the parameters that they add to that layer."""
     makers = {operation.makes[0]: index for index, operation in enumerate(operations) if operation.product is not None}
     folded: set[int] = set()
     into: dict[int, int] = {}
@@ -199,7 +199,7 @@ def _sentences(operation: Operation, fields: Mapping[int | str, Field | None], n
 
 
 def _learned(operation: Operation, norms: int) -> str:
-    """Weights by their sizes, biases and the batch norm behind them, and their sum."""
+    """Describe the parameters: weights by their sizes, biases, the batch norm after them, and the sum."""
     parts, rest = [], operation.parameters
     if operation.product:
         outputs, terms = operation.product

@@ -1,4 +1,4 @@
-"""The layers and the amounts of work that a latency is predicted from, of a list of operations."""
+"""The features of a list of operations from which latency is predicted: layers and amounts of work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edgecnn.graph.layer_cost import Operation
 
 LANES = 16
-"""Channels that a vector unit computes at once, to which runtimes pad: float32 in 512 bits, int8 in 128."""
+"""Channels in one vector, to which runtimes pad: float32 in 512 bits, int8 in 128."""
 ACTIVATIONS = {
     "relu": "clipped", "hardtanh": "clipped", "clamp": "clipped",
     "silu": "smooth", "sigmoid": "smooth", "gelu": "smooth", "hardswish": "hard", "hardsigmoid": "hard",
@@ -24,44 +24,44 @@ class Layer(NamedTuple):
     """One convolution or matrix product for one image."""
 
     kind: str
-    """Of ``KINDS``."""
+    """One of ``KINDS``."""
     channels: int
-    """Of its input."""
+    """Channels of the input."""
     summed: int
-    """Channels of the input that one output is a sum of: fewer where there are groups."""
+    """Input channels that each output sums; fewer with groups."""
     made: int
-    """Channels of its output."""
+    """Channels of the output."""
     groups: int
     window: int
-    """Positions that one output looks at."""
+    """Positions in the window."""
     stride: int
     positions: int
-    """Of its output: height times width."""
+    """Height times width of the output."""
     moved: int
-    """Numbers that it reads and writes, weights left out."""
+    """Numbers read and written, without weights."""
     weights: int
     macs: int
     behind: str
-    """Kind of the activation that is computed in the same pass; empty where there is none."""
+    """Kind of the fused activation; empty if there is none."""
     adds: bool
-    """Whether another layer's output is added in it."""
+    """Whether it adds another layer's output."""
 
     @property
     def padded(self) -> int:
-        """Multiply-adds with channels filled up to whole vectors."""
+        """Multiply-adds with channels padded to whole vectors."""
         made = self.groups * _whole(self.made // self.groups) if self.kind == "grouped" else _whole(self.made)
         filled = self.summed if self.summed == 1 else _whole(self.summed)
         return made * filled * self.window * self.positions
 
     @property
     def work(self) -> tuple[float, ...]:
-        """What its time is proportional to, in part: millions of multiply-adds, numbers and weights, groups, and being one."""
+        """Terms of its time: millions of multiply-adds, numbers and weights, groups, and a constant."""
         groups = self.groups / 1e3 if self.kind == "grouped" else 0.0
         return self.padded / 1e6, self.moved / 1e6, self.weights / 1e6, groups, 1.0
 
     @property
     def shape(self) -> tuple[float, ...]:
-        """What tells it from another one of as much work, sizes by their logarithms."""
+        """Features that distinguish layers with the same work; sizes as logarithms."""
         sizes = (
             self.channels, self.summed, self.made, self.made / self.groups, self.groups, self.window, self.positions, self.moved,
             self.weights + 1, self.macs, self.padded / self.macs,
@@ -71,7 +71,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
-    """In the order in which the network computes them. ``passes``: see ``fused``."""
+    """Return the layers in the order of execution. ``passes``: see ``fused``."""
     shapes = {name: operation.shape for operation in operations for name in operation.makes}
     sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
@@ -85,12 +85,12 @@ def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tup
 
 
 def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
-    """Of each tensor: those that one operation makes are of one size."""
+    """Return the number of elements of each tensor."""
     return {name: operation.elements // len(operation.makes) for operation in operations for name in operation.makes}
 
 
 def _layer(operation: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
-    """``read``, ``elements``: shape and size of its input; nothing of the image, which has three channels."""
+    """``read``, ``elements``: shape and size of the input; empty for the image, which has three channels."""
     outputs, terms = operation.product or ((), ())
     matrix = operation.op in ("Gemm", "MatMul")
     made = outputs[-1] if matrix else outputs[0]
@@ -123,8 +123,8 @@ def _kind(matrix: bool, positions: int, groups: int, terms: Sequence[int]) -> st
 
 
 def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
-    """Places of operations that runtimes compute in the pass of a layer right before, to that layer's: a batch norm, one sum and
-    one activation, each of what nobody else reads."""
+    """Return the indexes of operations that runtimes fuse into the layer before, with that layer's index: a batch norm, a sum
+    and an activation, each the only reader of its input."""
     readers = defaultdict[int | str, list[int]](list)
     for index, operation in enumerate(operations):
         for name in dict.fromkeys(operation.reads):
@@ -154,16 +154,16 @@ _OTHERS = {
     **ACTIVATIONS,
 }  # fmt: skip
 FUSED = "fused_"
-"""Before the kind of what most runtimes compute in the pass of the layer before it."""
+"""Prefix of the kinds of operations that most runtimes fuse into the layer before."""
 
 
 def total_of(features: Mapping[str, float], suffix: str) -> float:
-    """Suffixes of the features of all kinds together."""
+    """Return the sum of the features with this suffix."""
     return sum(amount for name, amount in features.items() if name.endswith(suffix))
 
 
 def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
-    """The features of a list of operations; ``layers``: those of them that multiply; ``passes``: see ``fused``."""
+    """Return the features of a list of operations. ``layers``: the multiplying operations. ``passes``: see ``fused``."""
     made, total = elements_of(operations), defaultdict[str, float](float)
     for layer in layers:
         total[f"{layer.kind}_count"] += 1

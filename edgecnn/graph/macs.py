@@ -1,8 +1,8 @@
-"""Count the multiply-adds of an ONNX graph, in one place: residency is a share of what this counts.
+"""Count the multiply-adds of an ONNX graph. Residency is a share of this count.
 
 Convolutions, transposed convolutions, Gemm and MatMul are counted. Additions, activations and pooling are not multiply-adds.
-Some files leave arithmetic on shapes to their runtime (padding as older exporters write it, sizes of an image), and no shape is
-known behind it. That arithmetic is done here first.
+Some files leave arithmetic on shapes to their runtime (padding by older exporters, sizes of an image), after which no shape is
+known. That arithmetic is computed here first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgecnn.values.layers import LayerMacs, MacTable
 Array = npt.NDArray[Any]
 Shapes = Mapping[str, list[int]]
 FOLDED_MAX = 1024
-"""Elements of an operand: shapes and paddings have a dozen, weights are left alone."""
+"""Largest number of elements of a folded operand: shapes and paddings have a dozen. Weights are not folded."""
 _GROWS = ("ConstantOfShape", "Expand", "Range", "Tile")
 """Operators whose output can be larger than their inputs."""
 _FOLLOWED = (
@@ -39,9 +39,9 @@ _FOLLOWED = (
 
 
 def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
-    """Put what depends on constants and on these shapes alone in the place of the nodes that make it; whether anything was.
+    """Replace nodes that depend only on constants and on these shapes by constants; return whether any was replaced.
 
-    ``model``: changed in place. ``shapes``: of tensors at the sizes for which the file is looked at.
+    ``model``: changed in place. ``shapes``: the shapes of tensors.
     """
     small = (tensor for tensor in model.graph.initializer if prod(tensor.dims) <= FOLDED_MAX)
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
@@ -63,7 +63,7 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
 
 
 def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:
-    """Return the values that a node makes, or None if they are unknown or no arithmetic on shapes."""
+    """Return the values that a node makes, or None if they are unknown or not arithmetic on shapes."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type == "Shape" and node.input[0] in shapes:
@@ -88,7 +88,7 @@ def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, in
 
 
 def stays_small(op: str, reads: Sequence[Array], most: int) -> bool:
-    """Whether an operator on these constants makes at most so many elements, where it can make more than it reads."""
+    """Whether an operator on these constants makes at most ``most`` elements, if it can make more than it reads."""
     if op not in _GROWS:
         return True
     if op == "Range":
@@ -109,18 +109,18 @@ INTEGER = {
     "MatMulNBits": "MatMul",
     "QGemm": "Gemm",
 }
-"""Operators of a file that came quantized, and the float ones that they stand for."""
+"""Integer operators of quantized files, to the float operators that they replace."""
 _SCALED = ("QLinearConv", "QLinearMatMul", "QGemm")
-"""Their second operand stands after the first one's scale and zero point."""
+"""Operators whose second operand follows the first one's scale and zero point."""
 ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
-    """Multiply-adds of each layer for one image, in graph order; what constants alone make, runtimes make once, before any image.
+    """Return the multiply-adds of each layer for one image, in graph order, without operations on constants.
 
-    ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that
-    ONNX's own inference cannot tell: those of a runtime's operators. Raises MacsUnknown: a counted node whose shapes cannot be
-    inferred at batch 1.
+    ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that ONNX
+    cannot infer, such as those of a runtime's operators. Raises MacsUnknown: the shapes of a counted node cannot be inferred at
+    batch 1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
@@ -140,7 +140,7 @@ def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mappi
 
 
 def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
-    """What a counted node multiplies. Raises MacsUnknown: the shape of what it reads or makes is not among them."""
+    """Return the multiply-adds of a counted node. Raises MacsUnknown: the shape of an operand or of the output is not known."""
     operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
@@ -156,12 +156,12 @@ def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product
 
 
 def weight_place(node: onnx.NodeProto) -> int:
-    """Where the second factor of a counted node stands among its operands."""
+    """Return the index of a counted node's second factor among its operands."""
     return 3 if node.op_type in _SCALED else 1
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
-    """Tensor to the output of the activation that alone reads it: a fused layer is called after that one."""
+    """Return the output of the activation that is a tensor's only reader: runtimes name a fused layer after it."""
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
@@ -170,13 +170,13 @@ def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
 
 
 def image_input(model: onnx.ModelProto) -> Any:
-    """The first input that is no constant."""
+    """Return the first input that is not a constant."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return next(value for value in model.graph.input if value.name not in constants)
 
 
 def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tuple[str, ...]]]:
-    """Nodes in the file's order that depend on the image, and which of their operands do."""
+    """Yield the nodes that depend on the image, in the file's order, with the operands that do."""
     reached = {image_input(model).name}
     for node in model.graph.node:
         reads = tuple(name for name in node.input if name in reached)
@@ -200,7 +200,7 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def _shapes_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with the shapes of its weights, not their numbers: they take seconds to infer from, and 2 GB of them do not fit."""
+    """Return a copy with the shapes of its weights but no numbers: inference would take seconds, and 2 GB do not fit."""
     graph = model.graph
     copied = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     copied.graph.MergeFrom(onnx.GraphProto(name=graph.name, node=graph.node, input=graph.input, output=graph.output))
@@ -224,9 +224,9 @@ def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
-    """Multiplying node to the activations that it reads and makes, in graph order; weights are not among them.
+    """Return the activations that each multiplying node reads and makes, in graph order, without weights.
 
-    What it makes goes on through activations that a runtime may fuse: quantizers stand behind those.
+    Its output extends through activations that a runtime may fuse, since quantizers are placed after those.
 
     Raises MacsUnknown: see ``mac_table``.
     """
@@ -241,13 +241,11 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
 
 
 def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
-    """Names of the nodes to leave in float for these layers' sake, in graph order, the layers themselves included.
+    """Return the names of the nodes that must stay in float for these layers to be float, layers included, in graph order.
 
-    A quantizer stands on a tensor and not on a layer: where a convolution is left in float but the addition behind it is not, the
-    convolution's output is rounded all the same.
-
-    A tensor that a layer outside ``kept`` reads or makes is quantized for that one in any case, so that nothing would be gained
-    from leaving its other neighbours in float.
+    A quantizer is placed on a tensor, not on a layer: if a convolution stays in float but the addition after it does not, the
+    convolution's output is rounded. A tensor that a layer outside ``kept`` reads or makes is quantized in any case, so its other
+    neighbours need not stay in float.
 
     ``model``: a float model with unique node names.
     """

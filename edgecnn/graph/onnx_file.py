@@ -1,7 +1,7 @@
-"""The one way an ONNX model is read and written: the same graph is the same bytes, whoever exported it from wherever.
+"""Read and write ONNX models. The same graph gives the same bytes, whatever exported it.
 
-Exporters leave stack traces with absolute paths in ``metadata_props`` (254 KB for a small network), so that hashes would change
-with the folder; nothing that computes reads them, and they are removed.
+Exporters write stack traces with absolute paths into ``metadata_props`` (254 KB for a small network), with which hashes would
+depend on the folder. No runtime reads them, so they are removed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from edgecnn.store.disk import refuse_known_cause
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
-"""Of the trunk."""
+"""The output of the trunk."""
 IR_VERSION = 10
-"""onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer one."""
+"""The limit of onnxruntime 1.19, the last version for Python 3.8; onnx would write a newer IR version."""
 BYTES_MAX = 2**31 - 1
-"""Of a protobuf message, and therefore of a model in one file."""
+"""The limit of a protobuf message, and so of a model in one file."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """Read a model with all its weights in memory and its functions inlined.
+    """Read a model with all its weights, and inline its functions.
 
     Raises:
-        MODEL_TOO_LARGE: it would not fit into one file; nothing of it has been read then.
-        NOT_AN_ONNX_MODEL: the file cannot be parsed, or holds no graph.
-        EXTERNAL_DATA_OUTSIDE: its weights would be read from outside its folder.
-        EXTERNAL_DATA_MISSING: a file with its weights is not in its folder.
+        MODEL_TOO_LARGE: the model does not fit into one file; nothing was read.
+        NOT_AN_ONNX_MODEL: the file cannot be parsed, or has no graph.
+        EXTERNAL_DATA_OUTSIDE: the model's weights are outside its folder.
+        EXTERNAL_DATA_MISSING: a file with weights is missing.
     """
     model = _graph_without_weights(path)
     _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
@@ -51,23 +51,23 @@ def load_model(path: Path) -> onnx.ModelProto:
 
 
 def answers_of(model: onnx.ModelProto) -> int:
-    """How many numbers a network of output (N, classes) gives an image."""
+    """Return the number of classes of a network with output (N, classes)."""
     return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def external_files(path: Path) -> tuple[str, ...]:
-    """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
+    """Return the sorted names of the files with a model's external weights; empty if the model contains them.
 
-    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: as ``load_model``.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``load_model``.
     """
     locations = {_location(tensor) for tensor in _external(_graph_without_weights(path).graph)}
     return tuple(sorted(locations))
 
 
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
-    """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
+    """Write a model as one file: IR 10 or older, no metadata, no doc strings, unique node names, deterministic bytes.
 
-    Raises MODEL_TOO_LARGE: one file cannot hold it.
+    Raises MODEL_TOO_LARGE: the model does not fit into one file.
     """
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
@@ -79,7 +79,7 @@ def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION)
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators that the model uses."""
+    """Return the version of ONNX's operators that the model uses."""
     return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
 
 
@@ -91,7 +91,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
-    """Every message of these kinds in another one: in branches, bodies of loops and functions too; tensors are not entered."""
+    """Yield all messages of these kinds inside a message, also in branches, loops and functions, but not in tensors."""
     for _, value in message.ListFields():
         for item in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
             if not isinstance(item, Message):
@@ -103,14 +103,14 @@ def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """Initializers and what Constant nodes hold as tensors, by name, to be read or changed in place; not those of subgraphs."""
+    """Return the tensors of initializers and Constant nodes by name, to read or change in place, without subgraphs."""
     nodes = (node for node in graph.node if node.op_type == "Constant")
     inside = {node.output[0]: attribute.t for node in nodes for attribute in node.attribute if attribute.name == "value"}
     return {tensor.name: tensor for tensor in graph.initializer} | inside
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Runtimes report layers by node name, and exporters leave some nodes without one, or with one twice."""
+    """Give each node a unique name. Runtimes report layers by node name, and exporters omit or repeat names."""
     taken = {node.name for node in graph.node}
     used = {""}
     for index, node in enumerate(graph.node):
@@ -142,14 +142,14 @@ def _graph_without_weights(path: Path) -> onnx.ModelProto:
 
 
 def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """No runtime's converter and no quantizer reads functions that a model defines itself."""
+    """Inline a model's own functions, which no converter and no quantizer reads."""
     if not model.functions:
         return model
     try:
         inlined = onnx.inliner.inline_local_functions(model)
         if not inlined.functions:
             return inlined
-        # Functions of another opset than the model's are left: their conversion needs the types of what they read.
+        # Functions of another opset than the model's stay: their conversion needs the types of their inputs.
         return onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(model), convert_version=True)
     except (onnx.checker.ValidationError, RuntimeError) as error:
         raise NOT_AN_ONNX_MODEL(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
@@ -165,7 +165,7 @@ def _require_one_file(path: Path, size: int) -> None:
 
 
 def _stored_bytes(tensor: onnx.TensorProto) -> int:
-    """By its type and shape: what a file says of its own length need not be so."""
+    """Return a tensor's bytes by its type and shape: the length in the file may be wrong."""
     return int(prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
@@ -191,18 +191,18 @@ QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", 
 _DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul")
 _INTEGER_KERNELS = ("QLinear", "QGemm", "QAttention", "MatMulNBits")
 CONTRIBUTED = "com.microsoft"
-"""The domain of the integer kernels that ONNX Runtime adds to ONNX's own."""
+"""The domain of ONNX Runtime's additional integer operators."""
 
 
 def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model that holds quantization nodes. Raises ALREADY_QUANTIZED: naming the first such node."""
+    """Refuse a model with quantization nodes. Raises ALREADY_QUANTIZED, with the first such node."""
     for node in model.graph.node:
         if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
             raise ALREADY_QUANTIZED(path=path, node=node.name or node.output[0], op=node.op_type)
 
 
 def quantized_form(model: onnx.ModelProto) -> Literal["Q/DQ", "QOperator", "dynamic"] | None:
-    """How it was quantized: float operators between quantizing ones, integer operators, or ranges found anew for each image."""
+    """Return how a model was quantized: Q/DQ around float operators, integer operators, or ranges at run time."""
     ops = {node.op_type for node in model.graph.node}
     if any(op.startswith(_INTEGER_KERNELS) for op in ops):
         return "QOperator"

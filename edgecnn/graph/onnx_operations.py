@@ -1,4 +1,4 @@
-"""Reads the operations of an ONNX file, whatever wrote it."""
+"""Read the operations of any ONNX file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MULTIPLY_TOO = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
     "QLinearConv", "QLinearMatMul", "RNN",
 )  # fmt: skip
-"""Operators that multiply and are counted only where they are among ``INTEGER`` and ONNX can tell their shapes: a file with
-another one has more multiply-adds than its total."""
+"""Operators that multiply, but are counted only if they are in ``INTEGER`` and their shapes are known. A file with others has
+more multiply-adds than its total."""
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
 _BIAS_PLACE = {"QLinearConv": 8, "QGemm": 6}
-"""Among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md); the others have none."""
+"""Index of the bias among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md)."""
 _IN_PLACE = (
     *ACTIVATIONS, "Add", "BatchNormalization", "Cast", "Div", "Dropout", "Elu", "Flatten", "Gelu", "Identity", "Mul", "PRelu",
     "Reshape", "Softmax", "Squeeze", "Sub", "Swish", "Unsqueeze",
@@ -37,9 +37,9 @@ _IN_PLACE = (
 
 
 def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
-    """The operations for one image, in the file's order; what only makes constants is left out.
+    """Return the operations for one image in the file's order, without operations on constants.
 
-    Raises MacsUnknown: a counted node whose shapes cannot be inferred at batch 1.
+    Raises MacsUnknown: the shapes of a counted node cannot be inferred at batch 1.
     """
     shapes = shapes_at_batch_one(model)
     weights = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer}
@@ -47,7 +47,7 @@ def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
 
 
 def image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Of the image that it reads, at batch 1. Raises KeyError: the file leaves another of its sizes open."""
+    """Return the shape of the image at batch 1. Raises KeyError: another size is variable."""
     return tuple(shapes_at_batch_one(model)[image_input(model).name])
 
 
@@ -79,7 +79,7 @@ def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product |
 
 
 def _learned(node: onnx.NodeProto) -> Sequence[str]:
-    """Operands that were learned; other constants are shapes, scales and bounds."""
+    """Return the learned operands. Other constants are shapes, scales and bounds."""
     if node.op_type in INTEGER:
         bias = _BIAS_PLACE.get(node.op_type, len(node.input))
         return [node.input[weight_place(node)], *node.input[bias : bias + 1]]
@@ -100,14 +100,14 @@ def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | N
 
 
 def _leading_pad(node: onnx.NodeProto, shapes: Mapping[str, list[int]], window: Window) -> int:
-    """Positions before the first, of the side that has more of them."""
+    """Return the padding before the first position, of the side with more."""
     auto_pad = next((attribute.s for attribute in node.attribute if attribute.name == "auto_pad"), b"NOTSET")
     if auto_pad not in (b"SAME_UPPER", b"SAME_LOWER"):
         pads = _ints(node, "pads")
         return max(pads[: len(pads) // 2], default=0)
     side, made = max(shapes.get(node.input[0], [0])[2:], default=0), max(shapes.get(node.output[0], [0])[2:], default=0)
-    whole = max(0, (made - 1) * window.stride + window.reach + 1 - side)
-    return whole // 2 if auto_pad == b"SAME_UPPER" else -(-whole // 2)
+    total = max(0, (made - 1) * window.stride + window.reach + 1 - side)
+    return total // 2 if auto_pad == b"SAME_UPPER" else -(-total // 2)
 
 
 def _ints(node: onnx.NodeProto, name: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""An operator that a runtime lacks, named from the runtime's own refusal, with the form nearest to it that every runtime has."""
+"""Name an operator that a runtime lacks, from the runtime's error, with the nearest form that every runtime has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFUSALS = (
     re.compile(r"No Op registered for (?P<op>\w+) with"),
     re.compile(r"(?P<op>\w+)\(-?\d+\) is not a registered function/op"),
 )
-"""How ONNX Runtime refuses what it has no kernel of, an operator of a domain that it knows, and one of any."""
+"""ONNX Runtime's errors: no kernel, an unknown operator of a known domain, an unknown operator of any domain."""
 NEAREST: Mapping[str, str] = {
     "Swish": "x * Sigmoid(x)",
     "Mish": "x * Tanh(Softplus(x))",
@@ -28,16 +28,17 @@ NEAREST: Mapping[str, str] = {
     "GlobalLpPool": "GlobalAveragePool of x * x, then Sqrt and Mul",
     "DeformConv": "Conv, and training again: where it looks is then fixed",
 }
-"""ONNX operator to the same in older ones. Only what is the same numbers but for rounding, save where it says otherwise."""
+"""ONNX operator to an equivalent of older operators. The numbers are equal except for rounding, unless stated otherwise."""
 
 
 @contextmanager
 def operators_named(
     model: Path | bytes, runtime: Runtime = Runtime.ONNXRUNTIME, refusals: Iterable[re.Pattern[str]] = _REFUSALS
 ) -> Iterator[None]:
-    """Around the opening or conversion of a model file. ``refusals``: the runtime's, with a group ``op`` and perhaps ``node``.
+    """Enclose the opening or conversion of a model file. ``refusals``: patterns of the runtime's errors, with a group ``op`` and
+    perhaps ``node``.
 
-    Raises OPERATOR_MISSING: where the runtime's refusal names an operator; any other failure goes on as it is.
+    Raises OPERATOR_MISSING, if the runtime's error names an operator; other errors pass.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The largest magnitude of every float tensor of an ONNX graph on real images: what has to fit into a narrower number format."""
+"""Measure the largest magnitude of every float tensor of an ONNX graph on real images, to check a narrower number format."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ EXACT = frozenset(
     | {"Neg", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
     | {"Where"}
 )
-"""Operators that move, compare or negate numbers, and make no others."""
+"""Operators that only move, compare or negate numbers."""
 _PASS_INFINITY = EXACT | {"Add", "Sub", "Mul", "Div", "Cast"}
-"""Arithmetic between elements is how a mask is added or scaled. A layer that sums many numbers passes none."""
+"""Element-wise arithmetic, which adds or scales masks. A layer that sums many numbers passes no infinity on purpose."""
 
 
 class Magnitudes(NamedTuple):
-    """Largest magnitudes by tensor: NaN where a tensor holds one, infinity where a layer makes one from finite numbers."""
+    """Largest magnitudes by tensor: NaN if a tensor has one, infinity if a layer makes one from finite numbers."""
 
     weights: Mapping[str, float]
-    """Constants, bounds excluded."""
+    """Constants without bounds."""
     activations: Mapping[str, float]
-    """What nodes make, in the order of the graph."""
+    """Outputs of nodes, in graph order."""
 
 
 def bounds_of(graph: onnx.GraphProto) -> set[str]:
@@ -56,7 +56,7 @@ def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
 
 
 def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the float32 tensors that nodes make, in the order of the graph; none inside branches and loops."""
+    """Return the names of the float32 outputs of nodes in graph order, without branches and loops."""
     names = [name for node in model.graph.node for name in node.output if name]
     made = {value.name: value.type for value in session_of(model, Level.ORT_DISABLE_ALL, outputs=names).get_outputs()}
     return tuple(name for name in names if made[name] == _FLOAT)
@@ -65,11 +65,10 @@ def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
 def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitudes:
     """Return the largest magnitude of each float tensor: weights as stored, activations over all images.
 
-    Numbers that count nowhere: bounds (see ``bounds_of``), and an infinity that is a constant's or comes from one.
+    Bounds (see ``bounds_of``) and infinities of constants do not count. The extremes are computed inside the graph, so that no
+    tensor is kept, and none is fused away.
 
-    The extremes are taken inside the graph, so that no tensor has to be kept, and none is fused away.
-
-    ``feeds``: batches of the one input, float32 (N, 3, H, W).
+    ``feeds``: batches of the only input, float32 (N, 3, H, W).
     """
     model = load_model(path)
     constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), infinite_by_constants(model.graph)
@@ -90,7 +89,7 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
 
 
 _ENDS = ("ReduceMin", "ReduceMax", "ReduceL1")
-"""The sum tells a NaN: ONNX Runtime's extremes pass over one that is not the first number."""
+"""The sum detects NaN: ONNX Runtime's extremes ignore a NaN that is not the first number."""
 _ZERO = ":zero"
 
 

@@ -1,7 +1,7 @@
-"""What an ONNX file says of its tensors, held against the bytes that are there, before a runtime believes it.
+"""Compare the claims of an ONNX file about its tensors with its bytes, before a runtime trusts them.
 
-A runtime allocates what a shape says, and reads weights from whatever file a name leads to: a few bytes can ask for terabytes,
-or for ``/etc/passwd``. No weights are loaded here.
+A runtime allocates the memory that a shape requires, and reads weights from any named file: a few bytes can request terabytes, or
+``/etc/passwd``. No weights are loaded here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from edgecnn.graph.onnx_file import BYTES_MAX, inside
 from edgecnn.runner.model_files.onnx_files import location_fault
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
-"""Operators that make a large tensor of a small one, by a shape that may be a constant."""
+"""Operators that make a large tensor from a small one, by a shape that may be a constant."""
 _PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
-"""Of an element, where several share a byte (onnx.proto, TensorProto.raw_data and int32_data)."""
+"""Bits of an element if several share a byte (onnx.proto, TensorProto.raw_data and int32_data)."""
 
 
 def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
-    """What is wrong with a model's tensors; empty where nothing is.
+    """Return a fault of a model's tensors, or nothing.
 
-    ``beside``: the other files of its folder, name to bytes: weights may lie in these and nowhere else.
+    ``beside``: the other files of its folder, name to bytes. Only these may hold weights.
     """
     model = onnx.ModelProto()
     try:
@@ -63,7 +63,7 @@ def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
 
 
 def _bytes(elements: int, data_type: int) -> int:
-    """Raises a KeyError for a type that nobody knows."""
+    """Return the bytes of elements. Raises KeyError for an unknown type."""
     itemsize = int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)
     bits = _PACKED_BITS.get(_name(data_type), 8 * itemsize)
     return (elements * bits + 7) // 8
@@ -78,7 +78,7 @@ def _is_complex(data_type: int) -> bool:
 
 
 def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
-    """A runtime makes it dense; its values and indices are checked as tensors of their own."""
+    """Check the dense size, which a runtime allocates. Values and indices are checked as separate tensors."""
     shape = list(sparse.dims)
     if min(shape, default=0) < 0:
         return f"has the shape {shape}"
@@ -102,9 +102,9 @@ def _whole(text: str) -> int | None:
 
 
 def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) -> str:
-    """Shapes that are constants of the file: a runtime folds these when it opens it.
+    """Check constant shapes, which a runtime folds when it opens the file.
 
-    Several graphs of a model may use one name: the node is held against every constant of that name.
+    Several graphs of a model may use the same name, so a node is compared with every constant of that name.
     """
     constants = [(t.name, _small(t)) for graph in graphs for t in graph.initializer]
     constants += [(node.output[0], _constant(node)) for node in nodes if node.op_type == "Constant" and node.output]
@@ -117,7 +117,7 @@ def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) 
 
 
 def _constant(node: onnx.NodeProto) -> list[int]:
-    """The integers of a Constant; empty where it has others, or many."""
+    """Return the integers of a Constant; empty for other types, or for many."""
     for attribute in node.attribute:
         if attribute.name == "value":
             return _small(attribute.t)

@@ -1,4 +1,4 @@
-"""Reads the operations of a torch network without computing any: on the meta device a tensor is a shape and no numbers."""
+"""Read the operations of a torch network without computing them: on the meta device a tensor has a shape and no numbers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _IN_PLACE = (
     "squeeze", "flatten", "alias", "detach", "elu", "leaky_relu", "_softmax", "native_layer_norm", "expand", "permute",
     "transpose",
 )  # fmt: skip
-"""Change single values, or only the way in which they are looked at."""
+"""Operations that change single values, or only the view."""
 
 
 def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
-    """The operations for one image (1, 3, H, W), which goes by the number ``IMAGE``.
+    """Return the operations for one image (1, 3, H, W), whose number is ``IMAGE``.
 
     ``network``: built on the meta device; put into evaluation mode.
     """
@@ -44,8 +44,8 @@ def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
 
 
 class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it so
-    """Hears every operation. A tensor goes by a number, and by a new one when it is written over; all are kept until the end,
-    since an identity is used again when its owner is gone.
+    """Records every operation. A tensor has a number, and gets a new one when it is overwritten. All tensors are kept until the
+    end, since Python reuses the identities of deleted objects.
     """
 
     def __init__(self, network: nn.Module, image: Tensor) -> None:
@@ -64,7 +64,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         reads = tuple(self._numbers[id(tensor)] for tensor in tensors if id(tensor) in self._numbers)
         outputs = [tensor for tensor in _tensors((made,)) if tensor.numel()]
         weights = [tensor for tensor in tensors if id(tensor) in self._weights or id(tensor) in self._views]
-        if not reads and weights and outputs:  # a weight that is only turned round
+        if not reads and weights and outputs:  # a weight that is only transposed
             self._views[id(outputs[0])] = self._views.get(id(weights[0]), id(weights[0]))
             self._kept += outputs
         elif reads and outputs:
@@ -75,7 +75,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         outputs, weights = layer
         plain = name.rstrip("_")
         first = outputs[0]
-        if plain == "constant_pad_nd":  # a convolution of every runtime pads by itself, as the exported file says
+        if plain == "constant_pad_nd":  # in the exported file, the convolution pads
             self._kept.append(first)
             self._numbers[id(first)] = reads[0]
             return
@@ -101,7 +101,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         )
 
     def _module(self) -> str:
-        """The dotted name of the innermost module that runs; empty in the network itself."""
+        """Return the dotted name of the innermost running module; empty for the network."""
         return max((name.partition(".")[2] for name in self.where.parents), key=lambda name: (bool(name), name.count(".")))
 
     def _unique(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""A model file of the user's own, in whichever form: read, checked and made the trunk that every candidate comes from."""
+"""Read a user's model file in any supported format, check it, and make the trunk of all candidates from it."""

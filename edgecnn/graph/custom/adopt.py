@@ -1,7 +1,7 @@
-"""From a custom ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, a batch of any size.
+"""Make the trunk from a custom ONNX file: opset 20, an image tensor in RGB NCHW float32, logits, a batch of any size.
 
-What the file wants otherwise (channels last, bytes, blue first) is done inside the graph, before its own first node, so that
-everything after the trunk is the same for every network.
+Other inputs of the file (channels last, bytes, blue first) are made inside the graph before its first node, so that all later
+steps are the same for every network.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
 LEAST_OPSET = 13
-"""Per-channel DequantizeLinear is of opset 13: an older file that cannot be converted cannot be quantized well either."""
+"""The opset of per-channel DequantizeLinear. An older file that cannot be converted cannot be quantized well."""
 BATCH = "batch"
 BLUE_FIRST = "edgecnn_blue_first"
-"""The constant by which a trunk turns the colours round before a network that wants blue first."""
+"""The constant by which a trunk reverses the colours for a network that reads blue first."""
 _CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn_colour_axis"}
-"""Of the operators before it. Grey is the sum of the three by luma, since pixels are normalized alike in all three before."""
+"""Constants of the operators before the network. Grey is the luma sum of the channels, which have the same normalization."""
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
-    """The trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
+    """Return the trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
-    One that came quantized keeps its opset and its half precision: the quantizing operators of each opset are not those of the
-    next, and its scales are of the precision in which it was quantized.
+    A quantized model keeps its opset and its half precision: quantizing operators differ between opsets, and its scales belong to
+    the precision in which it was quantized.
 
-    ``model``: as it was loaded, with its weights; it is not changed. Raises OPSET_UNREACHABLE: its operators cannot be had in an
-    opset that the runtimes read.
+    ``model``: loaded with its weights; it is not changed. Raises OPSET_UNREACHABLE: its operators cannot be converted to an opset
+    that the runtimes read.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -83,7 +83,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
 
 
 def _one_import_a_domain(model: onnx.ModelProto) -> None:
-    """scikit-learn's converter and ``onnx.compose`` name a domain again for each part, which the quantizer does not read."""
+    """Import each domain once. scikit-learn's converter and ``onnx.compose`` repeat domains, which the quantizer cannot read."""
     imports = {entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in reversed(model.opset_import)}
     if len(imports) < len(model.opset_import):
         del model.opset_import[:]
@@ -91,7 +91,7 @@ def _one_import_a_domain(model: onnx.ModelProto) -> None:
 
 
 def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
-    """Beside the answer some files give its label, and what makes that is of no use to a runtime."""
+    """Remove outputs other than the scores, such as the label, and their nodes."""
     if len(graph.output) == 1:
         return
     kept = nodes_behind(graph, answer)
@@ -107,9 +107,9 @@ def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
 
 
 def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
-    """Before IR 4 every weight stood among the inputs too, and a runtime may then fold none of them.
+    """Remove weights from the inputs. Before IR 4 they were listed there, and a runtime could not fold them.
 
-    A model says by its IR version that they may be left out there, and the converter of opsets goes by that.
+    The converter of opsets decides by the IR version whether weights must be inputs.
     """
     model.ir_version, graph = IR_VERSION, model.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -119,7 +119,7 @@ def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
 
 
 def _constants_are_initializers(graph: onnx.GraphProto) -> None:
-    """Some exporters (PaddlePaddle's) give weights by Constant nodes, which no pass and no quantizer takes for weights."""
+    """Turn Constant nodes into initializers. PaddlePaddle's exporter writes weights as Constant nodes, which quantizers skip."""
     held = {tensor.name for tensor in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in held]:
         tensor = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
@@ -137,19 +137,19 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= opset < OPSET:
-            return model  # older operators are read by every runtime that reads newer ones
+            return model  # runtimes that read newer operators read older ones too
         raise OPSET_UNREACHABLE(path=path, opset=opset, wanted=OPSET, because=reason_in(error)) from error
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:
-    """True where weights or casts are of half precision, whatever the input is."""
+    """Whether weights or casts have half precision."""
     return any(tensor.data_type == TensorProto.FLOAT16 for tensor in inside(model.graph, TensorProto)) or any(
         attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
     )
 
 
 def _convert_to_float32(graph: onnx.GraphProto) -> None:
-    """Half and double precision to single: every drop and every size is compared with a trunk that is fp32."""
+    """Convert half and double precision to single: all drops and sizes are relative to an fp32 trunk."""
     others = (TensorProto.FLOAT16, TensorProto.DOUBLE)
     for tensor in list(inside(graph, TensorProto)):
         if tensor.data_type in others:
@@ -164,11 +164,10 @@ def _convert_to_float32(graph: onnx.GraphProto) -> None:
 
 
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
-    """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it).
+    """Let every Reshape to a constant shape that begins with the fixed batch copy that axis (0 in ONNX).
 
-    Where other operators read that constant too, for which 0 would be a size, Reshapes get their own.
-
-    torch's exporter of today says ``allowzero`` of every Reshape, with which a 0 would be a size.
+    A Reshape gets a separate constant if other operators read it, since they would take 0 as a size. ``allowzero``, which torch's
+    exporter sets, is removed for the same reason.
     """
     if entry.batch is None:
         return
@@ -186,11 +185,11 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
             if readers:
                 tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
             for reshape in readers:
-                del reshape.attribute[:]  # a Reshape has no other
+                del reshape.attribute[:]  # a Reshape has no other attribute
 
 
 def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Take out what flattens a tensor and gathers all of it in order: torch writes its pooling to one pixel so, of one image."""
+    """Remove a flattening with a Gather of all elements in order: torch writes pooling to one pixel so, for one image."""
     held = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):

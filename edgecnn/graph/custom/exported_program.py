@@ -1,8 +1,8 @@
-"""Reads what a torch.export file (.pt2) says of itself, and refuses those that would run more than a network once loaded.
+"""Read the metadata of a torch.export file (.pt2), and refuse files that would run more than a network when loaded.
 
-``torch.export.load`` (torch 2.15) unpickles every weight and constant that is marked ``use_pickle`` without any check, looks
-operators up by a dotted name anywhere below ``torch``, imports what the trees of inputs and outputs name, and gives sizes to
-sympy, which evaluates them as Python. So all of these are looked at here, as JSON, before torch sees the file.
+``torch.export.load`` (torch 2.15) unpickles every weight and constant marked ``use_pickle`` without a check, finds operators by a
+dotted name anywhere below ``torch``, imports the types named in the trees of inputs and outputs, and passes sizes to sympy, which
+evaluates them as Python. So all of these are checked here, as JSON, before torch reads the file.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 
 
 def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
-    """The ends of a torch.export file that is safe to load, and its number of trained parameters.
+    """Return the input and output of a safe torch.export file, and its number of trained parameters.
 
-    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: damaged, no classifier of
-    photographs, or exported while it was training. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would unpickle objects, or run
-    something else than operators on tensors.
+    ``resolution_px``: the size for a file without fixed height and width. Raises CustomModelUnusable: the file is damaged, is not
+    an image classifier, or was exported in training mode. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would unpickle objects, or run
+    more than operators on tensors.
     """
     _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
@@ -74,9 +74,9 @@ def _unreadable(path: Path, error: Exception) -> EdgecnnError:
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
-    """What of the file torch may load: its program, its weights and its tables, written anew.
+    """Return a new archive of the parts that torch may load: program, weights and tables.
 
-    Left out is what no answer needs and torch would read: example inputs, guards, and where each node came from.
+    It omits parts that inference does not need and torch would read: example inputs, guards, and the origins of nodes.
 
     Raises CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS: see ``read_exported``.
     """
@@ -87,7 +87,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
 
 
 def _bare(document: dict[str, Any]) -> dict[str, Any]:
-    """The program without what torch would parse, look up or run beside it."""
+    """Return the program without parts that torch would parse, look up or run."""
     module = document["graph_module"]
     nodes = [{**node, "metadata": {}} for node in module["graph"]["nodes"]]
     graph = {**module["graph"], "nodes": nodes}
@@ -129,7 +129,7 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
 
 
 def _more(key: str, value: Any) -> str | None:
-    """What a field of the program asks for beyond operators on tensors."""
+    """Return what a field requests beyond operators on tensors, or None."""
     if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
         return f"a call of {value}, which is no operator on tensors"
     if key == "expr_str" and not _is_size(str(value)):
@@ -140,7 +140,7 @@ def _more(key: str, value: Any) -> str | None:
 
 
 def _no_name(key: str, value: Any) -> str | None:
-    """What torch would paste into the Python that it generates and runs, where a name belongs."""
+    """Return a text that is not a name but that torch would insert as one into the Python that it generates and runs, or None."""
     if key in _VALUES:
         names = list(_mapping(value))
     elif key == "forward_arg_names":
@@ -155,7 +155,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at whatever depth: a list of its own and no recursion, which a deep file would exhaust."""
+    """Yield all keys and values at any depth, with a list instead of recursion, which a deep file would exhaust."""
     pending = [value]
     while pending:
         item = pending.pop()
@@ -167,7 +167,7 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _foreign_tree(path: Path, spec: object) -> str | None:
-    """The type of a container that torch would import."""
+    """Return the type of a container that torch would import, or None."""
     try:
         tree = json.loads(spec) if isinstance(spec, str) and spec else None
     except (ValueError, RecursionError) as error:
@@ -183,7 +183,7 @@ def _is_operator(target: str) -> bool:
 
 
 def _is_size(text: str) -> bool:
-    """Symbols, numbers and arithmetic; a quotation mark only around a symbol's name, and no dot but in a number."""
+    """Whether a text has only symbols, numbers and arithmetic, quotes only around a symbol, and dots only in numbers."""
     bare = re.sub(r"'(?:zuf|zf|s|u)\d+'", "s0", text)
     if "'" in bare or not _SIZES.fullmatch(text) or re.search(r"[^\d\s]\s*\.|\.\s*[A-Za-z_]", bare):
         return False
@@ -221,7 +221,7 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
 
 
 def _last(nodes: list[dict[str, Any]], answer: str) -> str:
-    """The operation that makes the answer; empty where none does."""
+    """Return the operation that makes the output; empty if there is none."""
     makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
     for _ in nodes:
         node = makers.get(answer)
@@ -234,5 +234,5 @@ def _last(nodes: list[dict[str, Any]], answer: str) -> str:
 
 
 def _parameters(configs: list[dict[str, Any]]) -> int:
-    held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
-    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))
+    parameters = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
+    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in parameters))

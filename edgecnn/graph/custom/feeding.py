@@ -1,4 +1,4 @@
-"""Runs a custom file as it came: pixels in, fed in one way or another, its own answers out."""
+"""Run an unchanged custom file: feed pixels in the file's way, and return its own outputs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _EXPORT = "export it again, and see that onnx.checker.check_model takes it"
 _FLOAT = "--model with the float network that it was made from, which is quantized here"
 BATCH = 16
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue: ITU-R BT.601, section 2.5.1."""
+"""Weights of red, green and blue: ITU-R BT.601, section 2.5.1."""
 
 
 class CustomSession:
-    """The file in ONNX Runtime with its plainest kernels: what it answers here is what is held to be right.
+    """The file in ONNX Runtime without fusion. These outputs are the reference.
 
     Raises CustomModelUnusable: the runtime cannot open it.
     """
@@ -32,7 +32,7 @@ class CustomSession:
         self._path, self._entry = path, entry
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
-            if entry.quantized is not None:  # it ships as it is, and ONNX Runtime's fusions know fewer types than its operators
+            if entry.quantized is not None:  # it ships unchanged; ONNX Runtime's fusions support fewer types than its operators
                 session_of(path)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
@@ -41,7 +41,7 @@ class CustomSession:
             ) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3); integers by their scale and zero point.
+        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3). Integers are scaled to floats.
 
         Raises CustomModelUnusable: the runtime cannot run it.
         """
@@ -60,9 +60,9 @@ class CustomSession:
 
 
 def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
-    """What a file answers as (images, classes), whatever its shape; one share as those of both classes.
+    """Return a file's output as (images, classes). A single probability becomes those of both classes.
 
-    Raises CustomModelUnusable: it holds another number of answers.
+    Raises CustomModelUnusable: the output has another number of elements.
     """
     if answer.size != images * (1 if entry.one_share else entry.classes) or not answer.ndim or len(answer) != images:
         shape = "×".join(map(str, answer.shape)) or "one number"
@@ -79,9 +79,9 @@ def run_in_batches(
     *,
     always_full: bool,
 ) -> npt.NDArray[np.float32]:
-    """What ``run`` makes of pixels uint8 (N, H, W, 3), batch by batch; the last is filled up where the file fixes their number.
+    """Run pixels uint8 (N, H, W, 3) in batches. The last batch is filled up if the file has a fixed batch size.
 
-    ``always_full``: also where it leaves it open.
+    ``always_full``: fill it up in any case.
     """
     size = entry.batch or BATCH
     parts = []
@@ -94,7 +94,7 @@ def run_in_batches(
 
 
 def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
-    """Pixels uint8 (N, H, W, 3) in RGB as the file wants them."""
+    """Convert pixels uint8 (N, H, W, 3) in RGB to the file's input."""
     axis = 1 if entry.layout == "NCHW" else 3
     whole = feeding.normalization.feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout)
     if feeding.channels == "bgr":

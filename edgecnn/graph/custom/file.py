@@ -1,4 +1,4 @@
-"""The one way to a custom file in any form: what it says of itself, its own answers, its ONNX, and the trunk made of it."""
+"""Access a custom file in any format: its metadata, its outputs, its ONNX form, and the trunk made from it."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from edgecnn.values.stage import Key, Progress
 
 
 class AnsweringFile(Protocol):
-    """A file that is open."""
+    """An opened file."""
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Its own output, float32 (N, classes), to pixels uint8 (N, H, W, 3)."""
+        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
 
 
 class FileSays(NamedTuple):
-    """What a file says of itself."""
+    """The metadata of a file."""
 
     entry: GraphEntry
     parameters: int
 
 
 def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
-    """Its ends and its parameters.
+    """Read a file's input, output and parameters.
 
-    ``output``: the name of the class scores, of an ONNX file that has several outputs. Raises EdgecnnError: one of
+    ``output``: the name of the class scores, for an ONNX file with several outputs. Raises EdgecnnError: one of
     ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
     """
     if form is not None and output is not None:
@@ -63,17 +63,17 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
-    """Names of the files beside it that hold its weights; a file of torch holds them itself."""
+    """Return the names of a file's external weights. A file of torch has none."""
     return external_files(path) if form is None else ()
 
 
 def content_of_file(path: Path, form: TorchForm | None) -> Key:
-    """What names a custom model: see ``content_of``."""
+    """Return the key of a custom model: see ``content_of``."""
     return content_of(path, files_beside(path, form))
 
 
 def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
-    """The file in what it is made for: ONNX Runtime, or torch.
+    """Open the file in ONNX Runtime or torch.
 
     Raises CustomModelUnusable: it cannot be opened. CUSTOM_MODEL_HOLDS_OBJECTS: opening it would run more than a network.
     """
@@ -87,7 +87,7 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
 
 
 def onnx_form(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
-    """Its graph, and the ends of it as they stand there. Raises CustomModelUnusable: it has no form in ONNX."""
+    """Return the file's ONNX graph, with its input and output. Raises CustomModelUnusable: it cannot be exported to ONNX."""
     if entry.form is None:
         return read_model(path), entry
     from edgecnn.graph.custom.torch_model import exported
@@ -107,7 +107,7 @@ class CustomRequest:
 
 
 def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; of several labels ``thresholds.json``.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; for several labels also ``thresholds.json``.
 
     Raises EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
     """
@@ -144,14 +144,14 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
 
 
 def _entry_with_end(entry: GraphEntry, converted: GraphEntry) -> GraphEntry:
-    """A file of torch is read once more as ONNX, where its softmax may stand in sight; what images showed of its end stays."""
+    """Return the entry of a torch file with the end of its ONNX form, in which a softmax may be visible."""
     softmax = entry.ends_in_softmax and (converted.ends_in_softmax or converted.ends_in_shares)
     ends = {"ends_in_softmax": softmax, "ends_in_shares": converted.ends_in_shares and not softmax}
     return entry.model_copy(update={**ends, "ends_in_sigmoid": converted.ends_in_sigmoid})
 
 
 def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
-    """What the file answers itself."""
+    """Return the file's own output for these logits."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
@@ -174,9 +174,9 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
 
 
 def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[int]]:
-    """Every tensor that a node makes to its shape, from one run on a black image.
+    """Return the shapes of all tensors that nodes make, from one run on a black image.
 
-    ``path``: of a trunk: its input is ``image`` float32 (batch, 3, H, W).
+    ``path``: a trunk, whose input is ``image`` float32 (batch, 3, H, W).
     """
     model = onnx.load(path)
     made = [name for node in model.graph.node for name in node.output if name]

@@ -1,4 +1,4 @@
-"""What one image costs a network that an ONNX file describes."""
+"""The cost of one image for the network in an ONNX file."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from edgecnn.values.layers import NetworkCost
 
 
 class FileOperations(NamedTuple):
-    """What an ONNX file computes for one image."""
+    """The operations of an ONNX file for one image."""
 
     model: ModelProto
     image: str
-    """Its first input."""
+    """The first input."""
     shape: tuple[int, ...]
-    """Of the image, at batch 1."""
+    """The image's shape, at batch 1."""
     operations: tuple[Operation, ...]
 
     @property
     def resolution_px(self) -> ImageSize:
-        """Channels may come first or last."""
+        """Height and width; the channels may be first or last."""
         return ImageSize(*(self.shape[2:] if self.shape[1] < self.shape[3] else self.shape[1:3]))
 
 
 def operations_of_file(path: Path) -> FileOperations:
-    """Of an ONNX file.
+    """Read the operations of an ONNX file.
 
-    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or leaves its sizes open.
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or has no fixed sizes.
     """
     try:
         model = load_model(path)
@@ -55,7 +55,7 @@ def operations_of_file(path: Path) -> FileOperations:
 
 
 def cost_of_file(path: Path) -> NetworkCost:
-    """Of an ONNX file; activations are taken as float32 whatever the file computes in. Raises as ``operations_of_file``."""
+    """Return the cost of an ONNX file, with all activations counted as float32. Raises: see ``operations_of_file``."""
     file = operations_of_file(path)
     cost = counted(file.operations, file.image, file.shape)
     return NetworkCost(

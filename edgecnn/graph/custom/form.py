@@ -1,7 +1,7 @@
-"""Which form a custom model file has, and what the ends of an image classifier must be.
+"""Recognise the format of a custom model file, and check the input and output of an image classifier.
 
-The form is told from the bytes, and of a torch file from its entries. Nothing in the file runs and torch is not imported. What
-torch loads later is a fresh archive of the entries that were checked.
+The format follows from the bytes, and from the entries of a torch file. Nothing in the file runs and torch is not imported.
+Later, torch loads a new archive of the checked entries.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ ALONE = {
 SCORES = "export it with one output of images×classes: the score of each class"
 AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
 Dims = Sequence[int | str | None]
-"""Sizes of a tensor; None, or the name that the file gives it, where it leaves one open."""
+"""Sizes of a tensor. A variable size is None, or its name in the file."""
 
 
-def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
-    """The only one. ``fix``: another than to export it with one alone. Raises CustomModelUnusable: none, or several."""
+def only_one(names: Sequence[str], end: str, path: Path, fix: str = "") -> str:
+    """Return the only name. ``fix``: a fix other than another export. Raises CustomModelUnusable: there is none, or several."""
     if len(names) != 1:
         listed = ", ".join(names[:4]) or "none"
-        because = f"a classifier has one {what}, and this has {len(names)}: {listed}"
-        raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[what])
+        because = f"a classifier has one {end}, and this has {len(names)}: {listed}"
+        raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[end])
     return names[0]
 
 
 def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, path: Path) -> dict[str, Any]:
-    """``input``, ``layout``, ``dtype``, ``colours``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
+    """Return ``input``, ``layout``, ``dtype``, ``colours``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
 
-    ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
-    Raises CustomModelUnusable: it takes no batch of images in colour or grey. InputSizeOpen: their size is not known.
+    ``dims``: the input's sizes, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file without fixed height and width.
+    Raises CustomModelUnusable: the input is not a batch of colour or grey images. InputSizeOpen: the size is not known.
     """
     if len(dims) == 3 and any(channels in (dims[0], dims[2]) for channels in COLOURS):
         because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
@@ -72,10 +72,10 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
 
 
 def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], batch: int | None, path: Path) -> dict[str, Any]:
-    """``output``, ``classes``, ``one_share`` and how it ends, of a ``GraphEntry``.
+    """Return ``output``, ``classes``, ``one_share`` and the final activation of a ``GraphEntry``.
 
-    ``dims``: of the output. ``ends``: ``softmax`` or ``sigmoid``, where that can be left out, and where it was rounded since.
-    Raises CustomModelUnusable: it does not answer each image with a number for each class.
+    ``dims``: the output's sizes. ``ends``: ``softmax`` or ``sigmoid`` if it can be removed, then also if it was rounded later.
+    Raises CustomModelUnusable: the output does not have a number for each image and class.
     """
     end, made_by = ends
     one_share = _is_one_number(name, dims, batch, path)
@@ -94,7 +94,7 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
 
 
 def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool:
-    """Whether it gives one number an image: images, or images×1, or images×1×1×1."""
+    """Whether the output is one number an image: images, images×1 or images×1×1×1."""
     if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
         because = f"its output {name} is {_shown(dims)}, which has no axis for the images of a call"
         raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
@@ -102,7 +102,7 @@ def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool
 
 
 def _classes_of(name: str, dims: Dims, path: Path) -> int:
-    """Of an output images×classes, or with axes of one beside the classes', as a convolution leaves them."""
+    """Return the number of classes of an output images×classes, perhaps with further axes of size 1, as after a convolution."""
     sizes = [size for size in dims[1:] if size != 1]
     if len(sizes) == 1 and isinstance(sizes[0], int):
         return sizes[0]
@@ -114,9 +114,9 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
 
 
 def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
-    """A side that the file leaves open is the asked one's."""
+    """Return the input's size. A variable side is taken from ``asked_px``."""
     own = tuple(side if isinstance(side, int) else None for side in sides)
-    if asked_px is not None and any(side not in (None, wanted) for side, wanted in zip(own, asked_px, strict=True)):
+    if asked_px is not None and any(side not in (None, size) for side, size in zip(own, asked_px, strict=True)):
         because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
         hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
         raise custom_model_unusable(path=path, because=because, hint=hint)
@@ -133,16 +133,16 @@ def _shown(dims: Dims) -> str:
 
 _ZIP: Final = b"PK\x03\x04"
 _PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
-"""Pickles, and what torch saved before 1.6."""
+"""First bytes of pickles, and of torch's files before 1.6."""
 _OLDER_EXPORT: Final = "serialized_exported_program.json"
 _COMPILED: Final = "data/aotinductor/"
 
 
 def form_of(path: Path) -> TorchForm | None:
-    """``torch.export`` or ``TorchScript``; None of what is left, which has to be ONNX.
+    """Return ``torch.export`` or ``TorchScript``; None for other files, which must be ONNX.
 
     Raises:
-        CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
+        CustomModelUnusable: a zip archive that is truncated, or of another format.
         CUSTOM_MODEL_HOLDS_OBJECTS: a state dict, a pickled module, or compiled code.
         WRONG_BYTES: see ``refuse_known_cause``.
         OSError: it cannot be read.
@@ -171,9 +171,9 @@ def form_of(path: Path) -> TorchForm | None:
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Names inside a torch archive without the one folder that it puts all of them into, to the names as they stand.
+    """Return the names in a torch archive without its only folder, to the full names.
 
-    Torch's own reader takes another of two entries of one name than Python does, and does not tell case apart.
+    If two entries have the same name, torch and Python read different ones. Torch also ignores case.
 
     Raises ValueError: two entries have one name, or there is more than one folder.
     """
@@ -198,14 +198,14 @@ def _inside(path: Path) -> dict[str, str]:
 
 
 _TEXT_BYTES = 64 << 20
-"""Torch compresses a program's text, and stores tensors as they are."""
+"""Torch compresses a program's text, but not tensors."""
 
 
 def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, bytes]:
-    """Name, without the one folder that holds all of them, to bytes; those that are not wanted have none.
+    """Return the entries' bytes by name, without the archive's only folder. Other entries than ``wanted`` are empty.
 
-    ``wanted``: names to read; None: all. Raises CustomModelUnusable: it is damaged, or no archive as torch writes it: entries
-    that overlap or swell, or share a name. OSError: it cannot be read.
+    ``wanted``: names to read; None: all. Raises CustomModelUnusable: the archive is damaged or not torch's, with entries that
+    overlap, expand too much, or share a name. OSError: it cannot be read.
     """
     with open_regular(path) as file:
         try:
@@ -216,20 +216,20 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
             raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
-def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:
+def _contents(archive: zipfile.ZipFile, size: int, names: Container[str] | None) -> dict[str, bytes]:
     entries = archive.infolist()
     stored = sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED)
     if stored > size or sum(entry.file_size for entry in entries) - stored > _TEXT_BYTES:
         raise ValueError("its entries are larger than it")
     inside = members(archive)
-    return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
+    return {name: archive.read(inside[name]) if names is None or name in names else b"" for name in inside}
 
 
 def written(entries: Mapping[str, bytes]) -> io.BytesIO:
-    """An archive of these alone, at its beginning.
+    """Return a new archive of these entries, positioned at its beginning.
 
-    Torch's own reader takes another of two entries of one name than Python's does, does not tell case apart, and reads the file a
-    second time, which may have changed meanwhile; nothing of this is left in an archive that is written here.
+    Of two entries with the same name, torch's reader and Python's take different ones; torch ignores case, and reads the file
+    again after it may have changed. A new archive avoids all of this.
     """
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:

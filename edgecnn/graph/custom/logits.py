@@ -1,4 +1,4 @@
-"""The end of a trunk: the answers of a custom file as logits, float32, a row an image and a column a class."""
+"""Make a custom file's outputs logits: float32, a row for each image and a column for each class."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgecnn.graph.onnx_file import inside
 from edgecnn.values.custom_model import GraphEntry
 
 _OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
-"""A logit's halves have the softmax of its sigmoid, and shares are 1 − p and p."""
+"""The softmax of (-x/2, x/2) equals the sigmoid of x; the probabilities are 1 − p and p."""
 _SQUEEZES = ("Squeeze", "Unsqueeze")
-"""Around a softmax they may take the axis of a single image away, which a trunk needs for any number."""
+"""Around a softmax they may remove the axis of a single image, which a trunk needs."""
 
 
 def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
-    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own.
+    """Turn the only output of the graph into logits with the same name. Its declared type and axes become wrong.
 
-    ``rank``: axes of the output as it is computed, which a file may declare otherwise.
+    ``rank``: the number of axes of the computed output, which the file may declare otherwise.
     """
     keeps_axes = _remove_last(graph, entry)
     _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
@@ -30,7 +30,7 @@ def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
 
 
 def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
-    """Logits in place of probabilities. False where the output has other axes then: those of a fixed single image."""
+    """Remove the final softmax or sigmoid. Return False if the output then has the axes of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return True
     made = {name: node for node in graph.node for name in node.output}
@@ -51,7 +51,7 @@ def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
 
 
 def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
-    """The answer as float32 images×classes, whatever type and axes the file gives it; of one number an image two."""
+    """Convert the output to float32 images×classes. One number an image becomes two."""
     value = graph.output[0]
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -78,10 +78,8 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: b
 
 
 def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum.
-
-    Of several labels they take the sigmoid, which makes a share of the logarithm of its odds.
-    """
+    """Take the logarithm of probabilities, whose softmax returns them. For several labels, take the logarithm of the odds, whose
+    sigmoid returns the probability."""
     if not entry.ends_in_shares:
         return
     named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
@@ -98,7 +96,7 @@ def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
 
 
 def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Of a tensor, wherever it stands, in branches too; one that has the new name already makes room."""
+    """Rename a tensor everywhere, branches included. A tensor that already has the new name gets another."""
     if old == new:
         return
     nodes = list(inside(graph, onnx.NodeProto))

@@ -1,7 +1,7 @@
-"""Read what a custom ONNX file says of itself, and settle what it leaves unsaid.
+"""Read a custom ONNX file's metadata, and infer the rest.
 
-Its two ends, its opset, and whether it classifies photographs at all; how many colours it reads, which output is the answer,
-and what makes its probabilities. Operators of scikit-learn's converter (domain ai.onnx.ml) become ONNX's own.
+The result is its input and output, its opset, the number of colours, the output with the class scores, and the operator that
+makes its probabilities. Operators of scikit-learn's converter (domain ai.onnx.ml) are replaced by ONNX's own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NORMS: Final = {"L1": 1, "L2": 2}
 
 
 def is_classical(node: onnx.NodeProto) -> bool:
-    """Whether it is one of those that can be made anew: a scaler, a normalizer by L1 or L2, or a linear classifier."""
+    """Whether the node can be replaced: a scaler, a normalizer by L1 or L2, or a linear classifier."""
     if node.domain != DOMAIN or node.op_type not in _MADE:
         return False
     attributes = attributes_of(node)
@@ -41,9 +41,9 @@ def is_classical(node: onnx.NodeProto) -> bool:
 
 
 def replace_classical(model: onnx.ModelProto) -> None:
-    """Put ONNX's own operators in the place of each, in the model itself.
+    """Replace scikit-learn's operators in the model by ONNX's own.
 
-    Its linear classifiers' labels are gone: nothing that is kept may read them.
+    The labels of linear classifiers are removed, so no remaining node may read them.
     """
     graph = model.graph
     nodes: list[onnx.NodeProto] = []
@@ -58,7 +58,7 @@ def replace_classical(model: onnx.ModelProto) -> None:
 
 
 def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """(x - offset) · scale, a number for each feature or one for all."""
+    """Return nodes for (x - offset) · scale, with a number for each feature or one for all."""
     attributes = attributes_of(node)
     offset = _held(graph, f"{name}_offset", attributes.get("offset", [0.0]))
     scale = _held(graph, f"{name}_scale", attributes.get("scale", [1.0]))
@@ -104,7 +104,7 @@ def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """Of a node, by name; a text as one."""
+    """Return a node's attributes by name, bytes as text."""
     values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
@@ -115,27 +115,27 @@ _INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
 _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
-"""Operators after which a tensor has the channels that it had before."""
+"""Operators that keep the channels of a tensor."""
 _RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
-"""Operators after which a tensor holds the numbers that it held before, as after a Cast to floating point."""
+"""Operators that keep the numbers of a tensor, like a Cast to floating point."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
-"""And those after which they are rounded to the steps of bytes."""
+"""Operators that round the numbers of a tensor to bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
 PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid"}
-"""Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
+"""ONNX's operators, and the final functions of scikit-learn's linear classifiers."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
-"""ONNX Runtime's own, which answer in bytes."""
+"""ONNX Runtime's operators, which return bytes."""
 _SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
-"""Operators that answer in integers, and which of their inputs is the scale of these; the zero point is the next."""
+"""Operators that return integers, and the index of the input with their scale; the zero point is the next input."""
 _SOFTMAX_OF_ONE_AXIS = 13
-"""The opset since which a softmax normalizes over one axis; before it, over that axis and all that follow."""
+"""Since this opset a softmax normalizes over one axis; before, over that axis and all that follow."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
 def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
-    """The output that holds a number for each class: the only one, or the only one of floating point beside labels.
+    """Return the output with the class scores: the only output, or the only one in floating point.
 
-    Classifiers of scikit-learn give the label first, an integer or a text, and the probabilities second. ``name``: of the output
+    Classifiers of scikit-learn return the label first, an integer or a text, and the probabilities second. ``name``: the output
     that the recipe chooses. Raises CustomModelUnusable: there is none, there are several, or it holds the index of a class.
     """
     outputs = {value.name: value for value in model.graph.output}
@@ -162,9 +162,9 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
 
 
 def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps | None:
-    """How the integers of an output become numbers; None of an output of floating point.
+    """Return the scale and zero point of an integer output; None for floating point.
 
-    Raises CustomModelUnusable: nothing in the file states it.
+    Raises CustomModelUnusable: the file does not state them.
     """
     kind = answer.type.tensor_type.elem_type
     if kind in (*_FLOATS, TensorProto.BFLOAT16, TensorProto.UNDEFINED):
@@ -186,15 +186,15 @@ def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps
 
 
 def dims_of(value: Any) -> Dims:
-    """Sizes of an input or output; where the file leaves one open, the name that it gives it, or None."""
+    """Return the sizes of an input or output. A variable size is its name or None."""
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
 
 
 def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
-    """The sizes of the input; an open number of channels is what the convolutions that read it have weights for.
+    """Return the sizes of the input. A variable number of channels is inferred from the weights of the convolutions that read it.
 
-    Hugging Face's exporter leaves all four sizes open, the colours too.
+    Hugging Face's exporter makes all four sizes variable.
     """
     dims = list(dims_of(image))
     if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
@@ -205,7 +205,7 @@ def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
 
 
 def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """The nodes that a tensor is made by, in the graph's order; what subgraphs read counts."""
+    """Return the nodes that a tensor depends on, in the graph's order, including those that subgraphs read."""
     wanted, nodes = {name}, []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
@@ -216,10 +216,10 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
 
 
 def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
-    """``softmax`` or ``sigmoid`` where the answer is what one of them gives, whatever its shape; None of any other.
+    """Return ``softmax`` or ``sigmoid`` if the output is its result in any shape; else None.
 
-    Shares that a softmax made sum to 1 already: scikit-learn's converter normalizes them once more. ``rounded``: also where it
-    was rounded to bytes since, so that what made it cannot be left out.
+    A normalization after a softmax, as scikit-learn's converter writes it, changes nothing. ``rounded``: accept a later rounding
+    to bytes too, after which the operator cannot be removed.
     """
     return _end({name: node for node in graph.node for name in node.output}, answer, rounded)
 
@@ -235,7 +235,7 @@ def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> st
 
 
 def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
-    """The sizes of an output as ONNX infers them, whatever the file declares; the declared ones where it infers none."""
+    """Return the sizes of an output as ONNX infers them, or the declared ones if it infers none."""
     output = next(value for value in model.graph.output if value.name == answer.name)
     declared = onnx.ValueInfoProto()
     declared.CopyFrom(output)
@@ -247,9 +247,9 @@ def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
 
 
 def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, batch: int | None, path: Path) -> None:
-    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size.
+    """Raise CustomModelUnusable if the final softmax normalizes over the images of a call, or over an axis of another size.
 
-    ``batch``: images in a call where the file fixes that. Of a single one, the first axis may be that of the classes.
+    ``batch``: the file's fixed batch size. With a single image, the first axis may be that of the classes.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
@@ -267,8 +267,8 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     known = all(isinstance(size, int) for size in over)
     if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
         return
-    which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
-    because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
+    axes_text = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
+    because = f"its Softmax {node.name or name} normalizes over {axes_text} (axis {axis}), and not over its {classes} classes"
     hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
     raise custom_model_unusable(path=path, because=because, hint=hint)
 
@@ -313,11 +313,11 @@ _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16
 def read_entry(
     model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None, output: str | None = None
 ) -> GraphEntry:
-    """What the file wants and gives.
+    """Return the file's input and output.
 
-    ``resolution_px``: for a file that leaves height and width open. ``output``: the name of its class scores, where it has
-    several. Raises CustomModelUnusable: it is no classifier of photographs with one input and one output, has foreign operators,
-    or is in training mode.
+    ``resolution_px``: the size for a file without fixed height and width. ``output``: the name of the class scores, for a file
+    with several outputs. Raises CustomModelUnusable: the file is not an image classifier with one input and one output, has
+    foreign operators, or is in training mode.
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
@@ -348,7 +348,7 @@ def read_entry(
 
 
 def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
-    """Of a node that draws at random, or computes with the statistics of a call's images, since it is still in training mode."""
+    """Refuse a node in training mode, which is random or uses the statistics of a call's images."""
     if node.op_type == "Dropout" and len(node.input) > 2:
         held = constants_of(model.graph)
         ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
@@ -361,7 +361,7 @@ def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
-    """Numbers in the weights, floating-point or of 8 bits; a constant of a few floating-point numbers counts too."""
+    """Count the numbers in the weights, floating-point or 8-bit. Small floating-point constants count too."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
@@ -372,10 +372,9 @@ def parameters_of(model: onnx.ModelProto) -> int:
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """A custom file with its weights in memory.
+    """Load a custom file with its weights.
 
-    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CustomModelUnusable: weights that should lie
-    beside it are not there.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CustomModelUnusable: external weights are missing.
     """
     try:
         return load_model(path)
@@ -384,10 +383,10 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
-    """What names a custom model: the file's SHA-256, and where weights lie beside it, that of all of them.
+    """Return the key of a custom model: the SHA-256 of the file and of its external weights.
 
-    ``beside``: ``external_files(path)`` where that is known already: it parses the whole file. Raises NOT_AN_ONNX_MODEL,
-    EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
+    ``beside``: the result of ``external_files(path)``, which parses the whole file, if it is known. Raises NOT_AN_ONNX_MODEL,
+    EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CUSTOM_FILE_MISSING: one of the files cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -403,9 +402,9 @@ def _inputs(model: onnx.ModelProto) -> list[Any]:
     return [value for value in model.graph.input if value.name not in constants]
 
 
-def _only(values: Iterable[Any], what: str, path: Path) -> Any:
+def _only(values: Iterable[Any], end: str, path: Path) -> Any:
     by_name = {value.name: value for value in values}
-    return by_name[only_one(list(by_name), what, path)]
+    return by_name[only_one(list(by_name), end, path)]
 
 
 def _dtype(image: Any) -> str:

@@ -1,4 +1,4 @@
-"""A network that came as a file of torch: its own answers in eager torch, and its export to ONNX."""
+"""A network in a file of torch: its outputs in eager torch, and its export to ONNX."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name 
 
 
 class TorchSession:
-    """The file in eager torch on this machine's processor: what it answers here is what is held to be right.
+    """The file in eager torch on this machine's CPU. These outputs are the reference.
 
     Raises CustomModelUnusable: torch cannot load it. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would run more than a network.
     """
@@ -39,7 +39,7 @@ class TorchSession:
             self._run = load_script(path)
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
+        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3).
 
         Raises CustomModelUnusable: torch cannot run it.
         """
@@ -52,19 +52,19 @@ class TorchSession:
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
             return shares_by_class(answer, len(feed), self._entry, self._path)
 
-        # A full batch always: a program that leaves it open may still refuse a single image.
+        # Always a full batch: a program with a variable batch may still refuse a single image.
         return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
 def _tensor(answer: Any) -> torch.Tensor:
-    """The one tensor of an answer: a program may put it into a tuple or a dictionary."""
+    """Return the only tensor of an output, which may be in a tuple or a dictionary."""
     while not isinstance(answer, torch.Tensor):
         answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
     return answer
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:
-    """A torch.export file that was found safe to load.
+    """Load a torch.export file after checking it.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
@@ -77,9 +77,9 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
 
 
 def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
-    """The file's network as ONNX, with the input and the number of images that it has itself.
+    """Export the file's network to ONNX, with its own input and batch size.
 
-    A torch.export file goes through the dynamo exporter; of a TorchScript file only the older one makes ONNX.
+    The dynamo exporter exports a torch.export file; only the older exporter supports TorchScript.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """

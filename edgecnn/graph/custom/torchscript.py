@@ -1,7 +1,7 @@
-"""Reads TorchScript files: a program in torch's own small language, which ``torch.jit.load`` parses, and runs in part.
+"""Read TorchScript files: programs in torch's language, which ``torch.jit.load`` parses and runs in part.
 
-Nothing in such a file is unpickled by Python; its tables are read by torch's own reader, which knows TorchScript's types alone.
-What it may call are operators, and a few of those open files by a name, so the program's text is looked at before torch sees it.
+Python unpickles nothing in such a file; torch's reader of its tables knows only TorchScript's types. A program can only call
+operators, but some of these open files by name. So the program's text is checked before torch reads it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from edgecnn.values.model_file import TRUNK_OPSET
 
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
-"""Of torch's own operators. What else was imported in this process has its own beside them, some of which open files."""
+"""Namespaces of torch's operators. Other imported packages register more, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
-"""Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
+"""Batch sizes in the order of trials, to find the fixed batch of a traced program. No one traces with three images."""
 _PASSED_ON: Final = tuple(
     f"aten::{name}"
     for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
@@ -42,10 +42,10 @@ _PASSED_ON: Final = tuple(
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
-    """The program on this machine's processor, in evaluation mode.
+    """Load the program on this machine's CPU, in evaluation mode.
 
-    Raises CUSTOM_MODEL_HOLDS_OBJECTS: it calls what opens files, or operators that are not torch's. CustomModelUnusable: torch
-    cannot load it.
+    Raises CUSTOM_MODEL_HOLDS_OBJECTS: it calls operators that open files or are not torch's. CustomModelUnusable: torch cannot
+    load it.
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
@@ -61,10 +61,10 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
 
 
 def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
-    """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
+    """Return the input and output of a TorchScript file, found by running it on uniform images, and its number of parameters.
 
-    ``resolution_px``: H and W of the images, which such a file does not say. Raises InputSizeOpen: nothing says how large its
-    images are. CustomModelUnusable: it is no classifier of photographs. CUSTOM_MODEL_HOLDS_OBJECTS: see ``load_script``.
+    ``resolution_px``: H and W of the images, which the file does not state. Raises InputSizeOpen: the size is not known.
+    CustomModelUnusable: the file is not an image classifier. CUSTOM_MODEL_HOLDS_OBJECTS: see ``load_script``.
     """
     if resolution_px is None:
         raise INPUT_SIZE_OPEN(path=path, because="a TorchScript file does not say how large its images are")
@@ -90,7 +90,7 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
 
 
 def first_line(error: Exception) -> str:
-    """What torch says, without its traceback of the program."""
+    """Return torch's message without the traceback of the program."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     errors = [line for line in lines if "Error: " in line]
     return reason_in(errors[-1] if errors else lines[0]) if lines else type(error).__name__
@@ -102,7 +102,7 @@ def _known() -> frozenset[str]:
 
 
 def _no_operator(path: Path, text: str) -> str | None:
-    """The first use of ``torch`` or ``ops`` that is no call of an operator, however it is spaced."""
+    """Return the first use of ``torch`` or ``ops`` that is not a call of an operator, in any spacing, or None."""
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         words = [token.string for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
@@ -127,7 +127,7 @@ def _unreadable(path: Path) -> EdgecnnError:
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
-    """The program's text, whatever the case of its files' names, which torch does not tell apart."""
+    """Yield the program's text. The case of file names is ignored, as torch does."""
     for name, held in entries.items():
         if name.lower().startswith("code/") and name.lower().endswith(".py"):
             try:
@@ -137,7 +137,7 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str) -> tuple[tuple[int, str, int], torch.Tensor]:
-    """The colours, the layout and the number of images that it takes, and its answer to them."""
+    """Return the colours, the layout and the batch size that the program accepts, and its output."""
     first_reason = ""
     for colours, layout, batch in product(COLOURS, ("NCHW", "NHWC"), _BATCHES):
         shape = (batch, colours, *size) if layout == "NCHW" else (batch, *size, colours)
@@ -158,8 +158,8 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
 
 
 def _last(module: torch.jit.ScriptModule) -> str:
-    """The operation that makes the answer."""
-    graph = module.inlined_graph  # its values are gone with it
+    """Return the operation that makes the output."""
+    graph = module.inlined_graph  # its values do not outlive it
     value = next(iter(graph.outputs()))
     while value.node().kind() in _PASSED_ON:
         value = next(iter(value.node().inputs()))

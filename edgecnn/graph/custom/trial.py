@@ -1,7 +1,7 @@
-"""A custom file is gone through in a process of its own first: what crashes, hangs or takes all memory does so there.
+"""Try a custom file in a separate process first, where a crash, a hang or a lack of memory does no harm.
 
-Reading it, one answer to a grey image, and of an ONNX file its trunk and multiply-adds, or these alone: whatever its bytes make
-of them is an error of the file, and this process never begins with a file that did not come through.
+The trial reads the file, runs it on a grey image, and makes the trunk and counts multiply-adds of an ONNX file. Any failure is an
+error of the file, and this process never opens a file that failed.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from edgecnn.values.custom_model import TorchForm
 
 try:
     import resource
-except ImportError:  # Windows, where its time alone has a limit
+except ImportError:  # Windows, where only the time is limited
     resource = None  # type: ignore[assignment]
 
 TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 3 << 29
-"""1.5 GiB, of which torch and the smallest file take 0.9. And ten times the file with the weights beside it, which are held as
-the file has them, as the runtime does, and as the trunk; or half of the memory, where that is more."""
+"""1.5 GiB, of which torch and the smallest file take 0.9. Ten times the file and its external weights are added, for the copies
+of file, runtime and trunk. The limit is at least half of the memory."""
 WRITTEN_BYTES: Final = 16 << 20
-"""What may be said there, which lies in the temporary folder until it ends: a warning for each of 50,000 operators takes 10 MB,
-and what prints for ever has as much within a second or two."""
+"""Largest output of the process, which is in the temporary folder. A warning for each of 50,000 operators takes 10 MB; an
+endless output reaches this in a second or two."""
 _CORES: Final = 4
-"""Each thread takes memory of its own."""
+"""Each thread takes memory."""
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The folder that edgecnn is imported from."""
 _BEGUN: Final = b"begun\n"
-"""Said before the file is opened: what ends the process from then on is the file's doing."""
+"""Printed before the file is opened. The file is the cause of any later end of the process."""
 _NO_MEMORY_TO_IMPORT: Final = ("failed to map segment", "annot allocate memory")
-"""What the dynamic linker says where the memory has its bound."""
+"""Messages of the dynamic linker when memory is limited."""
 
 
 def try_file(
@@ -58,20 +58,20 @@ def try_file(
     output: str | None = None,
     limit_s: float = TIME_S,
 ) -> None:
-    """Return if a process of its own came through this file within its limits of time and memory.
+    """Return if the trial of this file succeeds within its limits of time and memory.
 
-    ``output``: the name of its class scores, where it has several outputs.
+    ``output``: the name of the class scores, for a file with several outputs.
 
     Raises:
-        EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
-        TemporaryFolderFull, PACKAGE_UNIMPORTABLE: it could not be tried.
-        CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
+        EdgecnnError: see ``read_file``, ``opened`` and ``adopt``.
+        TemporaryFolderFull, PACKAGE_UNIMPORTABLE: the trial was not possible.
+        CustomModelUnusable: the trial exceeded its limits, crashed, or failed with another error.
     """
     _try_in_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
 
 
 def try_counting(path: Path, limit_s: float = TIME_S) -> None:
-    """The same of an ONNX file whose multiply-adds alone are asked for. Raises as ``cost_of_file`` and ``try_file`` do."""
+    """Try to count the multiply-adds of an ONNX file, and nothing else. Raises: see ``cost_of_file`` and ``try_file``."""
     _try_in_process(path, {"counted": True}, limit_s)
 
 
@@ -97,7 +97,7 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
 
 
 def _ending(code: int, last: str) -> str:
-    """What is said of a process that gave no answer."""
+    """Describe the end of a process without a result."""
     ended = "reading it ended the process that tried,"
     if code < 0:
         by = signal.Signals(-code).name
@@ -108,7 +108,7 @@ def _ending(code: int, last: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """In which edgecnn is found as it was here; where it is installed it is found anyway."""
+    """Return variables with which the process finds the same edgecnn, if it is not installed."""
     if str(_CHECKOUT) in (*site.getsitepackages(), site.getusersitepackages()):
         return dict(os.environ)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
@@ -116,7 +116,7 @@ def _environment() -> dict[str, str]:
 
 def _try_request(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
     file = Path(path)
-    _limit((file,), limit_s)  # until its weights beside it are known
+    _limit((file,), limit_s)  # until its external weights are known
     if not counted:
         size = None if resolution_px is None else ImageSize.of(resolution_px)
         _gone_through(file, limit_s=limit_s, resolution_px=size, **more)
@@ -179,7 +179,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
 
 
 def _limit(files: Sequence[Path], limit_s: float) -> None:
-    """Of this process's memory, time and what it writes, so that it ends even where nobody waits for it any more."""
+    """Limit this process's memory, time and output, so that it ends even without its parent."""
     if resource is None:
         return
     held = sum(file.stat().st_size for file in files if file.is_file())
@@ -196,7 +196,7 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
 
 
 def _most_memory(held: int, root: Path = ROOT) -> int:
-    """Of the machine's memory, or of what a container leaves of it."""
+    """Return the memory limit, from the memory of the machine or of its container."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit_mib = read_limits(root).memory_mib
     whole = physical if limit_mib is None else min(physical, limit_mib << 20)
@@ -205,7 +205,7 @@ def _most_memory(held: int, root: Path = ROOT) -> int:
 
 @contextmanager
 def _longer_files() -> Iterator[None]:
-    """For what is written of our own accord, while nothing of the file runs: the trunk, which has a bound of its own."""
+    """Lift the limit on output while edgecnn writes the trunk, whose size has another limit."""
     if resource is None:
         yield
         return
@@ -218,9 +218,9 @@ def _longer_files() -> Iterator[None]:
 
 
 def main() -> None:
-    """Try the file that standard input names, and write what it is refused with, or null."""
+    """Try the file that standard input names; write its error, or null."""
     to = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints is not heard
+    os.dup2(2, 1)  # hide other output
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     request = json.loads(sys.stdin.read())
@@ -229,7 +229,7 @@ def main() -> None:
     fault = _fault_of(Path(request["path"]), partial(_try_request, **request))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
-    os._exit(0)  # nothing that the file left behind may run now
+    os._exit(0)  # run nothing that the file registered
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Asks the untouched file first: does its answer to an image depend on that image alone?
+"""Check that the untouched file's output for an image depends only on that image.
 
-The same image alone, alone again and among others, in the file's own types, before anything is rewritten: a later difference is
-then the rewriting's.
+The same image runs alone, alone again and among others, in the file's own types and before any change. So later differences come
+from the changes.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _SCALES: Final = (
     Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     Normalization(mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255)),
 )
-"""What a network expects is not known yet: numbers of −1 to 1, or of 0 to 255."""
+"""Input scales to try, since the network's is not known yet: −1 to 1, or 0 to 255."""
 _LEVELS: Final = (40, 128, 216)
-"""Of an image each, in the middle of its noise. Nobody exports with three images in a call."""
+"""The mean level of each image, with noise around it. No one exports with three images a call."""
 _AGAIN: Final = 1e-4
-"""Allowed between two calls of the same image, as a share of the answers' spread."""
+"""Allowed difference between two calls with the same image, as a share of the outputs' spread."""
 _AMONG_OTHERS: Final = 0.05
-"""The same between a call of one image and one of several, which other kernels may compute, in half precision."""
+"""Allowed difference between a call with one image and one with several, which may use other kernels, in half precision."""
 _ROUNDING: Final = 1e-5
-"""Of the largest answer in single precision: no more is asked where answers hardly differ."""
+"""Allowed difference as a share of the largest output in single precision, for outputs that hardly differ."""
 _RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
 _IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic all through, or with a fixed batch of 1"
 
 
 def require_steady(path: Path, entry: GraphEntry) -> None:
-    """Return if the file answers an image the same way in each call, whatever other images are in it.
+    """Return if the file's output for an image is the same in each call, whatever other images are in the call.
 
-    Raises CustomModelUnusable: it does not, it takes one image alone though it leaves their number open, or it cannot be run.
+    Raises CustomModelUnusable: the outputs differ, the file accepts only one image despite a variable batch, or it cannot run.
     """
     session = opened(path, entry)
     draw = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
 
 
 def _tolerance(path: Path, entry: GraphEntry) -> float:
-    """Allowed between a call of one image and one of several; a program of torch does not show whether it computes in halves."""
+    """Return the allowed difference between a call with one image and one with several. A torch program may compute in fp16."""
     if entry.quantized is not None:
         return INTEGER_TOLERANCE
     return _AMONG_OTHERS if entry.form is not None or holds_halves(read_model(path)) else TOLERANCE
@@ -89,7 +89,7 @@ def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
 
 
 def _drawn_by(path: Path, entry: GraphEntry) -> str:
-    """The first node of an ONNX file that draws at random, as an error names it."""
+    """Return the first random node of an ONNX file as text for an error, or nothing."""
     if entry.form is not None:
         return ""
     nodes = read_model(path).graph.node

@@ -1,10 +1,10 @@
-"""Two steps to half precision: first every number becomes one that fp16 holds, still in fp32; then the graph is typed fp16.
+"""Convert to half precision in two steps: round all numbers to fp16 but keep them in fp32, then type the graph fp16.
 
-Between the two is the twin: an fp32 file with exactly the weights of the fp16 one, which a runtime without half arithmetic can
-run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
-digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising it costs resolution, and never range.
+The twin is made after the first step: an fp32 file with exactly the weights of the fp16 file, for runtimes without half
+arithmetic. Its Casts round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
+digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising the scale costs resolution, but no range.
 
-Tensors beyond fp16's range are ``wide``: the layers that make or read them stay in fp32.
+Tensors beyond fp16's range are ``wide``: the layers that write or read them stay in fp32.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
-    """Each number as the nearest fp16 one, in fp32. Raises HALF_OVERFLOW: a finite number is beyond ``LARGEST_HALF``."""
+    """Round numbers to fp16, in fp32. Raises HALF_OVERFLOW: a finite number exceeds ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if (beyond := np.isinf(rounded) & np.isfinite(values)).any():
@@ -36,11 +36,11 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
 
 
 def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """A copy whose float initializers hold only numbers that fp16 holds, typed fp32 as before.
+    """Return a copy whose float initializers are rounded to fp16, still typed fp32.
 
-    Bounds beyond fp16's range are moved to its ends, except in layers that stay in fp32.
+    Bounds beyond fp16's range are clipped to it, except in layers that stay in fp32.
 
-    Raises HALF_OVERFLOW: a weight that is not ``wide`` is beyond fp16's range.
+    Raises HALF_OVERFLOW: a weight that is not ``wide`` exceeds fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
@@ -55,26 +55,26 @@ def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
 
 
 def _wide_constants(graph: GraphProto, wide: Collection[str]) -> set[str]:
-    """``wide``, and the bounds of the layers that make or read a wide tensor: these layers stay in fp32."""
+    """Return ``wide`` and the bounds of the layers that write or read a wide tensor, which stay in fp32."""
     bounds = bounds_of(graph)
     layers = (node for node in graph.node if not {*wide}.isdisjoint((*node.input, *node.output)))
     return {*wide, *(name for node in layers for name in node.input if name in bounds)}
 
 
 def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """A copy typed fp16, scales included, its inputs and outputs left float32 behind Casts; integers are untouched.
+    """Return a copy typed fp16, scales included, with float32 inputs and outputs by Casts; integers are unchanged.
 
-    The numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so that both files hold the
-    same ones. The converter's own bounds are put outside fp16's: by default it moves numbers below 1e-7 and above 10,000.
+    ``carried`` comes from ``carry_half`` or ``carry_half_qdq`` and is rounded already, so that both files have the same
+    numbers. The converter's bounds are set beyond fp16's range: by default it clips numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
     wide = _wide_constants(copy.graph, wide)
     for name, tensor in constants_of(copy.graph).items():
-        if name in wide:  # the converter would clip it; the number itself is put back below
+        if name in wide:  # the converter would clip it; the number is restored below
             tensor.CopyFrom(numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), tensor.name))
     with warnings.catch_warnings():
-        # The converter keeps an infinity, and warns all the same that it truncates one.
+        # The converter keeps an infinity, but warns that it truncates one.
         warnings.filterwarnings("ignore", r"the float32 number -?inf will be truncated")
         typed: ModelProto = float16.convert_float_to_float16(
             copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
@@ -83,7 +83,7 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
 
 
 def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
-    """Give back fp32 to ``wide`` tensors and to every node that makes or reads one, with Casts around those nodes."""
+    """Restore fp32 for ``wide`` tensors and for all nodes that write or read them, with Casts around those nodes."""
     graph, exact = typed.graph, constants_of(carried.graph)
     inferred = shape_inference.infer_shapes(typed).graph
     known = (*inferred.input, *inferred.output, *inferred.value_info)
@@ -107,7 +107,7 @@ def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> M
 
 
 def _fp32_node(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
-    """The node with its fp16 inputs and outputs cast."""
+    """Yield the node with Casts of its fp16 inputs and outputs."""
     after = []
     for port, name in enumerate(node.input):
         if name in halves:
@@ -122,13 +122,13 @@ def _fp32_node(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
 
 
 _EXACT = EXACT | {"DequantizeLinear"}
-"""Operators that give fp16 numbers for fp16 numbers. What DequantizeLinear gives is multiplied as integers, and not rounded."""
+"""Operators that keep fp16 numbers. The outputs of DequantizeLinear are multiplied as integers, and not rounded."""
 
 
 def round_between(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """A copy in which the input, and every layer's output that is not ``wide``, is rounded to fp16 and cast back to fp32.
+    """Return a copy that rounds the input and every layer's output to fp16 and casts it back to fp32, except ``wide`` tensors.
 
-    ONNX Runtime keeps such a pair of Casts at each of its levels, because it loses digits.
+    ONNX Runtime keeps such pairs of Casts at all optimization levels, because they change numbers.
     """
     rounded = ModelProto()
     rounded.CopyFrom(carried)
@@ -157,16 +157,15 @@ def _through_fp16(name: str, rounded: str) -> tuple[NodeProto, NodeProto]:
 
 SMALLEST_NORMAL_HALF = 2.0**-14
 LEAST_OPSET = 19
-"""QuantizeLinear and DequantizeLinear take fp16 scales since opset 19."""
+"""QuantizeLinear and DequantizeLinear accept fp16 scales since opset 19."""
 
 
 def carry_half_qdq(model: ModelProto) -> ModelProto:
-    """A copy of an fp32 Q/DQ model whose scales, biases and other float numbers are ones that fp16 holds, typed fp32.
+    """Return a copy of an fp32 Q/DQ model with scales, biases and other float numbers rounded to fp16, typed fp32.
 
-    Scales are rounded to fp16 and kept at or above ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the scale
-    they then have.
+    Scales are at least ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the new scale.
 
-    Raises OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the opset is below 19. HALF_OVERFLOW: a weight is beyond fp16's range.
+    Raises OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the opset is below 19. HALF_OVERFLOW: a weight exceeds fp16's range.
     """
     if opset_of(model) < LEAST_OPSET:
         raise OPSET_TOO_LOW_FOR_HALF_QUANTIZATION(found=opset_of(model))
@@ -184,14 +183,14 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
 
 
 def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
-    """The scale as fp16 holds it, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
+    """Round a scale to fp16, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
     return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
 
 
 def refuse_learned_overflow(model: ModelProto) -> None:
-    """Refuse activations that left fp16's range in training, which shows more images than calibration.
+    """Refuse activations that exceeded fp16's range in training, which uses more images than calibration.
 
-    Raises HALF_OVERFLOW: 127 steps of an activation's scale are beyond the range.
+    Raises HALF_OVERFLOW: 127 steps of an activation's scale exceed the range.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -208,7 +207,7 @@ def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str
 
 
 def _requantize(node: NodeProto, tensor: TensorProto, old: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> None:
-    """Rewrite int8 weights for another scale. Rounding a scale to fp16 alone moves no weight to another step."""
+    """Rewrite int8 weights for another scale. Rounding a scale to fp16 changes no weight."""
     integers = numpy_helper.to_array(tensor)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
     shape = (

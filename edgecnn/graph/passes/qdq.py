@@ -1,4 +1,4 @@
-"""Passes over a graph with Q/DQ nodes: make it run in integers, take its quantization apart, or give shared constants copies."""
+"""Passes over Q/DQ graphs: prepare for integer kernels, read or remove the quantization, copy shared constants."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BIAS_AS_INTEGERS = ("Conv", "Gemm")
 
 
 def quantize_biases(model: onnx.ModelProto) -> int:
-    """Replace float biases by int32 ones, in place, where image and weights come from DequantizeLinear; returns how many.
+    """Replace float biases by int32 in place if activations and weights come from DequantizeLinear; return how many.
 
-    The step of a bias is the product of the two scales, as in ONNX Runtime's own quantizer. Where a bias would not fit into 32
-    bits, which happens to channels whose weights are all but zero, the weights' scale of that channel is enlarged.
+    The step of a bias is the product of the two scales, as in ONNX Runtime's quantizer. If a bias exceeds 32 bits, as in channels
+    with weights near zero, the weights' scale of that channel is enlarged.
 
-    ``model``: scales and weights are initializers; weights are quantized along their first axis, or as a whole.
+    ``model``: scales and weights are initializers; weights are quantized along their first axis, or by tensor.
     """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -85,7 +85,10 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def absorb_clamps(model: onnx.ModelProto) -> int:
-    """Remove them in place; returns how many. ``model``: bounds, scales and zero points are initializers."""
+    """Remove clamps that a quantizer makes redundant, in place; return how many.
+
+    ``model``: bounds, scales and zero points are initializers.
+    """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if not tensor.dims}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -97,7 +100,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
         if bounds is None or quantizer is None or readers[node.output[0]] > 1:
             continue
         least, largest, step = _represented(quantizer, arrays)
-        # Beyond a bound by less than half a step, the rounding ends on the same integer.
+        # A number beyond a bound by less than half a step is rounded to the same integer.
         if bounds[0] - step / 2 < least and largest < bounds[1] + step / 2:
             quantizer.input[0] = node.input[0]
             absorbed.append(node)
@@ -107,7 +110,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
 
 
 def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float] | None:
-    """What the node clamps to; None where it is no clamp, or its bounds are not known."""
+    """Return the bounds of a clamp; None if the node is not one, or if its bounds are not known."""
     if node.op_type == "Relu":
         return 0.0, math.inf
     if node.op_type != "Clip":
@@ -120,7 +123,7 @@ def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tup
 
 
 def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float, float]:
-    """The smallest and the largest number that a QuantizeLinear keeps, and its step; no number where they are not known."""
+    """Return the smallest and the largest number that a QuantizeLinear represents, and its step; NaN if not known."""
     scale, zero = (arrays.get(name) for name in quantizer.input[1:3])
     if scale is None or zero is None:
         return math.nan, math.nan, math.nan
@@ -130,12 +133,12 @@ def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any
 
 
 _GIVEN_OUT = "_QuantizeLinear_Input"
-"""What ONNX Runtime's quantizer appends to the name of a graph's output before it is rounded."""
+"""Suffix that ONNX Runtime's quantizer gives the name of a graph's unrounded output."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How one tensor is rounded: arrays of the quantized file, a scale float32 and a zero-point of the integers' own type."""
+    """The rounding of a tensor: scale, float32, and zero point, in the integers' type."""
 
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
@@ -143,16 +146,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Rounding:
-    """What a Q/DQ file makes of a float one."""
+    """The quantization of a float model in a Q/DQ file."""
 
     activations: Mapping[str, Grid]
-    """By the float model's tensor."""
+    """Keyed by the float model's tensors."""
     constants: Mapping[tuple[str, int], npt.NDArray[np.float32]]
-    """Node and number of its input to the rounded weights or biases, in the float model's shape."""
+    """Node and index of its input to the rounded weights or biases, in the float model's shape."""
 
 
 def read_rounding(quantized: onnx.ModelProto) -> Rounding:
-    """The grids and rounded constants of a Q/DQ file whose multiplying nodes are named as the float model's."""
+    """Return the grids and rounded constants of a Q/DQ file whose multiplying nodes have the float model's names."""
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     activations = {
         node.input[0].removesuffix(_GIVEN_OUT): Grid(arrays[node.input[1]].astype(np.float32), arrays[node.input[2]])
@@ -174,9 +177,9 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
 
 
 def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
-    """A copy of the float model in which this layer's constants and these tensors are rounded, and nothing else.
+    """Return a copy of the float model with only this layer's constants and these tensors rounded.
 
-    ``tensors``: the activations that it reads and makes; those that are not rounded in the file stay as they are.
+    ``tensors``: the activations that the layer reads and makes; those that the file does not round stay float.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -193,7 +196,7 @@ def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensor
 
 
 def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float32]:
-    """(integers − zero-point) × scale, along the node's axis: ONNX's DequantizeLinear."""
+    """Return (integers − zero point) × scale along the node's axis, ONNX's DequantizeLinear."""
     integers, scale = arrays[node.input[0]].astype(np.int64), arrays[node.input[1]].astype(np.float32)
     zero_point = arrays[node.input[2]].astype(np.int64) if len(node.input) > 2 else np.zeros_like(scale, np.int64)
     if scale.ndim:
@@ -204,7 +207,7 @@ def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.gener
 
 
 def _round(graph: onnx.GraphProto, tensor: str, grid: Grid, *, given_in: bool) -> None:
-    """Put Q and DQ on a tensor for all that read it; an output of the graph keeps its name."""
+    """Put Q and DQ on a tensor for all its readers; an output of the graph keeps its name."""
     exact, rounded = (tensor, f"{tensor}/rounded") if given_in else (f"{tensor}/exact", tensor)
     if given_in:
         at = 0
@@ -231,24 +234,23 @@ def _rename(names: MutableSequence[str], old: str, new: str) -> None:
 
 
 Ranges = dict[str, tuple[float, float]]
-"""Tensor to the smallest and the largest number that its integers hold."""
+"""Tensor to the smallest and the largest number that its integers represent."""
 _NO_ACTIVATION_FOLLOWS = frozenset(
     {"Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"}
     | {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Resize", "Pad"}
 )
-"""Operators whose range begins at zero because their input's does, or because they make it so."""
+"""Operators whose range begins at zero, because of their input or of their function."""
 _SIX = 6.0
-"""Of ReLU6."""
+"""The bound of ReLU6."""
 
 
 def take_rounding_out(model: onnx.ModelProto) -> Ranges:
-    """Make a float network of a Q/DQ one, in place, and return the ranges of its activations.
+    """Turn a Q/DQ network into a float network in place; return the ranges of its activations.
 
-    Weights and biases become the floats that their integers stand for. ``learned_qdq.absorb_clamps`` took activations away that
-    the ends of a range stand for: where a range begins at zero, a ReLU is put back, and a ReLU6 where it ends at six. Another end
-    cuts in the integers alone.
+    Weights and biases become the floats of their integers. ``absorb_clamps`` removed activations that a range implies: a ReLU is
+    restored if a range begins at zero, a ReLU6 if it also ends at six. Other ends only clip integers.
 
-    ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or what a QuantizeLinear makes.
+    ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or the output of a QuantizeLinear.
     """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -315,16 +317,16 @@ def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 
 _HAVE_A_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
 _PLACE = 2
-"""Of the bias among the inputs of all of these, and of a zero point, in ONNX's standard."""
+"""Index of the bias and of the zero point among the inputs of these operators, in ONNX's standard."""
 
 
 def unshare_biases(graph: onnx.GraphProto) -> int:
-    """Copy shared biases in place, under names that nothing has; how many were copied."""
+    """Copy shared biases in place, under new names; return how many."""
     return _unshare(graph, lambda node: node.op_type in _HAVE_A_BIAS)
 
 
 def unshare_zero_points(graph: onnx.GraphProto) -> int:
-    """The same of the zero points by which numbers become floats again."""
+    """Copy shared zero points of DequantizeLinear in place, under new names; return how many."""
     return _unshare(graph, lambda node: node.op_type == "DequantizeLinear")
 
 
