@@ -64,7 +64,7 @@ def main(build: str, *options: str) -> None:
         proxy = [sys.executable, str(Path(counted_link.__file__).resolve()), "%h", "%p", str(counted)]
         os.environ["EDGECNN_SSH"] = f"{server.client} -o {shlex.quote('ProxyCommand=' + shlex.join(proxy))}"
         print(f"models of the bundle: {models / 2**20:.2f} MiB")
-        for name, more in (("first", ["--anew"]), ("second", ["--anew", "--clean"])):
+        for name, more in (("first", ["--fresh"]), ("second", ["--fresh", "--clean"])):
             print(f"{name}: {bench(build, [*more, *options], counted)}")
 
 

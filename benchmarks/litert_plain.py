@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.runtimes import CLASSES, DEVICE, NETWORKS, SIDE_PX
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.judging.intervals import ratio_interval
@@ -75,7 +75,10 @@ def main() -> None:
     asked = parser.parse_args()
     tell, device, python = PlainLines(), device_named(DEVICE), asked.python
     recipe = Recipe.model_validate({"target": {"device": DEVICE, "runtime": Runtime.LITERT}})
-    with machine_for(None, Wanted(device, "benchmarks.litert_plain"), tell) as machine, tempfile.TemporaryDirectory() as scratch:
+    with (
+        machine_for(None, BoardUse(device, "benchmarks.litert_plain"), tell) as machine,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         lab, kinds = machine.lab(Store.open(), tell, device.name), candidates_of(device, recipe, machine.facts)[0]
         maker = KitMaker(lab.store, tell, lab.environment.conditions)
         for name in asked.networks:

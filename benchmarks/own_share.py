@@ -47,7 +47,7 @@ def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     recipe = Recipe.model_validate({"model": {"arch": arch}})
     target, _ = target_of(recipe.target, device)
     original = artifacts.Making.made
-    artifacts.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
+    artifacts.Making.made = lambda self, maker, input_paths, tell: original(self, timed("make", maker), input_paths, tell)  # type: ignore[method-assign]
     LocalHost.run = timed("runner", LocalHost.run)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

@@ -110,7 +110,7 @@ class Prepared(NamedTuple):
 
 def prepared(spec: ArchSpec, photographs: Photographs) -> Prepared:
     """torchvision's GoogLeNet and Inception normalize a second time inside: levels are compared and not what they become."""
-    preset, recipe = preset_of(spec), pixel_recipe(spec).of_runner()
+    preset, recipe = preset_of(spec), pixel_recipe(spec).runner_recipe()
     theirs = np.stack([preset.prepare(Image.open(path).convert("RGB")).numpy() for path, _ in photographs])
     pixels = np.stack([to_pixels(decode(path), recipe) for path, _ in photographs])
     return Prepared(theirs, spec.normalization.feed(pixels), difference(theirs, pixels, preset.mean, preset.std))
@@ -169,7 +169,7 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
     for mode in RESIZE_MODES:
         recipe = PreprocessingChoice(resize=mode).shaped(entry.resolution_px, entry.resolution_px, half, "bilinear")
         feeding = Feeding(name="half", pixels=recipe, normalization=half, channels="bgr")
-        pixels = np.stack([to_pixels(decode(line), recipe.of_runner()) for line, _ in lines])
+        pixels = np.stack([to_pixels(decode(line), recipe.runner_recipe()) for line, _ in lines])
         ours = CustomSession(path, entry).answers(pixels, feeding).argmax(axis=1)
         apart = difference(np.flip(fed, axis=1), pixels, half.mean, half.std)
         made.append(counted(f"{OF_RAPIDOCR}, {recipe.describe()}", apart, said, ours, lines))

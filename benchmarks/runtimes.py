@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     tell, device = PlainLines(), device_named(DEVICE)
-    with machine_for(None, Wanted(device, "benchmarks.runtimes"), tell) as machine:
+    with machine_for(None, BoardUse(device, "benchmarks.runtimes"), tell) as machine:
         lab = machine.lab(Store.open(), tell, device.name)
         kinds = [each for name in ((DEVICE, "browser") if asked.browser else (DEVICE,)) for each in candidates(machine, name)]
         rows = {name: raced(name, kinds, lab, asked.rounds) for name in asked.networks}

@@ -1,4 +1,4 @@
-"""edgecnn: a recipe and a device go in; a bundle that tests itself and its evidence come out."""
+"""edgecnn: from a recipe and a device to a bundle that tests itself, and its evidence."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from benchmarks.ladder.columns import Entrant, kit_run
 from benchmarks.ladder.networks import run_edgecnn
 from benchmarks.ladder.results import Column
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
@@ -136,7 +136,7 @@ class Grid:
 
 def timed(space: SearchSpace, members: Sequence[Member], top1: Mapping[str, float], store: Store, tell: Progress) -> Grid:
     device = device_named(DEVICE)
-    with machine_for(None, Wanted(device, "the grid"), tell) as machine:
+    with machine_for(None, BoardUse(device, "the grid"), tell) as machine:
         lab = machine.lab(store, tell, device.name)
         candidates = {each.id: each for each in timeable_candidates(candidates_of(device, Recipe(), machine.facts)[0])}
         maker = KitMaker(store, tell, lab.environment.conditions)

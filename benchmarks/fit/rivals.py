@@ -128,7 +128,7 @@ def raced_against(
 
 def drop_pp(out: Path, built: Built, theirs: Any, labels: Any) -> Interval | None:
     """What ships answers against what the rival's file answers, image by image, both of the reference's test images."""
-    answers = paired_answers(shipped_kit(out), shipped_kit(built.folder), Store.open()).of_common_images()
+    answers = paired_answers(shipped_kit(out), shipped_kit(built.folder), Store.open()).common_answers()
     if not np.array_equal(answers.labels, labels):
         raise SystemExit("the images of the two are not in one order")
     ours, rival = answers.head.logits.argmax(axis=1) == labels, theirs.argmax(axis=1) == labels

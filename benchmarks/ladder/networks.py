@@ -196,7 +196,7 @@ def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
 
 
 def _why(candidate: Candidate, execution: Execution) -> str:
-    outcomes = (execution.outcomes.get(step.id) for step in execution.plan.of_candidate(candidate.id))
+    outcomes = (execution.outcomes.get(step.id) for step in execution.plan.branch_of(candidate.id))
     return next((what for outcome in outcomes if (what := getattr(outcome, "what", None))), "it was not made")
 
 

@@ -33,7 +33,7 @@ class WidenedStage(Stage):
         """What infers shapes, and what answers."""
         return ("onnx", "onnxruntime")
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk."""
         import numpy as np
         import onnx
@@ -43,13 +43,13 @@ class WidenedStage(Stage):
         from edgecnn.graph.onnx_file import load_model, save_model
         from edgecnn.runner.pixels import to_feed
 
-        model = load_model(given["model"] / "model.onnx")
+        model = load_model(input_paths["model"] / "model.onnx")
         for size in model.graph.input[0].type.tensor_type.shape.dim[2:]:
             size.dim_value = self.side_px
         del model.graph.value_info[:]
         model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         save_model(model, out / "model.onnx")
         (out / "macs.json").write_text(mac_table(out / "model.onnx").model_dump_json(indent=1) + "\n", encoding="utf-8")
-        golden = np.load(given["pixels"] / "golden" / "pixels.npy")
+        golden = np.load(input_paths["pixels"] / "golden" / "pixels.npy")
         feed = to_feed(golden, "float32", "NCHW", self.normalization.mean, self.normalization.std)
         np.save(out / "golden_logits.npy", onnx_logits(out / "model.onnx", feed))

@@ -86,7 +86,9 @@ def phase1(asked: argparse.Namespace) -> None:
     (folder / "weights" / "weights.json").write_text('{"sha256": null, "source": "drawn at random, which decides no time"}')
     recipe = pixel_recipe(spec, spec.resolution_px)
     chosen = source.entries("validation")[:128]
-    np.save(folder / "validation.pixels.npy", np.stack([to_pixels(source.read(entry), recipe.of_runner()) for entry in chosen]))
+    np.save(
+        folder / "validation.pixels.npy", np.stack([to_pixels(source.read(entry), recipe.runner_recipe()) for entry in chosen])
+    )
     np.save(folder / "validation.labels.npy", np.array([entry.label for entry in chosen], np.int64))
     preprocessing = Preprocessing(pixels=recipe, normalization=spec.normalization)
     settings = TrainSettings(

@@ -1,7 +1,7 @@
-"""Measures a bundle alone, a folder or a zip, where no build's folder lies beside it: here, or on a board.
+"""Measure a bundle without its build, a folder or a zip, on this machine or on a board.
 
-The bundle is verified first and stays as it is. What was measured is filed in the store as ever, and goes to a folder of its own
-together with ``bundle-bench.json``. Its choice is not settled by this: that takes the build's recipe.
+The bundle is verified first and never changed. Its profiles are stored and copied to a separate folder, next to
+``bundle-bench.json``. A provisional choice stays provisional, because settling it needs the build's recipe.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgecnn.building.runnable import tried
 from edgecnn.building.subject import Subject, evaluated
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
-from edgecnn.devices.check.board import Wanted, runtimes_of
+from edgecnn.devices.check.board import BoardUse, runtimes_of
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
@@ -58,15 +58,15 @@ from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
 from edgecnn.values.stage import Progress
 
-_NO_BUILDER = "it needs an engine, and nothing on this machine builds one: --host names a board that does"
+_NO_BUILDER = "it needs an engine, and this machine cannot build one: --host names a board that can"
 
 
 @dataclass(frozen=True)
 class BundleBenchRequest:
-    """Which bundle, shown what, and where the results go."""
+    """A bundle, the images to evaluate it on, and the folder of the results."""
 
     bench: BenchRequest
-    """Its folder is the bundle's, a zip, or a build's whose bundle is meant."""
+    """Its folder is a bundle, a zip, or a build that holds the bundle."""
     data: DataChoice | None = None
     """Images of the same classes; None: the build's test images, where the store has them."""
     out: Path | None = None
@@ -76,8 +76,8 @@ class BundleBenchRequest:
 
 
 def is_alone(path: Path) -> bool:
-    """Whether that is a zip, or a bundle's folder beside which no build's report lies."""
-    is_file = os.path.isfile  # False, too, of a name that is too long to be one
+    """Whether the path is a zip, or the folder of a bundle without its build's report."""
+    is_file = os.path.isfile  # unlike Path.is_file, returns False for a name that is too long
     if is_file(path):
         return True
     build = path.resolve().parent if path.resolve().name == BUNDLE and not (path / BUNDLE).exists() else path
@@ -86,43 +86,43 @@ def is_alone(path: Path) -> bool:
 
 
 def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> BundleBench:
-    """Verify a bundle, test its kits, ask them about images where there are any, race them, and write down what was found.
+    """Verify a bundle, test, evaluate and race its kits, and write the results. Without images no kit is evaluated.
 
     Raises EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs
-    there, or a link was lost: the same call goes on where it stopped.
+    there, or a link was lost. After a lost link the same call continues where it stopped.
     """
-    started, asked = time.perf_counter(), request.bench
-    if asked.extra_runs != ExtraRuns():
-        raise BENCH_OPTION_OF_BUILD(option="--batches, --end-to-end or --soak", bundle=asked.folder)
-    if asked.meter is not None:
-        open_log(asked.meter)
-    # What using a bundle left in its folder does no harm: only what its manifest lists is copied, and the copy runs.
-    verified = verify(asked.folder, replace(request.trust, made_here=True), tell)
+    started, bench_request = time.perf_counter(), request.bench
+    if bench_request.extra_runs != ExtraRuns():
+        raise BENCH_OPTION_OF_BUILD(option="--batches, --end-to-end or --soak", bundle=bench_request.folder)
+    if bench_request.meter is not None:
+        open_log(bench_request.meter)
+    # Files that use left in the bundle's folder are ignored: only the files of its manifest are copied, and the copy runs.
+    verified = verify(bench_request.folder, replace(request.trust, made_here=True), tell)
     out = output_folder(request.out, verified)
     with store.in_use.held(), store.workspace("bundle", verified.facts.sha256[:32], tell) as work:
-        place = unpacked(verified, _inside(work, BUNDLE))
-        kits = tuple(shipped_kit(place, name).kit for name in verified.contents.kits)
-        recorded = recorded_in(place)
-        device = _device(asked, recorded)
-        wanted = Wanted(device, f"edgecnn bench {shell_word(asked.folder)}", runtimes_of(kit.candidate for kit in kits))
+        folder = unpacked(verified, _subfolder(work, BUNDLE))
+        kits = tuple(shipped_kit(folder, name).kit for name in verified.contents.kits)
+        recorded = recorded_in(folder)
+        device = _device(bench_request, recorded)
+        wanted = BoardUse(device, f"edgecnn bench {shell_word(bench_request.folder)}", runtimes_of(kit.candidate for kit in kits))
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None
-            else shown_images(request.data, kits[0], recorded, _inside(work, "images"), BuildContext(store, tell))
+            else shown_images(request.data, kits[0], recorded, _subfolder(work, "images"), BuildContext(store, tell))
         )
         tell.note(f"images: {shown.facts.said}")
-        with machine_for(asked.host, wanted, tell) as machine:
+        with machine_for(bench_request.host, wanted, tell) as machine:
             name = _filed_under(device, machine)
-            seen = _begun(kits, shown, machine, machine.lab(store, tell, name))
-            gates = _gates(asked, shown)
-            _measure(seen, shown, request, RaceOptions.of(gates, asked.until, asked.meter))
+            subject = _subject(kits, shown, machine, machine.lab(store, tell, name))
+            gates = _gates(bench_request, shown)
+            _measure(subject, shown, request, RaceOptions.of(gates, bench_request.until, bench_request.meter))
         took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
-        found = _report(verified, recorded, seen, shown, gates).model_copy(update=took)
-        return write_bench(found, seen, out)
+        result = _report(verified, recorded, subject, shown, gates).model_copy(update=took)
+        return write_bench(result, subject, out)
 
 
 def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
-    """Verify a build's bundle where signatures were asked for: of one's own build nothing else is doubted.
+    """Verify a build's bundle if the user passed signers. A build's own folder is trusted otherwise.
 
     Raises EdgecnnError: see ``verify``.
     """
@@ -130,110 +130,109 @@ def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
         verify(build, trust, tell)
 
 
-def _inside(folder: Path, name: str) -> Path:
+def _subfolder(folder: Path, name: str) -> Path:
     (folder / name).mkdir(exist_ok=True)
     return folder / name
 
 
-def _device(asked: BenchRequest, recorded: Recorded) -> Device | None:
-    """What the machine is to be: as the bundle says, else as the user does; None where nobody says."""
-    named = None if asked.target is None else parse_target(asked.target).device
+def _device(request: BenchRequest, recorded: Recorded) -> Device | None:
+    """The device that the bundle was built for, else the one that the user names, else None."""
+    named = None if request.target is None else parse_target(request.target).device
     if recorded.device is None:
         return named
     if named is not None and named.name != recorded.device:
-        raise BENCH_TARGET_DIFFERS(folder=asked.folder, built_for=recorded.device, target=asked.target or "")
+        raise BENCH_TARGET_DIFFERS(folder=request.folder, built_for=recorded.device, target=request.target or "")
     try:
         return named or device_named(recorded.device)
     except UnknownDevice as error:
-        raise BENCH_DEVICE_UNKNOWN(bundle=asked.folder, device=recorded.device) from error
+        raise BENCH_DEVICE_UNKNOWN(bundle=request.folder, device=recorded.device) from error
 
 
 def _filed_under(device: Device | None, machine: Machine) -> str:
-    """The device that the machine was seen to be; where none was named, the only one whose file recognises it."""
+    """The name that profiles get: the named device if the machine is that device, else the only device that recognises it."""
     if device is not None:
         return device.name if matches(device, machine.facts) else THIS_MACHINE
-    found = [each.name for each in known_devices().devices if each.facts_only is None and each.match != Match()]
-    alike = [name for name in found if matches(device_named(name), machine.facts)]
-    return alike[0] if len(alike) == 1 else THIS_MACHINE
+    with_rule = [row.name for row in known_devices().devices if row.facts_only is None and row.match != Match()]
+    matching = [name for name in with_rule if matches(device_named(name), machine.facts)]
+    return matching[0] if len(matching) == 1 else THIS_MACHINE
 
 
-def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Subject:
-    """The kits, those that need an engine with the one that the machine built; what has none has failed already."""
+def _subject(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: Lab) -> Subject:
+    """The bundle's kits, with the engines that the machine built. A kit without its engine has failed already."""
     builder = builder_for((kit.candidate for kit in kits), machine, lab.tell)
     named = {kit.candidate.id: kit for kit in kits}
-    found = BuiltEngines({}, {}) if builder is None else build_engines(named, builder, lab)
-    whole = {**named, **found.kits}
-    seen = Subject(
+    engines = BuiltEngines({}, {}) if builder is None else build_engines(named, builder, lab)
+    with_engines = {**named, **engines.kits}
+    subject = Subject(
         lab=lab,
         attached=lab.device != THIS_MACHINE,
         reference=reference_of(kit.candidate for kit in kits),
-        classes=tuple(str(each) for each in kits[0].manifest["labels"]),
-        kits=whole,
-        answering=dict(whole),
+        classes=tuple(str(label) for label in kits[0].manifest["labels"]),
+        kits=with_engines,
+        answering=dict(with_engines),
         known_labels={} if shown.labels is None else {"test": shown.labels},
         known_groups={} if shown.groups is None else {"test": shown.groups},
     )
-    for name, failed in found.failed.items():
-        seen.fail(name, failed)
+    for name, failed in engines.failed.items():
+        subject.fail(name, failed)
     for name in [name for name, kit in named.items() if builder is None and kit.candidate.needs_engine]:
-        seen.fail(name, Failed(ref="not-runnable", what=_NO_BUILDER), "does not run")
-    return seen
+        subject.fail(name, Failed(ref="not-runnable", what=_NO_BUILDER), "does not run")
+    return subject
 
 
-def _measure(seen: Subject, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
-    lab = seen.lab
-    for name in seen.runnable:
-        _answer(name, seen, shown)
-    runnable = tuple(seen.runnable.values())
+def _measure(subject: Subject, shown: OpenedImages, request: BundleBenchRequest, how: RaceOptions) -> None:
+    lab = subject.lab
+    for name in subject.runnable:
+        _answer(name, subject, shown)
+    runnable = tuple(subject.runnable.values())
     if not runnable:
-        reasons = [f"{name}: {failed.what}" for name, failed in seen.failures.items()]
+        reasons = [f"{name}: {failed.what}" for name, failed in subject.failures.items()]
         raise NO_KIT_RUNS(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
-    if not seen.timed:
+    if not subject.timed:
         return
-    seen.races["report"] = seen.race(RaceRequest.for_figures(request.race, runnable, how))
+    subject.races["report"] = subject.race(RaceRequest.reported(request.race, runnable, how))
     if watched := [kit for kit in runnable if metered(kit, lab.environment, how.meter)]:
-        seen.races["energy"] = seen.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
+        subject.races["energy"] = subject.race(energy_request(request.race, watched, how), "energy of {} could not be measured")
 
 
-def _answer(name: str, seen: Subject, shown: OpenedImages) -> None:
-    """Its self-test, then the images; a kit that fails is out, with its own words."""
-    if (why := seen.why_not_runnable(name)) is not None:
-        if name not in seen.failures:
-            seen.fail(name, Failed(ref="not-runnable", what=why), "does not run")
+def _answer(name: str, subject: Subject, shown: OpenedImages) -> None:
+    """Run a kit's self-test, then evaluate it. A kit that fails is out."""
+    if (why := subject.why_not_runnable(name)) is not None:
+        if name not in subject.failures:
+            subject.fail(name, Failed(ref="not-runnable", what=why), "does not run")
         return
     if shown.pixels is None:
         return
-    answered = tried(partial(evaluated, seen.kits[name], shown.pixels, seen.lab))
+    answered = tried(partial(evaluated, subject.kits[name], shown.pixels, subject.lab))
     if isinstance(answered, Failed):
-        seen.fail(name, answered)
+        subject.fail(name, answered)
     else:
-        seen.evaluations[name, "test"] = answered
+        subject.evaluations[name, "test"] = answered
 
 
-def _gates(asked: BenchRequest, shown: OpenedImages) -> EffectiveGates:
-    """Those of the command line, else the default one, which needs images."""
-    several = shown.labels is not None and shown.labels.ndim == 2
-    call = Circumstances(multi_label=several, stored_race=asked.stored_race, more_rounds=OF_A_FINISHED_BUILD)
-    gates = EffectiveGates.of(GateChoice(), asked.gates, call)
+def _gates(request: BenchRequest, shown: OpenedImages) -> EffectiveGates:
+    """The gates of the command line, else the default gate, which needs images."""
+    multi_label = shown.labels is not None and shown.labels.ndim == 2
+    call = Circumstances(multi_label=multi_label, stored_race=request.stored_race, more_rounds=OF_A_FINISHED_BUILD)
+    gates = EffectiveGates.of(GateChoice(), request.gates, call)
     stated = tuple(gate for gate in gates.gates if gate.required != "advisory")
     return gates if shown.pixels is not None else gates.model_copy(update={"gates": stated})
 
 
-def _report(verified: Verified, recorded: Recorded, seen: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
-    rows = reported(candidate_facts(seen), seen)
-    shipping = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
-    # the recorded accuracy is another day's, and mostly another machine's: it passes no gate of this call
-    unshown = {} if shown.pixels is not None else {"accuracy": shown.facts.said}
-    judged = judge_rows(shipping, gates, unshown)
+def _report(verified: Verified, recorded: Recorded, subject: Subject, shown: OpenedImages, gates: EffectiveGates) -> BundleBench:
+    rows = reported(candidate_facts(subject), subject)
+    marked = [row.model_copy(update={"chosen": name == verified.contents.chosen}) for name, row in rows.items()]
+    # The recorded accuracy is of another day, and usually of another machine, so it passes no gate of this call.
+    judged = judge_rows(marked, gates, {} if shown.pixels is not None else {"accuracy": shown.facts.said})
     return BundleBench(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=verified.facts,
-        device=seen.lab.device,
+        device=subject.lab.device,
         built_for=recorded.device,
-        machine=seen.lab.machine,
+        machine=subject.lab.machine,
         board=None,
-        environment=seen.lab.environment,
+        environment=subject.lab.environment,
         images=shown.facts,
         candidates=judged.rows,
         recorded=recorded.accuracy,
@@ -241,23 +240,23 @@ def _report(verified: Verified, recorded: Recorded, seen: Subject, shown: Opened
         gates=judged.gates,
         require_measured=gates.require_measured,
         verdict=judged.verdict,
-        notices=tuple(_notices(seen, shown, recorded, verified)),
+        notices=tuple(_notices(subject, shown, recorded, verified)),
         seconds=0.0,
         output="",
     )
 
 
-def _notices(seen: Subject, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
+def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified: Verified) -> Iterator[str]:
     yield f"images: {shown.facts.said}"
-    yield from seen.lab.warnings
-    if recorded.device is not None and not seen.attached:
-        yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
-    if not seen.timed:
+    yield from subject.lab.warnings
+    if recorded.device is not None and not subject.attached:
+        yield f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
+    if not subject.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
         yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
-    elif seen.races["report"].reused:
-        yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
-    yield from seen.notes
+    elif subject.races["report"].reused:
+        yield f"the race is of {subject.races['report'].observed_at}; --fresh races again"
+    yield from subject.notes
     yield from verified.facts.warnings
-    if len(seen.kits) > 1:
-        yield "the bundle and its choice stay as they are: edgecnn bench of the build's folder settles a provisional choice"
+    if len(subject.kits) > 1:
+        yield "the bundle and its choice are unchanged: edgecnn bench BUILD settles a provisional choice"

@@ -1,4 +1,4 @@
-"""The folder of a bundle's results: ``bundle-bench.json``, and the profiles of its kits beside it."""
+"""The folder of a bundle's results: ``bundle-bench.json`` and the profiles of its kits."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ REPORTED = "bundle-bench.json"
 PROFILES = "profiles"
 
 
-def output_folder(asked: Path | None, verified: Verified) -> Path:
-    """Where the results go, made now so that it is refused before any time is spent; None: ``benches/NAME``.
+def output_folder(out: Path | None, verified: Verified) -> Path:
+    """Create the folder of the results before anything is measured. ``out``: None means ``benches/NAME``.
 
     Raises:
-        NOT_OVERWRITTEN: it holds something else, or lies in the bundle.
-        OUTPUT_UNWRITABLE: it cannot be made.
+        NOT_OVERWRITTEN: it holds other files, or is inside the bundle.
+        OUTPUT_UNWRITABLE: it cannot be created.
     """
-    out = asked or Path("benches") / verified.manifest.name
-    there, bundle = out.resolve(), verified.opened.path.resolve()
-    if bundle == there or bundle in there.parents:
-        raise NOT_OVERWRITTEN(path=out, because="it lies in the bundle, which stays as it was packed")
+    folder = out or Path("benches") / verified.manifest.name
+    resolved, bundle = folder.resolve(), verified.opened.path.resolve()
+    if bundle == resolved or bundle in resolved.parents:
+        raise NOT_OVERWRITTEN(path=folder, because="it is inside the bundle, and edgecnn never changes a bundle")
     try:
-        if out.exists() and not (out / REPORTED).is_file() and (not out.is_dir() or any(out.iterdir())):
-            raise NOT_OVERWRITTEN(path=out, because=f"it holds other files and no {REPORTED}")
-        out.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not (folder / REPORTED).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise NOT_OVERWRITTEN(path=folder, because=f"it holds other files and no {REPORTED}")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OUTPUT_UNWRITABLE(path=folder, because=system_reason(error)) from error
+    return folder
+
+
+def write_bench(result: BundleBench, subject: Subject, out: Path) -> BundleBench:
+    """Copy the profiles, write ``bundle-bench.json`` last, and return its content.
+
+    Raises OUTPUT_UNWRITABLE: a file cannot be written.
+    """
+    try:
+        profiles = {kit.candidate.id: tuple(_copied(kit, subject, out)) for kit in subject.kits.values()}
+        written = result.model_copy(update={"profiles": profiles, "output": str(out)})
+        write_text_atomically(out / REPORTED, written.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
         raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
-    return out
+    return written
 
 
-def write_bench(found: BundleBench, seen: Subject, out: Path) -> BundleBench:
-    """Copy the profiles, and write ``bundle-bench.json`` last; what it says.
-
-    Raises OUTPUT_UNWRITABLE: the folder does not take them.
-    """
-    try:
-        profiles = {kit.candidate.id: tuple(_copied(kit, seen, out)) for kit in seen.kits.values()}
-        whole = found.model_copy(update={"profiles": profiles, "output": str(out)})
-        write_text_atomically(out / REPORTED, whole.model_dump_json(indent=1, by_alias=True) + "\n")
-    except OSError as error:
-        raise OUTPUT_UNWRITABLE(path=out, because=system_reason(error)) from error
-    return whole
-
-
-def _copied(kit: KitRef, seen: Subject, out: Path) -> Iterator[str]:
-    for stored in _stored(kit, seen):
+def _copied(kit: KitRef, subject: Subject, out: Path) -> Iterator[str]:
+    for stored in _stored(kit, subject):
         name = f"{PROFILES}/{kit.candidate.id}/{stored.profile.what}-{stored.id}"
         shutil.copytree(stored.folder, out / name, copy_function=shutil.copyfile, dirs_exist_ok=True)
         yield name
 
 
-def _stored(kit: KitRef, seen: Subject) -> Iterator[StoredProfile]:
-    if (answers := seen.evaluations.get((kit.candidate.id, "test"))) is not None:
+def _stored(kit: KitRef, subject: Subject) -> Iterator[StoredProfile]:
+    if (answers := subject.evaluations.get((kit.candidate.id, "test"))) is not None:
         yield answers
-    raced = [result.profiles[kit.entrant] for result in seen.races.values() if kit.entrant in result.profiles]
+    raced = [result.profiles[kit.entrant] for result in subject.races.values() if kit.entrant in result.profiles]
     if raced:
-        yield from (each for each in seen.lab.store.profiles.of(kit.digest, "race") if each.profile in raced)
+        yield from (stored for stored in subject.lab.store.profiles.of(kit.digest, "race") if stored.profile in raced)

@@ -1,8 +1,8 @@
-"""Race reference networks on one machine, within so many minutes, for a record that can be sent.
+"""Race reference networks on one machine for a limited time, and make a record of evidence that can be sent.
 
-The kits are made by the stages that builds use, and nothing is trained, because a latency does not depend on what a network
-learned. Everything lies in the store, so that the same command after an interruption goes on. On a GPU torch's ways run in one
-race, because opening a program takes longer than timing it.
+The stages of builds make the kits. Nothing is trained, because latency does not depend on the weights. Results are stored, so the
+same command continues after an interruption. On a GPU all torch variants run in one race, because opening a program takes longer
+than timing it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import edgecnn
 from edgecnn.building.engines import build_engines, builder_for
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, renamed, without_places
-from edgecnn.devices.check.board import Wanted, hardware_differences, runtimes_for
-from edgecnn.devices.desktop_gpu import Which, gpu_here
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, redact_paths, renamed
+from edgecnn.devices.check.board import BoardUse, hardware_differences, runtimes_for
+from edgecnn.devices.desktop_gpu import VariantChoice, gpu_here
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EVIDENCE_ELSEWHERE, nothing_in_evidence
@@ -60,50 +60,50 @@ from edgecnn.values.stage import Progress
 Found = TypeVar("Found")
 
 NETWORKS = ("mobilenet-v2", "resnet-18", "efficientnet-b0", "mobilenet-v3-large", "efficientnet-lite0", "resnet-50")
-"""One of each way of building blocks that costs an edge device differently: inverted residuals with ReLU6; plain 3×3
-convolutions; SiLU with squeeze-excite; hard-swish with it; EfficientNet without either; bottlenecks, as MLPerf has them.
-In this order, so that those measured first differ most where time is short."""
+"""One network for each kind of block that costs an edge device differently: inverted residuals with ReLU6; plain 3×3
+convolutions; SiLU with squeeze-excite; hard-swish with squeeze-excite; EfficientNet without either; the bottlenecks of MLPerf.
+The first ones differ most, in case time runs out."""
 ROUNDS, SAMPLES, MAX_AGE_H = 8, 1000, 24.0
 RUN_LEAST_S, RUN_MOST_S = 1.0, 10.0
-"""Of a timed process: a slow network gives fewer samples, and its record says what they cannot support."""
+"""Seconds of a timed process. A slow network gives fewer samples, and its record says which percentiles they do not support."""
 _RUN_BESIDE_S, _KIT_BESIDE_S = 2.0, 8.0
-"""What a process takes to begin, and a kit's self-test and trace take, by which the time of the runs is planned."""
+"""Assumed seconds to start a process, and for a kit's self-test and trace. The time of the runs is planned with them."""
 
 
 class EvidenceRequest(NamedTuple):
-    """What is asked, and where."""
+    """A device and the runtimes to measure on it."""
 
     device: Device
     device_file: Path | None
     """None of a shipped device."""
     runtime: TargetRuntime | None
-    """The one that the target names; None: those that the device's file builds by default."""
+    """The runtime that the target names; None: the default runtimes of the device file."""
     host: HostRequest | None
     """None: this machine."""
     minutes: float
-    """Of measuring, which making kits is no part of."""
-    variants: Which = "usual"
-    """Of a GPU: in which ways it runs a network beside eager fp32."""
+    """Time for measuring; making kits is not included."""
+    variants: VariantChoice = "usual"
+    """The torch variants of a GPU, in addition to eager fp32."""
 
 
 def planned_run_s(minutes: float, kits: int) -> float:
-    """How long a timed process may take in seconds, so that every network is done in time; fixed before anything runs.
+    """Seconds that a timed process may take so that every network is measured in time.
 
-    ``kits``: of each network.
+    ``kits``: kits of each network.
     """
-    each = 60 * minutes / len(NETWORKS) / kits - _KIT_BESIDE_S
-    return min(RUN_MOST_S, max(RUN_LEAST_S, math.floor(2 * (each / ROUNDS - _RUN_BESIDE_S)) / 2))
+    kit_s = 60 * minutes / len(NETWORKS) / kits - _KIT_BESIDE_S
+    return min(RUN_MOST_S, max(RUN_LEAST_S, math.floor(2 * (kit_s / ROUNDS - _RUN_BESIDE_S)) / 2))
 
 
 @dataclass
 class Gathering:
-    """The networks measured so far, and the time that it took."""
+    """The networks measured so far, and the time that was spent."""
 
-    asked: EvidenceRequest
+    request: EvidenceRequest
     lab: Lab
     candidates: tuple[Candidate, ...]
     builder: EngineBuilder | None = None
-    """Of the engines that kits need there."""
+    """Builds the engines that kits need on this machine."""
     networks: list[EvidenceNetwork] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     spent_s: float = 0.0
@@ -113,34 +113,34 @@ class Gathering:
         self.maker = KitMaker(self.lab.store, self.lab.tell, self.lab.environment.conditions)
 
     def run(self) -> None:
-        """Measure each network that still fits, by the longest that one took."""
-        self.networks = self.of_each("measure reference networks", self._network)
+        """Measure each network for which time is left, if it takes as long as the slowest one so far."""
+        self.networks = self.collect("measure reference networks", self._network)
 
-    def of_each(self, doing: str, work: Callable[[ArchSpec], Found]) -> list[Found]:
-        """What the work gives of each network for which there is time; why another is not there is noted and told."""
-        found: list[Found] = []
+    def collect(self, doing: str, work: Callable[[ArchSpec], Found]) -> list[Found]:
+        """Return the results of ``work`` for each network for which time is left. The others are noted with the reason."""
+        results: list[Found] = []
         for number, arch in enumerate(NETWORKS):
             self.lab.tell.step(doing, number, len(NETWORKS), "networks")
-            if self.spent_s + self.longest_s > 60 * self.asked.minutes:
+            if self.spent_s + self.longest_s > 60 * self.request.minutes:
                 self.leave_out(arch, self.no_time)
                 continue
-            made = tried(partial(work, arch_named(arch)))
-            if isinstance(made, Failed):
-                self.leave_out(arch, made.what)
+            result = tried(partial(work, arch_named(arch)))
+            if isinstance(result, Failed):
+                self.leave_out(arch, result.what)
             else:
-                found.append(made)
+                results.append(result)
         self.lab.tell.step(doing, len(NETWORKS), len(NETWORKS), "networks")
-        return found
+        return results
 
     @property
     def no_time(self) -> str:
-        """Why something was not measured."""
-        return f"no time was left of {self.asked.minutes:g} minutes; --minutes gives more"
+        """Why a network was not measured."""
+        return f"the {self.request.minutes:g} minutes were over; --minutes raises the limit"
 
     def leave_out(self, name: str, why: str) -> None:
-        """Note it for the record, and tell."""
+        """Note a network in the record as not measured, and print the reason."""
         self.left_out[name] = why
-        self.lab.tell.note(f"{name} is left out: {why}")
+        self.lab.tell.note(f"{name} is not measured: {why}")
 
     def _network(self, spec: ArchSpec) -> EvidenceNetwork:
         probe = probe_of(spec)
@@ -158,7 +158,7 @@ class Gathering:
     def network_of(
         self, spec: ArchSpec, macs: MacTable, weights: EvidenceWeights, kits: Iterable[EvidenceKit], failed: Mapping[str, str]
     ) -> EvidenceNetwork:
-        """As the record has it; what failed is told."""
+        """A network of the record. Kits that failed are printed."""
         for name, why in failed.items():
             self.lab.tell.note(f"{name} of {spec.name} has no figures: {why}")
         return EvidenceNetwork(
@@ -173,55 +173,53 @@ class Gathering:
         )
 
     def weights(self, spec: ArchSpec) -> tuple[Artifact | None, EvidenceWeights]:
-        """Published ones where they can be had; where not, that is told, and the record calls them seeded."""
+        """Published weights if available, else seeded ones, with a note."""
         answer = answer_weights(spec, "auto", cached=stored_weights(spec, self.lab.store, tool_versions()))
         why = answer.lacking or answer.why
         if answer.kind != "none":
             fetched = tried(partial(self.maker.fetched, spec, answer))
             if not isinstance(fetched, Failed) and spec.weights is not None:
                 facts = json.loads((fetched.folder / "weights.json").read_text(encoding="utf-8"))
-                what = f"{spec.weights.trained_on} weights ({spec.weights.name})"
-                return fetched, EvidenceWeights(origin="published", what=what, sha256=facts["sha256"], licence=facts["licence"])
+                title = f"{spec.weights.trained_on} weights ({spec.weights.name})"
+                return fetched, EvidenceWeights(origin="published", what=title, sha256=facts["sha256"], licence=facts["licence"])
             why = fetched.what if isinstance(fetched, Failed) else why
-        self.lab.tell.note(f"{spec.name} is timed with seeded weights, which learned nothing: {why}")
-        return None, EvidenceWeights(
-            origin="seeded", what="drawn from a fixed seed; nothing was learned, and no accuracy is known"
-        )
+        self.lab.tell.note(f"{spec.name} is timed with random weights: {why}")
+        return None, EvidenceWeights(origin="seeded", what="random weights from a fixed seed; accuracy is not known")
 
     def _measured(self, made: Mapping[str, KitRef], macs: MacTable, failed: dict[str, str]) -> list[EvidenceKit]:
-        """Those that pass their own test, raced and traced; ``failed`` gets the others."""
+        """Race and trace the kits that pass their self-test. The others are added to ``failed``."""
         kits = dict(made)
         if self.builder is not None:
             built = build_engines(kits, self.builder, self.lab)
             kits.update(built.kits)
-            failed.update({name: each.what for name, each in built.failed.items()})
-        failing = {name: why_not_runnable(kit, self.lab) for name, kit in kits.items() if name not in failed}
-        failed.update({name: failing_kit.what for name, failing_kit in failing.items() if failing_kit is not None})
+            failed.update({name: failure.what for name, failure in built.failed.items()})
+        tested = {name: why_not_runnable(kit, self.lab) for name, kit in kits.items() if name not in failed}
+        failed.update({name: failure.what for name, failure in tested.items() if failure is not None})
         kits = {name: kit for name, kit in kits.items() if name not in failed}
         if not kits:
             return []
-        run_s = planned_run_s(self.asked.minutes, len(self.candidates))
-        raced = race(self.request(kits.values(), "evidence", rounds=ROUNDS, max_s=run_s), self.lab)
+        run_s = planned_run_s(self.request.minutes, len(self.candidates))
+        raced = race(self.race_request(kits.values(), "evidence", rounds=ROUNDS, max_s=run_s), self.lab)
         failed.update(raced.failed_of(kits.values()))
         fp32 = kits.get(BASELINE_ID)
         reference = None if fp32 is None else raced.profiles.get(fp32.entrant)
         finished = [kit for kit in kits.values() if kit.entrant in raced.profiles]
         return [self.kit_of(kit, raced.profiles[kit.entrant], reference, self._residency(kit, macs)) for kit in finished]
 
-    def request(self, kits: Iterable[KitRef], purpose: Purpose, **asked: Any) -> RaceRequest:
+    def race_request(self, kits: Iterable[KitRef], purpose: Purpose, **settings: Any) -> RaceRequest:
         """A race of these kits."""
-        return RaceRequest(kits=tuple(kits), purpose=purpose, samples=SAMPLES, max_age_h=MAX_AGE_H, **asked)
+        return RaceRequest(kits=tuple(kits), purpose=purpose, samples=SAMPLES, max_age_h=MAX_AGE_H, **settings)
 
     def _residency(self, kit: KitRef, macs: MacTable) -> Residency | None:
         traced = tried(partial(residency, kit, macs, self.lab))
         if isinstance(traced, Failed):
             self.lab.tell.note(f"residency of {kit.candidate.id} could not be read: {traced.what}")
             return None
-        found = traced.profile.residency
-        return None if found is None else found.model_copy(update={"layers": ()})
+        ran = traced.profile.residency
+        return None if ran is None else ran.model_copy(update={"layers": ()})
 
     def kit_of(self, kit: KitRef, profile: Profile, reference: Profile | None, ran: Residency | None) -> EvidenceKit:
-        """As the record has it. ``reference``: fp32's runs of the same race. ``ran``: None where it could not be read back."""
+        """A kit of the record. ``reference``: fp32's runs of the same race. ``ran``: None if residency cannot be read."""
         return EvidenceKit(
             candidate=kit.candidate,
             kit=kit.digest,
@@ -234,19 +232,19 @@ class Gathering:
 
 
 def probe_of(spec: ArchSpec) -> Probe:
-    """The network as it was published."""
+    """The network with the input and classes that it was published with."""
     return Probe(arch=spec.name, resolution_px=spec.resolution_px, classes=spec.classes)
 
 
 RUN_S = 1.0
-"""Of a timed process; a GPU answers hundreds of times within it."""
+"""Seconds of a timed process on a GPU, which makes hundreds of predictions in that time."""
 OPEN_S, TURN_S = 15.0, 5.0
-"""What processes take to open their programs, some at once, and each to be timed, by which rounds are planned."""
+"""Assumed seconds to open the programs of a few processes at once, and to time one. Rounds are planned with them."""
 TESTED_AT_ONCE = 6
 
 
 def planned_rounds(minutes: float, kits: int) -> int:
-    """As many as fit, and no fewer than an interval of a median needs."""
+    """As many rounds as fit, and at least those that an interval of the median needs."""
     return max(RUNS_NEEDED, min(ROUNDS, int(60 * minutes / (OPEN_S * -(-kits // OPENED_AT_ONCE) + TURN_S * kits))))
 
 
@@ -262,21 +260,21 @@ class _Made(NamedTuple):
 
 @dataclass
 class GpuGathering(Gathering):
-    """The same of a GPU. With one image a call, and then, as long as the minutes last, with the most that a call takes."""
+    """Networks measured on a GPU: at batch size 1, then, if time is left, at the largest batch size."""
 
     def run(self) -> None:
-        """Every network. There is one race, so that none is left out for want of time."""
-        made = self.of_each("make reference networks", self._make)
+        """Measure every network in one race, so that all of them are measured even if time is short."""
+        made = self.collect("make reference networks", self._make)
         began = monotonic()
         self._test(made)
-        kits = [kit for each in made for kit in each.kits.values()]
+        kits = [kit for network in made for kit in network.kits.values()]
         if not kits:
-            self.networks = [self._network_of(each, None, None) for each in made]
+            self.networks = [self._network_of(network, None, None) for network in made]
             return
-        rounds = planned_rounds(self.asked.minutes, len(kits))
+        rounds = planned_rounds(self.request.minutes, len(kits))
         raced, took = self._race(kits, rounds)
         many: RaceResult | None = None
-        if monotonic() - began + took / rounds * RUNS_NEEDED <= 60 * self.asked.minutes:
+        if monotonic() - began + took / rounds * RUNS_NEEDED <= 60 * self.request.minutes:
             counted = tried(partial(self._race, kits, RUNS_NEEDED, {kit.entrant: kit.batch_max for kit in kits}))
             if isinstance(counted, Failed):
                 self.leave_out("images a second", counted.what)
@@ -285,7 +283,7 @@ class GpuGathering(Gathering):
         else:
             self.left_out["images a second"] = self.no_time
         self.spent_s = monotonic() - began
-        self.networks = [self._network_of(each, raced, many) for each in made]
+        self.networks = [self._network_of(network, raced, many) for network in made]
 
     def _make(self, spec: ArchSpec) -> _Made:
         fetched, weights = self.weights(spec)
@@ -294,54 +292,54 @@ class GpuGathering(Gathering):
         return _Made(spec, weights, self.maker.mac_table(probe, fetched), dict(made.made), dict(made.failed))
 
     def _test(self, made: list[_Made]) -> None:
-        """Each kit's own test, several at once, since none is timed; those that fail go."""
-        every = [(each, name, kit) for each in made for name, kit in each.kits.items()]
+        """Run the self-test of each kit, several at once, because they are not timed. Remove kits that fail."""
+        tested = [(network, name, kit) for network in made for name, kit in network.kits.items()]
         at_once = max(1, min(TESTED_AT_ONCE, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(at_once) as pool:
-            outcomes = list(pool.map(lambda one: why_not_runnable(one[2], self.lab), every))
-        for (each, name, _), failed in zip(every, outcomes, strict=True):
+            outcomes = list(pool.map(lambda row: why_not_runnable(row[2], self.lab), tested))
+        for (network, name, _), failed in zip(tested, outcomes, strict=True):
             if failed is not None:
-                del each.kits[name]
-                each.failed[name] = failed.what
+                del network.kits[name]
+                network.failed[name] = failed.what
 
     def _race(self, kits: list[KitRef], rounds: int, batches: dict[str, int] | None = None) -> tuple[RaceResult, float]:
-        """And the seconds that it took."""
+        """Race the kits; also return the seconds that the race took."""
         began = monotonic()
         purpose: Purpose = "throughput" if batches else "evidence"
-        asked = self.request(kits, purpose, rounds=rounds, max_s=RUN_S, batches=batches or {}, together=True)
-        return race(asked, self.lab), monotonic() - began
+        request = self.race_request(kits, purpose, rounds=rounds, max_s=RUN_S, batches=batches or {}, together=True)
+        return race(request, self.lab), monotonic() - began
 
     def _network_of(self, made: _Made, raced: RaceResult | None, many: RaceResult | None) -> EvidenceNetwork:
         profiles = {} if raced is None else {name: raced.profiles.get(kit.entrant) for name, kit in made.kits.items()}
         reference = profiles.get(self.candidates[0].id)
-        kits = [self._kit_of(kit, found, reference, many) for name, kit in made.kits.items() if (found := profiles.get(name))]
+        kits = [self._kit_of(kit, profile, reference, many) for name, kit in made.kits.items() if (profile := profiles.get(name))]
         failed = {**made.failed, **({} if raced is None else raced.failed_of(made.kits.values()))}
         return self.network_of(made.spec, made.macs, made.weights, kits, failed)
 
     def _kit_of(self, kit: KitRef, profile: Profile, reference: Profile | None, many: RaceResult | None) -> EvidenceKit:
-        found = self.kit_of(kit, profile, reference, None)  # what precision a layer ran in, torch does not read back
+        evidence_kit = self.kit_of(kit, profile, reference, None)  # torch does not report the precision of each layer
         if many is None:
-            return found
-        seen = many.profiles.get(kit.entrant)
-        counted = throughput([seen] if seen else [], {}, (), self.lab.machine, many.failed.get(kit.entrant))
-        return found.model_copy(update={"throughput": counted})
+            return evidence_kit
+        batch_profile = many.profiles.get(kit.entrant)
+        counted = throughput([batch_profile] if batch_profile else [], {}, (), self.lab.machine, many.failed.get(kit.entrant))
+        return evidence_kit.model_copy(update={"throughput": counted})
 
 
-def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> EvidenceRecord:
-    """Make and measure the reference networks where the device is; the record is not sealed yet.
+def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> EvidenceRecord:
+    """Make and measure the reference networks on the device. The record is not sealed yet.
 
     Raises:
-        MissingPackage: what makes networks is not installed.
-        EVIDENCE_ELSEWHERE: this machine is another one than the device, or emulated.
+        MissingPackage: a package that makes networks is not installed.
+        EVIDENCE_ELSEWHERE: the machine is not the device, or is emulated.
         NOTHING_IN_EVIDENCE: no network could be made and timed.
-        BoardError: of the board, or a lost link; the same call goes on where it stopped.
+        BoardError: the board failed, or the link was lost. The same call continues where it stopped.
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
-    device, runtime = asked.device, asked.runtime
-    if asked.host is not None and asked.host.emulated:
+    device, runtime = request.device, request.runtime
+    if request.host is not None and request.host.emulated:
         raise EVIDENCE_ELSEWHERE(device=device.name, why=EMULATED_TIMES)
-    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
-    with store.in_use.held(), machine_for(asked.host, wanted, tell) as machine:
+    wanted = BoardUse(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
+    with store.in_use.held(), machine_for(request.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:
             raise EVIDENCE_ELSEWHERE(device=device.name, why=at.why)
@@ -350,25 +348,25 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
             tell.note(sentence)
         lab = machine.lab(store, tell, device.name)
         if device.role == "baseline" and runtime is None:
-            gpu = _gpu(asked)
-            gathering: Gathering = GpuGathering(asked, lab, (gpu.candidate, *gpu.variants))
+            gpu = _gpu(request)
+            gathering: Gathering = GpuGathering(request, lab, (gpu.candidate, *gpu.variants))
             unavailable = gpu.unavailable
         else:
             recipe = Recipe(target=TargetChoice(device=device.name, runtime=runtime))
-            found, _, lacking = candidates_of(device, recipe, machine.facts)
-            candidates = tuple(each for each in found if is_of_trunk(each))
-            unavailable = {name: each.why for name, each in lacking.items()}
-            gathering = Gathering(asked, lab, candidates, builder_for(candidates, machine, tell))
+            offered, _, lacking = candidates_of(device, recipe, machine.facts)
+            candidates = tuple(candidate for candidate in offered if is_of_trunk(candidate))
+            unavailable = {name: reason.why for name, reason in lacking.items()}
+            gathering = Gathering(request, lab, candidates, builder_for(candidates, machine, tell))
         gathering.run()
         return _record(gathering, replace(machine, warnings=(*machine.warnings, *differing)), unavailable)
 
 
-def _gpu(asked: EvidenceRequest) -> DesktopGpu:
-    """Raises EVIDENCE_ELSEWHERE: torch cannot use it, or it is at the other end of a link, where edgecnn has no torch."""
-    device = asked.device.name
-    if asked.host is not None:
-        raise EVIDENCE_ELSEWHERE(device=device, why="torch's ways on a GPU are timed on the machine that edgecnn is installed on")
-    gpu = gpu_here(asked.variants, asked.device)
+def _gpu(request: EvidenceRequest) -> DesktopGpu:
+    """The GPU of this machine. Raises EVIDENCE_ELSEWHERE: torch cannot use it, or a host was named."""
+    device = request.device.name
+    if request.host is not None:
+        raise EVIDENCE_ELSEWHERE(device=device, why="torch is timed only on the machine that edgecnn is installed on")
+    gpu = gpu_here(request.variants, request.device)
     if gpu is None:
         raise EVIDENCE_ELSEWHERE(device=device, why="torch is not installed")
     if gpu.unusable is not None:
@@ -377,30 +375,30 @@ def _gpu(asked: EvidenceRequest) -> DesktopGpu:
 
 
 def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, str]) -> EvidenceRecord:
-    asked, lab = gathering.asked, gathering.lab
+    request, lab = gathering.request, gathering.lab
     if not any(network.kits for network in gathering.networks):
-        reasons = {**gathering.left_out, **{name: why for each in gathering.networks for name, why in each.failed.items()}}
-        raise nothing_in_evidence(device=asked.device.name, reasons=reasons)
-    clean, named = partial(without_places, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
+        reasons = {**gathering.left_out, **{name: why for network in gathering.networks for name, why in network.failed.items()}}
+        raise nothing_in_evidence(device=request.device.name, reasons=reasons)
+    clean, named = partial(redact_paths, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
     dates = (kit.latency.observed_at for network in gathering.networks for kit in network.kits)
-    file = asked.device_file or resource_folder("devices") / f"{asked.device.name}.toml"
+    file = request.device_file or resource_folder("devices") / f"{request.device.name}.toml"
     return EvidenceRecord(
         version=edgecnn.__version__,
-        device=asked.device.name,
-        device_title=asked.device.title,
+        device=request.device.name,
+        device_title=request.device.title,
         device_sha256=sha256_of(file),
         machine=lab.machine,
         environment=named(lab.environment),
         measured_at=min(dates, key=utc_moment),
-        minutes=asked.minutes,
+        minutes=request.minutes,
         seconds=round(gathering.spent_s, 1),
-        networks=tuple(_as_sent(each, clean, named) for each in gathering.networks),
+        networks=tuple(_anonymized(network, clean, named) for network in gathering.networks),
         left_out=_cleaned({**gathering.left_out, **unavailable}, clean),
-        warnings=tuple(clean(each) for each in machine.warnings),
+        warnings=tuple(clean(warning) for warning in machine.warnings),
     )
 
 
-def _as_sent(
+def _anonymized(
     network: EvidenceNetwork, clean: Callable[[str], str], named: Callable[[Environment], Environment]
 ) -> EvidenceNetwork:
     kits = tuple(kit.model_copy(update={"environment": named(kit.environment)}) for kit in network.kits)

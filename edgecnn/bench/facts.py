@@ -1,4 +1,4 @@
-"""What was measured of a bundle alone: no build's folder lies beside it, so that this is a report of its own."""
+"""The report of a bundle that was measured without its build."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from edgecnn.values.verdict import GateResult, Verdict
 
 
 class BenchImages(Value):
-    """What a bundle's kits were asked about."""
+    """The images that a bundle's kits were evaluated on."""
 
     source: Literal["store", "data", "none"]
     role: Literal["recorded", "other"] | None = None
-    """recorded: pixel for pixel the build's test images. other: whatever ``--data`` holds, of which nobody knows whether
-    the network learned from it."""
+    """recorded: pixel for pixel the build's test images. other: images of ``--data``, which may include training images."""
     images: int = 0
     pixels: str | None = None
-    """Their digest, as ``runner.pixels.pixels_sha256`` has it."""
+    """Their digest by ``runner.pixels.pixels_sha256``."""
     data: str | None = None
-    """What ``--data`` named."""
+    """The value of ``--data``."""
     said: str
-    """The same in a sentence."""
+    """The source and the number of images as a sentence."""
 
 
 class BundleBench(Value):
@@ -39,21 +38,21 @@ class BundleBench(Value):
     made_at: str
     bundle: BundleVerification
     device: str
-    """Under whose name the profiles are filed: a device that the machine is, or ``this machine``."""
+    """The name that the profiles are filed under: a device that the machine is, or ``this machine``."""
     built_for: str | None
-    """What the bundle says; None of one that says nothing of it."""
+    """The device that the bundle was built for; None if the bundle does not say."""
     machine: str
     board: str | None
-    """As --host named it; None: the machine that edgecnn ran on."""
+    """The value of --host; None: the machine that edgecnn ran on."""
     environment: Environment
     images: BenchImages
     candidates: tuple[CandidateFacts, ...]
     recorded: Mapping[str, Accuracy | MultiLabelAccuracy]
-    """Candidate to the accuracy that its build reported, wherever that was measured."""
+    """Candidate to the accuracy that its build reported, measured on any machine."""
     profiles: Mapping[str, tuple[str, ...]]
-    """Candidate to the folders of its profiles, beside this file; the store has the same."""
+    """Candidate to the folders of its profiles, next to this file. The store holds the same profiles."""
     gates: tuple[GateResult, ...]
-    """Of the kit that the bundle uses."""
+    """Gates of the kit that the bundle uses."""
     require_measured: bool = Field(default=False, exclude_if=lambda required: not required)
     verdict: Verdict
     notices: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The images that a bundle alone is asked about: those of its build out of the store, by their content, else the user's."""
+"""The images that a bundle is evaluated on without its build: the build's test images from the store, or the user's images."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from edgecnn.errors.data.multi_label import (
     multi_label_not_fitting,
     unknown_label,
 )
+from edgecnn.errors.wording import counted
 from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
@@ -59,72 +60,79 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenedImages:
-    """Pixels with what is right, where there are any."""
+    """Pixels with their labels, as far as they are available."""
 
     facts: BenchImages
     pixels: PixelSet | None = None
     labels: NDArray[Any] | None = None
-    """int64 (images,), or of several labels an image uint8 (images, labels), by the kit's own order of classes."""
+    """int64 (images,), or multi-label uint8 (images, labels), in the kit's order of classes."""
     groups: NDArray[np.int64] | None = None
-    """Which images came together, (images,); None where they are independent of each other, as far as is known."""
+    """Group of each image, (images,); None if the images are independent as far as is known."""
 
 
 def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> OpenedImages:
-    """The build's own test images, found by their pixels, or along the records of a kit; else none, with the reason."""
+    """The build's test images, found by their pixels or through the records of a kit; else none, with the reason."""
     import numpy as np
 
     prepared = _prepared(kits, recorded, store)
     if prepared is None:
-        said = f"the store {store.root} does not hold the build's test images: accuracy is the recorded one"
-        return OpenedImages(BenchImages(source="none", said=f"{said}; --data shows others"))
+        absent = f"the store {store.root} does not hold the build's test images: accuracy is the recorded one"
+        return OpenedImages(BenchImages(source="none", said=f"{absent}; --data evaluates other images"))
     labels = np.load(prepared.folder / "test.labels.npy", allow_pickle=False)
     if (labels == UNLABELLED).any():
-        return OpenedImages(BenchImages(source="none", said="the build's images have no labels: nothing is known of accuracy"))
-    found = _pixel_set(prepared.folder)
+        return OpenedImages(BenchImages(source="none", said="the build's images have no labels: accuracy is not available"))
+    pixels = _pixel_set(prepared.folder)
     facts = BenchImages(
-        source="store", role="recorded", images=found.images, pixels=found.sha256,
-        said=f"the {found.images:,} test images of the build, out of the store",
+        source="store", role="recorded", images=pixels.images, pixels=pixels.sha256,
+        said=f"the {pixels.images:,} test images of the build, from the store",
     )  # fmt: skip
-    return OpenedImages(facts, found, labels, prepared_groups(prepared.folder, "test"))
+    return OpenedImages(facts, pixels, labels, prepared_groups(prepared.folder, "test"))
 
 
 def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
-    """The user's images, prepared as a kit wants them.
+    """The user's images, prepared for a kit.
 
-    ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
+    ``recorded``: recognises the build's own images. ``folder``: an existing folder for the pixels.
 
     Raises:
-        BENCH_CLASSES_DIFFER, UNKNOWN_LABEL, FOLDERS_OF_ONE_CLASS, MultiLabelNotFitting: they are not of the kit's classes or
+        BENCH_CLASSES_DIFFER, UNKNOWN_LABEL, FOLDERS_OF_ONE_CLASS, MultiLabelNotFitting: they do not have the kit's classes or
         labels.
         EdgecnnError: one of ``errors.data``.
     """
-    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
+    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).runner_recipe()
     for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
         label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
-        found = _pixel_set(folder)
-        same = found.sha256 in recorded.pixels
+        pixels = _pixel_set(folder)
+        same = pixels.sha256 in recorded.pixels
         if same:
             break
-    images = f"{found.images:,} images of {data.path}"
-    if not same and len(label_of) < (known := len(kit.manifest["labels"])):
-        images += f", of {len(label_of):,} of the bundle's {known:,} {'labels' if source.manifest.multi_label else 'classes'}"
-    said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
-    if not same:
-        said += " than the build's test images: whether the network was trained on them is not known"
+    names, sentence = kit.manifest["labels"], f"{counted(pixels.images, 'image')} of {data.path}"
+    if same:
+        sentence += ", pixel for pixel the build's test images"
+    else:
+        if len(label_of) < len(names):
+            sentence += f", with {len(label_of):,} of the bundle's {len(names):,} "
+            sentence += "labels" if source.manifest.multi_label else "classes"
+        sentence += "; they are not the build's test images, and the network may have been trained on them"
     facts = BenchImages(
-        source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data.path, said=said
+        source="data",
+        role="recorded" if same else "other",
+        images=pixels.images,
+        pixels=pixels.sha256,
+        data=data.path,
+        said=sentence,
     )
-    labels = _read_labels(folder, label_of, len(kit.manifest["labels"]))
-    return OpenedImages(facts, found, labels, prepared_groups(folder, "test"))
+    labels = _read_labels(folder, label_of, len(names))
+    return OpenedImages(facts, pixels, labels, prepared_groups(folder, "test"))
 
 
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:
-    for kit in kits:  # another build may have prepared the same pixels, and not said which came together
+    for kit in kits:  # another build may have prepared the same pixels without groups
         made = kit_artifact(store, kit.digest)
-        found = None if made is None else ancestor(store, made, "prepare")
-        if found is not None and pixels_of_test(found) is not None:
-            return found
+        prepared = None if made is None else ancestor(store, made, "prepare")
+        if prepared is not None and pixels_of_test(prepared) is not None:
+            return prepared
     return next(filter(None, (prepared_test(store, pixels) for pixels in sorted(recorded.pixels))), None)
 
 
@@ -135,10 +143,16 @@ def _pixel_set(folder: Path) -> PixelSet:
 
 
 def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]:
-    """The source's label to the kit's; some of the kit's are enough."""
+    """The source's labels to those of the kit. The images may lack some of the kit's labels."""
     classes: Sequence[str] = kit.manifest["labels"]
     if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
-        raise multi_label_not_fitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
+        because = (
+            "the bundle's network names one class an image, and these images have any number of labels"
+            if source.manifest.multi_label
+            else "the bundle's network gives an image any number of labels, and these images have one class each"
+        )
+        hint = "pass --data images that are labelled like those of the build"
+        raise multi_label_not_fitting(setting=f"--data {data}", because=because, hint=hint)
     try:
         if tuple(classes) == imagenet_classes() and not source.manifest.multi_label:
             return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
@@ -151,22 +165,15 @@ def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]
         raise bench_classes_differ(data=data, name=error.fields["folder"], classes=classes) from error
 
 
-_OTHER_KIND = (
-    "the bundle's network gives an image any number of labels, and these have one class each",
-    "the bundle's network names one class an image",
-)
-_OWN_KIND = "show it images of its own kind"
-
-
 def _read_labels(folder: Path, label_of: Mapping[int, int], classes: int) -> NDArray[Any]:
     import numpy as np
 
-    found = np.load(folder / "test.labels.npy", allow_pickle=False)
-    if found.ndim == 2:
-        labels = np.zeros((len(found), classes), np.uint8)
-        labels[:, [label_of[label] for label in range(found.shape[1])]] = found
+    stored = np.load(folder / "test.labels.npy", allow_pickle=False)
+    if stored.ndim == 2:
+        labels = np.zeros((len(stored), classes), np.uint8)
+        labels[:, [label_of[label] for label in range(stored.shape[1])]] = stored
         return labels
-    return np.array([label_of[int(label)] for label in found], np.int64)
+    return np.array([label_of[int(label)] for label in stored], np.int64)
 
 
 _NO_BUILD = (
@@ -181,17 +188,17 @@ _NO_BUILD = (
     TooFewGroups,
     GroupsNotDivisible,
 )
-"""That of these images none could be made as the bundle's was, which nobody asked for."""
+"""Errors that only say that these images could not be split for a build, which the user did not ask for."""
 
 
-def _list_known(every: DataChoice, classes: Sequence[str], cache: Path, tell: Progress) -> Files:
-    """List images. Folders that can be read in two ways are read as the bundle's classes are called."""
+def _list_by_classes(images: DataChoice, classes: Sequence[str], cache: Path, tell: Progress) -> Files:
+    """List images. If folders can be read in two ways, use the reading that gives the bundle's classes."""
     try:
-        return list_files(every, cache, tell)
+        return list_files(images, cache, tell)
     except (SplitFolders, NoClassFolders):
         for reading in (None, *get_args(FolderReading)):
             with contextlib.suppress(EdgecnnError):
-                files = list_files(every.model_copy(update={"folders": reading}), cache, tell)
+                files = list_files(images.model_copy(update={"folders": reading}), cache, tell)
                 if set(files.layout.classes) <= set(classes):
                     return files
         raise
@@ -200,37 +207,36 @@ def _list_known(every: DataChoice, classes: Sequence[str], cache: Path, tell: Pr
 def shown_sources(
     images: DataChoice, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
 ) -> Iterator[ImageSource]:
-    """First what the build would have tested on, had it had these images, then every image; each as the role ``test``.
+    """Yield the test split that the build would draw from these images, then all images; both with the role ``test``.
 
-    Where there is a test split of its own, both are that one.
+    If the data has its own test split, both are that split.
 
-    ``images``: which. ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root.
-    ``classes``: the bundle's.
+    ``drawn``: how the build drew roles; None: by default. ``cache``: the store's root. ``classes``: of the bundle.
 
-    Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    Raises EdgecnnError: one of ``errors.data``, if the path cannot be used.
     """
-    asked = images if drawn is None else drawn.of_images(images)
+    drawn_as_built = images if drawn is None else drawn.applied_to(images)
     if not has_folder(images.path):
-        plain = DataChoice(path=images.path, seed=asked.seed)
+        plain = DataChoice(path=images.path, seed=drawn_as_built.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))
         return
 
     def listed(group_by: str | None) -> Listed:
-        every = asked.model_copy(update={"group_by": group_by, "train": False})  # no image is asked for that only trains
-        files = _list_known(every, classes, cache, tell)
+        tested = drawn_as_built.model_copy(update={"group_by": group_by, "train": False})  # leaves out images that only train
+        files = _list_by_classes(tested, classes, cache, tell)
         if files.layout.unused:
             tell.note(f"{images.path}: not used: {files.layout.unused}")
         return read_files(files, cache, tell)[0]
 
-    def source(found: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:
-        of = DataManifest(origin="folder", root=str(found.root), classes=tuple(found.classes), images=images)
-        return FolderImages(of)
+    def source(listing: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:
+        root, classes = str(listing.root), tuple(listing.classes)
+        return FolderImages(DataManifest(origin="folder", root=root, classes=classes, images=images))
 
     fold = None if drawn is None or drawn.folds is None else Fold(number=1, of=drawn.folds)
     try:
-        found = listed(asked.group_by)
+        listing = listed(drawn_as_built.group_by)
     except _NO_BUILD:
-        found = listed(None)
+        listing = listed(None)
     with contextlib.suppress(*_NO_BUILD):
-        yield source(found, tuple(image for image in roles_of(found, asked, fold).images if image.role == "test"))
-    yield source(found, entirely_test(found, asked.seed))
+        yield source(listing, tuple(image for image in roles_of(listing, drawn_as_built, fold).images if image.role == "test"))
+    yield source(listing, entirely_test(listing, drawn_as_built.seed))

@@ -1,6 +1,6 @@
-"""Judges a finished build by itself: accuracy, size and residency from what is stored of it, time and energy raced anew.
+"""Judge a finished build: accuracy, size and residency from stored results, latency and energy from a new race.
 
-Nothing is chosen again, nothing is trained, and nothing in the build's folder is written: the kit that ships is what is judged.
+The shipped kit is judged. Nothing is chosen or trained, and no file in the build's folder is written.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
 
 RACED = ("latency", "memory", "energy")
-"""Sources of metrics that only a race gives."""
-ANEW_HOW = "a gate on latency or energy, where the device is at hand and without --allow-stored, races anew"
+"""Sources of metrics that only a race measures."""
+ANEW_HOW = "a gate on latency or energy races again if the device is available and --allow-stored is not passed"
 
 
 class MeasuringRequest(Value):
-    """Which finished build, under which bounds, and what is measured of it."""
+    """A finished build, the bounds of its gates, and what to measure."""
 
     folder: Path
     gates: GateChoice = GateChoice()
-    """Bounds of the command line; without any, those of the build's own recipe hold, else the default."""
+    """Bounds of the command line; if empty, those of the build's recipe, else the default."""
     meter: Path | None = None
     until: float | None = None
     extra_runs: ExtraRuns = ExtraRuns()
 
 
 class JudgeRequest(MeasuringRequest):
-    """The same of a build that is judged by itself."""
+    """A finished build that is judged without another build."""
 
     stored_race: StoredRace = "unless-gated"
     race: bool = False
-    """Whether to race though no gate asks for it."""
+    """Race even if no gate asks for it."""
 
 
 def judge_finished(
     request: JudgeRequest, lab: Lab, facts: LocalFacts | None = None, builder: EngineBuilder | None = None
 ) -> BuildReport:
-    """Judge a finished build in this lab. The report holds the rows of the shipped and the fp32 network, and is not written.
+    """Judge a finished build in this lab. The report holds the rows of the shipped kit and of fp32, and is not written.
 
-    ``facts``: of the lab's machine; None: it is this one. ``builder``: what builds engines there; None: a kit that needs one
-    runs only where it lies in the kit.
+    ``facts``: of the lab's machine; None: this machine. ``builder``: of engines for that machine; None: a kit that needs an
+    engine runs only if it holds one.
 
-    Raises EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot
-    be read.
+    Raises EdgecnnError: the folder is not a finished build, one of its files is damaged (see ``finished_build``), or the store
+    cannot be read.
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
@@ -75,23 +75,23 @@ def judge_finished(
     if request.meter is not None:
         open_log(request.meter)
     with lab.store.in_use.held():
-        seen = subject_of(finished, lab, facts or local_facts(), builder)
-        _race(finished, seen, gates, request)
-        judged = _judged(finished, seen, gates)
+        subject = subject_of(finished, lab, facts or local_facts(), builder)
+        _race(finished, subject, gates, request)
+        judged = _judged(finished, subject, gates)
     return finished.report.model_copy(
         update={
             "version": edgecnn.__version__,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "build": finished.report.build.model_copy(update={"device_attached": seen.attached}),
+            "build": finished.report.build.model_copy(update={"device_attached": subject.attached}),
             "environment": lab.environment,
             "candidates": judged.rows,
             "verdict": judged.verdict,
             "gates": judged.gates,
             "require_measured": gates.require_measured,
             "notices": (
-                *weak_notices(seen, judged.rows),
+                *weak_notices(subject, judged.rows),
                 *fold_notices(judged.rows, finished.resolved.weights),
-                *notices(seen, anew=ANEW_HOW),
+                *notices(subject, anew=ANEW_HOW),
                 *class_notices(judged.rows),
             ),
             "outcomes": {},
@@ -102,61 +102,61 @@ def judge_finished(
     )
 
 
-def _race(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
-    """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
+def _race(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
+    """Race for a gate or an option if this machine is the device and runs the kit, else use a stored race."""
     wanted = gates.sources & set(RACED)
-    if seen.attached and not metered(seen.kits[finished.row.candidate.id], seen.lab.environment, request.meter):
+    if subject.attached and not metered(subject.kits[finished.row.candidate.id], subject.lab.environment, request.meter):
         wanted -= {"energy"}
-        seen.absent["energy"] = why_not(seen.lab.environment)
-    asked = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
-    why = _why_no_race(finished, seen) if asked or not seen.timed else "no gate asks for a race"
+        subject.absent["energy"] = why_not(subject.lab.environment)
+    wants_race = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
+    why = _why_no_race(finished, subject) if wants_race or not subject.timed else "no gate asks for a race"
     if why is None:
-        _raced(finished, seen, gates, request)
+        _race_again(finished, subject, gates, request)
         return
-    mine = seen.kits[finished.row.candidate.id]
+    shipped = subject.kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
-    others = seen.kits.values()
-    stored = latest_race(mine, others, seen.lab, device=seen.device, max_age_h=max_age_h) if seen.timed else None
+    kits = subject.kits.values()
+    stored = latest_race(shipped, kits, subject.lab, device=subject.device, max_age_h=max_age_h) if subject.timed else None
     if stored is not None and gates.freshness != "this-job":
-        seen.races["report"] = stored
+        subject.races["report"] = stored
         return
-    if stored is not None and asked:
-        why += f"; the race of {stored.observed_at} is not of this job, and only --allow-stored lets it serve"
-    seen.absent = {**dict.fromkeys(RACED, why), **seen.absent}
+    if stored is not None and wants_race:
+        why += f"; the stored race of {stored.observed_at} is not of this job: --allow-stored accepts it"
+    subject.absent = {**dict.fromkeys(RACED, why), **subject.absent}
 
 
-def _why_no_race(finished: FinishedBuild, seen: Subject) -> str | None:
-    device, folder = finished.resolved.device, finished.folder
-    measures = timing_command(folder, device.name, finished.report.build.called)
-    if not seen.attached:
-        return f"not measured on {device.name}, which this machine is not: {measures}"
-    if not seen.timed:
-        return f"{NOT_TIMED}: {measures}"
-    return seen.why_not_runnable(finished.row.candidate.id)
+def _why_no_race(finished: FinishedBuild, subject: Subject) -> str | None:
+    device = finished.resolved.device.name
+    command = timing_command(finished.folder, device, finished.report.build.called)
+    if not subject.attached:
+        return f"not measured, because this machine is not {device}: {command}"
+    if not subject.timed:
+        return f"{NOT_TIMED}: {command}"
+    return subject.why_not_runnable(finished.row.candidate.id)
 
 
-def _raced(finished: FinishedBuild, seen: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
-    """As a build's last race: what ships against fp32, where that runs here too."""
-    ships = finished.row.candidate.id
-    names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
+def _race_again(finished: FinishedBuild, subject: Subject, gates: EffectiveGates, request: JudgeRequest) -> None:
+    """Repeat the last race of a build: the shipped kit and, if it runs here, fp32."""
+    shipped = finished.row.candidate.id
+    names = [name for name in subject.kits if name == shipped or subject.why_not_runnable(name) is None]
     how = RaceOptions.of(gates, request.until, request.meter)
     energy = request.meter is not None or "energy" in gates.sources
-    Observer(seen).report(names, how, request.extra_runs, energy=energy)
+    Observer(subject).report(names, how, request.extra_runs, energy=energy)
 
 
-def _judged(finished: FinishedBuild, seen: Subject, gates: EffectiveGates) -> Judgement:
-    """What is missing for want of stored work says which command makes it again."""
-    ships, rows = finished.row, []
-    forecasts = {} if seen.attached else {row.candidate.id: row.forecast for row in finished.report.candidates}
-    for name, row in reported(candidate_facts(seen), seen).items():
-        chosen = name == ships.candidate.id
+def _judged(finished: FinishedBuild, subject: Subject, gates: EffectiveGates) -> Judgement:
+    """Judge the rows. The reason of a missing result names the command that makes the result again."""
+    shipped, rows = finished.row, []
+    forecasts = {} if subject.attached else {row.candidate.id: row.forecast for row in finished.report.candidates}
+    for name, row in reported(candidate_facts(subject), subject).items():
+        chosen = name == shipped.candidate.id
         update = {
             "chosen": chosen,
-            "reason": ships.reason if chosen else "",
-            "because": ships.because if chosen else None,
-            "kept_float": ships.kept_float if chosen else row.kept_float,
+            "reason": shipped.reason if chosen else "",
+            "because": shipped.because if chosen else None,
+            "kept_float": shipped.kept_float if chosen else row.kept_float,
             "forecast": row.forecast or forecasts.get(name),
         }
         rows.append(row.model_copy(update=update))
-    gone = {source: f"{why}; {finished.again}" for source, why in seen.absent.items() if source not in RACED}
-    return judge_rows(rows, gates, gone)
+    absent = {source: f"{why}; {finished.again}" for source, why in subject.absent.items() if source not in RACED}
+    return judge_rows(rows, gates, absent)

@@ -1,6 +1,6 @@
-"""What a finished build is judged on: its kits and what went into them, found again, with the networks of its other folds.
+"""The subject of a finished build: its kits, images and predictions, read from its bundle and the store.
 
-Kits come out of the bundle, else out of the store by their digest. What is gone is absent, with the reason.
+A kit is read from the bundle, else from the store by its digest. ``absent`` gives the reason for results that are gone.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from edgecnn.values.report import CandidateFacts
 
 
 def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: EngineBuilder | None) -> Subject:
-    """The kits of what ships and of the network that drops are counted from, with what they answered and what really ran.
+    """The shipped kit and the fp32 kit, with their predictions and residency.
 
-    ``facts``: of the lab's machine. ``builder``: of the engines that kits need there; None: only those in their kits run.
+    ``facts``: of the lab's machine. ``builder``: of the engines that kits need there; None: only kits with an engine run.
     """
-    seen = _found_kits(finished, lab, facts)
+    subject = _found_kits(finished, lab, facts)
     if builder is not None:
-        _add_engines(seen, builder)
-    _read_accuracy(finished, seen)
-    _read_residency(finished, seen)
-    return seen
+        _add_engines(subject, builder)
+    _read_accuracy(finished, subject)
+    _read_residency(finished, subject)
+    return subject
 
 
 def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject:
@@ -52,180 +52,182 @@ def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Subject
     here = attachment_of(finished.resolved.device, facts)
     candidates = tuple({row.candidate.id: row.candidate for row in rows}.values())
     resolved = finished.resolved.model_copy(update={"candidates": candidates, "attachment": here, "desktop_gpu": None})
-    seen = Subject.of_build(resolved, replace(lab, device=resolved.device.name) if here.attached else lab)
+    subject = Subject.from_build(resolved, replace(lab, device=resolved.device.name) if here.attached else lab)
     for row in rows:
-        _find_kits(finished, seen, row)
-    _find_origins(seen)
-    return seen
+        _find_kits(finished, subject, row)
+    _find_origins(subject)
+    return subject
 
 
-def _add_engines(seen: Subject, builder: EngineBuilder) -> None:
-    """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
-    found = build_engines(seen.kits, builder, seen.lab)
-    seen.kits.update(found.kits)
-    seen.answering.update(found.kits)
-    seen.unrunnable.update({name: failed.what for name, failed in found.failed.items()})
+def _add_engines(subject: Subject, builder: EngineBuilder) -> None:
+    """Build the engines that kits need on this lab's machine. ``unrunnable`` says why a kit has none."""
+    built = build_engines(subject.kits, builder, subject.lab)
+    subject.kits.update(built.kits)
+    subject.answering.update(built.kits)
+    subject.unrunnable.update({name: failed.what for name, failed in built.failed.items()})
 
 
-def _read_accuracy(finished: FinishedBuild, seen: Subject) -> None:
-    """Answers to the test split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
-    if seen.prepared is None:
+def _read_accuracy(finished: FinishedBuild, subject: Subject) -> None:
+    """Read predictions of the test split: stored under this machine's conditions, else made now, else of any machine."""
+    if subject.prepared is None:
         return
-    pixels = PixelSet.prepared(seen.prepared, "test", finished.resolved.data.counts["test"])
-    for name, kit in seen.answering.items():
-        stored = _answered(seen, name, kit, pixels)
+    pixels = PixelSet.prepared(subject.prepared, "test", finished.resolved.data.counts["test"])
+    for name, kit in subject.answering.items():
+        stored = _evaluation(subject, name, kit, pixels)
         if isinstance(stored, Failed):
-            seen.absent["accuracy"] = (
-                f"there are no answers of {name} to the test split, and none can be made here: {stored.what}"
+            subject.absent["accuracy"] = (
+                f"the store holds no predictions of {name} on the test split, and it does not run here: {stored.what}"
             )
             continue
         if (failure := nonfinite(kit, logits_of(stored), pixels.split, pixels.file)) is not None:
-            seen.fail(name, failed := Failed.of(failure))
-            if name != finished.row.candidate.id:  # of what ships, every gate on accuracy fails
-                seen.notes.append(f"nothing is counted from {failed.what}")
+            subject.fail(name, failed := Failed.of(failure))
+            if name != finished.row.candidate.id:  # if the shipped kit fails, every gate on accuracy fails
+                subject.notes.append(f"accuracy drops are not available: {failed.what}")
             continue
-        seen.evaluations[name, "test"] = stored
-    read_folds(finished.folds, seen, _answered)
+        subject.evaluations[name, "test"] = stored
+    read_folds(finished.folds, subject, _evaluation)
     if len(finished.folds) < len(finished.resolved.folds):
-        seen.notes.append(
-            "accuracy is of the first fold's test images alone: plan.json is of an earlier version without the other folds"
+        subject.notes.append(
+            "accuracy is of the first fold's test images only: plan.json of an earlier version does not list the other folds"
         )
     row, baseline = finished.row, finished.baseline
-    if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
-        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"
-    if row.candidate.id not in seen.answering:
-        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that the kit was evaluated on"
+    if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in subject.answering):
+        subject.absent["accuracy"] = f"{_store(subject)} no longer holds the fp32 kit that drops are counted from"
+    if row.candidate.id not in subject.answering:
+        subject.absent["accuracy"] = f"{_store(subject)} no longer holds the twin that the kit was evaluated on"
 
 
-def _read_residency(finished: FinishedBuild, seen: Subject) -> None:
-    """What really ran; traced now where the store has no trace of this machine and the kit runs here."""
-    for name, kit in seen.kits.items():
+def _read_residency(finished: FinishedBuild, subject: Subject) -> None:
+    """Read residency; trace a kit now if it runs here and the store has no trace of this machine."""
+    for name, kit in subject.kits.items():
         row = next(row for row in finished.report.candidates if row.candidate.id == name)
         if kit.candidate.needs_engine and not has_engine(kit):
             if row.residency is not None and row.residency.basis == "planned":
-                seen.residency[name] = row.residency
+                subject.residency[name] = row.residency
             continue
-        traced = tried(partial(_trace, seen, name, finished.report.build.resolution_px))
+        traced = tried(partial(_trace, subject, name, finished.report.build.resolution_px))
         if traced is not None:
-            seen.absent["residency"] = f"residency of {name} could not be read: {traced.what}"
+            subject.absent["residency"] = f"residency of {name} could not be read: {traced.what}"
 
 
-def _find_kits(finished: FinishedBuild, seen: Subject, row: CandidateFacts) -> None:
-    kit, name = _kit(finished, seen, row.candidate, row.kit), row.candidate.id
+def _find_kits(finished: FinishedBuild, subject: Subject, row: CandidateFacts) -> None:
+    kit, name = _kit(finished, subject, row.candidate, row.kit), row.candidate.id
     if kit is None:
         return
-    seen.kits[name] = kit
-    answering = kit if row.evaluated_kit in (None, row.kit) else _kit(finished, seen, row.candidate, row.evaluated_kit)
+    subject.kits[name] = kit
+    answering = kit if row.evaluated_kit in (None, row.kit) else _kit(finished, subject, row.candidate, row.evaluated_kit)
     if answering is not None:
-        seen.answering[name] = answering
+        subject.answering[name] = answering
 
 
-def _kit(finished: FinishedBuild, seen: Subject, candidate: Candidate, digest: str | None) -> KitRef | None:
+def _kit(finished: FinishedBuild, subject: Subject, candidate: Candidate, digest: str | None) -> KitRef | None:
     if digest is None:
         return None
     try:
         carried = shipped_kit(finished.folder, candidate.id).kit
         if carried.digest == digest:
             return carried
-    except (KitNotCarried, BundleUnreadable):  # of another candidate than the one that ships: the store may have it
+    except (KitNotCarried, BundleUnreadable):  # the bundle holds only the shipped candidate; the store may hold this one
         pass
-    made = whole_kit(seen.lab.store, digest)
+    made = whole_kit(subject.lab.store, digest)
     return None if made is None else KitRef.of(candidate, made)
 
 
-def _find_origins(seen: Subject) -> None:
-    """The images and the multiply-adds, along the records of whichever kit of this build the store still has."""
-    store = seen.lab.store
-    for kit in seen.kits.values():
+def _find_origins(subject: Subject) -> None:
+    """Find the images and the multiply-adds through the records of any kit of this build in the store."""
+    store = subject.lab.store
+    for kit in subject.kits.values():
         if (made := kit_artifact(store, kit.digest)) is None:
             continue
-        if seen.prepared is None and (prepared := ancestor(store, made, "prepare")) is not None:
-            seen.prepared = prepared.folder
+        if subject.prepared is None and (prepared := ancestor(store, made, "prepare")) is not None:
+            subject.prepared = prepared.folder
         graph = graph_of(kit.candidate)
         kinds = TRUNK_KINDS if graph == "export" else (KINDS.get(graph, graph),)
-        if graph not in seen.graphs and (exported := ancestor(store, made, *kinds)) is not None:
-            seen.graphs[graph] = exported.folder / "macs.json"
-    if seen.prepared is None:
-        seen.absent["accuracy"] = f"{_store(seen)} no longer holds the images that this build was evaluated on"
+        if graph not in subject.graphs and (exported := ancestor(store, made, *kinds)) is not None:
+            subject.graphs[graph] = exported.folder / "macs.json"
+    if subject.prepared is None:
+        subject.absent["accuracy"] = f"{_store(subject)} no longer holds the images that this build was evaluated on"
 
 
-def _store(seen: Subject) -> str:
-    return f"the store {seen.lab.store.root}"
+def _store(subject: Subject) -> str:
+    return f"the store {subject.lab.store.root}"
 
 
-def _answered(seen: Subject, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
-    answered = tried(partial(evaluate, kit, pixels, seen.lab))
+def _evaluation(subject: Subject, name: str, kit: KitRef, pixels: PixelSet) -> StoredProfile | Failed:
+    answered = tried(partial(evaluate, kit, pixels, subject.lab))
     if not isinstance(answered, Failed):
         return answered
-    if seen.attached and not answered.missing:  # it was tried on the device itself, and no older answer counts
-        seen.fail(name, answered)
+    if subject.attached and not answered.missing:  # it failed on the device itself, so older predictions do not count
+        subject.fail(name, answered)
         return answered
-    stored = seen.lab.store.profiles.of(kit.digest, "evaluation")
-    found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)
-    if found is None:
+    evaluations = subject.lab.store.profiles.of(kit.digest, "evaluation")
+    older = next((stored for stored in evaluations if stored.profile.pixels == pixels.sha256), None)
+    if older is None:
         return answered
-    if found.profile.host != seen.lab.machine:
-        seen.elsewhere.add(name)
-    then = f"{found.profile.observed_at} on {found.profile.host}"
-    seen.notes.append(f"accuracy of {name} is of {then}, since it does not run here: {answered.what}")
-    return found
+    if older.profile.host != subject.lab.machine:
+        subject.elsewhere.add(name)
+    origin = f"{older.profile.observed_at} on {older.profile.host}"
+    subject.notes.append(f"accuracy of {name} is of {origin}, because it does not run here: {answered.what}")
+    return older
 
 
-def _trace(seen: Subject, name: str, resolution_px: ImageSize) -> None:
-    kit = seen.kits[name]
-    stored = stored_residency(kit, seen.lab)
-    if stored is None and seen.attached:
-        if (why := seen.why_not_runnable(name)) is not None:
-            seen.absent["residency"] = why
-        elif (macs := seen.macs(kit.candidate)) is not None:
-            stored = residency(kit, macs, seen.lab)
+def _trace(subject: Subject, name: str, resolution_px: ImageSize) -> None:
+    kit = subject.kits[name]
+    stored = stored_residency(kit, subject.lab)
+    if stored is None and subject.attached:
+        if (why := subject.why_not_runnable(name)) is not None:
+            subject.absent["residency"] = why
+        elif (macs := subject.macs(kit.candidate)) is not None:
+            stored = residency(kit, macs, subject.lab)
         else:
-            gone = f"{_store(seen)} no longer holds the network whose multiply-adds are counted"
-            seen.notes.append(f"of the residency of {name} only times are known: {gone}")
-            seen.absent["residency"] = gone
-            found = traced_residency(kit, MacTable(resolution_px=resolution_px, layers=()), seen.lab).residency
-            if found is not None:
-                seen.residency[name] = found
+            gone = f"{_store(subject)} no longer holds the network that multiply-adds are counted in"
+            subject.notes.append(f"the residency of {name} is known by time only: {gone}")
+            subject.absent["residency"] = gone
+            ran = traced_residency(kit, MacTable(resolution_px=resolution_px, layers=()), subject.lab).residency
+            if ran is not None:
+                subject.residency[name] = ran
     if stored is not None and stored.profile.residency is not None:
-        seen.residency[name] = stored.profile.residency
+        subject.residency[name] = stored.profile.residency
 
 
 Answering = Callable[[Subject, str, KitRef, PixelSet], StoredProfile | Failed]
-"""What a candidate's kit answers to pixels: asked now, or stored of any machine where it does not run here."""
+"""Return a kit's predictions for pixels: made now, or stored by any machine if the kit does not run here."""
 
 
-def read_folds(folds: Sequence[Mapping[str, KeptStep]], seen: Subject, asked: Answering) -> None:
-    """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
+def read_folds(folds: Sequence[Mapping[str, KeptStep]], subject: Subject, evaluate_kit: Answering) -> None:
+    """Add the other folds, all or none. If one is gone, figures are of the first fold's images, and a note says so.
 
-    ``folds``: the steps of each, as the build's plan names them. ``seen``: what its first network answered.
+    ``folds``: the steps of each fold in the build's plan. ``subject``: of the first fold.
     """
-    found: list[Subject] = []
+    others: list[Subject] = []
     for number, steps in enumerate(folds, 2):
-        fold = _read(steps, seen, asked)
+        fold = _read_fold(steps, subject, evaluate_kit)
         if isinstance(fold, str):
-            seen.notes.append(f"accuracy is of the first fold's test images alone: of fold {number}, {fold}")
+            subject.notes.append(f"accuracy is of the first fold's test images only: fold {number} is incomplete, {fold}")
             return
-        found.append(fold)
-    seen.folds = found
+        others.append(fold)
+    subject.folds = others
 
 
-def _read(steps: Mapping[str, KeptStep], seen: Subject, asked: Answering) -> Subject | str:
-    store = seen.lab.store
+def _read_fold(steps: Mapping[str, KeptStep], subject: Subject, evaluate_kit: Answering) -> Subject | str:
+    store = subject.lab.store
     prepared = _made(steps, "prepare", store)
     if prepared is None:
         return f"the store {store.root} no longer holds the images"
-    fold = Subject(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes, prepared=prepared.folder)
+    fold = Subject(
+        lab=subject.lab, attached=subject.attached, reference=subject.reference, classes=subject.classes, prepared=prepared.folder
+    )
     pixels = PixelSet.prepared(prepared.folder, "test", len(np.load(prepared.folder / "test.labels.npy", mmap_mode="r")))
-    for name, kit in seen.answering.items():
-        if (name, "test") not in seen.evaluations:
+    for name, kit in subject.answering.items():
+        if (name, "test") not in subject.evaluations:
             continue
         kind = "package-twin" if kit.stands_for else "package"
         if (made := _made(steps, f"{kind}:{name}", store)) is None:
             return f"the store {store.root} no longer holds the kit of {name}"
         fold.answering[name] = KitRef.of(kit.candidate, made)
-        stored = asked(seen, name, fold.answering[name], pixels)
+        stored = evaluate_kit(subject, name, fold.answering[name], pixels)
         if isinstance(stored, Failed):
-            return f"{name} gave no answers: {stored.what}"
+            return f"{name} made no predictions: {stored.what}"
         fold.evaluations[name, "test"] = stored
     return fold
 

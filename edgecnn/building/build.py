@@ -5,25 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgecnn.building.choosing import Call, Decision, decide, inside_budget, last_race
 from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import resolve_builder
-from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
+from edgecnn.building.execute import LAST_STEP, MEASURING, Execution, StageContext, execute
 from edgecnn.building.folds import observe_folds
 from edgecnn.building.forecasts import CandidateForecasts, planned_forecasts
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, add_made, pixel_sets
+from edgecnn.building.pace import Pace, Part, expected_parts
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import report_of
 from edgecnn.building.runnable import kits_that_fail
 from edgecnn.building.subject import Subject
 from edgecnn.bundle.publishing import staged_bundle
-from edgecnn.devices.check.board import Wanted, runtimes_for
+from edgecnn.devices.check.board import BoardUse, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BASELINE_FAILED, NOTHING_TO_JUDGE, every_candidate_failed
 from edgecnn.errors.measuring import KNOBS_BY_LATENCY
@@ -174,7 +176,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    needs = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
+    needs = BoardUse(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, needs, tell) as machine:
         planned = plan(resolve_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
@@ -197,10 +199,12 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     _check_objective(planned, machine.environment, request)
     gates = effective_gates(resolved, request.gates, request.stored_race, finished=request.only_judge)
     call = Call(request, gates)
-    stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
+    pace = Pace(tell, partial(_expected_parts, planned, store, request.goal))
+    environment = here.environment.conditions
+    stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host, pace=pace)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
-    execution, subject = Execution(plan=planned), Subject.of_build(resolved, lab)
-    observer, decision = Observer(subject), None
+    execution, subject = Execution(plan=planned), Subject.from_build(resolved, lab)
+    observer, decision = Observer(subject, pace), None
 
     def drops(rung: Rung) -> Mapping[str, float]:
         add_made(subject, execution, rung.candidates)
@@ -225,6 +229,16 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
                 subject.fail(name, failed, "failed its self-test in the bundle")
             if subject.attached and subject.timed:
                 decision = _race_winner(observer, call)
+
+
+def _expected_parts(planned: Plan, store: Store, goal: Goal) -> list[Part]:
+    def missing(part: Plan) -> set[str]:
+        return {step.id for step in looked_up(part, store) if step.missing is not None}
+
+    last: Literal["make", "evaluate", "measure"] = "make"
+    if goal in MEASURING:
+        last = "measure" if planned.resolved.attachment.attached else "evaluate"
+    return expected_parts(planned, missing, Durations(store), LAST_STEP[goal], last)
 
 
 def _none_left(subject: Subject, goal: Goal) -> bool:

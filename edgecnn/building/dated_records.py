@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, vouched_for
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
+from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, verify_signature
+from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, describe_candidate
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.measuring import EVIDENCE_UNREADABLE
@@ -34,7 +34,7 @@ from edgecnn.values.profile import DatedReference, Environment, observed_moment
 from edgecnn.values.reason import DatedOrder
 from edgecnn.values.report import BaselineVariant
 
-GPU_WAYS = frozenset(way.id for way in (REFERENCE, *BESIDE))
+GPU_WAYS = frozenset(way.id for way in (REFERENCE, *VARIANTS))
 ALLOWED_SIGNERS = "allowed_signers"
 """Where a file of this name lies beside them, only evidence that somebody in it signed is taken."""
 
@@ -174,7 +174,7 @@ def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerif
     verified = parse_evidence(path, content)
     if verified.record.device not in devices:
         return None
-    return vouched_for(path, verified, EvidenceTrust(signers if signers.is_file() else None))
+    return verify_signature(path, verified, EvidenceTrust(signers if signers.is_file() else None))
 
 
 def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
@@ -189,10 +189,10 @@ def _baselines(verified: EvidenceVerification) -> Iterator[BaselineRecord]:
             arch=network.arch,
             resolution_px=network.resolution_px,
             latency=reference.latency,
-            how=f"{how(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(verified)}",
+            how=f"{describe_candidate(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(verified)}",
             throughput=reference.throughput,
             variants=tuple(
-                BaselineVariant(id=name, how=how(kit.candidate), latency=kit.latency, throughput=kit.throughput)
+                BaselineVariant(id=name, how=describe_candidate(kit.candidate), latency=kit.latency, throughput=kit.throughput)
                 for name, kit in kits.items()
             ),
             source=f"evidence of {record.measured_at} with {network.weights.origin} weights; SHA-256 {record.sha256}",

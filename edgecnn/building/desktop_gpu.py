@@ -16,7 +16,7 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.rows import answer_of, throughput_of
 from edgecnn.building.runnable import tried
 from edgecnn.building.subject import Subject, evaluated
-from edgecnn.devices.desktop_gpu import how, how_of, role
+from edgecnn.devices.desktop_gpu import describe_candidate, describe_variant, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.judging.runs.latency import latency
@@ -155,7 +155,7 @@ def local_record(subject: Subject) -> BaselineRecord | None:
         arch=resolved.arch.name,
         resolution_px=resolved.preprocessing.pixels.crop_px,
         latency=latency(profile, machine=profile.host),
-        how=how(gpu.candidate),
+        how=describe_candidate(gpu.candidate),
         throughput=throughput_of(played.reference, played),
         variants=tuple(_variant(played, gpu, name) for name in (*(variant.id for variant in gpu.variants), *gpu.unavailable)),
         source=f"a build of {resolved.arch.name} with {len(resolved.data.classes)} classes; {versions}",
@@ -166,9 +166,9 @@ def _variant(played: Subject, gpu: DesktopGpu, name: str) -> BaselineVariant:
     raced = played.raced("baseline")
     if name not in raced:
         why = played.failures[name].what if name in played.failures else "it did not race"
-        return BaselineVariant(id=name, how=how_of(name), latency=Latency(reason=why, machine=gpu.model))
+        return BaselineVariant(id=name, how=describe_variant(name), latency=Latency(reason=why, machine=gpu.model))
     times = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
-    return BaselineVariant(id=name, how=how_of(name), latency=times, throughput=throughput_of(name, played))
+    return BaselineVariant(id=name, how=describe_variant(name), latency=times, throughput=throughput_of(name, played))
 
 
 def _accuracy(subject: Subject, played: Subject, name: str, reference: Answers | None) -> Accuracy | None:

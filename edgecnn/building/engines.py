@@ -84,9 +84,9 @@ def build_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     """
     package = whole_kit(lab.store, kit.digest)
     digest = Key(kit.digest)
-    kit_input = package.given if package is not None else FoundInput(path=kit.folder, key=digest, content=digest)
+    kit_input = package.stage_input if package is not None else FoundInput(path=kit.folder, key=digest, content=digest)
     stage = EngineStage.of(builder, kit_input.key)
-    under = StageInputs(versions={}, given={"kit": kit_input}, environment=lab.environment.conditions)
+    under = StageInputs(versions={}, inputs={"kit": kit_input}, environment=lab.environment.conditions)
     engine, _ = lab.store.artifacts.obtain(stage, under, lab.tell, partial(stage.make_on, lab.host))
     return KitRef.at(engine.folder / KIT).with_knobs(kit.knobs)
 

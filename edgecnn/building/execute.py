@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from edgecnn.building.ladder import Limits, RungResult, Stop, next_rung
+from edgecnn.building.pace import Pace
 from edgecnn.building.runnable import tried
 from edgecnn.hosts.protocol import Host
 from edgecnn.planning.plan import Plan
@@ -30,7 +32,7 @@ TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
-_LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
+LAST_STEP: Mapping[Goal, tuple[str, ...]] = {
     "train": ("prepare", "synthesize", "fetch", "transfer", "train"),
     "export": TRUNK,
     "quantize": (*TRUNK, "rank", "quantize"),
@@ -78,6 +80,8 @@ class StageContext:
     """What builds the engines that run there; None: ``host``."""
     fold: str = ""
     """Begins the names of curves, where networks are trained that do not ship."""
+    pace: Pace | None = None
+    """Hears of each step that is made and not found in the store."""
 
 
 def execute(
@@ -96,13 +100,13 @@ def execute(
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
-    plan, kinds = execution.plan, _LAST_STEP[goal]
+    plan, kinds = execution.plan, LAST_STEP[goal]
     _run_trunk(execution, context, kinds)
     if any(kind in kinds for kind in BRANCH):
         _climb(execution, context, kinds, limits or Limits(), drops_of)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
         for candidate in (plan.resolved.desktop_gpu.candidate, *plan.resolved.desktop_gpu.variants):
-            for step in plan.of_candidate(candidate.id):
+            for step in plan.branch_of(candidate.id):
                 _try(step, execution, context)
     return execution
 
@@ -111,7 +115,7 @@ def execute_candidates(execution: Execution, context: StageContext, candidates: 
     """Run the trunk, and make these candidates of it, whatever rungs they are of. Raises as ``execute`` does."""
     _run_trunk(execution, context, TRUNK)
     for candidate in candidates:
-        for step in execution.plan.of_candidate(candidate.id):
+        for step in execution.plan.branch_of(candidate.id):
             _try(step, execution, context)
     return execution
 
@@ -128,7 +132,7 @@ def _climb(
     while not isinstance(move := next_rung(execution.plan.rungs, execution.climbed, limits), Stop):
         started = time.perf_counter()
         for candidate in move.rung.candidates:
-            for step in execution.plan.of_candidate(candidate.id):
+            for step in execution.plan.branch_of(candidate.id):
                 if step.stage.kind in kinds:
                     _try(step, execution, context)
         drops = {} if drops_of is None else drops_of(move.rung)
@@ -171,7 +175,7 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
         context.tell.begin(f"{context.fold}{step.id}")
-    under = StageInputs(versions=versions, given=inputs, environment=context.environment)
+    under = StageInputs(versions=versions, inputs=inputs, environment=context.environment)
     artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact
     execution.outcomes[step.id] = outcome
@@ -190,9 +194,16 @@ def _inputs(step: Step, execution: Execution) -> dict[Role, FoundInput]:
     return inputs
 
 
-def _maker(step: Step, context: StageContext) -> Maker | None:
-    if not isinstance(step.stage, CompileStage):
-        return None
+def _maker(step: Step, context: StageContext) -> Maker:
     stage = step.stage
-    host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
-    return lambda inputs, out, tell: stage.make_on(host, inputs, out, tell)
+
+    def make(inputs: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        if context.pace is not None:
+            context.pace.begin(f"{context.fold}{step.id}")
+        if isinstance(stage, CompileStage):
+            host = (context.device or context.host) if isinstance(stage, EngineStage) else context.host
+            stage.make_on(host, inputs, out, tell)
+        else:
+            stage.make(inputs, out, tell)
+
+    return make

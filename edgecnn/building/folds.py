@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgecnn.building.execute import Execution, StageContext, execute_candidates
 from edgecnn.building.observe import Observer, add_made, pixel_sets
+from edgecnn.building.pace import fold_prefix
 from edgecnn.building.subject import Subject
 from edgecnn.planning.plan import Plan
 from edgecnn.values.artifact import Blocked, Failed
@@ -24,10 +25,11 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
         subject.lab.tell.note(
             f"fold {number} of {len(plans) + 1}: another network, tested on {plan.resolved.data.counts['test']:,} images"
         )
-        execution = execute_candidates(Execution(plan=plan), replace(context, fold=f"fold-{number}/"), answering)
-        fold = Subject.of_build(plan.resolved, subject.lab, subject.reference)
+        name = fold_prefix(number)
+        execution = execute_candidates(Execution(plan=plan), replace(context, fold=name), answering)
+        fold = Subject.from_build(plan.resolved, subject.lab, subject.reference)
         add_made(fold, execution, answering)
-        Observer(fold).evaluate_all({"test": pixel_sets(execution)["test"]})
+        Observer(fold, context.pace, name).evaluate_all({"test": pixel_sets(execution)["test"]})
         subject.folds.append(fold)
         for candidate in answering:
             if (candidate.id, "test") not in fold.evaluations and candidate.id not in subject.failures:
@@ -35,8 +37,8 @@ def observe_folds(observer: Observer, plans: Sequence[Plan], context: StageConte
 
 
 def _failure(candidate: Candidate, fold: Subject, number: int) -> Failed:
-    failed = next((outcome for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Failed)), None)
+    failed = next((outcome for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Failed)), None)
     if failed is not None:
         return failed.model_copy(update={"what": f"fold {number}: {failed.what}"})
-    blocked = next((outcome.by for outcome in fold.outcomes(candidate).values() if isinstance(outcome, Blocked)), "its branch")
+    blocked = next((outcome.by for outcome in fold.outcomes(candidate.id).values() if isinstance(outcome, Blocked)), "its branch")
     return Failed(ref="fold-failed", what=f"fold {number}: {blocked} has no result")

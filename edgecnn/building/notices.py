@@ -44,7 +44,7 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
     if not raced:
         return timing_command(request.out, request.device.name, request.command)
     where = () if request.host is None else (("--host", request.host.address),)
-    return str(Command(verb=("bench",), parts=((str(request.out),), *where, ("--anew",))))
+    return str(Command(verb=("bench",), parts=((str(request.out),), *where, ("--fresh",))))
 
 
 def timing_command(folder: Path, device: str, made_by: Command) -> str:

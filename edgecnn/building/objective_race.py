@@ -25,7 +25,7 @@ from edgecnn.values.recipe import Objective
 
 
 def require_meter(
-    environment: Environment, candidates: Iterable[Candidate], log: Path | None, asked: str = "--objective energy"
+    environment: Environment, candidates: Iterable[Candidate], log: Path | None, option: str = "--objective energy"
 ) -> None:
     """Refuse what is asked of energy before anything is raced, where nothing reads what any candidate takes.
 
@@ -33,7 +33,7 @@ def require_meter(
     """
     meters = environment.observed.get("energy_meters", "").split()
     if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):
-        raise no_meter_for_objective(because=no_meter(environment), asked=asked)
+        raise no_meter_for_objective(because=no_meter(environment), setting=option)
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:

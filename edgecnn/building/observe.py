@@ -14,16 +14,16 @@ from typing import Any
 
 from edgecnn.building.execute import Execution
 from edgecnn.building.extra_runs import ExtraRunner
+from edgecnn.building.pace import LATENCY_PART, Pace, evaluation_part
 from edgecnn.building.rows import answer_of, map_drop, thresholds_of
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.building.subject import SPLITS, Split, Subject, evaluated
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.predictions.accuracy import accuracy, agreement
+from edgecnn.judging.predictions.accuracy import accuracy, agreement, answered_right
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
@@ -45,12 +45,12 @@ def add_made(subject: Subject, execution: Execution, candidates: Iterable[Candid
     answer for them here, what became of their steps, and the images.
     """
     artifacts, outcomes = execution.artifacts, execution.outcomes
-    subject.listed = execution.candidates
+    subject.listed = {candidate.id: candidate for candidate in execution.candidates}
     if "prepare" in artifacts:
         subject.prepared = artifacts["prepare"].folder
     for candidate in candidates:
         name, graph = candidate.id, graph_of(candidate)
-        steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.of_candidate(name)}
+        steps = {step.id.partition(":")[0]: outcomes.get(step.id) for step in execution.plan.branch_of(name)}
         subject.steps[name] = {kind: outcome for kind, outcome in steps.items() if outcome is not None}
         if graph in artifacts:
             subject.graphs[graph] = artifacts[graph].folder / "macs.json"
@@ -88,8 +88,8 @@ def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
 class Observer:
     """Measures the kits of a subject."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
+    def __init__(self, subject: Subject, pace: Pace | None = None, fold: str = "") -> None:
+        self.subject, self.pace, self.fold = subject, pace, fold
 
     def drops(self, rung: Rung, pixels: PixelSet) -> dict[str, float]:
         """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
@@ -122,11 +122,34 @@ class Observer:
             for split, shown in pixels.items():
                 if name in self.subject.failures or (name, split) in self.subject.evaluations:
                     continue
-                stored = tried(partial(_located, kit, shown, self.subject.lab))
+                begun = list[str]()
+                stored = tried(partial(self._evaluated, kit, shown, begun))
                 if isinstance(stored, Failed):
                     self.subject.fail(name, stored)
-                else:
-                    self.subject.evaluations[name, split] = stored
+                    continue
+                self.subject.evaluations[name, split] = stored
+                if begun:
+                    self._tell_top1(name, split)
+
+    def _evaluated(self, kit: KitRef, pixels: PixelSet, begun: list[str]) -> StoredProfile:
+        """Evaluate a kit, and name the part of the build in ``begun`` if its logits were not stored."""
+
+        def begin() -> None:
+            begun.append(evaluation_part(kit.candidate.id, pixels.split, self.fold))
+            if self.pace is not None:
+                self.pace.begin(begun[0], pixels.images)
+
+        try:
+            return evaluated(kit, pixels, self.subject.lab, begin)
+        except LogitsNotFinite as error:
+            raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.fields["image"])) from error
+
+    def _tell_top1(self, name: str, split: Split) -> None:
+        answers, labels = answer_of(self.subject, name, split), self.subject.labels(split)
+        if answers is None or labels is None or labels.ndim > 1:
+            return
+        top1 = answered_right(answers, labels).mean()
+        self.subject.lab.tell.note(f"{self.fold}{name} on {split}: top-1 {100 * top1:.1f} %")
 
     def read_residency(self, names: Sequence[str] | None = None) -> None:
         """What really ran; for engines, what their builder planned. Of these candidates, or of all."""
@@ -154,6 +177,8 @@ class Observer:
         subject, kits = self.subject, [self.subject.kits[name] for name in names]
         if not kits:
             return
+        if purpose == "select" and self.pace is not None and self.pace.started:
+            self.pace.begin(LATENCY_PART)
         subject.races[purpose] = subject.race(self._request(kits, purpose, how, **settings))
 
     def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
@@ -169,7 +194,7 @@ class Observer:
     def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
         choice = self.subject.race_choice
         if purpose == "report":
-            return RaceRequest.for_figures(choice, kits, how)
+            return RaceRequest.reported(choice, kits, how)
         settings: dict[str, Any] = {"max_s": how.max_s, **changes}
         if purpose == "select":
             settings |= {"rounds": LOOKS[-1], "samples": min(choice.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
@@ -200,10 +225,3 @@ def choosing(contenders: Iterable[KitRef]) -> Choosing:
     """The rule by which a race among these ends."""
     entrants = tuple(sorted(kit.entrant for kit in contenders))
     return Choosing(looks=LOOKS, regret=ENOUGH, contenders=entrants, budget_s=CHOICE_BUDGET_S)
-
-
-def _located(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
-    try:
-        return evaluated(kit, pixels, lab)
-    except LogitsNotFinite as error:
-        raise error.located(pixels.split, blamed_layer(kit, pixels.file, error.fields["image"])) from error

@@ -28,9 +28,12 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Accuracy, Agreement, Energy, Memory, MultiLabelAccuracy, Throughput
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import NOT_TIMED, Profile
+from edgecnn.values.profile import NOT_TIMED, Purpose
 from edgecnn.values.report import CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
+
+_TIMED: tuple[Purpose, ...] = (*FIGURES, "against")
+"""Races that figures of latency and memory come from, the most important first."""
 
 
 def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
@@ -42,7 +45,7 @@ def thresholds_of(kit: KitRef) -> Mapping[str, float] | None:
     if thresholds is None:
         return None
     if sorted(thresholds) != sorted(labels):
-        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=tuple(thresholds), labels=labels)
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", names=tuple(thresholds), labels=labels)
     return {name: float(thresholds[name]) for name in labels}
 
 
@@ -70,7 +73,7 @@ def required_thresholds(kit: KitRef) -> Mapping[str, float]:
     """The same of a kit that names several labels. Raises THRESHOLDS_OF_ANOTHER_MODEL: it has none."""
     thresholds = thresholds_of(kit)
     if thresholds is None:
-        raise thresholds_of_another_model(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])
+        raise thresholds_of_another_model(file=kit.folder / "kit.json", names=(), labels=kit.manifest["labels"])
     return thresholds
 
 
@@ -93,7 +96,9 @@ def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = Non
 
 
 def answer_of(subject: Subject, name: str, split: Split) -> Answers | None:
-    """What one candidate answered to a split; None where it was not evaluated."""
+    """The predictions of one candidate on a split; None if it was not evaluated."""
+    if (known := subject.known_answers.get((name, split))) is not None:
+        return known
     stored = subject.evaluations.get((name, split))
     own = subject.answers_as_device(name)
     return None if stored is None else answers_from(stored, name, subject.groups(split), attached=own)
@@ -111,7 +116,7 @@ def candidate_facts(subject: Subject) -> dict[str, CandidateFacts]:
     labels = {split: truth for split in SPLITS if answers[split] and (truth := subject.labels(split)) is not None}
     answered = _Answered(subject, answers, labels, fold_answers(subject))
     predicted = built_forecasts(subject).by_candidate
-    rows = {candidate.id: _add_reasons(_row(candidate, subject, answered), subject) for candidate in subject.candidates}
+    rows = {name: _add_reasons(_row(name, candidate, answered), subject) for name, candidate in subject.rows.items()}
     return {name: row.model_copy(update={"forecast": predicted.get(name)}) for name, row in rows.items()}
 
 
@@ -156,22 +161,6 @@ def reported(rows: Mapping[str, CandidateFacts], subject: Subject) -> dict[str, 
     return {name: row.model_copy(update={"test": tests[name], **_extra(name, subject)}) for name, row in rows.items()}
 
 
-def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFacts:
-    """The row of a kit that a comparison timed; a sentence in place of the profile says why there is none."""
-    return CandidateFacts(
-        candidate=kit.candidate,
-        latency=times(profile, machine),
-        memory=Memory(reason=profile, machine=machine) if isinstance(profile, str) else memory(profile, machine=machine),
-        size_mib=kit.size_mib,
-        kit=kit.digest,
-    )
-
-
-def times(profile: Profile | str, machine: str) -> Latency:
-    """Of a race of one image a call; a sentence in place of the profile says why there is none."""
-    return Latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
-
-
 class _Answered(NamedTuple):
     """What was answered to each split, and the truth where it is known."""
 
@@ -200,8 +189,8 @@ class _Answered(NamedTuple):
         return agreement(mine, split, None if name == self.subject.reference else theirs, thresholds)
 
 
-def _row(candidate: Candidate, subject: Subject, answered: _Answered) -> CandidateFacts:
-    name = candidate.id
+def _row(name: str, candidate: Candidate, answered: _Answered) -> CandidateFacts:
+    subject = answered.subject
     kit, answering = subject.kits.get(name), subject.answering.get(name)
     return CandidateFacts(
         candidate=candidate,
@@ -220,18 +209,16 @@ def _row(candidate: Candidate, subject: Subject, answered: _Answered) -> Candida
         residency=_residency(name, subject),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
-        saturates_on=_saturates_on(candidate, subject),
+        saturates_on=_saturates_on(name, candidate, subject),
         runtime_version=_device_runtime_version(name, subject),
-        outcomes=subject.outcomes(candidate),
+        outcomes=subject.outcomes(name),
         kept_float=subject.layers_kept_float.get(name, ()),
     )
 
 
-def _saturates_on(candidate: Candidate, subject: Subject) -> Literal["device", "answering machine"] | None:
-    stored = subject.evaluations.get((candidate.id, "test")) or subject.evaluations.get((candidate.id, "validation"))
-    return (
-        None if stored is None or subject.answers_as_device(candidate.id) else saturates_on(candidate, stored.profile.environment)
-    )
+def _saturates_on(name: str, candidate: Candidate, subject: Subject) -> Literal["device", "answering machine"] | None:
+    stored = subject.evaluations.get((name, "test")) or subject.evaluations.get((name, "validation"))
+    return None if stored is None or subject.answers_as_device(name) else saturates_on(candidate, stored.profile.environment)
 
 
 def _device_runtime_version(name: str, subject: Subject) -> str | None:
@@ -254,7 +241,7 @@ def _unmeasured(name: str, subject: Subject) -> tuple[str, str] | None:
 
 def _was_raced(name: str, subject: Subject) -> bool:
     """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
-    return any(name in subject.raced(purpose) for purpose in FIGURES)
+    return any(name in subject.raced(purpose) for purpose in _TIMED)
 
 
 def _not_raced(name: str, subject: Subject) -> str:
@@ -268,10 +255,11 @@ def _latency(name: str, subject: Subject) -> Latency:
     machine = subject.lab.machine
     if (absent := _unmeasured(name, subject)) is not None:
         return Latency(reason=absent[0], machine=absent[1])
-    for purpose in FIGURES:
+    for purpose in _TIMED:
         raced = subject.raced(purpose)
         if name in raced:
-            fp32 = None if name == subject.reference else raced.get(subject.reference)
+            # A comparison states the ratio to BASE itself: BASE's runs may be of another day.
+            fp32 = None if name == subject.reference or purpose == "against" else raced.get(subject.reference)
             figures = latency_when_chosen if purpose == "select" else latency
             return figures(raced[name], fp32=fp32, machine=machine)
     return Latency(reason=_not_raced(name, subject), machine=machine)
@@ -281,7 +269,7 @@ def _memory(name: str, subject: Subject) -> Memory:
     """From the same race as the latency; few runs say so."""
     if (absent := _unmeasured(name, subject)) is not None:
         return Memory(reason=absent[0], machine=absent[1])
-    for purpose in FIGURES:
+    for purpose in _TIMED:
         if name in (raced := subject.raced(purpose)):
             return memory(raced[name], machine=subject.lab.machine)
     return Memory(reason=_not_raced(name, subject), machine=subject.lab.machine)

@@ -6,13 +6,13 @@ execution: what these made is handed over by ``observe.add_made``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.judging.predictions.accuracy import check_finite
-from edgecnn.judging.runs.ratio import PairedRace
+from edgecnn.judging.predictions.accuracy import Answers, check_finite
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -49,8 +49,8 @@ class Subject:
     """What was chosen by."""
     about: Resolved | None = None
     """The build that the kits are of; None of a bundle, of two builds, and of the desktop GPU."""
-    listed: tuple[Candidate, ...] | None = None
-    """The candidates that have a row; None: those that have a kit."""
+    listed: Mapping[str, Candidate] | None = None
+    """Name to candidate of each row; None: of those that have a kit."""
     race_choice: RaceChoice = RaceChoice()
     """How races are run, unless a call asks for more."""
     kits: dict[str, KitRef] = field(default_factory=dict)
@@ -58,6 +58,8 @@ class Subject:
     answering: dict[str, KitRef] = field(default_factory=dict)
     """What answered: the same kit, or its emulated twin."""
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
+    known_answers: dict[tuple[str, Split], Answers] = field(default_factory=dict)
+    """Predictions that are known without a stored evaluation, such as those on the images that two test splits share."""
     elsewhere: set[str] = field(default_factory=set)
     """Candidates that do not run on this machine, whose evaluations are another one's."""
     folds: list[Subject] = field(default_factory=list)
@@ -77,8 +79,8 @@ class Subject:
     """Likewise which of them came together."""
     residency: dict[str, Residency] = field(default_factory=dict)
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
-    pairs: list[PairedRace] = field(default_factory=list)
-    """Rounds of two builds' kits, in the order in which they ran."""
+    against: dict[str, Profile] = field(default_factory=dict)
+    """Runs of HEAD and BASE in a comparison, joined over its races."""
     extra_runs: ExtraRuns = ExtraRuns()
     """What was asked for beyond these races."""
     batch_screens: dict[int, RaceResult] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Subject:
     """What a GPU of this machine did as the desktop baseline; None where there is none."""
 
     @classmethod
-    def of_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
+    def from_build(cls, resolved: Resolved, lab: Lab, reference: str = BASELINE_ID) -> Subject:
         """A build's, as it is to be measured in a lab."""
         return cls(
             lab=lab,
@@ -107,7 +109,7 @@ class Subject:
             reference=reference,
             classes=resolved.data.classes,
             objective=resolved.recipe.choice.objective,
-            listed=resolved.candidates,
+            listed={candidate.id: candidate for candidate in resolved.candidates},
             race_choice=resolved.recipe.race,
         )
 
@@ -122,9 +124,14 @@ class Subject:
         return self.attached and name not in self.elsewhere
 
     @property
+    def rows(self) -> Mapping[str, Candidate]:
+        """Name to candidate of each row."""
+        return {name: kit.candidate for name, kit in self.kits.items()} if self.listed is None else self.listed
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Whoever has a row."""
-        return tuple(kit.candidate for kit in self.kits.values()) if self.listed is None else self.listed
+        """The candidates that have a row."""
+        return tuple(self.rows.values())
 
     @property
     def timed(self) -> bool:
@@ -138,6 +145,8 @@ class Subject:
 
     def raced(self, purpose: Purpose) -> dict[str, Profile]:
         """Profiles of one race by candidate, in whichever setting each ran there: of these races, every kit runs in one."""
+        if purpose == "against":
+            return self.against
         result = self.races.get(purpose)
         if result is None:
             return {}
@@ -175,9 +184,9 @@ class Subject:
         """Which images of a split came together, int64 (images,); None where they are independent of each other."""
         return self.known_groups.get(split) if self.prepared is None else prepared_groups(self.prepared, split)
 
-    def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
-        """What became of each step of one candidate, and of measuring it."""
-        failure, steps = self.failures.get(candidate.id), self.steps.get(candidate.id, {})
+    def outcomes(self, name: str) -> dict[str, Outcome]:
+        """Outcome of each step of one candidate, and of measuring it."""
+        failure, steps = self.failures.get(name), self.steps.get(name, {})
         return dict(steps) if failure is None else {**steps, "measure": failure}
 
     def macs(self, candidate: Candidate) -> MacTable | None:
@@ -200,11 +209,11 @@ class Subject:
         self.lab.tell.note(f"{name} {verb}: {failed.what}")
 
 
-def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
-    """What a kit answers to these pixels, where every answer is a number.
+def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
+    """Return a kit's logits for these pixels. ``begin`` is called before they are computed, if they are not stored.
 
-    Raises LogitsNotFinite: one is none.
+    Raises LogitsNotFinite: a logit is NaN or infinite.
     """
-    stored = evaluate(kit, pixels, lab)
+    stored = evaluate(kit, pixels, lab, begin)
     check_finite(kit.candidate.id, logits_of(stored))
     return stored

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 
 from edgecnn.building.subject import Subject
-from edgecnn.errors.wording import first_of
 from edgecnn.installed import lacking
-from edgecnn.judging.learned import Weakness, weakness_of
+from edgecnn.judging.learned import weakness_of, weakness_sentence
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
@@ -17,9 +16,6 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.resolved import Resolved
 
-_NAMES = 3
-"""Classes that the notice names; report.json has the recall of each."""
-
 
 def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
@@ -27,17 +23,7 @@ def weak_notices(subject: Subject, rows: Sequence[CandidateFacts]) -> tuple[str,
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{_described(shown, weak)}; {what_would_help(subject.resolved, subject.lab.store)}",)
-
-
-def _described(row: CandidateFacts, weak: Weakness) -> str:
-    figure, metric = weak.accuracy, "mAP" if weak.several_labels else "top-1"
-    sentence = f"weak result: {row.candidate.id} has {100 * figure.estimate:.1f} % {metric}"
-    if not weak.never:
-        return sentence
-    names = first_of([repr(name) for name in weak.never], _NAMES)
-    noun, verb = "labels" if weak.several_labels else "classes", "is" if len(weak.never) == 1 else "are"
-    return f"{sentence}; {len(weak.never)} of {weak.classes} {noun} {verb} never recognised ({names})"
+    return (f"{weakness_sentence(shown.candidate.id, weak)}; {what_would_help(subject.resolved, subject.lab.store)}",)
 
 
 def what_would_help(resolved: Resolved, store: Store) -> str:

@@ -53,7 +53,7 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
     try:
         kits: Mapping[str, Mapping[str, Any]] = choice["kits"]
         chosen, state = choice["choice"]["candidate"], choice["schema"]
-        named = {f"{each['folder']}/{_KIT}": each["sha256"] for each in kits.values()}
+        digests = {f"{entry['folder']}/{_KIT}": entry["sha256"] for entry in kits.values()}
     except (KeyError, TypeError, AttributeError) as error:
         because = (
             f"it lacks {error}" if isinstance(error, KeyError) else "what it says of its kits and its choice is of another kind"
@@ -61,10 +61,10 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=because) from error
     if state != CHOICE_SCHEMA:
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
-    there = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}
-    if set(named) != {f"kits/{name}/{_KIT}" for name in kits} or there != set(named):
+    listed = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}
+    if set(digests) != {f"kits/{name}/{_KIT}" for name in kits} or listed != set(digests):
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because="it does not name the kits that are there")
-    for file, digest in named.items():
+    for file, digest in digests.items():
         if manifest.files[file].sha256 != digest:
             raise bundle_inconsistent(path=opened.path, file=file, because=f"{CHOICE} names another")
     if chosen is not None and chosen not in list(kits):
@@ -84,10 +84,10 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     except RunnerError as error:
         raise bundle_inconsistent(path=opened.path, file=CHOICE, because=str(error)) from error
     listed = {f"{folder}{name}": (fact.sha256, fact.bytes) for name, fact in kit.files.items()}
-    of_kit = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
-    of_kit.pop(f"{folder}{_KIT}")
-    if listed != of_kit:
-        differs = min(name for name in {*listed, *of_kit} if listed.get(name) != of_kit.get(name))
+    packed = {name: (fact.sha256, fact.bytes) for name, fact in manifest.files.items() if name.startswith(folder)}
+    packed.pop(f"{folder}{_KIT}")
+    if listed != packed:
+        differs = min(name for name in {*listed, *packed} if listed.get(name) != packed.get(name))
         raise bundle_inconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
     if (fault := opening_fault(kit)) != "":
         raise bundle_model_refused(path=opened.path, file=f"{folder}{_KIT}", because=fault)

@@ -24,7 +24,7 @@ _PATH = re.compile(r"~?(?:/[^\s:/'\"`]+)+/([^\s:/'\"`]+)")
 _QUOTED_PATH = re.compile(r"(['\"`])~?/(?:[^'\"`]*/)?([^'\"`/]+)\1")
 
 
-def without_places(text: str, board: str | None = None) -> str:
+def redact_paths(text: str, board: str | None = None) -> str:
     """The same with each path cut to its last name, and without a board's address: a record is sent to others, and the name of
     a folder may be a person's.
 
@@ -75,7 +75,7 @@ class EvidenceKit(Value):
     """In which precision it really ran, without the list of layers; None where no trace could be read."""
     environment: Environment
     """Of its runs: conditions, and what was observed over all of them."""
-    throughput: Throughput | None = Field(default=None, exclude_if=lambda found: found is None)
+    throughput: Throughput | None = Field(default=None, exclude_if=lambda throughput: throughput is None)
     """Of a GPU: with the most images that the kit takes in a call."""
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, NoReturn
 from pydantic import ValidationError
 
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.manifest import once
+from edgecnn.bundle.manifest import unique_keys
 from edgecnn.bundle.ssh_keygen import EVIDENCE, SIGNATURE_BYTES_MAX, Signed, key_of, sign, signer_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import SIGNATURE_REFUSED, SIGNERS_NOT_NAMED, SshKeygenMissing
@@ -119,9 +119,9 @@ def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
     one.
     """
     try:
-        written = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=_no_number)
-        if (said := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
-            raise EVIDENCE_UNREADABLE(path=path, because=said)
+        written = json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys, parse_constant=_no_number)
+        if (fault := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
+            raise EVIDENCE_UNREADABLE(path=path, because=fault)
         record = EvidenceRecord.model_validate_json(content, strict=True)
         digest, signed = sealed_digest(_unsigned(written)), _signed_bytes(_unsigned(written))
     except ValidationError as error:
@@ -146,14 +146,14 @@ def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
         SIGNATURE_REFUSED: it is of other bytes, of another namespace, or of nobody among the signers.
         SshKeygenMissing, SIGNERS_UNREADABLE: whether it is cannot be told.
     """
-    return vouched_for(path, read_evidence(path), trust)
+    return verify_signature(path, read_evidence(path), trust)
 
 
-def vouched_for(path: Path, found: ReadEvidence, trust: EvidenceTrust) -> EvidenceVerification:
+def verify_signature(path: Path, evidence: ReadEvidence, trust: EvidenceTrust) -> EvidenceVerification:
     """The rest of ``verify_evidence`` for a record that was read: its signature. Raises what that raises for it."""
-    signature, vouched = _vouched(path, found, trust)
+    signature, vouched = _signature_state(path, evidence, trust)
     return EvidenceVerification(
-        path=str(path), signature=signature, record=found.record, warnings=_WARNINGS[signature], **vouched
+        path=str(path), signature=signature, record=evidence.record, warnings=_WARNINGS[signature], **vouched
     )
 
 
@@ -168,17 +168,17 @@ def record_content(path: Path) -> bytes:
     return content
 
 
-def _vouched(
-    path: Path, found: ReadEvidence, trust: EvidenceTrust
+def _signature_state(
+    path: Path, evidence: ReadEvidence, trust: EvidenceTrust
 ) -> tuple[Literal["none", "unchecked", "intact", "good"], Mapping[str, str]]:
-    signature = None if found.record.signature is None else found.record.signature.encode("utf-8")
+    signature = None if evidence.record.signature is None else evidence.record.signature.encode("utf-8")
     if signature is None:
         if trust.signers is not None:
             raise EVIDENCE_UNSIGNED(path=path)
         return "none", {}
     if len(signature) > SIGNATURE_BYTES_MAX:
         raise SIGNATURE_REFUSED(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
-    signed = Signed(found.content, signature, EVIDENCE)
+    signed = Signed(evidence.content, signature, EVIDENCE)
     if trust.signers is not None:
         return "good", {"signer": signer_of(path, signed, trust.signers, trust.identity)}
     try:
@@ -209,7 +209,7 @@ def _contradictions(record: EvidenceRecord) -> Iterator[str]:
                 yield f"{name} and its machine do not agree on whether a processor was emulated"
             if kit.latency.fidelity not in (kit.environment.fidelity, Fidelity.MISSING):
                 yield f"{name} is called {kit.latency.fidelity.value} and ran on what was {kit.environment.fidelity.value}"
-            yield from (f"{name}: {said}" for said in _impossible(kit))
+            yield from (f"{name}: {fault}" for fault in _impossible(kit))
 
 
 def _undated(name: str, text: str) -> Iterator[str]:
@@ -221,7 +221,7 @@ def _undated(name: str, text: str) -> Iterator[str]:
 
 def _impossible(kit: EvidenceKit) -> Iterator[str]:
     for figure in map(percentile_name, PERCENTILES):
-        found = getattr(kit.latency, figure)
-        if found is not None and not 0 < found.low <= found.estimate <= found.high:
+        interval = getattr(kit.latency, figure)
+        if interval is not None and not 0 < interval.low <= interval.estimate <= interval.high:
             yield f"{figure} is not inside its interval"
     yield from _undated("observed_at", kit.latency.observed_at)

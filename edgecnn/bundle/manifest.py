@@ -61,7 +61,7 @@ def parse_manifest(content: bytes, where: str) -> BundleManifest:
     if len(content) > MANIFEST_BYTES_MAX:
         raise BUNDLE_MANIFEST_UNREADABLE(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
     try:
-        return BundleManifest.model_validate(json.loads(content.decode("utf-8"), object_pairs_hook=once), strict=True)
+        return BundleManifest.model_validate(json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -89,15 +89,15 @@ def _fact(content: bytes) -> FileFact:
     return FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of these pairs, for ``json.loads``: of two values under one name, readers differ in which they take.
 
     Raises ValueError: a name stands twice.
     """
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    table = dict(pairs)
+    if len(table) != len(pairs):
         raise ValueError("a name stands twice")
-    return found
+    return table
 
 
 Version = Annotated[int, Field(ge=1, le=2**53)]
@@ -153,12 +153,12 @@ class Recorded(NamedTuple):
     @property
     def pixels(self) -> frozenset[str]:
         """Digests of those images."""
-        return frozenset(each.pixels for each in self.accuracy.values())
+        return frozenset(accuracy.pixels for accuracy in self.accuracy.values())
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
     """For ``choice.json``: a candidate's accuracy on the test images, and the version of its runtime; of each what is known."""
-    row = next((each for each in report.candidates if each.candidate.id == candidate), None)
+    row = next((candidate_row for candidate_row in report.candidates if candidate_row.candidate.id == candidate), None)
     facts: dict[str, Any] = {}
     if row is not None and row.answered is not None:
         facts["recorded"] = row.answered.model_dump(mode="json", exclude={"quality", "labels"}, exclude_none=True)
@@ -196,17 +196,17 @@ def recorded_in(bundle: Path) -> Recorded:
     earlier version called it."""
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")
-    found = dict[str, Accuracy | MultiLabelAccuracy]()
+    accuracy = dict[str, Accuracy | MultiLabelAccuracy]()
     for name, entry in kits.items() if isinstance(kits, dict) else ():
         try:
             if "map" in (recorded := entry["recorded"]):
-                found[name] = MultiLabelAccuracy.model_validate({"drop_pp": None, "agreement": None, **recorded})
+                accuracy[name] = MultiLabelAccuracy.model_validate({"drop_pp": None, "agreement": None, **recorded})
                 continue
-            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **recorded, "split": "test"})
+            accuracy[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **recorded, "split": "test"})
         except (KeyError, TypeError, ValidationError):
             continue
     try:
         drawn = RoleDraw.model_validate(choice["drawn"])
     except (KeyError, ValidationError):
         drawn = None
-    return Recorded(device if isinstance(device, str) else None, found, drawn)
+    return Recorded(device if isinstance(device, str) else None, accuracy, drawn)

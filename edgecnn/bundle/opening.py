@@ -107,12 +107,12 @@ class FolderForm:
 
 
 def _listed(root: Path, folder: Path, before: str) -> Iterator[tuple[str, int]]:
-    for each in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        name, facts = f"{before}{each.name}", each.stat(follow_symlinks=False)
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        name, facts = f"{before}{entry.name}", entry.stat(follow_symlinks=False)
         if (fault := name_fault(name)) != "":
             raise bundle_entry_refused(path=root, entry=name, because=fault)
         if stat.S_ISDIR(facts.st_mode):
-            yield from _listed(root, folder / each.name, f"{name}/")
+            yield from _listed(root, folder / entry.name, f"{name}/")
             continue
         if not stat.S_ISREG(facts.st_mode):
             raise bundle_entry_refused(path=root, entry=name, because="is a link or a device")
@@ -202,16 +202,16 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
         raise bundle_archive_refused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
-    taken = dict[str, None]()
+    names = dict[str, None]()
     for entry in entries:
-        if (fault := _entry_fault(entry, taken)) != "":
+        if (fault := _entry_fault(entry, names)) != "":
             repacked = _is_of_another_tool(entry)
             raise bundle_entry_refused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
-        taken[entry.filename] = None
-    folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
-    if both := sorted(folders & taken.keys()):
+        names[entry.filename] = None
+    folders = {name[:index] for name in names for index, sign in enumerate(name) if sign == "/"}
+    if both := sorted(folders & names.keys()):
         raise bundle_entry_refused(path=path, entry=both[0], because="is a file and a folder")
-    require_distinct(path, taken)
+    require_distinct(path, names)
 
 
 def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
@@ -221,7 +221,7 @@ def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
     return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
 
 
-def _entry_fault(entry: zipfile.ZipInfo, taken: Container[str]) -> str:
+def _entry_fault(entry: zipfile.ZipInfo, names: Container[str]) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if entry.is_dir() and name_fault(entry.orig_filename.rstrip("/")) == "":
@@ -237,13 +237,13 @@ def _entry_fault(entry: zipfile.ZipInfo, taken: Container[str]) -> str:
         return "has something hidden beside its name"
     if entry.file_size != entry.compress_size:
         return f"says {entry.file_size:,} bytes and stores {entry.compress_size:,}"
-    return "is there twice" if entry.filename in taken else ""
+    return "is there twice" if entry.filename in names else ""
 
 
 def _places(path: Path, stream: IO[bytes], entries: list[zipfile.ZipInfo], directory: int) -> dict[str, tuple[int, int]]:
     """Name to (first byte, bytes). Each entry begins where the one before it ended, and says the same as the directory."""
     places, at = {}, 0
-    for entry in sorted(entries, key=lambda each: each.header_offset):
+    for entry in sorted(entries, key=lambda info: info.header_offset):
         if entry.header_offset != at:
             raise bundle_entry_refused(path=path, entry=entry.filename, because="overlaps another, or has hidden bytes before it")
         stream.seek(at)

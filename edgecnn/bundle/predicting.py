@@ -38,7 +38,7 @@ def require_paths(photos: Sequence[Path]) -> None:
         raise PHOTO_ABSENT(path=photos[0])
 
 
-def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
+def predict_photos(bundle: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
     """Open one of a bundle's kits and ask it.
 
     ``photos``: files, and folders whose files are taken, in the order of their names; hidden ones are left out. ``candidate``:
@@ -50,14 +50,14 @@ def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | Non
         RunnerFailed: the kit does not run here, in the runner's words.
     """
     files, skipped = files_of(photos, tell)
-    with opened_classifier(found, candidate) as kit:
-        said = _asked(kit.classifier, files, tell, top)
-    if not said["predictions"]:
-        first = said["unreadable"][0]
+    with opened_classifier(bundle, candidate) as kit:
+        answers = _predict(kit.classifier, files, tell, top)
+    if not answers["predictions"]:
+        first = answers["unreadable"][0]
         raise no_photo_readable(count=len(files), file=first["file"], because=first["because"])
     return Predictions(
-        bundle=found.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
-        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, skipped=skipped, **said,
+        bundle=bundle.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
+        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, skipped=skipped, **answers,
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ class OpenKit(NamedTuple):
 
 
 @contextmanager
-def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKit]:
+def opened_classifier(bundle: Verified, candidate: str | None) -> Iterator[OpenKit]:
     """One of a verified bundle's kits, open for as long as it is used.
 
     ``found``: a bundle that was verified; nothing of it was opened before. ``candidate``: whose kit; None: the one that the
@@ -79,19 +79,19 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
     """
     from edgecnn.runner.classifier import Classifier
 
-    name = candidate or found.contents.chosen
-    if name is None or name not in found.contents.kits:
-        here = kits_that_run_here(found.contents.manifests, found.opened.path)
-        raise kit_not_carried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
+    name = candidate or bundle.contents.chosen
+    if name is None or name not in bundle.contents.kits:
+        here = kits_that_run_here(bundle.contents.manifests, bundle.opened.path)
+        raise kit_not_carried(folder=Path(bundle.facts.path), candidate=name, carried=bundle.contents.kits, here=here)
     try:
-        with _as_folder(found) as folder:
+        with _unpacked_folder(bundle) as folder:
             classifier = Classifier(folder / "kits" / name)
             try:
-                yield OpenKit(classifier, found.manifest, name)
+                yield OpenKit(classifier, bundle.manifest, name)
             finally:
                 classifier.close()
     except RunnerError as error:
-        hint = remedy_here(error.hint, found.contents.manifests, found.opened.path, name)
+        hint = remedy_here(error.hint, bundle.contents.manifests, bundle.opened.path, name)
         raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
 
 
@@ -107,33 +107,33 @@ def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
 
     Raises NO_PHOTOS: a folder holds none, or a tool left all that is named. DATA_FOLDER_UNREADABLE: a folder cannot be listed.
     """
-    named, left = split_left_behind(photos)
-    seen, files = ListingProgress(tell), list[Path]()
-    for place in left:
-        seen.skip(place)
+    named, leftovers = split_left_behind(photos)
+    listing, files = ListingProgress(tell), list[Path]()
+    for place in leftovers:
+        listing.skip(place)
     for path in named:
-        inside = [path / parse("", stamp).path for stamp in stamps_in(path, seen)] if path.is_dir() else [path]
+        inside = [path / parse("", stamp).path for stamp in stamps_in(path, listing)] if path.is_dir() else [path]
         if not inside:
             raise NO_PHOTOS(folder=path)
         files += sorted(inside)
     if not files:
         raise NO_PHOTOS(folder=photos[0])
-    seen.all()
-    return PhotoFiles(tuple(files), tuple(skipped_phrases(seen.skipped_under(Path.cwd()))))
+    listing.all()
+    return PhotoFiles(tuple(files), tuple(skipped_phrases(listing.skipped_under(Path.cwd()))))
 
 
-def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
+def _predict(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:
     from edgecnn.runner.predicting import predict_files
 
-    said = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
-    return {**said, "knobs": classifier.knobs}
+    answers = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
+    return {**answers, "knobs": classifier.knobs}
 
 
 @contextmanager
-def _as_folder(found: Verified) -> Iterator[Path]:
+def _unpacked_folder(bundle: Verified) -> Iterator[Path]:
     """The bundle as a folder, for as long as it is used."""
-    if found.opened.form == "folder":
-        yield found.opened.path
+    if bundle.opened.form == "folder":
+        yield bundle.opened.path
         return
     with tempfile.TemporaryDirectory(prefix="edgecnn-bundle-") as name:
-        yield unpacked(found, Path(name))
+        yield unpacked(bundle, Path(name))

@@ -248,11 +248,11 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
         if stamp is None or stamp[0] != fact["bytes"]:
             return False
         stamps[file] = stamp
-    known = read_stamps(bundle.parent / STAMPS)
-    unknown = [file for file, stamp in stamps.items() if stamp != known.get(file)]
-    if unknown:
+    recorded = read_stamps(bundle.parent / STAMPS)
+    unrecorded = [file for file, stamp in stamps.items() if stamp != recorded.get(file)]
+    if unrecorded:
         now_ns = _clock_ns(bundle.parent)  # before the bytes are read: what changes meanwhile gets a later date than its stamp
-        if any(sha256_of(bundle / file) != facts[file]["sha256"] for file in unknown):
+        if any(sha256_of(bundle / file) != facts[file]["sha256"] for file in unrecorded):
             return False
         write_stamps(bundle.parent / STAMPS, {file: stamp for file, stamp in stamps.items() if stamp[3] < now_ns})
     return True
@@ -296,13 +296,13 @@ def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: 
 
 
 def _signed(path: Path, key: Path, version: int | None, tell: Progress) -> BundleManifest:
-    found = verify(path, Trust(made_here=True), tell)
-    if found.opened.form == "zip":
+    bundle = verify(path, Trust(made_here=True), tell)
+    if bundle.opened.form == "zip":
         raise NOT_A_FOLDER_TO_SIGN(path=path)
-    manifest = found.manifest if version is None else found.manifest.model_copy(update={"version": version})
+    manifest = bundle.manifest if version is None else bundle.manifest.model_copy(update={"version": version})
     text = manifest_text(manifest)
     signature = sign(text.encode("utf-8"), key)
-    folder = found.opened.path
+    folder = bundle.opened.path
     (folder / SIGNATURE).unlink(missing_ok=True)  # in this order, so that no signature ever lies beside another's manifest
     write_text_atomically(folder / MANIFEST, text)
     write_text_atomically(folder / SIGNATURE, signature)

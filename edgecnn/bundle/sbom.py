@@ -39,47 +39,47 @@ from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically
 
 _SERIAL: Final = uuid.UUID("0d0a5f0e-7c0b-4b39-9a51-6d7f7d1a4c2e")
 """The namespace of serial numbers (RFC 9562, 5.5); drawn once."""
-_OF_THE_RUNNER: Final = ("numpy", "pillow")
+_RUNNER_PACKAGES: Final = ("numpy", "pillow")
 _WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
 """The files of ONNX Runtime Web whose first lines name its version."""
 
 
-def sbom_of(found: Verified) -> str:
+def sbom_of(bundle: Verified) -> str:
     """The CycloneDX 1.6 document of a verified bundle, as JSON.
 
     Raises BUNDLE_INCONSISTENT: ``choice.json`` has a ``made`` that is none. BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING,
     BundleEntryRefused: a file is no longer what was verified.
     """
-    choice = json.loads(_content(found, CHOICE))
-    made = _made(found, choice)
-    whole, runner = _whole(found, choice), _runner(made)
-    needed_by_runner = [_package(name) for name in _OF_THE_RUNNER]
+    choice = json.loads(_content(bundle, CHOICE))
+    made = _recorded_making(bundle, choice)
+    application, runner = _application(bundle, choice), _runner(made)
+    needed_by_runner = [_package(name) for name in _RUNNER_PACKAGES]
     weights = _weights(made)
-    bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{found.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
+    bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{bundle.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
     bom.register_dependency(runner, needed_by_runner)
     models = []
-    for name in found.contents.kits:
-        kit = parse_manifest(json.loads(_content(found, f"kits/{name}/kit.json")))
+    for name in bundle.contents.kits:
+        kit = parse_manifest(json.loads(_content(bundle, f"kits/{name}/kit.json")))
         models.append(_model(name, kit, weights))
-        needed = [*_needed(kit, choice["kits"][name]), *_vendored(found, name, kit)]
+        needed = [*_needed(kit, choice["kits"][name]), *_vendored(bundle, name, kit)]
         bom.components.update([models[-1], *needed])
         bom.register_dependency(models[-1], [runner, *needed])
     bom.metadata.timestamp = None  # type: ignore[assignment] # the schema asks for none, and one would make each document another
-    bom.metadata.component = whole
+    bom.metadata.component = application
     bom.metadata.tools.components.add(Component(name="edgecnn", version=__version__, type=ComponentType.APPLICATION))
     bom.metadata.lifecycles.add(PredefinedLifecycle(LifecyclePhase.POST_BUILD))
-    bom.register_dependency(whole, models)
+    bom.register_dependency(application, models)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
-def write_sbom(found: Verified, out: Path) -> str:
+def write_sbom(bundle: Verified, out: Path) -> str:
     """Write it into a file, where an earlier SBOM is replaced; its text.
 
     Raises NOT_OVERWRITTEN: something else stands there. OUTPUT_UNWRITABLE: it cannot be written, or it would lie in the bundle,
     which is whole only without it. What ``sbom_of`` raises.
     """
-    text = sbom_of(found)
-    if found.opened.path.resolve() in out.resolve().parents:
+    text = sbom_of(bundle)
+    if bundle.opened.path.resolve() in out.resolve().parents:
         raise OUTPUT_UNWRITABLE(path=out, because="it lies in the bundle, whose manifest does not list it")
     try:
         if out.is_file() and not _is_ours(out):
@@ -97,32 +97,32 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _content(found: Verified, name: str) -> bytes:
+def _content(bundle: Verified, name: str) -> bytes:
     parts: list[bytes] = []
-    copy_compared(found.opened, name, found.manifest.files[name].sha256, parts.append)
+    copy_compared(bundle.opened, name, bundle.manifest.files[name].sha256, parts.append)
     return b"".join(parts)
 
 
-def _made(found: Verified, choice: dict[str, Any]) -> Made | None:
+def _recorded_making(bundle: Verified, choice: dict[str, Any]) -> Made | None:
     try:
         return None if choice.get("made") is None else Made.model_validate(choice["made"])
     except ValidationError as error:
         raise bundle_inconsistent(
-            path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes"
+            path=bundle.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes"
         ) from error
 
 
-def _whole(found: Verified, choice: dict[str, Any]) -> Component:
+def _application(bundle: Verified, choice: dict[str, Any]) -> Component:
     """The bundle, by the digest by which it is known as a whole."""
     device = choice.get("device")
-    facts = {"device": device if isinstance(device, str) else None, "chosen": found.contents.chosen}
+    facts = {"device": device if isinstance(device, str) else None, "chosen": bundle.contents.chosen}
     return Component(
-        name=found.manifest.name,
-        version=str(found.manifest.version),
+        name=bundle.manifest.name,
+        version=str(bundle.manifest.version),
         type=ComponentType.APPLICATION,
-        bom_ref=f"bundle:{found.facts.sha256}",
+        bom_ref=f"bundle:{bundle.facts.sha256}",
         description="A bundle of edgecnn; the hash is that of bundle.json, which has the hash of every file",
-        hashes=[_sha256(found.facts.sha256)],
+        hashes=[_sha256(bundle.facts.sha256)],
         properties=_properties(facts),
     )
 
@@ -193,14 +193,14 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
     )
 
 
-def _vendored(found: Verified, name: str, kit: Manifest) -> list[Component]:
+def _vendored(bundle: Verified, name: str, kit: Manifest) -> list[Component]:
     """ONNX Runtime Web, which lies in kits for browsers."""
-    web = next((each for each in _WEB if each in kit.files), None)
+    web = next((file for file in _WEB if file in kit.files), None)
     if web is None:
         return []
     files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
-    says = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(found, f"kits/{name}/{web}")[:200])
-    version = None if says is None else says[1].decode()
+    match = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(bundle, f"kits/{name}/{web}")[:200])
+    version = None if match is None else match[1].decode()
     purl = PackageURL("npm", None, WEB, version)
     return [
         Component(

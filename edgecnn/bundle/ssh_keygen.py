@@ -42,10 +42,10 @@ _TIMEOUT_S: Final = 60.0
 
 def ssh_keygen() -> str:
     """Where it lies. Raises SshKeygenMissing: nowhere."""
-    found = shutil.which("ssh-keygen")
-    if found is None:
+    path = shutil.which("ssh-keygen")
+    if path is None:
         raise SSH_KEYGEN_MISSING()
-    return found
+    return path
 
 
 def check_key(key: Path) -> None:
@@ -88,10 +88,10 @@ def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> str:
 
 def _signed(content: bytes, key: Path, namespace: str) -> str:
     check_readable(key)
-    done = _run(["-Y", "sign", "-n", namespace, "-f", str(key)], content, timeout_s=None)
-    if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
-        raise KEY_UNUSABLE(key=key, because=_said(done))
-    return done.stdout.decode("ascii")
+    process = _run(["-Y", "sign", "-n", namespace, "-f", str(key)], content, timeout_s=None)
+    if process.returncode != 0 or not process.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
+        raise KEY_UNUSABLE(key=key, because=_reason(process))
+    return process.stdout.decode("ascii")
 
 
 def key_of(path: Path, signed: Signed) -> str:
@@ -101,12 +101,12 @@ def key_of(path: Path, signed: Signed) -> str:
 
     Raises SshKeygenMissing: it is not installed. SIGNATURE_REFUSED: of another namespace, or of other bytes.
     """
-    with _as_file(signed.signature) as file:
+    with _signature_file(signed.signature) as file:
         words = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
-        done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
-    key = _KEY.search(done.stdout)
-    if done.returncode != 0 or not done.stdout.startswith(b'Good "') or key is None:
-        raise SIGNATURE_REFUSED(path=path, because=_said(done))
+        process = _run(words, signed.content, timeout_s=_TIMEOUT_S)
+    key = _KEY.search(process.stdout)
+    if process.returncode != 0 or not process.stdout.startswith(b'Good "') or key is None:
+        raise SIGNATURE_REFUSED(path=path, because=_reason(process))
     return key[0].decode("ascii")
 
 
@@ -126,23 +126,23 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
         bounded_content(signers, _SIGNERS_BYTES_MAX)
     except OSError as error:
         raise signers_unreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
-    with _as_file(signed.signature) as file:
+    with _signature_file(signed.signature) as file:
         names = [identity] if identity is not None else _principals(path, file, signers)
         for name in names:
             words = ["-Y", "verify", "-n", signed.namespace, "-f", str(signers), "-I", name, "-s", str(file)]
-            done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
-            if done.returncode == 0 and done.stdout.startswith(b'Good "'):
+            process = _run(words, signed.content, timeout_s=_TIMEOUT_S)
+            if process.returncode == 0 and process.stdout.startswith(b'Good "'):
                 return name
-    raise SIGNATURE_REFUSED(path=path, because=_said(done))
+    raise SIGNATURE_REFUSED(path=path, because=_reason(process))
 
 
 def _principals(path: Path, signature: Path, signers: Path) -> Sequence[str]:
-    done = _run(["-Y", "find-principals", "-f", str(signers), "-s", str(signature)], b"", timeout_s=_TIMEOUT_S)
-    names = done.stdout.decode("utf-8", "replace").split("\n")
-    found = [each for line in names for each in line.split(",") if each]
-    if done.returncode != 0 or not found:
-        raise SIGNATURE_REFUSED(path=path, because=f"of nobody in {signers} ({_said(done)})")
-    return found
+    process = _run(["-Y", "find-principals", "-f", str(signers), "-s", str(signature)], b"", timeout_s=_TIMEOUT_S)
+    names = process.stdout.decode("utf-8", "replace").split("\n")
+    principals = [name for line in names for name in line.split(",") if name]
+    if process.returncode != 0 or not principals:
+        raise SIGNATURE_REFUSED(path=path, because=f"of nobody in {signers} ({_reason(process)})")
+    return principals
 
 
 def _run(words: Sequence[str], content: bytes, *, timeout_s: float | None) -> subprocess.CompletedProcess[bytes]:
@@ -155,15 +155,15 @@ def _run(words: Sequence[str], content: bytes, *, timeout_s: float | None) -> su
 
 
 @contextmanager
-def _as_file(content: bytes) -> Iterator[Path]:
+def _signature_file(content: bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         path = Path(folder) / "signature"
         path.write_bytes(content)
         yield path
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+def _reason(process: subprocess.CompletedProcess[bytes]) -> str:
     """The first line that gives a reason."""
-    lines = (done.stderr + b"\n" + done.stdout).decode("utf-8", "replace").split("\n")
-    said = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_REASONS)]
-    return said[0][:300] if said else f"ssh-keygen ended with {done.returncode}"
+    lines = (process.stderr + b"\n" + process.stdout).decode("utf-8", "replace").split("\n")
+    reasons = [line.strip() for line in lines if line.strip() and not line.startswith(_NO_REASONS)]
+    return reasons[0][:300] if reasons else f"ssh-keygen ended with {process.returncode}"

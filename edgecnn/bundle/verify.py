@@ -69,9 +69,9 @@ class Trust:
 
     def __post_init__(self) -> None:
         """Refuse what asks for a signature without saying whose. Raises SIGNERS_NOT_NAMED: naming the option."""
-        asked = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
-        for option, given in asked.items():
-            if given and self.signers is None:
+        options = {"--require-signature": self.require_signature, "--identity": self.identity, "--remember": self.remember}
+        for option, value in options.items():
+            if value and self.signers is None:
                 raise SIGNERS_NOT_NAMED(option=option)
 
 
@@ -166,9 +166,9 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
             raise bundle_file_missing(path=opened.path, file=name)
     extra = sorted(set(opened.files) - set(manifest.files) - {MANIFEST, SIGNATURE})
     for name in extra:
-        known = opened.form == "folder" and _comes_of_use(name.split("/"))
-        if not (known and trust.made_here):
-            raise bundle_file_extra(path=opened.path, file=name, made_here=known, left=left_by_a_tool(name, opened.path))
+        of_use = opened.form == "folder" and _comes_of_use(name.split("/"))
+        if not (of_use and trust.made_here):
+            raise bundle_file_extra(path=opened.path, file=name, made_here=of_use, left=left_by_a_tool(name, opened.path))
     return tuple(extra)
 
 
@@ -204,7 +204,7 @@ def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> Edgecnn
     return bundle_file_changed(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
-def unpacked(found: Verified, place: Path) -> Path:
+def unpacked(bundle: Verified, place: Path) -> Path:
     """``place``, into which what is not there yet is written, of a zip and of a folder alike.
 
     A folder may hold byte code and engines beside what was listed, which would be executed, and may change while it is used.
@@ -213,13 +213,13 @@ def unpacked(found: Verified, place: Path) -> Path:
     compared, and kept where it is the same. Raises BUNDLE_FILE_CHANGED, BUNDLE_FILE_MISSING, BundleEntryRefused: a file is no
     longer what was verified.
     """
-    for file, fact in found.manifest.files.items():
+    for file, fact in bundle.manifest.files.items():
         target = place / file
         if target.is_file() and not target.is_symlink() and sha256_of(target) == fact.sha256:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as stream:
-            copy_compared(found.opened, file, fact.sha256, stream.write)
+            copy_compared(bundle.opened, file, fact.sha256, stream.write)
     return place
 
 

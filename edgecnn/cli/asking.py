@@ -24,14 +24,14 @@ def request_from(options: BuildOptions, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an empty text, or an unknown network, target, key or metric. The error names the nearest known one.
     """
-    from edgecnn.devices.files import on_device
+    from edgecnn.devices.files import settle_target
     from edgecnn.planning.custom_model import network_name
     from edgecnn.planning.request import BuildRequest
 
     refuse_unusable_texts(options)
     recipe = _recipe(options)
     name = network_name(recipe.model)
-    aimed, device, file = on_device(recipe, options.target)
+    aimed, device, file = settle_target(recipe, options.target)
     return BuildRequest.model_validate(
         {
             "recipe": aimed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.judging import show_comparison
-from edgecnn.cli.options import JOB
+from edgecnn.cli.options import DETAILS, JOB
 from edgecnn.cli.verbs import Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import ROUNDS_WITH_RUNS
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
     verb(group, "import", short="Make a baseline from runs that a device measured by itself.")(import_)
     verb(group, "pin", short="Write a small record of the shipped kit, to commit.")(pin)
     verb(group, "show", short="Show what a baseline file records.")(show)
-    takes = ("at_most", "at_least", JOB)
+    takes = ("at_most", "at_least", JOB, DETAILS)
     verb(group, "compare", short="Compare a build's current latency with a baseline.", takes=takes)(compare)
 
 
@@ -58,7 +58,7 @@ def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = 
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
-    """Make a baseline from runs that a device measured by itself (python3 -m runner measure)."""
+    """Make a baseline from runs that a device measured on its own (python3 -m runner measure)."""
     from edgecnn.comparing.baseline_file import imported
 
     _write(call, imported(build, runs, candidate), out)

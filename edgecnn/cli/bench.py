@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import TrustOptions, host_request, measuring_fields, recipe_of, trust_of
 from edgecnn.cli.build import show_judged
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
+from edgecnn.cli.options import BOARD, DETAILS, GATES, JOB, MEASURING, OF_LISTS, TRUST
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 
@@ -36,7 +36,8 @@ BenchTargetOpt = Annotated[
     str | None,
     typer.Option("--target", metavar="DEVICE", help="The device that the board is; it must be the device of the build."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again, even if a recent measurement is stored.")]
+FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again, even if a recent measurement is stored.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
 BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
@@ -48,7 +49,7 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions, *OF_LISTS)
+    takes = (BOARD, GATES, MEASURING, TRUST, JOB, DETAILS, TrustOptions, *OF_LISTS)
     verb(app, "bench", short="Measure a finished build on its device: here or on a board.", takes=takes)(bench)
 
 
@@ -58,6 +59,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     target: BenchTargetOpt = None,
     data: ImagesOpt = None,
     out: BenchOutOpt = None,
+    fresh: FreshOpt = False,
     anew: AnewOpt = False,
     made_here: BenchMadeHereOpt = False,
 ) -> ExitCode:
@@ -74,7 +76,7 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
 
     images = recipe_of(replace(call.options, target=target, data=data)).data
     measured = measuring_fields(call.options)
-    request = BenchRequest(folder=Path(build), host=host_request(call.options), target=target, anew=anew, **measured)
+    request = BenchRequest(folder=Path(build), host=host_request(call.options), target=target, anew=fresh or anew, **measured)
     trust = replace(trust_of(call.options), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
         return _bench_bundle(BundleBenchRequest(request, None if data is None else images, out, trust), call)
@@ -88,4 +90,4 @@ def _bench_bundle(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.render.screens.bundle import show_bundle_bench
 
     report = bench_bundle(request, call.store, call.tell)
-    return call.judge(sheet_of_bundle_bench(report), report, lambda: show_bundle_bench(report))
+    return call.judge(sheet_of_bundle_bench(report), report, lambda: show_bundle_bench(report, verbose=call.options.verbose))

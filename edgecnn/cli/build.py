@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT, given_options
+from edgecnn.cli.options import BOARD, DETAILS, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT, given_options
 from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import Call, Takes, verb
 from edgecnn.errors.base import ExitCode
@@ -32,7 +32,7 @@ UP_TO: dict[str, tuple[str, str]] = {
 """Verbs that stop before the verdict, with the last kind of step that each runs and its help."""
 ON_HOST = ("build", "profile")
 """Verbs that run kits."""
-ALL: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, JOB, TRACKED)
+ALL: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, JOB, TRACKED, DETAILS)
 WITHOUT_VERDICT: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, "junit", "unsure_passes")
 
 
@@ -111,7 +111,7 @@ def show_judged(call: Call, report: BuildReport) -> ExitCode:
     from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.screens.report import show_report
 
-    return call.judge(sheet_of_report(report), report, lambda: show_report(report))
+    return call.judge(sheet_of_report(report), report, lambda: show_report(report, verbose=call.options.verbose))
 
 
 def _artifact_lines(report: BuildReport, goal: str, store: Store) -> list[str]:

@@ -18,7 +18,7 @@ from edgecnn.errors.base import ExitCode
 if TYPE_CHECKING:
     from edgecnn.bundle.predictions import Served
     from edgecnn.serving.http import PhotoServer
-    from edgecnn.serving.running import ToServe
+    from edgecnn.serving.running import ServeRequest
 
 BundleArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, its zip, or the folder of its build.")]
 FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, or the folder of its build.")]
@@ -165,13 +165,13 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.errors.recipes import EMPTY_OPTION
     from edgecnn.serving.answering import Limits
     from edgecnn.serving.http import Place
-    from edgecnn.serving.running import ToServe
+    from edgecnn.serving.running import ServeRequest
 
     if not host.strip():
         raise EMPTY_OPTION(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
     place = Place(host, port, _host_names(allow_host or ()))
-    return _serve_until_stopped(ToServe(bundle, candidate, place, limits, trust_of(call.options)), call)
+    return _serve_until_stopped(ServeRequest(bundle, candidate, place, limits, trust_of(call.options)), call)
 
 
 def _host_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ def _host_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _serve_until_stopped(to_serve: ToServe, call: Call) -> ExitCode:
+def _serve_until_stopped(to_serve: ServeRequest, call: Call) -> ExitCode:
     """Serve until Ctrl-C, which is an interruption, or SIGTERM, which is the normal end of a service."""
     from edgecnn.render.terminal import show_talk
     from edgecnn.serving.running import Terminated, endings_heeded, photo_server

@@ -118,6 +118,6 @@ def doubt(call: Call, build: BuildArg, out: DoubtOut = None, with_test: TestOpt 
 
     require_packages(PAGE_PACKAGES, extra="report", needed_for="the page")
     folder = out or build / "doubt"
-    found = label_doubt(build, DoubtRequest(folder, with_test), call.store, call.tell)
-    write_doubt_page(found, folder / PAGE)
-    call.show(found.facts, lambda: show_doubt(found.facts, folder))
+    doubts = label_doubt(build, DoubtRequest(folder, with_test), call.store, call.tell)
+    write_doubt_page(doubts, folder / PAGE)
+    call.show(doubts.facts, lambda: show_doubt(doubts.facts, folder))

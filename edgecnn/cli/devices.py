@@ -37,7 +37,8 @@ TableOpt = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Table to write (default: devices/tables/NAME.json next to your device files)."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again what is already measured.")]
+FreshOpt = Annotated[bool, typer.Option("--fresh", help="Measure again what is already measured.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", hidden=True, help="The earlier name of --fresh.")]
 NeedOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -87,20 +88,27 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
-    from edgecnn.devices.check.board import checked, with_packages
-    from edgecnn.devices.check.findings import needs_of, packages_there
+    from edgecnn.devices.check.board import carry_missing_packages, checked
+    from edgecnn.devices.check.findings import needs_of, package_status
     from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _device_and_file(name)
     with _machine(call) as board:
         if call.options.carry_wheels:
-            board = with_packages(board, packages_there(board.facts, needs_of(device)), call.tell)
+            board = carry_missing_packages(board, package_status(board.facts, needs_of(device)), call.tell)
         report = checked(board, device, file)
     call.show(report, board_lines(report))
     _refuse_blocked(report)
 
 
-def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
+def measure(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    name: TargetArg,
+    minutes: MinutesOpt = 15.0,
+    out: TableOpt = None,
+    fresh: FreshOpt = False,
+    anew: AnewOpt = False,
+) -> None:
     """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
     from edgecnn.fit.table import TableRequest, require_own_name, table_of
@@ -112,7 +120,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
         require_own_name(device, host)
     path = out or own_table(device.name)
     require_file(path)
-    table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
+    table = table_of(TableRequest(device, host, minutes, fresh or anew), call.store, call.tell)
     write_table(table, path)
     call.show(table, table_lines(table))
     reads = f"`edgecnn fit --target {device.name}` reads it"

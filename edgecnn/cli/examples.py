@@ -49,7 +49,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "devices check": ("edgecnn devices check --host pi@192.168.1.20", "edgecnn devices check pi.toml"),
     "devices measure": ("edgecnn devices measure cpu",),
     "devices emulate": ("edgecnn devices emulate",),
-    "bench": ("edgecnn bench builds/mobilenet-v2-pi --host pi@192.168.1.20", "edgecnn bench builds/mobilenet-v2-cpu --anew"),
+    "bench": ("edgecnn bench builds/mobilenet-v2-pi --host pi@192.168.1.20", "edgecnn bench builds/mobilenet-v2-cpu --fresh"),
     "predict": ("edgecnn predict builds/mobilenet-v2-cpu/bundle image.jpg", "edgecnn predict bundle/ photos/ --csv"),
     "bundle verify": ("edgecnn bundle verify bundle/", "edgecnn bundle verify bundle/ --allowed-signers allowed_signers"),
     "bundle sign": ("edgecnn bundle sign bundle/ --key ~/.ssh/id_ed25519",),

@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import measuring_fields, refuse_unusable_texts, request_from, stored_race_of
 from edgecnn.cli.build import build_and_show, show_judged
-from edgecnn.cli.options import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_settling
+from edgecnn.cli.options import AGAINST, DETAILS, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_settling
 from edgecnn.cli.verbs import Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import ROUNDS_WITHOUT_AGAINST
@@ -26,7 +26,7 @@ JudgedArg = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (WHAT, GATES, MEASURING, OUT, STORED, AGAINST, JOB)
+    takes = (WHAT, GATES, MEASURING, OUT, STORED, AGAINST, JOB, DETAILS)
     verb(app, "judge", short="Judge a finished build, or race two of them.", takes=takes)(judge)
 
 
@@ -79,7 +79,7 @@ def show_comparison(call: Call, comparison: Comparison) -> ExitCode:
     from edgecnn.render.ci import sheet_of_comparison
     from edgecnn.render.screens.comparing import comparison_lines
 
-    return call.judge(sheet_of_comparison(comparison), comparison, comparison_lines(comparison))
+    return call.judge(sheet_of_comparison(comparison), comparison, comparison_lines(comparison, verbose=call.options.verbose))
 
 
 def _checked_head(options: BuildOptions, head: str | None, base: str) -> Path:

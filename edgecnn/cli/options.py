@@ -39,6 +39,7 @@ TRUST = Group()
 JOB = Group("Results")
 TRACKED = Group("Results")
 SHOWN = Group("Results")
+DETAILS = Group("Results")
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,13 @@ class BuildOptions:
         help="Exit with 0 instead of 4 if a required gate is UNSURE.",
     )  # fmt: skip
     as_json: bool = row(SHOWN, "--json", enters=OF_THE_CALL, default=False, help="Print one JSON document on stdout.")
+    verbose: bool = row(
+        DETAILS,
+        "--verbose",
+        enters=OF_THE_CALL,
+        default=False,
+        help="Also print notes, error rates and what was not chosen.",
+    )
     quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="Show no progress.")
     debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")
     verb: str = "build"

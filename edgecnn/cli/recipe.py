@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgecnn.values.stage import Progress
 
 ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
-"""A network that fits every device here, this machine, and the default gate."""
+"""A network that fits every device of the catalogue, this machine, and the default gate."""
 PhotosArg = Annotated[
     str,
     typer.Argument(metavar="FOLDER", help="Images, as for --data: folders, IDX files, a list or an archive."),
@@ -82,7 +82,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     except SplitFolders as error:
         raise split_folders(error.fields["folder"], **error.fields["doubt"], option="--folders ") from error
     call.close()
-    choices = _choices(call.options, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    choices = _choices(call, len(data.classes), drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     choices = replace(choices, read_as=read_as)
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
@@ -93,11 +93,13 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     call.show({"recipe": str(out)}, [f"wrote {out}; `edgecnn build {shell_word(out)}` builds it"])
 
 
-def _choices(options: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstChoices:
-    """Return the given choices; ask for the others, or use their defaults."""
+def _choices(call: Call, classes: int, drop_pp: float | None, *, ask: bool) -> FirstChoices:
+    """Return the given choices; ask for the others, or use their defaults. Without a network, print a short list."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
+    from edgecnn.render.screens.catalogue import short_list_lines
     from edgecnn.render.screens.planning import FirstChoices
+    from edgecnn.studies.networks_for import Limits, default_network, networks_for, short_list
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
         while ask:
@@ -110,13 +112,19 @@ def _choices(options: BuildOptions, drop_pp: float | None, *, ask: bool) -> Firs
                 return typed
         return usual
 
-    arch = None if options.onnx is not None else options.arch or answer("Which network?", ARCH, arch_named)
+    options = call.options
     device = options.target or answer("Which device will run it?", DEVICE, parse_target)
-    if drop_pp is None:
-        drop_pp = float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
+    arch = options.arch
+    parse_target(device)
+    if arch is None and options.onnx is None:
+        (networks,) = networks_for("*", [device], Limits(classes=classes), call.store).devices
+        offered = short_list(networks)
+        call.warn(short_list_lines(offered, device))
+        arch = answer("Which network?", default_network(networks, offered, ARCH), arch_named)
     if arch is not None:
         arch_named(arch)
-    parse_target(device)
+    if drop_pp is None:
+        drop_pp = float(answer("Percentage points of accuracy that may be lost?", f"{DROP_PP:g}", float))
     return FirstChoices(arch=arch, onnx=options.onnx, device=device, drop_pp=drop_pp)
 
 

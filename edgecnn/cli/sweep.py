@@ -100,13 +100,13 @@ def _refuse_unusable(on: str | None, jobs: int) -> None:
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     """Report which builds are finished, pending, failed or changed. Nothing runs."""
     from edgecnn.render.screens.sweep import show_fleet
-    from edgecnn.sweeps.state import is_at_work
+    from edgecnn.sweeps.state import is_running
     from edgecnn.sweeps.sweep import open_sweep
 
     opened = open_sweep(sweep, out, call.store, call.tell)
     report = opened.report
     call.show(report, lambda: show_fleet(report))
-    if is_at_work(opened.out):
+    if is_running(opened.out):
         call.add(["  a run is already in progress; its log is the newest file in logs/"])
 
 

@@ -207,9 +207,7 @@ def _missing_value(command: Any, words: Sequence[str]) -> EdgecnnError | None:
         if word == "--":
             return None
         if taking.get(word) and following in taking:
-            return MISSING_ARGUMENT(
-                command=line.command, name=f"a value for {word}", meaning=f"{following} comes right behind it"
-            )
+            return MISSING_ARGUMENT(command=line.command, name=f"a value for {word}", meaning=f"{following} follows it")
     return None
 
 

@@ -202,12 +202,12 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
                 if getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
             ]
             if group_options:
-                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options behind it"
+                reason = f"{', '.join(group_options)} comes before {context.invoked_subcommand}; put its options after it"
                 raise USAGE(command=f"edgecnn {name}", reason=reason)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(taking).parameters.values()
-        _with_signature(command, parameters)
+        _signed(command, parameters)
         group.callback(invoke_without_command=True, help=_help(body, short), short_help=short)(command)
         return body
 
@@ -242,10 +242,10 @@ def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Cal
         parameter = inspect.Parameter(row.name, keyword, default=default, annotation=row.annotation)
         every.append(own.get(row.name, parameter))
     parameters = [parameter.replace(kind=keyword) for parameter in every]
-    return _with_signature(command, parameters)
+    return _signed(command, parameters)
 
 
-def _with_signature(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+def _signed(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
     """Return the function with these parameters as its signature, which typer reads."""
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

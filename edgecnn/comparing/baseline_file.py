@@ -134,8 +134,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
             hint = f"edgecnn judge HEAD --against {shell_word(path)} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"
             raise latency_baseline_unreadable(path=path, because=because, hint=hint) from error
-        if (said := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
-            raise latency_baseline_unreadable(path=path, because=said) from error
+        if (other := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
+            raise latency_baseline_unreadable(path=path, because=other) from error
         raise latency_baseline_unreadable(path=path, because=first_problem(error)) from error
     if baseline.sha256 != sealed_digest(json.loads(content)):
         raise latency_baseline_unreadable(path=path, because="it was edited: its content is not what its sha256 says")
@@ -149,16 +149,16 @@ def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
 
     Raises LATENCY_BASELINE_UNREADABLE: one of them cannot be read, is of another kit, of a day that another is of, or emulated.
     """
-    found = sorted(((read_baseline(path), path) for path in paths), key=lambda each: each[0].observed_at)
-    if (emulated := next((path for baseline, path in found if not baseline.environment.timed), None)) is not None:
+    days = sorted(((read_baseline(path), path) for path in paths), key=lambda row: row[0].observed_at)
+    if (emulated := next((path for baseline, path in days if not baseline.environment.timed), None)) is not None:
         raise latency_baseline_unreadable(path=emulated, because=EMULATED_TIMES)
-    for (before, first), (after, then) in pairwise(found):
+    for (before, first), (after, then) in pairwise(days):
         if before.shipped.kit != after.shipped.kit:
             raise latency_baseline_unreadable(path=then, because=f"it is of another kit than {first}", hint=_SAME_KIT)
         if before.observed_at[:10] == after.observed_at[:10]:
             because = f"it was recorded on {after.observed_at[:10]}, as {first} was"
             raise latency_baseline_unreadable(path=then, because=because, hint=_SAME_KIT)
-    return [baseline for baseline, _ in found]
+    return [baseline for baseline, _ in days]
 
 
 def _is_pin(content: bytes) -> bool:
@@ -168,7 +168,7 @@ def _is_pin(content: bytes) -> bool:
         return False
 
 
-def as_profile(baseline: LatencyBaseline) -> Profile:
+def race_profile(baseline: LatencyBaseline) -> Profile:
     """The baseline's runs as a race profile of one kit."""
     return Profile(
         what="race",
@@ -185,14 +185,14 @@ def as_profile(baseline: LatencyBaseline) -> Profile:
 
 def figures_of(baseline: LatencyBaseline) -> Latency:
     """What its runs say."""
-    return latency(as_profile(baseline), machine=baseline.machine)
+    return latency(race_profile(baseline), machine=baseline.machine)
 
 
 def energy_figures_of(baseline: LatencyBaseline) -> Energy:
     """What its energy runs say, or why there are none."""
     if not baseline.energy_runs:
         return Energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
-    profile = as_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
+    profile = race_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
     return energy(profile, machine=baseline.machine)
 
 
@@ -204,12 +204,12 @@ class _Beside(NamedTuple):
 
 
 def _recorded_energy(shipped: ShippedKit, store: Store) -> DeviceEnergy:
-    found = None if shipped.row is None else shipped.row.energy
-    if found is None or not found.runs:
-        return DeviceEnergy((), found.reason if found else "the build measured none")
+    measured = None if shipped.row is None else shipped.row.energy
+    if measured is None or not measured.runs:
+        return DeviceEnergy((), measured.reason if measured else "the build measured none")
     profiles = (entry.profile for entry in store.profiles.of(shipped.kit.digest, "race") if entry.profile.purpose == "energy")
-    profile = next((each for each in profiles if each.observed_at == found.observed_at), None)
-    absent = f"the runs of {found.observed_at} are not in the store {store.root}"
+    profile = next((entry for entry in profiles if entry.observed_at == measured.observed_at), None)
+    absent = f"the runs of {measured.observed_at} are not in the store {store.root}"
     return DeviceEnergy((), absent) if profile is None else DeviceEnergy(profile.runs, None)
 
 
@@ -221,14 +221,14 @@ def _companions(shipped: ShippedKit, profile: Profile, store: Store) -> int:
 
 
 def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Beside) -> LatencyBaseline:
-    found = shipped.facts.model_copy(update={"observed_at": profile.observed_at})
+    facts = shipped.facts.model_copy(update={"observed_at": profile.observed_at})
     if len(profile.runs) < RUNS_NEEDED:
         timed = "process was" if len(profile.runs) == 1 else "processes were"
         because = f"{len(profile.runs)} {timed} timed, and an interval needs {RUNS_NEEDED}"
-        raise NO_RECORDED_RACE(candidate=found.candidate.id, because=because, hint=_MORE_PROCESSES)
+        raise NO_RECORDED_RACE(candidate=facts.candidate.id, because=because, hint=_MORE_PROCESSES)
     made = LatencyBaseline(
         version=edgecnn.__version__,
-        shipped=found,
+        shipped=facts,
         machine=machine,
         environment=profile.environment,
         observed_at=profile.observed_at,

@@ -162,8 +162,8 @@ class BuildChanges(Value):
     @classmethod
     def between(cls, base: str, head: str, changes: Iterable[Change], unknown: str | None = None) -> Self:
         """The differences, and each as a line."""
-        found = tuple(changes)
-        return cls(base=base, head=head, lines=tuple(map(str, found)), changes=found, unknown=unknown)
+        values = tuple(changes)
+        return cls(base=base, head=head, lines=tuple(map(str, values)), changes=values, unknown=unknown)
 
 
 class MachineGroup(Value):
@@ -196,5 +196,7 @@ class SideBySide(Value):
     @property
     def accuracy(self) -> Literal["top1", "map"]:
         """The metric that its builds have in common: mAP where an image has several labels."""
-        several = any(facts is not None and facts.multi_label is not None for each in self.candidates for facts in each.facts)
+        several = any(
+            facts is not None and facts.multi_label is not None for candidate in self.candidates for facts in candidate.facts
+        )
         return "map" if several else "top1"

@@ -78,7 +78,7 @@ def reported_kits(report: BuildReport | None) -> Mapping[str, PackagedKit]:
 
 def packaged_kits(store: Store) -> dict[str, PackagedKit]:
     """Digest of each stored kit to what it is; a twin that stands for a device's kit is that candidate's too."""
-    found = dict[str, PackagedKit]()
+    kits = dict[str, PackagedKit]()
     for kind, key in store.artifacts.names():
         made = read_entry(store.layout, kind, key) if kind == "package" else None
         if not isinstance(made, Artifact) or "kit.json" not in made.record.files:
@@ -89,8 +89,8 @@ def packaged_kits(store: Store) -> dict[str, PackagedKit]:
         if candidate:
             resolution_px, classes = _reads(made)
             kit = PackagedKit(arch=arch, candidate=str(candidate), resolution_px=resolution_px, classes=classes, made=made)
-            found[made.record.files["kit.json"].sha256] = kit
-    return found
+            kits[made.record.files["kit.json"].sha256] = kit
+    return kits
 
 
 def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: list[str]) -> Iterator[DatedProfile]:
@@ -148,7 +148,7 @@ class _Key(NamedTuple):
     """In words; empty by default. Another setting is another figure, and no answers differ by it."""
 
 
-def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
+def measured_history(request: HistoryRequest, store: Store) -> MeasuredHistory:
     """Every candidate's medians and accuracies by date, a series a candidate, resolution, number of classes and machine.
 
     Raises:
@@ -158,28 +158,28 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
         StoreUnusable: the store cannot be read.
     """
     report = None
-    if asked.build is not None:
-        if besides := [f"--{name}" for name in ("arch", "target") if getattr(asked, name) is not None]:
+    if request.build is not None:
+        if besides := [f"--{name}" for name in ("arch", "target") if getattr(request, name) is not None]:
             raise history_of_what(options=besides)
-        report = read_report(asked.build)
+        report = read_report(request.build)
     kits = {**reported_kits(report), **packaged_kits(store)}
-    wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, asked, report)}
-    devices = _devices(asked, report)
-    notices, found = list[str](), dict[_Key, list[DatedProfile]]()
-    for seen in dated_profiles(store, wanted, notices):
-        if devices is None or seen.profile.device in devices:
-            found.setdefault(_key(wanted[seen.profile.subject], seen.profile), []).append(seen)
-    if not found:
+    wanted = {digest: kit for digest, kit in kits.items() if _wanted(kit, request, report)}
+    devices = _devices(request, report)
+    notices, by_key = list[str](), dict[_Key, list[DatedProfile]]()
+    for dated in dated_profiles(store, wanted, notices):
+        if devices is None or dated.profile.device in devices:
+            by_key.setdefault(_key(wanted[dated.profile.subject], dated.profile), []).append(dated)
+    if not by_key:
         known = sorted({f"{kit.arch} {kit.candidate}" for kit in kits.values()})
-        raise no_history(asked=_worded(asked, report), store=store.root, known=known)
+        raise no_history(asked=_worded(request, report), store=store.root, known=known)
     return MeasuredHistory(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         store=str(store.root),
-        asked=_worded(asked, report),
-        series=tuple(_series(key, profiles, wanted, store) for key, profiles in sorted(found.items())),
+        asked=_worded(request, report),
+        series=tuple(_series(key, profiles, wanted, store) for key, profiles in sorted(by_key.items())),
         notices=tuple(notices),
-        command=_command(asked),
+        command=_command(request),
     )
 
 
@@ -189,39 +189,39 @@ def _key(kit: PackagedKit, profile: Profile) -> _Key:
     return _Key(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
 
 
-def _wanted(kit: PackagedKit, asked: HistoryRequest, report: BuildReport | None) -> bool:
-    if asked.candidate is not None and kit.candidate != asked.candidate:
+def _wanted(kit: PackagedKit, request: HistoryRequest, report: BuildReport | None) -> bool:
+    if request.candidate is not None and kit.candidate != request.candidate:
         return False
     if report is None:
-        return asked.arch is None or kit.arch == asked.arch
+        return request.arch is None or kit.arch == request.arch
     return kit.arch == report.build.arch and kit.candidate in {facts.candidate.id for facts in report.candidates}
 
 
-def _devices(asked: HistoryRequest, report: BuildReport | None) -> frozenset[str] | None:
+def _devices(request: HistoryRequest, report: BuildReport | None) -> frozenset[str] | None:
     if report is not None:
         return frozenset((report.build.device, ANYWHERE))
-    return None if asked.target is None else frozenset((asked.target,))
+    return None if request.target is None else frozenset((request.target,))
 
 
-def _worded(asked: HistoryRequest, report: BuildReport | None) -> str:
+def _worded(request: HistoryRequest, report: BuildReport | None) -> str:
     if report is not None:
-        what = f"{report.build.arch} for {report.build.device} ({asked.build})"
+        what = f"{report.build.arch} for {report.build.device} ({request.build})"
     else:
-        what = (asked.arch or "any network") + (f" on {asked.target}" if asked.target else "")
-    return what + (f", {asked.candidate} alone" if asked.candidate else "")
+        what = (request.arch or "any network") + (f" on {request.target}" if request.target else "")
+    return what + (f", {request.candidate} alone" if request.candidate else "")
 
 
-def _command(asked: HistoryRequest) -> str:
-    named = ((f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(asked, name)) is not None)
-    return str(Command(verb=("study", "history"), parts=(*(((str(asked.build),),) if asked.build else ()), *named)))
+def _command(request: HistoryRequest) -> str:
+    named = ((f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(request, name)) is not None)
+    return str(Command(verb=("study", "history"), parts=(*(((str(request.build),),) if request.build else ()), *named)))
 
 
-def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
-    ordered = sorted(seen, key=lambda each: (each.moment, each.stored.id))
+def _series(key: _Key, profiles: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
+    ordered = sorted(profiles, key=lambda dated: (dated.moment, dated.stored.id))
     answers = _Labels(store)
-    evaluated = [each for each in ordered if each.profile.what == "evaluation"]
+    evaluated = [dated for dated in ordered if dated.profile.what == "evaluation"]
     several = answers.several(kits[ordered[-1].profile.subject])
-    shares = [(each, answers.share(each.stored, kits[each.profile.subject], several)) for each in evaluated]
+    shares = [(dated, answers.share(dated.stored, kits[dated.profile.subject], several)) for dated in evaluated]
     return Series(
         arch=key.arch,
         candidate=key.candidate,
@@ -230,54 +230,54 @@ def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, Packaged
         machine=ordered[-1].profile.host,
         machine_id=key.machine,
         knobs=key.knobs or None,
-        devices=tuple(dict.fromkeys(each.profile.device for each in ordered)),
-        kits=tuple(dict.fromkeys(each.profile.subject for each in ordered)),
-        latency=_points([(each, _timed(each)) for each in ordered if each.profile.what == "race"]),
-        accuracy=_points([(each, found) for each, found in shares if found]),
+        devices=tuple(dict.fromkeys(dated.profile.device for dated in ordered)),
+        kits=tuple(dict.fromkeys(dated.profile.subject for dated in ordered)),
+        latency=_points([(dated, _timed(dated)) for dated in ordered if dated.profile.what == "race"]),
+        accuracy=_points([(dated, share) for dated, share in shares if share]),
         accuracy_of="map" if several else "top1",
     )
 
 
-def _points(found: Sequence[tuple[DatedProfile, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
+def _points(measured: Sequence[tuple[DatedProfile, Mapping[str, Any]]]) -> tuple[MeasuredPoint, ...]:
     points, before, segment = list[MeasuredPoint](), None, 0
     last = dict[str | None, str]()
-    for seen, figures in found:
-        changed = () if before is None else tuple(_changed(before, seen.profile))
+    for dated, figures in measured:
+        changed = () if before is None else tuple(_changed(before, dated.profile))
         segment += bool(changed)
         points.append(
             MeasuredPoint(
-                observed_at=seen.moment.isoformat(timespec="seconds"),
-                kit=seen.profile.subject,
-                fidelity=seen.profile.fidelity,
+                observed_at=dated.moment.isoformat(timespec="seconds"),
+                kit=dated.profile.subject,
+                fidelity=dated.profile.fidelity,
                 segment=segment,
                 changed=changed,
-                new_kit=last.get(seen.profile.purpose, seen.profile.subject) != seen.profile.subject,
-                purpose=seen.profile.purpose,
+                new_kit=last.get(dated.profile.purpose, dated.profile.subject) != dated.profile.subject,
+                purpose=dated.profile.purpose,
                 **figures,
             )
         )
-        before = seen.profile
-        last[seen.profile.purpose] = seen.profile.subject
+        before = dated.profile
+        last[dated.profile.purpose] = dated.profile.subject
     return tuple(points)
 
 
 def _changed(before: Profile, now: Profile) -> Iterator[str]:
     for name in CONDITIONS_THAT_MUST_MATCH:
-        then, present = (each.environment.conditions.get(name) for each in (before, now))
+        then, present = (profile.environment.conditions.get(name) for profile in (before, now))
         if then != present:
             yield f"{name}: {then or 'unknown'} → {present or 'unknown'}"
     if before.pixels != now.pixels:
         yield f"test images: {(before.pixels or 'unknown')[:12]} → {(now.pixels or 'unknown')[:12]}"
 
 
-def _timed(seen: DatedProfile) -> dict[str, Any]:
-    found = (latency_when_chosen if seen.profile.purpose == "select" else latency)(seen.profile)
-    because = seen.profile.failure or (None if found.p50_ms else found.reason)
+def _timed(dated: DatedProfile) -> dict[str, Any]:
+    figures = (latency_when_chosen if dated.profile.purpose == "select" else latency)(dated.profile)
+    because = dated.profile.failure or (None if figures.p50_ms else figures.reason)
     return {
-        "figure": found.p50_ms,
+        "figure": figures.p50_ms,
         "reason": because,
-        "count": found.runs,
-        "disturbed": disturbed(seen.profile.environment) if found.runs else None,
+        "count": figures.runs,
+        "disturbed": disturbed(dated.profile.environment) if figures.runs else None,
     }
 
 

@@ -73,7 +73,7 @@ class PairedAnswers:
         """What BASE's kit was shown."""
         return self.images if self.common is None else self.common.base_pixels
 
-    def of_common_images(self) -> PairedAnswers:
+    def common_answers(self) -> PairedAnswers:
         """The answers to the images that both test splits hold, in one order, with HEAD's labels."""
         if self.common is None:
             return self
@@ -235,11 +235,11 @@ def _remedy(shipped: ShippedKit, store: Store, what: str) -> str:
 
 def _evaluations(shipped: ShippedKit, store: Store, pixels: str, what: str) -> tuple[StoredProfile, ...]:
     stored_answers = store.profiles.of(shipped.evaluated_kit, "evaluation")
-    found = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
-    if not found:
+    matching = tuple(stored for stored in stored_answers if stored.profile.pixels == pixels)
+    if not matching:
         absent = f"the store {store.root} holds no answers of {what}'s kit to the test split"
         raise Unavailable(f"{absent}: {_remedy(shipped, store, what)}")
-    return found
+    return matching
 
 
 def _answers(shipped: ShippedKit, stored: StoredProfile, groups: NDArray[Any] | None) -> Answers:

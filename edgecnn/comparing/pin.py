@@ -74,13 +74,15 @@ def read_at_revision(text: str) -> GitFile:
     """
     revision, path = _parts(text)
     top = _git(text, "rev-parse", "--show-toplevel", hint="run this inside the repository that holds the record")
-    commit = _git(text, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", said=f"there is no revision {revision!r}")
+    commit = _git(
+        text, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", failure=f"there is no revision {revision!r}"
+    )
     there = f"{commit}:{path}"
     absent = f"{revision} has no {path}"
-    kind = _git(text, "cat-file", "-t", there, said=absent, hint="name a file that is committed there")
+    kind = _git(text, "cat-file", "-t", there, failure=absent, hint="name a file that is committed there")
     if kind != "blob":
         raise GIT_FAILED(text=text, because=f"{path} is no file there but a {kind}", hint="name the record's own file")
-    size = int(_git(text, "cat-file", "-s", there, said=absent))
+    size = int(_git(text, "cat-file", "-s", there, failure=absent))
     if size > LARGEST:
         because = f"it has {size:,} bytes, and a record has at most {LARGEST:,}"
         raise GIT_FAILED(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
@@ -106,15 +108,15 @@ def _parts(text: str) -> tuple[str, str]:
     return revision, path
 
 
-def _git(text: str, *words: str, said: str | None = None, hint: str | None = _FETCH) -> str:
+def _git(text: str, *words: str, failure: str | None = None, hint: str | None = _FETCH) -> str:
     done = _run(text, *words)
     if done.returncode != 0:
         because = _first_line(done.stderr)
         if any(word in because for word in _OF_ANOTHER_OWNER):
-            top = next((each for each in (Path.cwd(), *Path.cwd().parents) if (each / ".git").exists()), Path.cwd())
+            top = next((folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / ".git").exists()), Path.cwd())
             hint = f"git config --global --add safe.directory {shell_word(top)}"
             raise GIT_FAILED(text=text, because=because, hint=hint)
-        raise GIT_FAILED(text=text, because=said or because, hint=hint)
+        raise GIT_FAILED(text=text, because=failure or because, hint=hint)
     return os.fsdecode(done.stdout).rstrip("\n")
 
 
@@ -154,17 +156,17 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
 
     Raises EdgecnnError: the folder is no finished build (see ``finished_build``).
     """
-    found = finished_build(folder)
-    row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
+    build = finished_build(folder)
+    row, resolved, chosen = build.row, build.resolved, build.row.candidate.id
     made = PinnedBuild(
         version=edgecnn.__version__,
-        shipped=found.shipped.facts,
-        evaluated_kit=row.evaluated_kit or found.shipped.kit.digest,
-        device_attached=found.report.build.device_attached,
-        keys={step: key for step, key in found.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
+        shipped=build.shipped.facts,
+        evaluated_kit=row.evaluated_kit or build.shipped.kit.digest,
+        device_attached=build.report.build.device_attached,
+        keys={step: key for step, key in build.keys.items() if ":" not in step or step.endswith(f":{chosen}")},
         tools={name: version for name, version in resolved.versions.items() if version != ABSENT},
-        recipe=_portable(found, file),
-        origin=found.shipped.origin,
+        recipe=_portable(build, file),
+        origin=build.shipped.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return sealed(made)
@@ -250,29 +252,29 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     recipe = pin.recipe
     runtime = recipe.target.runtime
     custom = recipe.model.onnx
-    parts = [("--arch", recipe.model.arch) if custom is None else ("--model", _from_here(folder, custom))]
+    parts = [("--arch", recipe.model.arch) if custom is None else ("--model", _relative(folder, custom))]
     device = recipe.target.device
-    device = _as_path(_from_here(folder, device)) if is_path(device) else device
+    device = _path_text(_relative(folder, device)) if is_path(device) else device
     parts += [("--target", device + (f":{runtime}" if runtime else ""))]
     if is_on_disk(recipe.data.path):
-        parts += [("--data", _from_here(folder, recipe.data.path))]
+        parts += [("--data", _relative(folder, recipe.data.path))]
     elif recipe.data.path != DataChoice().path or custom is not None:
         parts += [("--data", recipe.data.path)]
     named = recipe.model.weights in ("auto", "imagenet", "none")
-    weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
+    weights = recipe.model.weights if named else _relative(folder, recipe.model.weights)
     parts += [("--weights", weights)] if custom is None else []
-    from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
+    from_here = {name: _relative(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
     if recipe.data.image_root is not None:
-        images = recipe.data.model_copy(update={"image_root": _from_here(folder, recipe.data.image_root)})
+        images = recipe.data.model_copy(update={"image_root": _relative(folder, recipe.data.image_root)})
         recipe = recipe.model_copy(update={"data": images})
     parts += [("--set", setting) for setting in _settings(recipe)]
     return str(Command(verb=("build",), parts=(*parts, ("--out", "builds/base"))))
 
 
-def _portable(found: FinishedBuild, file: Path) -> Recipe:
+def _portable(build: FinishedBuild, file: Path) -> Recipe:
     """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
-    recipe, resolved = found.resolved.recipe, found.resolved
+    recipe, resolved = build.resolved.recipe, build.resolved
     data = recipe.data
     if is_on_disk(data.path):
         data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
@@ -287,10 +289,10 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
         model = recipe.model.model_copy(update={"onnx": _counted(resolved.custom_model.path, file)})
     target = recipe.target
     if resolved.device_file is not None:
-        target = target.model_copy(update={"device": _as_path(_counted(resolved.device_file, file))})
+        target = target.model_copy(update={"device": _path_text(_counted(resolved.device_file, file))})
     changed = {"data": data, "target": target, "model": model}
     if (made := resolved.synthesis) is not None:
-        folders = {name: _counted(found.root, file) for name, found in made.found.items()}
+        folders = {name: _counted(synthesized.root, file) for name, synthesized in made.summaries.items()}
         changed["synthesis"] = recipe.synthesis.model_copy(update=folders)
     return recipe.model_copy(update=changed)
 
@@ -299,12 +301,12 @@ def _counted(path: str, file: Path) -> str:
     return os.path.relpath(Path(path).resolve(), file.parent.resolve())
 
 
-def _as_path(path: str) -> str:
+def _path_text(path: str) -> str:
     """Written so that a target takes it for a file's path and not for a device's name."""
     return path if is_path(path) else f"./{path}"
 
 
-def _from_here(folder: Path, path: str) -> str:
+def _relative(folder: Path, path: str) -> str:
     return os.path.relpath(folder / path)
 
 

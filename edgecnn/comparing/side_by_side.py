@@ -55,7 +55,7 @@ class _ComparedFolder:
     def facts(self, candidate: str) -> CandidateFacts | None:
         return next((facts for facts in self.report.candidates if facts.candidate.id == candidate), None)
 
-    def as_shipped(self, facts: CandidateFacts) -> ShippedKitFacts:
+    def shipped_facts(self, facts: CandidateFacts) -> ShippedKitFacts:
         raced = self.report.choice.knobs
         return ShippedKitFacts(
             name=self.folder.name,
@@ -67,7 +67,7 @@ class _ComparedFolder:
 
     def shown(self, candidate: str) -> CandidateFacts | None:
         facts = self.facts(candidate)
-        return None if facts is None else facts.without_layers
+        return None if facts is None else facts.compact
 
 
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
@@ -79,19 +79,19 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
         NOT_SO_MANY_BUILDS, BUILD_NAMED_TWICE: what was asked is no comparison.
         NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
     """
-    given = _read(folders)
-    names = list(dict.fromkeys(facts.candidate.id for each in given for facts in each.report.candidates))
-    base, others = given[0], given[1:]
+    builds = _read(folders)
+    names = list(dict.fromkeys(facts.candidate.id for build in builds for facts in build.report.candidates))
+    base, others = builds[0], builds[1:]
     kits = _Kits(store)
     return SideBySide(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        builds=tuple(_build(each) for each in given),
-        candidates=tuple(ComparedCandidate(candidate=name, facts=tuple(each.shown(name) for each in given)) for name in names),
-        paired=tuple(found for head in others for name in names if (found := _paired(name, base, head, kits)) is not None),
+        builds=tuple(_build(build) for build in builds),
+        candidates=tuple(ComparedCandidate(candidate=name, facts=tuple(build.shown(name) for build in builds)) for name in names),
+        paired=tuple(accuracy for head in others for name in names if (accuracy := _paired(name, base, head, kits)) is not None),
         changed=tuple(_changed(base, head, names, kits) for head in others),
-        machines=tuple(_machines(given)),
-        notices=tuple(_notices(given)),
+        machines=tuple(_machines(builds)),
+        notices=tuple(_notices(builds)),
         command=str(Command(verb=("compare",), parts=tuple((str(folder),) for folder in folders))),
     )
 
@@ -111,21 +111,21 @@ def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
     if not 2 <= len(folders) <= len(LABELS):
         raise NOT_SO_MANY_BUILDS(given=len(folders), most=len(LABELS))
     places = [folder.parent if folder.name == REPORT else folder for folder in folders]
-    seen = dict[Path, Path]()
+    named = dict[Path, Path]()
     for place in places:
-        if place.resolve() in seen:
+        if place.resolve() in named:
             raise BUILD_NAMED_TWICE(folder=place)
-        seen[place.resolve()] = place
+        named[place.resolve()] = place
     return [
         _ComparedFolder(label, place, report := read_report(place), plan_of(place, report.keys))
         for label, place in zip(LABELS, places, strict=False)
     ]
 
 
-def _build(given: _ComparedFolder) -> ComparedBuild:
+def _build(build: _ComparedFolder) -> ComparedBuild:
     same = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
-    reported = {name: getattr(given.report, name) for name in same}
-    return ComparedBuild(label=given.label, folder=str(given.folder), **reported)
+    reported = {name: getattr(build.report, name) for name in same}
+    return ComparedBuild(label=build.label, folder=str(build.folder), **reported)
 
 
 class _Kits:
@@ -135,12 +135,12 @@ class _Kits:
         self.store = store
         self._found: dict[str, KitRef | None] = {}
 
-    def of(self, given: _ComparedFolder, candidate: str) -> KitRef | None:
-        facts = given.facts(candidate)
+    def of(self, build: _ComparedFolder, candidate: str) -> KitRef | None:
+        facts = build.facts(candidate)
         if facts is None or facts.kit is None:
             return None
         if facts.kit not in self._found:
-            self._found[facts.kit] = self._stored(facts.kit) or _opened(given.folder / BUNDLE / "kits" / candidate, facts.kit)
+            self._found[facts.kit] = self._stored(facts.kit) or _opened(build.folder / BUNDLE / "kits" / candidate, facts.kit)
         return self._found[facts.kit]
 
     def _stored(self, digest: str) -> KitRef | None:
@@ -170,25 +170,25 @@ def _paired(
     if head.facts(names[0]) is None or base.facts(names[1]) is None:
         return None
     nothing = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
-    if (known := _by_definition(names, base, head)) is not None:
+    if (known := _difference_by_definition(names, base, head)) is not None:
         return nothing.model_copy(update=known)
     try:
-        found = _difference(names, base, head, kits)
+        difference = _difference(names, base, head, kits)
     except Unavailable as why:
         return nothing.model_copy(update={"absent": str(why)})
     except EdgecnnError as error:
         return nothing.model_copy(update={"absent": error.line()})
-    return nothing.model_copy(update=found)
+    return nothing.model_copy(update=difference)
 
 
-def _by_definition(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder) -> dict[str, Any] | None:
+def _difference_by_definition(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder) -> dict[str, Any] | None:
     """No loss between the same files on one machine; None where they differ, or where HEAD's accuracy is not known."""
     ours, theirs = head.facts(names[0]), base.facts(names[1])
     if ours is None or theirs is None or ours.kit is None or ours.answered is None:
         return None
     machines = head.report.environment.conditions, base.report.environment.conditions
     ran = [(row.runtime_version, row.evaluated_kit) for row in (ours, theirs)]
-    if ran[0] != ran[1] or not head.as_shipped(ours).is_identical_to(base.as_shipped(theirs), *machines):
+    if ran[0] != ran[1] or not head.shipped_facts(ours).is_identical_to(base.shipped_facts(theirs), *machines):
         return None
     counts = {"lost": 0, "gained": 0} if ours.test is not None else {}
     return {"drop_pp": exactly(0.0), "fidelity": Fidelity.DEFINED, "images": ours.answered.images, **counts}
@@ -197,23 +197,23 @@ def _by_definition(names: tuple[str, str], base: _ComparedFolder, head: _Compare
 def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
     """``names``: of HEAD's candidate and of BASE's."""
     sides = _side(head, names[0], kits), _side(base, names[1], kits)
-    found = paired_answers(*sides, kits.store, names=(head.label, base.label))
-    labels = (found.labels, found.base_labels)
-    for each, own, answers, side, own_labels in zip((head, base), names, (found.head, found.base), sides, labels, strict=True):
-        facts = each.facts(own)
-        told = None if facts is None else facts.multi_label or facts.test
-        if told is None or abs(_share(told) - _share(judged(answers, own_labels, side))) > 0.5 / len(own_labels):
-            raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
-    common = found.of_common_images()
+    both = paired_answers(*sides, kits.store, names=(head.label, base.label))
+    labels = (both.labels, both.base_labels)
+    for build, own, answers, side, own_labels in zip((head, base), names, (both.head, both.base), sides, labels, strict=True):
+        facts = build.facts(own)
+        reported = None if facts is None else facts.multi_label or facts.test
+        if reported is None or abs(_share(reported) - _share(judged(answers, own_labels, side))) > 0.5 / len(own_labels):
+            raise Unavailable(f"the stored answers of {build.label} are not those that its report is about")
+    common = both.common_answers()
     measured = judged(common.head, common.labels, sides[0], common.base)
-    emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
+    emulated = Fidelity.EMULATED in (both.head.fidelity, both.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,
         **({"lost": measured.lost, "gained": measured.gained} if isinstance(measured, Accuracy) else {}),
         "images": measured.images,
-        "pairing": found.pairing,
+        "pairing": both.pairing,
         "fidelity": Fidelity.EMULATED if emulated else measured.fidelity,
-        "machine": " and ".join(dict.fromkeys((found.base.machine, found.head.machine))),
+        "machine": " and ".join(dict.fromkeys((both.base.machine, both.head.machine))),
     }
 
 
@@ -221,29 +221,33 @@ def _share(of: Accuracy | MultiLabelAccuracy) -> float:
     return of.map.estimate if isinstance(of, MultiLabelAccuracy) else of.top1.estimate
 
 
-def _side(given: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
-    kit = kits.of(given, name)
+def _side(build: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
+    kit = kits.of(build, name)
     if kit is None:
-        raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {given.label}")
-    return ShippedKit(folder=given.folder, kit=kit, report=given.report, plan=given.plan)
+        raise Unavailable(f"the store {kits.store.root} holds no kit of {name} of {build.label}")
+    return ShippedKit(folder=build.folder, kit=kit, report=build.report, plan=build.plan)
 
 
 def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
     """Changes that hold for every candidate once, and those of one candidate alone with its name."""
-    by_candidate = {name: found for name in names if (found := _kit_changes(base, head, name, kits)) is not None}
+    by_candidate = {name: kit_changes for name in names if (kit_changes := _kit_changes(base, head, name, kits)) is not None}
     unknown = None
     if base.plan is None or head.plan is None:
-        lacking = " and ".join(each.label for each in (base, head) if each.plan is None)
+        lacking = " and ".join(build.label for build in (base, head) if build.plan is None)
         unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
     if not by_candidate:
         plans = base.plan is not None and head.plan is not None
-        found = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
-        return BuildChanges.between(base.label, head.label, found, unknown or "no kit of both is at hand")
-    shared = [change for change in next(iter(by_candidate.values())) if all(change in found for found in by_candidate.values())]
+        plan_changes = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
+        return BuildChanges.between(base.label, head.label, plan_changes, unknown or "no kit of both is at hand")
+    shared = [
+        change
+        for change in next(iter(by_candidate.values()))
+        if all(change in kit_changes for kit_changes in by_candidate.values())
+    ]
     own = [
         change.model_copy(update={"candidate": name, "kind": "kit"})
-        for name, found in by_candidate.items()
-        for change in found
+        for name, kit_changes in by_candidate.items()
+        for change in kit_changes
         if change not in shared
     ]
     return BuildChanges.between(base.label, head.label, (*shared, *own), unknown)
@@ -256,20 +260,20 @@ def _kit_changes(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: 
     return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
 
 
-def _machines(given: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
+def _machines(builds: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:
     """Builds by the conditions of their machine; one whose conditions were not recorded stands alone."""
     groups = list[tuple[dict[str, str], list[str], str]]()
-    for each in given:
-        timed = next((facts.latency for facts in each.report.candidates if facts.latency and facts.latency.runs), None)
+    for build in builds:
+        timed = next((facts.latency for facts in build.report.candidates if facts.latency and facts.latency.runs), None)
         if timed is None:
             continue
-        conditions = each.report.environment.conditions
+        conditions = build.report.environment.conditions
         held = {name: conditions[name] for name in _OF_THE_BUILD if name in conditions}
         same = next((labels for other, labels, _ in groups if held and other == held), None)
         if same is None:
-            groups.append((held, [each.label], timed.machine))
+            groups.append((held, [build.label], timed.machine))
         else:
-            same.append(each.label)
+            same.append(build.label)
     for place, (held, labels, machine) in enumerate(groups):
         differs = tuple(_differing(groups[0][0], held)) if place else ()
         yield MachineGroup(labels=tuple(labels), machine=machine, differs=differs)
@@ -284,19 +288,19 @@ def _differing(first: Mapping[str, str], other: Mapping[str, str]) -> Iterator[s
             yield f"{name}: {then or 'unknown'} → {now or 'unknown'}"
 
 
-def _notices(given: Sequence[_ComparedFolder]) -> Iterator[str]:
+def _notices(builds: Sequence[_ComparedFolder]) -> Iterator[str]:
     for what, values in (
-        ("networks", [each.report.build.arch for each in given]),
-        ("devices", [each.report.build.device for each in given]),
+        ("networks", [build.report.build.arch for build in builds]),
+        ("devices", [build.report.build.device for build in builds]),
     ):
         if len(set(values)) > 1:
-            named = ", ".join(f"{each.label} {value}" for each, value in zip(given, values, strict=True))
+            named = ", ".join(f"{build.label} {value}" for build, value in zip(builds, values, strict=True))
             yield f"the builds are of different {what}: {named}"
     digests: dict[str, list[str]] = {}
-    for each in given:
-        for facts in each.report.candidates:
+    for build in builds:
+        for facts in build.report.candidates:
             if facts.kit:
-                digests.setdefault(facts.kit, []).append(f"{facts.candidate.id} of {each.label}")
+                digests.setdefault(facts.kit, []).append(f"{facts.candidate.id} of {build.label}")
     for names in digests.values():
         if len(names) > 1:
             named = ", ".join(names)

@@ -1,1 +1,1 @@
-"""Images: what is in a folder or an archive, its splits by content, hygiene, composed images, the demo."""
+"""Images: finding them in a folder or an archive, splitting them by content, checking them, composing new ones, and the demo."""

@@ -1,4 +1,4 @@
-"""Classes that their files give away: every image shares a mode, a format or a size that images of other classes lack."""
+"""Classes that are recognisable by a property of their files: a mode, a format or a size that the other classes lack."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edgecnn.values.dataset import ClassMark, MarkKind
 
 _FEWEST: Final = 4
 _MOST_OTHERS: Final = 0.5
-"""A larger share of the other images with the same mark says little about the class."""
+"""If a larger share of the other images has the same mark, the mark says little about the class."""
 _CHANCE: Final = 0.05
 """Largest probability that a mark appears by chance in any class (Bonferroni's bound)."""
 _SIDES_SWAPPED: Final = 5
-"""The first EXIF orientation that turns a picture by a quarter (EXIF 2.32, tag 0x0112)."""
+"""The first EXIF orientation that turns an image by a quarter (EXIF 2.32, tag 0x0112)."""
 
 
 def class_marks(images: Sequence[tuple[Sequence[int], Fingerprint]], classes: Sequence[str]) -> tuple[ClassMark, ...]:
     """Return the classes whose images all have one mark that at most half of the other images have, beyond chance.
 
-    A class that is named is then excluded from the comparison, so only one of two classes is named.
+    A reported class is then excluded from the comparison, so only one of two classes is reported.
 
-    ``images``: the classes, or labels, of each image, and its fingerprint.
+    ``images``: the classes or labels of each image, and its fingerprint.
     """
     return tuple(mark for kind in _MARKS for mark in _marks_of_kind(images, classes, kind))
 

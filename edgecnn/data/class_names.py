@@ -1,5 +1,7 @@
-"""The order in which a model answers, from a text file, a class a line, or from an ONNX file's own metadata: folders are then
-known by their names."""
+"""The order of a model's outputs: from a text file with one class a line, or from the metadata of an ONNX file.
+
+Folders are then matched to classes by name.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,13 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 
 
 def names_in(file: Path) -> tuple[str, ...]:
-    """The names in a text file, a line each; blank lines at the end count for nothing. Of an ONNX file those in its metadata, of
-    a ``config.json`` those in ``id2label``.
+    """Return the names in a text file, one a line; blank lines at the end are ignored.
 
-    Raises CLASS_NAMES_UNUSABLE: it cannot be read, is no text, has an empty name or one twice, or is an ONNX file that states
-    none.
-    FileNotFoundError: nothing is there.
+    For an ONNX file return the names in its metadata, for a ``config.json`` those in ``id2label``.
+
+    Raises:
+        CLASS_NAMES_UNUSABLE: unreadable, not text, an empty or a repeated name, or an ONNX file without names.
+        FileNotFoundError: the file does not exist.
     """
     if (stated := _names_of_model(file)) is not None:
         return stated
@@ -40,16 +43,17 @@ def names_in(file: Path) -> tuple[str, ...]:
         if not name:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line} is empty")
         if any(unicodedata.category(sign) in _STEERING for sign in name):
-            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
+            raise CLASS_NAMES_UNUSABLE(file=file, because=f"its line {line}, {ascii(name[:100])}, contains a control character")
         if first.setdefault(name, line) < line:
             raise CLASS_NAMES_UNUSABLE(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
     return tuple(names)
 
 
 def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] | None:
-    """Those of the file that ``data.classes`` states, or of the folders by character; None where it states neither.
+    """Return the names that ``data.classes`` states: those of its file, or the folders in character order; None if it states
+    neither.
 
-    Raises CLASS_NAMES_UNUSABLE: see ``names_in``; or nothing is there.
+    Raises CLASS_NAMES_UNUSABLE: see ``names_in``; also if the file does not exist.
     """
     if choice == SORTED:
         return tuple(sorted(folders))
@@ -59,7 +63,9 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
     try:
         return names_in(file)
     except FileNotFoundError:
-        raise CLASS_NAMES_UNUSABLE(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
+        raise CLASS_NAMES_UNUSABLE(
+            file=file, because=f"no file is there, and it is not one of {', '.join(CLASSES_WORDS)}"
+        ) from None
 
 
 def _text(file: Path) -> str:
@@ -76,7 +82,7 @@ def _text(file: Path) -> str:
 
 
 def _names_of_model(file: Path) -> tuple[str, ...] | None:
-    """None of a file that is neither an ONNX file nor a ``config.json`` that names classes."""
+    """Return the names in an ONNX file or a ``config.json``; None for any other file."""
     try:
         if file.name == CONFIG and file.is_file():
             return _names_of_config(file)
@@ -86,22 +92,20 @@ def _names_of_model(file: Path) -> tuple[str, ...] | None:
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
-        return None  # as a text, it says why
+        return None  # a text file gets the clearer error
     if names is None:
-        raise CLASS_NAMES_UNUSABLE(
-            file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so that a text file is needed"
-        )
+        raise CLASS_NAMES_UNUSABLE(file=file, because=f"its metadata has no names in {', '.join(KEYS)}; a text file is needed")
     return names
 
 
 def _names_of_config(file: Path) -> tuple[str, ...]:
     if (names := names_in_config(file)) is None:
-        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label, so that a text file is needed")
+        raise CLASS_NAMES_UNUSABLE(file=file, because="it names no classes in id2label; a text file is needed")
     return names
 
 
 class ModelNames(NamedTuple):
-    """Classes in the order of a model's answers."""
+    """Classes in the order of a model's outputs."""
 
     names: tuple[str, ...]
     file: Path
@@ -109,7 +113,7 @@ class ModelNames(NamedTuple):
 
 
 def names_in_model(model: Path) -> ModelNames | None:
-    """The classes that a model file's own metadata names, or the ``config.json`` next to it; None where neither names any."""
+    """Return the classes in a model file's metadata, or in the ``config.json`` next to it; None if neither has names."""
     file = user_path(model)
     try:
         names = names_in_metadata(file)
@@ -119,14 +123,15 @@ def names_in_model(model: Path) -> ModelNames | None:
         names = None if config is None else names_in_config(config)
         return None if config is None or names is None else ModelNames(names, config)
     except OSError:
-        return None  # who reads the model itself says why it cannot be read
+        return None  # the code that loads the model reports why it cannot be read
 
 
 def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, model: str) -> tuple[str, ...] | None:
-    """``names``, those of the file ``model``, each as its folder has it where there is one; None where no folder is called after
-    any, as in another language, or two are called after one.
+    """Return the ``names`` of the file ``model``, each spelled as its folder is, if it has one.
 
-    Raises NotInClassNames: some folders are, and one is not, so that neither order is beyond doubt.
+    None if no folder matches a name, for example in another language, or if two folders match the same name.
+
+    Raises NotInClassNames: some folders match and one does not, so the order is uncertain.
     """
     places_of_folders = _places(folders, names)
     places = [place for place in places_of_folders if place is not None]
@@ -140,9 +145,11 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 
 
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
-    """The place of each folder's name in the file; spaces, ``_`` and ``-`` are one, and so is case where names stay apart.
+    """Return the index in the file of each folder's name.
 
-    Raises NotInClassNames: a folder is called after none of them. FOLDERS_OF_ONE_CLASS: two are called after one.
+    Spaces, ``_`` and ``-`` are equal. Case is ignored if the names still differ.
+
+    Raises NotInClassNames: a folder matches no name. FOLDERS_OF_ONE_CLASS: two folders match the same name.
     """
     places, first = _places(folders, names), dict[int, str]()
     for folder, place in zip(folders, places, strict=True):
@@ -162,10 +169,10 @@ def _places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
 
 
 def composed(name: str) -> str:
-    """The name in Unicode's composed form (NFC): macOS writes names of files in another one."""
+    """Return the name in Unicode's composed form (NFC); macOS stores file names decomposed."""
     return unicodedata.normalize("NFC", name)
 
 
 def joined(name: str) -> str:
-    """The composed name with a space for each run of spaces, ``_`` and ``-``."""
+    """Return the composed name with one space for each run of spaces, ``_`` and ``-``."""
     return " ".join(composed(name).replace("_", " ").replace("-", " ").split())

@@ -1,6 +1,7 @@
-"""Cut-outs and backgrounds to compose from, found by content before any is decoded, and how a training reads composed images.
+"""Find cut-outs and backgrounds by content before any is decoded, and read composed images for training.
 
-Composed images only ever train. A background or cut-out with the same bytes as a photograph that judges is left out and named.
+Composed images are used for training only. A background or cut-out with the same bytes as a validation or test image is skipped
+and named.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ _JUDGING = ("calibration", "validation", "test")
 
 
 def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool, cache: Path, tell: Progress) -> Synthesis:
-    """List both folders and hold them against the photographs.
+    """List the cut-outs and the backgrounds, and compare them with the photographs.
 
-    ``choice``: with ``cutouts`` and ``backgrounds`` stated. ``data``: the photographs. ``imagenet``: whether folders are called
-    after ImageNet's classes, by WordNet id too. ``cache``: the store's root.
+    ``choice``: has ``cutouts`` and ``backgrounds``. ``data``: the photographs. ``imagenet``: whether folders may have names or
+    WordNet IDs of ImageNet's classes. ``cache``: the store's root.
 
     Raises:
-        SYNTHESIS_FOLDER_UNUSABLE: a folder is absent, empty, or holds nothing that can be used.
-        CUTOUT_CLASS_UNKNOWN, CLASSES_WITHOUT_CUTOUTS: the classes are not those of the photographs.
-        NO_IMAGENET_CLASS: a folder is called after none of ImageNet's classes.
-        DATA_FOLDER_UNREADABLE, DATA_PATH_UNUSABLE, NAME_NOT_UNICODE: of the folders.
+        SYNTHESIS_FOLDER_UNUSABLE: a folder does not exist, is empty, or contains nothing usable.
+        CUTOUT_CLASS_UNKNOWN, CLASSES_WITHOUT_CUTOUTS: the classes differ from those of the photographs.
+        NO_IMAGENET_CLASS: a folder's name is not an ImageNet class.
+        DATA_FOLDER_UNREADABLE, DATA_PATH_UNUSABLE, NAME_NOT_UNICODE: a folder cannot be read.
     """
     manifest = DataManifest.model_validate_json(Path(data.manifest_path).read_bytes())
     roles = {image.sha256: image for image in manifest.images}
@@ -67,7 +68,7 @@ def _cutouts(
 ) -> DataSummary:
     root = root_of(choice.cutouts or "")
     listed = _usable(_CUTOUTS, root, lambda progress: _class_layout(root, progress), within)
-    images, clashing = drop_copies(listed.found, listed.classes)
+    images, clashing = drop_copies(listed.images, listed.classes)
     labels = imagenet_labels(listed.classes, root) if imagenet else _labels(root, listed.classes, data.classes)
     excluded = [copy.sentence for copy in clashing]
     kept = []
@@ -91,7 +92,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
     listed = _usable(_BACKGROUNDS, root, lambda progress: unlabelled_layout(root, progress), within)
     excluded: list[str] = []
     kept: dict[str, ImageEntry] = {}
-    for image in sorted(listed.found, key=lambda image: image.path):
+    for image in sorted(listed.images, key=lambda image: image.path):
         if (twin := photographs.get(image.sha256)) is not None:
             reason = f"is in the role {twin.role}" if twin.role in _JUDGING else "shows a class itself"
             excluded.append(f"{image.path}: the same bytes as {twin.path}, which {reason}")
@@ -100,7 +101,7 @@ def _backgrounds(choice: SynthesisChoice, photographs: Mapping[str, ImageEntry],
         else:
             kept[image.sha256] = ImageEntry(path=image.path, label=UNLABELLED, role="train", sha256=image.sha256)
     if not kept:
-        because = "it holds no image" if not excluded else f"every image in it is in the data too: {excluded[0]}"
+        because = "it holds no image" if not excluded else f"every image in it is also in the data: {excluded[0]}"
         raise synthesis_folder_unusable(key=_BACKGROUNDS, folder=root, because=because)
     return _filed(listed, (), tuple(kept.values()), excluded, within[0])
 
@@ -136,7 +137,7 @@ def _usable(key: str, root: Path, layout_of: Callable[[ListingProgress], Layout]
 
 
 def _class_layout(root: Path, progress: ListingProgress) -> Layout:
-    """Every sub-folder is a class, were it called ``train``; one is enough, which photographs could not be told by."""
+    """Return a layout in which every sub-folder is a class, even one called ``train``. A single class is enough."""
     names = folders_in(root, progress)
     return Layout(root, names, {}, tuple(ClassFolder("train", label, name) for label, name in enumerate(names)), ())
 
@@ -149,7 +150,7 @@ def _labels(root: Path, names: Sequence[str], classes: Sequence[str]) -> tuple[i
 
 
 def open_made(folder: Path) -> ImageSource:
-    """The images of a synthesize artifact; all of them have the role ``train``.
+    """Return the images of a synthesize artifact, all with the role ``train``.
 
     Raises MANIFEST_UNREADABLE: its list is absent or damaged.
     """
@@ -169,7 +170,7 @@ def open_made(folder: Path) -> ImageSource:
 
 
 class JoinedImages(ImageSource):
-    """Photographs, and behind those that train the made ones."""
+    """Photographs, followed in the role ``train`` by composed images."""
 
     def __init__(self, photographs: ImageSource, made: ImageSource) -> None:
         images = (*photographs.manifest.images, *made.entries("train"))
@@ -183,7 +184,7 @@ class JoinedImages(ImageSource):
 
 
 class ComposedImages(ImageSource):
-    """Some of the pictures that a synthesize stage would write, made when they are read."""
+    """Some of the images that a synthesize stage would write, composed when they are read."""
 
     def __init__(self, composer: Composer, planned: Iterable[Planned]) -> None:
         self._composer = composer
@@ -202,8 +203,8 @@ class ComposedImages(ImageSource):
 def training_images(photographs: Path | None, made: Path | None) -> ImageSource:
     """Open the training images.
 
-    ``photographs``: a manifest; None where made images alone train. ``made``: a synthesize artifact; None where there is none.
-    Raises MANIFEST_UNREADABLE: of either. TypeError: neither is given.
+    ``photographs``: a manifest; None if the training uses composed images only. ``made``: a synthesize artifact, if any. Raises
+    MANIFEST_UNREADABLE: either list is absent or damaged. TypeError: neither is given.
     """
     if made is None:
         if photographs is None:

@@ -1,7 +1,7 @@
-"""Compose training images: which cut-out comes on which background, and every picture with what it was made of.
+"""Compose training images: choose a cut-out and a background for each, and record how it was made.
 
-Cut-outs are dealt out and not drawn, so that none is used more often than another; the order is a hash of seed and content. All
-arithmetic is on premultiplied colours (Pillow resizes and turns RGBA so), and an edge is softened inwards.
+Cut-outs are dealt in rounds rather than drawn, so all are used equally often; the order is a hash of seed and content. Arithmetic
+uses premultiplied colours, as Pillow does to resize and turn RGBA. Edges are softened inwards.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import MadeImage, Provenance, SynthesisSettings
 
 _SEEN: Final = 13
-"""Alpha, of 255, under which nothing is to be seen: programs that remove backgrounds leave traces of 1 or 2 everywhere."""
+"""Alpha, of 255, below which a pixel counts as invisible: background removers leave traces of 1 or 2 everywhere."""
 _CROP: Final = (0.6, 1.0)
-"""Side of the part of a background that is shown, as a share of its short side."""
+"""Side of the visible part of a background, as a share of its short side."""
 _KEPT: Final = 2
-"""A picture is kept at so many times the made one's side at least: what is drawn of it may be a part."""
+"""Images are kept at up to this multiple of the composed image's side, because only a part of them may be drawn."""
 Box = tuple[int, int, int, int]
 Shares = tuple[float, float, float, float]
 
@@ -50,7 +50,7 @@ class Drawn(NamedTuple):
 
 
 class Composed(NamedTuple):
-    """A picture, and what came of the numbers that were drawn."""
+    """A composed image, and the effect of the numbers drawn for it."""
 
     picture: Image.Image
     background_box: Shares
@@ -59,9 +59,9 @@ class Composed(NamedTuple):
 
 
 def drawn(settings: SynthesisSettings, name: str) -> Drawn:
-    """Numbers for one picture. They follow from the seed and its name alone, so that no picture depends on another.
+    """Return the random numbers of one image. They depend on the seed and its name alone, never on another image.
 
-    Python promises that ``random()`` gives the same for the same seed in every version; so nothing else of it is used.
+    Only ``random()`` is used: Python guarantees its sequence for a seed across versions.
     """
     numbers = random.Random(f"{settings.seed}:{name}")
 
@@ -80,33 +80,34 @@ def drawn(settings: SynthesisSettings, name: str) -> Drawn:
 
 
 def read_background(data: bytes, size_px: int) -> Image.Image:
-    """Upright RGB, averaged down where it is much larger than is needed. Raises UnreadableImage: as ``runner.pixels.decode``."""
+    """Return upright RGB, averaged down if it is much larger than needed. Raises UnreadableImage: as ``runner.pixels.decode``."""
     picture = decode(io.BytesIO(data))
     return _reduced(picture, min(picture.size), size_px)
 
 
 def read_cutout(data: bytes, size_px: int) -> Image.Image:
-    """RGBA, cropped to what is to be seen, averaged down where it is much larger than is needed.
+    """Return RGBA, cropped to its visible part, and averaged down if it is much larger than needed.
 
-    Raises UnreadableImage: as ``runner.pixels.decode``; also without an alpha channel, and opaque or transparent all over.
+    Raises UnreadableImage: as ``runner.pixels.decode``; also if the image has no alpha channel, or is fully opaque or
+    transparent.
     """
-    decode(io.BytesIO(data))  # the one definition of a readable picture, with its bounds
+    decode(io.BytesIO(data))  # defines which images are readable, and their limits
     with open_picture(io.BytesIO(data)) as image:
         if not image.has_transparency_data:
             raise UnreadableImage("it has no alpha channel")
         cutout = ImageOps.exif_transpose(image).convert("RGBA")
     alpha = cutout.getchannel("A")
     if alpha.getextrema()[0] == 255:
-        raise UnreadableImage("it is opaque all over, so that its whole rectangle would be pasted")
+        raise UnreadableImage("it is fully opaque, so its whole rectangle would be pasted")
     box = alpha.point(_is_seen).getbbox()
     if box is None:
-        raise UnreadableImage("it is transparent all over")
+        raise UnreadableImage("it is fully transparent")
     shown = cutout.crop(box)
     return _reduced(shown, max(shown.size), size_px)
 
 
 def composed(cutout: Image.Image, background: Image.Image, numbers: Drawn, settings: SynthesisSettings) -> Composed:
-    """Lay an RGBA cut-out on an RGB background, as ``drawn`` says; the picture is ``size_px`` square."""
+    """Lay an RGBA cut-out on an RGB background with the numbers ``drawn``; the result is ``size_px`` square."""
     size_px = settings.size_px
     shown = _background_box(background, numbers)
     picture = background.resize((size_px, size_px), Image.Resampling.BICUBIC, box=_scaled(shown, background.size)).convert("RGBA")
@@ -128,7 +129,7 @@ def _is_seen(alpha: int) -> int:
 
 
 def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
-    """Averaged down to where the side that matters is ``_KEPT`` times the made picture's: what is held is bounded by that."""
+    """Average down until the limiting side is ``_KEPT`` times that of the composed image, which bounds memory."""
     factor = _KEPT * size_px / side_px
     if factor >= 1:
         return image
@@ -136,7 +137,7 @@ def _reduced(image: Image.Image, side_px: int, size_px: int) -> Image.Image:
 
 
 def _background_box(background: Image.Image, numbers: Drawn) -> Shares:
-    """A square, by shares of the sides."""
+    """Return a square, from shares of the sides."""
     width, height = background.size
     side = min(width, height) * numbers.crop
     left, top = (width - side) * numbers.crop_at[0], (height - side) * numbers.crop_at[1]
@@ -150,25 +151,25 @@ def _scaled(box: Shares, size: tuple[int, int]) -> Shares:
 
 
 def _prepared(cutout: Image.Image, numbers: Drawn, size_px: int) -> Image.Image:
-    """Scaled, turned and softened, cropped to what is to be seen of it."""
+    """Return the cut-out scaled, turned and softened, cropped to its visible part."""
     factor = numbers.scale * size_px / max(cutout.size)
     width, height = (max(1, round(extent * factor)) for extent in cutout.size)
     small = cutout.resize((width, height), Image.Resampling.BICUBIC)
-    rim = 2 + math.ceil(3 * numbers.feather_px)  # transparent all round, so that the outermost pixels are an edge too
+    rim = 2 + math.ceil(3 * numbers.feather_px)  # a transparent border, so that the outermost pixels form an edge
     framed = Image.new("RGBA", (width + 2 * rim, height + 2 * rim))
     framed.paste(small, (rim, rim))
-    turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow counts against the clock
+    turned = framed.rotate(-numbers.degrees, Image.Resampling.BICUBIC, expand=True)  # Pillow turns counter-clockwise
     soft = _feathered(turned, numbers.feather_px)
     box = soft.getchannel("A").point(_is_seen).getbbox()
-    return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # what is thinner than its edge stays as it is
+    return turned.crop(turned.getbbox()) if box is None else soft.crop(box)  # a part thinner than its edge is not softened
 
 
 def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
-    """Alpha rises from nothing at the edge of what is seen to its own value two standard deviations inside it."""
+    """Soften an edge: alpha rises from 0 to its own value within two standard deviations inside it."""
     if sigma <= 0:
         return cutout
     alpha = cutout.getchannel("A")
-    inside = alpha.point(_is_seen).filter(ImageFilter.GaussianBlur(sigma))  # 0.5 on a straight edge, 0.98 two sigmas inside
+    inside = alpha.point(_is_seen).filter(ImageFilter.GaussianBlur(sigma))  # 0.5 on a straight edge, 0.98 at two sigmas inside
     kept = inside.point([max(0, 2 * level - 255) for level in range(256)])
     soft = cutout.copy()
     soft.putalpha(ImageChops.multiply(alpha, kept))
@@ -176,7 +177,7 @@ def _feathered(cutout: Image.Image, sigma: float) -> Image.Image:
 
 
 def _place(extent: int, size_px: int, outside: float, share: float) -> int:
-    """Where a cut-out of this width, or height, begins: anywhere that leaves at most ``outside`` of it beyond the picture."""
+    """Return the offset of a cut-out of this width or height, with at most ``outside`` of it beyond the image."""
     first, last = sorted((-outside * extent, size_px - extent + outside * extent))
     return round(first + (last - first) * share)
 
@@ -184,24 +185,24 @@ def _place(extent: int, size_px: int, outside: float, share: float) -> int:
 FACTS: Final = "synthesis.json"
 FOLDER: Final = "images"
 _HELD_BYTES: Final = 256 << 20
-"""Of decoded cut-outs, which come again and again."""
+"""For decoded cut-outs, which recur."""
 
 
 class Planned(NamedTuple):
-    """A picture before it is made."""
+    """An image before it is composed."""
 
     file: str
     label: int
     cutout: ImageEntry
     background: ImageEntry
     name: str
-    """Name from which, with the seed, its random numbers follow."""
+    """Name that determines its random numbers, together with the seed."""
 
 
 class Composer:
-    """Makes any of the pictures by itself, the same to the bit whichever are made before.
+    """Composes any of the images independently; each is bit-identical whichever others are composed.
 
-    ``cutouts``, ``backgrounds``: manifests. ``settings``: what is asked. Raises MANIFEST_UNREADABLE: of the manifests.
+    ``cutouts``, ``backgrounds``: manifests. Raises MANIFEST_UNREADABLE: a manifest is absent or damaged.
     """
 
     def __init__(self, cutouts: Path, backgrounds: Path, settings: SynthesisSettings) -> None:
@@ -213,7 +214,7 @@ class Composer:
 
     @cached_property
     def planned(self) -> tuple[Planned, ...]:
-        """Every picture, ordered so that every prefix holds the classes in equal parts."""
+        """Return every image to compose, ordered so that each prefix is balanced over the classes."""
         count, seed = self.settings.images_per_class, self.settings.seed
         under = dealt(self.backgrounds.manifest.images, count, f"{seed}:background")
         of_class: dict[int, Sequence[ImageEntry]] = {}
@@ -228,10 +229,11 @@ class Composer:
         )
 
     def check(self, tell: Progress) -> None:
-        """Look at every cut-out, before any picture is made.
+        """Check every cut-out before composing begins.
 
-        Raises CUTOUTS_UNUSABLE: some are none; all of them are named. IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was
-        listed.
+        Raises:
+            CUTOUTS_UNUSABLE: some cut-outs cannot be used; it names all of them.
+            IMAGE_GONE, IMAGE_CHANGED: the folder changed since it was listed.
         """
         broken: list[tuple[str, str]] = []
 
@@ -251,9 +253,9 @@ class Composer:
             raise cutouts_unusable(folder=self.cutouts.manifest.root, broken=broken, checked=len(self.cutouts.manifest.images))
 
     def compose(self, planned: Planned) -> tuple[Composed, Drawn]:
-        """One picture, and what was drawn for it.
+        """Return one composed image, and what was drawn for it.
 
-        Raises CUTOUTS_UNUSABLE, CorruptImages, IMAGE_GONE, IMAGE_CHANGED: of its two files.
+        Raises CUTOUTS_UNUSABLE, CorruptImages, IMAGE_GONE, IMAGE_CHANGED: one of its two files cannot be used.
         """
         numbers = drawn(self.settings, planned.name)
         try:
@@ -275,7 +277,7 @@ class Composer:
 
 
 def dealt(images: Sequence[ImageEntry], count: int, seed: str) -> list[ImageEntry]:
-    """``count`` of them in rounds: each comes once before any comes again, in an order of its own in every round."""
+    """Return ``count`` items, dealt in rounds: every item appears once a round, and each round has its own order."""
     order: list[ImageEntry] = []
     for turn in range(-(-count // len(images))):
         order += sorted(images, key=lambda image: (hashlib.sha256(f"{seed}:{turn}:{image.sha256}".encode()).digest(), image.path))
@@ -301,7 +303,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
     def take(planned: Planned, facts: MadeImage) -> None:
         made[planned.file] = facts
 
-    # Those of one background after another, since that is the larger file to decode.
+    # Compose all images of one background before the next, since backgrounds are slower to decode.
     in_turn = sorted(composer.planned, key=lambda planned: (planned.background.path, planned.file))
     process_on_every_core(in_turn, make, take, "composing training images", tell)
     provenance = Provenance(
@@ -315,7 +317,7 @@ def make_images(settings: SynthesisSettings, cutouts: Path, backgrounds: Path, o
 
 
 def _encoded(composer: Composer, planned: Planned) -> tuple[bytes, MadeImage]:
-    """PNG: what was composed stays as it was, and no second picture is laid over it by a codec."""
+    """Return a PNG, which is lossless, so a codec does not alter the composed image."""
     composition, numbers = composer.compose(planned)
     stream = io.BytesIO()
     composition.picture.save(stream, "PNG")

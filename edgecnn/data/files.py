@@ -1,8 +1,7 @@
-"""Files under a folder: listed and stamped, and digested once, on every core.
+"""List and stamp the files in a folder, and hash each once, on every core.
 
-100,000 files are stamped in about a third of a second of processor time, which is what a cached build waits for. A file that
-has not changed is not read again: its digest is filed under its path and its stamp. Long work is counted aloud and ends at once
-on Ctrl-C.
+Stamping 100,000 files takes about a third of a second of CPU time, which is the wait of a cached build. An unchanged file is not
+read again, because its digest is stored by path and stamp. Long work reports its progress and stops at once on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -58,13 +57,13 @@ def process_on_every_core(
                 done += len(results)
                 tell.step(step, done, len(items), "images")
         except BaseException:
-            stopped.set()  # Ctrl-C waits for the one image that each thread is at, not for its whole batch
+            stopped.set()  # Ctrl-C waits for each thread's current image, not for its whole batch
             pool.shutdown(cancel_futures=True)
             raise
 
 
 QUIET_FOR_S: Final = 1.0
-"""100,000 files are listed within this, of which nothing needs to be said."""
+"""100,000 files are listed within this time. Progress is reported only if listing takes longer."""
 SAID_EVERY_S: Final = 0.25
 WHAT: Final = "listing files"
 
@@ -81,7 +80,7 @@ class ListingProgress:
         self._due = time.monotonic() + QUIET_FOR_S
 
     def one(self) -> None:
-        """Another entry of a folder."""
+        """Count one entry of a folder."""
         self._count += 1
         now = time.monotonic()
         if now >= self._due:
@@ -90,16 +89,16 @@ class ListingProgress:
             self._tell.step(WHAT, self._count, None, "files")
 
     def skip(self, place: Path) -> None:
-        """Remember a hidden file or folder, or a tool's, with the images in it."""
+        """Record a hidden file or folder, or one that a tool made, with its number of images."""
         if place not in self._skipped:
             self._skipped[place] = images_in(place), "left by a tool" if is_left_behind(place.name) else "hidden"
 
     def skip_outside(self, folder: Path, images: int) -> None:
-        """Remember how many images a folder of class folders holds itself."""
+        """Record the number of images directly in a folder that contains class folders."""
         self._skipped[folder] = images, "not in a class folder"
 
     def skip_unlisted(self, root: Path, listed: Sequence[Sequence[str]]) -> None:
-        """Remember how many images each folder under ``root`` holds that are not among the ``listed`` stamps.
+        """Record for each folder under ``root`` the number of images that are not among the ``listed`` stamps.
 
         Raises DATA_FOLDER_UNREADABLE: as ``stamps_in``.
         """
@@ -109,7 +108,7 @@ class ListingProgress:
         self._skipped |= {root / folder: (images, "not in the list") for folder, images in unlisted.items()}
 
     def skipped_under(self, root: Path) -> tuple[SkippedImages, ...]:
-        """Everything that was skipped and holds images, as seen from ``root``."""
+        """Return all skipped entries that contain images, relative to ``root``."""
         skipped = []
         for place, (images, why) in sorted(self._skipped.items()):
             path = os.fsencode(os.path.relpath(place, root)).decode(errors="backslashreplace")
@@ -118,18 +117,18 @@ class ListingProgress:
         return tuple(skipped)
 
     def all(self) -> None:
-        """The listing is complete."""
+        """Mark the listing as complete."""
         if self._said:
             self._tell.step(WHAT, self._count, self._count, "files")
 
 
 def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
-    """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
+    """Return the stamps of all files under ``folder`` and its sub-folders, sorted; paths are relative to it.
 
-    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to
-    nothing) has a size of -1.
+    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped, such as a broken
+    link, has a size of -1.
 
-    Raises DATA_FOLDER_UNREADABLE: a folder may not be listed, or lies deeper than this process can follow.
+    Raises DATA_FOLDER_UNREADABLE: a folder cannot be listed, or is nested too deeply for this process.
     """
     stamps: list[str] = []
     try:
@@ -141,7 +140,9 @@ def stamps_in(folder: Path, progress: ListingProgress) -> list[str]:
 
 
 def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
-    """As plans and inspections name them; what has one name in many folders, as ``@eaDir``, is named once."""
+    """Return the phrases by which plans and inspections name skipped entries. A name that recurs, such as ``@eaDir``, appears
+    once.
+    """
     groups = defaultdict[tuple[str, str], list[SkippedImages]](list)
     for place in skipped:
         groups[place.path.rstrip("/").rpartition("/")[2], place.why].append(place)
@@ -151,12 +152,12 @@ def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
 
 
 def stamp_of(name: str, facts: os.stat_result | None) -> str:
-    """A file's stamp, under a name; ``facts``: None of a file that cannot be stamped."""
+    """Return a file's stamp under a name. ``facts``: None for a file that cannot be stamped."""
     return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or leads to one; a link that leads nowhere, or to itself, does not."""
+    """Whether an entry is a folder or a link to one. Broken and circular links are not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -169,13 +170,13 @@ class FolderContent(NamedTuple):
     folders: tuple[str, ...]
     files: int
     images: int
-    """Number of these files whose name is that of an image."""
+    """Number of these files that have an image's suffix."""
 
 
 def content_of(folder: Path, progress: ListingProgress) -> FolderContent:
-    """List one folder, and count its sub-folders; a folder is listed once.
+    """Return the content of one folder and its number of sub-folders. Each folder is listed once.
 
-    Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as their names say.
+    Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: the folder cannot be listed.
     """
     if folder in progress.contents:
         return progress.contents[folder]
@@ -198,7 +199,7 @@ def content_of(folder: Path, progress: ListingProgress) -> FolderContent:
     except OSError as error:
         raise DATA_FOLDER_UNREADABLE(folder=folder, because=system_reason(error)) from error
     for name in names:
-        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
+        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # how os.fsdecode marks such bytes
             raise name_not_unicode(folder=folder, name=name)
     progress.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
     return progress.contents[folder]
@@ -210,13 +211,13 @@ class _Walk:
         self._progress = progress
 
     def into(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        # Listing an open folder spares the kernel a walk along the path for every file: a sixth of the whole.
+        # Listing an open folder spares the kernel a path lookup for every file, a sixth of the time.
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 here = os.fstat(handle)
                 identity = (here.st_dev, here.st_ino)
-                if identity not in above:  # else a link to one of its own parents
+                if identity not in above:  # the alternative is a link to a parent folder
                     self._list(handle, folder, prefix, above | {identity})
             finally:
                 os.close(handle)
@@ -243,26 +244,26 @@ class _Walk:
 
 _SCHEMA: Final = "edgecnn.index/1"
 _FRESH_NS: Final = 2_000_000_000
-"""A file changed within these of being read may change once more under the same stamp (the coarsest file systems count
-modification times in steps of 2 s), so what was read of it is not kept."""
+"""A file that changed this recently may change again without a new stamp (the coarsest file systems store times in steps of 2 s),
+so its digest is not stored."""
 
 
 class Stamped(NamedTuple):
-    """A file as a folder lists it; ``listing.stamps_in`` says what a stamp holds."""
+    """A file as a folder lists it. See ``listing.stamps_in`` for the parts of a stamp."""
 
     path: str
     stamp: str
     mtime_ns: int
     bytes: int
-    """-1 of a file that cannot be stamped."""
+    """-1 for a file that cannot be stamped."""
     ctime_ns: int
     """Unlike ``mtime_ns``, no program can set this back."""
 
 
 class Fact(NamedTuple):
-    """The digest of a file, or why it is not a usable image.
+    """The digest of a file, or the reason why it is not a usable image.
 
-    ``lasting`` is False where the reason may go away while the file stays as it is: it could not be opened.
+    ``lasting`` is False if the reason may disappear while the file is unchanged, for example because it could not be opened.
     """
 
     sha256: str
@@ -271,26 +272,26 @@ class Fact(NamedTuple):
 
 
 def parse(folder: str, stamp: str) -> Stamped:
-    """A stamp's parts, as seen from the root that ``folder`` is relative to."""
+    """Parse a stamp, with its path relative to the same root as ``folder``."""
     path, size, mtime_ns, _, ctime_ns = stamp.rsplit("/", 4)
     prefix = f"{folder}/" if folder else ""
     return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size), int(ctime_ns))
 
 
 def now_ns() -> int:
-    """The wall clock, which files are stamped with."""
+    """Return the wall-clock time, which file stamps use."""
     return time.time_ns()
 
 
 def is_fresh(file: Stamped, read_ns: int) -> bool:
-    """Whether a file was changed so lately that its stamp proves nothing yet. Times far in the future do not count."""
+    """Whether a file changed too recently to trust its stamp. Times far in the future do not count."""
     return min(abs(read_ns - file.mtime_ns), abs(read_ns - file.ctime_ns)) < _FRESH_NS
 
 
 def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Progress) -> Mapping[str, Fact]:
-    """The fact of every file by its path: from the index where the stamp is known, else read now.
+    """Return the fact of every file by path: from the index if the stamp is known, else by reading the file.
 
-    What was read is kept when the reading is interrupted too, so that a first run over many files can be continued.
+    Facts are stored even if reading is interrupted, so an interrupted first run can resume.
     """
     known = _load(index_file, tell)
     facts = {file.path: known[file.stamp] for file in files if file.stamp in known}
@@ -317,7 +318,7 @@ def _read(root: Path, files: Sequence[Stamped], facts: dict[str, Fact], tell: Pr
 
 
 def _fact(path: Path) -> Fact:
-    from edgecnn.data.headers import problem_of  # Pillow costs 60 ms, which a cached build need not pay
+    from edgecnn.data.headers import problem_of  # importing Pillow takes 60 ms, which a cached build does not need
 
     try:
         path.name.encode("utf-8")
@@ -336,7 +337,7 @@ def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
     try:
         if stored["schema"] != _SCHEMA:
             return {}
-        same_pillow = stored["pillow"] == pillow_version()  # another one may read more formats, or fewer
+        same_pillow = stored["pillow"] == pillow_version()  # another Pillow may read more or fewer formats
         return {
             stamp: Fact(sha256, problem) for stamp, (sha256, problem) in stored["files"].items() if same_pillow or not problem
         }
@@ -346,14 +347,14 @@ def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
 
 
 def pillow_version() -> str:
-    """The Pillow that decides what is an image: one version may be built with more decoders or fewer."""
+    """Return the version of Pillow with its decoders, because one version may be built with different decoders."""
     installed = distribution("pillow")
     built = hashlib.sha256((installed.read_text("RECORD") or "").encode()).hexdigest()
     return f"{installed.version}+{built[:12]}"
 
 
 def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:
-    """One digest over all stamps: equal only while no file was added, removed or changed."""
+    """Return one digest over all stamps. It changes if a file is added, removed or changed."""
     digest = hashlib.sha256()
     for stamps in parts:
         digest.update("\n".join(stamps).encode("utf-8", "surrogateescape"))
@@ -362,24 +363,24 @@ def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:
 
 
 def index_file_for(cache: Path, root: Path) -> Path:
-    """Where the facts of one root are kept."""
+    """Return the file in which the facts of one root are stored."""
     return cache / "manifests" / "index" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file by one rename. Raises StoreFull: no space. StoreUnusable: no permission."""
+    """Write a file atomically. Raises StoreFull: no space. StoreUnusable: no permission."""
     with named_failures(path.parent, "listing the images"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, text)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``write_text`` of a value as JSON."""
+    """Write a value as JSON, as ``write_text`` does."""
     write_text(path, json.dumps(value, separators=(",", ":")))
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a file of the cache, or None if it is absent or damaged."""
+    """Return the content of a file of the cache; None if it is absent or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""The images that a kit carries to prove itself: a drawn card and real images as PNG, and one JPEG with the pixels it gave here.
+"""The images that a kit carries for its self-test: a drawn card and real images as PNG, and one JPEG with the pixels decoded
+here.
 
-The card is made so that no common mistake passes: every channel differs from the others (a swap shows), no symmetry maps it to
-itself (a flip or a transposition shows), it is larger than the resize, and its rings are finer than the resize can hold (another
-filter shows).
+The card detects every common mistake. Its channels differ (detects a swap), no symmetry maps it to itself (a flip or a
+transposition), it is larger than the resize, and its rings are finer than the resize can show (another filter).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 LONG_SIDE_PX: Final = 512
-"""Real images are shrunk to this before they are kept: enough for what networks see, and a kit stays small."""
+"""Real images are reduced to this size, which is enough for networks and keeps a kit small."""
 JPEG_MAX_LEVELS: Final = 2
-"""Levels by which builds of libjpeg-turbo differ. IJG's libjpeg 9 (in Pillow 7.2's wheels) differs by 15, which is reported."""
+"""Levels by which builds of libjpeg-turbo may differ. IJG's libjpeg 9 (in Pillow 7.2's wheels) differs by 15, which is reported.
+"""
 _PHOTO_MIN_PX: Final = 64
 
 
@@ -49,7 +50,9 @@ def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) 
 
 
 def card(recipe: PixelRecipe) -> Image.Image:
-    """The drawn card: RGB, a quarter higher and half wider than the resize. In whole numbers: the same everywhere."""
+    """Return the drawn card in RGB, 1.25 times as high and 1.5 times as wide as the resize. Integer arithmetic gives the same
+    everywhere.
+    """
     high, wide = recipe.resize_px
     height, width = high + high // 4 + 4, wide + wide // 2 + 6
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
@@ -72,7 +75,7 @@ def _patch(canvas: npt.NDArray[np.int64], place: tuple[int, int], colour: tuple[
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """The image with its long side at most ``LONG_SIDE_PX``."""
+    """Return the image with its long side at most ``LONG_SIDE_PX``."""
     if max(image.size) <= LONG_SIDE_PX:
         return image
     width, height = (max(1, side * LONG_SIDE_PX // max(image.size)) for side in image.size)
@@ -80,7 +83,7 @@ def shrunk(image: Image.Image) -> Image.Image:
 
 
 def _write_photo(real: list[Image.Image], recipe: PixelRecipe, out: Path) -> dict[str, Any]:
-    """A real image where one is large enough for a JPEG decoder to have work to do; else the card."""
+    """Write a real image that is large enough to exercise a JPEG decoder, or else the card."""
     photo = next((image for image in real if min(image.size) >= _PHOTO_MIN_PX), card(recipe))
     photo.save(out / "golden" / "photo.jpg", "JPEG", quality=90)
     pixels = to_pixels(decode(out / "golden" / "photo.jpg"), recipe)

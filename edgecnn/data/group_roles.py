@@ -1,7 +1,7 @@
-"""Roles of whole groups: images of one person, video or scene stay together, so that nothing judged on was learned from.
+"""Assign roles to whole groups. Images of one person, video or scene stay together, so no test image was learned from.
 
-``data.group_by`` names a column of a list, or a pattern in each path. Groups are taken in an order by content and seed. A role
-takes those that fit into what each class owes it, then those that bring it nearer.
+``data.group_by`` names a column of a list, or is a pattern for paths. Groups are ordered by content and seed. A role first takes
+groups that fit its share of every class, then groups that reduce its deviation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from edgecnn.errors.data.groups import (
 from edgecnn.values.dataset import Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
-    from edgecnn.data.splits import Found
+    from edgecnn.data.splits import ListedImage
 
 
 LIMIT_S = 20.0
@@ -37,16 +37,16 @@ LIMIT_S = 20.0
 
 
 def groups_by_path(by: str, source: Path, paths: Sequence[str], column: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Path to group, of those paths that have one.
+    """Return the group of each path that has one.
 
     Args:
-        by: a regular expression, or what ``column`` is called.
-        source: what is named in errors.
-        paths: of all files, as seen from the data folder.
-        column: each path's cell; None where the data has no such column.
+        by: a regular expression, or the name of ``column``.
+        source: the name for errors.
+        paths: of all files, relative to the data folder.
+        column: each path's cell; None if the data has no such column.
 
     Raises:
-        GroupPatternInvalid, GroupPatternTooSlow: of a regular expression.
+        GroupPatternInvalid, GroupPatternTooSlow: the regular expression cannot be used.
         NoGroupFound: no path has a group.
     """
     pairs = column.items() if column is not None else zip(paths, _searched(by, paths), strict=True)
@@ -71,27 +71,27 @@ def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
 
 
 _GROUP: Final = "group "
-"""Begins the name of a unit that has a group; one that has none is called by its image's digest."""
+"""Prefix of a unit that is a group. A unit without a group is named by its image's digest."""
 _ORDERS: Final = 10
 _NEAR: Final = 0.01
-"""Mean deviation from the shares, over classes and roles, that ends the search for an order."""
+"""The search for an order stops at this mean deviation from the shares, over classes and roles."""
 _REPORTED_FROM: Final = 0.02
 _CLASS_REPORTED_FROM: Final = 0.1
 """Deviations from a share that are reported: over all images, and in one class."""
 
 
-def grouping_of(images: Sequence[Found], by: str, off: tuple[str, ...] = ()) -> Grouping:
-    """How many groups these images are of, and the largest. ``off``: of the roles that were drawn of them."""
+def grouping_of(images: Sequence[ListedImage], by: str, off: tuple[str, ...] = ()) -> Grouping:
+    """Return the number of groups of these images, and the largest. ``off``: deviations of the drawn roles."""
     sizes = Counter(image.group for image in images if image.group is not None)
     largest, count = min(sizes.items(), key=lambda size: (-size[1], size[0]), default=("", 0))
     alone = len(images) - sizes.total()
     return Grouping(by=by, groups=len(sizes), largest=largest, largest_images=count, alone=alone, off=off)
 
 
-def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
+def units_of(images: Sequence[ListedImage], root: Path) -> dict[str, str]:
     """Digest to the unit that it moves with: a group, or several that hold the same bytes; an image of no group is one itself.
 
-    Raises GroupOnTwoSides: the user's own splits have put a group in two of them.
+    Raises GroupOnTwoSides: the user's splits put a group into two of them.
     """
     sides: dict[str, dict[str, str]] = defaultdict(dict)
     above: dict[str, str] = {}
@@ -112,25 +112,25 @@ def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
 
 
 class Strata(NamedTuple):
-    """Images of each class in their order, and the units that stay together."""
+    """Images of each class in order, and the units that stay together."""
 
     root: Path
     names: Sequence[str]
-    """Names of the classes. ``ranked`` may have one more entry: all images of classes that cannot fill every role."""
+    """Names of the classes. ``ranked`` may have one more entry, for images of classes that cannot fill every role."""
     ranked: Sequence[Sequence[str]]
     """Digests by class."""
     unit_of: Mapping[str, str]
 
     @property
     def bound(self) -> range:
-        """Those that must be in every role: every class, or all of them together where each is too small."""
+        """The classes that every role needs; if all are too small, all classes pooled."""
         return range(len(self.names) or len(self.ranked))
 
 
 def roles_apart(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
-    """The roles that share no group with each other; ``train`` stands for calibration too.
+    """Return the roles that share no group with each other; ``train`` includes calibration.
 
-    ``apart``: nothing is trained, so that calibration images are of no group that is tested on.
+    ``apart``: nothing is trained, and calibration images share no group with test images.
     """
     if apart:
         return ("validation", "calibration", "test")
@@ -139,10 +139,11 @@ def roles_apart(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
 
 
 def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, *, apart: bool) -> Divided:
-    """As ``shares.divided``, with every unit in one role; train and calibration are one side.
+    """Divide as ``shares.divided`` does, with each unit in one role; train and calibration count as one.
 
-    Raises TooFewGroups: a class has fewer units than roles. GroupsNotDivisible: it has enough, but no order was found in which
-    every class is in every role.
+    Raises:
+        TooFewGroups: a class has fewer units than roles.
+        GroupsNotDivisible: a class has enough units, but no order was found that puts every class into every role.
     """
     if cut.fold is not None:
         return _one_fold(strata, cut, calibration_images, seed, cut.fold)
@@ -169,7 +170,7 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
 
 
 def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
-    """All folds are drawn alike, whichever is asked for, so that they share no group."""
+    """Return one fold. All folds are always drawn together, so that they share no group."""
     names = ("validation", *(f"fold {number}" for number in range(1, fold.of + 1)))
     _require_enough(strata, names)
     validations = [cut.sizes(len(digests))[1] for digests in strata.ranked]
@@ -178,7 +179,7 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
     targets = [validations, *([end - begin for begin, end in part] for part in parts)]
     validation, *folds = _drawn(strata, names, targets, seed)
     test, tested = folds[fold.number - 1], [end - begin for begin, end in map(fold.part_of, left)]
-    behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the fold behind this one
+    behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the next fold
     others = [[digest for part in behind for digest in part[place]] for place in range(len(strata.ranked))]
     return Divided(
         {"test": test, "validation": validation, **calibrated(others, calibration_images)},
@@ -187,7 +188,7 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
 
 
 def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
-    """Classes that have images, but of fewer units than there are roles that share none."""
+    """Return the classes with images but fewer units than separate roles."""
     needed = len(roles_apart(cut, apart=apart))
     return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[digest] for digest in digests}) < needed}
 
@@ -201,7 +202,7 @@ def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
 
 
 class _Order:
-    """One order of the units, by which roles are filled one after the other."""
+    """An order of the units, by which roles are filled one after another."""
 
     def __init__(self, order: Sequence[str], members: Mapping[str, Mapping[int, int]], strata: Strata) -> None:
         self.role_of: dict[str, int] = {}
@@ -214,7 +215,7 @@ class _Order:
         self._later = 0
 
     def fill(self, role: int, targets: Sequence[int], later: int) -> bool:
-        """Whether every class that must be in the role now is. ``later``: roles that are still to come, the rest among them."""
+        """Fill a role; return whether it has every class it needs. ``later``: the roles that follow, including the rest."""
         self._owed, self._later = list(targets), later
         for fitting in (True, False):
             for unit in self._order:
@@ -235,12 +236,12 @@ class _Order:
         return fits and self._gain(unit) > 0
 
     def _gain(self, unit: str) -> float:
-        """By how much it brings the role nearer to its shares of the classes."""
+        """Return how much a unit reduces the role's deviation from its shares."""
         owed = ((self._owed[place], count, self._images[place]) for place, count in self._members[unit].items())
         return sum((abs(missing) - abs(missing - count)) / images for missing, count, images in owed)
 
     def _leaves_enough(self, unit: str) -> bool:
-        """For each role that is to come a group of every class, and for the last one two images."""
+        """Whether enough units remain: one of every class for each later role, and two images for the last."""
         inside = [(place, count) for place, count in self._members[unit].items() if place in self._bound]
         return all(self._units[place] > self._later and self._left[place] - count > self._later for place, count in inside)
 
@@ -253,7 +254,7 @@ class _Order:
 
 
 def _drawn(strata: Strata, roles: Sequence[str], targets: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
-    """Digests by role, the rest last, and by class, in the order that they had."""
+    """Return digests by role, the rest last, and by class in their original order."""
     digests: dict[str, list[str]] = defaultdict(list)
     members: dict[str, Counter[int]] = defaultdict(Counter)
     for place, ranked in enumerate(strata.ranked):
@@ -293,12 +294,12 @@ def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, M
 
 
 def _deviations(role: SplitRole, digests: Sequence[Sequence[str]], targets: Sequence[int], strata: Strata) -> list[str]:
-    """Describe where a role misses its share: over all images, and in the class that is furthest off."""
+    """Describe where a role misses its share: over all images, and in the class that deviates most."""
     totals = [len(digests) for digests in strata.ranked]
     actual, target, images = sum(map(len, digests)), sum(targets), sum(totals)
     deviations = []
     if abs(actual - target) > _REPORTED_FROM * images:
-        deviations.append(f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}, since groups stay whole")
+        deviations.append(f"{role} has {actual / images:.0%} of the images, not {target / images:.0%}; groups stay together")
     shares_of_classes = [
         (len(digests[place]) / totals[place], targets[place] / totals[place], name) for place, name in enumerate(strata.names)
     ]

@@ -1,7 +1,7 @@
-"""A cheap look at a file before it is given a role: is it a picture at all, and is its end there?
+"""A quick check of a file before it gets a role: is it an image, and is it complete?
 
-Decoding every image at planning would cost minutes. A file that passes here and still cannot be decoded is named by the stage
-that decodes it.
+Decoding every image at planning would take minutes. A damaged file that passes this check is reported by the stage that decodes
+it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, UNSUPPORTED_FORMAT, fault_text, open_picture
 
 LARGEST_BYTES: Final = 1 << 31
-"""No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""
+"""No image within ``MAX_PIXELS`` is larger, at 8 bytes a pixel. Files are read completely, on every core at once."""
 
 
 def problem_of(path: Path) -> tuple[str, bytes]:
-    """Why a file is no usable picture (empty where it is one), and its bytes (read only where it is one).
+    """Return why a file is not a usable image (empty if it is), and its bytes (only if it is).
 
-    A pipe or a device is never opened: it may have no end, or no beginning.
+    Pipes and devices are never opened, because reading them may block or never end.
 
     Raises OSError: the file cannot be opened or read.
     """
@@ -33,7 +33,7 @@ def problem_of(path: Path) -> tuple[str, bytes]:
         return "a folder", b""
     if not stat.S_ISREG(facts.st_mode):
         return "a pipe, a socket or a device", b""
-    if facts.st_size == 0:  # not opened either: the kernel's own files have this size, and may block
+    if facts.st_size == 0:  # files of the kernel have this size too, and may block
         return "an empty file", b""
     if facts.st_size > LARGEST_BYTES:
         return "larger than 2 GiB", b""
@@ -60,7 +60,7 @@ def _header_problem(file: io.BufferedReader) -> str:
 
 
 def _end_problem(data: bytes) -> str:
-    """Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
+    """Check the end of a file. Pillow refuses a JPEG without its end marker, and nearly every PNG without its end chunk."""
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9", _scan_start(data)) < 0:
         return "breaks off before its end"
     if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < 0:
@@ -69,7 +69,7 @@ def _end_problem(data: bytes) -> str:
 
 
 def _scan_start(data: bytes) -> int:
-    """Where a JPEG's compressed picture begins (ITU T.81, B.1.1): segments before it may hold thumbnails with their own ends."""
+    """Return where a JPEG's image data begin (ITU T.81, B.1.1); earlier segments may contain thumbnails with end markers."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")

@@ -1,4 +1,4 @@
-"""The images of a manifest, by role: from a folder or the embedded demo, and never other bytes than the plan saw."""
+"""The images of a manifest by role, from a folder or the demo. Bytes that differ from the plan's are refused."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _COUNT = sum(count for _, count in DEMO_PARTS)
 
 @cache
 def demo_images() -> npt.NDArray[np.uint8]:
-    """Grey levels, uint8 (15000, 28, 28), in the order of ``DEMO_PARTS``.
+    """Return grey levels, uint8 (15000, 28, 28), in the order of ``DEMO_PARTS``.
 
-    Raises DEMO_DAMAGED: the file is absent, cut short or another one.
+    Raises DEMO_DAMAGED: the file is absent, truncated or different.
     """
     return _array("images", (_COUNT, 28, 28))
 
 
 def demo_digests() -> Iterator[tuple[int, str]]:
-    """Label, and SHA-256 of the 784 grey levels, of every image. Raises DEMO_DAMAGED: as ``demo_images``."""
+    """Return the label of every image, and the SHA-256 of its 784 grey levels. Raises DEMO_DAMAGED: as ``demo_images``."""
     for label, image in zip(_array("labels", (_COUNT,)).tolist(), demo_images(), strict=True):
         yield label, hashlib.sha256(image.data).hexdigest()
 
@@ -62,22 +62,22 @@ _List = TypeVar("_List", bound=Value)
 
 
 class ImageSource(ABC):
-    """Images with labels and roles. Reading is safe from several threads at once."""
+    """Images with labels and roles. Reading is thread-safe."""
 
     def __init__(self, manifest: DataManifest) -> None:
         self.manifest = manifest
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the labels."""
+        """Class names in label order."""
         return self.manifest.classes
 
     def entries(self, role: SplitRole) -> tuple[ImageEntry, ...]:
-        """The images of one role, ordered so that every prefix holds the classes in their proportions."""
-        return self._by_role[role]
+        """Return the images of one role, ordered so that every prefix holds the classes in their proportions."""
+        return self._role_images[role]
 
     def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:
-        """Class indices int64 (N,), or of a multi-label data set uint8 (N, classes), 1 where an image has a label."""
+        """Return class indices int64 (N,), or for a multi-label data set uint8 (N, classes) with 1 for each label."""
         if not self.manifest.multi_label:
             return np.array([entry.label for entry in entries], np.int64)
         has = np.zeros((len(entries), len(self.classes)), np.uint8)
@@ -86,7 +86,7 @@ class ImageSource(ABC):
         return has
 
     def groups(self, entries: Sequence[ImageEntry]) -> npt.NDArray[np.int64] | None:
-        """Numbers (N,), equal for images of one group by ``data.group_by``; None where no image has one."""
+        """Return numbers (N,), equal for images of one group by ``data.group_by``; None if no image has a group."""
         if all(entry.group is None for entry in entries):
             return None
         names = [f"{row} alone" if entry.group is None else f"group {entry.group}" for row, entry in enumerate(entries)]
@@ -98,23 +98,23 @@ class ImageSource(ABC):
         return ", ".join(self.classes[label] for label in shown) or "no label"
 
     @cached_property
-    def _by_role(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
+    def _role_images(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
         return {role: tuple(image for image in self.manifest.images if image.role == role) for role in SPLIT_ROLES}
 
     @abstractmethod
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
-        """One image, upright RGB at its own resolution, as ``runner.pixels.decode`` defines it.
+        """Return one image as upright RGB at its own resolution, as ``runner.pixels.decode`` defines it.
 
         Raises:
-            IMAGE_GONE: the file is not there any more, or may not be read.
-            IMAGE_CHANGED: its bytes are not those of the manifest. WRONG_BYTES: and they show why.
-            CorruptImages: it cannot be decoded to the end.
+            IMAGE_GONE: the file no longer exists or cannot be read.
+            IMAGE_CHANGED: its bytes differ from the manifest's. WRONG_BYTES: the same, with a known cause.
+            CorruptImages: it cannot be decoded completely.
         """
 
     def pixels(self, entry: ImageEntry, recipe: PixelRecipe) -> npt.NDArray[np.uint8]:
-        """One image as a kit is given it: uint8 (*crop_px, 3).
+        """Return one image as a kit receives it: uint8 (*crop_px, 3).
 
-        Raises IMAGE_GONE, IMAGE_CHANGED: as ``read``. CorruptImages: as ``read``, or it is too narrow to be brought to size.
+        Raises IMAGE_GONE, IMAGE_CHANGED: as ``read``. CorruptImages: as ``read``, or the image is too narrow to resize.
         """
         try:
             return to_pixels(self.read(entry, recipe.grey_window), recipe)
@@ -129,7 +129,9 @@ class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, those of the manifest. Raises IMAGE_GONE, IMAGE_CHANGED, WRONG_BYTES: see ``ImageSource.read``."""
+        """Return a file's bytes, if they are those of the manifest. Raises IMAGE_GONE, IMAGE_CHANGED, WRONG_BYTES: see
+        ``ImageSource.read``.
+        """
         path = Path(self.manifest.root, entry.path)
         try:
             data = bounded_content(path, LARGEST_BYTES)
@@ -153,7 +155,7 @@ class DemoImages(ImageSource):
     """The embedded images: grey levels, the same in all three channels."""
 
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
-        """See ``ImageSource.read``. Raises DEMO_DAMAGED: the embedded file is not the one that was planned with."""
+        """See ``ImageSource.read``. Raises DEMO_DAMAGED: the demo's file is not the one of the plan."""
         part, _, number = entry.path.partition("/")
         grey = demo_images()[_DEMO_STARTS[part] + int(number)]
         if hashlib.sha256(grey.data).hexdigest() != entry.sha256:
@@ -166,7 +168,7 @@ _DEMO_STARTS: Mapping[str, int] = {part: at for (part, _), at in zip(DEMO_PARTS,
 
 
 def read_list(kind: type[_List], path: Path) -> _List:
-    """A list of images as it was written down. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
+    """Read a stored list of images. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
     try:
         content = path.read_bytes()
         return kind.model_validate_json(content)
@@ -179,6 +181,6 @@ def read_list(kind: type[_List], path: Path) -> _List:
 
 
 def open_source(manifest_path: Path) -> ImageSource:
-    """The images that a manifest lists. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
+    """Open the images that a manifest lists. Raises MANIFEST_UNREADABLE: the file is absent, damaged or of another version."""
     manifest = read_list(DataManifest, manifest_path)
     return DemoImages(manifest) if manifest.origin == "demo" else FolderImages(manifest)

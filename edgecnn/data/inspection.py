@@ -1,7 +1,6 @@
-"""Look through a folder of images as a build would use it, and tell a person what to know: the serious first, each with a figure.
+"""Inspect a folder of images as a build would use it, and report findings with numbers, the most serious first.
 
-The classes, the files that count and the roles come from the functions that a build calls. Beyond what a build does, every
-picture is decoded.
+Classes, usable files and roles come from the functions that a build calls. Unlike a build, inspection decodes every image.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
-from edgecnn.data.splits import Found, LeftOut, Listed, shows
+from edgecnn.data.splits import LeftOut, Listed, ListedImage, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import TooFewImages, nothing_readable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
@@ -52,12 +51,12 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 _UNBALANCED: Final = 3.0
-"""From where the smallest class shows in an average of all images as an average of classes does not. A convention, no law."""
+"""From this imbalance on, accuracy over all images hides the smallest class, unlike balanced accuracy. A convention."""
 _NAMED: Final = 5
 
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
-    """Return the findings, the serious ones first."""
+    """Return the findings, the most serious first."""
     findings = [
         *_role_findings(facts),
         *_alike(facts),
@@ -82,18 +81,18 @@ def _role_findings(facts: DataInspection) -> Iterator[Finding]:
 def _alike(facts: DataInspection) -> Iterator[Finding]:
     def groups_that(kind: str, groups: list[Alike], do: str, *, serious: bool = False) -> Iterator[Finding]:
         if groups:
-            done = do.format(lie=plural(len(groups), "lies", "lie"))
-            yield _say(kind, f"{_count(groups, 'group')} of pictures that look alike{done} ({_named(groups)})", serious=serious)
+            done = do.format(are=plural(len(groups), "is", "are"))
+            yield _say(kind, f"{_count(groups, 'group')} of images that look alike{done} ({_named(groups)})", serious=serious)
 
     shared = [group for group in facts.near if len(group.roles) > 1]
     leaks = [group for group in shared if "test" in group.roles]
     chosen = [group for group in shared if "validation" in group.roles and group not in leaks]
-    leaked = " {lie} in test and in another role: the test figures are too optimistic"
-    late = " {lie} in validation and in training: training may stop too late; test figures are not affected"
+    leaked = " {are} in test and in another role: test figures are too optimistic"
+    late = " {are} in validation and in training: training may stop too late; test figures are not affected"
     yield from groups_that("leak", leaks, leaked, serious=True)
     yield from groups_that("leak", chosen, late)
     near_two = [group for group in facts.near if len(group.classes) > 1]
-    yield from groups_that("contradiction", near_two, " {lie} in several classes; a build uses them all", serious=True)
+    yield from groups_that("contradiction", near_two, " {are} in several classes; a build uses them all", serious=True)
     alike = [group for group in facts.near if group not in leaks and group not in chosen and len(group.classes) == 1]
     yield from groups_that("alike", alike, ", where it does no harm")
 
@@ -103,13 +102,13 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'picture')} in more than one class, byte for byte; a build skips every copy"
+            f"{_count(two, 'image')} in more than one class, byte for byte; a build skips every copy"
             f" ({_files_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
     if copies:
-        files = counted(sum(len(group.paths) - 1 for group in copies), "file holds", "files hold")
+        files = counted(sum(len(group.paths) - 1 for group in copies), "file has", "files have")
         yield _say(
             "copies",
             f"{files} the same bytes as another of the class; a build gives copies one role, and of copies in two split"
@@ -123,7 +122,7 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
         yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
         names = ", ".join(f"{name}/" for name in facts.ignored)
-        yield _say("ignored", f"not used, as neither a class nor a split folder with classes: {names}")
+        yield _say("ignored", f"not used, because not a class or a split folder with classes: {names}")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
     unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
     others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
@@ -142,8 +141,8 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
     if joined is not None:
         yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
     if facts.multi_label and (meant := _comma_label([counts.name for counts in facts.classes])) is not None:
-        several = "where it means several, put | or ; between them, since a comma is part of a name"
-        yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
+        several = "to give several labels, separate them by | or ;, because a comma is part of a name"
+        yield _say("names", f"{meant!r} counts as one label: {several}", serious=True)
     filled = [counts for counts in facts.classes if counts.images]
     if facts.imbalance >= _UNBALANCED:
         most, least = max(filled, key=lambda counts: counts.images), min(filled, key=lambda counts: counts.images)
@@ -155,7 +154,7 @@ def _class_findings(facts: DataInspection) -> Iterator[Finding]:
 
 
 def _comma_label(names: Sequence[str]) -> str | None:
-    """The first one that seems to be several with commas between them."""
+    """Return the first label that looks like several, separated by commas."""
     joined, known_names = [name for name in names if "," in name], set(names)
     if 2 * len(joined) > len(names):
         return joined[0]
@@ -188,7 +187,7 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
         (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
-            yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
+            yield _say(kind, f"{counted(count, 'image is', 'images are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say(
@@ -197,14 +196,14 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
 
 
 def window_of(levels: tuple[int, int]) -> tuple[int, int]:
-    """The ``preprocessing.grey_window`` that fits these levels of 16-bit grey: from 0 to the whole range of their bits."""
+    """Return the ``preprocessing.grey_window`` for these levels of 16-bit grey: from 0 to the top of their bit range."""
     return 0, 2 ** max(levels[1].bit_length(), 1) - 1
 
 
 def _scaled(levels: tuple[int, int]) -> str:
     low, high = window_of(levels)
     if levels[1] == 0 or (low, high) == ALL_LEVELS:
-        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window chooses other ends"
+        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window sets another range"
     kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [{low}, {high}]"
     return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
 
@@ -214,7 +213,7 @@ def _named(groups: list[Alike]) -> str:
 
 
 def _files_with_classes(groups: list[Alike]) -> str:
-    """The files, and the classes that each is in: one file of a list may have two."""
+    """Return the files, and the classes of each: a file of a list may have two."""
     named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
     return first_of(list(named), 2)
 
@@ -225,24 +224,24 @@ def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:
 
 _SHORTEST_PLURAL: Final = 4
 _SHORTEST_MISSPELT: Final = 7
-"""Shorter words are often one letter apart and mean it: shirt, skirt."""
+"""Shorter words are often one letter apart on purpose: shirt, skirt."""
 
 
 def name_slips(names: Sequence[str]) -> tuple[NameSlip, ...]:
-    """Pairs of names that differ in nothing but case, blanks, punctuation or encoding; or by an ``s``; or by one letter.
+    """Return pairs of names that differ only in case, blanks, punctuation or encoding, by an ``s``, or by one letter.
 
-    Numbers are never slips of each other: class 1 is not class 11. Compares each name with its kin, not with every other.
+    Numbers are never slips of each other: class 1 is not class 11. Only similar names are compared.
     """
     slips: dict[tuple[str, str], str] = {}
     for kin, why in (
-        (_bare, "but for case, blanks or punctuation they are the same"),
-        (_singular, "but for an s they are the same"),
+        (_bare, "they differ only in case, blanks or punctuation"),
+        (_singular, "they differ only by an s"),
     ):
         for alike in _by(kin, names):
             for pair in combinations(alike, 2):
                 slips.setdefault(pair, why)
     for pair in _a_letter_apart(names):
-        slips.setdefault(pair, "a letter tells them apart")
+        slips.setdefault(pair, "they differ by one letter")
     return tuple(NameSlip(one=one, other=other, why=why) for (one, other), why in slips.items())
 
 
@@ -264,7 +263,7 @@ def _by(kin: Callable[[str], str], names: Sequence[str]) -> list[list[str]]:
 
 
 def _a_letter_apart(names: Sequence[str]) -> list[tuple[str, str]]:
-    """One letter added, lost, changed, or two neighbours exchanged (Damerau, CACM 1964); digits have to agree."""
+    """Whether one letter was added, lost or changed, or two neighbours swapped (Damerau, CACM 1964); digits have to agree."""
     holes: dict[str, list[int]] = defaultdict(list)
     bare = [_bare(name) for name in names]
     for number, word in enumerate(bare):
@@ -287,22 +286,22 @@ def _slipped(one: str, other: str) -> bool:
 
 
 class Inspected(NamedTuple):
-    """The facts, and what a contact sheet is drawn from."""
+    """The findings' facts, and the content of a contact sheet."""
 
     facts: DataInspection
     listed: Listed
 
 
 def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
-    """Look through the images of a choice.
+    """Inspect the images of a choice.
 
     Args:
         choice: a folder, and the shares and seed by which a build would draw roles.
-        cache: the store's root: what is read is known to a later build.
-        tell: shown progress.
+        cache: the store's root. A later build reuses the facts read here.
+        tell: receives progress.
 
     Raises:
-        EdgecnnError: one of ``errors.data``, where there is nothing to look at. Too few images for a build are no such reason.
+        EdgecnnError: an error of ``errors.data``, if there is nothing to inspect. Too few images is not an error.
     """
     began = time.monotonic()
     files = list_files(choice, cache, tell)
@@ -310,9 +309,9 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     listed, _ = read_files(files, cache, tell)
     fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(
-        found=[image for image in listed.found if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
+        images=[image for image in listed.images if image.path in fingerprints], skipped=sorted([*listed.skipped, *broken])
     )
-    if not usable.found:
+    if not usable.images:
         raise nothing_readable(folder=listed.root, skipped=[skipped.sentence for skipped in usable.skipped])
     roles, roles_from, grouping = _roles_drawn(usable, files.layout, choice)
     facts = DataInspection(
@@ -335,7 +334,7 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
     fingerprints: dict[str, Fingerprint] = {}
     broken: list[LeftOut] = []
 
-    def fingerprint(image: Found) -> Fingerprint | str:
+    def fingerprint(image: ListedImage) -> Fingerprint | str:
         try:
             return fingerprint_of(bounded_content(listed.root / image.path, LARGEST_BYTES))
         except UnreadableImage as error:
@@ -343,27 +342,27 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
         except OSError as error:
             return system_reason(error)
 
-    def take(image: Found, result: Fingerprint | str) -> None:
+    def take(image: ListedImage, result: Fingerprint | str) -> None:
         if isinstance(result, str):
             broken.append(LeftOut(image.path, image.label, image.part, result))
         else:
             fingerprints[image.path] = result
 
-    process_on_every_core(listed.found, fingerprint, take, "looking at images", tell)
+    process_on_every_core(listed.images, fingerprint, take, "looking at images", tell)
     return fingerprints, broken
 
 
 def _roles_drawn(
     listed: Listed, layout: Layout, choice: DataChoice
 ) -> tuple[Mapping[str, SplitRole] | None, str, Grouping | None]:
-    """Each path's role as a build would draw it, the sentence that a build says of it, and the groups that it would keep whole.
+    """Return each path's role, the build's sentence about roles, and the groups that stay together.
 
-    No role, and why, where a build could not draw any.
+    If a build could not draw roles, return none and the reason.
     """
     try:
         assigned = roles_of(listed, choice)
     except (TooFewImages, LabelTooRare, LabelsNotDivisible, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
-        return None, error.line(), None if choice.group_by is None else grouping_of(listed.found, choice.group_by)
+        return None, error.line(), None if choice.group_by is None else grouping_of(listed.images, choice.group_by)
     roles = {image.path: image.role for image in assigned.images}
     return roles, assigned.sentence(layout.parts, choice.calibration_images), assigned.grouping
 
@@ -371,9 +370,9 @@ def _roles_drawn(
 def _facts(
     listed: Listed, fingerprints: Mapping[str, Fingerprint], roles: Mapping[str, SplitRole] | None, tell: Progress
 ) -> dict[str, Any]:
-    images = listed.found
+    images = listed.images
     classes = _class_counts(listed)
-    by_digest: dict[str, list[Found]] = defaultdict(list)
+    by_digest: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
         by_digest[image.sha256].append(image)
     distinct = list(by_digest.values())
@@ -381,7 +380,7 @@ def _facts(
     counts = [counts_of_class.images for counts_of_class in classes if counts_of_class.images]
     role_counts = Counter(roles.values()) if roles is not None else None
 
-    def alike(group: Sequence[Found]) -> Alike:
+    def alike(group: Sequence[ListedImage]) -> Alike:
         return Alike(
             paths=tuple(image.path for image in group),
             classes=tuple(dict.fromkeys(", ".join(listed.classes[label] for label in shows(image)) for image in group)),
@@ -428,7 +427,7 @@ def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 def _class_counts(listed: Listed) -> tuple[ClassCount, ...]:
-    images = Counter((label, image.part) for image in listed.found for label in shows(image))
+    images = Counter((label, image.part) for image in listed.images for label in shows(image))
     unreadable = Counter(skipped.label for skipped in listed.skipped)
     return tuple(
         ClassCount(

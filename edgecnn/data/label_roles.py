@@ -1,6 +1,6 @@
-"""Roles of multi-label images: each label near its share in every role, by the division that keeps groups whole.
+"""Assign roles to multi-label images. Every role gets its share of each label, by the division that keeps groups together.
 
-An image is a unit that has a member in each of its labels, and one without labels in a stratum of those.
+An image is a unit that counts in each of its labels; images without labels form a stratum of their own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from edgecnn.data.shares import CALIBRATION_AT_MOST, Cut
 from edgecnn.data.split_names import Part
 from edgecnn.data.splits import (
     Assigned,
-    Found,
     Listed,
+    ListedImage,
     assign_roles,
     drop_copies,
     entries_of,
@@ -39,7 +39,7 @@ _CALIBRATION_SHARE = 1 / CALIBRATION_AT_MOST
 
 
 def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
-    """``assign_roles`` of either kind of data. ``fold``: of images that have one class each alone; planning refuses others.
+    """Return ``assign_roles`` for single-label or multi-label data. ``fold``: single-label only; planning refuses others.
 
     Raises EdgecnnError: as ``assign_roles``; LabelTooRare, LabelsNotDivisible: of multi-label images.
     """
@@ -47,11 +47,11 @@ def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> As
 
 
 def _assign(listed: Listed, choice: DataChoice) -> Assigned:
-    kept, copies = drop_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.images, listed.classes)
     if not kept:
         raise nothing_readable(folder=listed.root, skipped=[copy.sentence for copy in copies])
     own = own_roles(listed.parts)
-    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    by_place: dict[tuple[Part, int], dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, UNLABELLED][image.sha256].append(image)
     cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
@@ -73,7 +73,7 @@ def _assign(listed: Listed, choice: DataChoice) -> Assigned:
 def _strata(
     listed: Listed, of_train: Mapping[str, tuple[int, ...]], units: Mapping[str, str] | None, cut: Cut, choice: DataChoice
 ) -> Strata:
-    """Labels that must be in every role, then rare ones where nothing is trained, then images without any."""
+    """Return labels that every role needs, then rare ones if nothing is trained, then images without labels."""
     ranked = ranked_by_content(of_train, choice.seed)
     by_label = [[digest for digest in ranked if label in of_train[digest]] for label in range(len(listed.classes))]
     short = {label: (len(digests), cut.enough(len(digests))) for label, digests in enumerate(by_label)}
@@ -89,9 +89,8 @@ def _strata(
     return Strata(listed.root, names, [*(by_label[label] for label in bound), *loose], unit_of)
 
 
-def _require_labels(role: SplitRole, images: Sequence[Found], listed: Listed, choice: DataChoice) -> None:
-    """Of a user's own split. What is trained needs an image of each label in ``validation``, on which thresholds are chosen; of
-    images without a single label nothing is known."""
+def _require_labels(role: SplitRole, images: Sequence[ListedImage], listed: Listed, choice: DataChoice) -> None:
+    """Check the user's own splits. To train, ``validation`` needs an image of each label, since thresholds are chosen there."""
     having = {label for image in images for label in image.labels or ()}
     short = [(name, 0, 1) for label, name in enumerate(listed.classes) if label not in having]
     if short and (not having or choice.train and role == "validation"):
@@ -101,7 +100,7 @@ def _require_labels(role: SplitRole, images: Sequence[Found], listed: Listed, ch
 def _divided(
     strata: Strata, cut: Cut, choice: DataChoice, *, apart: bool
 ) -> tuple[dict[SplitRole, Collection[str]], tuple[str, ...]]:
-    """Digests by role. What trains is divided once more, image by image, into calibration and the rest."""
+    """Return digests by role. Training images are divided again, image by image, into calibration and the rest."""
     try:
         roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
         divided: dict[SplitRole, Collection[str]] = {role: {digest for part in roles[role] for digest in part} for role in roles}
@@ -127,16 +126,20 @@ def _divided(
 def labels_known(
     images: Sequence[ImageEntry], listed: Sequence[str], names: Sequence[str] | None, choice: DataChoice
 ) -> tuple[tuple[ImageEntry, ...], tuple[str, ...]]:
-    """The images with their labels by the order of the file that ``data.classes`` names, and that order.
+    """Return the images with labels in the order of ``data.classes``, and that order.
 
-    ``names``: in that order; None where ``data.classes`` states none. ``listed``: the labels of the list, in its order.
+    ``names``: in that order; None if ``data.classes`` states none. ``listed``: the labels of the list, in its order.
 
-    Raises UNKNOWN_LABEL: a label of the list stands not in the file. FOLDERS_OF_ONE_CLASS: two are one there.
-    MultiLabelNotFitting: ``data.classes`` names no file.
+    Raises:
+        UNKNOWN_LABEL: a label of the list is not in the file.
+        FOLDERS_OF_ONE_CLASS: two labels match the same name.
+        MultiLabelNotFitting: ``data.classes`` is not a file.
     """
     if names is None:
         if choice.classes == IMAGENET:
-            raise multi_label_not_fitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
+            raise multi_label_not_fitting(
+                setting=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes"
+            )
         return tuple(images), tuple(listed)
     try:
         place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))

@@ -1,7 +1,7 @@
-"""Which sub-folder is a class and which a split, told from names alone.
+"""Decide from names alone which sub-folder is a class and which is a split.
 
-A class may itself be called ``train`` (a vehicle, say), so names of splits count as such only together: ``train`` next to a
-validation or a test folder, or alone with nothing but folders in it. Folders that can be read in two ways are asked about.
+A class may itself be called ``train`` (a vehicle, say). Split names therefore count only together: ``train`` next to a validation
+or a test folder, or ``train`` alone with only folders inside. If both readings are possible, an error asks the user.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from edgecnn.values.recipe import FolderReading
 _LISTS: Final = (".csv", ".parquet")
 _NAMED: Final = 10
 HEAP: Final = "all images"
-"""Name of the one class of images without labels."""
+"""Name of the single class of images without labels."""
 
 
 class ClassFolder(NamedTuple):
-    """One class of one split: where its images are. ``path`` is relative to the root, with slashes."""
+    """One class of one split: its folder of images. ``path`` is relative to the root, with slashes."""
 
     part: Part
     label: int
@@ -53,69 +53,68 @@ class Layout(NamedTuple):
     root: Path
     classes: tuple[str, ...]
     parts: Mapping[Part, str]
-    """Each split that is there, and the name of its folder; empty where the root itself holds the classes."""
+    """Each split, and the name of its folder; empty if the root itself contains the classes."""
     folders: tuple[ClassFolder, ...]
     ignored: tuple[str, ...]
-    """Folders next to the classes or splits that are none."""
+    """Folders next to the classes or splits that are neither."""
     groups: Mapping[str, str] | None = None
     """Group of each path, from the column that ``data.group_by`` names; None without such a column."""
     labels: Mapping[str, tuple[int, ...]] | None = None
     """Labels of each path in a multi-label list; None for other data."""
     held_out: str | None = None
-    """The only split that is there, where it is none to train on: its images are to be had where nothing is trained."""
+    """The only split, if it is not the training split. Its images can be used if nothing is trained."""
     skipped_images: tuple[SkippedImages, ...] = ()
-    """Files and folders that hold images and are neither a class nor in one."""
+    """Files and folders with images that belong to no class."""
 
     @property
     def unused(self) -> str:
-        """The folders that are no part of the data, and everything else that holds images; empty where there is nothing."""
+        """Ignored folders, and everything else with unused images; empty if there is nothing."""
         return first_of([*(f"{name}/" for name in self.ignored), *skipped_phrases(self.skipped_images)], _NAMED)
 
     def reordered(self, classes: tuple[str, ...]) -> Layout:
-        """Return the layout with labels that count in ``classes``, which names every class."""
+        """Return the layout with labels as indices of ``classes``, which names every class."""
         folders = tuple(folder._replace(label=classes.index(self.classes[folder.label])) for folder in self.folders)
         return self._replace(classes=classes, folders=folders)
 
     def require_trainable(self, named: Path, *, is_training: bool) -> None:
-        """Raises TRAIN_FOLDER_MISSING: training is asked for, and there are no images for it. ``named``: the folder or the
-        list."""
+        """Raise TRAIN_FOLDER_MISSING if training needs images and there are none. ``named``: the folder or the list."""
         if is_training and self.held_out is not None:
-            raise train_folder_missing(named=named, found=[self.held_out], is_list=not self.parts)
+            raise train_folder_missing(named=named, splits=[self.held_out], is_list=not self.parts)
 
 
 def root_of(text: str) -> Path:
-    """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
+    """Return the folder of a data path: absolute, with ``~`` expanded.
 
-    Raises DATA_PATH_UNUSABLE: no folder can be meant, or none that a manifest could name. PATH_TOO_LONG.
+    Raises DATA_PATH_UNUSABLE: the path is not a folder, or a manifest cannot name it. PATH_TOO_LONG.
     """
     if "\0" in text:
-        raise data_path_unusable(path=text, because="it holds a NUL character")
+        raise data_path_unusable(path=text, because="it contains a NUL character")
     try:
         root = user_path(text)
         if lacks_home(root):
-            raise data_path_unusable(path=text, because="no user has that name")
+            raise data_path_unusable(path=text, because="there is no user of that name")
         root = root.absolute()
         str(root).encode("utf-8")
         root.lstat()
     except UnicodeEncodeError as error:
         raise data_path_unusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
-    except OSError as error:  # an absent or unreadable folder has a clearer error of its own
+    except OSError as error:  # an absent or unreadable folder has a clearer error
         if error.errno == errno.ENAMETOOLONG:
             raise path_too_long(path=root) from error
     return root
 
 
 def find_layout(root: Path, progress: ListingProgress, reading: FolderReading | None = None) -> Layout:
-    """Read the names of one or two levels of folders, inside of any single folder that wraps them.
+    """Find classes and splits in one or two levels of folders, inside any single folder around them.
 
-    ``root``: an absolute path. ``progress``: counts what is listed. ``reading``: as ``data.folders``.
+    ``root``: an absolute path. ``progress``: counts listed entries. ``reading``: as ``data.folders``.
 
     Raises:
-        DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: of a folder itself.
-        NoClassFolders, ONE_CLASS: no sub-folder in it or in one of its splits, or a single one.
-        SPLITS_DIFFER, SPLIT_NAMED_TWICE: two splits with other classes; val/ and validation/.
-        TRAIN_FOLDER_MISSING: several splits, but none to train on.
-        SplitFolders: its folders can be read in two ways, and ``reading`` does not say in which.
+        DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: a folder cannot be listed.
+        NoClassFolders, ONE_CLASS: the folder, or a split, has no sub-folder or only one.
+        SPLITS_DIFFER, SPLIT_NAMED_TWICE: splits have different classes, or two folders mean the same split.
+        TRAIN_FOLDER_MISSING: several splits without a training split.
+        SplitFolders: the folders can be read in two ways, and ``reading`` does not decide.
     """
     root = unwrapped(root, progress)
     names = folders_in(root, progress)
@@ -131,9 +130,9 @@ def find_layout(root: Path, progress: ListingProgress, reading: FolderReading | 
 
 
 def unwrapped(folder: Path, progress: ListingProgress, *, as_split: bool = False) -> Path:
-    """The folder inside of single folders that hold nothing but folders, as archives and downloads wrap a data set.
+    """Return the innermost of single nested folders, in which archives and downloads often wrap a data set.
 
-    ``as_split``: whether ``folder`` is a split, in which ``seg_train/seg_train/`` is no split once more.
+    ``as_split``: ``folder`` is a split, so the inner folder of ``seg_train/seg_train/`` is not another split.
     """
     while len((outer := content_of(folder, progress)).folders) == 1 and not outer.images:
         (name,) = outer.folders
@@ -146,7 +145,7 @@ def unwrapped(folder: Path, progress: ListingProgress, *, as_split: bool = False
 
 
 def unlabelled_layout(root: Path, progress: ListingProgress) -> Layout:
-    """The folder as one heap of images, whatever sub-folders it has: nothing in it is taken for a label.
+    """Return the folder as one pool of images without labels, whatever its sub-folders.
 
     Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE: as ``find_layout``.
     """
@@ -156,7 +155,7 @@ def unlabelled_layout(root: Path, progress: ListingProgress) -> Layout:
 
 
 def natural_order(names: Sequence[str]) -> tuple[str, ...]:
-    """Sorted as a person would: by the numbers in them, and without regard to case."""
+    """Sort names by the numbers in them, ignoring case."""
     return tuple(sorted(names, key=_natural))
 
 
@@ -166,13 +165,13 @@ def _natural(name: str) -> tuple[object, ...]:
 
 
 def _number(digits: str) -> tuple[int, str]:
-    """Ordered as the numbers are, of which Python converts only the shorter ones."""
+    """Return a sort key for digits of any length; Python converts only shorter ones to numbers."""
     significant = digits.lstrip("0")
     return len(significant), significant
 
 
 def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
-    """The names of the sub-folders, in a person's order.
+    """Return the names of the sub-folders in natural order.
 
     Raises DataFolderMissing, DataNotAFolder, DATA_FOLDER_UNREADABLE, NAME_NOT_UNICODE, NoClassFolders: as ``find_layout``.
     """
@@ -183,7 +182,7 @@ def folders_in(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
 
 
 def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, reading: FolderReading | None) -> Layout | None:
-    """The layout of split folders; None where the sub-folders are none."""
+    """Return the layout of split folders; None if the sub-folders are not splits."""
     parts = _parts(root, names, progress)
     holders = {part: unwrapped(root / name, progress, as_split=True) for part, name in parts.items()}
     inside = {part: content_of(holder, progress).folders for part, holder in holders.items()}
@@ -199,7 +198,7 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
     for part in others:
         there, unlabelled = _labelled(holders[part], inside[part], reading)
         ignored += [f"{parts[part]}/{name}" for name in unlabelled]
-        if not there or len(there) == 1 and there[0] not in classes:  # test/ or test/unknown/, as contests have them
+        if not there or len(there) == 1 and there[0] not in classes:  # test/ or test/unknown/, as in competitions
             ignored.append(parts.pop(part))
         else:
             _same_classes(root, parts["train"], classes, parts[part], there)
@@ -216,7 +215,7 @@ def _split_layout(root: Path, names: Sequence[str], progress: ListingProgress, r
 
 
 def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[Part, str]:
-    """Which folder is which split; none where the folders are classes."""
+    """Return the split of each folder; none if the folders are classes."""
     if claims := split_claims(names):
         if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):
             raise split_named_twice(folder=root, names=twice)
@@ -226,12 +225,12 @@ def _parts(root: Path, names: Sequence[str], progress: ListingProgress) -> dict[
         if len(names) == 1 and content_of(root / names[0], progress).folders:
             return {"train": names[0]}
         if all(split.part != "train" for split in named.values()):
-            raise train_folder_missing(named=root, found=names)
+            raise train_folder_missing(named=root, splits=names)
     return {}
 
 
 def _classes_inside(root: Path, names: Sequence[str], progress: ListingProgress) -> tuple[str, ...]:
-    """The sub-folders of folders without images, if all hold the same two or more, or all are named as splits; else nothing."""
+    """Return the sub-folders, if all outer folders contain the same two or more, or all are split names; else nothing."""
     held = [content_of(root / name, progress) for name in names] if len(names) > 1 else []
     if any(inside.images or not inside.folders for inside in held):
         return ()
@@ -242,7 +241,7 @@ def _classes_inside(root: Path, names: Sequence[str], progress: ListingProgress)
 
 
 def _pooled(root: Path, outer: Sequence[str], progress: ListingProgress) -> Layout:
-    """The folders inside all outer ones are the classes, whatever the outer ones mean."""
+    """Pool the inner folders of all outer folders as classes, whatever the outer ones mean."""
     inside = {name: content_of(root / name, progress).folders for name in outer}
     every = {composed(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
     if not every:
@@ -259,7 +258,7 @@ def _pooled(root: Path, outer: Sequence[str], progress: ListingProgress) -> Layo
 
 
 def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The folders that are classes, and those that are buckets of images without a label."""
+    """Return the class folders, and the folders of unlabelled images."""
     buckets = tuple(name for name in names if is_unlabelled(name))
     if not buckets or reading == "classes":
         return names, ()

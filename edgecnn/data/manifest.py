@@ -1,7 +1,6 @@
-"""From a folder, or the demo, to a list of images with roles; and from an unchanged folder back to the list it had.
+"""Turn a folder or the demo into a list of images with roles, and recall that list if the folder is unchanged.
 
-The list is filed under its content and the root it was read from. Content alone is the key that stages name the data by, so
-that a moved folder costs no re-making.
+The list is stored by its content and its root. Stages use the content alone as key, so a moved folder causes no rebuild.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from edgecnn.data.group_roles import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout
-from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
+from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import nothing_readable
 from edgecnn.errors.data.formats import DEMO_DAMAGED
@@ -47,32 +46,32 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
 _REVISION: Final = 6
-"""Raise this number when the same files get other roles, or a summary has more fields. Older summaries are then replaced."""
+"""Raise this number when the same files get other roles, or a summary gets more fields. Older summaries are then replaced."""
 _NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label_separator", "path_suffix", "image_root")
 
 
 def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
-    """List the images of a choice, give them roles, and keep the list in ``cache/manifests``.
+    """List the images of a choice, assign roles, and store the list in ``cache/manifests``.
 
-    Files are read once. While path and stamp of every file are what they were, the summary that was kept is answered. The same
-    bytes with another seed, or under other names, make another ``content``.
+    Files are read once. The stored summary is returned as long as every file's path and stamp are unchanged. Another seed or
+    other names give another ``content`` for the same bytes.
 
     Args:
-        choice: a folder, one of IDX files too, a CSV or Parquet file, a zip, ``torchvision:NAME``,
+        choice: a folder, also of IDX files, a CSV or Parquet file, a zip, ``torchvision:NAME``,
             or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
-        tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
+        tell: receives progress when files are read for the first time, or a listing takes longer than a second.
         fold: of cross-validation; None: roles by the shares of ``choice``.
 
     Raises:
-        EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
+        EdgecnnError: an error of ``errors.data``, if the folder cannot be used; StoreFull or StoreUnusable for the cache.
     """
     if not has_folder(choice.path):
         return _summarize_demo(choice, cache, tell, fold)
     files = list_files(choice, cache, tell)
     files.layout.require_trainable(files.source, is_training=choice.train)
     state = files.state(choice.classes)
-    root = str(files.source) if is_on_disk(choice.path) else choice.path  # a store's folder would name it nowhere else
+    root = str(files.source) if is_on_disk(choice.path) else choice.path  # errors would otherwise name a folder of the store
     kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
@@ -84,17 +83,17 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
 
 
 class Files(NamedTuple):
-    """Files of a data path before any is read: a stamp for every file, by class folder."""
+    """The files of a data path before any is read: a stamp for each, by class folder."""
 
     layout: Layout
     stamps: Sequence[Sequence[str]]
     source: Path
-    """The folder or the file that the data path names."""
+    """The folder or the file of the data path."""
     group_by: str | None = None
-    """As ``data.group_by``."""
+    """The value of ``data.group_by``."""
 
     def state(self, classes: str | None) -> str:
-        """A digest that stays the same only while no file, label, group, split or name of a class is another.
+        """Return a digest that changes if a file, label, group, split or class name changes.
 
         ``classes``: as ``data.classes``. Raises CLASS_NAMES_UNUSABLE: see ``stated_names``.
         """
@@ -107,12 +106,12 @@ class Files(NamedTuple):
 
 
 def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
-    """List a data set's files; those of a zip once it is unpacked into the cache.
+    """List a data set's files; a zip is unpacked into the cache first.
 
-    ``choice``: a folder, a list, a zip or ``torchvision:NAME``. Where it has no labels, every file under the folder is one of a
-    single heap, whatever its sub-folders are called. ``cache``: the store's root.
+    ``choice``: a folder, a list, a zip or ``torchvision:NAME``. Without labels, all files under the folder form one pool,
+    whatever its sub-folders are called. ``cache``: the store's root.
 
-    Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    Raises EdgecnnError: an error of ``errors.data``, if the path cannot be used.
     """
     progress = ListingProgress(tell)
     source, layout, stamps = data_files(Reading(choice, cache, progress, tell))
@@ -121,11 +120,11 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
-    """Read every file that is not known yet; and whether what was found will hold as long as the files stay as they are.
+    """Read every new file. Also return whether the result stays valid as long as the files are unchanged.
 
     Raises:
-        NothingReadable: no picture among them.
-        GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound: of ``group_by``, before anything is read.
+        NothingReadable: none of the files is a readable image.
+        GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound: ``group_by`` is unusable; raised before files are read.
     """
     layout, began_ns = listing.layout, now_ns()
     files = [
@@ -138,12 +137,12 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file, began_ns) for file in every)
     listed = _listed(layout, files, facts)
     labels = layout.labels or {}
-    images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]
-    return listed._replace(found=images), is_lasting
+    images = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.images]
+    return listed._replace(images=images), is_lasting
 
 
 def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
-    images: list[Found] = []
+    images: list[ListedImage] = []
     skipped: list[LeftOut] = []
     for folder, inside in zip(layout.folders, files, strict=True):
         for file in inside:
@@ -151,7 +150,7 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
             if fact.problem:
                 skipped.append(LeftOut(_shown(file.path), folder.label, folder.part, fact.problem))
             else:
-                images.append(Found(file.path, folder.label, folder.part, fact.sha256))
+                images.append(ListedImage(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
     if skipped and not images:
         is_one_reason = len({file.why for file in skipped}) == 1
@@ -198,14 +197,14 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold 
     kept_in = _summary_file(cache, choice, DEMO, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
-    from edgecnn.data.images import demo_digests  # numpy, which a cached build need not import
+    from edgecnn.data.images import demo_digests  # needs numpy, which a cached build need not import
 
     parts = {part: part for part, _ in DEMO_PARTS}
     places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
     by = choice.group_by
     groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
     images = zip(places, demo_digests(), strict=True)
-    listed = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
+    listed = [ListedImage(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), listed), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
     summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)
@@ -221,9 +220,9 @@ def _demo_digest() -> str:
 
 
 def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:
-    """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
+    """Store a list of images by content and root, and return its summary. Raises StoreFull, StoreUnusable: of the cache."""
     content = manifest.content
-    # Two folders with one content must not answer for each other's files.
+    # Two folders with the same content must not share file paths.
     place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
     path = cache / "manifests" / f"{content}-{place}.json"
     write_text(path, manifest.model_dump_json())
@@ -252,7 +251,7 @@ def _summed_up(manifest: DataManifest, role: SplitRole) -> RoleSummary:
 
 
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:
-    # What was kept before there were these keys is known by the same name.
+    # Absent keys are omitted, so that lists stored before these keys existed keep their names.
     unset = {name for name in _NEW_KEYS if getattr(choice, name) is None}
     options: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     if fold is not None:

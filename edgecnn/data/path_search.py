@@ -1,7 +1,8 @@
-"""A program of its own: a regular expression, searched in every path of a list. JSON comes on stdin, JSON goes to stdout.
+"""A separate program that searches every path of a list for a regular expression. It reads JSON on stdin and writes JSON to
+stdout.
 
-Python's ``re`` can go back and forth for years over one short path, as ``(a+)+b`` does, and nothing in its process can stop it
-everywhere. Of edgecnn nothing is imported, so that it starts in a few milliseconds.
+Python's ``re`` can backtrack for years over one short path, as ``(a+)+b`` does, and cannot be interrupted inside its process.
+Nothing of edgecnn is imported, so the program starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 
 def matches_in(pattern: str, paths: Sequence[str]) -> list[str | None]:
-    """For each path the first group in parentheses, or the whole match of a pattern without one; None where that is empty."""
+    """Return for each path the first group in parentheses, or the whole match of a pattern without groups; None if empty."""
     compiled = re.compile(pattern)
     group = min(1, compiled.groups)
     return [(match[group] or None) if match else None for match in map(compiled.search, paths)]

@@ -1,7 +1,7 @@
-"""Whole roles as memory-mapped pixels, decoded on every core.
+"""Write whole roles as memory-mapped pixels, decoded on every core.
 
-Threads, since Pillow lets go of the interpreter while it decodes and resizes; each writes its own rows, so memory does not
-grow with the number of images.
+Threads are enough, because Pillow releases the interpreter lock while it decodes and resizes. Each writes its own rows, so memory
+does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibrati
 def write_pixels(
     source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress, roles: Sequence[SplitRole] = PREPARED_ROLES
 ) -> None:
-    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` and ``<role>.groups.npy`` as ``ImageSource`` has
-    them, the latter where there are groups, ``labels.json``, ``pixels.json``.
+    """Write the pixels, labels and groups of each role.
+
+    The files are ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy``, ``<role>.groups.npy`` if there are groups,
+    ``labels.json`` and ``pixels.json``. Labels and groups are those of ``ImageSource``.
 
     Raises:
-        CorruptImages: files that cannot be decoded: all of all roles are counted before it is raised.
-        IMAGE_GONE: a file is not there any more.
-        IMAGE_CHANGED: a file has other bytes than were planned with.
-        OSError: the disk is full (known before the first image is decoded) or cannot be written.
+        CorruptImages: files cannot be decoded; raised once for all roles.
+        IMAGE_GONE: a file no longer exists.
+        IMAGE_CHANGED: a file's bytes differ from the plan's.
+        OSError: the disk is full (checked before the first image is decoded) or cannot be written.
     """
     entries = {role: source.entries(role) for role in roles}
     pixels = {role: reserved(out / f"{role}.pixels.npy", (len(images), *recipe.crop_px, 3)) for role, images in entries.items()}
@@ -53,7 +55,7 @@ def write_pixels(
     for role, array in pixels.items():
         array.flush()
         np.save(out / f"{role}.labels.npy", source.labels(entries[role]))
-        (out / f"{role}.groups.npy").unlink(missing_ok=True)  # of images that were here before
+        (out / f"{role}.groups.npy").unlink(missing_ok=True)  # images that existed at planning
         if (groups := source.groups(entries[role])) is not None:
             np.save(out / f"{role}.groups.npy", groups)
     if broken:
@@ -64,7 +66,7 @@ def write_pixels(
 
 
 def reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]]:
-    """A mapped array of uint8 whose blocks are on the disk: filling a mapped hole on a full disk ends the process by a signal.
+    """Return a mapped uint8 array with allocated blocks, because filling a hole on a full disk kills the process by a signal.
 
     Raises OSError: the disk is full.
     """

@@ -1,7 +1,6 @@
 """Write the roles that a build draws as folders: train/, validation/ and test/.
 
-A build of what is written draws the same roles again, image by image: what is cut off a class's ranking is the same whether
-it is cut off now or was before.
+A build of these folders draws the same roles again, image by image, because each class is cut at the same ranks.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ FOLDERS: Final[Mapping[SplitRole, Literal["train", "validation", "test"]]] = {
 
 
 def check_out(out: Path, root: Path) -> None:
-    """Refuse a place before any time is spent.
+    """Check the output folder before any work.
 
     Raises:
         OUTPUT_INSIDE_DATA: it would become a class of the data.
-        NOT_OVERWRITTEN: something other than an empty folder is there.
-        OUTPUT_UNWRITABLE: no such folder above it.
+        NOT_OVERWRITTEN: it exists and is not an empty folder.
+        OUTPUT_UNWRITABLE: its parent folder does not exist.
     """
     if out.absolute().resolve().is_relative_to(root.resolve()):
         raise OUTPUT_INSIDE_DATA(path=out, root=root)
     if not out.absolute().parent.is_dir():
-        raise OUTPUT_UNWRITABLE(path=out, because="no such folder above it")
+        raise OUTPUT_UNWRITABLE(path=out, because="its parent folder does not exist")
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
             raise NOT_OVERWRITTEN(path=out, because="it is not an empty folder")
@@ -57,17 +56,17 @@ def check_out(out: Path, root: Path) -> None:
 
 
 def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: bool = False) -> DataDivision:
-    """Write every image that a build would use under ``out``, as a whole or not at all.
+    """Write every image that a build would use under ``out``, completely or not at all.
 
     Args:
         choice: a folder or a zip of one, and the shares and seed of the roles.
-        out: no such folder, or an empty one.
+        out: a new or an empty folder.
         cache: the store's root.
-        tell: shown progress.
-        link: hard links instead of copies.
+        tell: receives progress.
+        link: create hard links instead of copies.
 
     Raises:
-        EdgecnnError: one of ``errors.data`` and of ``errors.outputs``; what was there before is left as it is.
+        EdgecnnError: an error of ``errors.data`` or ``errors.outputs``; existing files are unchanged.
     """
     root = root_of(choice.path)
     if not has_folder(choice.path):
@@ -108,7 +107,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
 
 
 def _places(manifest: DataManifest, files: Files, *, folders_are_classes: bool) -> dict[str, str]:
-    """Where each image goes: into a folder of its class, and in it as it was, below a folder that held several classes."""
+    """Return each image's target: its class folder, and below it the original path."""
     layout, inside = files.layout, dict[str, str]()
     for name in layout.classes if manifest.classes else ():
         if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
@@ -123,12 +122,12 @@ def _places(manifest: DataManifest, files: Files, *, folders_are_classes: bool) 
 
 
 def _no_class_folder(name: str, *, folders_are_classes: bool) -> str:
-    """Why no folder of this name is a class to a build; empty where one is."""
+    """Return why a build would not read this folder name as a class; empty if it would."""
     if not name or "/" in name or "\\" in name:
         return "it holds a slash" if name else "it is empty"
     if is_skipped(name):
         return "a build skips folders of that name"
-    return "" if folders_are_classes or not is_unlabelled(name) else "a build takes such a folder for images without a label"
+    return "" if folders_are_classes or not is_unlabelled(name) else "a build reads such a folder as images without labels"
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:

@@ -1,4 +1,4 @@
-"""How many images of a class go to each role, and which of its ranking these are."""
+"""How many images of a class each role gets, and which part of the class's ranking."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import NamedTuple
 from edgecnn.values.dataset import SPLIT_ROLES, Fold, SplitRole
 
 CALIBRATION_AT_MOST = 4
-"""Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
+"""Calibration takes at most a quarter of a class's training images, so a small folder keeps some to train on."""
 
 
 class Cut(NamedTuple):
-    """How many of a class's images go to test and to validation, where these have no folder of their own (a share of 0)."""
+    """The shares of a class for test and validation; 0 if the role has its own folder."""
 
     test_share: float
     validation_share: float
     fold: Fold | None = None
-    """Of cross-validation: what validation leaves is divided into parts of one size, of which this one is test."""
+    """For cross-validation: validation is removed, the rest is divided into equal parts, and this part is the test set."""
 
     def sizes(self, count: int) -> tuple[int, int]:
-        """Of ``count`` images: those of test and of validation."""
-        validation = self._at_least_one(count, self.validation_share)
+        """Return how many of ``count`` images are test and validation images."""
+        validation = self._share_count(count, self.validation_share)
         if self.fold is None:
-            test = self._at_least_one(count, self.test_share)
+            test = self._share_count(count, self.test_share)
         else:
             begin, end = self.fold.part_of(max(0, count - validation))
             test = end - begin
         return (test, validation) if test + validation < count else (count, 0)
 
     def enough(self, count: int) -> int:
-        """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
+        """Return ``count``, or the next larger number that leaves two images: one for calibration, one for training."""
         return next(number for number in range(count, count + 1_000_000) if self._is_enough(number))
 
     def _is_enough(self, number: int) -> bool:
@@ -38,22 +38,22 @@ class Cut(NamedTuple):
         return number - test - validation >= 2 and (self.fold is None or number - validation >= self.fold.of)
 
     @staticmethod
-    def _at_least_one(count: int, share: float) -> int:
+    def _share_count(count: int, share: float) -> int:
         return max(1, int(count * share + 0.5)) if share else 0
 
 
 class Divided(NamedTuple):
-    """Digests by role and class, and a clause for each share that has become another than was asked for."""
+    """Digests by role and class, and a note for each share that differs from the requested one."""
 
     roles: dict[SplitRole, list[list[str]]]
     off: tuple[str, ...] = ()
 
 
 def divided(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, *, apart: bool) -> Divided:
-    """Each class's ranking cut off the top, into test, validation, calibration and what trains.
+    """Cut each class's ranking, from the top, into test, validation, calibration and training images.
 
-    Of a fold, validation is cut off first and is the same in all of them: nothing is chosen on what any of them tests.
-    ``apart``: nothing is trained, and what would have trained is tested on.
+    With folds, validation is cut first and is the same in all of them, so nothing is chosen on any fold's test images. ``apart``:
+    nothing is trained, and the training images are test images.
     """
     if cut.fold is not None:
         return _one_fold(ranked, cut, calibration_images, cut.fold)
@@ -77,7 +77,7 @@ def _one_fold(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int
     left = [digests[len(taken) :] for digests, taken in zip(ranked, validation, strict=True)]
     parts = [fold.part_of(len(digests)) for digests in left]
     test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
-    # Calibration is the fold behind this one: were it the first images in each, two networks would learn from the same ones.
+    # Calibration is the next fold. With the first images in each fold, two networks would learn from the same ones.
     others = [[*digests[end:], *digests[:begin]] for digests, (begin, end) in zip(left, parts, strict=True)]
     judged: dict[SplitRole, list[list[str]]] = {"test": list(map(list, test)), "validation": list(map(list, validation))}
     return Divided({**judged, **calibrated(others, calibration_images)})
@@ -94,7 +94,7 @@ def calibrated(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole
 
 
 def proportional(images: int, counts: Sequence[int]) -> list[int]:
-    """``images`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
+    """Divide ``images`` in proportion to ``counts`` by largest remainders; each gets at most its quarter, and at least one."""
     limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
     exact = [images * count / total for count in counts]

@@ -1,4 +1,4 @@
-"""A contact sheet: a few pictures of every class in rows, upright, as the network will be shown them before any crop."""
+"""A contact sheet: a few images of every class in rows, upright, as the network receives them before any crop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from edgecnn.data.splits import Found, Listed, shows
+from edgecnn.data.splits import Listed, ListedImage, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE
 from edgecnn.errors.wording import counted
@@ -18,9 +18,9 @@ from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.disk import write_bytes_atomically
 
 IMAGES: Final = 8
-"""Pictures of a class at most, evenly spaced in the order of their paths."""
+"""Images of a class at most, evenly spaced in path order."""
 CLASSES: Final = 60
-"""Rows at most: the sheet stays below 1,200 × 7,200 pixels whatever it is made of."""
+"""Rows at most, so that the sheet is never larger than 1,200 × 7,200 pixels."""
 CELL_PX: Final = 112
 GAP_PX: Final = 6
 _NAMES_PX: Final = 220
@@ -28,12 +28,12 @@ _OURS: Final = "edgecnn contact sheet"
 
 
 def check_sheet(path: Path, root: Path | None) -> None:
-    """Refuse a place for the sheet before any time is spent.
+    """Check the file's location before any work.
 
     Raises:
-        OUTPUT_INSIDE_DATA: it would become an image of the data.
-        NOT_OVERWRITTEN: a file is there that is not a contact sheet of edgecnn.
-        OUTPUT_UNWRITABLE: no such folder, or not permitted.
+        OUTPUT_INSIDE_DATA: the sheet would become an image of the data.
+        NOT_OVERWRITTEN: the file exists and is not a contact sheet of edgecnn.
+        OUTPUT_UNWRITABLE: the folder does not exist, or writing is not permitted.
     """
     if root is not None and path.absolute().resolve().is_relative_to(root.resolve()):
         raise OUTPUT_INSIDE_DATA(path=path, root=root)
@@ -48,18 +48,18 @@ def check_sheet(path: Path, root: Path | None) -> None:
 
 
 def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_LEVELS) -> None:
-    """Draw the sheet and write it as PNG by one rename; a picture that went away meanwhile is left out.
+    """Draw the sheet and write it atomically as PNG. Images that have disappeared meanwhile are skipped.
 
     Args:
-        listed: the pictures and their labels.
+        listed: the images and their labels.
         path: of the sheet.
-        grey_window: the levels of 16-bit grey that are drawn black and white.
+        grey_window: the levels of 16-bit grey that become black and white.
 
     Raises:
         OUTPUT_UNWRITABLE: no space, or not permitted.
     """
-    by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
-    for image in sorted(listed.found):
+    by_label: dict[int, list[ListedImage]] = {label: [] for label in range(len(listed.classes))}
+    for image in sorted(listed.images):
         for label in shows(image):
             by_label[label].append(image)
     shown = list(by_label.items())[:CLASSES]
@@ -82,7 +82,7 @@ def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_L
 
 
 def save_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write a sheet as PNG, marked as ours, so that the next one may take its place.
+    """Write a sheet as PNG with our mark, so that a later sheet may replace it.
 
     Raises OUTPUT_UNWRITABLE: no space, or not permitted.
     """
@@ -101,7 +101,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _spaced(images: Sequence[Found]) -> list[Found]:
+def _spaced(images: Sequence[ListedImage]) -> list[ListedImage]:
     count = min(IMAGES, len(images))
     return [images[number * len(images) // count] for number in range(count)]
 
@@ -116,7 +116,7 @@ def _thumbnail(path: Path, grey_window: tuple[int, int]) -> Image.Image | None:
 
 
 def _fitting(draw: ImageDraw.ImageDraw, name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """A name on one line of its column; signs that would break the line or cannot be drawn are shown by their numbers."""
+    """Fit a name on one line of its column. Characters that break lines or cannot be drawn become their code points."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)[:200]
     while draw.textlength(text, font) > _NAMES_PX - 2 * GAP_PX:
         text = f"{text[:-4]}..."

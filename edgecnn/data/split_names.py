@@ -1,4 +1,4 @@
-"""The names of splits, in folders and in the column ``split`` of a list: one rule for both.
+"""The names of splits, in folders and in the column ``split`` of a list. One rule applies to both.
 
 A name means a split if exactly one of its words does: ``training_set``, ``seg_train``, ``TestImages``, ``val2017``, ``dev``.
 """
@@ -27,12 +27,12 @@ PART_NAMES: Final[Mapping[str, Part]] = {
     "testing": "test",
     "tst": "test",
 }
-"""The words that mean a split. They are compared without regard to case."""
+"""The words that mean a split, ignoring case."""
 _GENERIC: Final = frozenset(
     {"data", "dataset", "file", "files", "folder", "image", "images", "img", "imgs", "part", "photo", "photos", "picture"}
     | {"pictures", "sample", "samples", "set", "sets", "split", "subset"}
 )
-"""Words next to the split's that say nothing about which data set it is."""
+"""Words that say nothing about the data set and are ignored."""
 _UNLABELLED: Final = re.compile(r"(?:un(?:label+ed|annotated|sorted|classified)|no ?labels?|(?:not|to) label(?:led|ed)?)")
 _BORDERS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
@@ -42,11 +42,11 @@ class SplitName(NamedTuple):
 
     part: Part
     division: str
-    """The other words that matter, such as ``seg`` of ``seg_train``; the splits of one data set share them."""
+    """The other relevant words, such as ``seg`` of ``seg_train``. The splits of one data set share them."""
 
 
 def split_name(name: str) -> SplitName | None:
-    """Return the split that a folder's name or a list's cell means, or None if it means none or several."""
+    """Return the split that a folder name or a list's cell means; None if it means none or several."""
     words = _words(name)
     parts = [PART_NAMES[word] for word in words if word in PART_NAMES]
     if len(parts) != 1:
@@ -60,10 +60,10 @@ def has_split_word(name: str) -> bool:
 
 
 def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
-    """Return the folders that claim each split, if one is to train on and another is not; else nothing.
+    """Return the folders that claim each split, if one is a training split and another is not; else nothing.
 
-    Names of other data sets, such as ``train_masks`` next to ``train`` and ``test``, claim none; where a split's word alone is a
-    name, longer names do not claim that split.
+    Names of other data sets, such as ``train_masks`` next to ``train`` and ``test``, claim none. A folder named by a split's word
+    alone takes precedence over longer names.
     """
     divisions: dict[str, dict[Part, list[str]]] = {"": {}}
     for name in sorted(names, key=lambda name: name.casefold() not in PART_NAMES):
@@ -81,12 +81,12 @@ def is_unlabelled(name: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name in small letters, without generic ones."""
+    """Return the words of a name in lower case, without generic ones."""
     apart = re.split(r"[\W_]+", _BORDERS.sub(" ", name).casefold())
     return [word for piece in apart for word in _unglued(piece) if word and word not in _GENERIC]
 
 
 def _unglued(word: str) -> tuple[str, ...]:
-    """``trainset`` is ``train`` and ``set``."""
+    """Split joined words: ``trainset`` becomes ``train`` and ``set``."""
     split = next((part for part in PART_NAMES if word.startswith(part) and word.removeprefix(part) in _GENERIC), None)
     return (word,) if split is None else (split,)

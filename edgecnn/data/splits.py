@@ -1,8 +1,8 @@
-"""Which image plays which role: decided by bytes and seed alone, so that renaming, copying or re-ordering files changes nothing.
+"""Decide each image's role by its bytes and the seed alone, so renaming, copying or reordering files changes nothing.
 
-Within a class, images are ranked by a hash of seed and content, and the roles that have no folder of their own are cut off
-the top in a fixed order: test, validation, calibration; the rest trains. No bytes are in two roles. Images that belong
-together are drawn as ``group_roles`` says.
+Within a class, images are ranked by a hash of seed and content. Roles without a folder of their own are cut off the top in a
+fixed order: test, validation, calibration; the rest is for training. No bytes are in two roles. ``group_roles`` keeps images of
+one group together.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, Spli
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
-"""Of copies in several splits the one that is judged on stays, so that the test images are those of the user's folder."""
+"""If copies are in several splits, the one used for evaluation stays, so the test images are those of the user's folder."""
 
 
-class Found(NamedTuple):
+class ListedImage(NamedTuple):
     """A usable image before it has a role."""
 
     path: str
@@ -34,11 +34,11 @@ class Found(NamedTuple):
     group: str | None = None
     """Its group by ``data.group_by``."""
     labels: tuple[int, ...] | None = None
-    """Labels of a multi-label image, in place of ``label``."""
+    """Labels of a multi-label image, instead of ``label``."""
 
 
 class LeftOut(NamedTuple):
-    """A file that counts as no image of its class, and why."""
+    """A file that is excluded, and why."""
 
     path: str
     label: int
@@ -47,7 +47,7 @@ class LeftOut(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """As manifests and reports have it."""
+        """The sentence in manifests and reports."""
         return f"{self.path}: {self.why}"
 
 
@@ -57,31 +57,31 @@ class Listed(NamedTuple):
     root: Path
     classes: Sequence[str]
     parts: Collection[Part]
-    """Splits that have a folder, with or without images in it; train alone where the root itself holds the classes."""
-    found: Sequence[Found]
+    """Splits that have a folder, with or without images; only train if the root contains the classes."""
+    images: Sequence[ListedImage]
     skipped: Sequence[LeftOut] = ()
-    """Files that are no readable image."""
+    """Files that are not readable images."""
 
     @property
     def multi_label(self) -> bool:
-        """Whether each image has any number of labels."""
-        return any(image.labels is not None for image in self.found[:1])
+        """Whether images have any number of labels."""
+        return any(image.labels is not None for image in self.images[:1])
 
 
 class Assigned(NamedTuple):
-    """Images with roles. ``copies`` names those left out, and why."""
+    """Images with roles. ``copies`` names excluded copies, with reasons."""
 
     images: tuple[ImageEntry, ...]
     copies: tuple[str, ...]
     own: Mapping[SplitRole, Part]
-    """Roles that are a whole split; the others come out of train."""
+    """Roles that are a complete split; the others are cut from train."""
     thin: int = 0
-    """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
+    """Classes that cannot fill every role if nothing is trained. Their images are pooled to draw roles."""
     grouping: Grouping | None = None
     fold: Fold | None = None
 
     def sentence(self, parts: Mapping[Part, str], calibration_images: int) -> str:
-        """Describe the folder of each role and the groups that stay together. ``calibration_images``: the number asked for."""
+        """Describe the folder of each role and the groups that stay together. ``calibration_images``: the requested number."""
         counts = images_by_role(self.images)
         named = {role: f"{parts[part]}/{'' if parts[part] == role else f' is {role}'}" for role, part in sorted(self.own.items())}
         pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
@@ -102,34 +102,34 @@ class Assigned(NamedTuple):
 
 
 def images_by_role(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
-    """How many of each."""
+    """Return the number of images of each role."""
     return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
 def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
-    """Give every image one role.
+    """Assign one role to every image.
 
-    ``fold``: of cross-validation, in place of ``choice.test_share``; validation is the same in all folds.
+    ``fold``: of cross-validation, replaces ``choice.test_share``; validation is the same in all folds.
 
-    Splits that have folders keep their roles; what is missing comes out of train. Where there is a validation folder and no test
-    folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
-    come out of the same images. Shares are of each class, rounded to the nearest, and at least one image. The images of a role
-    are ordered so that every prefix holds the classes in their proportions. Where ``choice.group_by`` is set, whole groups go to
-    one role (``group_roles``), by shares as near as groups allow.
+    Splits with folders keep their roles, and missing roles are cut from train. If there is a validation folder but no test
+    folder, the validation folder becomes the test set, because reported figures need images that nothing was chosen on. Without
+    split folders, all roles are cut from the same images. Shares apply to each class, rounded to the nearest image, and at least
+    one. The images of a role are ordered so that every prefix holds the classes in their proportions. If ``choice.group_by`` is
+    set, whole groups get one role (``group_roles``), and shares are as close as groups allow.
 
-    Where nothing is trained (``choice.train`` is false), images without a role of their own are test, and classes need not fill
-    every role: one image of each of a hundred classes is enough to check weights that somebody published.
+    If nothing is trained (``choice.train`` is false), images without a role of their own are test images, and classes need not
+    fill every role. One image of each of a hundred classes is enough to check published weights.
 
     Raises:
         TooFewImages: classes cannot fill their roles.
-        FoldsBesideSplit: images stand in splits of the user's, which no fold takes apart.
-        GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
+        FoldsBesideSplit: the user's splits exist, and folds would take them apart.
+        GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: groups cannot be divided.
     """
-    kept, copies = drop_copies(listed.found, listed.classes)
+    kept, copies = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts)
     if fold is not None and own:
         raise folds_beside_split(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
-    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    by_place: dict[tuple[Part, int], dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
     cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share, fold)
@@ -162,10 +162,10 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
 
 def entries_of(
     roles: Mapping[SplitRole, Sequence[Sequence[str]]],
-    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
 ) -> tuple[ImageEntry, ...]:
-    """Every image of the digests that roles hold by class, in the order of each role. ``by_place``: images by digest."""
+    """Return the images of the digests of each role and class, in the order of the role. ``by_place``: images by digest."""
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
     return tuple(
         ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels, group=image.group)
@@ -176,13 +176,13 @@ def entries_of(
 
 
 def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
-    """Every image in the role ``test``, in the order that this role would have; where there is a test split, that split.
+    """Return every image in the role ``test``, in the order of that role; only the test split if there is one.
 
-    So the test images of a build, in a folder of their own, come out as that build had them.
+    A separate folder of a build's test images therefore keeps the order of that build.
     """
-    kept, _ = drop_copies(listed.found, listed.classes)
+    kept, _ = drop_copies(listed.images, listed.classes)
     own = own_roles(listed.parts).get("test")
-    groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[int, dict[str, list[ListedImage]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         if own in (None, image.part):
             groups[image.label][image.sha256].append(image)
@@ -196,18 +196,20 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
 
 
 def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
-    """Roles that are a whole split of the user's."""
+    """Return the roles that are a complete split of the user's."""
     if "test" in parts:
         return {"validation": "validation", "test": "test"} if "validation" in parts else {"test": "test"}
     return {"test": "validation"} if "validation" in parts else {}
 
 
-def drop_copies(images: Sequence[Found], classes: Sequence[str]) -> tuple[list[Found], list[LeftOut]]:
-    """Copies within one split and class stay: they can only land in one role, and doubling an image may be meant."""
-    groups: dict[str, list[Found]] = defaultdict(list)
+def drop_copies(images: Sequence[ListedImage], classes: Sequence[str]) -> tuple[list[ListedImage], list[LeftOut]]:
+    """Drop copies in other splits or classes. Copies within one split and class stay, because they get one role and may be
+    intended.
+    """
+    groups: dict[str, list[ListedImage]] = defaultdict(list)
     for image in images:
         groups[image.sha256].append(image)
-    kept: list[Found] = []
+    kept: list[ListedImage] = []
     copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
@@ -223,48 +225,48 @@ def drop_copies(images: Sequence[Found], classes: Sequence[str]) -> tuple[list[F
     return kept, sorted(copies)
 
 
-def shows(image: Found) -> tuple[int, ...]:
-    """Its class, or all of its labels."""
+def shows(image: ListedImage) -> tuple[int, ...]:
+    """Return its class, or all of its labels."""
     return (image.label,) if image.labels is None else image.labels
 
 
-def _is(image: Found, classes: Sequence[str]) -> str:
+def _is(image: ListedImage, classes: Sequence[str]) -> str:
     if image.labels is None:
         return f"is another class ({classes[image.label]})"
     return f"has other labels ({', '.join(classes[label] for label in image.labels) or 'none'})"
 
 
-def _contradiction(image: Found, other: Found, classes: Sequence[str]) -> str:
+def _contradiction(image: ListedImage, other: ListedImage, classes: Sequence[str]) -> str:
     if image.path == other.path and image.labels is None:
         return f"listed as {classes[image.label]} and as {classes[other.label]}"
     return f"{_same_as(other)}, which {_is(other, classes)}"
 
 
-def _same_as(image: Found) -> str:
+def _same_as(image: ListedImage) -> str:
     return f"the same bytes as {image.path}"
 
 
-def _copy(image: Found, why: str) -> LeftOut:
+def _copy(image: ListedImage, why: str) -> LeftOut:
     return LeftOut(image.path, image.label, image.part, why)
 
 
 def _short_classes(
     listed: Listed,
-    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[ListedImage]]],
     own: Mapping[SplitRole, Part],
     cut: Cut,
     copies: Sequence[LeftOut],
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
     roles_of |= {part: [role] for role, part in own.items()}
-    copied, skipped = _by_part_and_label(copies), _by_part_and_label(listed.skipped)
+    copied, skipped = _group_excluded(copies), _group_excluded(listed.skipped)
     short = []
     for part, roles in roles_of.items():
         for label, name in enumerate(listed.classes):
             images = by_place.get((part, label), {})
             needed = cut.enough(len(images)) if part == "train" else 1
             if len(images) < needed:
-                # Copies within the class are told of too: they are one image when it comes to filling roles.
+                # Copies within a class are reported too, because they count once when roles are filled.
                 doubles = [f"{other.path}: {_same_as(first)}" for first, *rest in map(sorted, images.values()) for other in rest]
                 uncounted = [*copied[part, label], *doubles]
                 short.append(Shortage(name, len(images), needed, roles, copies=uncounted, skipped=skipped[part, label]))
@@ -272,12 +274,12 @@ def _short_classes(
 
 
 def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
-    """Those that have images, and of the images that every role is drawn from only too few."""
-    named = {shortage.name for shortage in short if shortage.found and "calibration" in shortage.roles}
+    """Return the classes that have images, but too few that every role can be drawn from."""
+    named = {shortage.name for shortage in short if shortage.images and "calibration" in shortage.roles}
     return {label for label, name in enumerate(classes) if name in named}
 
 
-def _by_part_and_label(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
+def _group_excluded(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
     for file in excluded:
         sentences[file.part, file.label].append(file.sentence)
@@ -285,7 +287,7 @@ def _by_part_and_label(excluded: Iterable[LeftOut]) -> Mapping[tuple[Part, int],
 
 
 def ranked_by_content(digests: Iterable[str], seed: int) -> list[str]:
-    """In an order that bytes and seed alone decide."""
+    """Return the images in an order that depends only on bytes and seed."""
     return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
 
 

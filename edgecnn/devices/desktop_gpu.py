@@ -1,4 +1,4 @@
-"""Which GPU of this machine may play the desktop baseline: told without importing torch, since a cached build asks it too."""
+"""Choose the GPU of this machine that serves as the desktop baseline. torch is not imported, since a cached build asks too."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from edgecnn.values.device import Device
 from edgecnn.values.resolved import DesktopGpu
 
 ROLE_ALIAS = "desktop-gpu"
-"""The device file that answers to it names the role."""
+"""Alias of the device file that states the role."""
 HIDDEN = ("", "-1")
-"""Values of CUDA_VISIBLE_DEVICES that show no GPU to any program."""
+"""Values of CUDA_VISIBLE_DEVICES that hide every GPU."""
 
 
 def role() -> str:
-    """The name of the device file that states the role."""
+    """Return the name of the device file that states the role."""
     return device_named(ROLE_ALIAS).name
 
 
-def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu | None:
-    """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``.
+def gpu_here(choice: VariantChoice = "usual", device: Device | None = None) -> DesktopGpu | None:
+    """Return the GPU of this machine, by its driver and the installed packages; see ``local_gpu``.
 
-    ``device``: the one of several that this device file describes, and by its name; None: whichever comes first.
+    ``device``: choose the GPU that this device file describes; None: choose the first.
     """
     models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
     if device is not None:
         facts = local_facts()
-        models = [each for each in models if matches(device, facts.model_copy(update={"models": (each,), "cpu_model": None}))]
-    found = local_gpu(models, versions, which)
-    if found is None:
+        models = [model for model in models if matches(device, facts.model_copy(update={"models": (model,), "cpu_model": None}))]
+    gpu = local_gpu(models, versions, choice)
+    if gpu is None:
         return None
     named = {} if device is None else {"device": device.name}
-    return found.model_copy(update={**named, "unusable": found.unusable or cuda_gap(_built_for(), driver_cuda())})
+    return gpu.model_copy(update={**named, "unusable": gpu.unusable or cuda_gap(_built_for(), driver_cuda())})
 
 
 def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str | None:
-    """Why this machine's torch cannot use its driver, where that is known without trying.
+    """Return why this machine's torch cannot use its driver, or None if that is not known without a trial.
 
-    ``built_for``: CUDA's version, as ``13.0``; empty where torch was built without; None where it is not known. ``driver_has``:
-    the newest that the driver runs. One of the same major version runs all of it:
+    ``built_for``: version of CUDA, such as ``13.0``; empty if torch was built without; None if not known. ``driver_has``: the
+    newest version that the driver supports. A driver runs every minor version of its major version:
     https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
     """
     if built_for == "":
@@ -57,11 +57,11 @@ def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str |
     major = (built_for or "").partition(".")[0]
     if driver_has is None or not major.isdecimal() or driver_has[0] >= int(major):
         return None
-    return f"torch was built for CUDA {built_for}, and the driver runs CUDA {driver_has[0]}.{driver_has[1]} at most"
+    return f"torch was built for CUDA {built_for}; the driver supports CUDA {driver_has[0]}.{driver_has[1]} at most"
 
 
 def _built_for() -> str | None:
-    """Read out of torch's own file, which takes no import of it."""
+    """Read torch's version of CUDA from its own file, without importing torch."""
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
@@ -69,31 +69,31 @@ def _built_for() -> str | None:
         text = Path(spec.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return None
-    found = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
-    return found and (found[1] or "")
+    match = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
+    return match and (match[1] or "")
 
 
-def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:
-    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's; None without torch.
+def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], choice: VariantChoice = "usual") -> DesktopGpu | None:
+    """Return the GPU under its own name, never under the role's; None without a GPU or without torch.
 
-    ``models``: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
+    ``models``: the GPUs of this machine as their driver names them; one with a device file is preferred.
     """
     if not models or versions.get("torch") is None or versions.get("torchvision") is None:
         return None
     known = {device.title: device.name for device in load_devices().values() if device.role == "baseline"}
-    model = next((each for each in models if each in known), models[0])
-    variants, unavailable = named_variants(which, versions)
+    model = next((name for name in models if name in known), models[0])
+    variants, unavailable = named_variants(choice, versions)
     return DesktopGpu(
         model=model,
         device=known.get(model) or re.sub("[^a-z0-9]+", "-", model.lower()).strip("-"),
-        candidate=_on(REFERENCE, model),
-        variants=tuple(_on(each, model) for each in variants),
+        candidate=_candidate_on(REFERENCE, model),
+        variants=tuple(_candidate_on(variant, model) for variant in variants),
         unavailable=unavailable,
         unusable=_unusable(versions["torch"] or ""),
     )
 
 
-def _on(candidate: Candidate, model: str) -> Candidate:
+def _candidate_on(candidate: Candidate, model: str) -> Candidate:
     return candidate.model_copy(update={"session_options": {**candidate.session_options, "gpu": model}})
 
 
@@ -105,29 +105,29 @@ def _unusable(torch_version: str) -> str | None:
     return None
 
 
-Which = Literal["reference", "usual", "all"]
+VariantChoice = Literal["reference", "usual", "all"]
 TENSORRT = "torch-tensorrt"
-"""The distribution by which torch lets TensorRT run a program."""
+"""The package with which torch runs a program by TensorRT."""
 
 
-def _way(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
-    asked = {"precision": precision.value, **options} if precision is not Precision.FP32 else options
-    return Candidate(id=ident, runtime=Runtime.TORCH, precision=precision, session_options=asked)
+def _torch_candidate(ident: str, precision: Precision = Precision.FP32, **options: str) -> Candidate:
+    settings = {"precision": precision.value, **options} if precision is not Precision.FP32 else options
+    return Candidate(id=ident, runtime=Runtime.TORCH, precision=precision, session_options=settings)
 
 
-REFERENCE = _way("torch-fp32")
-"""Eager torch, TF32 off: what every figure of the edge is held against."""
-BESIDE = (
-    _way("torch-tf32", Precision.TF32),
-    _way("torch-amp", Precision.FP16),
-    _way("torch-fp32-cudagraph", graph="cuda"),
-    _way("torch-amp-cudagraph", Precision.FP16, graph="cuda"),
-    _way("torch-fp32-compiled", compile="inductor"),
-    _way("torch-fp32-tensorrt", compile="tensorrt"),
+REFERENCE = _torch_candidate("torch-fp32")
+"""Eager torch with TF32 off: every figure of the edge refers to it."""
+VARIANTS = (
+    _torch_candidate("torch-tf32", Precision.TF32),
+    _torch_candidate("torch-amp", Precision.FP16),
+    _torch_candidate("torch-fp32-cudagraph", graph="cuda"),
+    _torch_candidate("torch-amp-cudagraph", Precision.FP16, graph="cuda"),
+    _torch_candidate("torch-fp32-compiled", compile="inductor"),
+    _torch_candidate("torch-fp32-tensorrt", compile="tensorrt"),
 )
 USUAL = ("torch-amp-cudagraph",)
-"""What is raced unless more is asked for. With one image a call, eager torch launches every small kernel by itself: alone,
-that would flatter the edge. This one needs neither a compiler nor minutes of compiling."""
+"""Variants that are raced by default. With one image a call, eager torch launches every small kernel separately, which would
+flatter the edge. This variant needs neither a compiler nor minutes of compilation."""
 
 _PRECISION = {
     "fp32": "fp32 with TF32 off",
@@ -138,20 +138,20 @@ _PRECISION = {
 _COMPILED = {"inductor": "torch.compile (inductor)", "tensorrt": "torch.compile (Torch-TensorRT)"}
 
 
-def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
-    """The variants beside the reference, and by name why one cannot be had here.
+def named_variants(choice: VariantChoice, versions: Mapping[str, str | None]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+    """Return the variants other than the reference, and the reason for each that is not available.
 
-    ``which``: the recipe's ``desktop.variants``. ``versions``: distribution to installed version, or None.
+    ``choice``: ``desktop.variants`` of the recipe. ``versions``: package to installed version, or None.
     """
-    asked = [each for each in BESIDE if which == "all" or (which == "usual" and each.id in USUAL)]
-    lacking = [each for each in asked if _compiler(each) == "tensorrt" and versions.get(TENSORRT) is None]
+    chosen = [variant for variant in VARIANTS if choice == "all" or (choice == "usual" and variant.id in USUAL)]
+    lacking = [variant for variant in chosen if _compiler(variant) == "tensorrt" and versions.get(TENSORRT) is None]
     why = f"{TENSORRT} is not installed; pip install {TENSORRT}"
-    return tuple(each for each in asked if each not in lacking), {each.id: why for each in lacking}
+    return tuple(variant for variant in chosen if variant not in lacking), {variant.id: why for variant in lacking}
 
 
-def how(candidate: Candidate) -> str:
-    """What ran, in words: as it was requested, since what a GPU made of it is not read back. A record of another edgecnn may
-    have words that this one does not know."""
+def describe_candidate(candidate: Candidate) -> str:
+    """Describe a candidate as it was requested, since the GPU's choice is not read back. Unknown words of other versions stay
+    as they are."""
     options = candidate.session_options
     compiler, precision = _compiler(candidate), options.get("precision", "fp32")
     execution = "eager torch" if compiler == "off" else _COMPILED.get(compiler, f"compiled by {compiler}")
@@ -159,9 +159,9 @@ def how(candidate: Candidate) -> str:
     return f"{execution}{graph}, {_PRECISION.get(precision, precision)}, one image a call, copies to and from the GPU inside"
 
 
-def how_of(ident: str) -> str:
-    """The same of a variant that is known by its name alone."""
-    return next((how(each) for each in (REFERENCE, *BESIDE) if each.id == ident), ident)
+def describe_variant(ident: str) -> str:
+    """Describe a variant by its name alone."""
+    return next((describe_candidate(candidate) for candidate in (REFERENCE, *VARIANTS) if candidate.id == ident), ident)
 
 
 def _compiler(candidate: Candidate) -> str:

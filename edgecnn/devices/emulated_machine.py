@@ -1,7 +1,7 @@
-"""A 64-bit Arm machine without one: Debian's Python and the wheels that a board installs, run by QEMU's user-mode emulation.
+"""Emulate a 64-bit Arm machine: Debian's Python and the wheels that a board installs, run by QEMU's user-mode emulation.
 
-Everything lies in one folder and nothing of this machine changes. It answers as a board does and says nothing of a board's
-time: whatever is measured there is marked as emulated, and no gate on latency takes it.
+Everything is in one folder, and nothing else of this machine changes. Predictions are those of a board; times are not. Every
+figure is marked as emulated, and no latency gate accepts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.process import DEBIAN_TREE_FAILED, FOREIGN_COMMAND_MISSING, nothing_to_emulate_on
+from edgecnn.errors.hosts.process import DEBIAN_TREE_FAILED, FOREIGN_COMMAND_MISSING, NOTHING_TO_EMULATE_ON
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.store.store import default_root
@@ -24,23 +24,23 @@ from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
 PROCESSOR = "cortex-a76"
-"""Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
+"""Processor of a Raspberry Pi 5, with the dot products (asimddp) that INT8 kernels use."""
 _PYTHON = "python3.11"
 
 
 class DebianTree(NamedTuple):
-    """Which packages of which Debian."""
+    """Packages of a Debian release."""
 
     suite: str
     """bullseye, bookworm, trixie, …"""
     architecture: str
-    """As Debian names it: amd64, arm64."""
+    """Debian's name: amd64, arm64."""
     packages: tuple[str, ...]
 
 
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
 _EMULATOR = ("trixie", "qemu-user")
-"""QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
+"""QEMU 10, linked statically. QEMU 7.2 shows programs this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
 _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
 _PACKAGES = (
@@ -52,43 +52,42 @@ _PACKAGES = (
     "pillow",
 )
 FOLDER = f"{DEVICE}-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:8]}"
-"""Another list of packages is another machine: one that was made before lacks what is new."""
+"""Another list of packages is another machine, since an older one lacks the new packages."""
 PROGRAM = "python3"
 
 
 def emulated_python(tell: Progress) -> Path:
-    """The Python of the machine in the store, which is made at its first use. Raises what ``emulated_machine`` does."""
+    """Return the Python of the machine in the store, and make the machine at first use. Raises as ``emulated_machine``."""
     return emulated_machine(default_root() / "machines" / FOLDER, tell) / PROGRAM
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:
-    """The machine in ``folder``, made there unless it is there already: 800 MB.
+    """Return the machine in ``folder``, and make it there if it does not exist: 800 MB.
 
-    Raises NOTHING_TO_EMULATE_ON: this machine is none that QEMU's packages are made for. FOREIGN_COMMAND_MISSING,
-    DEBIAN_TREE_FAILED,
-    WheelsNotFound: its parts could not be had.
+    Raises NOTHING_TO_EMULATE_ON: QEMU has no packages for this machine. FOREIGN_COMMAND_MISSING, DEBIAN_TREE_FAILED,
+    WheelsNotFound: its parts cannot be fetched.
     """
     if (folder / PROGRAM).is_file():
         return folder
     here = _DEBIAN_NAMES.get(platform.machine())
     if here is None:
-        raise nothing_to_emulate_on(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
+        raise NOTHING_TO_EMULATE_ON(machine=platform.machine(), has=tuple(_DEBIAN_NAMES))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        made = Path(place) / "machine"
-        unpack_tree(_TREE, made / "root", tell)
+        machine = Path(place) / "machine"
+        unpack_tree(_TREE, machine / "root", tell)
         suite, package = _EMULATOR
-        unpack_tree(DebianTree(suite, here, (package,)), made / "qemu", tell)
+        unpack_tree(DebianTree(suite, here, (package,)), machine / "qemu", tell)
         wheels = download_wheels(_PACKAGES, _WHEELS, Path(place) / "wheels")
-        unpack_wheels(wheels, made / "root/usr/local/lib" / _PYTHON / "dist-packages")
-        _write_program(made / PROGRAM)
-        if not folder.exists():  # another process may have been quicker
-            made.rename(folder)
+        unpack_wheels(wheels, machine / "root/usr/local/lib" / _PYTHON / "dist-packages")
+        _write_program(machine / PROGRAM)
+        if not folder.exists():  # another process may have made it meanwhile
+            machine.rename(folder)
     return folder
 
 
 def _write_program(path: Path) -> None:
-    """A Python that starts itself again under the same emulation, as the runner does for every process that it measures."""
+    """Write a Python that starts itself under the same emulation, as the runner does for every process that it measures."""
     lines = (
         "#!/bin/sh",
         'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)',
@@ -106,14 +105,12 @@ _TIMEOUT_S = 900
 
 
 def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
-    """Fetch the packages with everything that they depend on, and unpack them into ``folder``, which is made.
+    """Fetch the packages with their dependencies, and unpack them into ``folder``, which is made whole or not at all.
 
-    Nothing of this machine changes: apt works with lists, a cache and a package database of its own, which end with the call.
+    apt uses separate lists, cache and package database, which are removed afterwards.
 
-    The folder appears whole or not at all.
-
-    Raises FOREIGN_COMMAND_MISSING: there is no apt-get, dpkg-deb or keyring of Debian's. DEBIAN_TREE_FAILED: they could not be
-    had.
+    Raises FOREIGN_COMMAND_MISSING: apt-get, dpkg-deb or Debian's keyring is missing. DEBIAN_TREE_FAILED: the packages cannot
+    be fetched.
     """
     what = f"Debian {tree.suite} for {tree.architecture}"
     for command, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
@@ -125,18 +122,18 @@ def unpack_tree(tree: DebianTree, folder: Path, tell: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         root = Path(place) / "root"
         root.mkdir()
-        debs = _fetched(tree, Path(place), tell)
+        debs = _fetch(tree, Path(place), tell)
         for done, deb in enumerate(debs):
-            tell.step(f"unpacking Debian {tree.suite} for {tree.architecture}", done, len(debs), "packages")
+            tell.step(f"unpacking {what}", done, len(debs), "packages")
             _run(("dpkg-deb", "-x", str(deb), str(root)), tree)
-        tell.step(f"unpacking Debian {tree.suite} for {tree.architecture}", len(debs), len(debs), "packages")
-        for name in ("bin", "sbin", "lib", "lib64"):  # since Debian 13 these are links, which the package base-files would bring
+        tell.step(f"unpacking {what}", len(debs), len(debs), "packages")
+        for name in ("bin", "sbin", "lib", "lib64"):  # since Debian 13 these are links of the package base-files
             if (root / "usr" / name).is_dir() and not (root / name).exists():
                 (root / name).symlink_to(f"usr/{name}")
         root.rename(folder)
 
 
-def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
+def _fetch(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
     state, cache = place / "state", place / "cache"
     for path in (state / "lists/partial", cache / "archives/partial", place / "nothing"):
         path.mkdir(parents=True)
@@ -145,7 +142,7 @@ def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
     options = {
         "APT::Architecture": tree.architecture,
         "APT::Architectures": tree.architecture,
-        "APT::Sandbox::User": "",  # the folder is the caller's own, where apt's user may not write
+        "APT::Sandbox::User": "",  # the user of apt may not write to the caller's folder
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
         "Dir::State": state,
@@ -159,7 +156,7 @@ def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
         "APT::Keep-Downloaded-Packages": "true",
     }
     apt = ("apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items()))
-    tell.step(f"asking Debian {tree.suite} for {tree.architecture}", 0, None, "lists")
+    tell.step(f"fetching Debian {tree.suite} for {tree.architecture}", 0, None, "lists")
     _run((*apt, "update"), tree)
     _run((*apt, "install", "--yes", "--download-only", "--no-install-recommends", *tree.packages), tree)
     return sorted((cache / "archives").glob("*.deb"))
@@ -167,7 +164,7 @@ def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
 
 def _run(command: Sequence[str], tree: DebianTree) -> None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -178,10 +175,12 @@ def _run(command: Sequence[str], tree: DebianTree) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise _failed(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [done.stderr.strip()]
-        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} ended with {done.returncode}")
+    if process.returncode != 0:
+        lines = [line.strip() for line in process.stderr.splitlines() if line.startswith(("E:", "dpkg"))] or [
+            process.stderr.strip()
+        ]
+        raise _failed(tree, " | ".join(lines[-2:]) or f"{command[0]} exited with {process.returncode}")
 
 
-def _failed(tree: DebianTree, said: str) -> EdgecnnError:
-    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=said)
+def _failed(tree: DebianTree, reason: str) -> EdgecnnError:
+    return DEBIAN_TREE_FAILED(suite=tree.suite, architecture=tree.architecture, packages=tree.packages, said=reason)

@@ -1,4 +1,4 @@
-"""Devices are files, and this is the one place that reads them: shipped ones by name, a user's own by name or by path."""
+"""Read device files: shipped devices by name, the user's own by name or path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from edgecnn.values.recipe import Recipe, TargetChoice
 
 
 class Target(NamedTuple):
-    """``DEVICE[:RUNTIME]``; without a runtime those are meant that the device's file builds by default."""
+    """``DEVICE[:RUNTIME]``. Without a runtime, the default runtimes of the device's file are built."""
 
     device: Device
     runtime: TargetRuntime | None
@@ -39,9 +39,9 @@ class Target(NamedTuple):
 
 @cache
 def load_devices() -> Mapping[str, Device]:
-    """Every shipped device by its name, in alphabetical order.
+    """Return every shipped device by its name, in alphabetical order.
 
-    Raises DEVICE_FILE_INVALID: a shipped file is no device. DEVICE_NAME_TAKEN: two files answer to one name or alias.
+    Raises DEVICE_FILE_INVALID: a shipped file is not valid. DEVICE_NAME_TAKEN: two files have the same name or alias.
     """
     devices = [load_device_file(path) for path in sorted(resource_folder("devices").glob("*.toml"), key=lambda file: file.stem)]
     owner: dict[str, str] = {}
@@ -54,24 +54,24 @@ def load_devices() -> Mapping[str, Device]:
 
 
 class KnownDevices(NamedTuple):
-    """What a target may name."""
+    """Devices that a target can name."""
 
     devices: tuple[Device, ...]
-    """The user's own, then the shipped ones, each in alphabetical order; own ones have the names by which a target finds them."""
+    """The user's own, then the shipped ones, each in alphabetical order. Own devices have the names of their files."""
     damaged: Mapping[str, EdgecnnError]
-    """What is wrong with those of the user's files that are no device, by name."""
+    """Errors of the user's files that are not valid, by name."""
 
 
 def known_devices() -> KnownDevices:
-    """Every device that has a name here; a file of the user's that is none stops nothing.
+    """Return every device that has a name here. An invalid file of the user's is listed as damaged.
 
     Raises DEVICE_FILE_INVALID, DEVICE_NAME_TAKEN: of a shipped file, as ``load_devices``.
     """
-    shipped, own = _by_name(), []
+    shipped, own = _shipped_names(), []
     damaged: dict[str, EdgecnnError] = {}
     for name in own_names():
         path = own_file(name)
-        if path is None or name in shipped:  # a target of that name is the shipped device
+        if path is None or name in shipped:  # a target with that name means the shipped device
             continue
         try:
             own.append(own_device(path).model_copy(update={"name": name, "aliases": ()}))
@@ -81,12 +81,12 @@ def known_devices() -> KnownDevices:
 
 
 def device_named(name: str) -> Device:
-    """The shipped device of this name or alias, else the user's own.
+    """Return the shipped device with this name or alias, or the user's own.
 
-    Raises UnknownDevice: there is neither; names the nearest. FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID,
+    Raises UnknownDevice: there is neither; the error names the nearest. FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID,
     DEVICE_NAME_SHIPPED: of the user's file.
     """
-    by_name = _by_name()
+    by_name = _shipped_names()
     if name in by_name:
         return by_name[name]
     path = own_file(name)
@@ -96,33 +96,33 @@ def device_named(name: str) -> Device:
 
 
 def load_device_file(path: Path) -> Device:
-    """A device from a TOML file.
+    """Read a device from a TOML file.
 
     Raises:
         FILE_UNREADABLE: the file cannot be opened.
-        NOT_TOML: it breaks TOML's grammar.
-        DEVICE_FILE_INVALID: it is no device; names every problem with its key.
+        NOT_TOML: the file is not valid TOML.
+        DEVICE_FILE_INVALID: the file is not a valid device; the error names every problem with its key.
     """
     table = read_table(path)
     device = checked(Device, table, lambda problems: DEVICE_FILE_INVALID(path=path, problems=problems))
     idle = [name.value for name, facts in device.runtimes.items() if set(facts.precisions.values()) <= {"none"}]
-    problems = [f"runtimes.{name}.precisions must say native or slow of at least one precision" for name in idle]
+    problems = [f"runtimes.{name}.precisions must be native or slow for at least one precision" for name in idle]
     if problems or not (device.runtimes or device.facts_only):
         raise DEVICE_FILE_INVALID(path=path, problems=problems or ["runtimes must list at least one runtime"])
     return device
 
 
 def own_device(path: Path) -> Device:
-    """A user's device from a file, a ``~`` at its head filled in.
+    """Read a user's device from a file; a leading ``~`` is expanded.
 
-    A copy of a shipped file is the shipped device; one that was changed has its own name.
+    A copy of a shipped file is the shipped device; a changed copy needs another name.
 
-    Raises DEVICE_NAME_SHIPPED: it states other facts under a shipped device's name or alias. FILE_UNREADABLE, NOT_TOML,
+    Raises DEVICE_NAME_SHIPPED: the file states other facts under a shipped device's name or alias. FILE_UNREADABLE, NOT_TOML,
     DEVICE_FILE_INVALID: as ``load_device_file``.
     """
     path = user_path(path)
     device = load_device_file(path)
-    shipped = _by_name()
+    shipped = _shipped_names()
     if device.name in shipped and device != shipped[device.name]:
         stem = re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")
         suggestion = stem if stem and stem not in shipped else f"my-{device.name}"
@@ -131,7 +131,7 @@ def own_device(path: Path) -> Device:
 
 
 def file_of(text: str, device: Device) -> Path | None:
-    """The absolute path of the file that a target names; None where the device is a shipped one, which its name finds."""
+    """The absolute path of the file that a target names; None for a shipped device."""
     name, _ = split_target(text)
     if device.name in load_devices():
         return None
@@ -141,14 +141,14 @@ def file_of(text: str, device: Device) -> Path | None:
 
 
 def parse_target(text: str) -> Target:
-    """``intel-cpu``, ``jetson:tensorrt``, ``raspberry-pi-5:all``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
+    """Parse ``intel-cpu``, ``jetson:tensorrt``, ``raspberry-pi-5:all``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
 
     Raises:
         UnknownDevice: the device is neither a shipped name nor a path.
-        DEVICE_FACTS_ONLY: nothing is ever built for it; says why, and what to do instead.
-        UNKNOWN_RUNTIME: what follows the colon is no runtime.
+        DEVICE_FACTS_ONLY: nothing can be built for the device.
+        UNKNOWN_RUNTIME: the text after the colon is not a runtime.
         RUNTIME_NOT_ON_DEVICE: the device file does not list that runtime.
-        FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID, DEVICE_NAME_SHIPPED: of a device file given by its path.
+        FILE_UNREADABLE, NOT_TOML, DEVICE_FILE_INVALID, DEVICE_NAME_SHIPPED: of a device file that is given by its path.
     """
     name, runtime = split_target(text)
     device = own_device(Path(name)) if is_path(name) else device_named(name)
@@ -157,15 +157,14 @@ def parse_target(text: str) -> Target:
     return Target(device, None if runtime is None else runtime_of(device, runtime, target=name))
 
 
-def target_of(choice: TargetChoice, asked: str | None) -> Target:
-    """The device and runtime of a call: what it asks on its own, else what the recipe says.
+def target_of(choice: TargetChoice, text: str | None) -> Target:
+    """Return the device and runtime of a call. ``text``: the target of the call; None: the recipe's.
 
     Raises RUNTIMES_CONTRADICT: the recipe's device names one runtime and its ``runtime`` another. UnknownDevice,
-    DEVICE_FACTS_ONLY,
-    UNKNOWN_RUNTIME, RUNTIME_NOT_ON_DEVICE: as ``parse_target``.
+    DEVICE_FACTS_ONLY, UNKNOWN_RUNTIME, RUNTIME_NOT_ON_DEVICE: as ``parse_target``.
     """
-    if asked is not None:
-        return parse_target(asked)
+    if text is not None:
+        return parse_target(text)
     device, named = parse_target(choice.device)
     if choice.runtime is None:
         return Target(device, named)
@@ -175,9 +174,9 @@ def target_of(choice: TargetChoice, asked: str | None) -> Target:
 
 
 def runtime_of(device: Device, name: str, target: str | None = None) -> TargetRuntime:
-    """The runtime of this name, if the device has it, or ``all``.
+    """Return the runtime with this name, if the device has it, or ``all``.
 
-    ``target``: how the user wrote the device, a file's path or its name.
+    ``target``: the device as the user wrote it, a path or a name.
 
     Raises UNKNOWN_RUNTIME: edgecnn has no such runtime. RUNTIME_NOT_ON_DEVICE: the device file does not list it.
     """
@@ -189,9 +188,9 @@ def runtime_of(device: Device, name: str, target: str | None = None) -> TargetRu
 
 
 def known_runtime(name: str, target: str, on_device: Sequence[str]) -> TargetRuntime:
-    """The runtime of this name, or ``all``. Raises UNKNOWN_RUNTIME: edgecnn has no such runtime.
+    """Return the runtime with this name, or ``all``. Raises UNKNOWN_RUNTIME: edgecnn has no such runtime.
 
-    ``target``: how the user wrote the device; ``on_device``: the runtimes that an example may name.
+    ``target``: the device as the user wrote it; ``on_device``: the runtimes that an example may name.
     """
     known = [runtime.value for runtime in Runtime if runtime.ships]
     if name == ALL_RUNTIMES:
@@ -201,57 +200,58 @@ def known_runtime(name: str, target: str, on_device: Sequence[str]) -> TargetRun
     return Runtime(name)
 
 
-def _by_name() -> dict[str, Device]:
+def _shipped_names() -> dict[str, Device]:
     return {name: device for device in load_devices().values() for name in (device.name, *device.aliases)}
 
 
 def build_targets(device: Device) -> tuple[str, ...]:
-    """How a build for it is asked: its name where that gives a candidate, then what gives one by a runtime's name alone.
+    """Return the targets with which a build for the device has candidates: the plain name, then single runtimes.
 
-    Empty where nothing can be built.
+    Empty if nothing can be built.
     """
     if device.facts_only is not None:
         return ()
     answers = {runtime: offers(runtime, device) for runtime in device.runtimes}
-    building = [runtime for runtime, said in answers.items() if any(isinstance(entry, Candidate) for entry in said)]
+    building = [runtime for runtime, entries in answers.items() if any(isinstance(entry, Candidate) for entry in entries)]
     plain = [device.name] if any(device.runtimes[runtime].by_default for runtime in building) else []
     named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].by_default]
     return (*plain, *named)
 
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""As ``Device.name`` has it."""
+"""The same pattern as ``Device.name``."""
 
 
 def own_folder() -> Path:
-    """``edgecnn/devices`` in $XDG_CONFIG_HOME, else in ~/.config; a relative one is ignored, as XDG demands."""
-    told = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    base = told if told.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111 - raises where nobody has a home
+    """Return ``edgecnn/devices`` in $XDG_CONFIG_HOME, or in ~/.config. A relative $XDG_CONFIG_HOME is ignored, as XDG demands."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    base = config if config.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111 - Path.home raises without a home folder
     return base / "edgecnn" / "devices"
 
 
 def own_file(name: str) -> Path | None:
-    """The user's file of this name; None where there is none."""
+    """Return the user's file of this name, or None."""
     path = own_folder() / f"{name}.toml"
     return path if name in own_names() and path.is_file() else None
 
 
 def own_names() -> tuple[str, ...]:
-    """Names of the user's files, in alphabetical order; what is in one is looked at when it is asked for."""
+    """Names of the user's files, in alphabetical order. The files are not read."""
     return tuple(sorted(path.stem for path in own_folder().glob("*.toml") if NAME.fullmatch(path.stem)))
 
 
-class OnDevice(NamedTuple):
-    """A recipe whose target is settled, with the device and where a user's own device file lies."""
+class SettledTarget(NamedTuple):
+    """A recipe with a settled target, the device, and the path of a user's own device file."""
 
     recipe: Recipe
     device: Device
     file: Path | None
 
 
-def on_device(recipe: Recipe, asked: str | None = None) -> OnDevice:
-    """The recipe with its target, or the one that a call ``asked`` for, settled. Raises as ``target_of``."""
-    device, runtime = target_of(recipe.target, asked)
+def settle_target(recipe: Recipe, text: str | None = None) -> SettledTarget:
+    """Return the recipe with its target settled. ``text``: the target of the call; None: the recipe's. Raises as
+    ``target_of``."""
+    device, runtime = target_of(recipe.target, text)
     target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
-    file = file_of(asked or recipe.target.device, device)
-    return OnDevice(recipe.model_copy(update={"target": target}), device, file)
+    file = file_of(text or recipe.target.device, device)
+    return SettledTarget(recipe.model_copy(update={"target": target}), device, file)

@@ -1,4 +1,4 @@
-"""Where a build's kits run: this machine, or a board at the other end of a link. Everything else of a build happens here."""
+"""The machine on which a build's kits run: this one, or a board. All other steps of a build run here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.devices.check.board import Wanted, fit_board, furnished, machine_at, require_device
+from edgecnn.devices.check.board import BoardUse, fit_board, furnished, machine_at, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.board import BoardDiskFull
 from edgecnn.hosts.local import EmulatedHost, LocalHost
@@ -22,23 +22,23 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress, digest_of
 
 THIS_MACHINE = "this machine"
-"""What profiles are filed under where the machine is not the device."""
+"""The name under which profiles are stored if the machine is not the device."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine on which kits run, and what it is."""
+    """A machine on which kits run, and its facts."""
 
     host: Host
     facts: LocalFacts
     environment: Environment
     board: str | None = None
-    """As the user named it; None: this machine."""
+    """The board as the user named it; None: this machine."""
     warnings: tuple[str, ...] = ()
-    """What was found there that spoils figures, a sentence each."""
+    """Findings that distort measurements, a sentence each."""
 
     def lab(self, store: Store, tell: Progress, device: str = THIS_MACHINE) -> Lab:
-        """Where this machine's kits are measured."""
+        """The lab in which this machine's kits are measured."""
         lane = "" if self.board is None else f"-{digest_of(self.board)[:8]}"
         return Lab(
             host=self.host,
@@ -53,55 +53,54 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """This machine."""
+    """Return this machine."""
     host = LocalHost()
     return Machine(host, local_facts(), host.identify())
 
 
 @contextmanager
-def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> Iterator[Machine]:
-    """The machine that was asked for, held while the block runs.
+def machine_for(request: HostRequest | None, wanted: BoardUse, tell: Progress) -> Iterator[Machine]:
+    """Yield the requested machine, locked for the block.
 
-    A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
-    what only spoils figures is told and recorded.
+    A board is examined before anything is copied to it. A finding that stops kits is an error; one that distorts measurements
+    is noted and recorded.
 
-    ``asked``: a board, or the emulated machine; None: this machine.
+    ``request``: a board, or the emulated machine; None: this machine.
 
-    Raises EdgecnnError: of ``errors.hosts``, among them that the board is another device, or where the emulated
-    machine cannot be made.
+    Raises EdgecnnError: an error of ``errors.hosts``, for example because the board is another device.
     """
-    if asked is None:
+    if request is None:
         yield this_machine()
         return
-    if asked.emulated:
-        with machine_at(asked, tell) as seen:
-            require_device(seen, wanted.device)
-            emulated = EmulatedHost(Path(seen.python))
-            yield Machine(emulated, seen.facts, emulated.identify(), asked.address)
+    if request.emulated:
+        with machine_at(request, tell) as reached:
+            require_device(reached, wanted.device)
+            emulated = EmulatedHost(Path(reached.python))
+            yield Machine(emulated, reached.facts, emulated.identify(), request.address)
         return
-    link = Link.open(Address.of(asked.address))
+    link = Link.open(Address.of(request.address))
     try:
-        board = fit_board(link, asked, wanted)
+        board = fit_board(link, request, wanted)
     except BaseException:
         link.close()
         raise
     with SshHost.over(link, what=wanted.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
-        if asked.carry_wheels:
+        if request.carry_wheels:
             board = furnished(board, wanted, tell)
             host.board.python = board.reached.python
-        warnings = tuple(f"{asked.address}: {sentence}" for sentence in board.warnings)
+        warnings = tuple(f"{request.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Machine(host, board.reached.facts, host.identify(), asked.address, warnings)
+            yield Machine(host, board.reached.facts, host.identify(), request.address, warnings)
         except BoardDiskFull:
-            if asked.clean:  # what was finished came here, and the next call finds room
+            if request.clean:  # finished results are here, and the next call finds free space
                 host.clean()
             raise
-        if asked.clean:
+        if request.clean:
             host.clean()
 
 
 def local_lab(store: Store, tell: Progress) -> Lab:
-    """This machine, for kits of whichever device."""
+    """The lab of this machine, for kits of any device."""
     return this_machine().lab(store, tell)

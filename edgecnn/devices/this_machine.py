@@ -1,4 +1,4 @@
-"""What this machine says of itself, and whether a device's file describes it."""
+"""Facts of this machine, and whether it is a device."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.resolved import Attachment
 
 ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
-"""The CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is really computed in."""
+"""CPU flags, in Linux's spelling, on which a quantization scheme depends, or whether a precision is really computed."""
 
 
 def matches(device: Device, facts: LocalFacts) -> bool:
-    """True when a machine with these facts is this device: every field that the device's ``[match]`` states holds."""
+    """Whether a machine with these facts is the device: every field of the device's ``[match]`` fits."""
     match = device.match
     if device.processor.architecture != "any" and match == Match():
-        return False  # a file that does not say how its board is recognised is recognised nowhere
+        return False  # without [match], a device fits no machine
     models = facts.models if facts.cpu_model is None else (*facts.models, facts.cpu_model)
     return (
         (match.architecture is None or match.architecture == facts.architecture)
@@ -40,15 +40,15 @@ def _is_named(match: Match, models: Sequence[str]) -> bool:
 
 
 def how_closely(device: Device) -> tuple[bool, int]:
-    """For sorting devices that a machine matches: a model by name says more than any number of instructions."""
+    """Sort key of devices that match a machine: a model name is more specific than any number of instructions."""
     match = device.match
     return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True)) + len(match.isa)
 
 
-def with_local_facts(device: Device, facts: LocalFacts) -> Device:
-    """The device with what its file leaves to the machine filled in from the machine, and nothing else changed.
+def complete_device(device: Device, facts: LocalFacts) -> Device:
+    """Fill in the processor and memory that a device file leaves open with ``architecture = "any"``.
 
-    A file leaves it to the machine by ``architecture = "any"``; the ISA flags, cores and memory then come from ``facts``.
+    The ISA flags, cores and memory come from ``facts``. Other devices are returned unchanged.
     """
     if device.processor.architecture != "any" or facts.architecture not in ("x86_64", "aarch64"):
         return device
@@ -61,9 +61,10 @@ def with_local_facts(device: Device, facts: LocalFacts) -> Device:
 
 
 def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
-    """Read this machine's facts, or another's whose files lie in ``root``; what cannot be read there is absent, never guessed.
+    """Read this machine's facts, or those of a machine whose files are below ``root``. Unreadable facts are absent, never
+    guessed.
 
-    ``root``: where ``proc`` lies. ``cores``: that a process may use; None: here.
+    ``root``: the parent folder of ``proc``. ``cores``: number of cores that a process may use; None: read it here.
     """
     described = _cores_of(_text(root / "proc/cpuinfo"))
     flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
@@ -83,7 +84,7 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
 
 
 def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
-    """One table a core; blocks without flags (ARM's trailing board lines) are no cores."""
+    """One table for each core. Blocks without flags, such as ARM's board lines, do not describe cores."""
     blocks = [
         {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
         for block in cpuinfo.split("\n\n")
@@ -97,37 +98,35 @@ def _models(root: Path) -> tuple[str, ...]:
 
 
 def _memory_mib(meminfo: str) -> int | None:
-    found = (int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:"))
-    return next(found, None)
+    return next((int(line.split()[1]) // 1024 for line in meminfo.splitlines() if line.startswith("MemTotal:")), None)
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # absent on this kind of machine, which is itself the fact
+    except OSError:  # an absent file is itself a fact
         return ""
 
 
 def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -> Attachment:
-    """Whether a machine with these facts, this one or a board, is the device."""
+    """Whether a machine with these facts is the device. ``board``: its name; None: this machine."""
     attached = matches(device, facts)
     here = f"{board or 'this machine'} is {facts.describe()}"
     return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
 
 
 def contradiction(device: Device, ran: Environment) -> str | None:
-    """What rules out that a machine that ran so is the device, or None.
+    """Why a machine with this environment cannot be the device, or None.
 
-    ``device``: as its file states it. ``ran``: of a run: ``architecture``, ``cpu_vendor``, ``model`` and ``gpu``, as far as they
-    were read, and what emulated it.
+    ``device``: as its file states it. ``ran``: the environment of a run.
     """
     observed = ran.observed
     ran_on, wanted = observed.get("architecture"), device.processor.architecture
     if wanted != "any" and ran_on not in (None, wanted):
-        return f"they were made on {ran_on}, and {device.name} is {wanted}"
+        return f"they were made on {ran_on}; {device.name} is {wanted}"
     vendor = observed.get("cpu_vendor")
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
-        return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
+        return f"they were made on a processor of {vendor}; {device.name} has one of {device.match.cpu_vendor}"
     if "emulator" in ran.conditions:
         models = names = [ran.conditions["emulator"]]
     else:
@@ -135,5 +134,5 @@ def contradiction(device: Device, ran: Environment) -> str | None:
         names = [*models, ran.conditions.get("cpu", "").partition(" (")[0]]
     if models and not _is_named(device.match, names):
         named = device.match.model_is or device.match.model_contains
-        return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"
+        return f"they were made on {', '.join(models)}; {device.name} identifies itself as {named}"
     return None

@@ -1,7 +1,7 @@
-"""The one shape of a failure that a user can see: what happened, why, and the command or change that fixes it.
+"""The one form of an error that a user can see: what happened, why, and the command or change that fixes it.
 
-A row declares an error; calling the row with its fields makes the error. This package imports nothing else of edgecnn, so that
-everything may import it.
+A row declares an error; calling the row with its fields makes the error. This package imports nothing else of edgecnn, so every
+module may import it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class ExitCode(IntEnum):
 
 
 _PART_SIGNS_MAX = 10_000
-"""Of each part of an error, whatever a user's data holds; a sweep file with a hundred problems names them all in fewer."""
+"""Limit of each part of an error, whatever a user's data contains. A sweep file with a hundred problems stays below it."""
 
 
 KEPT_IN = "EDGECNN_ERROR_FILE"
-"""Variable that names a file: a command leaves the error that ends it there, as ``kept``, for the process that started it."""
+"""Variable that names a file. A command writes its final error there, as ``kept``, for the process that started it."""
 
 
 class EdgecnnError(Exception):
-    """Base of every failure with a name. An ``ErrorRow`` makes it; a subclass exists only where code catches it by its class.
+    """Base of every named error. An ``ErrorRow`` makes it; a subclass exists only where code catches it by its class.
 
-    ``fields`` holds the facts of the error as values. An error that another process left behind has none.
+    ``fields`` holds the facts of the error as values. An error from another process has none.
     """
 
     ref: str
@@ -98,10 +98,10 @@ class _Row:
 
 @dataclass(frozen=True)
 class ErrorRow(_Row):
-    """One error that a user can cause: its reference and the three texts, as templates over its fields.
+    """One error that a user can cause: its reference, and three texts as templates over its fields.
 
-    ``errors/wording.py`` documents the templates. A part that is a single field is left out where the field is None or empty.
-    Calling the row with exactly its fields makes the error.
+    ``errors/wording.py`` documents the templates. A part that is a single field is omitted if the field is None or empty. Calling
+    the row with exactly its fields makes the error.
     """
 
     ref: str
@@ -119,19 +119,19 @@ class ErrorRow(_Row):
         return frozenset(self.also).union(*(fields_in(part) for part in (self.what, self.why, self.fix)))
 
     def __call__(self, **fields: Any) -> EdgecnnError:
-        """Return the error with these fields; TypeError where they are not exactly those of the row."""
+        """Return the error with these fields. Raises TypeError if they are not exactly those of the row."""
         if fields.keys() != self.fields:
             raise TypeError(f"{self.ref} takes the fields {sorted(self.fields)}, not {sorted(fields)}")
         what, why, fix = (filled(part, fields) for part in (self.what, self.why, self.fix))
         return _again(self.kind, self.ref, self.exit_code, (what or "", why, fix), fields)
 
     def made(self, error: BaseException) -> bool:
-        """Whether the error is one of this row."""
+        """Whether the error was made by this row."""
         return type(error) is self.kind and error.ref == self.ref
 
 
 ROWS: dict[str, ErrorRow] = {}
-"""Every row of the modules that are imported so far, by reference."""
+"""Every row of the modules imported so far, by reference."""
 
 
 def visible(text: str) -> str:
@@ -165,9 +165,9 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:
-    """The error that another process wrote down as ``kept``, without its fields.
+    """Return the error that another process wrote as ``kept``, without its fields.
 
-    Raises LookupError: this edgecnn has no such error. Its message holds the texts of the error.
+    Raises LookupError: this edgecnn has no such error. Its message contains the texts of the error.
     """
     for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
         importlib.import_module(module.name)

@@ -1,4 +1,4 @@
-"""Failures of a whole build, of measuring a finished one where it runs, and of its page."""
+"""Failures of a whole build, of measuring a finished build on its device, and of its page."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edgecnn.errors.wording import did_you_mean, reason_in, shell_word
 
 
 class NothingToJudge(EdgecnnError):
-    """``judge`` needs results of a build that the store does not hold: it recomputes, and does not train."""
+    """``judge`` needs results of a build that the store does not have. It recomputes, but does not train."""
 
 
 class NoReport(EdgecnnError):
-    """A folder holds no finished build."""
+    """A folder does not contain a finished build."""
 
 
 class ReportUnreadable(EdgecnnError):
@@ -115,7 +115,13 @@ BENCH_DEVICE_UNKNOWN = ErrorRow(
     "edgecnn files figures under a device only if it recognises the machine",
     "--target with its file, or edgecnn devices add NAME --host BOARD and --target NAME",
 )
-NO_KIT_RUNS = ErrorRow("no-kit-runs", "no kit of {bundle} runs on {machine}", "{reasons:joined}", exit_code=ExitCode.MISSING)
+NO_KIT_RUNS = ErrorRow(
+    "no-kit-runs",
+    "no kit of {bundle} runs on {machine}",
+    "{reasons:joined}",
+    "install what one of the kits lacks, or name a machine that has it: --host USER@BOARD",
+    exit_code=ExitCode.MISSING,
+)
 NO_REPORT = ErrorRow(
     "no-report",
     "{folder} holds no report.json",
@@ -158,7 +164,7 @@ HISTORY_OF_WHAT = ErrorRow(
 
 
 def every_candidate_failed(reasons: Mapping[str, str], device: str | None = None) -> EdgecnnError:
-    """``reasons``: candidate, or the step that failed, to why; the baseline's first. ``device``: whose runtime was named."""
+    """``reasons``: of each candidate, or of the step that failed; the baseline's first. ``device``: whose runtime was named."""
     first, *others = reasons or {"nothing was made": ""}
     because = ": ".join(filter(None, (first, reasons.get(first))))
     more = f"; {', '.join(others)} failed too" if others else ""
@@ -167,7 +173,7 @@ def every_candidate_failed(reasons: Mapping[str, str], device: str | None = None
 
 
 def unknown_failure(error: Exception) -> EdgecnnError:
-    """Word an exception in one candidate's branch that no error of edgecnn foresaw."""
+    """Describe an unexpected exception in one candidate's branch."""
     return UNKNOWN_FAILURE(type=type(error).__name__, because=reason_in(error) if str(error) else None)
 
 
@@ -181,7 +187,7 @@ def bench_classes_differ(data: object, name: str, classes: Sequence[str]) -> Edg
 
 
 def report_unreadable(path: Path, because: str, command: str | None = None) -> EdgecnnError:
-    """``command``: writes the report again, where it is known."""
+    """``command``: writes the report again, if it is known."""
     return REPORT_UNREADABLE(path=path, because=because, hint=command or "rerun the build command to write it again")
 
 

@@ -1,4 +1,4 @@
-"""Failures of a bundle that came from another machine: changed since it was packed or signed, or not safe to open."""
+"""Failures of a bundle from another machine: changed since it was packed or signed, or not safe to open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class BundleManifestUnreadable(EdgecnnError):
 
 
 class BundleEntryRefused(EdgecnnError):
-    """One entry of a bundle is of a kind that no bundle has; nothing was read."""
+    """An entry of a bundle has a kind that bundles never contain; nothing was read."""
 
 
 class SshKeygenMissing(EdgecnnError):

@@ -52,6 +52,12 @@ NO_RECORDED_RACE = ErrorRow(
 LATENCY_BASELINE_UNREADABLE = ErrorRow(
     "latency-baseline-unreadable", "{path} cannot be read as a latency baseline", "{because}", "{hint}"
 )
+DEVICES_DIFFER = ErrorRow(
+    "devices-differ",
+    "HEAD was built for {head} and BASE for {base}",
+    "a kit is made for one device, so the latency ratio of two devices' kits on one machine says nothing about either device",
+    "name two builds for one device; edgecnn compare HEAD BASE shows builds for different devices side by side",
+)
 BASELINE_ELSEWHERE = ErrorRow(
     "baseline-elsewhere",
     "the baseline was measured on a machine in another state",
@@ -119,7 +125,7 @@ GIT_FAILED = ErrorRow("git-failed", "{text} cannot be read", "{because}", "{hint
 
 
 def no_build_to_compare(folder: Path, record: bool = False) -> EdgecnnError:
-    """``record``: the record of a pinned build was allowed too."""
+    """``record``: the record of a pinned build was also allowed."""
     hint = "name the folder of a finished build, such as builds/ARCH-DEVICE, or its bundle"
     if record:
         what, because = f"{folder} is neither a build, a bundle nor a record of a pinned build", "there is no such file or folder"
@@ -136,7 +142,7 @@ def bundle_unreadable(path: Path, because: str, hint: str | None = None) -> Edge
 def kit_not_carried(
     folder: Path, candidate: str | None, carried: Sequence[str], here: Sequence[str] | None = None
 ) -> EdgecnnError:
-    """``here``: the kits in the bundle that run here, if the named one has to; None: it does not have to."""
+    """``here``: the kits in the bundle that run here, if the named one has to; otherwise None."""
     what = f"{folder} has no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
     near = nearest(candidate or "", carried if here is None else here)
     missed = "build again with gates that a candidate can meet; its report shows by how much each missed them"
@@ -153,7 +159,7 @@ def latency_baseline_unreadable(
 
 
 def baseline_elsewhere(differing: Sequence[tuple[str, str, str]]) -> EdgecnnError:
-    """``differing``: conditions, each with its value then and its value now."""
+    """``differing``: conditions, each with its earlier and its current value."""
     return BASELINE_ELSEWHERE(
         changes=[f"{name}: then {then}, now {now}" for name, then, now in differing],
         allowed=" ".join(f"--allow-different {name}" for name, _, _ in differing),
@@ -179,6 +185,6 @@ def pin_unreadable(where: str, because: str, hint: str = PIN) -> EdgecnnError:
 
 
 def pinned_kit_missing(where: str, kit: str, because: str, command: str, tools: Sequence[str]) -> EdgecnnError:
-    """``tools``: what the kit was built with."""
+    """``tools``: the packages that the kit was built with."""
     others = f"; it was built with {', '.join(tools)}" if tools else ""
     return PINNED_KIT_MISSING(where=where, kit=kit[:12], because=because, others=others, command=command)

@@ -1,4 +1,4 @@
-"""Failures of ``--target``, of device files and of their facts of a machine."""
+"""Failures of ``--target`` and of device files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class UnknownDevice(EdgecnnError):
 
 
 class ConverterFailed(EdgecnnError):
-    """A runtime's converter crashed, hung, or left no model."""
+    """A runtime's converter crashed, hung, or wrote no model."""
 
 
 class LayerNotConverted(EdgecnnError):
-    """A converter left a layer that its runtime does not have, which would only be refused on the device."""
+    """A converter wrote a layer that its runtime lacks, so the model would fail on the device."""
 
 
 UNKNOWN_DEVICE = ErrorRow(
@@ -41,7 +41,7 @@ PRECISION_NOT_ON_DEVICE = ErrorRow(
     "precision-not-on-device",
     "{device} has no {precision}, which {asked_by} asks for",
     "{reasons:joined}; its precisions are {has:commas}",
-    "leave {asked_by} out, or name another device: `edgecnn list devices`",
+    "remove {asked_by}, or name another device: `edgecnn list devices`",
 )
 DEVICE_FILE_INVALID = ErrorRow(
     "device-file-invalid",
@@ -49,7 +49,12 @@ DEVICE_FILE_INVALID = ErrorRow(
     "{problems:joined}",
     "docs/schemas/device.json lists every key",
 )
-DEVICE_NAME_TAKEN = ErrorRow("device-name-taken", "the devices {first} and {second} both have the name {name!r}")
+DEVICE_NAME_TAKEN = ErrorRow(
+    "device-name-taken",
+    "the devices {first} and {second} both have the name {name!r}",
+    "each name and alias belongs to one device",
+    "rename one of them in its file in devices/",
+)
 DEVICE_NAME_SHIPPED = ErrorRow(
     "device-name-shipped",
     "device file {path} has the name of a shipped device, {name}",
@@ -61,11 +66,11 @@ RUNTIMES_CONTRADICT = ErrorRow(
     "runtimes-contradict",
     "the target {target!r} and the runtime {runtime!r} contradict each other",
     "a build uses one runtime, or all that the device has",
-    "leave out target.runtime, or the runtime in target.device",
+    "remove target.runtime, or the runtime in target.device",
 )
 CONVERTER_FAILED = ErrorRow(
     "converter-failed",
-    "{converter} made no model of {candidate}",
+    "{converter} could not convert {candidate}",
     "{why}",
     "the other candidates are built without this runtime",
     kind=ConverterFailed,
@@ -74,7 +79,7 @@ LAYER_NOT_CONVERTED = ErrorRow(
     "layer-not-converted",
     "{converter} cannot convert {layer} for {candidate} (layer {name})",
     "{why}",
-    "the other candidates are built without this runtime; or write the network without that operator",
+    "the other candidates are built without this runtime; a network without that operator can be converted",
     kind=LayerNotConverted,
 )
 UNKNOWN_NEED = ErrorRow("unknown-need", "doctor does not know {name!r}", "--need takes {known:commas}", "{hint}")
@@ -118,17 +123,19 @@ def layer_not_converted(converter: str, candidate: str, layer: str, name: str, w
 def unknown_need(name: str, known: Sequence[str]) -> EdgecnnError:
     near = nearest(name.lower(), known, cutoff=0.5)
     return UNKNOWN_NEED(
-        name=name, known=known, hint=f"did you mean --need {near}?" if near else "leave --need out to check everything"
+        name=name,
+        known=known,
+        hint=f"did you mean --need {near}?" if near else "remove --need to check everything",
     )
 
 
 def needs_unmet(unmet: Mapping[str, str], hints: Sequence[str]) -> EdgecnnError:
-    """``unmet``: each need that does not work, and why."""
+    """``unmet``: each need that is not met, and why."""
     because = "; ".join(f"{name}: {why}" if len(unmet) > 1 else why for name, why in unmet.items())
     return NEEDS_UNMET(names=", ".join(unmet), because=because, hint="; ".join(dict.fromkeys(hints)) or None)
 
 
 def device_file_there(name: str, title: str, file: object | None) -> EdgecnnError:
-    """``file``: the user's own; None: the device is shipped."""
+    """``file``: the user's own file; None: the device is shipped."""
     hint = "choose another name" if file is None else "choose another name, or overwrite the file with --force"
     return DEVICE_FILE_THERE(name=name, place=title if file is None else str(file), hint=hint)

@@ -19,7 +19,7 @@ class ScaleInvalid(EdgecnnError):
 
 
 class ScaleLeavesNoChannel(EdgecnnError):
-    """A layer's channels would be rounded to none."""
+    """A layer's channels would round to none."""
 
 
 class ResolutionUnderStride(EdgecnnError):
@@ -40,16 +40,14 @@ TABLE_UNREADABLE = ErrorRow(
     "{problems:first 3}",
     "`edgecnn devices measure NAME --out FILE` writes one; docs/schemas/latency-table.json lists every key",
 )
-TABLE_UNWRITABLE = ErrorRow(
-    "table-unwritable", "{path} cannot hold the table", "{because}", "choose another file with --out FILE"
-)
+TABLE_UNWRITABLE = ErrorRow("table-unwritable", "{path} cannot be written", "{because}", "choose another file with --out FILE")
 TABLE_OF_ANOTHER = ErrorRow(
     "table-of-another", "the latency table {path} does not apply to this search", "{difference}", "{command}"
 )
 TABLE_NEEDS_FILE = ErrorRow(
     "table-needs-file",
     "the table of {device} must be measured on this machine",
-    "{device} means the machine that runs edgecnn",
+    "{device} means the computer that runs edgecnn",
     "--out FILE keeps the table of another machine; or name another device, which `edgecnn devices add` writes",
 )
 TABLE_ELSEWHERE = ErrorRow(
@@ -98,14 +96,14 @@ NO_TABLE = ErrorRow(
 NO_TABLE_BESIDE = ErrorRow(
     "no-table-beside",
     "there is no latency table of {device}",
-    "figures of a device other than the searched one come from its table only",
+    "predictions for a further device need its latency table",
     "{command}",
     exit_code=ExitCode.MISSING,
 )
 TABLE_TOO_SHORT = ErrorRow(
     "table-too-short",
-    "the latency table {path} holds too few networks",
-    "it holds at most {most} of one runtime and precision, and {needed} are needed",
+    "the latency table {path} has too few networks",
+    "it has at most {most} of one runtime and precision, but {needed} are needed",
     "{command} --out {path:word} continues the table",
     exit_code=ExitCode.MISSING,
 )
@@ -217,7 +215,7 @@ class Smallest(Protocol):
 
     @property
     def parameters(self) -> int:
-        """How many."""
+        """The number of parameters."""
 
     @property
     def macs(self) -> int:
@@ -244,7 +242,7 @@ def table_elsewhere(device: str, why: str) -> EdgecnnError:
 def nothing_predicted_inside(
     family: str, budgets: str, nearest: str | None, timed: bool = False, slower: float | None = None
 ) -> EdgecnnError:
-    """``nearest``: the network next to the budgets; ``slower``: this machine than when its table was measured."""
+    """``nearest``: the network nearest to the budgets; ``slower``: how much slower this machine is than its table."""
     pace = f"; this machine is {slower:.1f}× slower than when its latency table was measured" if slower else ""
     return NOTHING_PREDICTED_INSIDE(
         family=family,
@@ -269,7 +267,7 @@ def table_too_short(path: Path, device: str, most: int, needed: int) -> EdgecnnE
 
 
 def _measures(device: str) -> str:
-    """The command that measures a device's table: of this machine, the emulated one, or a board."""
+    """Return the command that measures a device's table: on this machine, the emulated one, or a board."""
     where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
     return f"edgecnn devices measure {shell_word(device)}{where}"
 

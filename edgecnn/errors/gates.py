@@ -1,4 +1,4 @@
-"""Failures of bounds that a user states, and of evidence that must not be judged."""
+"""Failures of bounds that a user states, and of results that must not be judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgecnn.errors.wording import did_you_mean
 
 
 class LogitsNotFinite(EdgecnnError):
-    """A candidate returned NaN or infinity, which an argmax would silently turn into a class."""
+    """A candidate returned NaN or infinity, from which an argmax would make a wrong class without notice."""
 
     def located(self, split: str, layer: str) -> EdgecnnError:
         """Return the error with the split of the image and a sentence on the layer."""
@@ -87,7 +87,7 @@ def unknown_metric(where: str, name: str, known: Sequence[str], meant: str | Non
 def logits_not_finite(
     candidate: str, image: int, value: float, bad: tuple[int, int], place: tuple[str, str] | None = None
 ) -> EdgecnnError:
-    """``bad``: how many images of how many; ``place``: the split, and a sentence on the layer."""
+    """``bad``: number of affected images and of all; ``place``: the split, and a sentence on the layer."""
     of_split, layer = (f" of the {place[0]} split", f"; {place[1]}") if place else ("", "")
     return LOGITS_NOT_FINITE(candidate=candidate, image=image, value=value, bad=bad, of_split=of_split, layer=layer)
 

@@ -13,7 +13,7 @@ class ExportDisagrees(EdgecnnError):
 
 
 class MacsUnknown(EdgecnnError):
-    """A layer's multiply-adds cannot be counted; a table without it would make every share wrong."""
+    """A layer's multiply-adds cannot be counted. Without it, all shares would be wrong."""
 
 
 class OnnxBeyondReader(EdgecnnError):
@@ -21,7 +21,7 @@ class OnnxBeyondReader(EdgecnnError):
 
 
 class BuildLogUnreadable(EdgecnnError):
-    """A builder's log does not show which layers it planned."""
+    """A builder's log does not show the planned layers."""
 
 
 ANEW = "export it again with opset 20 and a dynamic batch"
@@ -123,7 +123,12 @@ CALIBRATION_RANGE_NOT_FINITE = ErrorRow(
 ALREADY_QUANTIZED = ErrorRow(
     "already-quantized", "{path} is already quantized", "it holds {op} {node}", "start from the float model"
 )
-HALF_REFUSED = ErrorRow("half-refused", "{candidate}: the network cannot be used in fp16", "{because}")
+HALF_REFUSED = ErrorRow(
+    "half-refused",
+    "{candidate}: the network cannot be used in fp16",
+    "{because}",
+    "choose a candidate that does not compute in fp16",
+)
 HALF_OVERFLOW = ErrorRow(
     "half-overflow",
     "{subject} {tensor} reaches {largest:,.6g}; the largest fp16 number is 65,504",
@@ -226,20 +231,20 @@ def program_not_made(error: Exception) -> EdgecnnError:
 
 
 def network_not_exported(error: Exception) -> EdgecnnError:
-    cause = error.__cause__ or error  # the cause of the exporter's own error explains more than the error
+    cause = error.__cause__ or error  # the cause of the exporter's error explains more than the error
     line = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     return NETWORK_NOT_EXPORTED(because=reason_in(line))
 
 
 def trunk_disagrees(path: Path, change: str, max_abs_diff: float, allowed: float, hint: str = ANEW) -> EdgecnnError:
-    """``change``: what was done to the file, such as ``with opset 11 to 20``."""
+    """``change``: the change to the file, such as ``with opset 11 to 20``."""
     return TRUNK_DISAGREES(path=path, change=change, max_abs_diff=max_abs_diff, allowed=allowed, hint=hint)
 
 
 def half_overflow(
     tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False
 ) -> EdgecnnError:
-    """``images``: on which the largest magnitude was seen; 0 for a weight."""
+    """``images``: number of images that showed the largest magnitude; 0 for a weight."""
     subject = f"{'' if candidate is None else f'{candidate}: '}{'weight' if weight else 'tensor'}"
     because = f"this is the largest magnitude over {images:,} calibration images" if images else None
     return HALF_OVERFLOW(subject=subject, tensor=tensor, largest=largest, because=because)

@@ -9,7 +9,7 @@ from edgecnn.errors.wording import first_of, nearest
 
 
 class RunsUnusable(EdgecnnError):
-    """Run files of a device are not whole, not of the kit, or not of one machine in one state."""
+    """Run files of a device are incomplete, of another kit, or not from one machine in one state."""
 
 
 PIXELS_CHANGED = ErrorRow(
@@ -112,8 +112,8 @@ NOTHING_IN_EVIDENCE = ErrorRow(
 )
 
 
-def no_meter_for_objective(because: str, asked: str = "--objective energy") -> EdgecnnError:
-    return NO_METER_FOR_OBJECTIVE(because=because, asked=asked)
+def no_meter_for_objective(because: str, setting: str = "--objective energy") -> EdgecnnError:
+    return NO_METER_FOR_OBJECTIVE(because=because, asked=setting)
 
 
 def share_misread(option: str, text: str, least: float, most: float) -> EdgecnnError:

@@ -73,7 +73,7 @@ RECIPE_UNWRITABLE = ErrorRow("recipe-unwritable", "{path} cannot be written", "{
 
 
 def unknown_pipeline(name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> EdgecnnError:
-    """``here``: a file in the current folder that may be meant; ``folder``: the name is that of a folder here."""
+    """``here``: a file in the current folder with a similar name; ``folder``: the name is that of a folder here."""
     if folder:
         hint = f"pass a folder of images with --data {shell_word(name)}"
     else:
@@ -92,5 +92,5 @@ def option_not_unicode(option: str, value: str) -> EdgecnnError:
 
 
 def not_toml(path: Path, line: int | None, reason: str) -> EdgecnnError:
-    """``line`` counts from 1; None where the parser names no line."""
+    """``line`` counts from 1; None if the parser gives no line."""
     return NOT_TOML(where=str(path) if line is None else f"{path}:{line}", reason=reason, path=path, line=line)

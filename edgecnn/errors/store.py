@@ -35,7 +35,7 @@ class NothingCollected(EdgecnnError):
 
 
 OF_THE_DISK = (StoreFull, StoreUnusable, TemporaryFolderFull, RunnerCannotWrite)
-"""They say nothing of a kit: the same command continues once there is space."""
+"""Errors that do not concern a kit: the same command resumes once there is space."""
 
 UNSTABLE_VALUE = ErrorRow(
     "unstable-value",
@@ -123,7 +123,7 @@ def unstable_value(where: str, value: object) -> EdgecnnError:
 
 
 def disk_full(file: object) -> EdgecnnError:
-    """``file``: the one that could not be written; None where the system did not name it."""
+    """``file``: the file that could not be written; None if the system did not name it."""
     return DISK_FULL(disk="the disk" if file is None else f"the disk of {file}", file=None if file is None else str(file))
 
 

@@ -1,4 +1,4 @@
-"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. No address shows a password."""
+"""Failures of sweeps: the file that lists builds, their folder, and experiment trackers. Passwords in addresses are hidden."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class TrackerUnreachable(EdgecnnError):
-    """A tracker does not answer, or refuses what it is sent. No build ends by it."""
+    """A tracker does not answer, or refuses a run. No build fails because of it."""
 
 
 SWEEP_INVALID = ErrorRow(
@@ -46,10 +46,15 @@ WORKERS_DIFFER = ErrorRow(
     "install the same versions there as here, or remove the machine from the cluster",
     exit_code=ExitCode.MISSING,
 )
-TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} names no tracker", "{because}", "{takes}")
+TRACKER_MISREAD = ErrorRow("tracker-misread", "--track {text!r} is not the address of a tracker", "{because}", "{takes}")
 TRACKER_REFUSED = ErrorRow("tracker-refused", "MLflow cannot use {address}", "{because}", "{hint}")
 TRACKER_UNREACHABLE = ErrorRow(
-    "tracker-unreachable", "{address} cannot be written", "{because}", exit_code=ExitCode.MISSING, kind=TrackerUnreachable
+    "tracker-unreachable",
+    "{address} cannot be written",
+    "{because}",
+    "check the address and the server, then rerun the command with the same --track",
+    exit_code=ExitCode.MISSING,
+    kind=TrackerUnreachable,
 )
 
 

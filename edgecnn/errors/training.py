@@ -1,4 +1,4 @@
-"""Failures while a network is trained."""
+"""Failures during training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class FoldsNotFitting(EdgecnnError):
-    """Cross-validation is asked for together with a setting that leaves it nothing to show."""
+    """Cross-validation is combined with a setting that makes it meaningless."""
 
 
 TRAINING_DIVERGED = ErrorRow(
@@ -63,7 +63,7 @@ NOTHING_TO_TRAIN_ON = ErrorRow(
 )
 CLASSES_DIFFER = ErrorRow(
     "classes-differ",
-    "the plan trains for {planned} classes, the images have {found}",
+    "the plan has {planned} classes, but the images have {found}",
     "the data changed after they were listed",
     "rerun the command",
 )
@@ -75,7 +75,7 @@ CLASS_TOO_SMALL = ErrorRow(
 )
 NOTHING_TO_TRANSFER = ErrorRow(
     "nothing-to-transfer",
-    "--transfer {asked} keeps pretrained layers of {arch}, and there are none",
+    "--transfer {asked} keeps pretrained layers of {arch}, but there are none",
     "{why}",
     "pass --transfer auto or scratch, or --weights a checkpoint that exists",
 )
@@ -85,22 +85,28 @@ WEIGHTS_NOT_WANTED = ErrorRow(
 NOTHING_TO_UNFREEZE = ErrorRow(
     "nothing-to-unfreeze", "train.unfreeze=groups cannot be combined with {beside}", "{because}", "leave one of them out"
 )
+NO_CYCLES_HERE = ErrorRow(
+    "no-cycles-here",
+    "train.cycles=while-better cannot be combined with {beside}",
+    "it divides the epochs of fine-tuning, and there are none",
+    "leave train.cycles out, or --set train.cycles=one",
+)
 NOTHING_FROM_SCRATCH = ErrorRow(
     "nothing-from-scratch",
     "train.scratch={recipe} would change nothing",
-    "it sets how random weights are trained, and training begins from pretrained ones",
+    "it applies to random weights, but training starts from pretrained ones",
     "leave it out, or pass --transfer scratch",
 )
 NOTHING_IN_EPOCHS = ErrorRow(
     "nothing-in-epochs",
     "train.epochs={epochs} cannot be combined with {beside}",
-    "epochs train the whole network, and only the head is trained; {instead}",
+    "epochs apply to the whole network, but only the head is trained; {instead}",
     "leave one of them out; --set train.epochs=0 if a recipe states the epochs",
 )
 NOTHING_IN_PRECISION = ErrorRow(
     "nothing-in-precision",
     "train.precision={precision} cannot be combined with {beside}",
-    "it applies to training of the whole network, and there is none",
+    "it applies to training of the whole network, which does not happen here",
     "leave one of them out",
 )
 HEAD_NOT_FITTING = ErrorRow(
@@ -129,19 +135,19 @@ NOTHING_TO_PRUNE = ErrorRow(
 )
 SURGERY_OF_NOTHING = ErrorRow(
     "surgery-of-nothing",
-    "surgery.instead needs a change of the network, and none is stated",
+    "surgery.instead needs a change of the network, but none is stated",
     "activation and squeeze_excite are keep, and pruned is 0",
     "--set surgery.pruned=0.3, surgery.activation=… or surgery.squeeze_excite=remove; or --set surgery.instead=false",
 )
 NOTHING_CHANGES_HERE = ErrorRow(
-    "nothing-changes-here", "surgery.instead needs a changed network, and none is available", "{because}", "{command}"
+    "nothing-changes-here", "surgery.instead needs a changed network, but none is available", "{because}", "{command}"
 )
 NO_TEACHER = ErrorRow("no-teacher", "{named} cannot teach", "{because}", "{hint}")
 TEACHER_SAW_OTHER_IMAGES = ErrorRow(
     "teacher-saw-other-images",
     "{folder} cannot teach: it was trained on {theirs}, not on {ours}",
     "its images, classes, roles or groups differ, so its training images may be test images here",
-    "build the teacher on the same --data, or name a network of the list, which edgecnn then trains on it",
+    "build the teacher on the same --data, or name a network of the catalogue, which edgecnn then trains on these images",
 )
 TEACHER_NOT_FITTING = ErrorRow(
     "teacher-not-fitting", "train.teacher cannot be combined with {beside}", "{because}", "leave one of them out"
@@ -156,7 +162,7 @@ FOLDS_NOT_FITTING = ErrorRow(
 
 
 def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate: tuple[str, float]) -> EdgecnnError:
-    """``kept``: what is kept and where, None where nothing is; ``rate``: of the head, and the recipe's key that sets it."""
+    """``kept``: what was stored and where, or None; ``rate``: of the head, and the recipe's key that sets it."""
     setting, value = rate
     return TRAINING_DIVERGED(
         phase=phase, epoch=epoch, batch=batch, kept=f"; {kept}" if kept else "", setting=setting, rate=value / 3
@@ -164,7 +170,7 @@ def training_diverged(phase: str, epoch: int, batch: int, kept: str | None, rate
 
 
 def batch_too_large(batch: int, needed_mib: float, room: tuple[str, float], fits: int, ran_out: bool = False) -> EdgecnnError:
-    """``room``: cpu or gpu, and the MiB that it has; ``fits``: the largest batch that does; ``ran_out``: memory did."""
+    """``room``: cpu or gpu, and its memory in MiB; ``fits``: the largest batch that fits; ``ran_out``: whether memory ran out."""
     on_gpu, limit_mib = room[0] == "gpu", room[1]
     held = f"the GPU has {limit_mib:,.0f} MiB free" if on_gpu else f"this process may use {limit_mib:,.0f} MiB"
     needs = f"it needs at least {needed_mib:,.0f} MiB, and {held}"
@@ -184,20 +190,20 @@ def batch_too_small_to_share(processes: int, images: int, least: int) -> Edgecnn
 
 
 def nothing_to_share(processes: int, beside: str, gpu: bool = False) -> EdgecnnError:
-    because = "processes share the training of the whole network, and it is not trained"
+    because = "processes share the training of the whole network, but it is not trained"
     if gpu:
-        because = "processes share the CPU cores of this machine, and one process uses a GPU"
+        because = "processes share the CPU cores of this machine, but one process uses a GPU"
     return NOTHING_TO_SHARE(processes=processes, beside=beside, because=because)
 
 
-def processes_lost(processes: int, restarts: int, phase: str, said: str) -> EdgecnnError:
+def processes_lost(processes: int, restarts: int, phase: str, last_line: str) -> EdgecnnError:
     again = f", and again after each of {restarts} restarts" if restarts else ""
-    return PROCESSES_LOST(processes=processes, phase=phase, again=again, said=said)
+    return PROCESSES_LOST(processes=processes, phase=phase, again=again, said=last_line)
 
 
 def nothing_to_replace(arch: str, setting: str, lacks: str, has: str | None, fitting: Sequence[str]) -> EdgecnnError:
-    """``lacks``: the layers that the setting removes; ``has``: those of the network, None where its blocks are timm's."""
-    own = "its blocks are timm's, and edgecnn exchanges only layers of torchvision and its own"
+    """``lacks``: the layers that the setting removes; ``has``: those of the network, None if its blocks are timm's."""
+    own = "its blocks are timm's, and edgecnn replaces only layers of torchvision and its own"
     because = own if has is None else f"it has {has}"
     return NOTHING_TO_REPLACE(
         arch=arch, setting=setting, lacks=lacks, because=because, name=setting.partition("=")[0], fitting=fitting

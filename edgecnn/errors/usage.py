@@ -1,4 +1,4 @@
-"""Failures of a command line itself: it names an unknown verb or option, or leaves something out."""
+"""Failures of a command line: an unknown verb or option, or a missing argument."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ ADDRESS_UNUSABLE = ErrorRow(
 )
 NOTHING_JUDGED = ErrorRow(
     "nothing-judged",
-    "edgecnn {verb} judges nothing, so --junit would hold no test",
+    "edgecnn {verb} judges nothing, so --junit would contain no test",
     fix="pass --junit to edgecnn build or edgecnn judge",
 )
 RESULT_FILE_UNWRITABLE = ErrorRow(
@@ -77,7 +77,7 @@ PATH_TOO_LONG = ErrorRow(
     "path-too-long", "the path {path} cannot be used", "it is longer than the file system allows", "use a shorter path"
 )
 NO_VERDICT = ErrorRow("no-verdict", "edgecnn stopped before any verdict", "it was killed, or is still running")
-"""Never raised: the content of a file of verdicts until there is one, so that a killed call leaves no older verdict behind."""
+"""Never raised: the initial content of a JUnit file, so that a killed call leaves no earlier verdict behind."""
 OWN_FAULT = ErrorRow(
     "own-fault",
     "edgecnn failed with an unexpected error: {type}",
@@ -92,7 +92,7 @@ HOST_OF_NOTHING = ErrorRow(
 )
 HOST_OPTION_WITHOUT_HOST = ErrorRow(
     "host-option-without-host",
-    "{option} is about a board, and no board is named",
+    "{option} applies to a board, but no board is named",
     fix="add --host user@board, or leave {option} out",
 )
 
@@ -111,7 +111,7 @@ def no_such_option(command: str, option: str, near: Sequence[str], key: str | No
 
 
 def bad_value(command: str, name: str, value: str | None, reason: str) -> EdgecnnError:
-    """``value``: None where the word that was meant is unknown."""
+    """``value``: None if the word in question is unknown."""
     return BAD_VALUE(command=command, name=name, shown="this" if value is None else repr(value), reason=reason, value=value)
 
 
@@ -131,6 +131,6 @@ def path_too_long(path: object) -> EdgecnnError:
 
 
 def own_fault(error: BaseException) -> EdgecnnError:
-    """Word an exception that no error of edgecnn foresaw."""
+    """Describe an unexpected exception."""
     text = str(error).splitlines()
     return OWN_FAULT(type=type(error).__name__, text=text[0] if text else None)

@@ -1,4 +1,4 @@
-"""Failures of finding, fetching and reading weights."""
+"""Failures of finding, downloading and reading weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEIGHTS_WORDS = ("auto", "imagenet", "none")
 
 
 class WeightsUnavailable(EdgecnnError):
-    """Pretrained weights were demanded, and neither this machine nor the network has them."""
+    """Pretrained weights were requested, and are neither on this machine nor online."""
 
 
 class WeightsDoNotFit(EdgecnnError):
@@ -23,15 +23,15 @@ class WeightsDoNotFit(EdgecnnError):
 
 
 class WeightsCorrupt(EdgecnnError):
-    """The SHA-256 of a fetched file is not the published one."""
+    """The SHA-256 of a downloaded file is not the published one."""
 
 
 class DownloadFailed(EdgecnnError):
-    """A download broke off. The bytes that had arrived are kept, and the next run continues from there."""
+    """A download broke off. The received bytes are kept, and the next run resumes."""
 
 
 class MissingPackage(EdgecnnError):
-    """A stage needs a distribution that is not installed."""
+    """A stage needs a package that is not installed."""
 
 
 class UnknownArch(EdgecnnError):
@@ -61,15 +61,15 @@ WEIGHTS_UNREADABLE = ErrorRow(
 WEIGHTS_HOLD_OBJECTS = ErrorRow(
     "weights-hold-objects",
     "{path} is refused",
-    "it holds Python objects other than tensors{named}, and reading those runs any code that the file names",
+    "it contains Python objects other than tensors{named}, and reading them would run code that the file names",
     "save the tensors alone where the file was made: torch.save(model.state_dict(), FILE)",
 )
 WEIGHTS_DO_NOT_FIT = ErrorRow(
-    "weights-do-not-fit", "{path} does not hold the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
+    "weights-do-not-fit", "{path} does not contain the weights of {arch}", "{problems:first 3}", "{hint}", kind=WeightsDoNotFit
 )
 WEIGHTS_AMBIGUOUS = ErrorRow(
     "weights-ambiguous",
-    "{path} holds several sets of weights that fit",
+    "{path} contains several sets of weights that fit",
     "{sets} have the same tensors",
     "save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
 )
@@ -82,7 +82,7 @@ WEIGHTS_CORRUPT = ErrorRow(
 )
 WEIGHTS_CHANGED = ErrorRow(
     "weights-changed",
-    "{path} is not the file that was planned with",
+    "{path} differs from the planned file",
     "its sha256 begins with {found}, the planned one with {planned}",
     "rerun the command; on a cluster, every machine needs the same file there",
 )
@@ -121,7 +121,7 @@ NOT_A_CLASSIFIER = ErrorRow(
 RESOLUTION_FIXED = ErrorRow(
     "resolution-fixed",
     "{arch} cannot take images of {asked_px} px",
-    "its weights hold position embeddings for one image size",
+    "its position embeddings are for one image size",
     "--set model.resolution_px={only_px}, or leave it out",
 )
 SHAPE_NOT_TAKEN = ErrorRow(
@@ -159,35 +159,35 @@ def weights_hold_objects(path: Path, names: Sequence[str] = ()) -> EdgecnnError:
 
 
 def weights_do_not_fit(path: Path, arch: str, problems: Sequence[str], fits: Sequence[str] | None = None) -> EdgecnnError:
-    """``fits``: architectures of the list that have exactly the tensors of the file; None where none was compared."""
+    """``fits``: networks of the catalogue with exactly the file's tensors; None if none was compared."""
     if fits is None:
-        hint = "pass --arch the architecture that the file was saved from"
+        hint = "pass the file's network by --arch"
     elif fits:
         shown = " or ".join(fits)
         hint = f"--arch {shown} has exactly these tensors"
     else:
         hint = (
-            "no network of the list has these tensors; name one of timm's networks by --arch timm:NAME; "
+            "no network of the catalogue has these tensors; name a timm network by --arch timm:NAME; "
             "or save the whole network by torch.export.save, and pass it by --model FILE"
         )
     return WEIGHTS_DO_NOT_FIT(path=path, arch=arch, problems=tuple(problems), hint=hint)
 
 
 def weights_ambiguous(path: Path, sets: Sequence[str]) -> EdgecnnError:
-    """``sets``: the beginnings of the names of tensors."""
+    """``sets``: the prefixes of the tensors' names."""
     return WEIGHTS_AMBIGUOUS(path=path, sets=_first(sets))
 
 
-def weights_corrupt(source: str, expected_prefix: str, found: str) -> EdgecnnError:
-    return WEIGHTS_CORRUPT(source=source, expected_prefix=expected_prefix, found=found[: len(expected_prefix)])
+def weights_corrupt(source: str, expected_prefix: str, sha256: str) -> EdgecnnError:
+    return WEIGHTS_CORRUPT(source=source, expected_prefix=expected_prefix, found=sha256[: len(expected_prefix)])
 
 
-def weights_changed(path: Path, planned: str, found: str) -> EdgecnnError:
-    return WEIGHTS_CHANGED(path=path, planned=planned[:_DIGITS], found=found[:_DIGITS])
+def weights_changed(path: Path, planned: str, sha256: str) -> EdgecnnError:
+    return WEIGHTS_CHANGED(path=path, planned=planned[:_DIGITS], found=sha256[:_DIGITS])
 
 
 def missing_package(distribution: str, needed_for: str, why: str, command: str | None) -> EdgecnnError:
-    """``command``: installs the distribution; None where pip cannot, for the reason ``why``."""
+    """``command``: installs the package; None if pip cannot, for the reason ``why``."""
     return MISSING_PACKAGE(
         distribution=distribution, needed_for=needed_for, why=why if command is None else None, command=command
     )

@@ -1,7 +1,7 @@
-"""Text functions for messages: plurals, shortened lists, suggestions for mistyped names, the templates of errors.
+"""Text functions for messages: plurals, shortened lists, suggestions for mistyped names, and templates of errors.
 
-A template of an error is a ``str.format`` text over its fields. After the colon of a field stands a format of Python or a word
-of ``_WORDS``: ``{names:listed}``, ``{problems:counted problem}``, ``{path:word}``, ``{names:first 5}``.
+A template of an error is a ``str.format`` text over its fields. A field's format is one of Python's or a word of ``_WORDS``:
+``{names:listed}``, ``{problems:counted problem}``, ``{path:word}``, ``{names:first 5}``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 PROGRAM = "edgecnn"
 """The name of the program in help, hints and commands, also if it was started by `python -m edgecnn`."""
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc|cpp):\d+:? (?:\S+ )*?\S*\([^()]*\) ")
-"""A file of C++, a line of it, and the function there with its parameters."""
+"""A C++ source file, a line in it, and the function there with its parameters."""
 _SEARCHED_SIGNS = 4000
 _WHOLE_SIGNS, _FIRST_SIGNS, _LAST_SIGNS = 1000, 300, 600
-"""Characters of a library's error: the longest that is shown whole, then the start and the end of a longer one."""
+"""Characters of a library's error: the longest that is shown completely, then the start and the end of a longer one."""
 
 
 def shell_word(value: object) -> str:
@@ -35,32 +35,32 @@ def shell_word(value: object) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """``image`` of one, ``images`` of any other number; ``many`` where an s is not enough."""
+    """Return ``image`` for one, ``images`` for any other number; ``many`` if an s is not enough."""
     return one if count == 1 else many or f"{one}s"
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """``1 image``, ``1,200 images``."""
+    """Return ``1 image``, ``1,200 images``."""
     return f"{count:,} {plural(count, one, many)}"
 
 
 def images_in(images: int, groups: int | None) -> str:
-    """``600 images``, of a known number of groups ``600 images of 40 groups``."""
+    """Return ``600 images``, with a known number of groups ``600 images of 40 groups``."""
     return counted(images, "image") + ("" if groups is None else f" of {counted(groups, 'group')}")
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Return ``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def bound_text(side: Literal["max", "min"], name: object, bound: float) -> str:
-    """``p50_ms ≤ 5``."""
+    """Return ``p50_ms ≤ 5``."""
     return f"{name} {'≤' if side == 'max' else '≥'} {bound:g}"
 
 
 def bounds_text(most: Mapping[Any, float], least: Mapping[Any, float] | None = None) -> str:
-    """``p50_ms ≤ 5 and top1 ≥ 0.8``."""
+    """Return ``p50_ms ≤ 5 and top1 ≥ 0.8``."""
     upper = [bound_text("max", name, bound) for name, bound in most.items()]
     return " and ".join(upper + [bound_text("min", name, bound) for name, bound in (least or {}).items()])
 
@@ -71,7 +71,7 @@ def and_more(count: int, shown: int) -> str:
 
 
 def first_of(names: Sequence[str], most: int) -> str:
-    """``a; b; and 3 more``: the first of many, and how many more there are."""
+    """Return ``a; b; and 3 more``: the first of many, and the number of the rest."""
     more = f"; and {len(names) - most:,} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more
 
@@ -87,20 +87,20 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def names_like(pattern: str, known: Iterable[str]) -> list[str]:
-    """The names that match a shell's pattern; if none does, those that contain the pattern as a word."""
+    """Return the names that match a shell pattern; if none does, those that contain the pattern as a word."""
     names, wanted = list(known), pattern.lower()
     matching = [name for name in names if fnmatchcase(name.lower(), wanted)]
     return matching or [name for name in names if wanted and wanted in name.lower()]
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """``did you mean NAME? ``, to stand before another hint; nothing where no known name is near."""
+    """Return ``did you mean NAME? ``, to put before another hint; nothing if no known name is near."""
     near = nearest(name, known, cutoff)
     return f"did you mean {near}? " if near else ""
 
 
 def no_unicode(name: str) -> str:
-    """Why a file's name is no text, as a predicate: ``is not valid UTF-8``, or that only this locale cannot read it."""
+    """Return why a file's name is not text, as a predicate: ``is not valid UTF-8``, or that only this locale cannot read it."""
     try:
         os.fsencode(name).decode("utf-8")
     except UnicodeError:
@@ -109,14 +109,14 @@ def no_unicode(name: str) -> str:
 
 
 def shortened(text: str, most: int = 100) -> str:
-    """A value of a user's data as an error quotes it: the first ``most`` signs, and how many follow."""
+    """Shorten a value of a user's data for an error: the first ``most`` characters, and how many follow."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
 
 
 def reason_in(error: BaseException | str) -> str:
     """Return the message of a library's error on one line. A long text keeps both ends, since the reason is often the last part.
 
-    Places in a runtime's source code are left out.
+    Places in a runtime's source code are removed.
     """
     text = " ".join(str(error).split())
     if len(text) > _SEARCHED_SIGNS:  # the pattern takes quadratic time
@@ -170,7 +170,7 @@ _WORDS: dict[str, Callable[[Any, str], str]] = {
     "mib": lambda value, _: f"{value / 2**20:.1f} MiB",
     "gib": lambda value, _: f"{value / 2**30:.2f} GiB",
 }
-"""Formats of a field besides those of Python: ``counted image``, ``counted class/classes``, ``first 5``, ``subject tensor``."""
+"""Formats of a field in addition to Python's: ``counted image``, ``counted class/classes``, ``first 5``, ``subject tensor``."""
 
 
 class _Template(string.Formatter):
@@ -183,13 +183,13 @@ _TEMPLATE = _Template()
 
 
 def fields_in(template: str) -> frozenset[str]:
-    """The fields that a template shows."""
+    """Return the fields that a template shows."""
     names = (name for _, name, _, _ in _TEMPLATE.parse(template) if name is not None)
     return frozenset(re.split(r"[.\[]", name)[0] for name in names)
 
 
 def filled(template: str, fields: Mapping[str, Any]) -> str | None:
-    """The text of a template; None where it is empty, or is a single field that is None or empty."""
+    """Return the text of a template; None if it is empty, or is a single field that is None or empty."""
     if (alone := re.fullmatch(r"\{(\w+)(:\w+)?\}", template)) and fields[alone[1]] in (None, "", (), []):
         return None
     return _TEMPLATE.vformat(template, (), fields) or None

@@ -1,4 +1,4 @@
-"""What one image costs a network, built of shapes alone."""
+"""The cost of one image for a network, from shapes alone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgecnn.values.fit import Probe
 
 
 class Counted(NamedTuple):
-    """What one image costs a network."""
+    """The cost of one image for a network."""
 
     parameters: int
     macs: int
     layers: tuple[Layer, ...]
-    """That multiply, in order."""
+    """Layers that multiply, in order."""
     features: Mapping[str, float]
     """By name: ``<kind>_mmac`` multiply-adds in millions, ``<kind>_padded`` with idle lanes, ``<kind>_melem`` millions of numbers
     read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights."""
@@ -24,7 +24,7 @@ class Counted(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def counted_of(probe: Probe) -> Counted:
-    """Built of shapes alone, once.
+    """Return the cost of a network, built from shapes alone and only once.
 
     Raises MissingPackage: torch, or the network's library, is not installed. UnknownArch: there is no such network.
     """

@@ -43,13 +43,13 @@ from edgecnn.values.verdict import GateResult, Interval, Verdict
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab, *, anew: bool) -> list[Member]:
     """Race all built members in one interleaved race, and return the members in order, with p50 and verdicts from that race.
 
-    A member whose kit fails in the race cannot be chosen. ``anew``: use no stored race.
+    A member whose kit fails in the race cannot be chosen. ``anew``: ignore stored races.
     """
     kits = {
         member.build: shipped_kit(out / member.build).kit for member in members if member.build is not None and member.candidate
     }
     runs = runs_for([result.gate for member in members for result in member.gates])
-    request = RaceRequest.for_figures(choice, kits.values(), RaceOptions(anew=anew, runs=runs))
+    request = RaceRequest.reported(choice, kits.values(), RaceOptions(anew=anew, runs=runs))
     raced = race(request, lab) if kits else None
     profiles, failed = ({}, {}) if raced is None else (raced.profiles, raced.failed)
     times = {build: latency(profiles[kit.entrant]) for build, kit in kits.items() if kit.entrant in profiles}
@@ -64,10 +64,10 @@ def _failed(why: str) -> dict[str, Any]:
 
 def _judged_with_race(member: Member, out: Path, raced: Latency) -> Member:
     row = next(candidate for candidate in read_report(out / str(member.build)).candidates if candidate.chosen)
-    return with_latency(member, row.model_copy(update={"latency": raced}))
+    return update_latency(member, row.model_copy(update={"latency": raced}))
 
 
-def with_latency(member: Member, row: CandidateFacts) -> Member:
+def update_latency(member: Member, row: CandidateFacts) -> Member:
     """Return a member with this latency, judged again. A latency that failed in the member's own build is UNSURE, not PASS."""
     gates = tuple(_judged_again(result, row) if result.gate.metric == "p50_ms" else result for result in member.gates)
     times = {} if row.latency is None else {"p50_ms": row.latency.p50_ms, "fidelity": row.latency.fidelity}
@@ -78,7 +78,7 @@ def _judged_again(before: GateResult, row: CandidateFacts) -> GateResult:
     result = judge(before.gate, row)
     if (result.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
         return result
-    return result.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; in its own build's race it did not"})
+    return result.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{result.reason}; it failed in its own build's race"})
 
 
 def marked_raced_twice(member: Member) -> Member:
@@ -99,7 +99,7 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     Both builds use the same images, each at its own resolution.
     """
     try:
-        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).of_common_images()
+        answers = paired_answers(shipped_kit(head), shipped_kit(base), store).common_answers()
     except Unavailable as why:
         return str(why)
     ours, theirs = (build.logits.argmax(axis=1) == answers.labels for build in (answers.head, answers.base))
@@ -161,7 +161,7 @@ def finished(fitting: Fitting) -> Fitted:
 
 
 def _race(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) -> list[Member]:
-    """Race members against each other if the device is attached. ``anew``: use no stored race."""
+    """Race members against each other if the device is attached. ``anew``: ignore stored races."""
     if not fitting.attached:
         return list(members)
     with fitting.place.lab() as lab:

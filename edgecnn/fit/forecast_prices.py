@@ -1,6 +1,6 @@
-"""What networks of a search take on a device without a latency table: forecasts from public tables, which are marked everywhere.
+"""Predicted latency of a search's networks on a device without a latency table: forecasts from public tables, marked as such.
 
-What ships by them is provisional, as by any table of a device that is away.
+A network chosen from forecasts is provisional, as with the table of any device that is not attached.
 """
 
 from __future__ import annotations

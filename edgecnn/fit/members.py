@@ -11,7 +11,7 @@ from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import bound_parts
-from edgecnn.judging.metrics import with_p50
+from edgecnn.judging.metrics import bound_in_p50
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
@@ -23,16 +23,17 @@ from edgecnn.values.recipe import GateChoice
 from edgecnn.values.stage import Progress
 
 PATIENT = 2
-"""Times the epochs that the family's first has from random weights. Answers of a network are learned for longer than labels are
-worth (Beyer and others 2022, arXiv:2106.05237, section 3.2): MobileNetV3-Large at depth 0.4 and width 0.85 came to 78.4 % of the
-demo in 8 epochs, and to 79.4 in 16. Without a teacher members have as many, so that what it gives is told apart."""
+"""Factor on the epochs that the family's first network has from random weights. Learning from a teacher is useful for longer than
+learning from labels (Beyer and others 2022, arXiv:2106.05237, section 3.2): MobileNetV3-Large at depth 0.4 and width 0.85 reached
+78.4 % of the demo in 8 epochs, and 79.4 in 16. Members without a teacher have as many, so that the teacher's effect can be
+measured."""
 MEMBERS = "members"
 """Folder of the members' builds, in the results folder."""
 
 
 SHORT, LEAST_EPOCHS = 4, 4
-"""A short training has this part of its member's epochs, and no fewer than these: two epochs of a few thousand images put
-networks at 32 px far behind those at 64 px, with which whole trainings made them equal."""
+"""A short training has this fraction of its member's epochs, with this minimum. After two epochs of a few thousand images,
+networks at 32 px were far behind those at 64 px, although complete trainings made them equal."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class MemberBuilder:
 
     def _bounds(self) -> GateChoice:
         """Return the recipe's gates together with the budgets of the search."""
-        stated, least = with_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
+        stated, least = bound_in_p50(self.fit_request.recipe.gates), self.fit_request.choice.accuracy_top1
         required = {} if least is None else {"top1": least}
         return stated.model_copy(update={"max": {**stated.max, **self.fit_request.within}, "min": {**stated.min, **required}})
 

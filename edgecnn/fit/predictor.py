@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 Base = Callable[[Sequence[Counted]], "Array"]
-"""Maps networks to milliseconds."""
+"""Predicts milliseconds of networks."""
 RIDGE = 1e-2
-"""Of the prices, against a column's typical share of what is summed: of columns that say the same, none takes all."""
+"""Regularisation of the prices, relative to a column's typical share of the sum, so that no correlated column takes everything.
+"""
 LEAST_MS = 1e-3
 
 
@@ -47,8 +48,8 @@ _PRICED: Mapping[str, tuple[str, ...]] = {
     ),
     "moved": ("concat_count", "shuffle_count", "split_count", "norm_count"),
 }  # fmt: skip
-"""What has a price, and the features that it is the sum of. Sums and clipped activations are part of the layer before them. A
-price for each feature alone fits a table better, and predicts networks of other families worse."""
+"""What has a price, and the features that it sums. Sums and clipped activations are part of the layer before them. One price for
+each feature fits a table better, but predicts networks of other families worse."""
 
 
 def amounts(counted: Sequence[Counted]) -> Array:
@@ -59,18 +60,18 @@ def amounts(counted: Sequence[Counted]) -> Array:
 
 
 def priced(counted: Sequence[Counted], ms: Array) -> Base:
-    """Learn prices from timed networks, including one for each call, and return the function that applies them."""
-    prices = nonnegative(with_constant(amounts(counted)), ms, 1 / ms)
-    return lambda networks: np.maximum(with_constant(amounts(networks)) @ prices, LEAST_MS)
+    """Learn prices from timed networks, including a price for each call, and return the function that applies them."""
+    prices = nonnegative(append_ones(amounts(counted)), ms, 1 / ms)
+    return lambda networks: np.maximum(append_ones(amounts(networks)) @ prices, LEAST_MS)
 
 
-def with_constant(x: Array) -> Array:
+def append_ones(x: Array) -> Array:
     """Append a column of ones."""
     return np.column_stack([x, np.ones(len(x))])
 
 
 def nonnegative(x: Array, y: Array, weights: Array) -> Array:
-    """The prices p ≥ 0 of the columns of x for which the weighted squares of x·p − y are least."""
+    """Return the prices p ≥ 0 of the columns of x that minimize the weighted squares of x·p − y."""
     from scipy.optimize import nnls
 
     weighted = x * weights[:, None]
@@ -82,11 +83,11 @@ def nonnegative(x: Array, y: Array, weights: Array) -> Array:
 
 TREES, LEAF = 100, 2
 LEAST_US = 0.1
-"""Of a layer, as it is priced: runtimes time whole microseconds, some of them none."""
+"""Least time of a layer: runtimes report whole microseconds, and some layers take none."""
 OF_A_FEW_US = 3.0
-"""Errors of a layer count in proportion to its time and so much more: of the shortest, time is not known so well."""
+"""Errors of a layer count relative to its time plus this, because the shortest times are less precise."""
 TRACING = ((0.5, 1.5), (-20.0, 20.0), (-np.inf, np.inf))
-"""Bounds of what tracing makes of a time: a factor, microseconds for each layer, and microseconds for each call."""
+"""Bounds of the effect of tracing on times: a factor, microseconds for each layer, and microseconds for each call."""
 _MULTIPLYING = tuple(f"{kind}_" for kind in KINDS) + ("weights_m",)
 
 
@@ -140,11 +141,11 @@ class ExecutedLayers:
             took = np.array([0.0 if other is None else untraced(other.us, other.count) for other in times])
             self._operators += nonnegative(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
-        self._calls = nonnegative(with_constant(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
+        self._calls = nonnegative(append_ones(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
 
     def __call__(self, counted: Sequence[Counted]) -> Array:
         """Return milliseconds of each network."""
-        calls_us = with_constant(self._counts(counted)) @ self._calls
+        calls_us = append_ones(self._counts(counted)) @ self._calls
         us = self._layers_us(counted) + self._unlayered(counted) @ self._operators + calls_us
         ms: Array = np.maximum(us / 1000, LEAST_MS)
         return ms
@@ -169,7 +170,7 @@ def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, 
 
     whole = [sum(_multiplied(network)) + sum(other.us for other in network.others.values()) for network in traced]
     many = [len(list(_multiplied(network))) + sum(other.count for other in network.others.values()) for network in traced]
-    x = with_constant(np.column_stack([whole, many])) / us[:, None]
+    x = append_ones(np.column_stack([whole, many])) / us[:, None]
     slower, each_us, _ = lsq_linear(x, np.ones(len(us)), bounds=np.transpose(TRACING)).x
     return float(slower), float(each_us)
 
@@ -183,7 +184,7 @@ def _layer_prices(layers: Sequence[Layer], us: Array) -> tuple[dict[str, Array],
     from sklearn.ensemble import ExtraTreesRegressor
 
     kinds, work = np.array([layer.kind for layer in layers]), np.array([layer.work for layer in layers])
-    prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # of a kind that was never timed: of all together
+    prices = {"": nonnegative(work, us, 1 / (us + OF_A_FEW_US))}  # of a kind that was never timed: the mean of all kinds
     for kind in set(kinds.tolist()):
         prices[kind] = nonnegative(work[kinds == kind], us[kinds == kind], 1 / (us[kinds == kind] + OF_A_FEW_US))
     expected = _price_of(layers, prices)
@@ -204,7 +205,7 @@ def _shapes(layers: Sequence[Layer]) -> Array:
 CONFIDENCE = 0.9
 NEARLY_ALL = 0.8
 FOLDS = 5
-"""Parts of a table for cross-prediction, which shows how far off predictions are."""
+"""Parts of a table for cross-prediction, which measures the error of predictions."""
 BEYOND = math.log(1.5)
 """How far outside the table's range a feature may be, as a logarithm."""
 _LOG_MOST = math.log(1e9)
@@ -227,7 +228,7 @@ class Predicts(Protocol):
     """A source of latency predictions for one candidate on one machine."""
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction | None, ...]:
-        """Predict each network, in order; None if nothing is known of it."""
+        """Predict each network, in order; None if nothing is known about it."""
 
 
 def fastest_first(predictors: Mapping[str, Predicts], probe: Probe) -> tuple[Predicted, ...]:

@@ -31,7 +31,7 @@ class OtherTarget(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As ``--target`` takes it."""
+        """The text that ``--target`` accepts."""
         return self.device if self.runtime is None else f"{self.device}:{self.runtime}"
 
 
@@ -68,7 +68,7 @@ class FitRequest(Value):
 
 
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
-    """Return the recipe's choices with those of the command line in their place.
+    """Return the recipe's choices, replaced by those of the command line.
 
     Raises FAMILY_MISSING: no family is named. NOTHING_TO_MEET: no budget is stated. FIT_BUDGET_INVALID: a budget is invalid.
     """

@@ -21,7 +21,7 @@ from edgecnn.fit.forecast_prices import forecast_prices
 from edgecnn.fit.members import PATIENT, Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
-from edgecnn.fit.shortlist import along_front, by_origin, looks_of, next_likely, shortlist
+from edgecnn.fit.shortlist import along_front, looks_of, next_likely, shortlist, split_by_origin
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import require_own_name, timeable_candidates
@@ -152,7 +152,7 @@ def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tupl
 def best_of_each_kind(members: Sequence[Member], fitting: Fitting) -> list[Member]:
     """Order members by short trainings: the best of each kind, then the second best of each. Without trainings keep the order."""
     ranked = []
-    for kind in by_origin(members, fitting.builder.begins_as_first):
+    for kind in split_by_origin(members, fitting.builder.begins_as_first):
         ranked += [(place, _behind(member), member) for place, member in enumerate(sorted(kind, key=_behind))]
     return [member for _, _, member in sorted(ranked, key=lambda row: row[:2])]
 
@@ -201,7 +201,7 @@ def fit(request: FitRequest, store: Store, tell: Progress) -> Fitted:
             resolved = resolve(_first_build(request, spec), store, place.tell, machine.facts)
             if resolved.data.multi_label:
                 raise multi_label_not_fitting(
-                    asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
+                    setting="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead"
                 )
             if request.choice.teacher:
                 _require_teachable(resolved, request.family)

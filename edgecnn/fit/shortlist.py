@@ -157,7 +157,7 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     inside = [member for member in fitting.searched if is_inside(fitting, member)]
     if not inside:
         raise _outside(fitting, {member.name: cost_ms(member) for member in fitting.searched}, timed=False)
-    return spread_out(map(fitting.with_untrained_ms, inside), wanted, fitting.first.resolution_px)
+    return spread_out(map(fitting.add_untrained_ms, inside), wanted, fitting.first.resolution_px)
 
 
 def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Member | None:
@@ -167,7 +167,7 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
     ranked separately, and take turns. ``looked_at``: all members with a short training, including failures. ``turn``: number of
     earlier calls.
     """
-    by_kind = by_origin(looked_at, fitting.builder.begins_as_first)
+    by_kind = split_by_origin(looked_at, fitting.builder.begins_as_first)
     kinds = sorted((kind for kind in by_kind if kind), key=len, reverse=True)
     for place in range(len(kinds)):
         alike = kinds[(turn + place) % len(kinds)]
@@ -184,7 +184,7 @@ def next_likely(fitting: Fitting, looked_at: Sequence[Member], turn: int) -> Mem
     return None
 
 
-def by_origin(members: Iterable[Member], begun: Callable[[Member], bool]) -> tuple[list[Member], list[Member]]:
+def split_by_origin(members: Iterable[Member], begun: Callable[[Member], bool]) -> tuple[list[Member], list[Member]]:
     """Split members into scaled ones and those that start from the first network's weights, keeping the order."""
     parts: tuple[list[Member], list[Member]] = ([], [])
     for member in members:
@@ -200,9 +200,9 @@ def _likeliest(fitting: Fitting, looked_at: Sequence[Member], waiting: Sequence[
         if not order or fitting.out_of_time:
             return None
         if is_inside(fitting, order[0]):
-            return fitting.with_untrained_ms(order[0])
+            return fitting.add_untrained_ms(order[0])
         time_untrained(fitting, _untimed_apart(fitting, order))
-    return next((fitting.with_untrained_ms(member) for member in order if is_inside(fitting, member)), None)
+    return next((fitting.add_untrained_ms(member) for member in order if is_inside(fitting, member)), None)
 
 
 def _most_promising_first(learned: Sequence[Member], waiting: Sequence[Member]) -> list[Member]:

@@ -23,12 +23,13 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Activation, Form, SqueezeExcite
 
 APART_COSTS = 0.18
-"""Doublings of the multiply-adds that a step of imbalance is worth. EfficientNet-B0 of 1.8 billion multiply-adds came to 81.1 %
-of ImageNet by the compound rule and to 79.0 by depth, width or resolution alone (77.3 % of 0.4 billion; arXiv:1905.11946, table
-7): 2.1 pp, or 1.2 doublings, for 5 to 7.6 steps of φ apart."""
+"""Doublings of the multiply-adds that equal one step of imbalance. EfficientNet-B0 scaled to 1.8 billion multiply-adds reached
+81.1 % of ImageNet by the compound rule, and 79.0 by depth, width or resolution alone (77.3 % at 0.4 billion; arXiv:1905.11946,
+table 7). The difference is 2.1 pp, or 1.2 doublings, for 5 to 7.6 steps of φ."""
 FORM_COSTS = 0.4
-"""The same of each of SiLU and squeeze-excite, where it goes. EfficientNet-Lite0 has neither, and B0's multiply-adds: 75.1 % of
-ImageNet to 77.1 % (github.com/tensorflow/tpu, models/official/efficientnet/lite), where a doubling is worth 2.4 pp (B0 to B1)."""
+"""The same for removing SiLU, and for removing squeeze-excite. EfficientNet-Lite0 has neither, with B0's multiply-adds: 75.1 % of
+ImageNet instead of 77.1 % (github.com/tensorflow/tpu, models/official/efficientnet/lite). A doubling is worth 2.4 pp (B0 to B1).
+"""
 BYTES = {"int8": 1, "fp16": 2, "openvino-fp16": 4}
 """Bytes of a weight in a candidate's file, by the candidate's name or suffix; else 4. OpenVINO keeps fp16 in a float32 file."""
 
@@ -87,7 +88,7 @@ class SearchSpace:
         return member.model_copy(update={"predicted": self._predicted(probe, member)})
 
     def _standin(self, scale: CompoundScale, form: Form, macs: int) -> float:
-        """A pruned network counts with the width of its remaining channels."""
+        """Return the stand-in. A pruned network counts with the width of its remaining channels."""
         as_wide = scale.model_copy(update={"width": (scale.width or 1) * (1 - form.pruned)})
         apart = imbalance_of(as_wide, self.base_px.short_px)
         taken = (form.activation != "keep") + (form.squeeze_excite != "keep")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.errors.wording import counted
 from edgecnn.fit.members import MemberBuilder
@@ -33,7 +33,7 @@ class Place:
     @contextmanager
     def machine(self) -> Iterator[Machine]:
         """Hold the board, or this machine, while the block runs."""
-        with machine_for(self.request.host, Wanted(self.request.device, "edgecnn fit"), self.tell) as machine:
+        with machine_for(self.request.host, BoardUse(self.request.device, "edgecnn fit"), self.tell) as machine:
             yield machine
 
     @contextmanager
@@ -115,7 +115,7 @@ class Fitting:
         minutes = self.request.choice.minutes
         return minutes is not None and time.monotonic() - self.searching_since >= 60 * minutes
 
-    def with_untrained_ms(self, member: Member) -> Member:
+    def add_untrained_ms(self, member: Member) -> Member:
         """Return the member with the latency of its untrained network, if it was timed."""
         return member.model_copy(update={"untrained_ms": self.times.get(member.name)})
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import edgecnn
 from edgecnn.building.runnable import tried
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import (
@@ -265,7 +265,7 @@ def table_of(request: TableRequest, store: Store, tell: Progress) -> LatencyTabl
     Raises TABLE_ELSEWHERE: the machine is not the device. NothingTimed: see ``measure_table``. BoardError: the board failed.
     """
     device, host = request.device, request.host
-    with machine_for(host, Wanted(device, f"edgecnn devices measure {device.name}"), tell) as machine:
+    with machine_for(host, BoardUse(device, f"edgecnn devices measure {device.name}"), tell) as machine:
         at = attachment_of(device, machine.facts, None if host is None else host.address)
         if not at.attached:
             raise table_elsewhere(device=device.name, why=at.why)

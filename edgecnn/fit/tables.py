@@ -203,7 +203,7 @@ def _table_for(
     if attached:
         require_same_machine(table, path, lab)
     elif table.device != name and not _stands_for(table, request.device):
-        raise table_of_another(path=path, difference=f"it is of {table.device}, and {name} is searched for", device=name)
+        raise table_of_another(path=path, difference=f"it is for {table.device}, but the search is for {name}", device=name)
     lacking = _lacking(table, shippable)
     if request.table is None and attached and lacking:
         return _written(name, _measured(table, lacking, lab))

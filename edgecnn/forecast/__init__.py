@@ -1,1 +1,1 @@
-"""How fast a network would be on a device that is away: from tables that others published, and from times taken here."""
+"""Forecast how fast a network would be on a device that is not connected, from published tables and times measured here."""

@@ -1,9 +1,10 @@
-"""How far forecasts are off, on networks and devices that were left out; intervals are quantiles of that (conformal prediction).
+"""The error of forecasts on networks and devices that were left out; intervals are quantiles of these errors (conformal
+prediction).
 
-Each classifier of the tables is left out in turn and forecast, as a network that is asked about would be. The board is placed by
-as many networks as the asked device has. A network whose work is unlike that of the others is harder: its error counts divided by
-its difficulty, and its interval is multiplied by it. The device of a user is another board than that of a table: every interval
-also has how far two boards of one device are apart.
+Each classifier of the tables is left out in turn and forecast like a user's network. The board is placed with as many networks as
+the device in question has. Networks with unusual work are harder to predict, so their errors are divided by their difficulty, and
+intervals are multiplied by it. A user's board differs from the table's board of the same device, so every interval includes the
+spread between boards of one device.
 """
 
 from __future__ import annotations
@@ -24,41 +25,41 @@ from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import ForecastBasis
 
 LEVEL = 0.92
-"""Of the quantile: 0.9, and a little for the few networks that it is taken over."""
+"""Level of the quantile: 0.9, plus a correction for the small number of networks."""
 LEAST_NETWORKS = 3
-"""That a run must have timed to say how fast a device is."""
+"""Networks that a run must have timed to place a device."""
 PLACING = (3, 4, 6, 10, 20)
-"""Numbers of networks by which boards are placed to find errors: that of a device counts as the next smaller one."""
+"""Numbers of networks with which boards are placed to measure errors. A device uses the next smaller one."""
 DRAWS = 4
-"""Of the networks by which a board is placed."""
+"""Draws of the networks by which a board is placed."""
 DEVICE_GROUPS = 8
 HERE = (("azure-d64s-v6", (1, 2)), ("azure-d64as-v7", (1, 2)), ("amd-epyc-7742", (1, 64)), ("amd-ryzen-embedded-v1605b", (1, 2)))
-"""x86 machines of the tables and threads: each plays the computer on which alone a network was timed."""
+"""x86 machines of the tables, and threads. Each simulates the computer on which alone a network was timed."""
 Machine = tuple[str, tuple[int, ...]]
 Way = tuple[Runtime, Precision]
 BASE: Way = (Runtime.NCNN, Precision.FP32)
 
 
 class Errors(NamedTuple):
-    """Of one basis, for one way of running a network."""
+    """Errors of one basis, for one way of running a network."""
 
     logs: Array
-    """|log (predicted / published)| of each network that was left out on each run."""
+    """|log (predicted / published)| of each left-out network on each run."""
     difficulty: Array
-    """Of the network of each."""
+    """Difficulty of the network of each error."""
     columns: NDArray[np.int_]
-    """The network of each."""
+    """The network of each error."""
     socs: NDArray[np.str_]
-    """The processor of each."""
+    """The CPU of each error."""
 
     @property
     def networks(self) -> int:
-        """Different ones."""
+        """Number of different networks."""
         return len(set(self.columns.tolist()))
 
     @property
     def devices(self) -> int:
-        """Different processors."""
+        """Number of different CPUs."""
         return len(set(self.socs.tolist()))
 
     @property
@@ -68,11 +69,11 @@ class Errors(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Of the log of an interval for a network of difficulty 1."""
+        """Half the width of the log interval for a network of difficulty 1."""
         return float(np.quantile(self.logs / self.difficulty, LEVEL))
 
     def without(self, column: int, soc: str) -> Errors:
-        """Those of other networks on other devices."""
+        """Return errors of other networks on other devices."""
         kept = (self.columns != column) & (self.socs != soc)
         return Errors(*(values[kept] for values in self))
 
@@ -84,22 +85,23 @@ class Question(NamedTuple):
     placed_by: int = PLACING[-1]
     """Timed networks of the device."""
     here: int = 0
-    """Of a network that was timed on one computer alone, in how many runs."""
+    """For a network that was timed only on one computer, the number of runs."""
 
     @property
     def is_by_work(self) -> bool:
-        """Whether its counted work decides how hard the network is."""
+        """Whether its counted work determines the network's difficulty."""
         return self.basis is ForecastBasis.COUNTED or self.here > 0
 
 
 def half_width(off: Errors, boards: Errors, hard: float) -> float:
-    """Of the log of a printed interval. ``boards``: how far boards of one device are apart; ``hard``: 1 where work decides
-    nothing."""
+    """Return half the width of a printed log interval. ``boards``: spread between boards of one device; ``hard``: 1 if work does
+    not matter.
+    """
     return math.hypot(off.half_width * hard, boards.half_width)
 
 
 def difficulty(matrix: Matrix) -> Array:
-    """(columns,) 1 for a network like the others, more for one that is unlike them: its leverage in the regression on work."""
+    """Return (columns,) 1 for a typical network, more for an unusual one: its leverage in the regression on work."""
     others = np.column_stack([np.ones(len(matrix.work)), matrix.work])
     timed = np.any(~np.isnan(matrix.log_ms[[run is not None for run in matrix.runs]]), axis=0)
     penalty = np.diag([1e-3, *[RIDGE_WORK * timed.sum()] * matrix.work.shape[1]])
@@ -112,7 +114,7 @@ def difficulty(matrix: Matrix) -> Array:
 
 
 def errors(question: Question, way: Way) -> Errors | None:
-    """Of networks that were left out in turn on the public runs; None where too few are known."""
+    """Return errors of networks that were left out in turn on the public runs; None if there are too few."""
     fewer = max((count for count in PLACING if count <= question.placed_by), default=PLACING[0])
     return _public_errors(question._replace(placed_by=fewer), BASE if is_base(way) else way)
 
@@ -123,7 +125,7 @@ def _public_errors(question: Question, way: Way) -> Errors | None:
 
 
 def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
-    """The same on these runs. Where no run has enough networks, fewer place it."""
+    """Return the same on these runs. If no run has enough networks, fewer are used to place it."""
     for count in sorted((count for count in PLACING if count <= question.placed_by), reverse=True):
         left = list(_left_out(runs, question._replace(placed_by=count))) if runs else []
         if left:
@@ -133,7 +135,7 @@ def errors_among(runs: Sequence[TableRun], question: Question) -> Errors | None:
 
 @cache
 def between_boards() -> Errors:
-    """Of every network that two boards of one device have timed with as many threads: how far one is from the other."""
+    """Return log ratios of each network that two boards of one device have timed with as many threads."""
     columns, left = base_matrix().columns, list[_Left]()
     same = [run for run in table_runs() if run.run.note is None and is_base(run.way)]
     for first, second in combinations(same, 2):
@@ -165,18 +167,18 @@ def _left_out(runs: Sequence[TableRun], question: Question) -> Iterator[_Left]:
     if question.is_by_work:
         machines: list[Machine | None] = [(board, threads[: question.here]) for board, threads in HERE if question.here] or [None]
         for machine, column in product(machines, columns):
-            yield from _errors_of(column, log_ms, socs, _without_network(column, machine), question.placed_by)
+            yield from _errors_of(column, log_ms, socs, _held_out_network(column, machine), question.placed_by)
         return
     for group in range(DEVICE_GROUPS):
         names = sorted(set(socs.tolist()))[group::DEVICE_GROUPS]
         left = np.isin(socs, names)
-        networks = _without_devices(frozenset(names))
+        networks = _held_out_devices(frozenset(names))
         for column in columns:
             yield from _errors_of(column, log_ms[left], socs[left], networks, question.placed_by)
 
 
 def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Array, placed_by: int) -> Iterator[_Left]:
-    """Of one network on every run, placed by so many of the others that it has timed: classifiers first."""
+    """Return errors of one network on every run, placed by that many of its other timed networks, classifiers first."""
     others = ~np.isnan(log_ms)
     others[:, column] = False
     usable = (others.sum(axis=1) >= placed_by) & ~np.isnan(log_ms[:, column])
@@ -192,8 +194,8 @@ def _errors_of(column: int, log_ms: Array, socs: NDArray[np.str_], networks: Arr
 
 
 @cache
-def _without_network(column: int, machine: Machine | None) -> Array:
-    """The networks' numbers, learned without the times of one of them, but for those of one machine."""
+def _held_out_network(column: int, machine: Machine | None) -> Array:
+    """Return the structure learned without the times of one network, except those on one machine."""
     matrix = base_matrix()
     board, threads = machine or ("", ())
     kept = [
@@ -205,12 +207,12 @@ def _without_network(column: int, machine: Machine | None) -> Array:
 
 
 @cache
-def _without_devices(socs: frozenset[str]) -> Array:
+def _held_out_devices(socs: frozenset[str]) -> Array:
     matrix = base_matrix()
     kept = [run is not None and run.soc not in socs for run in matrix.runs]
     return learn(matrix.log_ms[kept], matrix.work).networks
 
 
 def is_base(way: Way) -> bool:
-    """Whether it is what the structure is learned from."""
+    """Whether the structure is learned from this run."""
     return way[0] is Runtime.NCNN and way[1] is not Precision.INT8

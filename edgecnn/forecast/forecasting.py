@@ -1,8 +1,7 @@
-"""The forecast of networks on a device: what the tables have of both, the structure that they share, and an interval from what
-was left out.
+"""Forecast networks on a device from table entries of both, their shared structure, and an interval from left-out errors.
 
-Nothing is trained or run here. Times that were taken on this computer come in as ``here``, evidence as ``records``. A figure is
-predicted wherever it goes: it never passes a gate, and never appears without ``MARK``.
+Nothing is trained or run here. Times measured on this computer are passed as ``here``, evidence as ``records``. A forecast stays
+a prediction everywhere: it never passes a gate, and always has ``MARK``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from edgecnn.forecast.calibration import (
     half_width,
     is_base,
 )
-from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, times_of, with_subjects
+from edgecnn.forecast.matrix import Matrix, TimesHere, base_matrix, column_of_subject, extended_matrix, times_of
 from edgecnn.forecast.networks import Subject
 from edgecnn.forecast.records import MeasuredTime, runs_of_records
 from edgecnn.forecast.structure import Array, learn, place, predicted
@@ -40,18 +39,18 @@ from edgecnn.values.forecast import CONFIDENCE, Forecast, ForecastBasis, Forecas
 from edgecnn.values.verdict import Interval
 
 HARDEST = 3.0
-"""Beyond this difficulty, about that of the hardest network of a table, a network that was timed nowhere has no forecast."""
+"""Above this difficulty, about that of the hardest network of a table, a network that was never timed has no forecast."""
 SIZES = 3.0
-"""How many times fewer or more multiply-adds than those of any table it may have."""
+"""Allowed ratio of its multiply-adds to the smallest and the largest of any table."""
 
 
 class ForecastOptions(NamedTuple):
-    """What forecasts are made from besides the tables."""
+    """What forecasts are made from in addition to the tables."""
 
     threads: int | None = None
-    """None: as many as the fastest published run of the device has."""
+    """None: as many as in the fastest published run of the device."""
     here: TimesHere = ()
-    """Times that ncnn took on this computer: of the networks that are asked about, and of reference networks."""
+    """ncnn's times on this computer, of the requested networks and of reference networks."""
     records: Sequence[MeasuredTime] = ()
     runtime: Runtime | None = None
     """None: every runtime of the tables."""
@@ -61,7 +60,7 @@ DEFAULT = ForecastOptions()
 
 
 class _Device(NamedTuple):
-    """Runs of one device with one runtime and precision, and what was learned for the networks."""
+    """The runs of one device with one runtime and precision, and what they contribute to networks."""
 
     way: Way
     threads: int | None
@@ -76,8 +75,9 @@ Found = Forecast | NoForecast
 
 
 def forecasts(subjects: Sequence[Subject], device: Device | str, options: ForecastOptions = DEFAULT) -> tuple[Found, ...]:
-    """Forecast every network on one device: for each runtime and precision that a table has, and for each runtime of the device
-    file that no table has, why there is no figure. Networks in the order of ``subjects``.
+    """Forecast every network on one device, in the order of ``subjects``, for each runtime and precision of the tables.
+
+    For each runtime of the device file that no table has, the reason is given instead.
 
     ``device``: a device, or the name of a board that only the tables know (``raspberry-pi-3``).
 
@@ -86,7 +86,7 @@ def forecasts(subjects: Sequence[Subject], device: Device | str, options: Foreca
     name = device if isinstance(device, str) else device.name
     records = [record for record in options.records if options.threads is None or record.threads in (None, options.threads)]
     runs = (*runs_on(name), *runs_of_records(records, name))
-    matrix = with_subjects(subjects, options.here)
+    matrix = extended_matrix(subjects, options.here)
     runtimes = () if isinstance(device, str) else tuple(device.runtimes)
     if options.runtime is not None:
         runtimes = tuple(dict.fromkeys((*runtimes, options.runtime)))
@@ -117,7 +117,7 @@ def forecast(
     precision: Precision,
     options: ForecastOptions = DEFAULT,
 ) -> Found:
-    """The forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
+    """Return the forecast of one candidate, or why there is none. Raises PUBLIC_TABLE_DAMAGED: see ``forecasts``."""
     rows = forecasts((subject,), device, options)
     exact = next((row for row in rows if (row.runtime, row.precision) == (runtime, precision)), None)
     if exact is not None:
@@ -130,19 +130,19 @@ def forecast(
 
 
 class _Place(NamedTuple):
-    """A device with what its tables have."""
+    """A device with its entries in the tables."""
 
     device: Device | str
     runtimes: tuple[Runtime, ...]
-    """That its file lists, or that are asked for."""
+    """Runtimes that its file lists, or that were requested."""
     runs: tuple[TableRun, ...]
     ways: Sequence[_Device]
     threads: int | None
-    """That are wanted."""
+    """Requested threads."""
 
     @property
     def name(self) -> str:
-        """Of the device or board."""
+        """Name of the device or board."""
         return self.device if isinstance(self.device, str) else self.device.name
 
 
@@ -155,7 +155,7 @@ class _Cell(NamedTuple):
 
 
 def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list[_Device]:
-    """The runs of each runtime and precision that have the threads, placed in the structure."""
+    """Return the runs of each runtime and precision with these threads, placed in the structure."""
     structure = learn(matrix.log_ms, matrix.work) if runs else None
     ways = []
     for way in dict.fromkeys(run.way for run in runs):
@@ -173,7 +173,7 @@ def _ways(runs: Sequence[TableRun], matrix: Matrix, threads: int | None) -> list
 
 
 def _fastest(runs: Iterable[TableRun]) -> int | None:
-    """Threads of the run that takes least time, over the networks that all have."""
+    """Return the threads of the fastest run, over the networks that all runs have."""
     runs = list(runs)
     shared = set.intersection(*(set(run.run.ms) for run in runs))
     names = shared or set(runs[0].run.ms)
@@ -193,7 +193,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
     published, boards = question.basis is ForecastBasis.PUBLISHED, between_boards()
     off = boards if published else errors(question, device.way) or errors_among(device.runs, question)
     if off is None:
-        few = f"too few networks tell how far it is off: records of {LEAST_NETWORKS + 1} networks are needed"
+        few = f"too few networks to estimate its error: records of {LEAST_NETWORKS + 1} networks are needed"
         return _no_forecast(subject, name, device.way, Why.PRECISION_WITHOUT_TABLE, few)
     logs = device.log_ms[:, cell.column] if published else device.by_structure[:, cell.column]
     hard = (cell.hard if question.is_by_work else 1.0) * (1.0 if is_base(device.way) else _few(off, question))
@@ -227,7 +227,7 @@ def _forecast(subject: Subject, place: Device | str, device: _Device, cell: _Cel
 
 
 def _state_build(row: Found, device: Device | str) -> Found:
-    """State whether edgecnn builds a figure's runtime and precision, and which it builds instead."""
+    """State whether edgecnn builds a forecast's runtime and precision, and otherwise which it builds instead."""
     if isinstance(row, NoForecast) or isinstance(device, str):
         return row
     ways = built_ways(device)
@@ -241,7 +241,7 @@ def _state_build(row: Found, device: Device | str) -> Found:
 
 
 def built_ways(device: Device) -> tuple[Way, ...]:
-    """Runtimes and precisions that edgecnn builds candidates of for a device."""
+    """Return the runtimes and precisions of a device's candidates."""
     if device.facts_only is not None:
         return ()
     entries = (entry for runtime in device.runtimes for entry in offers(runtime, device))
@@ -249,7 +249,7 @@ def built_ways(device: Device) -> tuple[Way, ...]:
 
 
 def _question(device: _Device, cell: _Cell) -> Question:
-    """What the figure rests on."""
+    """Return what the forecast is based on."""
     if _timed(device, cell.column):
         return Question(ForecastBasis.PUBLISHED)
     placed_by = int((~np.isnan(device.log_ms)).sum(axis=1).min())
@@ -261,7 +261,7 @@ def _question(device: _Device, cell: _Cell) -> Question:
 
 
 def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | None:
-    """Why the device's runs say nothing of a network that they have not timed: they are few, or all of another kind."""
+    """Return why the device's runs cannot predict a network that they have not timed: they are few, or all of another kind."""
     if _timed(device, cell.column):
         return None
     known = ~np.isnan(device.log_ms).all(axis=0)
@@ -276,8 +276,11 @@ def _unsupported(name: str, device: _Device, cell: _Cell) -> tuple[Why, str] | N
 
 
 def _few(off: Errors, question: Question) -> float:
-    """How many times wider an interval is where few networks link a runtime or precision to ncnn's floats: as wide as that of
-    ncnn's floats at least, times the 95 % quantile of Student's distribution over the normal one."""
+    """Return the factor on an interval if few networks link a runtime or precision to ncnn's float times.
+
+    The interval is at least as wide as that of ncnn's floats, times the 95 % quantile of Student's distribution over the normal
+    one.
+    """
     base = errors(question, BASE)
     freedom = max(off.networks - 1, 1)
     student = 3.84 if freedom == 1 else 1 + 0.926 / freedom + 0.863 / freedom**2 + 0.77 / freedom**3
@@ -285,12 +288,12 @@ def _few(off: Errors, question: Question) -> float:
 
 
 def _apart(logs: Array) -> float:
-    """How far the boards of one device are apart, at 90 %; 0 of a single board."""
+    """Return the spread between boards of one device, at 90 %; 0 for a single board."""
     return 1.645 * float(np.nanstd(logs, ddof=1)) if np.count_nonzero(~np.isnan(logs)) > 1 else 0.0
 
 
 def _measured(subject: Subject, record: MeasuredTime) -> Forecast:
-    """Another board of the device is as far from the record's as two boards of the tables are."""
+    """Return a forecast from a record; another board of the device differs from it as two boards of the tables do."""
     p50, boards = record.p50_ms, between_boards()
     half = math.hypot(max(math.log(p50.high / p50.estimate), math.log(p50.estimate / p50.low)), boards.half_width)
     return Forecast(
@@ -319,7 +322,7 @@ def _is_of(record: MeasuredTime, subject: Subject, device: str) -> bool:
 
 
 def _outside(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str | None:
-    """Why the tables say nothing of a network; None where they do, or where it was timed."""
+    """Return why the tables cannot predict a network; None if they can, or if it was timed."""
     if not np.isnan(matrix.log_ms[:, column]).all():
         return None
     timed = ~np.isnan(base_matrix().log_ms).all(axis=0)
@@ -333,7 +336,7 @@ def _outside(subject: Subject, matrix: Matrix, column: int, hard: Array) -> str 
 
 
 def _millions(count: float) -> str:
-    """``0.42``, ``15,500``: three digits."""
+    """Format three significant digits: ``0.42``, ``15,500``."""
     millions = float(f"{count / 1e6:.3g}")
     return f"{millions:,.0f}" if millions >= 100 else f"{millions:g}"  # noqa: PLR2004 - whole numbers from three digits on
 
@@ -345,7 +348,7 @@ def _no_forecast(
 
 
 def _missing_forecasts(subject: Subject, place: _Place, measured: Set[Runtime]) -> list[NoForecast]:
-    """The runtimes of a device that have no figure, or the device that has no table at all."""
+    """Return the runtimes of a device without a forecast, or the device if it has no table."""
     if not place.runs:
         return [] if measured else [_no_table(subject, place)]
     placed = {fit.way for fit in place.ways}
@@ -379,13 +382,13 @@ def _no_threads(subject: Subject, place: _Place, way: Way) -> NoForecast:
 
 
 _PROCESSORS = re.compile(r"cortex-[amx]\d+\w*|neoverse-\w+|carmel|denver2|oryon|rk\d{4}|bcm\d{4}|gracemont")
-"""Names of processor cores and chips in device files and in the titles of boards."""
+"""Names of CPU cores and chips in device files and in the titles of boards."""
 _LINES = re.compile(r"^(jetson|raspberry-pi|rk35|orange-?pi)")
-"""Names of boards that one maker makes one after the other."""
+"""Names of one maker's successive boards."""
 
 
 def nearest_places(device: Device | str) -> tuple[str, ...]:
-    """Up to three devices and boards with a table that have the same processor cores, or are of the same line; else none."""
+    """Return up to three devices and boards in the tables with the same CPU cores, or of the same series; else none."""
     name = device if isinstance(device, str) else device.name
     texts = [name, *((device.processor.model, device.title) if isinstance(device, Device) else ())]
     cores, line = _names(_PROCESSORS, *texts), _names(_LINES, name)

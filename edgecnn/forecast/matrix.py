@@ -1,4 +1,4 @@
-"""All float times of ncnn on CPUs as one matrix of runs and networks: what the shared structure is learned from."""
+"""All float times of ncnn on CPUs as one matrix of runs and networks, from which the shared structure is learned."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from edgecnn.values.forecast import PublicNetwork, Work
 
 
 class Column(NamedTuple):
-    """A network at a resolution, under the one name that it has in every table."""
+    """A network at a resolution, under the same name in every table."""
 
     name: str
-    """The catalogue's, else TABLE:NAME, else the subject's."""
+    """The catalogue's name, else TABLE:NAME, else the subject's."""
     resolution_px: ImageSize
 
 
 class Matrix(NamedTuple):
-    """Times and counted work. Times come first from the tables, then from this computer."""
+    """Times and counted work. Rows of the tables come first, then those of this computer."""
 
     runs: tuple[TableRun | None, ...]
-    """None of a run on this computer."""
+    """None for a run on this computer."""
     columns: tuple[Column, ...]
     log_ms: Array
-    """(runs, columns); NaN where a network was not timed."""
+    """(runs, columns); NaN if a network was not timed."""
     work: Array
-    """(columns, features), standardized by the networks that the runs of the tables time."""
+    """(columns, features), standardized over the networks that the tables time."""
     macs: Array
     """(columns,) logarithms."""
     grouped: NDArray[np.bool_]
     """(columns,) whether it has depthwise or grouped convolutions."""
     classifies: NDArray[np.bool_]
-    """(columns,) whether it is a timed classifier: these are left out in turn."""
+    """(columns,) whether it is a timed classifier; these are left out in turn."""
 
 
 TimesHere = Sequence[Mapping[Column, float]]
-"""Runs on this computer, each under its own settings: network to ms."""
+"""Runs on this computer, by setting: network to ms."""
 
 
 def column_of(table: str, name: str, network: PublicNetwork) -> Column:
-    """Of a table's network."""
+    """Return the column of a table's network."""
     return Column(network.arch or f"{table}:{name}", network.resolution_px)
 
 
 def column_of_subject(subject: Subject) -> Column:
-    """Of a network that is asked about."""
+    """Return the column of a requested network."""
     return Column(subject.arch or f"file:{subject.file}", subject.resolution_px)
 
 
 def times_of(table_run: TableRun, columns: Sequence[Column]) -> Array:
-    """Log ms (columns,) of one run; NaN where it has no time."""
+    """Return log ms (columns,) of one run; NaN if it has no time."""
     networks = table_run.table.networks
     ms = {column_of(table_run.table.name, name, networks[name]): time for name, time in table_run.run.ms.items()}
     return np.log([ms.get(column, np.nan) for column in columns])
@@ -66,12 +66,12 @@ def times_of(table_run: TableRun, columns: Sequence[Column]) -> Array:
 
 @cache
 def base_matrix() -> Matrix:
-    """Of the tables alone."""
-    return with_subjects((), ())
+    """Return the matrix of the tables alone."""
+    return extended_matrix((), ())
 
 
-def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
-    """The matrix with columns for these networks and rows for the times of this computer."""
+def extended_matrix(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
+    """Return the matrix with columns for these networks, and rows for the times of this computer."""
     known: dict[Column, tuple[Work, bool]] = {}
     for table in public_tables():
         for name, network in table.networks.items():
@@ -97,7 +97,7 @@ def with_subjects(subjects: Iterable[Subject], here: TimesHere) -> Matrix:
 
 
 def features_of(work: Work) -> tuple[float, ...]:
-    """Sizes by their logarithms, and the shares of each kind of layer in the multiply-adds."""
+    """Return sizes as logarithms, and the share of each kind of layer in the multiply-adds."""
     macs = work.macs
     kinds = (work.pointwise_macs, work.spatial_macs, work.depthwise_macs, work.grouped_macs, work.dense_macs)
     sizes = np.log([macs, work.moved, work.weights, work.layers])

@@ -1,4 +1,4 @@
-"""The networks that a forecast is asked about, with their counted work."""
+"""The networks to forecast, with their counted work."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ COUNTED_FILE = "catalogue-work.json"
 
 
 class Subject(NamedTuple):
-    """A network that a forecast is asked about."""
+    """A network to forecast."""
 
     name: str
-    """Of the catalogue, or of the file."""
+    """Name in the catalogue, or of the file."""
     resolution_px: ImageSize
     work: Work
     arch: str | None = None
-    """Its row of the catalogue; None of a file."""
+    """Its row of the catalogue; None for a file."""
     file: Path | None = None
-    """Its ONNX file; None of a row."""
+    """Its ONNX file; None for a row."""
 
 
 class CountedNetwork(Value):
@@ -45,7 +45,7 @@ class CountedNetwork(Value):
     resolution_px: Resolution
     work: Work
     parameters_per_class: PositiveInt
-    """Weights and bias of one output of the last layer, for the size with another number of classes."""
+    """Weights and bias for one output of the last layer, to compute the size for another number of classes."""
 
 
 class CountedCatalogue(Value):
@@ -56,9 +56,9 @@ class CountedCatalogue(Value):
 
 
 def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subject:
-    """A network of the catalogue, at its own resolution unless another one is given.
+    """Return a network of the catalogue, by default at its own resolution.
 
-    Raises UnknownArch, and what ``require_size`` raises. MissingPackage: its work is not in the counted catalogue, and torch,
+    Raises UnknownArch, and the errors of ``require_size``. MissingPackage: its work is not in the counted catalogue, and torch,
     which counts it, is not installed.
     """
     spec = arch_named(name)
@@ -70,10 +70,10 @@ def subject_of_arch(name: str, resolution_px: ImageSize | None = None) -> Subjec
 
 
 def subject_of_file(path: Path) -> Subject:
-    """A network in an ONNX file.
+    """Return a network in an ONNX file.
 
-    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. What ``try_counting`` and
-    ``operations_of_file`` raise.
+    Raises MissingPackage: onnx is not installed. COST_UNKNOWN: nothing in it multiplies. Also the errors of ``try_counting`` and
+    ``operations_of_file``.
     """
     require_packages(("onnx",), extra="train", needed_for="forecast")
     from edgecnn.graph.custom.file_cost import operations_of_file
@@ -89,7 +89,7 @@ def subject_of_file(path: Path) -> Subject:
 
 @cache
 def counted_catalogue() -> CountedCatalogue:
-    """The shipped counts. Raises PUBLIC_TABLE_DAMAGED: the file cannot be read."""
+    """Return the shipped counts. Raises PUBLIC_TABLE_DAMAGED: the file cannot be read."""
     path = resource_folder("baselines") / "public" / COUNTED_FILE
     try:
         return CountedCatalogue.model_validate_json(path.read_bytes())
@@ -99,7 +99,7 @@ def counted_catalogue() -> CountedCatalogue:
 
 
 def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
-    """Count a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
+    """Count a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed."""
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
     from edgecnn.graph.traced import operations_of
     from edgecnn.models.networks import shipping_shapes
@@ -109,7 +109,7 @@ def count_arch(spec: ArchSpec, size: ImageSize) -> Work:
 
 
 def count_parameters_per_class(spec: ArchSpec) -> int:
-    """Of the last layer of a row of the catalogue, built of shapes alone. Raises MissingPackage: torch is not installed."""
+    """Count the last layer of a row of the catalogue, built from shapes alone. Raises MissingPackage: torch is not installed."""
     require_packages(("torch", "torchvision"), extra="train", needed_for="forecast")
     from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
@@ -118,10 +118,10 @@ def count_parameters_per_class(spec: ArchSpec) -> int:
 
 
 def work_of(layers: Iterable[Layer]) -> Work:
-    """The sums over layers, of which there is one at least."""
+    """Return the sums over layers, of which there is at least one."""
     total = Counter[str]()
     for layer in layers:
         total[f"{layer.kind}_macs"] += layer.macs
-        weights = layer.weights or layer.made * layer.summed * layer.window  # a quantized file keeps them behind other nodes
+        weights = layer.weights or layer.made * layer.summed * layer.window  # a quantized file stores them behind other nodes
         total.update(moved=layer.moved, weights=weights, layers=1)
     return Work.model_validate(dict.fromkeys(Work.model_fields, 0) | total)

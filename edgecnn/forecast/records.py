@@ -1,4 +1,4 @@
-"""Evidence records as runs: a board that someone measured says how fast its other networks would be."""
+"""Evidence records as runs: a measured board shows how fast its other networks would be."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MeasuredTime(NamedTuple):
 
 
 def runs_of_records(records: Iterable[MeasuredTime], device: str) -> tuple[TableRun, ...]:
-    """One run for each machine, runtime, precision and number of threads, of the networks that the catalogue counts."""
+    """Return one run for each machine, runtime, precision and number of threads, with the networks that the catalogue counts."""
     counted = counted_catalogue().networks
     alike = defaultdict[tuple[str, str, Runtime, Precision, int | None], dict[str, float]](dict)
     for record in records:

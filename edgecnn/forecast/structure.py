@@ -1,9 +1,9 @@
 """The structure that times share: a few numbers of a network times a few numbers of a run give a log time.
 
 ``log ms = level of the run + size of the network + shape of the run · shape of the network``, by alternating ridge regression. A
-network's numbers are drawn towards those that its counted work gives by a regression over all networks; a run's shape is drawn
-towards the mean run. So a network that was timed nowhere gets what its work says, and a run that knows three networks gets its
-level.
+network's numbers are regularised towards those predicted from its counted work by a regression over all networks; a run's shape
+is regularised towards the mean run. A network that was never timed therefore gets the prediction from its work, and a run with
+three networks gets its level.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 COMPONENTS = 2
-"""Shapes besides the size; a third one follows single runs (benchmarks/forecast)."""
+"""Shapes in addition to the size; a third one overfits single runs (benchmarks/forecast)."""
 RIDGE_RUN = 0.1
-"""Of a run's shape, in units of its spread over runs."""
+"""Regularisation of a run's shape, in units of its spread over runs."""
 RIDGE_NETWORK = 0.5
 RIDGE_WORK = 0.003
-"""Of the regression on counted work, a network."""
+"""Regularisation of a network towards the regression on counted work."""
 ROUNDS = 15
 _NEARLY_FREE = 1e-3
 
 
 class Structure(NamedTuple):
-    """What was learned from many runs."""
+    """Parameters learned from many runs."""
 
     networks: Array
     """(networks, 1 + components): size and shape of each."""
     by_work: Array
-    """(networks, 1 + components): the same by counted work alone."""
+    """(networks, 1 + components): the same from counted work alone."""
 
 
 def learn(log_ms: Array, work: Array) -> Structure:
@@ -64,26 +64,26 @@ def learn(log_ms: Array, work: Array) -> Structure:
 
 
 def place(times: Array, known: NDArray[np.bool_], networks: Array) -> Array:
-    """Level and shape of runs (runs, 1 + components), from the networks that each has timed."""
+    """Return level and shape of runs (runs, 1 + components), from the networks that each has timed."""
     factors = np.column_stack([np.ones(len(networks)), networks[:, 1:]])
     rest = np.where(known, times - networks[:, 0], 0.0)
     return _ridge(factors, rest, known, np.array([_NEARLY_FREE, *[RIDGE_RUN] * COMPONENTS]))
 
 
 def predicted(runs: Array, networks: Array) -> Array:
-    """Log ms (runs, networks)."""
+    """Return log ms (runs, networks)."""
     return runs[:, :1] + networks[:, 0] + runs[:, 1:] @ networks[:, 1:].T
 
 
 def _ridge(factors: Array, rest: Array, known: NDArray[np.bool_], penalty: Array) -> Array:
-    """One regression for each row of ``rest`` on the factors that it knows."""
+    """Return one regression for each row of ``rest`` on its known factors."""
     weights = known.astype(np.float64)
     square = np.einsum("rn,ni,nj->rij", weights, factors, factors) + np.diag(penalty)
     return np.linalg.solve(square, ((rest * weights) @ factors)[..., None])[..., 0]
 
 
 def _levels(times: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Of runs and of networks, as if one were the sum of both."""
+    """Return additive levels of runs and of networks."""
     size = np.zeros(times.shape[1])
     for _ in range(5):
         level = np.where(known, times - size, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)

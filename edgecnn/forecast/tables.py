@@ -1,4 +1,4 @@
-"""The public tables that are shipped, read once, and what they have of a device."""
+"""The shipped public tables, read once, and their entries for a device."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edgecnn.values.forecast import PublicRun, PublicTable
 
 EVIDENCE = "evidence"
 _SOC = re.compile(r"RK\d{4}|BCM\d{4}|KunPeng 920|Orin", re.IGNORECASE)
-"""Processors that several boards of the tables have."""
+"""CPUs that several boards of the tables have."""
 
 
 class TableRun(NamedTuple):
-    """One run with the table that has it."""
+    """One run, with the table that contains it."""
 
     table: PublicTable
     run: PublicRun
@@ -34,24 +34,24 @@ class TableRun(NamedTuple):
 
     @property
     def soc(self) -> str:
-        """Its processor, as far as the board's title tells; else the board."""
+        """Its processor, if the board's title names it; else the board."""
         named = _SOC.search(self.table.boards[self.run.board].title)
         return named[0].lower() if named else self.run.board
 
     @property
     def is_evidence(self) -> bool:
-        """Whether it comes from evidence records, which outweigh a table."""
+        """Whether it comes from evidence records, which take precedence over a table."""
         return self.table.name == EVIDENCE
 
     @property
     def way(self) -> tuple[Runtime, Precision]:
-        """What was run on the board."""
+        """The runtime and precision of the run."""
         return self.run.runtime, self.run.precision
 
 
 @cache
 def public_tables() -> tuple[PublicTable, ...]:
-    """Every shipped table, by name. Raises PUBLIC_TABLE_DAMAGED: a file is not one."""
+    """Return every shipped table, by name. Raises PUBLIC_TABLE_DAMAGED: a file is not one."""
     paths = sorted((resource_folder("baselines") / "public").glob("*.json"))
     tables = []
     for path in paths:
@@ -66,17 +66,17 @@ def public_tables() -> tuple[PublicTable, ...]:
 
 
 def table_runs() -> Iterator[TableRun]:
-    """All runs of all tables."""
+    """Return all runs of all tables."""
     return (TableRun(table, run) for table in public_tables() for run in table.runs)
 
 
 def runs_on(place: str) -> tuple[TableRun, ...]:
-    """Runs on the boards that a device file describes, or on the board of that name; on all or on the fast cores."""
+    """Return runs on the boards that a device file describes, or on the board of that name; on all or on the fast cores."""
     return tuple(
         run for run in table_runs() if place in (run.device, run.run.board) and run.run.cores != "small" and run.run.note is None
     )
 
 
 def places() -> tuple[str, ...]:
-    """Device files and boards that have a table."""
+    """Return device files and boards that have a table."""
     return tuple(sorted({name for run in table_runs() for name in (run.device, run.run.board) if name is not None}))

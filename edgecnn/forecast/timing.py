@@ -1,6 +1,6 @@
-"""Time networks with ncnn on this computer, in a second each: with zeros for weights, which take as long as learned ones.
+"""Time networks with ncnn on this computer, in about a second each, with zero weights, which take as long as trained ones.
 
-Reference networks are timed with them. They are in the public tables too, and so say how this computer compares with the boards.
+Reference networks from the public tables are timed too, to compare this computer with the boards.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ REFERENCES = (
 )  # fmt: skip
 """Networks of the public tables that are timed here as well."""
 SECONDS = 0.25
-"""That one network is timed with one number of threads; the shortest call counts, as in the tables."""
+"""Seconds for one network with one number of threads; the shortest call counts, as in the tables."""
 LEAST_CALLS = 3
 LIMIT_S = 30.0
-"""For all calls of one network with one number of threads; a network that takes longer is not timed."""
+"""Limit for all calls of one network with one number of threads; a slower network is not timed."""
 PUBLISHED_LIKE = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_packing_layout", "use_winograd_convolution")
-"""On, as they were when the public table was measured."""
+"""On, as in the measurement of the public table."""
 
 
 def can_time() -> bool:
@@ -44,10 +44,10 @@ class TimesTaken(NamedTuple):
     """What was timed on this computer."""
 
     runs: TimesHere = ()
-    """A run for each number of threads: of the networks that are asked about, and of the references."""
+    """One run for each number of threads, of the requested networks and the references."""
     timed: tuple[str, ...] = ()
     not_timed: Mapping[str, str] = {}
-    """Network to why it was not."""
+    """Network to the reason why it was not timed."""
 
 
 NOT_TIMED = TimesTaken()
@@ -56,8 +56,8 @@ NOT_TIMED = TimesTaken()
 def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) -> TimesTaken:
     """Time these networks and the references, with each number of threads.
 
-    A run of several threads is left out where the references take longer in it than on one. ``tell``: hears how many networks are
-    timed, and of how many.
+    A run with several threads is dropped if the references take longer in it than on one. ``tell``: receives the number of timed
+    networks, and the total.
     """
     if not can_time():
         return TimesTaken(not_timed={subject.name: "ncnn is not installed" for subject in subjects})
@@ -82,7 +82,7 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
     references = {column_of_subject(subject_of_arch(name)) for name in REFERENCES}
     for count, run in tuple(runs.items()):
         relative = [run[column] / runs[1][column] for column in references & run.keys()]
-        if relative and median(relative) > 1:  # threads wait for each other on a busy computer
+        if relative and median(relative) > 1:  # on a busy computer threads wait for each other
             del runs[count]
     return TimesTaken(
         runs=tuple(run for run in runs.values() if run),
@@ -92,7 +92,9 @@ def times_here(subjects: Sequence[Subject], tell: Callable[[int, int], None]) ->
 
 
 def param_of(subject: Subject, work: Path) -> Path | str:
-    """The network as ncnn reads it, without weights: shipped for the catalogue, converted for a file; else why there is none."""
+    """Return the network in ncnn's format without weights: shipped for the catalogue, converted for a file; else why there is
+    none.
+    """
     if subject.arch is not None:
         shipped = resource_folder("baselines") / "public" / "networks" / f"{subject.arch}.param"
         return shipped if shipped.is_file() else "edgecnn ships no file of it to time"
@@ -112,8 +114,10 @@ def param_of(subject: Subject, work: Path) -> Path | str:
 
 
 def _shortest_ms(param: Path, subject: Subject, threads: int) -> float | None:
-    """Of calls for one image; None where ncnn cannot read or run the network. A user's network runs in a process of its own: it
-    may crash, or take longer than the limit."""
+    """Return the shortest time of one image; None if ncnn cannot read or run the network.
+
+    A user's network runs in a separate process, because it may crash or exceed the limit.
+    """
     size = subject.resolution_px
     if subject.file is None:
         return _shortest_ms_here(param, size.width_px, size.height_px, threads, SECONDS)
@@ -140,8 +144,8 @@ def _shortest_ms_here(param: Path, width_px: int, height_px: int, threads: int, 
         return None
     image = ncnn.Mat(width_px, height_px, 3)
     image.fill(0.5)
-    clock = time.process_time if threads == 1 else time.perf_counter  # a busy computer takes the processor away in between
-    if _seconds(net, image, clock) is None:  # the first call allocates
+    clock = time.process_time if threads == 1 else time.perf_counter  # a busy computer interrupts the process
+    if _seconds(net, image, clock) is None:  # the first call allocates memory
         return None
     shortest, calls, end = float("inf"), 0, time.perf_counter() + seconds
     while calls < LEAST_CALLS or time.perf_counter() < end:
@@ -158,7 +162,7 @@ def _seconds(net: Any, image: Any, clock: Callable[[], float]) -> float | None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the shortest time in ms; 1 where there is none."""
+    """Print the shortest time in ms; exit with 1 if there is none."""
     param, width_px, height_px, threads, seconds = words
     ms = _shortest_ms_here(Path(param), int(width_px), int(height_px), int(threads), float(seconds))
     sys.stdout.write("" if ms is None else f"{ms}\n")

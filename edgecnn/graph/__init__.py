@@ -1,1 +1,1 @@
-"""ONNX: export, checks, custom models, multiply-adds counted once, and passes over the graph."""
+"""ONNX: export, checks, custom models, counting multiply-adds, and passes over the graph."""

@@ -1,9 +1,10 @@
-"""Find the nodes that stay in float in every runtime: attention, layers that a candidate keeps, and tensors beyond 8 bits.
+"""Nodes that stay in float in every runtime: attention, layers that a candidate keeps, and values that eight bits cannot
+represent.
 
-Attention is products of two activations, and the nodes between them and the nearest layers with weights. The range of linear
-attention exceeds 8 bits: sums over all positions are thousands of times larger than their quotients. EfficientViT-B0, trained on
-the demo, had 32.1 % top-1 on 1,000 images in ONNX Runtime's INT8 and 68.8 % in fp32; with these nodes in float it had 69.4 % at
-the same latency. MobileViT-XXS, whose attention has a softmax, lost nothing either way.
+Attention consists of products of two activations, and everything between them and the nearest layers with weights. Linear
+attention exceeds eight bits, because sums over all positions are thousands of times larger than their divisors. EfficientViT-B0,
+trained on the demo, classified 32.1 % of 1,000 images correctly in ONNX Runtime's INT8, 68.8 % in fp32, and 69.4 % with these
+nodes in float, at the same latency. MobileViT-XXS, whose attention has a softmax, lost no accuracy either way.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _MERGING = ("Add", "Sub")
 
 
 def attention_nodes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of attention's nodes in graph order; none if no two activations are multiplied as matrices.
+    """Return the names of these nodes in graph order; none if no two activations are multiplied as matrices.
 
-    A sum of two activations that does not depend on the products ends attention: a residual stream spans the whole network.
+    A sum with an activation that is not made from the products ends attention, because a residual stream spans the whole network.
 
     ``model``: a float model with unique node names.
     """
@@ -31,7 +32,7 @@ def attention_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def attention_products(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the products of two activations."""
+    """Return the names of the products alone."""
     flow = _Flow(model.graph)
     return [node.name for node in flow.nodes if flow.is_product(node)]
 
@@ -42,7 +43,7 @@ class _Flow:
         self._constant = {tensor.name for tensor in graph.initializer}
         self._maker: dict[str, onnx.NodeProto] = {}
         for node in self.nodes:
-            if all(name in self._constant for name in node.input):  # nodes that only shape or hold constants
+            if all(name in self._constant for name in node.input):  # nodes that only reshape, or hold constants
                 self._constant.update(node.output)
             self._maker |= dict.fromkeys(node.output, node)
 
@@ -59,7 +60,7 @@ class _Flow:
         products = [node for node in self.nodes if self.is_product(node)]
         inside = {node.name for node in products}
         pending = list(products)
-        while pending:  # to what the products are made of
+        while pending:  # add the nodes that the products are made from
             for name in self._activations(pending.pop()):
                 maker = self._maker.get(name)
                 if maker is None or maker.name in inside or self._is_layer(maker) or self._merges(maker):
@@ -67,7 +68,7 @@ class _Flow:
                 inside.add(maker.name)
                 pending.append(maker)
         made = {name for node in products for name in node.output}
-        for node in self.nodes:  # and to what is made of them, in graph order
+        for node in self.nodes:  # and the nodes made from them, in graph order
             activations = self._activations(node)
             if activations and made.issuperset(activations) and not self._is_layer(node):
                 inside.add(node.name)
@@ -82,10 +83,10 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
 def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str]:
-    """Return the names of the nodes that a quantizer must skip, in no order.
+    """Return the names of the nodes that a quantizer does not touch, in no particular order.
 
-    These are the kept layers with their neighbours, attention, preprocessing inside the file, and layers with infinite constants,
-    which have no range.
+    These are the kept layers and their neighbours, attention, preprocessing inside the file, and layers in which a constant
+    causes an infinity, which has no range.
     """
     with_kept = float_with(trunk, [layer.name for layer in kept]) if kept else []
     infinite = infinite_by_constants(trunk.graph)
@@ -94,9 +95,9 @@ def float_nodes(trunk: onnx.ModelProto, kept: Sequence[RankedLayer]) -> list[str
 
 
 def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of the additions and products before the first layer, such as a scaler's.
+    """Return the names of additions and products before the first layer, such as a scaler's.
 
-    They may have a constant for each pixel. With one scale for all constants, small ones would become 0.
+    Their constants may differ widely between pixels. With one scale for all, the small ones would become 0.
     """
     before, preprocessing = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
     for node in graph.node:

@@ -1,6 +1,6 @@
-"""Run ONNX in this process: compare a graph with its network, and find the layer that overflows first.
+"""Run ONNX in this process: compare the graph's outputs with the network's, and find the first layer that overflows.
 
-The images are real, because random ones hide faults of folding. Reported accuracy is measured in kits, not here.
+Real images are used, because random ones hide errors in folding. Reported figures come from kits, not from here.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def session_of(
     outputs: Sequence[str] = (),
     entries: Mapping[str, str] | None = None,
 ) -> onnxruntime.InferenceSession:
-    """Open an ONNX Runtime session on the CPU.
+    """Return a session on the CPU.
 
     Args:
-        model: not changed.
-        level: the level of graph fusion.
-        outputs: tensors to return instead of the outputs of a ``ModelProto``.
+        model: unchanged.
+        level: how far the graph is fused.
+        outputs: with a ``ModelProto``: tensors to return instead of its own outputs.
         entries: session configuration entries (``session.…``).
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
-    options.log_severity_level = 4  # errors are raised too
+    options.log_severity_level = 4  # errors are raised as well
     for name, value in (entries or {}).items():
         options.add_session_config_entry(name, value)
     content = _answering(model, outputs).SerializeToString() if isinstance(model, onnx.ModelProto) else model
@@ -49,7 +49,7 @@ def session_of(
 
 
 def answers(session: onnxruntime.InferenceSession, feed: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Return all outputs by name, for a feed of the only input."""
+    """Return every output by name for one input batch."""
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: feed}), strict=True))
 
@@ -72,18 +72,18 @@ def _answering(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProt
 Logits = npt.NDArray[np.float32]
 """(N, classes)."""
 TOLERANCE = 1e-3
-"""Allowed difference as a share of the logits' spread. Folding a batch norm reorders fp32 sums, which makes about 1e-6; a wrong
-padding or a missing layer makes 1e-1."""
+"""Allowed difference as a share of the logits' spread. Folding a batch norm reorders fp32 sums, usually by 1e-6 of the spread;
+wrong padding or a missing layer causes 1e-1."""
 INTEGER_TOLERANCE = 0.15
-"""Allowed difference between integer kernels: other rounding of a sum moves an activation, and later ones, by a whole step.
-Trained weights made 0.03, random ones 0.11. Other machines get the same tolerance."""
+"""Allowed difference for integer graphs: a sum that rounds differently moves an activation by a whole step, and later steps with
+it. 0.03 was measured with trained weights, 0.11 with random ones; other runtimes are allowed the same."""
 
 CHECK_IMAGES = 32
-"""Number of images to compare two files."""
+"""Number of images by which two files are compared."""
 
 
 class ExportCheck(Value):
-    """``check.json``: the differences between graph and network on these images."""
+    """``check.json``: the difference between graph and network on these images."""
 
     images: int
     max_abs_diff: float
@@ -101,11 +101,11 @@ class ExportCheck(Value):
 
 
 def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
-    """Return the graph's logits, float32 (N, classes), by ONNX Runtime without fusion.
+    """Return the graph's logits from ONNX Runtime's reference-level kernels, float32 (N, classes).
 
-    The first image runs alone, so that a batch of one and a larger batch are both tested.
+    The first image runs alone, so both a batch of one and a larger one are tested.
 
-    Raises OPERATOR_MISSING: ONNX Runtime lacks one of the graph's operators.
+    Raises OPERATOR_MISSING: ONNX Runtime lacks one of its operators.
     """
     with operators_named(path):
         session = session_of(path, Level.ORT_ENABLE_BASIC)
@@ -116,7 +116,7 @@ def onnx_logits(path: Path, feed: npt.NDArray[Any], batch: int = 16) -> Logits:
 def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE) -> ExportCheck:
     """Compare two sets of logits (N, classes) of the same images.
 
-    Raises ExportDisagrees: the difference exceeds ``tolerance``, a share of the network's spread, or one side has a NaN.
+    Raises ExportDisagrees: the difference exceeds ``tolerance``, a share of the network's spread, or either has a NaN.
     """
     check = ExportCheck.of(network, graph)
     if distance(network, graph) > tolerance:
@@ -127,43 +127,43 @@ def compare_logits(network: Logits, graph: Logits, tolerance: float = TOLERANCE)
     return check
 
 
-def distance(expected: Logits, answers: Logits) -> float:
-    """Return the largest difference as a share of the spread of ``expected``; infinity if either has a NaN.
+def distance(wanted: Logits, answers: Logits) -> float:
+    """Return the largest difference as a share of the spread of ``wanted``; infinity if either contains a NaN.
 
-    If ``expected`` is constant, the difference itself is returned.
+    If ``wanted`` is constant, return the difference itself.
     """
-    share = float(np.max(np.abs(answers - expected))) / (float(np.ptp(expected)) or 1.0)
+    share = float(np.max(np.abs(answers - wanted))) / (float(np.ptp(wanted)) or 1.0)
     return inf if isnan(share) else share
 
 
 def spread(pixels: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """Return ``count`` images spread over the set, so that a folder sorted by class is not judged by its first class."""
+    """Spread ``count`` images over the whole set, so that a sorted folder is not judged by its first class alone."""
     chosen = np.unique(np.linspace(0, len(pixels) - 1, num=min(count, len(pixels))).astype(int))
     return np.ascontiguousarray(pixels[chosen])
 
 
 LAYERS_A_PASS = 64
-"""Outputs of layers in one run. For one image of 600 pixels, EfficientNet-B7's take less than 1 GiB."""
+"""With this many outputs, one image of EfficientNet-B7 at 600 pixels takes less than 1 GiB."""
 
 
 class Culprit(NamedTuple):
-    """The first layer in the graph's order whose output is not finite although its inputs are."""
+    """The first layer in graph order whose output is not finite although all its inputs are."""
 
     layer: str
     operator: str
     value: float
     weights: bool
-    """Whether its weights are not finite."""
+    """Whether its own weights already contain such a number."""
 
     def __str__(self) -> str:
-        why = "its weights hold it already" if self.weights else "from finite numbers and finite weights"
+        why = "its weights already contain it" if self.weights else "from finite numbers and finite weights"
         return f"layer {self.layer} ({self.operator}) is the first to give {self.value}, {why}"
 
 
 def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, str] | None = None) -> Culprit | None:
-    """Return the first layer whose output has NaN or infinity for a feed of one image, or None.
+    """Return the first layer that gives NaN or infinity for one image; None if there is none.
 
-    ``options``: session configuration entries (``session.…``); other options are ignored.
+    ``options``: session configuration entries (``session.…``); others are ignored.
     """
     model = onnx.load(path)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -182,7 +182,7 @@ def first_nonfinite(path: Path, feed: npt.NDArray[Any], options: Mapping[str, st
 
 
 def _bad(values: npt.NDArray[Any] | None) -> float | None:
-    """Return the first NaN or infinity, or None."""
+    """Return the first number that is not finite; None for integers, which always are."""
     if values is None or not np.issubdtype(values.dtype, np.floating):
         return None
     finite = np.isfinite(values)

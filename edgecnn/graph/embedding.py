@@ -1,4 +1,4 @@
-"""Features of images: the input of a network's last layer."""
+"""Features of images: the tensor that a network's last layer reads."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def features(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.fl
 
 
 def _averaged(tensor: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return (images, features) from (images, features, rows, columns) or (images, tokens, features)."""
+    """(images, features) of (images, features, rows, columns) or (images, tokens, features)."""
     positions = (2, 3) if tensor.ndim == 4 else tuple(range(1, tensor.ndim - 1))
     return np.asarray(tensor.mean(axis=positions), np.float32)

@@ -1,8 +1,8 @@
-"""Several networks in one graph that returns the mean of their probabilities.
+"""Combine several networks in one graph that outputs the mean of their probabilities.
 
-Probabilities are averaged and not logits, whose scales differ between networks (A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet
-Classification with Deep Convolutional Neural Networks", 2012, section 6.1). The graph returns the logarithm of the mean, whose
-softmax is the mean, so that the file is a classifier like any other.
+Probabilities are averaged, because the scales of logits differ between networks (A. Krizhevsky, I. Sutskever, G. Hinton,
+"ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 6.1). The graph outputs the logarithm of the
+mean: its softmax is the mean again, so the file is a classifier like any other.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from edgecnn.values.preprocessing import Normalization
 
 PRODUCER = "edgecnn study ensemble"
 LEAST = 1e-7
-"""The least probability: the logarithm of 0 is not finite, and half precision has hardly smaller numbers."""
+"""Smaller probabilities are raised to this value, because log(0) is not finite and half precision has few smaller numbers."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trunk and the normalization of its pixels."""
+    """A trunk, and how its pixels are normalized."""
 
     model: onnx.ModelProto
     """``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
@@ -38,7 +38,7 @@ class Member:
 
 
 def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.ModelProto:
-    """Return one model with the first member's feed: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
+    """Return one model with the first member's input: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
         "ensemble",
@@ -71,7 +71,7 @@ def _add(graph: onnx.GraphProto, member: Member, feed: Normalization, prefix: st
 
 
 def _refeed(graph: onnx.GraphProto, norms: tuple[Normalization, Normalization], prefix: str) -> None:
-    """Convert the feed's normalization to the member's: ``feed × std / own std + (mean - own mean) / own std``."""
+    """Convert the input's normalization to the member's own: ``feed × std / own std + (mean - own mean) / own std``."""
     feed, own = norms
     if feed == own:
         graph.node.append(_node("Identity", [INPUT_NAME], f"{prefix}{INPUT_NAME}"))

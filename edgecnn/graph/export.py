@@ -1,9 +1,9 @@
-"""Export a torch network to the trunk: opset 20, folded batch norms, a batch of 1 to 64, compared with the network on real
+"""From a torch network to the trunk: opset 20, batch norms folded, batches of 1 to 64, checked against the network on real
 images.
 
-The dynamo exporter folds batch norms and static padding: 94 nodes for EfficientNet-Lite0, where the older one leaves 456. If it
-cannot convert to the requested opset, it only logs this and writes another, so the result is checked. A multi-label trunk has its
-thresholds next to it: the fp32 network determines them once, and every candidate ships them.
+The dynamo exporter folds batch norms and static padding: EfficientNet-Lite0 has 94 nodes instead of the older exporter's 456. If
+it cannot convert to the requested opset, it only logs that and writes another, so the result is asserted. A multi-label trunk has
+its thresholds next to it: the fp32 network chooses them once, and every candidate ships them.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ _AT_ONCE = 256
 
 
 def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
-    """Write ``thresholds.json``: the probability with the largest F1 on ``validation`` of each label. Nothing is written for
-    single-label or unlabelled images.
+    """Write ``thresholds.json``, label to probability, with the best F1 of each label on ``validation``.
 
-    ``logits``: a function from pixels uint8 (N, H, W, 3) to the fp32 network's logits. ``prepared``: the output of ``prepare``.
+    Nothing is written for single-label images, or if no class is recorded.
+
+    ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
     """
     labels_file = prepared / "validation.labels.npy"
     if not labels_file.is_file() or (labels := np.load(labels_file, allow_pickle=False)).ndim != 2:
@@ -63,7 +64,7 @@ def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared
 
 
 def write_unchosen(labels: int, out: Path) -> None:
-    """Write a threshold of 0.5 for each of so many labels, for unlabelled images."""
+    """Write ``thresholds.json`` with a half for each label, if images have no known labels."""
     _write({f"class {number}": UNCHOSEN for number in range(labels)}, out)
 
 
@@ -72,21 +73,21 @@ def _write(thresholds: dict[str, float], out: Path) -> None:
 
 
 def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:
-    """Write the network's graph to ``path`` and return it.
+    """Write the network's graph to ``path`` and return it as written.
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
-    ``network``: float32 (batch, 3, H, W) to float32 (batch, classes). ``resolution_px``: H and W. Raises WRONG_OPSET: the
-    exporter wrote another opset. NETWORK_NOT_EXPORTED: torch cannot export it.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WRONG_OPSET:
+    the exporter wrote another opset. NETWORK_NOT_EXPORTED: torch cannot export it.
     """
     return export_example(network, torch.zeros(2, 3, *resolution_px), path, opset)
 
 
 def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
-    """Export a network with inputs like ``example``; see ``export_onnx``.
+    """Export a network whose input is like ``example``.
 
-    ``network``: returns float32 (batch, classes). ``example``: a batch of two, because a batch of one would become a constant.
-    Raises WRONG_OPSET: the exporter wrote another opset.
+    ``network``: gives float32 (batch, classes). ``example``: a batch of two, since a batch of one would become a constant. Raises
+    WRONG_OPSET: the exporter wrote another opset.
     """
     network.eval()
     with quiet_exporter():
@@ -115,7 +116,7 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Hide the exporter's messages about its internals. The result is checked afterwards."""
+    """Silence the exporter's internal messages; its result is asserted afterwards."""
     before = logging.root.manager.disable
     with warnings.catch_warnings(action="ignore"):
         logging.disable(logging.WARNING)
@@ -126,27 +127,27 @@ def quiet_exporter() -> Iterator[None]:
 
 
 _PROGRAM_BYTES = 8 << 20
-"""An upper bound of a program's size without weights, which is 1.0 MB for EfficientNet-B0."""
+"""Upper limit of a program's size without weights, which is 1.0 MB for EfficientNet-B0."""
 
 
 def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> None:
     """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
 
-    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused.
+    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused here.
 
-    ``network``: float32 (batch, 3, H, W) to float32 (batch, classes). ``path``: the ``.pt2`` file, which contains its own name,
-    so only the same name gives the same bytes. Raises PROGRAM_NOT_MADE: torch refuses the network.
+    ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file. The file contains
+    its own name, so the bytes are the same only for the same name. Raises PROGRAM_NOT_MADE: torch refuses the network.
     """
     network.eval()
     example = torch.zeros(2, 3, *resolution_px)  # a batch of one would become a constant
     try:
         program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
-        # torch aborts the process if the disk is full while it writes this file.
+        # torch aborts the whole process if the disk is full while it writes this file.
         require_room(path.parent, sum(tensor.nbytes for tensor in network.state_dict().values()) + _PROGRAM_BYTES)
         torch.export.save(program, path)
     except OSError:
         raise
-    except Exception as error:  # torch's exceptions share no class, and none may end a build that has its candidates
+    except Exception as error:  # torch's errors share no class, and must not stop a build that has its candidates
         raise program_not_made(error=error) from error
 
 
@@ -160,13 +161,13 @@ class TrunkRequest:
     opset: int
 
     def feed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Convert pixels uint8 (N, H, W, 3) to the network's input, float32 (N, 3, H, W)."""
+        """Return pixels uint8 (N, H, W, 3) in the network's input format: float32 (N, 3, H, W)."""
         return self.normalization.feed(pixels)
 
 
 def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, and ``thresholds.json`` for multi-label
-    images.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; for multi-label images also
+    ``thresholds.json``.
 
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see their modules.
     """
@@ -190,7 +191,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
 
 
 def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, disagreement: ExportDisagrees) -> None:
-    """Raise ROUNDING_DECIDES if the network in fp64 differs from fp32 by at least half the graph's difference."""
+    """Raise ROUNDING_DECIDES if fp64 and fp32 differ by at least half of the graph's difference, else the graph is at fault."""
     exact = torch_logits(copy.deepcopy(network).double(), shown.astype(np.float64))
     apart = float(np.max(np.abs(answers - exact)))
     if apart > max(disagreement.fields["allowed"], disagreement.fields["max_abs_diff"] / 2):
@@ -202,7 +203,9 @@ _THREADS = 4
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Use a fixed number of threads on every machine: it decides the order of sums, and torch's outputs become artifacts."""
+    """Use a fixed number of threads on every computer, because sums are split among threads and outputs become bytes of
+    artifacts.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(_THREADS)
     try:
@@ -212,7 +215,7 @@ def fixed_threads() -> Iterator[None]:
 
 
 def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
-    """Return the network's logits in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
+    """Return the network's logits in evaluation mode, float32 (N, classes), for a batch (N, 3, H, W)."""
     network.eval()
     with torch.inference_mode(), fixed_threads():
         parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]

@@ -1,8 +1,8 @@
-"""Find the feature maps worth showing (the first convolution's, and the last of each size), and the images with the strongest
-activations of their channels.
+"""Choose the tensors of a network to show, and find the images that excite their channels most.
 
-A map counts only if every later tensor depends on it. So the end of a group of blocks is found and not one of its branches,
-without knowing the names of layers.
+The tensors are the first convolution's map and the last map of each size. A map counts only if everything after it passes through
+it, so the end of a group of blocks is chosen rather than a branch. No layer names are needed, because custom files have their
+own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Map(NamedTuple):
 
     tensor: str
     after: str
-    """The last named layer that multiplies, at or before the map."""
+    """The last named layer that multiplies, at or before it."""
     channels: int
     rows: int
     columns: int
@@ -46,10 +46,10 @@ class Filters(NamedTuple):
 
 
 def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
-    """Return the first convolution's map after its activation, and the last map of each size, in graph order.
+    """Return the first convolution's map, after its activation, and the last map of each size, in order of computation.
 
-    ``model``: float, with one image (batch, channels, H, W) as its input. Empty if no map has more than one position.
-    Raises MacsUnknown: the shapes of a counted node cannot be inferred at batch 1.
+    ``model``: float, with one image (batch, channels, H, W) as input. Empty if no map has more than one position. Raises
+    MacsUnknown: shapes of a counted node cannot be inferred at batch 1.
     """
     operations = operations_of_model(model)
     fields = fields_of(operations, image_input(model).name)
@@ -58,7 +58,7 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
     for operation in operations:
         after = operation.name if operation.product is not None else after
         field = fields[operation.makes[0]]
-        # a Transpose changes the order of axes, such as images last in AlexNet's enlarged 1 x 1 map
+        # The output of a Transpose has its axes in another order, images last in the case of AlexNet's enlarged 1 x 1 map.
         if field is not None and operation.op != "Transpose" and len(operation.shape) == 4 and prod(operation.shape[2:]) > 1:
             name, (_, channels, rows, columns) = str(operation.makes[0]), operation.shape
             maps[name] = Map(name, after, channels, rows, columns, field)
@@ -68,7 +68,7 @@ def maps_of(model: onnx.ModelProto) -> tuple[Map, ...]:
 
 
 def first_filters(model: onnx.ModelProto) -> Filters | None:
-    """Return the filters of the first convolution; None if there is none, or if its weights are not floating-point."""
+    """Return the filters of the first convolution; None if there is none, or its weights are not floating-point."""
     kept = {tensor.name: tensor for tensor in model.graph.initializer}
     node = next((node for node in model.graph.node if node.op_type == "Conv"), None)
     if node is None or node.input[1] not in kept:
@@ -78,7 +78,7 @@ def first_filters(model: onnx.ModelProto) -> Filters | None:
 
 
 def _passages(operations: tuple[Operation, ...]) -> list[str]:
-    """Return the tensors on which all later tensors depend, in order."""
+    """Yield tensors that everything after them depends on, in order."""
     last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     live: set[int | str] = set()
     passages = []
@@ -90,7 +90,7 @@ def _passages(operations: tuple[Operation, ...]) -> list[str]:
 
 
 def _behind_first(operations: tuple[Operation, ...]) -> str | None:
-    """Return the first convolution's output after a norm and an activation that only read it."""
+    """Return the first convolution's output, after the norm and activation that alone read it."""
     tensor = next((operation.makes[0] for operation in operations if operation.op == "Conv"), None)
     while tensor is not None:
         readers = [operation for operation in operations if tensor in operation.reads]
@@ -102,22 +102,22 @@ def _behind_first(operations: tuple[Operation, ...]) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Strongest:
-    """The strongest activations of a map, strongest first. Each image counts once in a channel, by its strongest position."""
+    """The strongest positions of one map, in descending order. Each image counts once a channel, by its strongest position."""
 
     activations: npt.NDArray[np.float32]
     """(channels, k)"""
     images: npt.NDArray[np.int64]
-    """(channels, k), by their order in the feeds"""
+    """(channels, k), index in the feeds"""
     positions: npt.NDArray[np.int64]
     """(channels, k), row × columns + column"""
     constant: npt.NDArray[np.bool_]
-    """(channels,): whether the strongest activation is the same in every image."""
+    """(channels,): whether the strongest activation is equal in every image, and so distinguishes none."""
 
 
 def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[npt.NDArray[Any]], k: int) -> dict[str, Strongest]:
-    """Return the strongest activations of each tensor.
+    """Return the strongest positions of each tensor.
 
-    ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: the network's inputs in batches (n, 3, H, W).
+    ``tensors``: of shape (batch, channels, rows, columns). ``feeds``: input batches (n, 3, H, W).
     """
     session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=tensors)
     best: dict[str, list[npt.NDArray[Any]]] = {}
@@ -138,7 +138,7 @@ def strongest(model: onnx.ModelProto, tensors: Sequence[str], feeds: Iterable[np
 
 
 def _kept(new: list[npt.NDArray[Any]], old: list[npt.NDArray[Any]] | None, k: int) -> list[npt.NDArray[Any]]:
-    """Return the strongest of both; of equal ones the earlier image."""
+    """Merge two results; in a tie the earlier image wins, whatever the batch."""
     both = new if old is None else [np.concatenate(parts, axis=1) for parts in zip(old, new, strict=True)]
     order = np.argsort(-both[0], axis=1, kind="stable")[:, :k]
     return [np.take_along_axis(part, order, axis=1) for part in both]

@@ -1,7 +1,6 @@
-"""Compute cost from a list of operations, of a traced network or of an ONNX file.
+"""Compute costs from a list of operations, for traced networks and ONNX files alike.
 
-Multiply-adds are the number of a layer's outputs times the number of products that each sums. Additions, activations and pooling
-are not counted.
+Multiply-adds are a layer's outputs times the products that each output sums. Additions, activations and pooling are not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ BYTES = 4
 
 
 class Product(NamedTuple):
-    """Multiply-adds as the sizes of the outputs and the number of products for each output."""
+    """Multiply-adds as the number of outputs times the products of each."""
 
     outputs: tuple[int, ...]
     terms: tuple[int, ...]
@@ -30,54 +29,54 @@ class Product(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The larger side of the window of a convolution or a pooling."""
+    """The input positions of one output of a convolution or a pooling, along its larger side."""
 
     kernel: int
     stride: int
     dilation: int = 1
     pad: int = 0
-    """Padding before the first position; 0 for a traced network."""
+    """Padding before the first position; 0 for a traced network, where it is not needed."""
 
     @property
     def reach(self) -> int:
-        """The number of positions from the window's first to its last."""
+        """The distance from its first to its last position."""
         return (self.kernel - 1) * self.dilation
 
 
 class Operation(NamedTuple):
-    """One operation of a network for one image. Tensors are numbers or names; weights are omitted."""
+    """One step of a network for one image. Tensors are identified by number or name; weights are excluded."""
 
     name: str
     op: str
     reads: tuple[int | str, ...]
     makes: tuple[int | str, ...]
     shape: tuple[int, ...]
-    """The shape of the first output, with the batch."""
+    """Shape of its first output, with batch."""
     elements: int
-    """The number of elements of all outputs."""
+    """Elements of all its outputs."""
     product: Product | None = None
     window: Window | None = None
     parameters: int = 0
     in_place: bool = False
-    """Whether it may overwrite its input, if no later operation reads it."""
+    """Whether it may overwrite its input, if nothing reads that later."""
 
     @property
     def is_layer(self) -> bool:
-        """Whether it has its own row, unless it is fused into the layer before it."""
+        """Whether it has its own row, unless it is part of the layer before it."""
         return bool(self.product or self.window or self.parameters)
 
 
 class Field(NamedTuple):
-    """The receptive field of a position of a tensor, and the distance to the next position in pixels."""
+    """The receptive field of one position of a tensor, and the distance in pixels to the next position's."""
 
     size: int
     jump: int
     start: int = 0
-    """The first pixel in the field of position 0; negative for padding."""
+    """The first pixel that position 0 sees; negative if that is padding."""
 
 
 class Counted(NamedTuple):
-    """The layers and their totals."""
+    """The layers, and totals over all of them."""
 
     layers: tuple[LayerCost, ...]
     activation_bytes: int
@@ -86,7 +85,7 @@ class Counted(NamedTuple):
 
 
 def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[int]) -> Counted:
-    """Return the cost of each layer in the order of execution. ``shape``: the image's shape with the batch."""
+    """Return the cost of each layer in execution order. ``shape``: of the image, with batch."""
     live = _live_bytes(operations, image, prod(shape))
     fields = fields_of(operations, image)
     folded, into = _folded(operations)
@@ -98,19 +97,21 @@ def counted(operations: Sequence[Operation], image: int | str, shape: Sequence[i
     peak = max(range(len(operations)), key=live.__getitem__)
     beside = [index for index, operation in enumerate(operations) if operation.is_layer]
     beside = [*[index for index in beside if index <= peak][-1:], *[index for index in beside if index >= peak][:1]]
-    at = operations[max(beside, key=live.__getitem__, default=peak)]  # the largest need not be a listed layer
+    at = operations[max(beside, key=live.__getitem__, default=peak)]  # the largest tensors need not belong to a listed layer
     fields_px = [field.size for operation in operations if operation.window and (field := fields[operation.makes[0]]) is not None]
     return Counted(tuple(layers), live[peak], at.name, max(fields_px, default=None))
 
 
 def tallied(operations: Sequence[Operation], known: Sequence[str]) -> Mapping[str, int]:
-    """Count the operators of ``known`` whose products were not counted."""
+    """Return how many operators of each type in ``known`` have uncounted products."""
     uncounted = (operation.op for operation in operations if operation.op in known and operation.product is None)
     return dict(sorted(Counter(uncounted).items()))
 
 
 def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | str, Field | None]:
-    """Return the receptive fields, None for the whole image. A gate, one value a channel, widens no field."""
+    """Return the fields of tensors; None if a position sees the whole image. A gate with one value a channel does not widen
+    fields.
+    """
     fields: dict[int | str, Field | None] = {image: Field(1, 1)}
     spread: dict[int | str, bool] = {image: True}
     for operation in operations:
@@ -127,7 +128,7 @@ def fields_of(operations: Sequence[Operation], image: int | str) -> dict[int | s
 
 
 def _live_bytes(operations: Sequence[Operation], image: int | str, elements: int) -> list[int]:
-    """Return the bytes of live tensors during each operation."""
+    """Return the bytes in memory while each operation runs."""
     last = {name: index for index, operation in enumerate(operations) for name in operation.reads}
     sizes, held, live_bytes = {image: elements}, {image: elements}, []
     for index, operation in enumerate(operations):
@@ -150,7 +151,7 @@ def _widest(fields: Sequence[Field | None]) -> Field | None:
 
 
 def _folded(operations: Sequence[Operation]) -> tuple[set[int], dict[int, int]]:
-    """Return the batch norms right after a multiplying layer, and the parameters that they add to that layer."""
+    """Return batch norms right after a multiplying layer, and the parameters that they add to each layer."""
     makers = {operation.makes[0]: index for index, operation in enumerate(operations) if operation.product is not None}
     folded: set[int] = set()
     into: dict[int, int] = {}
@@ -199,7 +200,7 @@ def _sentences(operation: Operation, fields: Mapping[int | str, Field | None], n
 
 
 def _learned(operation: Operation, norms: int) -> str:
-    """Describe the parameters: weights by their sizes, biases, the batch norm after them, and the sum."""
+    """Return weights by size, biases and batch norm, and their sum."""
     parts, rest = [], operation.parameters
     if operation.product:
         outputs, terms = operation.product

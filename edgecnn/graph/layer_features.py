@@ -1,4 +1,4 @@
-"""The features of a list of operations from which latency is predicted: layers and amounts of work."""
+"""The layers and amounts of work from which latency is predicted, from a list of operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edgecnn.graph.layer_cost import Operation
 
 LANES = 16
-"""Channels in one vector, to which runtimes pad: float32 in 512 bits, int8 in 128."""
+"""Channels that a vector unit processes at once, to which runtimes pad: float32 in 512 bits, int8 in 128."""
 ACTIVATIONS = {
     "relu": "clipped", "hardtanh": "clipped", "clamp": "clipped",
     "silu": "smooth", "sigmoid": "smooth", "gelu": "smooth", "hardswish": "hard", "hardsigmoid": "hard",
@@ -26,25 +26,25 @@ class Layer(NamedTuple):
     kind: str
     """One of ``KINDS``."""
     channels: int
-    """Channels of the input."""
+    """Channels of its input."""
     summed: int
     """Input channels that each output sums; fewer with groups."""
     made: int
-    """Channels of the output."""
+    """Channels of its output."""
     groups: int
     window: int
-    """Positions in the window."""
+    """Positions that each output reads."""
     stride: int
     positions: int
-    """Height times width of the output."""
+    """Size of its output: height times width."""
     moved: int
-    """Numbers read and written, without weights."""
+    """Numbers that it reads and writes, without weights."""
     weights: int
     macs: int
     behind: str
     """Kind of the fused activation; empty if there is none."""
     adds: bool
-    """Whether it adds another layer's output."""
+    """Whether another layer's output is added in the same pass."""
 
     @property
     def padded(self) -> int:
@@ -55,13 +55,13 @@ class Layer(NamedTuple):
 
     @property
     def work(self) -> tuple[float, ...]:
-        """Terms of its time: millions of multiply-adds, numbers and weights, groups, and a constant."""
+        """Quantities that its time depends on: millions of multiply-adds, of numbers and of weights, groups, and 1."""
         groups = self.groups / 1e3 if self.kind == "grouped" else 0.0
         return self.padded / 1e6, self.moved / 1e6, self.weights / 1e6, groups, 1.0
 
     @property
     def shape(self) -> tuple[float, ...]:
-        """Features that distinguish layers with the same work; sizes as logarithms."""
+        """Quantities that distinguish it from other layers of equal work; sizes as logarithms."""
         sizes = (
             self.channels, self.summed, self.made, self.made / self.groups, self.groups, self.window, self.positions, self.moved,
             self.weights + 1, self.macs, self.padded / self.macs,
@@ -71,7 +71,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
-    """Return the layers in the order of execution. ``passes``: see ``fused``."""
+    """Return the layers in execution order. ``passes``: see ``fused``."""
     shapes = {name: operation.shape for operation in operations for name in operation.makes}
     sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
@@ -85,12 +85,12 @@ def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tup
 
 
 def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
-    """Return the number of elements of each tensor."""
+    """Return the elements of each tensor; outputs of one operation have the same size."""
     return {name: operation.elements // len(operation.makes) for operation in operations for name in operation.makes}
 
 
 def _layer(operation: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:
-    """``read``, ``elements``: shape and size of the input; empty for the image, which has three channels."""
+    """``read``, ``elements``: shape and size of its input; absent for the image, which has three channels."""
     outputs, terms = operation.product or ((), ())
     matrix = operation.op in ("Gemm", "MatMul")
     made = outputs[-1] if matrix else outputs[0]
@@ -123,8 +123,10 @@ def _kind(matrix: bool, positions: int, groups: int, terms: Sequence[int]) -> st
 
 
 def fused(operations: Sequence[Operation]) -> Mapping[int, int]:
-    """Return the indexes of operations that runtimes fuse into the layer before, with that layer's index: a batch norm, a sum
-    and an activation, each the only reader of its input."""
+    """Return the index of each operation that runtimes fuse into the layer before it, and that layer's index.
+
+    Fused are a batch norm, one sum and one activation, if nothing else reads their input.
+    """
     readers = defaultdict[int | str, list[int]](list)
     for index, operation in enumerate(operations):
         for name in dict.fromkeys(operation.reads):
@@ -154,16 +156,16 @@ _OTHERS = {
     **ACTIVATIONS,
 }  # fmt: skip
 FUSED = "fused_"
-"""Prefix of the kinds of operations that most runtimes fuse into the layer before."""
+"""Prefix of the kinds that most runtimes compute in the pass of the layer before."""
 
 
 def total_of(features: Mapping[str, float], suffix: str) -> float:
-    """Return the sum of the features with this suffix."""
+    """Suffixes of the features summed over all kinds."""
     return sum(amount for name, amount in features.items() if name.endswith(suffix))
 
 
 def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
-    """Return the features of a list of operations. ``layers``: the multiplying operations. ``passes``: see ``fused``."""
+    """Return the features of a list of operations. ``layers``: those that multiply; ``passes``: see ``fused``."""
     made, total = elements_of(operations), defaultdict[str, float](float)
     for layer in layers:
         total[f"{layer.kind}_count"] += 1
@@ -173,7 +175,7 @@ def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Map
         total["weights_m"] += layer.weights / 1e6
     for index, operation in enumerate(operations):
         kind = None if operation.product is not None else _OTHERS.get(operation.op)
-        if kind is None or (index in passes and kind == "norm"):  # only looked at otherwise, or folded into the weights before it
+        if kind is None or (index in passes and kind == "norm"):  # a view, or folded into the weights before it
             continue
         name = FUSED + kind if index in passes else kind
         total[f"{name}_count"] += 1

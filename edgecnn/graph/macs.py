@@ -1,8 +1,8 @@
-"""Count the multiply-adds of an ONNX graph. Residency is a share of this count.
+"""Count the multiply-adds of an ONNX graph in one place, because residency is a share of this count.
 
-Convolutions, transposed convolutions, Gemm and MatMul are counted. Additions, activations and pooling are not multiply-adds.
-Some files leave arithmetic on shapes to their runtime (padding by older exporters, sizes of an image), after which no shape is
-known. That arithmetic is computed here first.
+Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, activations and pooling are not. Some files leave
+shape arithmetic to the runtime (padding of older exporters, image sizes), which hides the shapes after it. That arithmetic is
+evaluated here first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgecnn.values.layers import LayerMacs, MacTable
 Array = npt.NDArray[Any]
 Shapes = Mapping[str, list[int]]
 FOLDED_MAX = 1024
-"""Largest number of elements of a folded operand: shapes and paddings have a dozen. Weights are not folded."""
+"""Elements of an operand: shapes and paddings have a dozen; weights are not evaluated."""
 _GROWS = ("ConstantOfShape", "Expand", "Range", "Tile")
 """Operators whose output can be larger than their inputs."""
 _FOLLOWED = (
@@ -39,9 +39,9 @@ _FOLLOWED = (
 
 
 def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
-    """Replace nodes that depend only on constants and on these shapes by constants; return whether any was replaced.
+    """Replace nodes that depend only on constants and on these shapes by their results; return whether any were replaced.
 
-    ``model``: changed in place. ``shapes``: the shapes of tensors.
+    ``model``: changed in place. ``shapes``: of tensors at the intended input size.
     """
     small = (tensor for tensor in model.graph.initializer if prod(tensor.dims) <= FOLDED_MAX)
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
@@ -63,7 +63,7 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
 
 
 def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, opsets: Any) -> list[Array] | None:
-    """Return the values that a node makes, or None if they are unknown or not arithmetic on shapes."""
+    """Return the values that a node makes; None if they are unknown or not shape arithmetic."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type == "Shape" and node.input[0] in shapes:
@@ -82,13 +82,13 @@ def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, o
 
 
 def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, int]) -> list[Array]:
-    if node.op_type == "Unsqueeze" and len(node.input) == 1:  # axes as an attribute: onnx 1.23 has no reference of it
+    if node.op_type == "Unsqueeze" and len(node.input) == 1:  # axes as an attribute: onnx 1.23 has no reference implementation
         return [np.expand_dims(feed[node.input[0]], tuple(helper.get_node_attr_value(node, "axes")))]
     return list(ReferenceEvaluator(node, opsets=opsets).run(None, feed))
 
 
 def stays_small(op: str, reads: Sequence[Array], most: int) -> bool:
-    """Whether an operator on these constants makes at most ``most`` elements, if it can make more than it reads."""
+    """Whether an operator that can enlarge these constants stays within the limit."""
     if op not in _GROWS:
         return True
     if op == "Range":
@@ -109,18 +109,18 @@ INTEGER = {
     "MatMulNBits": "MatMul",
     "QGemm": "Gemm",
 }
-"""Integer operators of quantized files, to the float operators that they replace."""
+"""Operators of a quantized file, and their float equivalents."""
 _SCALED = ("QLinearConv", "QLinearMatMul", "QGemm")
 """Operators whose second operand follows the first one's scale and zero point."""
 ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
-    """Return the multiply-adds of each layer for one image, in graph order, without operations on constants.
+    """Return the multiply-adds of each layer for one image, in graph order, without layers that depend on constants alone.
 
     ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that ONNX
-    cannot infer, such as those of a runtime's operators. Raises MacsUnknown: the shapes of a counted node cannot be inferred at
-    batch 1.
+    cannot infer, such as those of a runtime's operators. Raises MacsUnknown: shapes of a counted node cannot be inferred at batch
+    1.
     """
     whole = load_model(model) if isinstance(model, Path) else model
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
@@ -140,7 +140,7 @@ def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mappi
 
 
 def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product:
-    """Return the multiply-adds of a counted node. Raises MacsUnknown: the shape of an operand or of the output is not known."""
+    """Return the product that a counted node computes. Raises MacsUnknown: the shape of an input or output is unknown."""
     operands = node.input[0], node.input[weight_place(node)]
     for tensor in (*operands, node.output[0]):
         if tensor not in shapes:
@@ -156,12 +156,12 @@ def product_of(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product
 
 
 def weight_place(node: onnx.NodeProto) -> int:
-    """Return the index of a counted node's second factor among its operands."""
+    """Return the operand index of a counted node's second factor."""
     return 3 if node.op_type in _SCALED else 1
 
 
 def _activations_by_input(graph: onnx.GraphProto) -> dict[str, str]:
-    """Return the output of the activation that is a tensor's only reader: runtimes name a fused layer after it."""
+    """Map a tensor to the output of the activation that alone reads it, after which a fused layer is named."""
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in node.input:
@@ -176,7 +176,7 @@ def image_input(model: onnx.ModelProto) -> Any:
 
 
 def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tuple[str, ...]]]:
-    """Yield the nodes that depend on the image, in the file's order, with the operands that do."""
+    """Return nodes in file order that depend on the image, and which of their operands do."""
     reached = {image_input(model).name}
     for node in model.graph.node:
         reads = tuple(name for name in node.input if name in reached)
@@ -186,7 +186,7 @@ def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tup
 
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """Return the shapes of tensors. Shapes in the file name the batch, so they are inferred again."""
+    """Return the shapes of tensors. Shapes stored in the file include the batch, so they are inferred again."""
     at_one = _shapes_only(model)
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -200,7 +200,7 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def _shapes_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy with the shapes of its weights but no numbers: inference would take seconds, and 2 GB do not fit."""
+    """Return a copy with shapes of weights instead of numbers, which slow inference down and exceed its limit of 2 GB."""
     graph = model.graph
     copied = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     copied.graph.MergeFrom(onnx.GraphProto(name=graph.name, node=graph.node, input=graph.input, output=graph.output))
@@ -224,9 +224,9 @@ def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:
 
 
 def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
-    """Return the activations that each multiplying node reads and makes, in graph order, without weights.
+    """Return the activations that each multiplying node reads and makes, in graph order; weights are excluded.
 
-    Its output extends through activations that a runtime may fuse, since quantizers are placed after those.
+    Outputs extend through activations that a runtime may fuse, because quantizers come after those.
 
     Raises MacsUnknown: see ``mac_table``.
     """
@@ -241,11 +241,12 @@ def tensors_of_layers(model: onnx.ModelProto) -> dict[str, frozenset[str]]:
 
 
 def float_with(model: onnx.ModelProto, kept: Collection[str]) -> list[str]:
-    """Return the names of the nodes that must stay in float for these layers to be float, layers included, in graph order.
+    """Return the names of the nodes to keep in float for these layers, in graph order, including the layers themselves.
 
-    A quantizer is placed on a tensor, not on a layer: if a convolution stays in float but the addition after it does not, the
-    convolution's output is rounded. A tensor that a layer outside ``kept`` reads or makes is quantized in any case, so its other
-    neighbours need not stay in float.
+    A quantizer applies to a tensor, not to a layer. If a convolution stays in float but the addition after it does not, the
+    convolution's output is rounded anyway.
+
+    A tensor that a layer outside ``kept`` reads or makes is quantized anyway, so its other neighbours are not kept in float.
 
     ``model``: a float model with unique node names.
     """

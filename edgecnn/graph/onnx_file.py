@@ -1,7 +1,7 @@
-"""Read and write ONNX models. The same graph gives the same bytes, whatever exported it.
+"""The one way to read and write ONNX models, which gives the same bytes for the same graph, wherever it was exported.
 
-Exporters write stack traces with absolute paths into ``metadata_props`` (254 KB for a small network), with which hashes would
-depend on the folder. No runtime reads them, so they are removed.
+Exporters write stack traces with absolute paths to ``metadata_props`` (254 KB for a small network), which would make hashes
+depend on the folder. No runtime reads them, and they are removed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from edgecnn.store.disk import refuse_known_cause
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
-"""The output of the trunk."""
+"""Opset of the trunk."""
 IR_VERSION = 10
-"""The limit of onnxruntime 1.19, the last version for Python 3.8; onnx would write a newer IR version."""
+"""onnxruntime 1.19, the last for Python 3.8, reads IR 10; onnx itself would write a newer IR."""
 BYTES_MAX = 2**31 - 1
-"""The limit of a protobuf message, and so of a model in one file."""
+"""Limit of a protobuf message, and so of a model in one file."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """Read a model with all its weights, and inline its functions.
+    """Read a model with all its weights in memory and its functions inlined.
 
     Raises:
-        MODEL_TOO_LARGE: the model does not fit into one file; nothing was read.
-        NOT_AN_ONNX_MODEL: the file cannot be parsed, or has no graph.
-        EXTERNAL_DATA_OUTSIDE: the model's weights are outside its folder.
-        EXTERNAL_DATA_MISSING: a file with weights is missing.
+        MODEL_TOO_LARGE: it would not fit into one file; raised before anything is read.
+        NOT_AN_ONNX_MODEL: the file cannot be parsed, or contains no graph.
+        EXTERNAL_DATA_OUTSIDE: its weights would be read from outside its folder.
+        EXTERNAL_DATA_MISSING: a file with its weights is not in its folder.
     """
     model = _graph_without_weights(path)
     _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
@@ -56,18 +56,18 @@ def answers_of(model: onnx.ModelProto) -> int:
 
 
 def external_files(path: Path) -> tuple[str, ...]:
-    """Return the sorted names of the files with a model's external weights; empty if the model contains them.
+    """Return the sorted names of the files next to a model that contain its weights; empty if the model contains them.
 
-    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``load_model``.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: as ``load_model``.
     """
     locations = {_location(tensor) for tensor in _external(_graph_without_weights(path).graph)}
     return tuple(sorted(locations))
 
 
 def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION) -> None:
-    """Write a model as one file: IR 10 or older, no metadata, no doc strings, unique node names, deterministic bytes.
+    """Write a model as one file: IR 10, or an older one, no metadata, no doc strings, unique node names, deterministic bytes.
 
-    Raises MODEL_TOO_LARGE: the model does not fit into one file.
+    Raises MODEL_TOO_LARGE: one file cannot hold it.
     """
     _require_one_file(path, model.ByteSize())
     clean = onnx.ModelProto()
@@ -79,7 +79,7 @@ def save_model(model: onnx.ModelProto, path: Path, ir_version: int = IR_VERSION)
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """Return the version of ONNX's operators that the model uses."""
+    """The version of ONNX's own operators that the model uses."""
     return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
 
 
@@ -91,7 +91,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
-    """Yield all messages of these kinds inside a message, also in branches, loops and functions, but not in tensors."""
+    """Yield every message of these kinds inside another, including branches, loops and functions; tensors are not entered."""
     for _, value in message.ListFields():
         for item in (value,) if isinstance(value, Message) else value if isinstance(value, Sequence) else ():
             if not isinstance(item, Message):
@@ -103,14 +103,14 @@ def inside(message: Message, *kinds: type[Message]) -> Iterator[Any]:
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """Return the tensors of initializers and Constant nodes by name, to read or change in place, without subgraphs."""
+    """Return initializers and tensors of Constant nodes by name, to read or change in place; without those of subgraphs."""
     nodes = (node for node in graph.node if node.op_type == "Constant")
     inside = {node.output[0]: attribute.t for node in nodes for attribute in node.attribute if attribute.name == "value"}
     return {tensor.name: tensor for tensor in graph.initializer} | inside
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Give each node a unique name. Runtimes report layers by node name, and exporters omit or repeat names."""
+    """Give nodes unique names, because runtimes report layers by name and exporters leave names empty or repeat them."""
     taken = {node.name for node in graph.node}
     used = {""}
     for index, node in enumerate(graph.node):
@@ -130,7 +130,7 @@ def _graph_without_weights(path: Path) -> onnx.ModelProto:
     except DecodeError as error:
         raise NOT_AN_ONNX_MODEL(path=path, why=str(error) or "it does not parse") from error
     if not model.graph.output:
-        raise NOT_AN_ONNX_MODEL(path=path, why="it holds no graph with an output")
+        raise NOT_AN_ONNX_MODEL(path=path, why="it contains no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
         raise NOT_AN_ONNX_MODEL(path=path, why="it names no opset of ONNX's own operators")
     model = _inlined(model, path)
@@ -142,14 +142,14 @@ def _graph_without_weights(path: Path) -> onnx.ModelProto:
 
 
 def _inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Inline a model's own functions, which no converter and no quantizer reads."""
+    """Inline functions that a model defines, which no converter or quantizer reads."""
     if not model.functions:
         return model
     try:
         inlined = onnx.inliner.inline_local_functions(model)
         if not inlined.functions:
             return inlined
-        # Functions of another opset than the model's stay: their conversion needs the types of their inputs.
+        # Functions of another opset than the model's stay, because converting them needs the types of their inputs.
         return onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(model), convert_version=True)
     except (onnx.checker.ValidationError, RuntimeError) as error:
         raise NOT_AN_ONNX_MODEL(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
@@ -165,22 +165,22 @@ def _require_one_file(path: Path, size: int) -> None:
 
 
 def _stored_bytes(tensor: onnx.TensorProto) -> int:
-    """Return a tensor's bytes by its type and shape: the length in the file may be wrong."""
+    """Return the size from type and shape, because the stated length may be wrong."""
     return int(prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
     location, folder = _location(tensor), path.parent.resolve()
-    claim = f"the weights {tensor.name!r} are said to lie in"
+    claim = f"the weights {tensor.name!r} have the location"
     if "\0" in location:
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no name of a file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is not a file name")
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise EXTERNAL_DATA_OUTSIDE(path=path, tensor=tensor.name, location=location)
     place = folder / location
     if not place.exists():
         raise EXTERNAL_DATA_MISSING(path=path, location=location)
     if not place.is_file():
-        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is no regular file")
+        raise NOT_AN_ONNX_MODEL(path=path, why=f"{claim} {location!r}, which is not a regular file")
 
 
 def _location(tensor: onnx.TensorProto) -> str:
@@ -191,18 +191,18 @@ QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", 
 _DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul")
 _INTEGER_KERNELS = ("QLinear", "QGemm", "QAttention", "MatMulNBits")
 CONTRIBUTED = "com.microsoft"
-"""The domain of ONNX Runtime's additional integer operators."""
+"""The domain of ONNX Runtime's additional integer kernels."""
 
 
 def require_unquantized(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model with quantization nodes. Raises ALREADY_QUANTIZED, with the first such node."""
+    """Refuse a model with quantization nodes. Raises ALREADY_QUANTIZED: naming the first such node."""
     for node in model.graph.node:
         if node.op_type in QUANTIZED_OPS or node.op_type.startswith("QLinear"):
             raise ALREADY_QUANTIZED(path=path, node=node.name or node.output[0], op=node.op_type)
 
 
 def quantized_form(model: onnx.ModelProto) -> Literal["Q/DQ", "QOperator", "dynamic"] | None:
-    """Return how a model was quantized: Q/DQ around float operators, integer operators, or ranges at run time."""
+    """Return how a model was quantized: float operators between quantizers, integer operators, or ranges for each image."""
     ops = {node.op_type for node in model.graph.node}
     if any(op.startswith(_INTEGER_KERNELS) for op in ops):
         return "QOperator"

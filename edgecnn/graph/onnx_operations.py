@@ -25,11 +25,11 @@ MULTIPLY_TOO = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
     "QLinearConv", "QLinearMatMul", "RNN",
 )  # fmt: skip
-"""Operators that multiply, but are counted only if they are in ``INTEGER`` and their shapes are known. A file with others has
+"""Operators that multiply, and are counted only if they are in ``INTEGER`` and ONNX can infer their shapes. Otherwise a file has
 more multiply-adds than its total."""
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
 _BIAS_PLACE = {"QLinearConv": 8, "QGemm": 6}
-"""Index of the bias among the operands (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md)."""
+"""Operand indices (onnx.ai/onnx/operators; QGemm: ONNX Runtime's docs/ContribOperators.md); other operators have none."""
 _IN_PLACE = (
     *ACTIVATIONS, "Add", "BatchNormalization", "Cast", "Div", "Dropout", "Elu", "Flatten", "Gelu", "Identity", "Mul", "PRelu",
     "Reshape", "Softmax", "Squeeze", "Sub", "Swish", "Unsqueeze",
@@ -37,9 +37,9 @@ _IN_PLACE = (
 
 
 def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
-    """Return the operations for one image in the file's order, without operations on constants.
+    """Return the operations for one image in file order, without those that only make constants.
 
-    Raises MacsUnknown: the shapes of a counted node cannot be inferred at batch 1.
+    Raises MacsUnknown: shapes of a counted node cannot be inferred at batch 1.
     """
     shapes = shapes_at_batch_one(model)
     weights = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer}
@@ -47,7 +47,7 @@ def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
 
 
 def image_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Return the shape of the image at batch 1. Raises KeyError: another size is variable."""
+    """Return the shape of its image at batch 1. Raises KeyError: the file leaves another size open."""
     return tuple(shapes_at_batch_one(model)[image_input(model).name])
 
 
@@ -73,13 +73,13 @@ def _product(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Product |
     if node.op_type in COUNTED:
         return product_of(node, shapes)
     if node.op_type in INTEGER:
-        with suppress(MacsUnknown):  # one of a runtime's own, whose shapes nobody infers
+        with suppress(MacsUnknown):  # a runtime's own operator, without shape inference
             return product_of(node, shapes)
     return None
 
 
 def _learned(node: onnx.NodeProto) -> Sequence[str]:
-    """Return the learned operands. Other constants are shapes, scales and bounds."""
+    """Return trained operands; other constants are shapes, scales and bounds."""
     if node.op_type in INTEGER:
         bias = _BIAS_PLACE.get(node.op_type, len(node.input))
         return [node.input[weight_place(node)], *node.input[bias : bias + 1]]
@@ -93,21 +93,21 @@ def _window(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> Window | N
         kernel = _ints(node, "kernel_shape")
     else:
         return None
-    if not kernel:  # of an integer one that is not counted either
+    if not kernel:  # and those of an integer operator that is not counted
         return None
     window = Window(max(kernel), max(_ints(node, "strides"), default=1), max(_ints(node, "dilations"), default=1))
     return window._replace(pad=_leading_pad(node, shapes, window))
 
 
 def _leading_pad(node: onnx.NodeProto, shapes: Mapping[str, list[int]], window: Window) -> int:
-    """Return the padding before the first position, of the side with more."""
+    """Return the padding before the first position, along the larger side."""
     auto_pad = next((attribute.s for attribute in node.attribute if attribute.name == "auto_pad"), b"NOTSET")
     if auto_pad not in (b"SAME_UPPER", b"SAME_LOWER"):
         pads = _ints(node, "pads")
         return max(pads[: len(pads) // 2], default=0)
     side, made = max(shapes.get(node.input[0], [0])[2:], default=0), max(shapes.get(node.output[0], [0])[2:], default=0)
-    total = max(0, (made - 1) * window.stride + window.reach + 1 - side)
-    return total // 2 if auto_pad == b"SAME_UPPER" else -(-total // 2)
+    whole = max(0, (made - 1) * window.stride + window.reach + 1 - side)
+    return whole // 2 if auto_pad == b"SAME_UPPER" else -(-whole // 2)
 
 
 def _ints(node: onnx.NodeProto, name: str) -> list[int]:

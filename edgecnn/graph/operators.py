@@ -1,4 +1,4 @@
-"""Name an operator that a runtime lacks, from the runtime's error, with the nearest form that every runtime has."""
+"""Identify an operator that a runtime lacks from the runtime's error, with the nearest form that every runtime supports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFUSALS = (
     re.compile(r"No Op registered for (?P<op>\w+) with"),
     re.compile(r"(?P<op>\w+)\(-?\d+\) is not a registered function/op"),
 )
-"""ONNX Runtime's errors: no kernel, an unknown operator of a known domain, an unknown operator of any domain."""
+"""ONNX Runtime's errors for a missing kernel, an unknown operator of a known domain, and an unknown operator."""
 NEAREST: Mapping[str, str] = {
     "Swish": "x * Sigmoid(x)",
     "Mish": "x * Tanh(Softplus(x))",
@@ -26,19 +26,19 @@ NEAREST: Mapping[str, str] = {
     "RMSNormalization": "x / Sqrt(ReduceMean(x * x) + epsilon), then Mul",
     "LpNormalization": "x / ReduceL2(x)",
     "GlobalLpPool": "GlobalAveragePool of x * x, then Sqrt and Mul",
-    "DeformConv": "Conv, and training again: where it looks is then fixed",
+    "DeformConv": "Conv, whose positions are fixed; then retrain the network",
 }
-"""ONNX operator to an equivalent of older operators. The numbers are equal except for rounding, unless stated otherwise."""
+"""ONNX operator to equivalents in older opsets. Results are equal except for rounding, unless a comment says otherwise."""
 
 
 @contextmanager
 def operators_named(
     model: Path | bytes, runtime: Runtime = Runtime.ONNXRUNTIME, refusals: Iterable[re.Pattern[str]] = _REFUSALS
 ) -> Iterator[None]:
-    """Enclose the opening or conversion of a model file. ``refusals``: patterns of the runtime's errors, with a group ``op`` and
-    perhaps ``node``.
+    """Wrap the opening or conversion of a model file. ``refusals``: patterns of the runtime's errors, with a group ``op`` and
+    maybe ``node``.
 
-    Raises OPERATOR_MISSING, if the runtime's error names an operator; other errors pass.
+    Raises OPERATOR_MISSING: the runtime's error names an operator; any other failure is raised unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Measure the largest magnitude of every float tensor of an ONNX graph on real images, to check a narrower number format."""
+"""The largest magnitude of every float tensor of an ONNX graph on real images, which has to fit into a narrower number format."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ EXACT = frozenset(
 )
 """Operators that only move, compare or negate numbers."""
 _PASS_INFINITY = EXACT | {"Add", "Sub", "Mul", "Div", "Cast"}
-"""Element-wise arithmetic, which adds or scales masks. A layer that sums many numbers passes no infinity on purpose."""
+"""Elementwise arithmetic, by which a mask is added or scaled. Layers that sum many numbers are not included."""
 
 
 class Magnitudes(NamedTuple):
-    """Largest magnitudes by tensor: NaN if a tensor has one, infinity if a layer makes one from finite numbers."""
+    """Largest magnitude by tensor: NaN if it contains one, infinity if a layer makes one from finite numbers."""
 
     weights: Mapping[str, float]
-    """Constants without bounds."""
+    """Constants, without bounds."""
     activations: Mapping[str, float]
     """Outputs of nodes, in graph order."""
 
 
 def bounds_of(graph: onnx.GraphProto) -> set[str]:
-    """Return the constants that only Clip, Max and Min read: a bound beyond a format's range means no bound there."""
+    """Return the constants that only Clip, Max and Min read. If such a bound exceeds a format's range, there is no bound."""
     constants, bounds, others = constants_of(graph), set[str](), set[str]()
     for node in inside(graph, onnx.NodeProto):
         for port, name in enumerate(node.input):
@@ -46,7 +46,7 @@ def bounds_of(graph: onnx.GraphProto) -> set[str]:
 
 
 def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
-    """Return the tensors that may hold an infinity because a constant does, as a mask of attention does."""
+    """Return the tensors that may contain an infinity because of a constant, as a mask of attention does."""
     infinite = {name for name, tensor in constants_of(graph).items() if _holds_infinity(tensor)}
     for node in graph.node:
         filled = node.op_type == "ConstantOfShape" and any(_holds_infinity(attribute.t) for attribute in node.attribute)
@@ -56,7 +56,7 @@ def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
 
 
 def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Return the names of the float32 outputs of nodes in graph order, without branches and loops."""
+    """Return the names of float32 tensors that nodes make, in graph order, without branches and loops."""
     names = [name for node in model.graph.node for name in node.output if name]
     made = {value.name: value.type for value in session_of(model, Level.ORT_DISABLE_ALL, outputs=names).get_outputs()}
     return tuple(name for name in names if made[name] == _FLOAT)
@@ -65,10 +65,11 @@ def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
 def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitudes:
     """Return the largest magnitude of each float tensor: weights as stored, activations over all images.
 
-    Bounds (see ``bounds_of``) and infinities of constants do not count. The extremes are computed inside the graph, so that no
-    tensor is kept, and none is fused away.
+    Excluded are bounds (see ``bounds_of``), and infinities that are constants or come from one.
 
-    ``feeds``: batches of the only input, float32 (N, 3, H, W).
+    Extremes are computed inside the graph, so that no tensor is kept in memory and none is fused away.
+
+    ``feeds``: input batches, float32 (N, 3, H, W).
     """
     model = load_model(path)
     constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), infinite_by_constants(model.graph)
@@ -89,7 +90,7 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
 
 
 _ENDS = ("ReduceMin", "ReduceMax", "ReduceL1")
-"""The sum detects NaN: ONNX Runtime's extremes ignore a NaN that is not the first number."""
+"""The sum detects a NaN, because ONNX Runtime's extremes ignore one that is not the first number."""
 _ZERO = ":zero"
 
 

@@ -1,6 +1,6 @@
-"""Compare the claims of an ONNX file about its tensors with its bytes, before a runtime trusts them.
+"""Check the tensor sizes that an ONNX file states against the actual bytes, before a runtime trusts them.
 
-A runtime allocates the memory that a shape requires, and reads weights from any named file: a few bytes can request terabytes, or
+A runtime allocates the stated shape, and reads weights from any file that a name leads to. A few bytes can request terabytes, or
 ``/etc/passwd``. No weights are loaded here.
 """
 
@@ -16,15 +16,15 @@ from edgecnn.graph.onnx_file import BYTES_MAX, inside
 from edgecnn.runner.model_files.onnx_files import location_fault
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
-"""Operators that make a large tensor from a small one, by a shape that may be a constant."""
+"""Operators that make a large tensor from a small one, with a shape that may be constant."""
 _PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
-"""Bits of an element if several share a byte (onnx.proto, TensorProto.raw_data and int32_data)."""
+"""Bits of an element, if several share a byte (onnx.proto, TensorProto.raw_data and int32_data)."""
 
 
 def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
-    """Return a fault of a model's tensors, or nothing.
+    """Return what is wrong with a model's tensors; empty if nothing is.
 
-    ``beside``: the other files of its folder, name to bytes. Only these may hold weights.
+    ``beside``: the other files of its folder, name to bytes. Weights may be in these only.
     """
     model = onnx.ModelProto()
     try:
@@ -56,14 +56,14 @@ def _fault(tensor: onnx.TensorProto, beside: Mapping[str, int]) -> str:
         return _external_fault(tensor, wanted, beside)
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
-        return "" if held == wanted else f"would take {wanted:,} bytes, and has {held:,}"
+        return "" if held == wanted else f"would take {wanted:,} bytes, but has {held:,}"
     numbers = wanted if _name(tensor.data_type) in _PACKED_BITS else prod(shape) * (2 if _is_complex(tensor.data_type) else 1)
     held = len(getattr(tensor, field))
     return "" if held == numbers else f"has the shape {shape}, and {held:,} numbers"
 
 
 def _bytes(elements: int, data_type: int) -> int:
-    """Return the bytes of elements. Raises KeyError for an unknown type."""
+    """Return the bytes of a tensor. Raises KeyError: an unknown type."""
     itemsize = int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize)
     bits = _PACKED_BITS.get(_name(data_type), 8 * itemsize)
     return (elements * bits + 7) // 8
@@ -78,7 +78,7 @@ def _is_complex(data_type: int) -> bool:
 
 
 def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
-    """Check the dense size, which a runtime allocates. Values and indices are checked as separate tensors."""
+    """Check a sparse tensor, which a runtime makes dense; its values and indices are checked as tensors too."""
     shape = list(sparse.dims)
     if min(shape, default=0) < 0:
         return f"has the shape {shape}"
@@ -102,9 +102,9 @@ def _whole(text: str) -> int | None:
 
 
 def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) -> str:
-    """Check constant shapes, which a runtime folds when it opens the file.
+    """Check shapes that are constants, which a runtime evaluates when it opens the file.
 
-    Several graphs of a model may use the same name, so a node is compared with every constant of that name.
+    Several graphs of a model may reuse a name, so the node is checked against every constant of that name.
     """
     constants = [(t.name, _small(t)) for graph in graphs for t in graph.initializer]
     constants += [(node.output[0], _constant(node)) for node in nodes if node.op_type == "Constant" and node.output]
@@ -117,7 +117,7 @@ def _filled(graphs: Iterable[onnx.GraphProto], nodes: Iterable[onnx.NodeProto]) 
 
 
 def _constant(node: onnx.NodeProto) -> list[int]:
-    """Return the integers of a Constant; empty for other types, or for many."""
+    """Return the integers of a Constant; empty if it has other types, or many."""
     for attribute in node.attribute:
         if attribute.name == "value":
             return _small(attribute.t)

@@ -1,4 +1,4 @@
-"""Read the operations of a torch network without computing them: on the meta device a tensor has a shape and no numbers."""
+"""Read the operations of a torch network without computing: on the meta device a tensor is a shape without numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IN_PLACE = (
     "squeeze", "flatten", "alias", "detach", "elu", "leaky_relu", "_softmax", "native_layer_norm", "expand", "permute",
     "transpose",
 )  # fmt: skip
-"""Operations that change single values, or only the view."""
+"""Operations that change only single values, or only the view of a tensor."""
 
 
 def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
@@ -44,8 +44,9 @@ def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
 
 
 class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it so
-    """Records every operation. A tensor has a number, and gets a new one when it is overwritten. All tensors are kept until the
-    end, since Python reuses the identities of deleted objects.
+    """Records every operation. A tensor has a number, and gets a new one when it is overwritten.
+
+    All tensors are kept until the end, because Python reuses the identity of deleted objects.
     """
 
     def __init__(self, network: nn.Module, image: Tensor) -> None:
@@ -75,7 +76,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         outputs, weights = layer
         plain = name.rstrip("_")
         first = outputs[0]
-        if plain == "constant_pad_nd":  # in the exported file, the convolution pads
+        if plain == "constant_pad_nd":  # in every runtime a convolution pads by itself, as in the exported file
             self._kept.append(first)
             self._numbers[id(first)] = reads[0]
             return
@@ -101,7 +102,7 @@ class _Reader(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         )
 
     def _module(self) -> str:
-        """Return the dotted name of the innermost running module; empty for the network."""
+        """Return the dotted name of the innermost running module; empty for the network itself."""
         return max((name.partition(".")[2] for name in self.where.parents), key=lambda name: (bool(name), name.count(".")))
 
     def _unique(self, name: str) -> str:

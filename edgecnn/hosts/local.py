@@ -1,6 +1,6 @@
-"""This machine as a Host, and the emulated machine, whose times never count. The runner is another process here too.
+"""This machine as a Host, and the emulated machine, whose times never count. Here too, the runner is a separate process.
 
-One race runs at a time on a machine, whichever store and user it belongs to: two that share it would measure each other.
+Only one race runs on a machine at a time, for all stores and users: two races would disturb each other.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
-MACHINE = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
-"""Whose holder measures on a board over SSH; the names of its other locks begin with it."""
+MACHINE = "/tmp/edgecnn.lock"  # noqa: S108 - a lock for all users, opened without following links
+"""Lock of the process that measures on a board over SSH; the names of its other locks begin with it."""
 RACE = ".race"
 LOCK = Path(MACHINE + RACE)
 
 
-WAITING = "waiting for another race on {} to end: two at once would measure each other"
+WAITING = "waiting for another race on {} to end: two races would disturb each other"
 
 
 @contextmanager
 def alone(tell: Progress, file: Path = LOCK) -> Iterator[None]:
-    """Hold the machine while the block runs, waiting for whoever has it as long as it takes.
+    """Lock the machine for the block, and wait for other races without a limit.
 
-    Where the file cannot be opened (a folder that nobody may write to), nothing is held: a race is no worse than before.
+    If the lock file cannot be opened, nothing is locked.
     """
     lock = FileLock(file, mode=0o666)
     try:
@@ -60,34 +60,33 @@ _INFO_S = 120.0
 
 
 def environment_for(folder: Path, python: str | None) -> dict[str, str]:
-    """Variables for a runner in this folder. Where its Python was named, every process that it starts is of that one too."""
+    """Environment of a runner in this folder. If a Python was named, the runner's own child processes use it too."""
     return {**clean_environment(folder), **({} if python is None else {STARTED_BY: python})}
 
 
 class LocalHost:
-    """Starts runners with this Python, or with the one that it is told.
+    """Starts runners with this Python, or with a named one.
 
-    Each leads a process group that is gone when ``run`` returns or raises.
+    Each runner leads a process group, which has ended when ``run`` returns or raises.
     """
 
     part_bytes: int | None = None
-    """A file is read where it lies."""
+    """Files are read in place."""
 
     def __init__(self, temporary: Path | None = None, python: str | None = None) -> None:
-        """Of its runners.
+        """Choose the Python and the temporary folder of the runners.
 
-        ``temporary``: where they leave what libraries drop into the folder of temporary files; None: the usual one. ``python``:
-        that starts them; None: this one.
+        ``temporary``: None: the usual folder. ``python``: None: this one.
         """
         self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
 
     def identify(self) -> Environment:
-        """This machine now."""
+        """See ``Host.identify``."""
         return Environment.model_validate(read_environment())
 
     def runtime_version(self, runtime: str) -> str | None:
-        """What this Python has installed."""
+        """See ``Host.runtime_version``."""
         return installed_version(runtime)
 
     def engine_builder(self, package: str) -> EngineBuilder:
@@ -98,10 +97,10 @@ class LocalHost:
         return builder_in(run_program(program, lease_s=_INFO_S, tell=Unheard()), None)
 
     def recall(self, out: Path) -> None:
-        """Results are written where they are wanted."""
+        """See ``Host.recall``. Results are written in place."""
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """See ``Host.run``. An interruption here kills the runner before it goes on; what is timed has the machine alone."""
+        """See ``Host.run``. An interruption kills the runner first. A timed run has the machine alone."""
         folder = task.kit.absolute()
         if task.out is not None and task.schedule is not None:
             task.out.mkdir(parents=True, exist_ok=True)
@@ -121,10 +120,10 @@ class EmulatedHost:
     """Starts runners with the emulated Python."""
 
     part_bytes: int | None = None
-    """Its files are this machine's."""
+    """Files are those of this machine."""
 
     def __init__(self, python: Path) -> None:
-        """Of the machine that ``devices.emulated_machine`` made."""
+        """``python``: of the machine that ``devices.emulated_machine`` makes."""
         self._python = str(python)
         self._runners = LocalHost(python=self._python)
 
@@ -133,26 +132,26 @@ class EmulatedHost:
         return self._info.environment
 
     def runtime_version(self, runtime: str) -> str | None:
-        """What the emulated Python has installed."""
+        """See ``Host.runtime_version``."""
         return self._info.runtimes.get(runtime)
 
     def engine_builder(self, package: str) -> EngineBuilder:
-        """See ``Host.engine_builder``: there is no GPU."""
-        return builder_in(self._asked("info", "--builder", package), None)
+        """See ``Host.engine_builder``. There is no GPU."""
+        return builder_in(self._ask_runner("info", "--builder", package), None)
 
     def recall(self, out: Path) -> None:
-        """Results are written where they are wanted."""
+        """See ``Host.recall``. Results are written in place."""
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
+        """See ``Host.run``. It takes 20 to 3,000 times as long as on a real processor."""
         return self._runners.run(task, lease_s=lease_s, tell=tell)
 
     @cached_property
     def _info(self) -> MachineInfo:
-        return info_in(self._asked("info"), None)
+        return info_in(self._ask_runner("info"), None)
 
-    def _asked(self, *about: str) -> Mapping[str, Any]:
-        """What this edgecnn's own runner answers there, beside none of this machine's packages."""
+    def _ask_runner(self, *about: str) -> Mapping[str, Any]:
+        """Run a command of this edgecnn's runner there, without this machine's packages."""
         with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as place:
             (Path(place) / "runner").symlink_to(_RUNNER)
             words = (self._python, "-B", "-m", "runner", "--lease-s", str(_LEASE_S), *about)

@@ -1,4 +1,4 @@
-"""A process that speaks as the runner does, here or at the other end of a link: what it says is believed, how it exits is not."""
+"""Run a process that speaks the runner's protocol, here or over a link. Its messages count, its exit code does not."""
 
 from __future__ import annotations
 
@@ -28,70 +28,70 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]
-"""The folder that edgecnn is imported from."""
+"""The parent folder of the package edgecnn."""
 _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
 
 
 class Unheard:
-    """Progress that nobody asked about."""
+    """Progress that is ignored."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program that speaks as the runner does: JSON lines, the last with ``ok``, a lease on its standard input."""
+    """A program that speaks the runner's protocol: JSON lines, the last one with ``ok``, and a lease on its standard input."""
 
     words: Sequence[str]
     called: Sequence[str]
-    """What an error calls it."""
+    """The command as errors name it."""
     folder: Path | None = None
-    """Where it runs; None: where this process does."""
+    """Working folder; None: this process's."""
     environment: Mapping[str, str] | None = None
-    """None: this process's own."""
+    """None: this process's."""
     opening: bytes = b""
-    """What its standard input begins with."""
+    """First bytes of its standard input."""
     beat_s: float | None = None
-    """Between two signs of life to it; None: a quarter of the lease."""
+    """Interval between signs of life; None: a quarter of the lease."""
     failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: runner_failed(error)
-    """What its own ``error`` is here. Raises Unusable: it is no such error."""
+    """Makes an error from the program's ``error``. Raises Unusable: it is invalid."""
     board: str | None = None
     """Where it runs; None: on this machine."""
 
 
 def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:
-    """The runner's own words. Raises Unusable: they are none of a runner's."""
+    """Make an error from the runner's own. Raises Unusable: it is invalid."""
     return RunnerFailed(**checked(Failure, error).model_dump())
 
 
 def package_environment() -> dict[str, str]:
-    """Variables for a process of edgecnn itself (``-P -m edgecnn…``): a kit's clean ones, with this very package found first."""
+    """Environment of a process of edgecnn itself (``-P -m edgecnn…``): a kit's clean one, with this package found first."""
     environment = clean_environment(_ROOT)
     if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
-        del environment["PYTHONPATH"]  # found there anyway, and placed before the standard library it could hide parts of it
+        del environment["PYTHONPATH"]  # it is found anyway, and first in the path it could hide the standard library
     return environment
 
 
 def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-    """Run such a program to its end. Returns and raises as ``Host.run`` does."""
+    """Run a program to its end. Returns and raises as ``Host.run``."""
     process = _start(program)
     assert process.stderr is not None
-    said = Tail(process.stderr)
+    stderr = Tail(process.stderr)
     with usable(program.board, " ".join(program.called[:1]) or "a command"):
         try:
             result = _Listener(process, program, lease_s, tell).result()
         finally:
             kill_group(process)
-        return _judged(result, program, process.returncode, lease_s, said)
+        return _judged(result, program, process.returncode, lease_s, stderr)
 
 
 class _Listener:
-    """Reads a runner's lines, keeps its lease alive, and gives up after a lease of silence."""
+    """Reads a runner's lines, keeps its lease alive, and stops after a lease of silence."""
 
     def __init__(self, process: subprocess.Popen[bytes], program: Program, lease_s: float, tell: Progress) -> None:
         self._process = process
@@ -101,7 +101,7 @@ class _Listener:
         self._done = threading.Event()
 
     def result(self) -> Mapping[str, Any] | Silence | None:
-        """The last message that says ``ok``, None where there was none, or Silence. Raises Unusable: a message is none."""
+        """Return the last message with ``ok``, None if there was none, or Silence. Raises Unusable: a message is invalid."""
         threading.Thread(target=self._beat, daemon=True).start()
         try:
             return self._listen()
@@ -123,28 +123,28 @@ class _Listener:
         return Silence()
 
     def _heard(self, line: bytes) -> Mapping[str, Any] | None:
-        message = Line.of(line)
-        if message is None:
+        parsed = Line.of(line)
+        if parsed is None:
             return None
-        said, all_of_it = message
-        if said.progress is not None:
-            self._tell.step(said.progress.what, said.progress.done, said.progress.total, said.progress.unit)
-        elif said.note is not None:
-            self._tell.note(said.note)
-        return None if said.ok is None else all_of_it
+        message, content = parsed
+        if (step := message.progress) is not None:
+            self._tell.step(step.what, step.done, step.total, step.unit)
+        elif message.note is not None:
+            self._tell.note(message.note)
+        return None if message.ok is None else content
 
     def _beat(self) -> None:
         assert self._process.stdin is not None
-        said = self._opening
+        content = self._opening
         while True:
             try:
-                self._process.stdin.write(said)
+                self._process.stdin.write(content)
                 self._process.stdin.flush()
             except OSError:
-                return  # it has ended, which the reader notices
+                return  # it has ended; the reader notices
             if self._done.wait(self._beat_s):
                 return
-            said = b"\n"
+            content = b"\n"
 
 
 def _start(program: Program) -> subprocess.Popen[bytes]:
@@ -163,23 +163,23 @@ def _start(program: Program) -> subprocess.Popen[bytes]:
 
 
 def _judged(
-    result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, said: Tail
+    result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, stderr: Tail
 ) -> Mapping[str, Any]:
     if isinstance(result, Silence):
-        raise runner_timed_out(argv=program.called, lease_s=lease_s, last_lines=last_lines(said.text, _LAST_LINES))
+        raise runner_timed_out(argv=program.called, lease_s=lease_s, last_lines=last_lines(stderr.text, _LAST_LINES))
     if result is not None and result.get("ok") is True:
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
         raise program.failure(result.get("error") or {})
     if returncode == CANNOT_WRITE:
         raise runner_cannot_write(argv=program.called, board=program.board)
-    dropped = dropped_path_in(said.text) if program.board is None else None
-    lines = [*last_lines(said.text, _LAST_LINES), *filter(None, [dropped])]
+    dropped = dropped_path_in(stderr.text) if program.board is None else None
+    lines = [*last_lines(stderr.text, _LAST_LINES), *filter(None, [dropped])]
     raise runner_crashed(argv=program.called, ending=ending(returncode), last_lines=lines)
 
 
 class MachineInfo(Message):
-    """What ``info`` says without a kit."""
+    """The answer to ``info`` without a kit."""
 
     environment: Environment
     runtimes: Mapping[str, str | None]
@@ -189,13 +189,13 @@ class _Builder(Message):
     builder: EngineBuilder
 
 
-def info_in(said: Mapping[str, Any], board: str | None) -> MachineInfo:
-    """What ``info`` said there; ``board``: None: on this machine. Raises AnswerUnusable: see ``usable``."""
+def info_in(answer: Mapping[str, Any], board: str | None) -> MachineInfo:
+    """Validate the answer to ``info``. ``board``: None: this machine. Raises AnswerUnusable: see ``usable``."""
     with usable(board, "info"):
-        return checked(MachineInfo, said)
+        return checked(MachineInfo, answer)
 
 
-def builder_in(said: Mapping[str, Any], board: str | None) -> EngineBuilder:
-    """The same of ``info --builder``."""
+def builder_in(answer: Mapping[str, Any], board: str | None) -> EngineBuilder:
+    """Validate the answer to ``info --builder``, as ``info_in``."""
     with usable(board, "info --builder"):
-        return checked(_Builder, said).builder
+        return checked(_Builder, answer).builder

@@ -1,6 +1,6 @@
-"""A Host is a machine on which a kit's runner can be started, and a Task what it is asked to do there.
+"""A Host is a machine that can run a kit's runner, and a Task is one command of that runner.
 
-Paths of a task are of this machine. Each host says where a file lies for its runner.
+Paths of a task are paths on this machine; each host translates them for its runner.
 """
 
 from __future__ import annotations
@@ -17,66 +17,66 @@ from edgecnn.values.stage import Progress
 
 
 class Host(Protocol):
-    """What measuring needs of a machine, near or far."""
+    """A machine on which kits are measured."""
 
     @property
     def part_bytes(self) -> int | None:
-        """How many bytes of pixels it takes at a time; None: a file is as good as its parts."""
+        """Bytes of pixels in one part; None: files are not split."""
 
     def identify(self) -> Environment:
-        """What that machine is now, without the conditions that only a kit decides (its runtime)."""
+        """The machine's present environment, without the conditions of a kit's runtime."""
 
     def runtime_version(self, runtime: str) -> str | None:
-        """The version of a runtime there; None where it is not installed."""
+        """Installed version of a runtime, or None."""
 
     def engine_builder(self, package: str) -> EngineBuilder:
-        """What engines are bound to that a package builds there.
+        """The properties to which engines of this package are bound there.
 
-        Raises RunnerFailed: the package or the GPU is missing there.
+        Raises RunnerFailed: the package or the GPU is missing.
         """
 
     def recall(self, out: Path) -> None:
-        """Bring what an interrupted call left of a folder of results, as old as it is; nothing where there is nothing."""
+        """Fetch the results of an interrupted call, with their dates, if there are any."""
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """Run one command of a kit's runner to its end; its results are then in ``task.out``.
 
         Args:
-            task: which kit, which command, what is given and where results go.
-            lease_s: how many seconds either side may go without a sign of the other before the run ends.
+            task: kit, command, input files and results folder.
+            lease_s: seconds of silence of either side after which the run ends.
 
         Returns:
             the runner's last line, without ``ok``.
 
         Raises:
-            RunnerFailed: the runner ended with an error and said which.
-            RunnerCrashed: it ended and said nothing of the kind. RunnerCannotWrite: since nothing took what it wrote.
-            RunnerTimedOut: it said nothing for ``lease_s`` seconds.
-            RUNNER_NOT_STARTED: there is no such folder, or no process to be had.
-            AnswerUnusable: what it said cannot be used.
+            RunnerFailed: the runner ended with an error.
+            RunnerCrashed: it ended without an error. RunnerCannotWrite: because it could not write.
+            RunnerTimedOut: it was silent for ``lease_s`` seconds.
+            RUNNER_NOT_STARTED: the folder does not exist, or no process can be started.
+            AnswerUnusable: its output cannot be used.
         """
 
 
 SCHEDULE = "asked.json"
-"""In the folder of results."""
+"""File in the results folder."""
 _SCHEMA = "edgecnn.schedule/1"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Runs of ``bench``; an item's ``kit`` is a folder here."""
+    """Runs of ``bench``. An item's ``kit`` is a folder on this machine."""
 
     items: tuple[Mapping[str, Any], ...]
     timeout_s: float
 
     def text(self, place: Callable[[Path], str] = str) -> str:
-        """As the runner reads it, with each kit's folder as ``place`` names it."""
+        """The schedule for the runner, with kit folders translated by ``place``."""
         items = [{**item, "kit": place(Path(item["kit"]))} for item in self.items]
         return json.dumps({"schema": _SCHEMA, "timeout_s": self.timeout_s, "items": items}, indent=1)
 
     @property
     def kits(self) -> tuple[Path, ...]:
-        """Every folder that runs, once."""
+        """The folders of all kits, each once."""
         return tuple(dict.fromkeys(Path(item["kit"]) for item in self.items))
 
 
@@ -84,26 +84,26 @@ class Schedule:
 class Task:
     """One command of a kit's runner.
 
-    What is in ``out`` before is there for the runner too: it keeps what an earlier call finished.
+    The runner also finds the files that ``out`` holds already, and keeps what an earlier call finished.
     """
 
     kit: Path
     command: str
     words: tuple[str, ...] = ()
-    """Arguments that name no file."""
-    given: Mapping[str, Path] = field(default_factory=dict)
-    """Option to a file that is read."""
+    """Arguments that are not files."""
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    """Option to an input file."""
     out: Path | None = None
-    """Folder of results."""
+    """Results folder."""
     schedule: Schedule | None = None
-    """Of ``bench``, which has an ``out`` too."""
+    """Schedule of ``bench``; ``out`` is then set too."""
     kept: Mapping[str, str] = field(default_factory=dict)
-    """Option to the name of a file in the folder of results, which is written there and perhaps read."""
+    """Option to the name of a file in the results folder that the runner writes, and may read."""
 
     def argv(self, place: Callable[[Path], str] = str) -> list[str]:
-        """The runner's words, with paths as ``place`` names them."""
+        """The runner's arguments, with paths translated by ``place``."""
         words = [self.command, *self.words]
-        for option, path in self.given.items():
+        for option, path in self.inputs.items():
             words += [option, place(path)]
         if self.out is not None:
             if self.schedule is not None:
@@ -115,5 +115,5 @@ class Task:
 
     @property
     def kits(self) -> tuple[Path, ...]:
-        """Every kit that runs, its runner's own first."""
+        """Every kit that runs, the runner's own first."""
         return tuple(dict.fromkeys((self.kit, *(() if self.schedule is None else self.schedule.kits))))

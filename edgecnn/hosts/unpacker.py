@@ -1,6 +1,6 @@
-"""Makes a virtual environment from wheels that lie beside it: no pip and no network, Python 3.8 and its standard library alone.
+"""Make a virtual environment from wheels, without pip or network, with Python 3.8 and its standard library alone.
 
-It is sent to a board's Python over standard input, after a line that sets ``FOLDER`` and ``WHEELS``.
+The script is sent to a board's Python over standard input, after a line that sets ``FOLDER`` and ``WHEELS``.
 """
 
 import json
@@ -14,17 +14,17 @@ from typing import Dict, Sequence
 
 
 def unpack(folder: Path, wheels: Sequence[str]) -> Dict[str, object]:
-    """The environment ``folder / "env"``, which still sees the system's packages: JetPack's TensorRT exists nowhere else."""
+    """Make ``folder / "env"`` with access to the system's packages, since JetPack's TensorRT exists only there."""
     environment = folder / "env"
     venv.EnvBuilder(system_site_packages=True, with_pip=False, symlinks=True).create(str(environment))
     site = environment / "lib" / "python{}.{}".format(*sys.version_info[:2]) / "site-packages"
     for name in wheels:
         with zipfile.ZipFile(str(folder / "wheels" / name)) as archive:
-            # Commands of packages are left out; a name that leaves the folder is made harmless by zipfile itself.
-            archive.extractall(str(site), [each for each in archive.namelist() if not re.match(r"[^/]+\.data/", each)])
+            # Scripts of packages are skipped; zipfile itself keeps all names inside the folder.
+            archive.extractall(str(site), [member for member in archive.namelist() if not re.match(r"[^/]+\.data/", member)])
     return {"ok": True, "python": str(environment / "bin" / "python3")}
 
 
 if __name__ == "__main__":
-    made = unpack(Path(os.path.expanduser(FOLDER)), WHEELS)  # type: ignore[name-defined]  # noqa: F821 - see above
-    sys.stdout.write(json.dumps(made) + "\n")
+    answer = unpack(Path(os.path.expanduser(FOLDER)), WHEELS)  # type: ignore[name-defined]  # noqa: F821 - set by the sender
+    sys.stdout.write(json.dumps(answer) + "\n")

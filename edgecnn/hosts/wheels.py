@@ -1,4 +1,4 @@
-"""Wheels for another machine, downloaded here: for an emulated one, or sent to a board without internet and unpacked there."""
+"""Download wheels for another machine: an emulated one, or a board without internet to which they are sent."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgecnn.errors.hosts.process import WHEELS_NOT_FOUND, WHEELS_NOT_UNPACKED
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Message, Unusable, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
 _OLDEST_GLIBC = 17
-"""manylinux2014, the oldest platform that wheels of these packages name: https://peps.python.org/pep-0599/"""
+"""manylinux2014, the oldest platform of these packages' wheels: https://peps.python.org/pep-0599/"""
 _TIMEOUT_S = 900
 
 
 class WheelPlatform(NamedTuple):
-    """What a wheel's name must agree with."""
+    """The platform that a wheel must support."""
 
     python: tuple[int, int]
     machine: str
@@ -34,21 +34,21 @@ class WheelPlatform(NamedTuple):
 
     @property
     def words(self) -> str:
-        """As a sentence names it."""
+        """The platform in words."""
         python, glibc = (".".join(map(str, numbers)) for numbers in (self.python, self.glibc))
         return f"Python {python} on {self.machine} with glibc {glibc}"
 
     def tags(self) -> tuple[str, ...]:
-        """Platforms that it takes, the newest first: https://peps.python.org/pep-0600/"""
+        """Supported platform tags, the newest first: https://peps.python.org/pep-0600/"""
         minors = range(self.glibc[1], _OLDEST_GLIBC - 1, -1) if self.glibc[0] == 2 else ()
         return (*(f"manylinux_2_{minor}_{self.machine}" for minor in minors), f"manylinux2014_{self.machine}")
 
 
 def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Path) -> tuple[Path, ...]:
-    """Wheels of the packages and of what they need, as pip finds them for that machine, in ``folder``; pip's own settings hold.
+    """Download wheels of the packages and their dependencies with pip, by pip's own settings.
 
-    ``packages``: requirements, such as ``onnxruntime>=1.19,<2``. ``folder``: made where it is absent; wheels that lie there
-    already are used again. Raises WheelsNotFound: pip found none, or could not ask.
+    ``packages``: requirements such as ``onnxruntime>=1.19,<2``. ``folder``: made if absent; its wheels are used again. Raises
+    WheelsNotFound: pip found none, or could not ask.
     """
     folder.mkdir(parents=True, exist_ok=True)
     python = ".".join(map(str, platform.python))
@@ -56,7 +56,7 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
     words += ["--implementation", "cp", "--python-version", python, "--find-links", str(folder), "--dest", str(folder)]
     words += [word for tag in platform.tags() for word in ("--platform", tag)]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [*words, *packages],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -67,42 +67,43 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
         )
     except subprocess.TimeoutExpired as error:
         raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(done.stderr))
+    if process.returncode != 0:
+        raise WHEELS_NOT_FOUND(packages=packages, board=platform.words, said=_why(process.stderr))
     return tuple(sorted(folder.glob("*.whl")))
 
 
 def unpack_wheels(wheels: Sequence[Path], site: Path) -> None:
-    """Lay wheels out in a folder of packages that a Python of theirs searches; their commands are left out."""
+    """Unpack wheels into a ``site-packages`` folder, without their scripts."""
     site.mkdir(parents=True, exist_ok=True)
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site, [name for name in archive.namelist() if not re.match(r"[^/]+\.data/", name)])
 
 
-def _why(said: str) -> str:
-    errors = [line.removeprefix("ERROR: ").strip() for line in said.splitlines() if line.startswith("ERROR: ")]
-    return errors[0][:500] if errors else " ".join(said.split())[-500:] or "pip said nothing"
+def _why(output: str) -> str:
+    errors = [line.removeprefix("ERROR: ").strip() for line in output.splitlines() if line.startswith("ERROR: ")]
+    return errors[0][:500] if errors else " ".join(output.split())[-500:] or "pip printed nothing"
 
 
 FOLDER = "~/.local/share/edgecnn"
-"""There: ``wheels/`` and ``env/``. Outside the private folder, which ``--clean`` removes: kits run with this Python later."""
+"""Folder on the board with ``wheels/`` and ``env/``, outside the private folder that ``--clean`` removes, since kits use this
+Python later."""
 PYTHON = f"{FOLDER}/env/bin/python3"
-"""Of the environment there, which ``unpacker.py`` makes."""
+"""Python of the environment that ``unpacker.py`` makes there."""
 UNPACKER = Path(__file__).with_name("unpacker.py")
 _SEND_S, _UNPACK_S = 900.0, 900.0
 _LAST_LINES = 2
 
 
 class Parcel(NamedTuple):
-    """What is carried."""
+    """Packages for a board."""
 
     packages: tuple[str, ...]
     """Requirements, as pip takes them."""
     platform: WheelPlatform
-    """Of the board."""
+    """Platform of the board."""
     here: Path
-    """Where downloaded wheels stay."""
+    """Folder of the downloaded wheels."""
 
 
 class _Unpacked(Message):
@@ -110,17 +111,18 @@ class _Unpacked(Message):
 
 
 def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
-    """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again. Its Python there.
+    """Install these packages into a virtual environment on a board, and return its Python there. Wheels that the board has are
+    not sent again.
 
     Raises:
         WheelsNotFound: see ``download_wheels``.
-        WHEELS_NOT_UNPACKED: the board could not take them.
-        LINK_LOST: the connection ended meanwhile.
+        WHEELS_NOT_UNPACKED: the board could not store them.
+        LINK_LOST: the connection was lost.
     """
     wheels = download_wheels(*parcel)
     _send(link, wheels, tell)
-    said = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
-    answer = link.ask(f"exec {in_shell(python)} -", given=said, timeout_s=_UNPACK_S)
+    script = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
+    answer = link.ask(f"exec {shell_path(python)} -", stdin=script, timeout_s=_UNPACK_S)
     try:
         return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
     except (IndexError, Unusable) as error:
@@ -128,19 +130,19 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
 
 
 def _send(link: Link, wheels: Sequence[Path], tell: Progress) -> None:
-    place = f"{in_shell(FOLDER + '/wheels')}"
-    held = link.ask(f"umask 077; mkdir -p {place} && cd {place} && sha256sum -- *.whl 2>/dev/null; true").text
-    there = {tuple(line.split(maxsplit=1)) for line in held.splitlines()}
-    missing = [wheel for wheel in wheels if (sha256_of(wheel), wheel.name) not in there]
+    place = f"{shell_path(FOLDER + '/wheels')}"
+    listing = link.ask(f"umask 077; mkdir -p {place} && cd {place} && sha256sum -- *.whl 2>/dev/null; true").text
+    stored = {tuple(line.split(maxsplit=1)) for line in listing.splitlines()}
+    missing = [wheel for wheel in wheels if (sha256_of(wheel), wheel.name) not in stored]
     for done, wheel in enumerate(missing):
         tell.step(f"sending packages to {link.board}", done, len(missing), "wheels")
         name = shlex.quote(wheel.name)
         line = f"cd {place} && cat > {name}.part && mv {name}.part {name}"
-        answer = link.ask(f"exec sh -c {shlex.quote(line)}", given=wheel.read_bytes(), timeout_s=_SEND_S)
+        answer = link.ask(f"exec sh -c {shlex.quote(line)}", stdin=wheel.read_bytes(), timeout_s=_SEND_S)
         if answer.status != 0:
             raise WHEELS_NOT_UNPACKED(board=link.board, said=_last(answer.stderr))
     tell.step(f"sending packages to {link.board}", len(missing), len(missing), "wheels")
 
 
-def _last(said: str) -> str:
-    return " | ".join([line.strip() for line in said.splitlines() if line.strip()][-_LAST_LINES:]) or "it said nothing"
+def _last(output: str) -> str:
+    return " | ".join([line.strip() for line in output.splitlines() if line.strip()][-_LAST_LINES:]) or "it printed nothing"

@@ -1,7 +1,7 @@
-"""Read what another process or machine says, within bounds of length and time, and check it before any of it is believed.
+"""Read the output of another process or machine within bounds of length and time, and validate it before use.
 
-The other side may be broken, replaced or hostile. A line, all lines together and silence have a bound. Of standard error the
-end is kept.
+The other side may be broken, replaced or hostile. Each line, the whole output and every silence have a bound. The end of
+standard error is kept.
 """
 
 from __future__ import annotations
@@ -20,51 +20,52 @@ from typing import IO, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from edgecnn.errors.hosts.board import OWN_ANSWER_UNUSABLE, answer_unusable
+from edgecnn.errors.hosts.board import ANSWER_UNUSABLE, OWN_ANSWER_UNUSABLE
 from edgecnn.errors.wording import first_problem
 
 _KEPT_SIGNS = 10_000
 _LARGEST = 10**19
-"""No number that is measured is beyond it: nanoseconds since 1970 are a tenth of that."""
+"""No measured number is larger: nanoseconds since 1970 are a tenth of it."""
 
 
 class Unusable(Exception):
-    """Why something that was said cannot be used, without who said it."""
+    """Why an answer cannot be used, without its sender."""
 
 
 @contextmanager
 def usable(board: str | None, doing: str) -> Iterator[None]:
-    """What is read in the block came from there; ``board``: None of this machine. Raises AnswerUnusable: it cannot be used."""
+    """Add the sender to an answer that cannot be used. ``board``: None: this machine. Raises AnswerUnusable: of the block's
+    Unusable."""
     try:
         yield
     except Unusable as error:
         if board is None:
             raise OWN_ANSWER_UNUSABLE(doing=doing, because=str(error)) from error
-        raise answer_unusable(board=board, doing=doing, because=str(error)) from error
+        raise ANSWER_UNUSABLE(board=board, doing=doing, because=str(error)) from error
 
 
 class Message(BaseModel):
-    """What another side says: it may say more, as a newer one does."""
+    """A message from another process. Unknown fields are ignored, since a newer version may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
 Words = Annotated[str, AfterValidator(lambda text: text[:_KEPT_SIGNS])]
-"""A text of any length, of which the beginning is kept."""
+"""A text of any length; only its beginning is kept."""
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-Said = TypeVar("Said", bound=BaseModel)
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def parsed(text: bytes | str) -> Any:
-    """JSON from elsewhere. Raises Unusable: it is none, is nested too deeply, or has a number in it that nothing measures."""
+    """Parse JSON. Raises Unusable: invalid JSON, too deep nesting, or a number that no measurement has."""
     try:
         return json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"no JSON: {error}") from error
+        raise Unusable(f"invalid JSON: {error}") from error
 
 
-def checked(kind: type[Said], value: Any) -> Said:
-    """The value as one of this kind. Raises Unusable: it is none, with the first field that is wrong."""
+def checked(kind: type[Kind], value: Any) -> Kind:
+    """Validate the value as this kind. Raises Unusable: with the first wrong field."""
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -74,19 +75,19 @@ def checked(kind: type[Said], value: Any) -> Said:
 def _whole(text: str) -> int:
     number = int(text)
     if abs(number) > _LARGEST:
-        raise ValueError(f"{text[:20]}… is no number that is measured")
+        raise ValueError(f"{text[:20]}… is out of range")
     return number
 
 
 def _number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number) or abs(number) > _LARGEST:
-        raise ValueError(f"{text[:20]} is no number that is measured")
+        raise ValueError(f"{text[:20]} is out of range")
     return number
 
 
 class Failure(Message):
-    """What a runner says of its failure."""
+    """The error of a runner."""
 
     ref: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)
     what: Words
@@ -103,7 +104,7 @@ class _Step(Message):
 
 
 class Line(Message):
-    """A line of a runner that is a message."""
+    """A line of a runner's output that is a message."""
 
     progress: _Step | None = None
     note: Words | None = None
@@ -112,7 +113,7 @@ class Line(Message):
 
     @classmethod
     def of(cls, line: bytes) -> tuple[Line, Mapping[str, Any]] | None:
-        """The message with all that it says, or None: a runtime may print too. Raises Unusable: see ``checked``."""
+        """Return the message and its JSON, or None for other output. Raises Unusable: see ``checked``."""
         if not line.lstrip().startswith(b"{"):
             return None
         try:
@@ -125,22 +126,22 @@ class Line(Message):
 
 
 LINE_BYTES = 16 * 1024 * 1024
-"""A listing of many results is the longest line that anybody has to say."""
-SAID_BYTES = 64 * 1024 * 1024
-"""Of standard output altogether: days of progress."""
+"""The longest line is a listing of many results."""
+STREAM_BYTES = 64 * 1024 * 1024
+"""Bound of standard output: days of progress."""
 _KEPT_BYTES = 64 * 1024
 _BLOCK = 1 << 16
 POLL_S = 0.5
-"""A signal that arrives just before a wait begins is noticed when the wait ends."""
+"""Longest wait before a signal is noticed."""
 _MOMENT_S = 1.0
 
 
 class Silence(Exception):
-    """Nothing more came within the time that there was."""
+    """Nothing arrived in time."""
 
 
 class Tail:
-    """The end of a stream, which is read as fast as it comes, so that whoever fills it never waits."""
+    """The end of a stream. The stream is read as fast as it comes, so that its writer never waits."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._kept = bytearray()
@@ -149,30 +150,30 @@ class Tail:
 
     @property
     def text(self) -> str:
-        """What came last, once the stream has ended, or a moment later where it goes on."""
+        """The last output, once the stream has ended, or after a moment."""
         self._thread.join(_MOMENT_S)
         return bytes(self._kept).decode("utf-8", "replace")
 
     def _drain(self, stream: IO[bytes]) -> None:
-        with suppress(OSError, ValueError), stream:  # closed meanwhile
+        with suppress(OSError, ValueError), stream:  # it was closed meanwhile
             while block := read(stream.fileno(), _BLOCK):
                 self._kept += block
                 del self._kept[:-_KEPT_BYTES]
 
 
 class Incoming:
-    """A stream that is read by lines, then by bytes. Raises Unusable: a line, or all of it, is longer than anybody's."""
+    """A stream that is read by lines, then by bytes. Raises Unusable: a line, or the whole stream, is too long."""
 
     def __init__(self, stream: IO[bytes], content_bytes: int = 0) -> None:
-        """``content_bytes``: of what is expected beside lines."""
-        self._stream, self._left = stream, SAID_BYTES + content_bytes
+        """``content_bytes``: expected bytes in addition to lines."""
+        self._stream, self._left = stream, STREAM_BYTES + content_bytes
         self._most = self._left
         self._held = bytearray()
         self._ready = select.poll()
         self._ready.register(stream, select.POLLIN)
 
     def line(self, timeout_s: float) -> bytes | None:
-        """The next line, or the rest where the stream ends without one, then nothing. None: it did not come in time."""
+        """Return the next line, or the rest at the end of the stream, or no bytes after it. None: it did not arrive in time."""
         until, searched = time.monotonic() + timeout_s, 0
         while (end := self._held.find(b"\n", searched)) < 0:
             searched = len(self._held)
@@ -187,18 +188,18 @@ class Incoming:
         return self._taken(end + 1)
 
     def some(self, timeout_s: float) -> bytes | None:
-        """What has come, nothing at the end. None: nothing did in time."""
+        """Return the bytes that arrived, or no bytes at the end. None: nothing arrived in time."""
         return self._taken(len(self._held)) if self._held else self._more(timeout_s)
 
     def exactly(self, count: int, timeout_s: float) -> Iterator[bytes]:
-        """So many bytes, in blocks. Raises EOFError: it ended before. Silence: for so long nothing came."""
+        """Yield this number of bytes, in blocks. Raises EOFError: the stream ended before. Silence: nothing arrived in time."""
         while count > 0:
             if not self._held:
                 more = self._more(timeout_s)
                 if more is None:
                     raise Silence
                 if not more:
-                    raise EOFError(f"it broke off, {count:,} bytes before its end")
+                    raise EOFError(f"it broke off {count:,} bytes before its end")
                 self._held += more
             block = self._taken(min(count, len(self._held)))
             count -= len(block)
@@ -220,46 +221,47 @@ class Incoming:
 
 
 class Exchange(NamedTuple):
-    """What a process said, and the end of what it said on standard error."""
+    """A process's standard output, and the end of its standard error."""
 
     stdout: bytes
     stderr: str
 
 
-def exchange(process: subprocess.Popen[bytes], given: IO[bytes] | bytes, timeout_s: float) -> Exchange:
-    """Write to a process what it is given, and take what it says until it has ended.
+def exchange(process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, timeout_s: float) -> Exchange:
+    """Write to a process's standard input, and read its output until it ends.
 
-    ``timeout_s``: since the last of ``given`` was taken. Raises Silence: it has not ended then. Unusable: it says too much.
+    ``timeout_s``: counted from the last write. Raises Silence: the process has not ended by then. Unusable: its output is too
+    long.
     """
     assert process.stdout is not None and process.stderr is not None
-    writing = _Writing(process, BytesIO(given) if isinstance(given, bytes) else given)
-    incoming, tail, said = Incoming(process.stdout), Tail(process.stderr), bytearray()
+    writing = _Writing(process, BytesIO(stdin) if isinstance(stdin, bytes) else stdin)
+    incoming, tail, output = Incoming(process.stdout), Tail(process.stderr), bytearray()
     while (block := incoming.some(POLL_S)) != b"":
-        said += block or b""
+        output += block or b""
         if time.monotonic() - writing.taken_at > timeout_s:
             raise Silence
     try:
         process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
         raise Silence from error
-    return Exchange(bytes(said), tail.text)
+    return Exchange(bytes(output), tail.text)
 
 
 class _Writing:
-    """Fills a process's standard input beside whoever reads what it says: it may say much before it reads."""
+    """Writes to a process's standard input in a separate thread, since the process may write much before it reads."""
 
-    def __init__(self, process: subprocess.Popen[bytes], given: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], source: IO[bytes]) -> None:
         self.taken_at = time.monotonic()
-        threading.Thread(target=self._write, args=(process.stdin, given), daemon=True).start()
+        threading.Thread(target=self._write, args=(process.stdin, source), daemon=True).start()
 
-    def _write(self, target: IO[bytes], given: IO[bytes]) -> None:
-        with suppress(OSError, ValueError), target:  # it ended before it had read all, and said why
-            while block := given.read(1 << 20):
+    def _write(self, target: IO[bytes], source: IO[bytes]) -> None:
+        with suppress(OSError, ValueError), target:  # it ended before it had read everything
+            while block := source.read(1 << 20):
                 target.write(block)
                 target.flush()
                 self.taken_at = time.monotonic()
 
 
-def last_lines(said: str, count: int) -> list[str]:
+def last_lines(text: str, count: int) -> list[str]:
     """The last lines that are not empty."""
-    return [line.strip() for line in said.splitlines() if line.strip()][-count:]
+    return [line.strip() for line in text.splitlines() if line.strip()][-count:]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgecnn.errors.gates import races_differ
-from edgecnn.judging.findings import of_other_arithmetic
+from edgecnn.judging.findings import arithmetic_differs
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.latency import (
     CONDITIONS_OF_THE_MACHINE,
@@ -115,7 +115,7 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     if facts.kit is None or (broken is not None and broken != facts.outcomes.get("measure")):
         return _why_no_kit(facts)
     if broken is not None:
-        return _without_result("measure", broken)
+        return _not_measured("measure", broken)
     if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
     if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
@@ -135,11 +135,11 @@ def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
     """The first stage that has no result: those behind it are blocked for want of it."""
     for stage, outcome in facts.outcomes.items():
         if isinstance(outcome, Failed | Blocked | Unavailable):
-            return _without_result("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
+            return _not_measured("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
     return NotMeasured(step="kit")
 
 
-def _without_result(
+def _not_measured(
     step: Literal["kit", "measure"], outcome: Failed | Blocked | Unavailable, stage: str | None = None
 ) -> NotMeasured:
     if isinstance(outcome, Blocked):
@@ -242,7 +242,7 @@ def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) 
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
-        return Contest("energy", {}, missing="no meter covers what every one of them took")
+        return Contest("energy", {}, missing="no meter measured all candidates")
     measured = {name: profile.runs for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED}
     costs = costs_of(objective, measured, meter)
     _check_one_race([profiles[name] for name in costs])
@@ -285,7 +285,7 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     return Slower(against=best, ms=cost, against_ms=against, ratio=ratio, **where)
 
 
-def as_good(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
+def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
     """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
     return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
@@ -347,7 +347,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(eligible)
     if not safe:
-        nothing = Choice(state="none", candidate=None, why="no candidate that the target allows works")
+        nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
         return Chosen(choice=nothing, because=describe(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
@@ -374,7 +374,7 @@ def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     weighed = [facts for facts in eligible.inside if facts.size_mib is not None]
     if not weighed:
-        return _provisional(eligible, rules, "nothing was weighed")
+        return _provisional(eligible, rules, "no kit has a known size")
     best = min(weighed, key=lambda facts: (facts.size_mib or 0.0, facts.candidate.id))
     least = best.size_mib or 0.0
     reasons: dict[str, Reason] = {
@@ -401,7 +401,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
     for name in (name for name in raced if name != best):
         alike_and_rougher = name in near and pays(raced[name]) > pays(raced[best])
         kept = _kept(raced[best], raced[name])
-        reasons[name] = as_good(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
+        reasons[name] = rougher_alike(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
     taken = Taken(
         by="estimate" if best == lead.name else _kept(raced[best], raced[lead.name]),
         budget_pp=rules.budget_pp,
@@ -489,7 +489,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     that of the forecast: of all of them where each has one, and of each precision by itself where some have none. Without either
     it is the default order.
     """
-    late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
+    late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
     dated = rules.dated if rules.objective == "latency" else None
     times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in counted}
@@ -510,7 +510,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
-    missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
+    missing = missing or (rules.untimed or "no race ran" if rules.attached else f"{rules.device} was not attached")
     late_ones = tuple(name for name in order if name in late)
     carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated, predicted=predicted)
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))

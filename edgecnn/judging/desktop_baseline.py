@@ -67,12 +67,12 @@ def baseline_facts(
         records: the files of ``baselines/``, their dates checked; of these only the role's own device counts, because a
             record of another GPU is no news about this one.
     """
-    accuracy_from = f"accuracy here is of the fp32 network on {question.accuracy_machine}"
+    accuracy_from = f"accuracy is that of the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
     played = local if local is not None and _fits(local, question) else max(fitting, key=_moment, default=None)
     if played is None:
         nobody = question.failure or f"no {question.device} here"
-        reason = f"{nobody}, and no dated record of {question.arch} at {question.resolution_px} px"
+        reason = f"{nobody}, and there is no dated record of {question.arch} at {question.resolution_px} px"
         remedy = f"; to measure it: {question.command}" if question.command else ""
         latency = Latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)

@@ -57,17 +57,15 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     if agreement is None:
         return None
     if metric != "agreement":
-        return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
-    emulated = f"emulated on {agreement.machine}" if agreement.fidelity is Fidelity.EMULATED else ""
-    note = ", ".join(filter(None, [emulated, in_groups(agreement)]))
+        return missing(f"{NO_LABELS}; bound the agreement with fp32 instead, as in --min agreement=0.99")
     if facts.is_baseline:
-        return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
+        return Finding(figure=agreement.same, fidelity=Fidelity.DEFINED, note="this is the baseline network")
     worth = Worth(agreement.effect, agreement.independent or math.inf)
     figure = share_interval(round(agreement.same.estimate * agreement.images), agreement.images, worth)
-    return Finding(figure=figure, fidelity=agreement.fidelity, note=note)
+    return Finding(figure=figure, fidelity=agreement.fidelity, note=_where(agreement))
 
 
-def of_other_arithmetic(facts: CandidateFacts) -> str | None:
+def arithmetic_differs(facts: CandidateFacts) -> str | None:
     """Return why the kit's own answers on another machine than its device meet no bound: it may multiply otherwise.
 
     Rounded weights are in such a figure; the rounded products and sums of fp16 and bf16 are not, and can cost several points. In
@@ -83,13 +81,12 @@ def of_other_arithmetic(facts: CandidateFacts) -> str | None:
         return None
     if facts.saturates_on is not None:
         here, there = ("the device", evaluation.machine) if facts.saturates_on == "device" else (evaluation.machine, "the device")
-        return f"sums of 8-bit products saturate on {here} and not on {there}; only the device settles it"
+        return f"sums of 8-bit products saturate on {here} but not on {there}; only a run on the device can settle it"
     if precision not in (Precision.FP16, Precision.BF16):
         return None
     if residency is not None and (residency.basis != "elsewhere" or residency.mac_share.get(precision, 0.0) > 0):
         return None
-    known = f"nothing is known to have been multiplied in {precision} there, as it is on the device"
-    return f"{known}; only the device settles it"
+    return f"{evaluation.machine} may not multiply in {precision} as the device does; only a run on the device can settle it"
 
 
 def drop(facts: CandidateFacts) -> Finding:
@@ -98,9 +95,9 @@ def drop(facts: CandidateFacts) -> Finding:
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if test.lost is None or test.gained is None:
-        return missing("the baseline network was not evaluated on the same images")
+        return missing(_NO_BASELINE)
     # Taken again from the counts at the confidence of the gate, whatever was shown.
     worth = Worth(test.drop_effect, test.independent_at_most)
     figure = drop_interval_pp(test.lost, test.gained, test.images, worth)
@@ -117,24 +114,27 @@ def top1(facts: CandidateFacts) -> Finding:
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
-def of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
-    """Figures whose stored interval is already the one that a gate is judged by."""
+def stored_interval(name: Literal["micro_f1", "top5", "macro_f1", "agreement", "ece"]) -> Callable[[CandidateFacts], Finding]:
+    """Return the judge of a figure whose stored interval is the interval of the gate, for either kind of labels."""
 
-    def find_quality(facts: CandidateFacts) -> Finding:
-        test = facts.test
-        if test is None or test.quality is None:
+    def find_figure(facts: CandidateFacts) -> Finding:
+        accuracy = facts.multi_label or facts.test
+        figures = accuracy.quality if isinstance(accuracy, Accuracy) else accuracy
+        if accuracy is None or figures is None:
             return missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
-        if name in ("macro_f1", "ece") and (open_ := _of_independent_images(test)) is not None:
-            return open_
-        figure: Interval | None = getattr(test.quality, name)
+            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="this is the baseline network")
+        unknown = _dependence_unknown(accuracy) if isinstance(accuracy, Accuracy) and name in ("macro_f1", "ece") else None
+        if unknown is not None:
+            return unknown
+        figure: Interval | None = getattr(figures, name)
         if figure is None:
-            return missing(test.quality.absent.get(name, f"{name} was not measured"))
-        return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
+            absent = _NO_BASELINE if isinstance(figures, MultiLabelAccuracy) else figures.absent.get(name)
+            return missing(absent or f"{name} was not measured")
+        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_where(accuracy))
 
-    return find_quality
+    return find_figure
 
 
 def worst_class(facts: CandidateFacts) -> Finding:
@@ -143,30 +143,30 @@ def worst_class(facts: CandidateFacts) -> Finding:
     if test is None or test.quality is None:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
-    if (open_ := _of_independent_images(test)) is not None:
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
+    if (open_ := _dependence_unknown(test)) is not None:
         return open_
     classes = test.quality.classes
     if classes.worst_drop_pp is None:
-        return missing("the baseline network was not evaluated on the same images")
+        return missing(_NO_BASELINE)
     return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
 
 
-def _of_independent_images(test: Accuracy) -> Finding | None:
+def _dependence_unknown(test: Accuracy) -> Finding | None:
     """That a figure is open whose interval takes images for independent, where they are not."""
     if test.dependence is None:
         return None
-    note = f"no interval of it is known that allows for {test.dependence}"
+    note = f"it has no interval that accounts for {test.dependence}"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
 def _which(test: Accuracy, classes: ClassReport) -> str:
-    """The class that loses most, and the one that leaves most open: of it, more images are wanted."""
+    """The class that loses most, and the one that is the least certain: of it, more images are wanted."""
     losing = [figures for figures in classes.classes if figures.drop_pp is not None and figures.drop_pp.estimate > 0]
     worst = max(losing, key=lambda figures: figures.drop_pp.estimate if figures.drop_pp else 0.0, default=None)
     widest = next((figures for figures in classes.classes if figures.name == classes.widest), None)
     notes = [f"{_sized(worst)} loses most"] if worst is not None else []
-    notes += [f"{_sized(widest)} leaves most open"] if widest is not None and widest is not worst else []
+    notes += [f"{_sized(widest)} is the least certain"] if widest is not None and widest is not worst else []
     return ", ".join([*notes, *filter(None, [_where(test)])])
 
 
@@ -174,13 +174,14 @@ def _sized(figures: ClassFigures) -> str:
     return f"{figures.name!r} with {counted(figures.images, 'image')}"
 
 
-def _where(test: Accuracy) -> str:
-    folds = "" if test.folds is None else f"over {len(test.folds.each)} folds"
-    groups = in_groups(test)
-    return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds, groups]))
+def _where(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+    """Return the machine of an emulated figure, the number of folds and the number of groups, as far as they apply."""
+    emulated = f"emulated on {accuracy.machine}" if accuracy.fidelity is Fidelity.EMULATED else ""
+    folds = f"over {len(accuracy.folds.each)} folds" if isinstance(accuracy, Accuracy) and accuracy.folds is not None else ""
+    return ", ".join(filter(None, [emulated, folds, group_note(accuracy)]))
 
 
-def in_groups(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+def group_note(accuracy: Accuracy | MultiLabelAccuracy | Agreement) -> str:
     """``of 40 groups of images``; nothing where images are independent."""
     groups = group_count(accuracy)
     return "" if groups is None else f"of {counted(groups, 'group')} of images"
@@ -194,7 +195,7 @@ def _unmeasured(subject: str, figures: Latency | Memory | Energy | None) -> Find
     """Why a figure of the device is not one that is judged."""
     if figures is None or figures.runs < 1:
         return missing((figures.reason if figures else None) or f"{subject} was not measured")
-    return missing(f"{subject} is {figures.fidelity.value}, and only a measured one is judged")
+    return missing(f"{subject} is {figures.fidelity.value}; only measured figures are judged")
 
 
 def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
@@ -206,8 +207,8 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
         if measured is None or not _judged(measured):
             return _unmeasured("latency", measured)
         if measured.selecting:
-            few = f"{counted(measured.runs, 'run')} of the race for the choice"
-            note = f"p{percent} is open: {few}, and a gate is judged by a race of its own"
+            few = f"only {counted(measured.runs, 'run')} of the race for the choice"
+            note = f"p{percent} is open: {few}, and gates need a separate race"
             return Finding(figure=None, fidelity=measured.fidelity, absent=Verdict.UNSURE, note=note)
         figure: Interval | None = getattr(measured, name)
         if figure is None:
@@ -219,12 +220,12 @@ def latency(percent: int) -> Callable[[CandidateFacts], Finding]:
         finding = Finding(figure=figure, fidelity=measured.fidelity, note=note, **about)
         if percent == MEDIAN:
             return finding.model_copy(update={"slowed_at_most": measured.slowed_at_most})
-        return _of_a_tail(finding, figure, measured, name)
+        return _bound_by_processes(finding, figure, measured, name)
 
     return find_latency
 
 
-def _of_a_tail(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
+def _bound_by_processes(finding: Finding, figure: Interval, measured: Latency, name: str) -> Finding:
     """That of the middle process, up to what three of four keep within; no bound is met where that is not shown.
 
     Its confidence is that of its upper end, which the middle process's interval may exceed: its ranks go in other steps.
@@ -239,7 +240,7 @@ def size(facts: CandidateFacts) -> Finding:
     """Of the model's files, exactly."""
     size = facts.size_mib
     if size is None:
-        return missing("there is no kit to weigh")
+        return missing("size unknown: no kit was built")
     return Finding(figure=Interval(estimate=size, low=size, high=size, confidence=1.0), fidelity=Fidelity.MEASURED)
 
 
@@ -282,9 +283,9 @@ def int8_share(of: _Shared) -> Callable[[CandidateFacts], Finding]:
         if residency is None:
             return missing("residency was not measured")
         if residency.basis == "planned":
-            return missing("residency is the builder's plan, and only what a runtime executed is judged")
+            return missing("residency is only planned by the builder; gates need executed layers")
         if residency.basis == "elsewhere":
-            return missing("residency was read on another machine than the device, whose kernels may differ")
+            return missing("residency was read on another machine, whose kernels may differ from the device's")
         shares = {"multiply-adds": residency.mac_share, "time": residency.time_share, "bytes moved": residency.byte_share}[of]
         if not shares:
             return missing(_no_share(of, residency))
@@ -315,16 +316,17 @@ OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
 OF_SEVERAL = ("map_drop_pp", "map", "micro_f1")
 """Metrics that know of either kind of labels alone; macro_f1 and agreement know of both."""
 _NOT_MEASURED = "mAP was not measured on the test images"
+_NO_BASELINE = "the baseline network was not evaluated on the same images"
 
 
-def of_kind(metric: str, facts: CandidateFacts) -> Finding | None:
-    """Of a multi-label network what a metric of either kind comes to; of any other that it is none of its; else None."""
-    if facts.multi_label is None:
-        known = facts.test is not None and metric in OF_SEVERAL
-        return missing(f"{metric} is of a multi-label model, and these images have one class each") if known else None
-    if metric in OF_ONE_CLASS:
-        return missing(f"{metric} is not of a multi-label model; {', '.join(OF_SEVERAL)}, macro_f1 and agreement are")
-    return of_labels(metric)(facts) if metric in ("macro_f1", "agreement") else None
+def wrong_label_kind(metric: str, facts: CandidateFacts) -> Finding | None:
+    """Return why the metric does not exist for this kind of labels, or None."""
+    if facts.multi_label is not None and metric in OF_ONE_CLASS:
+        others = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement"
+        return missing(f"a multi-label model has no {metric}; it has {others}")
+    if facts.multi_label is None and facts.test is not None and metric in OF_SEVERAL:
+        return missing(f"only a multi-label model has {metric}, and these images have one class each")
+    return None
 
 
 def map_drop(facts: CandidateFacts) -> Finding:
@@ -333,10 +335,10 @@ def map_drop(facts: CandidateFacts) -> Finding:
     if accuracy is None:
         return missing(_NOT_MEASURED)
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="this is the baseline network: no drop by definition")
     if accuracy.drop_pp is None:
-        return missing("the baseline network was not evaluated on the same images")
-    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
+        return missing(_NO_BASELINE)
+    return Finding(figure=accuracy.drop_pp, fidelity=accuracy.fidelity, note=_where(accuracy))
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
@@ -344,25 +346,7 @@ def mean_average_precision(facts: CandidateFacts) -> Finding:
     accuracy = facts.multi_label
     if accuracy is None:
         return missing(_NOT_MEASURED)
-    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
-
-
-def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Callable[[CandidateFacts], Finding]:
-    """Figures whose stored interval is already the one that a gate is judged by."""
-
-    def find_figure(facts: CandidateFacts) -> Finding:
-        accuracy = facts.multi_label
-        if accuracy is None:
-            return missing(_NOT_MEASURED)
-        if name == "agreement" and facts.is_baseline:
-            itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
-        figure: Interval | None = getattr(accuracy, name)
-        if figure is None:
-            return missing("the baseline network was not evaluated on the same images")
-        return Finding(figure=figure, fidelity=accuracy.fidelity, note=_where_labels_are(accuracy))
-
-    return find_figure
+    return Finding(figure=accuracy.map_bounds or accuracy.map, fidelity=accuracy.fidelity, note=_where(accuracy))
 
 
 def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) -> int | None:
@@ -388,8 +372,3 @@ def images_to_settle(metric: str, bound: float, accuracy: MultiLabelAccuracy) ->
         unseen = 100 * two_sided_z(NON_INFERIORITY_CONFIDENCE) ** 2 / (2 * accuracy.drop_images)
     spread = half * max(0.0, half - 2 * unseen) * (1 + POWER_Z / two_sided_z(figure.confidence)) ** 2
     return math.ceil(accuracy.images * (spread + 2 * unseen * apart) / apart**2)
-
-
-def _where_labels_are(accuracy: MultiLabelAccuracy) -> str:
-    emulated = f"emulated on {accuracy.machine}" if accuracy.fidelity is Fidelity.EMULATED else ""
-    return ", ".join(filter(None, [emulated, in_groups(accuracy)]))

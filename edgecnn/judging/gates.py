@@ -33,10 +33,10 @@ from edgecnn.judging.metrics import (
     LATENCY_RATIO,
     METRICS,
     Metric,
+    bound_in_p50,
     exactly,
     find,
     reciprocal_of_p50,
-    with_p50,
 )
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
@@ -118,7 +118,7 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
         for name, bound in bounds.items():
             _check_name(_where(side, stated_by), name, bound, compared)
             _check_bound(_where(side, stated_by), side, name, bound)
-    stated, meant = choice.max.get("p50_ms"), with_p50(choice).max.get("p50_ms")
+    stated, meant = choice.max.get("p50_ms"), bound_in_p50(choice).max.get("p50_ms")
     if stated is not None and meant is not None and not math.isclose(stated, meant):
         raise BOUND_TWICE(where=_where("min", stated_by), metric=f"p50_ms (by {IMAGES_PER_S})", first=stated, second=meant)
 
@@ -141,7 +141,7 @@ def gates_for(
     stated = command_line if command_line is not None and asked_on_line else choice
     stated_by: Literal["recipe", "command line"] = "command line" if asked_on_line else "recipe"
     check_bounds(stated, stated_by=stated_by)
-    stated = with_p50(stated)
+    stated = bound_in_p50(stated)
     strict = _is_strict(choice, command_line)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", stated.max), ("min", stated.min))
     gates = tuple(
@@ -168,7 +168,7 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
 
     The bounds were checked by ``parse_bounds``.
     """
-    choice = with_p50(choice)
+    choice = bound_in_p50(choice)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     stated = [
         Gate(metric=name, side=side, bound=bound, required="always", stated_by="command line")
@@ -262,7 +262,7 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
     """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
-    finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
+    finding = _not_finite_finding(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
     images = _images_to_settle(gate, facts) if unsure and finding.never_met is None else None
@@ -362,7 +362,7 @@ class EffectiveGates(Value):
         )
 
     @classmethod
-    def of_two(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON) -> EffectiveGates:
+    def comparing(cls, bounds: GateChoice, more_rounds: str = OF_A_COMPARISON) -> EffectiveGates:
         """Return the gates of a comparison of two builds, which run in this job."""
         return cls(gates=comparison_gates(bounds), freshness="this-job", more_rounds=more_rounds)
 
@@ -425,7 +425,7 @@ def _no_numbers(facts: CandidateFacts) -> str | None:
     return measured.what if isinstance(measured, Failed) and measured.ref == LOGITS_NOT_FINITE.ref else None
 
 
-def _of_no_numbers(metric: str, facts: CandidateFacts) -> Finding | None:
+def _not_finite_finding(metric: str, facts: CandidateFacts) -> Finding | None:
     """NaN is no accuracy that was not measured: it was, and it is none."""
     why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
     if why is None:
@@ -481,14 +481,14 @@ def _images_for_drop(bound: float, test: Accuracy) -> int | None:
     if test.lost is None or test.gained is None:
         return None
     worth = Worth(test.drop_effect, test.independent_at_most)
-    independent, drop_pp = worth.to_fail(test.images), 100 * (test.lost - test.gained) / test.images
+    independent, drop_pp = worth.independent_to_fail(test.images), 100 * (test.lost - test.gained) / test.images
     disagreement = wilson((test.lost + test.gained) / test.images * independent, independent, NON_INFERIORITY_CONFIDENCE)
     needed = None if disagreement is None else images_needed(bound, disagreement.high, drop_pp)
     return None if needed is None else worth.images_for(needed, test.images, to_pass=drop_pp < bound)
 
 
 def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> int | None:
-    independent = worth.to_fail(images)
+    independent = worth.independent_to_fail(images)
     known = wilson(share * independent, independent, NON_INFERIORITY_CONFIDENCE)
     needed = None if known is None else images_for_proportion(bound, share, widest=known)
     return None if needed is None else worth.images_for(needed, images, to_pass=share > bound)
@@ -526,11 +526,11 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(advice.rounds, advice.spelled)}"
     if verdict is Verdict.UNSURE and finding.too_few and advice.rounds:
-        more = f": {finding.too_few}; {advice.rounds} do ({advice.spelled.format(advice.rounds)})"
+        more = f": {finding.too_few}; {advice.rounds} rounds would ({advice.spelled.format(advice.rounds)})"
     elif verdict is Verdict.UNSURE and finding.never_met:
         more = f": {finding.never_met}"
     elif verdict is Verdict.UNSURE and finding.disturbed:
-        more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
+        more = f": {finding.disturbed}; an idle, cool machine with a good power supply would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"
     return f"{_shown(gate.metric, finding.figure)}{note} {says}{more}"

@@ -59,7 +59,7 @@ def judge_row(
         compared: the build that gates on a difference are about.
     """
     results = judge_candidate(gates.gates, row, gates.more_rounds, compared)
-    results = tuple(_with_reason(result, absent or {}) for result in results)
+    results = tuple(_replace_reason(result, absent or {}) for result in results)
     return row.model_copy(update={"gates": results, "verdict": verdict_of(row, results)})
 
 
@@ -88,6 +88,6 @@ def _judged_against(compared: Compared, gate: Gate, row: CandidateFacts, spelled
     return judge(gate, compared.common if compared.common is not None and is_difference else row, spelled)
 
 
-def _with_reason(result: GateResult, absent: Mapping[str, str]) -> GateResult:
+def _replace_reason(result: GateResult, absent: Mapping[str, str]) -> GateResult:
     reason = absent.get(ANY_METRIC[result.gate.metric].source)
     return result if reason is None or result.verdict is not Verdict.MISSING else result.model_copy(update={"reason": reason})

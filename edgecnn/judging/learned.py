@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgecnn.judging.predictions.average_precision import at_random
+from edgecnn.errors.wording import first_of
+from edgecnn.judging.predictions.average_precision import chance_precision
 from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
 from edgecnn.values.report import CandidateFacts
@@ -51,13 +52,13 @@ def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
 def chance_of(facts: CandidateFacts) -> Chance | None:
     """Chance on the test images of one candidate; None if its accuracy was not measured there."""
     if (several := facts.multi_label) is not None:
-        levels = [at_random(several.images, label.images) for label in several.labels if label.images]
+        levels = [chance_precision(several.images, label.images) for label in several.labels if label.images]
         return Chance(sum(levels) / len(levels), "ranking the images at random") if levels else None
     classes = () if facts.test is None or facts.test.quality is None else facts.test.quality.classes.classes
     if not any(figures.images for figures in classes):
         return None
     commonest = max(classes, key=lambda figures: figures.images)
-    return Chance(commonest_share([figures.images for figures in classes]), f"always answering {commonest.name!r}")
+    return Chance(commonest_share([figures.images for figures in classes]), f"always predicting {commonest.name!r}")
 
 
 def not_learned(facts: CandidateFacts) -> GateResult | None:
@@ -122,3 +123,18 @@ def weakness_of(facts: CandidateFacts) -> Weakness | None:
     if never or answered.share.high - chance.level < WEAK * (1 - chance.level):
         return Weakness(answered.share, facts.multi_label is not None, never, len(rows))
     return None
+
+
+_NAMES = 3
+"""Classes that a sentence names; report.json has the recall of each."""
+
+
+def weakness_sentence(candidate: str, weakness: Weakness) -> str:
+    """``weak result: onnxruntime-fp32 has 31.0 % top-1; 1 of 10 classes is never recognised ('Shirt')``."""
+    metric = "mAP" if weakness.several_labels else "top-1"
+    sentence = f"weak result: {candidate} has {100 * weakness.accuracy.estimate:.1f} % {metric}"
+    if not weakness.never:
+        return sentence
+    names = first_of([repr(name) for name in weakness.never], _NAMES)
+    noun, verb = "labels" if weakness.several_labels else "classes", "is" if len(weakness.never) == 1 else "are"
+    return f"{sentence}; {len(weakness.never)} of {weakness.classes} {noun} {verb} never recognised ({names})"

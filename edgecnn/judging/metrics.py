@@ -127,11 +127,11 @@ def _percentile(percent: int) -> Metric:
     )  # fmt: skip
 
 
-def _by_name(*rows: Metric) -> Mapping[str, Metric]:
+def _named_rows(*rows: Metric) -> Mapping[str, Metric]:
     return {row.name: row for row in rows}
 
 
-SHOWN: Mapping[str, Metric] = _by_name(
+SHOWN: Mapping[str, Metric] = _named_rows(
     Metric("drop_pp", "pp", "accuracy", "lower", _read("test", "drop_pp"), "Top-1 lost against fp32", "drop",
            judged=findings.drop, compared=True, identical=0.0, chart=False),
     Metric("top1", "share", "accuracy", "higher", _read("test", "top1"), "Top-1", "top-1", column="top-1 (95 %)",
@@ -143,18 +143,18 @@ SHOWN: Mapping[str, Metric] = _by_name(
            column="mAP (95 %)", axis="mAP on the test split", judged=findings.mean_average_precision, compared=True,
            chart=False),
     Metric("micro_f1", "share", "accuracy", "higher", _read("multi_label", "micro_f1"), "Micro-F1", "micro-F1",
-           judged=findings.of_labels("micro_f1"),
+           judged=findings.stored_interval("micro_f1"),
            says="F1 of all decisions of all labels together, at the thresholds that ship; higher is better."),
-    Metric("top5", "share", "accuracy", "higher", _quality("top5"), "Top-5", "top-5", judged=findings.of_quality("top5"),
+    Metric("top5", "share", "accuracy", "higher", _quality("top5"), "Top-5", "top-5", judged=findings.stored_interval("top5"),
            says="Images whose class is among the five largest logits; higher is better."),
     Metric("macro_f1", "share", "accuracy", "higher", _either("macro_f1"), "Macro-F1", "macro-F1",
-           judged=findings.of_quality("macro_f1"),
+           judged=findings.stored_interval("macro_f1"),
            says="Mean F1 over classes, so that small classes weigh as much as large ones; higher is better."),
     Metric("ece", "share", "accuracy", "lower", _quality("ece"), "Calibration error", "calibration error",
-           judged=findings.of_quality("ece"),
+           judged=findings.stored_interval("ece"),
            says="How far confidence and accuracy are apart, over 15 bins of equal width; lower is better."),
     Metric("agreement", "share", "accuracy", "higher", _either("agreement"), "Agreement with fp32", "agreement with fp32",
-           judged=findings.of_quality("agreement"),
+           judged=findings.stored_interval("agreement"),
            says="Images that get the same first answer, or the same labels, right or wrong; higher is better."),
     Metric("worst_class_drop_pp", "pp", "accuracy", "lower", _quality("classes", "worst_drop_pp"), "Largest drop of a class",
            "largest drop of a class", judged=findings.worst_class, compared=True, identical=0.0, chart=False,
@@ -197,7 +197,7 @@ def reciprocal_of_p50(value: float) -> float:
     return 1000 / value
 
 
-def with_p50(choice: GateChoice) -> GateChoice:
+def bound_in_p50(choice: GateChoice) -> GateChoice:
     """The same bounds, with one on images a second as the bound on p50 that it means."""
     if not choice.min.get(IMAGES_PER_S, 0) > 0:  # one that is no bound is refused by ``check_bounds``
         return choice
@@ -237,7 +237,7 @@ def parse_budgets(
 
 
 LATENCY_RATIO = "latency_ratio"
-COMPARED: Mapping[str, Metric] = _by_name(
+COMPARED: Mapping[str, Metric] = _named_rows(
     Metric(
         LATENCY_RATIO,
         "ratio",
@@ -263,13 +263,13 @@ def charted(*sources: Source) -> list[Metric]:
 def find(metric: str, facts: CandidateFacts) -> Finding:
     """What a gate may know of ``metric`` (a name of ``METRICS``)."""
     if facts.candidate.method is Method.ORIGINAL and metric in _AGAINST_FP32:
-        return findings.missing("the file came quantized, and the float network that it could be compared with is not in it")
+        return findings.missing("the model file came quantized and holds no float network to compare with")
     judged = METRICS[metric].judged
     assert judged is not None
     if METRICS[metric].source != "accuracy":
         return judged(facts)
-    finding = findings.unlabelled(metric, facts) or findings.of_kind(metric, facts) or judged(facts)
-    return finding.model_copy(update={"never_met": findings.of_other_arithmetic(facts)})
+    finding = findings.unlabelled(metric, facts) or findings.wrong_label_kind(metric, facts) or judged(facts)
+    return finding.model_copy(update={"never_met": findings.arithmetic_differs(facts)})
 
 
 _AGAINST_FP32 = ("drop_pp", "map_drop_pp", "agreement", "worst_class_drop_pp")

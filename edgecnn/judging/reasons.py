@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from edgecnn.errors.wording import images_in, listed, plural
+from edgecnn.errors.wording import images_in, listed
 from edgecnn.values.base import Value
 from edgecnn.values.forecast import MARK
 from edgecnn.values.reason import (
@@ -56,7 +56,7 @@ def run_settings_words(ours: str | None, theirs: str | None) -> str:
     """``, with 2 threads``, of both where they differ; empty where nothing is known of ours."""
     if ours is None:
         return ""
-    return f", with {ours}" if theirs in (None, ours) else f", with {ours} against {theirs}"
+    return f", with {ours}" if theirs in (None, ours) else f", with {ours} versus {theirs}"
 
 
 @singledispatch
@@ -70,22 +70,22 @@ def _taken(reason: Taken, name: str) -> str:
 
 
 def _why_taken(reason: Taken, name: str) -> str:
-    budget = f"inside the budget of {reason.budget_pp:g} pp"
+    budget = f"within the budget of {reason.budget_pp:g} pp"
     if reason.by == "fallback":
-        return f"no candidate is known to stay {budget} on validation, so fp32 ships"
+        return f"no candidate is shown to stay {budget} on validation, so fp32 ships"
     if reason.by == "original":
-        return f"the file came quantized, so {name} is all that there is to ship"
+        return f"the model file came quantized, so {name} is the only candidate"
     if reason.by == "smallest":
-        return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
-    kept = {"precision": "of higher precision", "network": "the network as given"}.get(reason.by)
-    first = "is the best estimate" if kept is None else f"is within 1 % of {reason.ahead}, {kept} and"
+        return f"{name} is the smallest candidate {budget}: {reason.mib or 0.0:.2f} MiB"
+    kept = {"precision": "has the higher precision", "network": "is the unchanged network"}.get(reason.by)
+    first = "has the best estimate" if kept is None else f"is within 1 % of {reason.ahead}, {kept} and is"
     return f"{name} {first} {budget}{_figure(reason)} {_CHOOSING}{_how_sure(reason)}{_claim(reason)}"
 
 
 def _how_sure(reason: Taken) -> str:
     if reason.regret is None or reason.rounds is None:
         return ""
-    return f", expected regret {100 * reason.regret:.1f} % after {reason.rounds} rounds"
+    return f" (expected regret {100 * reason.regret:.1f} % after {reason.rounds} rounds)"
 
 
 def _claim(reason: Taken) -> str:
@@ -93,67 +93,63 @@ def _claim(reason: Taken) -> str:
         return ""
     if reason.disturbed is not None:
         ran = f"{speed_words(reason.ratio.alone)} in the race for the report"
-        return f"; not shown faster than {reason.against}: {reason.disturbed}, and it ran at {ran}"
+        return f"; not shown faster than {reason.against}, because {reason.disturbed}; measured: {ran}"
     shown = (
         "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
     )
-    return f"; {shown} {reason.against}, {speed_words(reason.ratio)} in the race for the report"
+    return f"; {shown} {reason.against}: {speed_words(reason.ratio)} in the race for the report"
 
 
 def _figure(reason: Taken) -> str:
     """Nothing of latency: this is a report's first sentence, and the p50 beside it is of the race for the report."""
     if reason.objective == "throughput":
-        return f", at {reason.images_per_s or 0.0:,.1f} images a second with {_images(reason.batch or 1)} in a call"
-    return f", at {reason.energy_mj or 0.0:.2f} mJ an image" if reason.objective == "energy" else ""
-
-
-def _images(batch: int) -> str:
-    return f"{batch} {plural(batch, 'image')}"
+        return f", at {reason.images_per_s or 0.0:,.1f} images a second with batch {reason.batch or 1}"
+    return f", at {reason.energy_mj or 0.0:.2f} mJ per image" if reason.objective == "energy" else ""
 
 
 @_sentence.register
 def _provisional(reason: Provisional, name: str) -> str:
     if reason.part == "used":
-        return f"chosen for now: {_why_used(reason, name)}"
+        return f"chosen provisionally: {_why_used(reason, name)}"
     if reason.part == "reference":
-        return "carried: the network that every drop is counted from"
+        return "carried: every drop is measured against it"
     if reason.part == "fallback":
-        return "carried: fp32 of a runtime that the target allows"
-    return "carried: inside the budget, and a race on the device may choose it"
+        return "carried: the fp32 fallback of this target"
+    return "carried: within the budget, and a race on the device may choose it"
 
 
 def _why_used(reason: Provisional, name: str) -> str:
-    last = f"; last {listed(reason.late)}, not known to have been computed as on the device" if reason.late else ""
+    last = f"; last {listed(reason.late)}, whose accuracy may differ on the device" if reason.late else ""
     predicted = reason.predicted
     if predicted is not None and (predicted.whole or name in predicted.p50_ms):
         p50 = predicted.p50_ms[name]
-        among = "of all" if predicted.whole else f"forecast of its precision, by the default order (fp16, INT8, other){last}"
+        among = "of all" if predicted.whole else f"of its precision (default order: fp16, INT8, other{last})"
         order = f"{MARK} {p50.estimate:.3g} ms [{p50.low:.3g}, {p50.high:.3g}] predicted, the fastest {among}"
     elif reason.dated is None:
-        order = f"by the default order (fp16, INT8, other{last}), which estimates no speed"
+        order = f"default order (fp16, INT8, other{last}), not a speed estimate"
     else:
         where = f"the record of {reason.dated.observed_on} ({listed(reason.dated.networks)}; {reason.dated.machine})"
         order = f"fastest in {where}{last}"
-    return f"{reason.missing}, so {name} is used until a race settles it: {order}"
+    return f"{reason.missing}, so {name} is used until a race decides: {order}"
 
 
 @_sentence.register
 def _slower(reason: Slower, name: str) -> str:
-    figures = f"{reason.ms:.2f} ms against {reason.against_ms:.2f} of {reason.against}"
+    figures = f"{reason.ms:.2f} ms versus {reason.against_ms:.2f} ms of {reason.against}"
     return f"slower by estimate {_CHOOSING}: {figures}{_paired(reason, 'latency')}"
 
 
 @_sentence.register
 def _fewer_images(reason: FewerImages, name: str) -> str:
-    ours = f"{reason.images_per_s:,.1f} with {_images(reason.batch)} in a call"
-    theirs = f"{reason.against_images_per_s:,.1f} of {reason.against} with {reason.against_batch}"
-    return f"fewer images a second by estimate {_CHOOSING}: {ours} against {theirs}{_paired(reason, 'throughput')}"
+    ours = f"{reason.images_per_s:,.1f} with batch {reason.batch}"
+    theirs = f"{reason.against_images_per_s:,.1f} of {reason.against} with batch {reason.against_batch}"
+    return f"fewer images a second by estimate {_CHOOSING}: {ours} versus {theirs}{_paired(reason, 'throughput')}"
 
 
 @_sentence.register
 def _more_energy(reason: MoreEnergy, name: str) -> str:
-    figures = f"{reason.energy_mj:.2f} mJ an image against {reason.against_energy_mj:.2f} of {reason.against}"
-    return f"more energy by estimate {_CHOOSING}: {figures} by {reason.meter}{_paired(reason, 'energy')}"
+    figures = f"{reason.energy_mj:.2f} mJ per image versus {reason.against_energy_mj:.2f} mJ of {reason.against}"
+    return f"more energy by estimate {_CHOOSING}: {figures}, measured by {reason.meter}{_paired(reason, 'energy')}"
 
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
@@ -166,21 +162,21 @@ def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> 
 
 @_sentence.register
 def _larger(reason: Larger, name: str) -> str:
-    return f"larger: {reason.mib:.2f} MiB against {reason.against_mib:.2f} of {reason.against}"
+    return f"larger: {reason.mib:.2f} MiB versus {reason.against_mib:.2f} MiB of {reason.against}"
 
 
 @_sentence.register
 def _alike(reason: Alike, name: str) -> str:
-    kept = {"precision": "has the higher precision", "network": "is the network as given"}[reason.kept]
+    kept = {"precision": "has the higher precision", "network": "is the unchanged network"}[reason.kept]
     return f"within 1 % of {reason.against}, which {kept}: {speed_words(reason.ratio, reason.objective)} {_CHOOSING}"
 
 
 @_sentence.register
 def _loses(reason: Loses, name: str) -> str:
     drop = reason.drop_pp
-    over = f"over the budget on {reason.split} by {drop.estimate - reason.bound_pp:.2f} pp"
+    over = f"exceeds the budget on {reason.split} by {drop.estimate - reason.bound_pp:.2f} pp"
     interval = f"[{drop.low:.2f}, {drop.high:.2f}] at {100 * drop.confidence:.4g} % of {images_in(reason.images, reason.groups)}"
-    return f"{over}: a drop of {drop.estimate:.2f} against {reason.bound_pp:g}, {interval}"
+    return f"{over}: the drop is {drop.estimate:.2f} pp {interval}, the budget {reason.bound_pp:g} pp"
 
 
 @_sentence.register
@@ -188,18 +184,18 @@ def _differs(reason: Differs, name: str) -> str:
     share = reason.same
     images = images_in(reason.images, reason.groups)
     interval = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {images}"
-    over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {interval}"
-    return f"{over}, and without labels a budget of {reason.bound_pp:g} pp wants {100 - reason.bound_pp:g} %"
+    over = f"exceeds the budget on {reason.split}: it agrees with fp32 on {100 * share.estimate:.1f} % {interval}"
+    return f"{over}; without labels, a budget of {reason.bound_pp:g} pp requires {100 - reason.bound_pp:g} %"
 
 
 @_sentence.register
 def _too_large(reason: TooLarge, name: str) -> str:
-    return f"too large: {reason.mib:.2f} MiB against the {reason.bound_mib:g} that are allowed"
+    return f"too large: {reason.mib:.2f} MiB, the limit is {reason.bound_mib:g} MiB"
 
 
 @_sentence.register
 def _outside(reason: Outside, name: str) -> str:
-    return f"a reference: {reason.runtime.value} is not what the target asks for"
+    return f"reference only: the target does not ask for {reason.runtime.value}"
 
 
 @_sentence.register
@@ -214,16 +210,16 @@ def _not_climbed(reason: NotClimbed, name: str) -> str:
 
 @_sentence.register
 def _out_of_time(reason: OutOfTime, name: str) -> str:
-    spent = f"not climbed: out of time, {reason.spent_s:.0f} s spent of a budget of {reason.budget_s:.0f} s"
-    return f"{spent}; this climbs on: {reason.command}" if reason.command else spent
+    spent = f"not climbed: out of time ({reason.spent_s:.0f} s spent, the budget is {reason.budget_s:.0f} s)"
+    return f"{spent}; to continue: {reason.command}" if reason.command else spent
 
 
 _WITHOUT = {
     "kit": "no kit was made",
-    "validation": "not evaluated on validation, so nothing says that it is inside the budget",
-    "size": "inside the budget, but not weighed",
-    "race": "inside the budget, but not in the race for the choice",
-    "measure": "measuring it failed",
+    "validation": "not evaluated on validation, so it is not shown to be within the budget",
+    "size": "within the budget, but of unknown size",
+    "race": "within the budget, but not in the race for the choice",
+    "measure": "measurement failed",
 }
 
 

@@ -39,7 +39,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
-GROUPED = "; so many independent images would, and for a PASS the images of one group count as at most one"
+GROUPED = "; this holds for independent images, and for a PASS each group counts as at most one image"
 """What a sentence of either kind ends with where images came in groups."""
 
 
@@ -54,7 +54,7 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
 
 def labels_sentence(images: int) -> str:
     """The same of several labels an image, of which nothing can be said before there are answers."""
-    return f"{counted(images, 'image')}; how small a drop of mAP they show hangs on the answers, and its interval says it"
+    return f"{counted(images, 'image')}; the smallest drop of mAP that they show depends on the predictions"
 
 
 def images_needed(
@@ -109,4 +109,4 @@ def enough_images(needed: int, groups: int | None = None) -> str:
     """The end of a sentence: what would turn UNSURE into an answer; ``groups``: of so many, where images come in groups."""
     of = "" if groups is None else f" of {counted(groups, 'group')}"
     odds = f"in {100 * POWER:.0f} % of cases"
-    return f"if the estimate is the truth, about {needed:,} new images{of}, judged alone, settle it {odds}"
+    return f"about {needed:,} new test images{of}, judged separately, would settle it {odds} if the estimate is right"

@@ -8,7 +8,7 @@ pixels in parts, and holds them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -73,20 +73,25 @@ def prepared_groups(folder: Path, split: str) -> npt.NDArray[np.int64] | None:
     return groups
 
 
-def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
-    """The stored evaluation of a kit on these pixels, made now where there is none.
+def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab, begin: Callable[[], None] | None = None) -> StoredProfile:
+    """Return the stored evaluation of a kit on these pixels, or make one.
+
+    ``begin`` is called before an evaluation is made; without it, a note says so.
 
     Raises RunnerFailed: the kit refused, with its own words.
     """
     stored = stored_evaluation(kit, pixels, lab)
     if stored is not None:
         return stored
-    lab.tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
+    if begin is None:
+        lab.tell.note(f"evaluate {kit.candidate.id} on {pixels.split}: {pixels.images} images")
+    else:
+        begin()
     with lab.store.workspace("evaluation", f"{kit.digest[:32]}-{pixels.sha256[:32]}{lab.lane}", lab.tell) as work:
         stored = stored_evaluation(kit, pixels, lab)  # another process may have finished while this one waited
         if stored is not None:
             return stored
-        facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
+        facts = _run_evaluation(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
         if facts.pixels_sha256 != pixels.sha256:
             raise PIXELS_CHANGED(file=pixels.file, split=pixels.split)
         try:
@@ -119,10 +124,10 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
     return logits
 
 
-def _asked(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
+def _run_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
         return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
-    lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
+    lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
     return _evaluation(work, lab)
 
 
@@ -194,7 +199,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
     file = out.with_name(f"{out.name}.npy")
     np.save(file, pixels)
     try:
-        lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
+        lab.host.run(Task(kit.folder, "evaluate", inputs={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
     finally:
         file.unlink()
     return _evaluation(out, lab)

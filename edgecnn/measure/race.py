@@ -84,7 +84,7 @@ def file_failure(request: RaceRequest, lab: Lab, why: str) -> RaceResult:
 
 def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     """The newest stored race of this question that is younger than ``max_age_h`` and holds every kit."""
-    by_kit = {kit.entrant: _of_entrant(kit, lab) for kit in request.kits}
+    by_kit = {kit.entrant: _stored_races(kit, lab) for kit in request.kits}
     present = {kit.entrant: lab.environment_of(kit) for kit in request.kits}
     for first in by_kit[request.kits[0].entrant]:
         name = first.profile.race or ""
@@ -134,7 +134,7 @@ def fresh(observed_at: datetime, max_age_h: float) -> bool:
     return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)
 
 
-def _of_entrant(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
+def _stored_races(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
     """What ran with other knobs says nothing of these."""
     knobs = kit.knobs.options
     return tuple(entry for entry in lab.store.profiles.of(kit.digest, "race") if entry.profile.knobs == knobs)

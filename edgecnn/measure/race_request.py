@@ -106,7 +106,7 @@ class RaceRequest(Value):
         return cls(kits=tuple(kits), purpose=purpose, **{**usual, **overrides})
 
     @classmethod
-    def for_figures(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
+    def reported(cls, choice: RaceChoice, kits: Iterable[KitRef], how: RaceOptions) -> RaceRequest:
         """The race for the reported figures: as many rounds as the recipe, the gates or ``until`` want."""
         until = None if how.until is None else rule_of(how.until)
         rounds = max(choice.rounds, how.runs.latency) if until is None else until.looks[-1]
@@ -218,7 +218,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
     for end in rule.looks:
         block = work / f"rounds-{begin:04d}"
         block.mkdir(exist_ok=True)
-        racing = _as_begun(block.with_suffix(".json"), racing)
+        racing = _block_entrants(block.with_suffix(".json"), racing)
         items = [item for item in items_of(request, racing) if begin <= item["round"] < end]
         _bench(request, Schedule(tuple(items), request.timeout_s), lab, block)
         begin = end
@@ -234,7 +234,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
             return
 
 
-def _as_begun(file: Path, racing: frozenset[str]) -> frozenset[str]:
+def _block_entrants(file: Path, racing: frozenset[str]) -> frozenset[str]:
     """Who runs in a block, as it was when the block began: on going on, a run that had failed may succeed."""
     if not file.exists():
         write_text_atomically(file, json.dumps(sorted(racing)))
@@ -259,7 +259,7 @@ def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> 
         require_as_scheduled(schedule, folder)
 
 
-def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:
+def _entrant_runs(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:
     """The runs of each kit that has not broken."""
     by_entrant: dict[str, list[Mapping[str, Any]]] = {kit.entrant: [] for kit in request.kits}
     for run in runs:
@@ -269,7 +269,7 @@ def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict
 
 def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Entrants that run another block; nobody where it is known who ships."""
-    mine = {name: contender_runs for name, contender_runs in _by_entrant(request, runs).items() if name in rule.contenders}
+    mine = {name: contender_runs for name, contender_runs in _entrant_runs(request, runs).items() if name in rule.contenders}
     costs = costs_of(CHOOSING[request.purpose], mine)
     if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
         return frozenset()
@@ -297,7 +297,7 @@ def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:
     """A kit that broke asks for no more rounds; the others may."""
-    by_entrant = _by_entrant(request, runs)
+    by_entrant = _entrant_runs(request, runs)
     known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
     if wide and rounds < until.looks[-1]:

@@ -54,9 +54,9 @@ def read_run(path: Path) -> dict[str, Any]:
     if run.get("error") is None:
         run.pop("error", None)
     try:
-        found = checked(RunFile, run)
-        if found.error is None:
-            if found.environment is None:
+        file = checked(RunFile, run)
+        if file.error is None:
+            if file.environment is None:
                 raise Unusable("environment: Field required")
             measured = checked(Run, {name: run[name] for name in Run.model_fields if name in run})
             utc_moment(measured.started_at)
@@ -74,7 +74,7 @@ def run_of(facts: Mapping[str, Any]) -> Run:
 
 def impossible(run: Run) -> str | None:
     """Why no run can have been so; None: it may have been."""
-    start = tuple(each for each in (run.load_ns, run.process_ns) if each is not None)
+    start = tuple(duration_ns for duration_ns in (run.load_ns, run.process_ns) if duration_ns is not None)
     events = () if run.events is None else run.events.samples_ns
     if any(time <= 0 for time in (*start, run.first_ns, *run.warmup_ns, *run.samples_ns, *events)):
         return _NOT_ABOVE_0
@@ -87,10 +87,14 @@ def impossible(run: Run) -> str | None:
 
 
 def _impossible_energy(energy: RunEnergy) -> str | None:
-    seconds = (energy.idle.seconds, energy.work.seconds, *(s for each in energy.readings for s in (each.idle_s, each.work_s)))
+    seconds = (
+        energy.idle.seconds,
+        energy.work.seconds,
+        *(s for reading in energy.readings for s in (reading.idle_s, reading.work_s)),
+    )
     if energy.images < 1 or min(seconds) <= 0:
         return "energy of no image, or of no time"
-    return "energy is below 0" if any(min(each.idle_j, each.work_j) < 0 for each in energy.readings) else None
+    return "energy is below 0" if any(min(reading.idle_j, reading.work_j) < 0 for reading in energy.readings) else None
 
 
 def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
@@ -110,9 +114,9 @@ def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
 
 
 def _not_as_asked(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
-    for name, asked in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
-        if run.get(name, {}) != asked:
-            return f"its {name} is {run.get(name)}, asked is {asked}"
+    for name, expected in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
+        if run.get(name, {}) != expected:
+            return f"its {name} is {run.get(name)}, asked is {expected}"
     if "error" in run:
         return None
     count, batch = len(run["samples_ns"]), item.get("batch", 1)

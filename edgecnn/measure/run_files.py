@@ -129,12 +129,12 @@ def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, A
     wanted = kit.knobs.options
     other = next((run["knobs"] for run in mine if run.get("knobs", {}) != wanted), None)
     if other is not None:
-        said = _options_said(other)
-        because = f"a run of {kit.candidate.id} was made with {said}, and its bundle runs it with {_options_said(wanted)}"
+        made_with = _options_text(other)
+        because = f"a run of {kit.candidate.id} was made with {made_with}, and its bundle runs it with {_options_text(wanted)}"
         raise RUNS_UNUSABLE(folder=folder, because=because)
 
 
-def _options_said(options: Mapping[str, str]) -> str:
+def _options_text(options: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(options.items())) or "no knobs"
 
 

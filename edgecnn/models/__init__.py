@@ -1,1 +1,1 @@
-"""The catalogue: networks as rows and typed tables, scaling, published weights."""
+"""The catalogue: networks as rows and typed tables, scaling, and published weights."""

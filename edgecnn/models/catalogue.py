@@ -1,4 +1,4 @@
-"""Every network that can be asked for by name, and what its blocks are made of. Importing it imports no torch."""
+"""Every network that can be requested by name, and the layers in its blocks. Importing this module imports no torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.preprocessing import LARGEST_PX, PixelRecipe, PreprocessingChoice
 
 TIMM = "timm:"
-"""How the names of networks begin that are looked up in the installed timm."""
+"""Prefix of networks that are looked up in the installed timm."""
 _ROWS: tuple[ArchSpec, ...] = (
     *CLASSICS, *VGGS, *GOOGLENETS, *INCEPTIONS, *PLAIN, *RESNETS, *RESNET_V2, *RESNEXTS, *OF_TIMM, *DENSENETS, *MOBILENET_V1,
     *SHUFFLENET_V1, *NASNETS, *MOBILENET_V2, *SHUFFLENET_V2, *MOBILENET_V3, *EFFICIENTNETS, *EFFICIENTNET_LITES,
@@ -33,12 +33,12 @@ _ROWS: tuple[ArchSpec, ...] = (
 
 
 def all_archs() -> tuple[ArchSpec, ...]:
-    """Every row, in the order in which they are listed: family by family, as they came to be."""
+    """Return all rows in listing order: by family, in order of publication."""
     return _ROWS
 
 
 def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
-    """Networks whose names match a shell's pattern, or contain a word without a wildcard. Raises UnknownArch: there are none."""
+    """Return networks that match a shell pattern, or contain a word without wildcards. Raises UnknownArch: there are none."""
     names = names_like(pattern, (spec.name for spec in _ROWS))
     if not names:
         raise unknown_arch(name=pattern, nearest=())
@@ -46,11 +46,16 @@ def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
 
 
 def arch_named(name: str) -> ArchSpec:
-    """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers; of
-    ``timm:NAME``, with or without the tag of its weights, the row of a network that timm has.
+    """Return the row with this name.
 
-    Raises UnknownArch: with the nearest names. ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot
-    be. MissingPackage: timm is asked for and not installed. NOT_A_CLASSIFIER: what timm has of that name tells no classes.
+    A scaled name (``efficientnet-b0-d1.2-w0.75``) gives its row with the multipliers. ``timm:NAME``, with or without the tag of
+    its weights, gives a row of a timm network.
+
+    Raises:
+        UnknownArch: with the nearest names.
+        ScaleInvalid, ScaleLeavesNoChannel: no network has this scale.
+        MissingPackage: timm is needed and not installed.
+        NOT_A_CLASSIFIER: timm's network of that name does not classify.
     """
     if name.lower().startswith(TIMM):
         require_packages(("timm",), extra="zoo", needed_for=name)
@@ -68,7 +73,7 @@ def arch_named(name: str) -> ArchSpec:
 
 
 def _bare_name_of_timm(name: str) -> tuple[str, ...]:
-    """Return the full names for a name without its beginning."""
+    """Return the full names for a name without its prefix."""
     if "_" not in name or installed_version("timm") is None:
         return ()
     from edgecnn.models.timm_zoo import is_of_timm
@@ -81,7 +86,7 @@ BLOCKS = "blocks"
 
 
 def timed_arch(name: str) -> ArchSpec:
-    """The row of that name, or of a network of random blocks (``blocks-SEED``), which latency tables alone are made of.
+    """Return the row with this name, or of a network of random blocks (``blocks-SEED``), which only latency tables use.
 
     Raises UnknownArch, ScaleInvalid, ScaleLeavesNoChannel: see ``arch_named``.
     """
@@ -95,24 +100,27 @@ def timed_arch(name: str) -> ArchSpec:
     )  # fmt: skip
 
 
-def pixel_recipe(spec: ArchSpec, resolution_px: ImageSize | None = None, asked: PreprocessingChoice | None = None) -> PixelRecipe:
+def pixel_recipe(
+    spec: ArchSpec, resolution_px: ImageSize | None = None, choice: PreprocessingChoice | None = None
+) -> PixelRecipe:
     """How a photograph becomes this network's pixels.
 
-    At the native resolution (or None) this is the published recipe, margin included. At any other one the centre crop covers
-    the whole short side: the margin belongs to the published weights, and small images have no border to spare.
+    At the native resolution (or None) this is the published recipe, with its margin. At any other resolution the centre crop
+    covers the whole short side, because the margin belongs to the published weights and small images have no border to spare.
     """
     size = resolution_px or spec.resolution_px
     resize_px = spec.resize_px if size == spec.resolution_px else size
-    choice = asked or PreprocessingChoice()
+    choice = choice or PreprocessingChoice()
     if spec.resize == "crop" or choice.resize is not None or choice.resize_px is not None:
         return choice.shaped(size, resize_px, spec.normalization, spec.interpolation)
     of_weights = choice.model_copy(update={"resize": spec.resize})
     made = of_weights.shaped(size, resize_px, spec.normalization, spec.interpolation)
-    return made.model_copy(update={"resize_px": resize_px})  # the margin of the weights, which a user's own way has not
+    return made.model_copy(update={"resize_px": resize_px})  # the margin of the weights, absent from a user's own preprocessing
 
 
 def libraries_of(name: str) -> tuple[str, ...]:
-    """Distributions beyond torch and torchvision that define the network: they bind the bytes of what is made of it.
+    """Return the packages beyond torch and torchvision that define the network. Their versions are part of the keys of its
+    artifacts.
 
     Raises UnknownArch: no row has the name.
     """
@@ -124,7 +132,7 @@ SQUEEZE_EXCITE = "squeeze-excite"
 
 
 class Parts(Value):
-    """Layers in the blocks of a network, without the gates of squeeze-excite."""
+    """Layers in a network's blocks, apart from the gates of squeeze-excite."""
 
     activations: tuple[str, ...]
     squeeze_excite: bool = False
@@ -140,7 +148,7 @@ _RELU_FAMILIES = (
     "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet",
 )  # fmt: skip
 OF_TIMM_ALONE = (TIMM.rstrip(":"), *dict.fromkeys(spec.family for spec in RECENT))
-"""Families of whose blocks nothing is stated."""
+"""Families whose blocks are not described."""
 _OF_FAMILY = {
     **dict.fromkeys(_RELU_FAMILIES, Parts(activations=("ReLU",))),
     "lenet": Parts(activations=("scaled tanh",)),
@@ -153,18 +161,18 @@ _OF_FAMILY = {
 
 
 def parts_of(family: str) -> Parts | None:
-    """The row of a family; None of what timm builds, whose layers are its own."""
+    """Return the row of a family; None for networks of timm, whose layers are its own."""
     return None if family in OF_TIMM_ALONE else _OF_FAMILY[family]
 
 
 def holds(family: str, part: str) -> bool:
-    """Whether its blocks hold an activation of that name, or ``SQUEEZE_EXCITE``; False where it is not known."""
+    """Whether its blocks contain an activation of that name, or ``SQUEEZE_EXCITE``; False if unknown."""
     parts = parts_of(family)
     return parts is not None and (parts.squeeze_excite if part == SQUEEZE_EXCITE else part in parts.activations)
 
 
 def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
-    """Refuse images that the network has no answer to, or that are never trained on.
+    """Check that the network can process images of this size, and be trained on them.
 
     Raises RESOLUTION_FIXED, RESOLUTION_TOO_LARGE, RESOLUTION_TOO_SMALL, SHAPE_NOT_TAKEN.
     """

@@ -1,6 +1,6 @@
-"""Compound scaling (EfficientNet, arXiv:1905.11946): which multipliers a scale comes to for a network of the catalogue.
+"""Compound scaling (EfficientNet, arXiv:1905.11946): the multipliers of a scale for a network of the catalogue.
 
-Nothing here imports torch, so that a scale is scaled_or_same, or refused, before any work.
+Nothing here imports torch, so a scale is resolved or refused before any work.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from edgecnn.values.preprocessing import LARGEST_PX
 from edgecnn.values.scale import DECIMALS, LARGEST_MULTIPLIER, CompoundScale, Multipliers
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
-"""Of depth, width and resolution: the paper's grid search under α·β²·γ² ≈ 2, so that a step of φ doubles the multiply-adds."""
+"""Bases of depth, width and resolution: the paper's grid search under α·β²·γ² ≈ 2, so a step of φ doubles the multiply-adds."""
 LEAST_CHANNELS = 4
-"""Fewer round to no multiple of 8 but 0."""
+"""Fewer channels would round to 0, as multiples of 8."""
 RESOLUTION_STEP_PX = 4
-"""Step to which the formula's resolution is rounded. The paper states no rule; its resolutions are multiples of 4."""
+"""Step of rounded resolutions. The paper states no rule; its resolutions are multiples of 4."""
 
 
 class Coefficients(NamedTuple):
-    """A published member of a family, as multipliers of its first."""
+    """A published member of a family, as multipliers of the family's first network."""
 
     width: float
     depth: float
     resolution_px: int
-    """Of a side: all are squares."""
+    """Side of the square input."""
     dropout: float
 
     @property
     def multipliers(self) -> Multipliers:
-        """Without the resolution."""
+        """The multipliers without the resolution."""
         return Multipliers(depth=self.depth, width=self.width)
 
 
@@ -53,27 +53,27 @@ EFFICIENTNET = tuple(
     )
 )  # fmt: skip
 """B0 to B7 by φ (``efficientnet_params`` of models/official/efficientnet/efficientnet_builder.py, github.com/tensorflow/tpu).
-They were not made by the formula: it gives B7 a depth of 1.2⁷ = 3.58."""
+They do not follow the formula, which gives B7 a depth of 1.2⁷ = 3.58."""
 EFFICIENTNET_LITE = tuple(
     Coefficients(*row)
     for row in ((1.0, 1.0, 224, 0.2), (1.0, 1.1, 240, 0.2), (1.1, 1.2, 260, 0.3), (1.2, 1.4, 280, 0.3), (1.4, 1.8, 300, 0.3))
 )
-"""Lite0 to Lite4 by φ (the same repository, lite/efficientnet_lite_builder.py)."""
+"""Lite0 to Lite4 by φ (lite/efficientnet_lite_builder.py in the same repository)."""
 
 
 class Rule(NamedTuple):
     """Facts of a family that scaling needs."""
 
     narrowest: int
-    """Channels of its narrowest scaled layer, of which a width must leave some."""
+    """Channels of its narrowest scaled layer. A scaled width must leave at least some of them."""
     first: str
-    """The network that the family's name alone means."""
+    """The network that the family's name refers to."""
     stride: int = 32
-    """Pixels of the input that one position of the last feature map stands for."""
+    """Input pixels for each position of the last feature map."""
     published: tuple[Coefficients, ...] = ()
-    """Its members by whole φ, of ``first``."""
+    """Its members by whole φ, relative to ``first``."""
     residual: bool = True
-    """Its new blocks add to their input, so that they can begin by changing nothing."""
+    """Whether new blocks add to their input, so that they can start without changing it."""
 
 
 RULES: Mapping[str, Rule] = {
@@ -84,7 +84,7 @@ RULES: Mapping[str, Rule] = {
     "mobilenet-v3": Rule(narrowest=16, first="mobilenet-v3-large"),
     "resnet": Rule(narrowest=64, first="resnet-50"),
 }
-"""By family. Another is added with its builder in ``models/families/scaled.py``."""
+"""Rules by family. To add one, add its builder to ``models/families/scaled.py``."""
 
 
 class Scaled(NamedTuple):
@@ -95,16 +95,16 @@ class Scaled(NamedTuple):
 
 
 def scaled(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
-    """The row of the scaled network and its resolution.
+    """Return the row of the scaled network, and its resolution.
 
     Args:
-        base_px: the resolution that the network would have had without it.
+        base_px: the resolution without scaling.
 
     Raises:
         NOTHING_TO_SCALE: no rule scales the family.
-        ScaleInvalid: with the scale that the row has already, it would be deeper or wider than any network, or nothing at all.
-        ScaleLeavesNoChannel: its narrowest layer would be rounded to no channel at all.
-        ResolutionUnderStride: its last feature map would have less than one position, or more pixels than any recipe takes.
+        ScaleInvalid: together with the row's own scale, the network would be too deep or too wide, or have nothing left.
+        ScaleLeavesNoChannel: its narrowest layer would round to no channel.
+        ResolutionUnderStride: its last feature map would have less than one position, or the input exceeds a recipe's limit.
     """
     rule = RULES.get(spec.family)
     if rule is None:
@@ -127,12 +127,12 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
     """Return the network of ``[model] scale`` and ``resolution_px`` together.
 
     Args:
-        text: the scale as the recipe has it, or None.
-        stated_px: the resolution that the recipe states, or None.
-        usual_px: what is taken where it states none; a step of φ counts from it.
+        text: the recipe's scale, or None.
+        stated_px: the recipe's resolution, or None.
+        usual_px: the resolution if the recipe states none, and the base for steps of φ.
 
     Raises:
-        SCALE_CONTRADICTS_RESOLUTION: the scale says the resolution, and another one is stated.
+        SCALE_CONTRADICTS_RESOLUTION: the scale implies a resolution, and the recipe states another.
         NOTHING_TO_SCALE, ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: see ``scaled``.
     """
     if text is None:
@@ -146,7 +146,7 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None
 
 
 def scaled_row(spec: ArchSpec, multipliers: Multipliers) -> ArchSpec:
-    """The row of a scaled network: its own name, and its parameters are known when it is built. Unscaled, the row itself."""
+    """Return the row of a scaled network, with its own name and no parameter count; without scaling, the row itself."""
     if multipliers == Multipliers():
         return spec
     both = (spec.scale or Multipliers()).times(multipliers)
@@ -163,7 +163,7 @@ def scaled_row(spec: ArchSpec, multipliers: Multipliers) -> ArchSpec:
 
 
 def keeps_all(spec: ArchSpec) -> bool:
-    """True where a scaled network has every channel and block of the unscaled one, so that it begins by computing the same."""
+    """Whether a scaled network has every channel and block of the unscaled one, so that it starts by computing the same."""
     if spec.scale is None:
         return True
     deeper = spec.scale.depth >= 1 if RULES[spec.family].residual else spec.scale.depth == 1
@@ -171,9 +171,9 @@ def keeps_all(spec: ArchSpec) -> bool:
 
 
 def coefficients_of(spec: ArchSpec) -> Coefficients:
-    """What a row of the catalogue is to its family's first, without its own scale; 1 where its family was published unscaled."""
+    """Return a row's multipliers relative to its family's first network, without its own scale; 1 if published unscaled."""
     rule = RULES[spec.family]
-    if spec.family == "mobilenet-v1":  # whose multiplier is in its name
+    if spec.family == "mobilenet-v1":  # the multiplier is in its name
         multiplier = base_name(spec.name).removeprefix(rule.first).removeprefix("-")
         return Coefficients(float(multiplier or 1), 1.0, spec.resolution_px.short_px, 0.001)
     stem = rule.first.rstrip("0123456789")
@@ -183,13 +183,13 @@ def coefficients_of(spec: ArchSpec) -> Coefficients:
 
 
 def base_name(name: str) -> str:
-    """The name without the suffix of a scale."""
+    """Return the name without the suffix of a scale."""
     match = _SUFFIX.fullmatch(name)
     return match["base"] if match else name
 
 
 def scale_in(name: str) -> CompoundScale | None:
-    """The scale that a scaled network's name ends with. Raises ScaleInvalid: no network has it."""
+    """Return the scale at the end of a scaled network's name. Raises ScaleInvalid: no network has it."""
     match = _SUFFIX.fullmatch(name)
     if match is None:
         return None
@@ -223,14 +223,14 @@ def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, mult
 
 
 def imbalance_of(scale: CompoundScale, native_px: int) -> float:
-    """How far depth, width and resolution lie apart on the compound rule, in steps of φ: 0 on the rule itself."""
+    """Return how far depth, width and resolution diverge on the compound rule, in steps of φ: 0 on the rule itself."""
     depth, width = math.log(scale.depth or 1, ALPHA), math.log(scale.width or 1, BETA)
     side = math.log((scale.resolution or native_px) / native_px, GAMMA)
     return round(max(depth, width, side) - min(depth, width, side), 3)
 
 
 def formula(phi: float) -> Multipliers:
-    """α to the φ, and β to the φ."""
+    """Return α to the φ, and β to the φ."""
     return Multipliers(depth=round(ALPHA**phi, DECIMALS), width=round(BETA**phi, DECIMALS))
 
 

@@ -1,6 +1,6 @@
-"""What training does when the recipe does not say: light, so that a plan can be printed without torch.
+"""Training defaults for settings that the recipe omits. This module is light, so a plan needs no torch.
 
-``training/beginning.py`` and ``training/beginning.py`` say what the figures mean there.
+``training/beginning.py`` explains the values.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from edgecnn.values.training import ScratchRecipe
 Mode = Literal["finetune", "inherit", "scratch"]
 
 SCRATCH_IMAGES = 29_600
-"""Images shown in all to a network that starts from random weights: 8 passes over the demo, whose build then takes less than five
-minutes on two slow cores."""
-FINETUNE_EPOCHS = 2
-"""Passes of the whole network after its head was trained on frozen features."""
+"""Images shown in total to a network with random weights. For the demo these are 8 passes, less than five minutes on two slow
+cores."""
+FINETUNE_IMAGES = 24_000
+"""Images shown at most to a network that is fine-tuned: about 8 passes over 3,000 images."""
 
 
 def default_epochs(mode: Mode, images: int) -> int:
-    """Epochs for ``images`` training images: a fixed number of images shown unless fine-tuning, whose passes are few."""
+    """Return epochs for ``images`` training images: a fixed number of images shown. Fine-tuning may stop earlier."""
     if mode == "finetune":
-        return FINETUNE_EPOCHS
+        return 4 * max(2, min(8, round(FINETUNE_IMAGES / max(images, 1) / 4)))
     return max(8, min(90, round(SCRATCH_IMAGES / max(images, 1))))
 
 
 def default_learning_rate(mode: Mode, recipe: ScratchRecipe = "short", own_rate: float | None = None) -> float:
-    """Peak rate: of the whole network from scratch; of a fine-tuned head, whose body learns at a tenth of it.
+    """Return the peak learning rate: of the whole network from scratch, or of a fine-tuned head, whose body learns at a tenth of
+    it.
 
-    ``recipe``: from random weights, by which recipe. ``own_rate``: the network's own for AdamW, of its row, where the usual one
-    is too high for it. SGD begins where the ResNet paper does, or for such a network where AlexNet's and VGG's papers do.
+    ``recipe``: the recipe if training starts from random weights. ``own_rate``: the row's rate for AdamW, if the usual one is too
+    high. SGD starts at the rate of the ResNet paper, or for such a network at that of the AlexNet and VGG papers.
     """
     if mode == "finetune":
         return 1e-3
@@ -45,12 +46,12 @@ def default_batch_size(mode: Mode, recipe: ScratchRecipe = "short") -> int:
 
 
 def default_label_smoothing(mode: Mode, recipe: ScratchRecipe = "short") -> float:
-    """Share of a label that is spread."""
+    """Return the share of a label that is spread over the other classes."""
     return 0.0 if mode != "finetune" and recipe == "resnet" else 0.1
 
 
 def default_augmentation(mode: Mode, recipe: ScratchRecipe = "short") -> tuple[Augmentation, ...]:
-    """Random crops and mirror images; from scratch, in few epochs, a crop covers more of the image (``training/beginning.py``).
+    """Return random crops and flips; from scratch, in few epochs, a crop covers more of the image (``training/beginning.py``).
 
     A modern training of many epochs varies more and mixes images (torchvision's reference recipe: mixup 0.2, cutmix 1.0).
     """

@@ -1,4 +1,4 @@
-"""The work of fetch: find the original, check its digest, rename its tensors, write them with what is known about them."""
+"""The fetch stage's work: find the original file, check its digest, rename its tensors, write them with their metadata."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fetch_weights(spec: ArchSpec, own_file: Path | None, out: Path, tell: Progre
     Args:
         spec: the network; its ``weights`` describe the published file, which is used if ``own_file`` is None.
         own_file: the user's own file.
-        out: partial downloads stay in ``out/resume`` until the stage is finished.
+        out: ``out/resume`` keeps partial downloads until the stage is finished.
 
     Raises:
         DownloadFailed, WeightsCorrupt, WeightsUnavailable, WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``FetchStage.make``.
@@ -81,13 +81,13 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
     continued = partial.exists()
     download(weights.url, partial, "weights", tell)
     if continued and not sha256_of(partial).startswith(weights.sha256_prefix):
-        tell.note(f"the continued download of {weights.file} is damaged; starting over")
+        tell.note(f"the resumed download of {weights.file} is damaged; starting over")
         partial.unlink()
         download(weights.url, partial, "weights", tell)
     try:
         _check(partial, weights, source=weights.url)
     except WeightsCorrupt:
-        partial.unlink()  # nothing to continue from: the next run must start over
+        partial.unlink()  # nothing to resume: the next run must start over
         raise
     return partial
 
@@ -95,4 +95,4 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
 def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
     sha256 = sha256_of(path)
     if not sha256.startswith(weights.sha256_prefix):
-        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, found=sha256)
+        raise weights_corrupt(source=source, expected_prefix=weights.sha256_prefix, sha256=sha256)

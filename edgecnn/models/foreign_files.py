@@ -1,6 +1,6 @@
-"""Model files and folders of other formats, recognised by content, each with the command that makes an ONNX file of it.
+"""Recognise model files and folders of other formats by content, each with the command that converts it to ONNX.
 
-Nothing is parsed: the first bytes of a file, the names in a zip archive and the names in a folder tell the format.
+Nothing is parsed: the first bytes of a file, the names in a zip archive or the names in a folder identify the format.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from edgecnn.store.disk import DAMAGED_ZIP, json_object, refuse_known_cause
 HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
 _NAMES_MAX: Final = 10_000
-"""Names in a folder that are compared."""
+"""Number of names in a folder that are compared."""
 _OPENED_MAX: Final = 50
-"""Files in a folder whose first bytes are read."""
+"""Number of files in a folder whose first bytes are read."""
 _SOURCE: Final = (
     "no exporter turns it into ONNX: give the ONNX file that it was made from, or export the network where it was trained, as in "
     'torch.onnx.export(model.eval(), (example,), "model.onnx", dynamo=True)'
@@ -51,15 +51,15 @@ _ULTRALYTICS: Final = "pip install ultralytics; yolo export model={path} format=
 
 
 class ForeignForm(NamedTuple):
-    """A format that ``--model`` and ``--weights`` do not take."""
+    """A format that ``--model`` and ``--weights`` do not accept."""
 
     what: str
-    """With its article: "a TensorFlow Lite model"."""
+    """Its name with an article: "a TensorFlow Lite model"."""
     fix: str | None = None
 
 
 class _Head(NamedTuple):
-    """A format by a file's first bytes: one of ``starts`` at ``at``, and ``holds`` anywhere in the first 1,024."""
+    """A format recognised by a file's first bytes: one of ``starts`` at ``at``, and ``holds`` anywhere in the first 1,024."""
 
     what: str
     starts: bytes | tuple[bytes, ...]
@@ -69,7 +69,7 @@ class _Head(NamedTuple):
 
 
 class _Names(NamedTuple):
-    """A format by names in a folder or zip archive: one for each of the patterns."""
+    """A format recognised by names in a folder or zip archive, with a match for each pattern."""
 
     what: str
     patterns: tuple[str, ...]
@@ -128,11 +128,11 @@ _FOLDERS: Final = (
     _Names("a checkpoint of TensorFlow", ("checkpoint", "*.index"), _SOURCE),
 )
 _MODELS: Final = ("*.onnx", "*.pt2", "*.torchscript", "*.ts", "*.pt")
-"""Names of files that ``--model`` may take."""
+"""Names of files that ``--model`` may accept."""
 
 
 def foreign_form(path: Path) -> ForeignForm | None:
-    """The format of a file or folder that ``--model`` does not take; None of any other file.
+    """Return the format of a file or folder that ``--model`` does not accept; None for any other file.
 
     Raises OSError: it cannot be read.
     """
@@ -148,7 +148,7 @@ def foreign_form(path: Path) -> ForeignForm | None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse what ``--model`` does not take.
+    """Refuse files and folders that ``--model`` does not accept.
 
     Raises FOREIGN_MODEL: a folder, or a file of another format. CustomModelUnusable: it is empty. WRONG_BYTES: see
     ``refuse_known_cause``. OSError: it cannot be read.
@@ -164,7 +164,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def form_of_head(head: bytes) -> ForeignForm | None:
-    """The format that the first bytes of a file tell, with the places of its fix still open."""
+    """Return the format that the first bytes of a file identify, with placeholders in its fix."""
     for row in _HEADS:
         if head[row.at :].startswith(row.starts) and row.holds in head:
             return ForeignForm(row.what, row.fix)
@@ -178,10 +178,10 @@ def form_of_head(head: bytes) -> ForeignForm | None:
 
 
 def _protobuf_form(head: bytes) -> ForeignForm | None:
-    """A format that begins with its version, as ONNX does: Core ML's Model.proto, or TensorFlow's SavedModel.
+    """Return a format that starts with its version, as ONNX does: Core ML's Model.proto, or TensorFlow's SavedModel.
 
-    Core ML then describes its first input, whose name comes first inside two messages. ONNX has the name of its producer there.
-    Its version is 3 at least; a SavedModel's is 1.
+    Core ML then describes its first input, whose name comes first inside two messages; ONNX has its producer's name there. ONNX's
+    version is at least 3; a SavedModel's is 1.
     """
     if head[:1] != b"\x08" or head[2:3] != b"\x12":
         return None
@@ -194,7 +194,7 @@ def _protobuf_form(head: bytes) -> ForeignForm | None:
 
 
 def _end_of_number(head: bytes, at: int) -> int:
-    """Where a protobuf's number that begins at ``at`` ends."""
+    """Return the offset after the protobuf number that starts at ``at``."""
     while at < len(head) and head[at] >= 0x80:
         at += 1
     return at + 1
@@ -216,7 +216,7 @@ def _zip_form(path: Path, head: bytes) -> ForeignForm | None:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if any(name.endswith(("/constants.pkl", "/archive_format")) for name in names):
-                return None  # a program of torch
+                return None  # a torch program
             pickled = next((name for name in names if name.endswith("/data.pkl")), None)
             if pickled is not None:
                 with archive.open(pickled) as content:
@@ -224,17 +224,17 @@ def _zip_form(path: Path, head: bytes) -> ForeignForm | None:
                 return ForeignForm("a checkpoint of Ultralytics", _ULTRALYTICS) if is_theirs else None
             return form_of_zip(names)
     except DAMAGED_ZIP:
-        return None  # who opens the archive says what is wrong with it
+        return None  # the code that opens the archive reports its faults
 
 
 def form_of_zip(names: Sequence[str]) -> ForeignForm | None:
-    """The format that the names in a zip archive tell, with the places of its fix still open."""
+    """Return the format that the names in a zip archive identify, with placeholders in its fix."""
     return _form_of_names(_ZIPS, names, {})
 
 
 def _folder_form(path: Path) -> ForeignForm:
     names = sorted(entry.name for entry in islice(path.iterdir(), _NAMES_MAX))
-    below = path / "onnx"  # as Hugging Face's repositories have it
+    below = path / "onnx"  # the layout of Hugging Face's repositories
     names += [f"onnx/{entry.name}" for entry in islice(below.iterdir(), _NAMES_MAX)] if below.is_dir() else []
     models = [name for pattern in _MODELS for name in names if fnmatchcase(name, pattern)]
     if models:
@@ -252,7 +252,7 @@ def _folder_form(path: Path) -> ForeignForm:
 
 
 def _readable_form(file: Path) -> ForeignForm | None:
-    """None of a file that cannot be read, which hides no other file of its folder."""
+    """Return None for an unreadable file, so that it does not hide the other files of its folder."""
     try:
         return foreign_form(file)
     except OSError:

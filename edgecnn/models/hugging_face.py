@@ -1,4 +1,4 @@
-"""Weights of Hugging Face's hub: fetched by its own client into its own cache, where timm looks for them too."""
+"""Weights from the Hugging Face Hub, downloaded by its own client into its own cache, which timm uses too."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ SHA256_DIGITS = 64
 
 
 class Held(NamedTuple):
-    """A file of the hub on this machine."""
+    """A file of the Hub on this machine."""
 
     path: Path
     sha256: str
     whole: bool
-    """False where the bytes are not those that the hub named."""
+    """False if the bytes differ from those that the Hub announced."""
 
 
 def hub_address(weights: PretrainedWeights) -> str:
-    """Where the file is asked for: at the hub, or where ``HF_ENDPOINT`` says that a mirror of it is."""
+    """Return the file's address at the Hub, or at the mirror that ``HF_ENDPOINT`` names."""
     from huggingface_hub import hf_hub_url
 
     return str(hf_hub_url(weights.name, weights.file))
 
 
 def cached_hub_file(weights: PretrainedWeights) -> Held | None:
-    """Return the file in the client's cache, or None if there is none that can be read.
+    """Return the file in the client's cache, or None if there is no readable one.
 
-    The client keeps a file of the hub as a link to bytes that it names after their SHA-256, as the hub told it.
+    The client stores a file as a link to a blob that is named after its SHA-256, as the Hub announced it.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -43,24 +43,24 @@ def cached_hub_file(weights: PretrainedWeights) -> Held | None:
     try:
         recorded_sha256 = (
             path.readlink().name if path.is_symlink() else ""
-        )  # the first link alone: a client may keep the bytes behind others
+        )  # the first link only: a client may store the bytes behind others
         sha256 = sha256_of(path)
     except OSError:
-        return None  # somebody else's cache: as good as none
+        return None  # someone else's cache, which cannot be used
     return Held(path, sha256, whole=len(recorded_sha256) != SHA256_DIGITS or recorded_sha256 == sha256)
 
 
 def fetched_from_hub(weights: PretrainedWeights, tell: Progress) -> Path:
-    """The file, from the cache or else from the hub; what broke off is continued, and what is damaged fetched anew.
+    """Return the file from the cache or the Hub. Partial downloads resume; damaged files are downloaded again.
 
-    Raises DownloadFailed: it cannot be had, or is not what the hub named.
+    Raises DownloadFailed: it is not available, or differs from what the Hub announced.
     """
     held = cached_hub_file(weights)
     if held is None or not held.whole:
         _download(weights, tell, anew=held is not None)
         held = cached_hub_file(weights)
     if held is None or not held.whole:
-        raise DOWNLOAD_FAILED(url=hub_address(weights), reason="what arrived is not what the hub named", received=0)
+        raise DOWNLOAD_FAILED(url=hub_address(weights), reason="the download is not the file that the Hub announced", received=0)
     return held.path
 
 
@@ -83,7 +83,7 @@ def _download(weights: PretrainedWeights, tell: Progress, *, anew: bool) -> None
 
     try:
         hf_hub_download(weights.name, weights.file, tqdm_class=Told, force_download=anew)
-    except Exception as problem:  # its errors, and those of the libraries that it asks the network by, share no class
+    except Exception as problem:  # the client's errors, and those of its HTTP libraries, share no class
         lines = str(problem).strip().splitlines()
         raise DOWNLOAD_FAILED(
             url=hub_address(weights), reason=lines[0] if lines else type(problem).__name__, received=0

@@ -1,7 +1,7 @@
-"""A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit.
+"""Build a row's network, and load its weights from a file, or raise an error that names what does not fit.
 
-Training programs put tables, prefixes and other modules' tensors around a network's tensors; these are taken off again. A
-network may end in k nearest neighbours instead of a linear layer.
+Training programs wrap a network's tensors in tables, prefixes and other modules; these are removed. A network may end in k
+nearest neighbours instead of a linear layer.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 
 PROTOTYPES = "prototypes.weight"
-"""The tensor by which a file of weights is known to end in neighbours."""
+"""The tensor that identifies a file whose network ends in neighbours."""
 
 
 class NeighbourHead(nn.Module):
-    """Share of the ``k`` nearest training images, by cosine, that each class has."""
+    """The share of each class among the ``k`` nearest training images, by cosine."""
 
     k: Tensor
     votes: Tensor
@@ -58,12 +58,12 @@ class NeighbourHead(nn.Module):
 
     @property
     def in_features(self) -> int:
-        """Of each image."""
+        """Features of each image."""
         return self.prototypes.in_features
 
     @classmethod
     def of(cls, features: Tensor, labels: Tensor, classes: int, k: int) -> NeighbourHead:
-        """A head that remembers ``features`` (N, F) with their ``labels`` (N,)."""
+        """Return a head that stores ``features`` (N, F) and their ``labels`` (N,)."""
         head = cls(len(features), features.shape[1], classes, k)
         with torch.no_grad():
             head.prototypes.weight.copy_(functional.normalize(features))
@@ -72,46 +72,48 @@ class NeighbourHead(nn.Module):
 
     @classmethod
     def like(cls, state: Mapping[str, Tensor], prefix: str) -> NeighbourHead:
-        """An empty head of the shape that a file's tensors have."""
+        """Return an empty head with the shape of a file's tensors."""
         count, inputs = state[f"{prefix}.{PROTOTYPES}"].shape
         return cls(count, inputs, state[f"{prefix}.votes"].shape[1], int(state[f"{prefix}.k"]))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features float (N, F), or maps of one pixel, → shares float (N, classes); of a tie the first class is the larger."""
+        """Features float (N, F), or maps of one pixel, → shares float (N, classes); in a tie the first class gets the larger
+        share.
+        """
         nearest = self.prototypes(functional.normalize(features.flatten(1))).topk(self.neighbours).indices
         return self.votes[nearest].mean(dim=1)
 
 
 _TABLES = ("state_dict", "model", "model_state_dict", "net", "network", "params")
 _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema")
-"""Running averages of the weights; taken where the weights themselves are not there."""
+"""Running averages of the weights, used if the weights themselves are absent."""
 _BEGINNINGS = ("module.", "_orig_mod.", "model.", "net.", "network.")
-"""Of DataParallel, of torch.compile, and of modules that hold the network as an attribute."""
+"""Prefixes of DataParallel, of torch.compile, and of modules that have the network as an attribute."""
 _COUNTER = "n_averaged"
-"""torch.optim.swa_utils.AveragedModel keeps it beside the network."""
+"""torch.optim.swa_utils.AveragedModel stores it next to the network."""
 _AVERAGE = re.compile(r"(^|_)(ema|swa|avg|averaged)(_|$)")
 _DEEPEST = 3
 _TABLES_MAX = 100_000
-"""Tables that are looked at; an optimizer keeps one for each parameter."""
+"""Largest number of tables to inspect; an optimizer has one for each parameter."""
 _PREFIXES_SHOWN = 5
 
 
 class Unwrapped(NamedTuple):
-    """Tensors by name, and descriptions of the parts that were removed."""
+    """Tensors by name, and descriptions of the removed wrappers."""
 
     tensors: dict[str, Tensor]
     removed: tuple[str, ...]
     entries: tuple[str, ...] = ()
-    """The entries of the file that lead to the table, from the outside in."""
+    """The entries of the file that lead to the table, outermost first."""
 
 
 def tables_in(loaded: object) -> list[Unwrapped]:
-    """Every table of tensors in what a file holds, the likeliest first: by the usual names, then by their number of tensors."""
+    """Return every table of tensors in a file's content, the most likely first: by usual names, then by number of tensors."""
     return _tables_below(loaded, (), set())
 
 
 def _tables_below(loaded: object, entries: tuple[str, ...], visited: set[int]) -> list[Unwrapped]:
-    """``visited``: the identity of each table. A table that is in several places, itself included, counts once."""
+    """``visited``: the identity of each table. A table that appears several times, even inside itself, counts once."""
     if not isinstance(loaded, Mapping) or not loaded or id(loaded) in visited or len(visited) == _TABLES_MAX:
         return []
     visited.add(id(loaded))
@@ -132,13 +134,13 @@ def _tables_below(loaded: object, entries: tuple[str, ...], visited: set[int]) -
 
 
 def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -> Unwrapped:
-    """The table and the beginning of its names that give most of the ``wanted`` names, without that beginning.
+    """Return the table and the name prefix that match most ``wanted`` names, with the prefix removed.
 
-    Tensors of other modules, whose names begin otherwise, are left out and named. Where less than half of the wanted names are
-    there, the first table without the usual beginnings: its names are of another program, or of another network. Of several
-    that give as many, the usual names come first, and averages last.
+    Tensors of other modules, with other prefixes, are excluded and named. If less than half of the wanted names match, the first
+    table without usual prefixes is returned: its names belong to another program or network. In a tie the usual names come first,
+    and averages last.
 
-    Raises WEIGHTS_AMBIGUOUS: several give as many, and their names do not tell which one is meant.
+    Raises WEIGHTS_AMBIGUOUS: several match equally well, and their names do not decide.
     """
     names = frozenset(wanted)
     fits = [(table, *fit) for table in tables for fit in _beginnings(table.tensors, names)]
@@ -156,14 +158,14 @@ def best_fit(tables: Sequence[Unwrapped], wanted: Collection[str], path: Path) -
     removed = [*table.removed, *([f"names without {beginning!r}"] if beginning else [])]
     if outside:
         removed.append(
-            f"{counted(len(outside), 'tensor')} of other modules left out "
+            f"{counted(len(outside), 'tensor')} of other modules skipped "
             f"({', '.join(outside[:_PREFIXES_SHOWN])}{and_more(len(outside), _PREFIXES_SHOWN)})"
         )
     return Unwrapped(inside, tuple(removed))
 
 
 def _preference(table: Unwrapped, beginning: str) -> int:
-    """0 of usual names, 1 of others, 2 of an average."""
+    """0 for usual names, 1 for others, 2 for an average."""
     modules = beginning.split(".")[:-1]
     if any(_AVERAGE.search(name) for name in (*table.entries, *modules)):
         return 2
@@ -197,24 +199,24 @@ def _strip_usual_beginnings(table: Unwrapped) -> Unwrapped:
 
 
 def strip_common_beginning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors without the module names that all their names begin with."""
+    """Return the tensors without the module names that all their names start with."""
     modules = os.path.commonprefix(list(tensors)).rpartition(".")
     beginning = "".join(modules[:2]) if len(tensors) > 1 else ""
     return {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
 
 
 HEAD_STD = 0.01
-"""Standard deviation of a new head's weights; its bias starts at 0. Every class begins with nearly equal probability."""
+"""Standard deviation of a new head's weights. Its bias starts at 0, so all classes start with nearly equal probability."""
 
 _NAMES_SHOWN = 8
-"""Tensors of each kind of misfit that an error names."""
+"""Tensors of each kind of mismatch that an error names."""
 
 
 def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.Module:
-    """The network with random weights: the body initialized as its builder does, the last layers as ``HEAD_STD`` says.
+    """Return the network with random weights: the body as its builder initializes it, the last layers as ``HEAD_STD`` says.
 
-    ``classes``: outputs of the last layer, and of the last layers of auxiliary heads. ``seed``: of the initialization. The
-    caller's random state is left as it was. Raises MissingPackage: its library is an extra that is not installed.
+    ``classes``: outputs of the last layer, and of auxiliary heads. ``seed``: of the initialization. The caller's random state is
+    unchanged. Raises MissingPackage: its library is an extra that is not installed.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -238,7 +240,7 @@ def _put(network: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def head_of(network: nn.Module, spec: ArchSpec) -> nn.Linear:
-    """The last layer, whose input is what a new set of classes is learned from."""
+    """Return the last layer, from whose input a new set of classes is learned."""
     return _linear(network, spec.head)
 
 
@@ -250,7 +252,7 @@ def _linear(network: nn.Module, name: str) -> nn.Linear:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Trainable numbers; running statistics are not counted."""
+    """Return the number of trainable numbers, without running statistics."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -260,13 +262,13 @@ def shipped_parameter_count(network: nn.Module, spec: ArchSpec) -> int:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a torch file, under the names that the file gives them.
+    """Return the tensors of a safetensors or a torch file, under the file's own names.
 
-    The bytes and not the name decide which of the two it is. A torch file that has its tensors in a table inside a table, as
-    training programs write checkpoints, is unwrapped.
+    The bytes decide the format, not the file's name. A torch file with nested tables, as training programs write checkpoints, is
+    unwrapped.
 
-    Raises WEIGHTS_UNREADABLE: truncated, damaged, another format, or no table of tensors. WEIGHTS_HOLD_OBJECTS: it holds Python
-    objects, and reading those would run code that the file names.
+    Raises WEIGHTS_UNREADABLE: truncated, damaged, another format, or without a table of tensors. WEIGHTS_HOLD_OBJECTS: it
+    contains Python objects, and reading them would run code that the file names.
     """
     return _read(path)[0].tensors
 
@@ -278,30 +280,30 @@ def _read(path: Path) -> Sequence[Unwrapped]:
     except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
         raise _refusal(path, problem) from problem
     if not (tables := tables_in(loaded)):
-        raise WEIGHTS_UNREADABLE(path=path, reason="it holds something other than a table of tensors")
+        raise WEIGHTS_UNREADABLE(path=path, reason="it contains something other than a table of tensors")
     return tables
 
 
 def _loaded(path: Path) -> object:
     arguments: list[Any] = [(kind, name) for name, kind in SAVED_ARGUMENTS.items()]
-    with open_regular(path) as file, torch.serialization.safe_globals(arguments):  # of a path, torch would look at the name
+    with open_regular(path) as file, torch.serialization.safe_globals(arguments):  # given a path, torch would check the name
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _refusal(path: Path, problem: Exception) -> EdgecnnError:
-    """In our words: torch's own tell how to switch its check off."""
+    """Return our own wording; torch's explains how to disable its check."""
     text = str(problem).strip()
     names = re.findall(r"(?:GLOBAL|class) ([A-Za-z_][\w.]*\.\w+)", text)
     if isinstance(problem, pickle.UnpicklingError) and names:
         return weights_hold_objects(path=path, names=list(dict.fromkeys(names)))
-    is_damage = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # torch's own slip
+    is_damage = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # a bug of torch
     if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and not is_damage:
         return WEIGHTS_UNREADABLE(path=path, reason=text.splitlines()[0])
     return WEIGHTS_UNREADABLE(path=path, reason="it is damaged: its table of tensors cannot be read")
 
 
 def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
-    """The tensors of a file under this network's names, checked against it; the head may have any number of classes.
+    """Return a file's tensors under this network's names, checked against it; the head may have any number of classes.
 
     Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``unwrapped_weights``.
     """
@@ -309,10 +311,12 @@ def read_weights(spec: ArchSpec, path: Path) -> dict[str, Tensor]:
 
 
 def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
-    """The same, with what was taken off the tensors to get at them.
+    """Return the tensors as ``read_weights`` does, and the wrappers that were removed.
 
-    Raises WEIGHTS_UNREADABLE: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
-    and the network that fits. WEIGHTS_AMBIGUOUS: see ``best_fit``.
+    Raises:
+        WEIGHTS_UNREADABLE: see ``read_state``.
+        WeightsDoNotFit: the file is of another network; the error names the tensors, and the network that fits.
+        WEIGHTS_AMBIGUOUS: see ``best_fit``.
     """
     tables = _read(path)
     table = tables[0]
@@ -334,12 +338,12 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
 
 
 def archs_that_fit(state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Networks of the catalogue that have exactly these tensors, the head of any number of classes."""
+    """Return networks of the catalogue that have exactly these tensors, with any number of classes."""
     return tuple(spec.name for spec in all_archs() if _has_as_many(spec, state) and _fits(spec, state))
 
 
 def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
-    """Numbers as the row counts them, which costs nothing; only where these agree is the network built and compared."""
+    """Compare parameter counts first, which is free; the network is built only if they match."""
     head = state.get(f"{spec.head}.weight")
     if head is None or head.ndim != 2 or spec.parameters is None:
         return False
@@ -366,7 +370,7 @@ def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> nn.Module:
-    """The network that training left in a file, whichever kind of head it ends in.
+    """Return the network that training wrote to a file, with either kind of head.
 
     Raises WEIGHTS_UNREADABLE: see ``read_state``. WeightsDoNotFit: names or shapes differ; the error names them.
     """
@@ -379,7 +383,7 @@ def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> 
 
 
 def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
-    """The network as it ships, of shapes alone: on torch's meta device, without a number in it.
+    """Return the network as it ships, with shapes but no values, on torch's meta device.
 
     Raises MissingPackage: its library is an extra that is not installed.
     """
@@ -393,9 +397,9 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
 
 
 def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> nn.Module:
-    """The same as it ships: parallel branches that only helped it to learn are one layer each.
+    """Return the trained network as it ships, with the parallel branches of training merged into one layer each.
 
-    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``load_trained``. MERGE_DIFFERS: the merged network answers otherwise.
+    Raises WEIGHTS_UNREADABLE, WeightsDoNotFit: see ``load_trained``. MERGE_DIFFERS: the merged network's outputs differ.
     """
     network = load_trained(spec, classes, path)
     if spec.origin != "timm":
@@ -406,13 +410,13 @@ def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> 
 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:
-    """Put another last layer in the place of the network's own."""
+    """Replace the network's last layer."""
     _put(network, spec.head, head)
 
 
 def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path, arch: str) -> dict[str, Tensor]:
     counters = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith("num_batches_tracked")}
-    complete = {**counters, **state}  # old files lack the batch-norm counters, which no output depends on
+    complete = {**counters, **state}  # old files lack the batch-norm counters, which affect no output
     lacking = [name for name in wanted if name not in complete]
     foreign = [name for name in complete if name not in wanted]
     other = [

@@ -1,8 +1,8 @@
-"""The usual ways in which classifiers were trained to see a photograph.
+"""The usual preprocessings with which classifiers were trained.
 
 Sources: keras.applications.imagenet_utils.preprocess_input (its modes ``torch``, ``tf`` and ``caffe``) and the transforms of
-torchvision's published weights; networks that normalize by themselves want 0…1 or 0…255. Who trained on OpenCV's pictures has
-any of them blue first, with the mean and the scale that belong to each colour.
+torchvision's published weights. Networks that normalize their input themselves expect 0…1 or 0…255. Networks trained on OpenCV's
+images expect any of these in BGR order, with each channel's mean and scale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Usual(NamedTuple):
 
     @property
     def is_of_grey(self) -> bool:
-        """Whether it knows no colours: one mean and one scale, and no order."""
+        """Whether it treats all channels alike: one mean, one scale, and no order."""
         mean, std = self.normalization.mean, self.normalization.std
         return self.channels == "rgb" and len(set(mean)) == len(set(std)) == 1
 
@@ -52,15 +52,15 @@ USUAL = {
     "half-bgr": Usual(HALF, "bgr", "-1…1, blue first"),
     "unit-bgr": Usual(_UNIT, "bgr", "0…1, blue first"),
 }
-"""By the name that ``[preprocessing] like`` takes, the commonest first."""
+"""By the value of ``[preprocessing] like``, most common first."""
 BYTES = ("bytes", "bytes-bgr")
-"""The two that a model of uint8 input can want."""
+"""The two that a model with uint8 input can expect."""
 MARGIN = 256 / 224
-"""Short side over crop in the classic ImageNet evaluation (resize 256, crop 224)."""
+"""Ratio of the short side to the crop in the classic ImageNet evaluation (resize 256, crop 224)."""
 
 
 def usual_named(name: str) -> Usual:
-    """The row of that name. Raises UNKNOWN_PREPROCESSING: with the nearest name."""
+    """Return the row of that name. Raises UNKNOWN_PREPROCESSING: with the nearest name."""
     if name not in USUAL:
         raise unknown_preprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
     return USUAL[name]
@@ -72,13 +72,13 @@ def stated_fields(choice: PreprocessingChoice) -> dict[str, Any]:
 
 
 def agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether no field of both differs: ``like`` counts as its mean, scale and order, and ``resize_px`` as a crop."""
+    """Whether no field differs: ``like`` counts as its mean, scale and order, and ``resize_px`` as a crop."""
     ours, theirs = _numbers(one), _numbers(other)
     return all(_is_same(ours[name], theirs[name]) for name in ours.keys() & theirs.keys())
 
 
 def missing_fields(own: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``stated`` fields that ``own``, which agrees, leaves open: as numbers where ``own`` has numbers."""
+    """Return the ``stated`` fields that ``own``, which agrees, does not set; as numbers if ``own`` has numbers."""
     fields = _numbers(stated) if "mean" in own or "std" in own else stated
     known = {*own, *(_COLOURS if "like" in own else ())}
     return {name: value for name, value in fields.items() if name not in known}
@@ -93,6 +93,6 @@ def _numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and not isinstance(one, ImageSize):
-        # As rounded as people write them.
+        # Rounded as people usually write them.
         return all(math.isclose(number, its, rel_tol=1e-3, abs_tol=1e-6) for number, its in zip(one, other, strict=True))
     return bool(one == other)

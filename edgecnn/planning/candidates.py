@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.devices.check.findings import absent_there
-from edgecnn.devices.this_machine import with_local_facts
+from edgecnn.devices.check.findings import missing_on_board
+from edgecnn.devices.this_machine import complete_device
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import NOTHING_TO_BUILD
 from edgecnn.errors.custom_model import quantized_elsewhere
@@ -52,7 +52,7 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """
     candidates = tuple(candidates)
     schemes = {backend.runtime: backend.learned for backend in all_backends() if backend.learned is not None}
-    rounded = {each.runtime for each in candidates if each.scheme is not None and each.scheme.reduced_range}
+    rounded = {candidate.runtime for candidate in candidates if candidate.scheme is not None and candidate.scheme.reduced_range}
     narrow = [schemes[runtime] for runtime in rounded if runtime in schemes]
     return tuple(
         candidate.model_copy(
@@ -99,12 +99,12 @@ between two layers is of both, so that one alone seldom frees anything; what six
 def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
     """For each post-training INT8 candidate whose runtime can leave layers in float, one rung a number of layers."""
     return tuple(
-        Rung(name=made.id, candidates=(made,), mends=candidate.id, kept_float=kept)
+        Rung(name=mixed.id, candidates=(mixed,), mends=candidate.id, kept_float=kept_float)
         for candidate in candidates
         if candidate.method is Method.POST_TRAINING
-        for kept in KEPT_FLOAT
-        for made in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED}),)
-        if backend_for(candidate.runtime).way(made) is not None
+        for kept_float in KEPT_FLOAT
+        for mixed in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept_float}", "method": Method.MIXED}),)
+        if backend_for(candidate.runtime).way(mixed) is not None
     )
 
 
@@ -113,12 +113,12 @@ _METHODS = (Method.FLOAT, Method.POST_TRAINING)
 
 def surgery_of(recipe: Recipe) -> Surgery | None:
     """What is asked for; None where the network stays as it is."""
-    asked = recipe.surgery
-    if not asked.suffix:
+    choice = recipe.surgery
+    if not choice.suffix:
         return None
-    if asked.epochs is None:
+    if choice.epochs is None:
         raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
-    return Surgery(**Form.of(asked).model_dump(), epochs=asked.epochs)
+    return Surgery(**Form.of(choice).model_dump(), epochs=choice.epochs)
 
 
 def surgery_instead(recipe: Recipe) -> Surgery | None:
@@ -131,11 +131,11 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
 
     None where the changed network takes the place of the unchanged one: then all candidates are of it.
     """
-    done = surgery_of(recipe)
-    if done is None or recipe.surgery.instead:
+    surgery = surgery_of(recipe)
+    if surgery is None or recipe.surgery.instead:
         return ()
     return tuple(
-        candidate.model_copy(update={"id": f"{candidate.id}-{done.suffix}", "surgery": done})
+        candidate.model_copy(update={"id": f"{candidate.id}-{surgery.suffix}", "surgery": surgery})
         for candidate in candidates
         if candidate.method in _METHODS and recipe.target.runtime in (None, ALL_RUNTIMES, candidate.runtime)
     )
@@ -152,19 +152,19 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NOTHING_TO_REPLACE: it has no SiLU, or no squeeze-excite;
     says what it has. NOTHING_TO_PRUNE: its channels cannot go. SURGERY_OF_NOTHING: nothing is to take its place.
     """
-    asked = recipe.surgery
-    if asked.activation != "keep" and not holds(arch.family, SILU):
-        raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
-    if asked.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
-        raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
-    if asked.pruned and arch.family not in RULES:
-        raise NOTHING_TO_PRUNE(arch=arch.name, share=asked.pruned, families=tuple(RULES))
-    if asked.instead and not asked.suffix:
+    choice = recipe.surgery
+    if choice.activation != "keep" and not holds(arch.family, SILU):
+        raise _nothing_to_replace(arch, f"activation={choice.activation}", SILU)
+    if choice.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
+        raise _nothing_to_replace(arch, f"squeeze_excite={choice.squeeze_excite}", SQUEEZE_EXCITE)
+    if choice.pruned and arch.family not in RULES:
+        raise NOTHING_TO_PRUNE(arch=arch.name, share=choice.pruned, families=tuple(RULES))
+    if choice.instead and not choice.suffix:
         raise SURGERY_OF_NOTHING()
 
 
 def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> EdgecnnError:
-    fitting = tuple(each.name for each in all_archs() if holds(each.family, lacks))
+    fitting = tuple(spec.name for spec in all_archs() if holds(spec.family, lacks))
     has = parts_of(arch.family)
     return nothing_to_replace(
         arch=arch.name, setting=setting, lacks=lacks, has=None if has is None else has.worded, fitting=fitting
@@ -208,12 +208,11 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
     has = list(device.runtimes)
     refused = [entry for entry in supported if isinstance(entry, Unsupported)]
     if not refused:
-        reasons = [
-            f"its device file builds none of its runtimes ({', '.join(each.value for each in has)}) unless the target names it"
-        ]
+        names = ", ".join(runtime.value for runtime in has)
+        reasons = [f"its device file builds none of its runtimes ({names}) unless the target names it"]
         raise NO_CANDIDATE(device=device.name, reasons=reasons, hint=_target_hint(has))
-    others = [each for each in has if each not in {entry.runtime for entry in refused}]
-    hint = _target_hint(others) if others else "`edgecnn list devices` names devices that a build can be made for"
+    untried = [runtime for runtime in has if runtime not in {entry.runtime for entry in refused}]
+    hint = _target_hint(untried) if untried else "`edgecnn list devices` names devices that a build can be made for"
     raise NO_CANDIDATE(device=device.name, reasons=_reasons(refused), hint=hint)
 
 
@@ -240,7 +239,7 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
         device=device.name,
         precision=precision.value,
         asked_by=asked_by,
-        has=[each.value for each in dict.fromkeys(has)],
+        has=[offered.value for offered in dict.fromkeys(has)],
         reasons=[f"{entry.runtime.value}: {entry.why}" for entry in refused],
     )
 
@@ -257,20 +256,20 @@ BASELINE = Candidate(id=BASELINE_ID, runtime=Runtime.ONNXRUNTIME, precision=Prec
 
 
 def candidates_of(
-    device: Device, asked: Recipe, facts: LocalFacts
+    device: Device, recipe: Recipe, facts: LocalFacts
 ) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
     """The baseline network's fp32 always comes first, since every drop is counted from it."""
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
     supported: list[Candidate | Unsupported] = []
-    wanted = device.built_for(asked.target.runtime)
+    runtimes = device.built_for(recipe.target.runtime)
     for backend in all_backends():
-        if backend.runtime not in wanted:
+        if backend.runtime not in runtimes:
             continue
-        entries = offers(backend.runtime, with_local_facts(device, facts))
+        entries = offers(backend.runtime, complete_device(device, facts))
         supported += entries
-        elsewhere = absent_there(facts, backend.runtime, device.runtimes[backend.runtime].versions)
+        elsewhere = missing_on_board(facts, backend.runtime, device.runtimes[backend.runtime].versions)
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
@@ -284,15 +283,15 @@ def candidates_of(
     if needed is not None:
         raise NOTHING_TO_BUILD(device=device.name, reasons=(needed.why,), command=needed.command)
     require_candidate(device, supported)
-    if asked.quantize.aware:
+    if recipe.quantize.aware:
         require_precision(device, Precision.INT8, "quantize.aware", supported)
     if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in supported):
-        reasons = tuple(dict.fromkeys(each.why for each in unavailable.values()))
+        reasons = tuple(dict.fromkeys(reason.why for reason in unavailable.values()))
         raise NOTHING_TO_BUILD(device=device.name, reasons=reasons, command=next(iter(unavailable.values())).command)
     return tuple(built.values()), tuple(unsupported), unavailable
 
 
-def with_learned(
+def add_learned(
     candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
     """Candidates that cost another training come last, and only where they are asked for.
@@ -303,13 +302,13 @@ def with_learned(
     if recipe.surgery.instead and no_surgery is not None:
         raise NOTHING_CHANGES_HERE(because=no_surgery.why, command=no_surgery.command)
     aware = aware_candidates(candidates) if recipe.quantize.aware else ()
-    found = list(candidates)
+    built = list(candidates)
     for more, why in (
         (aware, aware_unavailable(recipe, data)),
         (surgery_candidates(candidates, recipe), no_surgery),
     ):
         if why is None:
-            found += more
+            built += more
         else:
             unavailable = {**unavailable, **{candidate.id: why for candidate in more}}
-    return tuple(found), unavailable
+    return tuple(built), unavailable

@@ -34,13 +34,13 @@ from edgecnn.planning.custom_model import class_order, custom_weights, order_ask
 from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.multi_label import require_fitting
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
+from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
 from edgecnn.planning.training import (
+    fill_machine,
     require_fitting_head,
     require_one_head,
     require_something_learned,
     require_teachable,
-    with_machine,
 )
 from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -86,8 +86,8 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
 
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
-    known, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
-    return known._replace(recipe=with_machine(known.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
+    completed, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
+    return completed._replace(recipe=fill_machine(completed.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -116,19 +116,19 @@ def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedR
     return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
 
 
-def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
+def _complete_custom(recipe: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained, so that no image is spent on training, unless it is said that these images were learned from."""
-    learned = asked.data.train and "train" in asked.data.model_fields_set
-    choice = asked.data.model_copy(update={"train": learned, "labels": asked.data.labels is not False})
+    learned = recipe.data.train and "train" in recipe.data.model_fields_set
+    choice = recipe.data.model_copy(update={"train": learned, "labels": recipe.data.labels is not False})
     try:
         data = summarize(choice, store.root, tell)
     except NoClassFolders as error:
-        if asked.data.labels is not None or not error.fields["files"]:
+        if recipe.data.labels is not None or not error.fields["files"]:
             raise
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
-    require_fitting(asked, data)
-    named = names_in_model(Path(str(asked.model.onnx))) if data.labelled else None
+    require_fitting(recipe, data)
+    named = names_in_model(Path(str(recipe.model.onnx))) if data.labelled else None
     taken = order_asked(choice.classes, named)
     if choice.classes is None and data.labelled:
         order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
@@ -139,11 +139,11 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
             if order != data.classes:
                 choice = choice.model_copy(update={"classes": str(named.file)})
                 data = summarize(choice, store.root, tell)
-    surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
-    filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
-    said = class_order(asked.model, named, taken, data)
-    weights = custom_weights(asked.model, train_kept_out=learned, order=said)
-    return CompletedRecipe(weights, data, asked.model_copy(update=filled))
+    surgery = completed_surgery(recipe.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
+    filled = {"data": choice, "quantize": _fill_images(recipe.quantize, data), "surgery": surgery}
+    class_note = class_order(recipe.model, named, taken, data)
+    weights = custom_weights(recipe.model, train_kept_out=learned, order=class_note)
+    return CompletedRecipe(weights, data, recipe.model_copy(update=filled))
 
 
 def _require_one_order(data: DataSummary) -> None:
@@ -154,22 +154,22 @@ def _require_one_order(data: DataSummary) -> None:
         raise class_order_open(root=data.root, folders=data.classes, characters=characters)
 
 
-def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
+def _complete_kept(recipe: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
     """Nothing is trained either; the classes of published weights are ImageNet's."""
     if weights.kind == "none":
         raise NO_HEAD_TO_KEEP(arch=arch.name, why=weights.why)
     published = "folders" if weights.kind == "file" else "imagenet"
-    choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
+    choice = recipe.data.model_copy(update={"train": False, "classes": recipe.data.classes or published})
     data = summarize(choice, store.root, tell)
-    require_fitting(asked, data)
-    if choice.classes == "folders" and asked.data.classes is None:
+    require_fitting(recipe, data)
+    if choice.classes == "folders" and recipe.data.classes is None:
         _require_one_order(data)
     if published == "imagenet" and len(data.classes) != arch.classes:
         raise KEPT_HEAD_DIFFERS(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
-    resolution_px = asked.model.resolution_px or arch.resolution_px
-    model = asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution_px})
-    filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
-    return CompletedRecipe(weights.kept(), data, asked.model_copy(update=filled))
+    resolution_px = recipe.model.resolution_px or arch.resolution_px
+    model = recipe.model.model_copy(update={"arch": arch.name, "resolution_px": resolution_px})
+    filled = {"data": choice, "model": model, "quantize": _fill_images(recipe.quantize, data)}
+    return CompletedRecipe(weights.kept(), data, recipe.model_copy(update=filled))
 
 
 def tool_versions() -> dict[str, str]:
@@ -186,23 +186,23 @@ def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mappi
         choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
     answer = answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
-    return answer.model_copy(update={"alternative": _with_weights_here(arch, store, versions)}) if answer.fell_back else answer
+    return answer.model_copy(update={"alternative": _alternative_network(arch, store, versions)}) if answer.fell_back else answer
 
 
-def _with_weights_here(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
+def _alternative_network(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> NetworkWithWeights | None:
     """The most accurate network with weights on this machine that does at most twice the work; else the smallest one."""
     work = arch.macs or 0
-    held = [
+    available = [
         spec
         for spec in all_archs()
         if spec.weights is not None
         and spec.name != arch.name
         and held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None
     ]
-    if not held:
+    if not available:
         return None
-    alike = [spec for spec in held if (spec.macs or 0) <= 2 * work]
-    best = max(alike, key=_published_top1) if alike else min(held, key=lambda spec: spec.macs or 0)
+    alike = [spec for spec in available if (spec.macs or 0) <= 2 * work]
+    best = max(alike, key=_published_top1) if alike else min(available, key=lambda spec: spec.macs or 0)
     return NetworkWithWeights(
         arch=best.name,
         top1=_published_top1(best) or None,
@@ -218,8 +218,8 @@ def _published_top1(spec: ArchSpec) -> float:
 
 def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> Path | None:
     """The folder of the store's artifact of a row's published weights; None where it has none."""
-    found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
-    return found.folder if isinstance(found, Artifact) else None
+    entry = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
+    return entry.folder if isinstance(entry, Artifact) else None
 
 
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
@@ -234,34 +234,34 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
     return answer if answer.asked and answer.what else None
 
 
-def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
+def _completed(recipe: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
     """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
     weights, images = training
     usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
-    scaled = scaled_or_same(arch, asked.model.scale, asked.model.resolution_px, usual)
+    scaled = scaled_or_same(arch, recipe.model.scale, recipe.model.resolution_px, usual)
     resolution = scaled.resolution_px
-    train = completed_training(asked, scaled.spec, images, weights)
-    if data.multi_label and asked.train.label_smoothing is None:
+    train = completed_training(recipe, scaled.spec, images, weights)
+    if data.multi_label and recipe.train.label_smoothing is None:
         train = train.model_copy(update={"label_smoothing": 0.0})  # a share of many absent labels would outweigh those there are
-    return asked.model_copy(
+    return recipe.model_copy(
         update={
-            "model": asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution}),
+            "model": recipe.model.model_copy(update={"arch": arch.name, "resolution_px": resolution}),
             "train": train,
-            "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution, asked.preprocessing)),
-            "quantize": _with_images(asked.quantize, data),
-            "surgery": completed_surgery(asked.surgery, train.epochs or 0),
+            "synthesis": fill_size(recipe.synthesis, pixel_recipe(scaled.spec, resolution, recipe.preprocessing)),
+            "quantize": _fill_images(recipe.quantize, data),
+            "surgery": completed_surgery(recipe.surgery, 0 if train.cycles == "while-better" else train.epochs or 0),
         }
     )
 
 
-def completed_surgery(asked: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:
+def completed_surgery(choice: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:
     """What is learned anew is a little where layers are exchanged, and much where channels are gone.
 
     ``trained_epochs``: of the network itself.
     """
-    usual = (max(4, round(1.5 * trained_epochs)), 3e-3) if asked.pruned else (4, 1e-4)
-    return asked.model_copy(
-        update={"epochs": asked.epochs or usual[0], "learning_rate": asked.learning_rate or usual[1]},
+    usual = (max(4, round(1.5 * trained_epochs)), 3e-3) if choice.pruned else (4, 1e-4)
+    return choice.model_copy(
+        update={"epochs": choice.epochs or usual[0], "learning_rate": choice.learning_rate or usual[1]},
     )
 
 
@@ -270,32 +270,32 @@ def demo_resolution(arch: ArchSpec) -> ImageSize:
     return ImageSize.square(max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px.short_px)))
 
 
-def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
+def _fill_images(choice: QuantizeChoice, data: DataSummary) -> QuantizeChoice:
     """All calibration images unless fewer are asked for; more than there are would cost every INT8 candidate, after training."""
-    found = data.counts["calibration"]
-    if asked.images is not None and asked.images > found:
-        raise CALIBRATION_SET_TOO_SMALL(asked=asked.images, found=found)
-    return asked.model_copy(update={"images": asked.images or found})
+    available = data.counts["calibration"]
+    if choice.images is not None and choice.images > available:
+        raise CALIBRATION_SET_TOO_SMALL(asked=choice.images, found=available)
+    return choice.model_copy(update={"images": choice.images or available})
 
 
-def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: WeightsAnswer) -> TrainChoice:
+def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: WeightsAnswer) -> TrainChoice:
     """``[train]`` with nothing left open.
 
     Raises:
         NOTHING_TO_TRANSFER: pretrained layers are to be kept, and there are none.
         HEAD_NOT_FITTING, HEAD_NOT_ALONE: the head does not go with what else is asked, or with the network.
-        NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: a setting of
-            training the whole network, which is not trained.
+        NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
+            a setting of training the whole network, which is not trained.
         TEACHER_NOT_FITTING: a teacher would not be heard.
     """
-    train = asked.train
+    train = recipe.train
     mode = mode_of(train, arch, weights)
-    require_one_head(asked, arch)
+    require_one_head(recipe, arch)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NOTHING_TO_TRANSFER(arch=arch.name, asked=train.transfer, why=weights.why)
-    require_fitting_head(asked, mode, weights.why)
-    require_something_learned(asked, mode, weights.why)
-    require_teachable(asked, mode)
+    require_fitting_head(recipe, mode, weights.why)
+    require_something_learned(recipe, mode, weights.why)
+    require_teachable(recipe, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
     return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})
@@ -321,6 +321,7 @@ def filled_in(train: TrainChoice, mode: Mode, images: int, arch: ArchSpec) -> Tr
     recipe = train.scratch
     unset = {
         "epochs": default_epochs(mode, images),
+        "cycles": "while-better" if mode == "finetune" and train.epochs is None else "one",
         "learning_rate": default_learning_rate(mode, recipe, arch.scratch_rate),
         "augment": default_augmentation(mode, recipe),
         "batch_size": default_batch_size(mode, recipe),

@@ -110,7 +110,7 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
     model, usual = recipe.model, Recipe()
-    asked = {
+    conflicts = {
         "train": goal == "train",
         "settings of training": recipe.train != usual.train,
         "--weights none": model.weights == "none",
@@ -118,7 +118,7 @@ def _check_kept(recipe: Recipe, goal: str) -> None:
         "quantize.aware": recipe.quantize.aware,
         "surgery": bool(recipe.surgery.suffix),
     }
-    if (first := next((name for name, given in asked.items() if given), None)) is not None:
+    if (first := next((name for name, applies in conflicts.items() if applies), None)) is not None:
         raise KEPT_HEAD_AND_TRAINING(asked=first)
     if "path" not in recipe.data.model_fields_set:
         raise KEPT_HEAD_WITHOUT_DATA()
@@ -144,8 +144,8 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
 
 
 def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
-    given = {"--arch": model.arch != usual.arch, "--weights": model.weights != usual.weights, "--keep-head": model.keep_head}
-    for option, stated in given.items():
+    conflicts = {"--arch": model.arch != usual.arch, "--weights": model.weights != usual.weights, "--keep-head": model.keep_head}
+    for option, stated in conflicts.items():
         if stated:
             raise CUSTOM_MODEL_AND_ARCH(option=option)
     if model.scale is not None:
@@ -167,26 +167,31 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         form = form_of(path)
     except OSError as error:
         raise CUSTOM_FILE_MISSING(path=path, because=system_reason(error)) from error
-    asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
+    question: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
-    asked |= {"resolution_px": size and size.stated, "output": recipe.model.output, "data": data.content, "revision": _REVISION}
-    asked["stated"] = repr(stated_for(Path(recipe.model.onnx or "").expanduser()))
+    question |= {
+        "resolution_px": size and size.stated,
+        "output": recipe.model.output,
+        "data": data.content,
+        "revision": _REVISION,
+    }
+    question["stated"] = repr(stated_for(Path(recipe.model.onnx or "").expanduser()))
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
-    asked |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
-    kept_in = cache / "custom-models" / f"{digest_of(asked)}.json"
-    if (kept := _kept(kept_in)) is not None:
-        return kept
-    found, stamps = _found(path, form, recipe, data, tell)
-    write_json(kept_in, {"stamps": stamps, "model": found.model_dump(mode="json")})
-    return found
+    question |= {name: installed_version(name) for name in (runs, "pillow")}  # which answer, and which resize
+    kept_in = cache / "custom-models" / f"{digest_of(question)}.json"
+    if (cached := _kept(kept_in)) is not None:
+        return cached
+    model, stamps = _examine(path, form, recipe, data, tell)
+    write_json(kept_in, {"stamps": stamps, "model": model.model_dump(mode="json")})
+    return model
 
 
 def custom_weights(choice: ModelChoice, *, train_kept_out: bool, order: str) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained. ``order``: see ``class_order``."""
-    seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
+    training_note = _KEPT_OUT if train_kept_out else _UNKNOWN
+    why = f"the weights inside {choice.onnx}, as they are: nothing is trained{training_note}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
 
@@ -234,7 +239,7 @@ def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
     )
 
 
-def _found(
+def _examine(
     path: Path, form: TorchForm | None, recipe: Recipe, data: DataSummary, tell: Progress
 ) -> tuple[CustomModel, dict[str, Any]]:
     """And the stamps of its files from before they were read: what changes meanwhile is found anew the next time."""
@@ -260,28 +265,35 @@ def _found(
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
         raise custom_model_classes_differ(path=path, classes=says.entry.classes, data=data.root, names=data.classes)
-    entry = _of_its_images(says.entry, data, path)
+    entry = _entry_for_labels(says.entry, data, path)
     source = open_source(Path(data.manifest_path))
-    found = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)
+    preprocessing = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
-        entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
+        entry = _entry_for_answers(entry, preprocessing.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
-    feeding = {"feeding": found.feeding, "stated_by": found.stated_by, "trials": found.trials, "rivals": found.rivals}
-    return CustomModel(**about, **feeding, at_chance=found.at_chance, source=found.source, notes=found.notes), stamps
+    feeding = {
+        "feeding": preprocessing.feeding,
+        "stated_by": preprocessing.stated_by,
+        "trials": preprocessing.trials,
+        "rivals": preprocessing.rivals,
+    }
+    return CustomModel(
+        **about, **feeding, at_chance=preprocessing.at_chance, source=preprocessing.source, notes=preprocessing.notes
+    ), stamps
 
 
-def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
+def _entry_for_labels(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
     """A sigmoid at its end is one a label, unless the images are of one class each: then it stays what the file ends in."""
     if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
         end = "with one number an image" if entry.one_share else "in a softmax"
         because = f"it ends {end}, so that its answers are shares of one class"
         raise multi_label_not_fitting(
-            asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
+            setting=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
 
 
-def _of_its_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shares: bool) -> GraphEntry:
+def _entry_for_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shares: bool) -> GraphEntry:
     """Of one class an image. ``are_shares``: a sigmoid makes the ``answers`` (images, classes), or a softmax before bytes."""
     probable = bool(((answers > -_OFF) & (answers < 1 + _OFF)).all())
     sums_to_one = probable and bool((np.abs(answers.sum(axis=1) - 1) < _SUM_OFF).all())
@@ -292,10 +304,10 @@ def _of_its_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shar
 
 def _kept(file: Path) -> CustomModel | None:
     """What was found before, where no file of the model changed since."""
-    kept = read_json(file)
+    cached = read_json(file)
     try:
-        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in kept["stamps"].items()):
+        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in cached["stamps"].items()):
             return None
-        return CustomModel.model_validate(kept["model"])
+        return CustomModel.model_validate(cached["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):
         return None  # absent, of another version, or gone: it is only found once more

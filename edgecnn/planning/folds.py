@@ -11,27 +11,27 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
 
 
-def require_foldable(asked: Recipe) -> None:
+def require_foldable(recipe: Recipe) -> None:
     """Refuse a contradiction before any image is read. Raises FoldsNotFitting: names what does not go with folds."""
-    folds, train = asked.train.folds, asked.train
+    folds, train = recipe.train.folds, recipe.train
     if folds is None:
         return
     if train.teacher is not None and is_folder(train.teacher):
         because = "its network learned from images that other folds test"
         raise FOLDS_NOT_FITTING(folds=folds, beside=f"train.teacher={train.teacher}", because=because)
-    if asked.synthesis.cutouts is not None:
+    if recipe.synthesis.cutouts is not None:
         because = "nothing says which photographs cut-outs were taken from, and each is tested by one of the folds"
         raise FOLDS_NOT_FITTING(folds=folds, beside="[synthesis]", because=because)
 
 
-def first_fold(asked: Recipe) -> Fold | None:
+def first_fold(recipe: Recipe) -> Fold | None:
     """Whose network ships; None without cross-validation."""
-    return None if asked.train.folds is None else Fold(number=1, of=asked.train.folds)
+    return None if recipe.train.folds is None else Fold(number=1, of=recipe.train.folds)
 
 
-def other_folds(asked: Recipe, store: Store, tell: Progress) -> tuple[DataSummary, ...]:
+def other_folds(recipe: Recipe, store: Store, tell: Progress) -> tuple[DataSummary, ...]:
     """The same images with the roles of the second fold, the third and so on; none without cross-validation."""
-    of = asked.train.folds
+    of = recipe.train.folds
     if of is None:
         return ()
-    return tuple(summarize(asked.data, store.root, tell, Fold(number=number, of=of)) for number in range(2, of + 1))
+    return tuple(summarize(recipe.data, store.root, tell, Fold(number=number, of=of)) for number in range(2, of + 1))

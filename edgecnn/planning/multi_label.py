@@ -14,14 +14,14 @@ _SOFTMAX = "it learns a network's answers as shares of one class"
 _MEASURES = "it decides by the accuracy of one class an image; head, last and all can be asked for"
 
 
-def require_fitting(asked: Recipe, data: DataSummary) -> None:
+def require_fitting(recipe: Recipe, data: DataSummary) -> None:
     """Hold what is asked against the data.
 
-    ``asked``: as the user said it. Raises MultiLabelNotFitting: names the setting and why.
+    ``recipe``: as the user said it. Raises MultiLabelNotFitting: names the setting and why.
     """
     if data.multi_label:
-        for setting, because in (*_of_network(asked), *_of_training(asked)):
-            raise multi_label_not_fitting(asked=setting, because=because)
+        for setting, because in (*_unfitting_network(recipe), *_unfitting_training(recipe)):
+            raise multi_label_not_fitting(setting=setting, because=because)
 
 
 def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
@@ -29,21 +29,21 @@ def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
     bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
     if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
         because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement can be bounded there"
-        raise multi_label_not_fitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
+        raise multi_label_not_fitting(setting=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
     one_class = data.labelled and not data.multi_label
     if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
         raise BOUND_OF_SEVERAL_LABELS(metric=name)
 
 
-def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:
-    if asked.model.keep_head:
+def _unfitting_network(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if recipe.model.keep_head:
         yield "--keep-head", "a published head tells one class of an image"
-    if asked.surgery.suffix:
+    if recipe.surgery.suffix:
         yield "[surgery]", _SOFTMAX
 
 
-def _of_training(asked: Recipe) -> Iterator[tuple[str, str]]:
-    train = asked.train
+def _unfitting_training(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    train = recipe.train
     if train.head != "linear":
         yield f"train.head={train.head}", _FITTED
     if train.folds is not None:
@@ -54,7 +54,7 @@ def _of_training(asked: Recipe) -> Iterator[tuple[str, str]]:
         yield "--transfer auto", _MEASURES
     if train.teacher is not None:
         yield "train.teacher", _SOFTMAX
-    if asked.quantize.aware:
+    if recipe.quantize.aware:
         yield "quantize.aware", _SOFTMAX
-    if asked.synthesis.cutouts is not None:
+    if recipe.synthesis.cutouts is not None:
         yield "[synthesis]", "what is composed shows the one object that its class says"

@@ -67,12 +67,15 @@ def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trun
         normalization=resolved.preprocessing.normalization,
     )
     made = steps.add(f"program:{candidate.id}", program, candidate.id)
-    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, **_beside(trunk)}), candidate.id)
-    for each in gpu.variants:
-        given = {"program": made, "pixels": trunk["pixels"]}
-        variant = VariantStage(inputs=given, candidate=each, normalization=resolved.preprocessing.normalization)
-        key = steps.add(f"variant:{each.id}", variant, each.id)
-        steps.add(f"package:{each.id}", _package(resolved, each, {"model": key, **_beside(trunk)}), each.id)
+    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, **_shared_inputs(trunk)}), candidate.id)
+    for variant in gpu.variants:
+        stage = VariantStage(
+            inputs={"program": made, "pixels": trunk["pixels"]},
+            candidate=variant,
+            normalization=resolved.preprocessing.normalization,
+        )
+        key = steps.add(f"variant:{variant.id}", stage, variant.id)
+        steps.add(f"package:{variant.id}", _package(resolved, variant, {"model": key, **_shared_inputs(trunk)}), variant.id)
 
 
 def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:
@@ -85,7 +88,7 @@ def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key
     )
 
 
-def _beside(trunk: Mapping[Role, Key]) -> dict[Role, Key]:
+def _shared_inputs(trunk: Mapping[Role, Key]) -> dict[Role, Key]:
     """What every kit is given beside its model."""
     return {role: trunk[role] for role in ("pixels", THRESHOLDS) if role in trunk}
 
@@ -127,7 +130,7 @@ def lay_branch(resolved: Resolved, quantize: QuantizeStage, steps: Steps, trunk:
     """Lay a candidate's steps from its model to its kit, and to its engine where it has one."""
     candidate = quantize.candidate
     quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
-    package = _package(resolved, candidate, {"model": quantized, **_beside(trunk)})
+    package = _package(resolved, candidate, {"model": quantized, **_shared_inputs(trunk)})
     packaged = steps.add(f"package:{candidate.id}", package, candidate.id)
     if not candidate.needs_engine:
         return
@@ -164,7 +167,7 @@ class Plan:
         """The same without what is made for single candidates."""
         return replace(self, steps=tuple(step for step in self.steps if step.candidate is None))
 
-    def of_candidate(self, candidate: str) -> tuple[Step, ...]:
+    def branch_of(self, candidate: str) -> tuple[Step, ...]:
         """The branch of one candidate, in order."""
         return tuple(step for step in self.steps if step.candidate == candidate)
 
@@ -208,14 +211,14 @@ def plan(resolved: Resolved) -> Plan:
         for name in (AWARE, SURGERY)
         if (members := tuple(candidate for candidate in resolved.candidates if learned_by(candidate) == name))
     )
-    folds = tuple(plan(_of_fold(resolved, data)) for data in resolved.folds)
+    folds = tuple(plan(_resolved_fold(resolved, data)) for data in resolved.folds)
     return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned), folds=folds)
 
 
-def _of_fold(resolved: Resolved, data: DataSummary) -> Resolved:
+def _resolved_fold(resolved: Resolved, data: DataSummary) -> Resolved:
     """Images for calibration can be one fewer than the first has."""
-    quantize, found = resolved.recipe.quantize, data.counts["calibration"]
-    images = found if quantize.images is None else min(quantize.images, found)
+    quantize, available = resolved.recipe.quantize, data.counts["calibration"]
+    images = available if quantize.images is None else min(quantize.images, available)
     recipe = resolved.recipe.model_copy(update={"quantize": quantize.model_copy(update={"images": images})})
     sources = {**resolved.sources, data.content: Path(data.manifest_path)}
     changed = {"data": data, "recipe": recipe, "sources": sources, "folds": (), "desktop_gpu": None}

@@ -25,7 +25,7 @@ from edgecnn.judging.predictions.accuracy import share_of
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.judging.predictions.independent_images import Groups
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
-from edgecnn.planning.stated_choice import with_stated
+from edgecnn.planning.stated_choice import merge_stated
 from edgecnn.planning.stated_preprocessing import Stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
@@ -90,7 +90,7 @@ def find_preprocessing(
         CustomModelUnusable: the runtime cannot run the file.
     """
     own = choice
-    choice, notes = with_stated(own, custom.stated, custom.entry)
+    choice, notes = merge_stated(own, custom.stated, custom.entry)
     _refuse_colours_of_grey(custom, choice)
     names = _names(custom, choice)
     by = _stated_by(own, choice)
@@ -105,7 +105,7 @@ def find_preprocessing(
     if not source.classes:
         return FoundPreprocessing(ways[0], by, (), (), answers[0], None, stating, notes)
     shown = _shown(source, images)
-    right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
+    right = [shown[np.arange(len(shown)), logits.argmax(axis=1)] for logits in answers]
     groups = source.groups(images)
     chosen, trials, rivals = _best(ways, right, groups)
     at_chance = _chance_not_beaten(right[chosen], len(ways), float(shown.mean(axis=0).max()), groups)
@@ -119,12 +119,14 @@ def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool
 
 
 def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], images: Sequence[ImageEntry]) -> None:
-    finite = [np.isfinite(each).all(axis=1) for each in answers]
-    if not any(each.all() for each in finite):
+    finite = [np.isfinite(logits).all(axis=1) for logits in answers]
+    if not any(rows.all() for rows in finite):
         best = max(finite, key=np.count_nonzero)
         first, bad = images[int(np.argmin(best))].path, len(images) - int(np.count_nonzero(best))
         raise ANSWERS_NOT_FINITE(path=path, image=first, bad=bad, images=len(images))
-    if len({image.sha256 for image in images}) > 1 and all(len(each) and not np.ptp(each, axis=0).any() for each in answers):
+    if len({image.sha256 for image in images}) > 1 and all(
+        len(logits) and not np.ptp(logits, axis=0).any() for logits in answers
+    ):
         raise answers_alike(path=path, images=len(images), ways=len(answers))
 
 
@@ -134,9 +136,9 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
         return
     stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
-        what = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
-        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {what} is of three")
-    if any(len(set(each)) > 1 for each in (choice.mean, choice.std) if each is not None):
+        setting = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
+        raise PREPROCESSING_HALF_GIVEN(because=f"the network has one channel, and {setting} is of three")
+    if any(len(set(numbers)) > 1 for numbers in (choice.mean, choice.std) if numbers is not None):
         because = "the network has one channel: mean and std hold the same number three times"
         raise PREPROCESSING_HALF_GIVEN(because=because)
 
@@ -174,7 +176,7 @@ def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Fee
         normalization, usually, _ = usual_named(name)
     channels: Channels = "grey" if entry.colours == 1 else choice.channels or usually
     shapes = _shapes(entry, choice, normalization)
-    return [Feeding(name=name, pixels=each, normalization=normalization, channels=channels) for each in shapes]
+    return [Feeding(name=name, pixels=pixels, normalization=normalization, channels=channels) for pixels in shapes]
 
 
 def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Normalization) -> Iterator[PixelRecipe]:
@@ -196,7 +198,7 @@ def _tried(
     from edgecnn.graph.custom.file import opened
 
     session = opened(custom.path, custom.entry)
-    found: dict[object, tuple[int, NDArray[np.float32]]] = {}
+    answers_by_feed: dict[object, tuple[int, NDArray[np.float32]]] = {}
     done = 0
     for shape in dict.fromkeys(way.pixels for way in ways):
         pixels = decoded(shape)  # one at a time is held
@@ -207,15 +209,15 @@ def _tried(
             tell.step("trying preprocessings", done, len(ways))
             done += 1
             same = (digest, way.normalization, way.channels)
-            if same not in found:
-                found[same] = number, session.answers(pixels, way)
+            if same not in answers_by_feed:
+                answers_by_feed[same] = number, session.answers(pixels, way)
     tell.step("trying preprocessings", len(ways), len(ways))
-    kept = sorted(found.values(), key=lambda each: each[0])
+    kept = sorted(answers_by_feed.values(), key=lambda numbered: numbered[0])
     return [ways[number] for number, _ in kept], [answers for _, answers in kept]
 
 
 def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
-    recipe = pixels.of_runner()
+    recipe = pixels.runner_recipe()
     return np.stack([source.pixels(image, recipe) for image in images])
 
 

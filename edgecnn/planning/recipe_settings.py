@@ -45,15 +45,15 @@ def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[s
 
     ``options``: each key that a named option states, and that option.
     """
-    found: dict[str, str] = {}
+    origin_of: dict[str, str] = {}
     if named is not None:
         kind = "pipeline" if named in pipeline_names() else "file"
         stated = load_recipe(named).model_dump(mode="json", by_alias=True, exclude_unset=True)
-        found |= {key: f"{kind} {named}" for key in _keys_in(stated) if key != "schema"}
+        origin_of |= {key: f"{kind} {named}" for key in _keys_in(stated) if key != "schema"}
     for text in overrides:
         key = text.partition("=")[0].strip()
-        found[".".join(key.split(".")[:2])] = "--set"
-    return {**found, **(options or {})}
+        origin_of[".".join(key.split(".")[:2])] = "--set"
+    return {**origin_of, **(options or {})}
 
 
 def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | None, tell: Progress) -> RecipeSettings:
@@ -61,14 +61,14 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
 
     Raises EdgecnnError: as ``complete_recipe``: what has to be read to fill a value in cannot be.
     """
-    known = complete_recipe(request, Store.open(), tell)
-    asked, filled = _values(request.recipe), _values(known.recipe)
-    said_of = {
-        "train.device": _learner(request, known.recipe.train),
-        "train.threads": _threads(request, known.recipe.train),
-        **_filled_from(known),
+    completed = complete_recipe(request, Store.open(), tell)
+    requested, filled = _values(request.recipe), _values(completed.recipe)
+    sources = {
+        "train.device": _learner(request, completed.recipe.train),
+        "train.threads": _threads(request, completed.recipe.train),
+        **_filled_from(completed),
     }
-    origin_of = {**stated, **{key: said for key, said in said_of.items() if asked[key] != filled[key]}}
+    origin_of = {**stated, **{key: source for key, source in sources.items() if requested[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
 
@@ -84,18 +84,18 @@ def settings_of_build(folder: Path) -> RecipeSettings:
     try:
         plan = json_document(folder / PLAN)
         resolved = plan["resolved"]
-        asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
+        requested, taken = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
     except FileNotFoundError as error:
         raise PLAN_UNREADABLE(folder=folder, because=f"it holds no {PLAN}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} is damaged: {type(error).__name__}: {error}") from error
-    if (said := another_schema(plan, PLAN_SCHEMA)) is not None:
-        raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} is of another version: {said}")
-    for found in (asked, took):
-        if not isinstance(found, Recipe):
-            raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(found)}")
+    if (other_schema := another_schema(plan, PLAN_SCHEMA)) is not None:
+        raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} is of another version: {other_schema}")
+    for recipe in (requested, taken):
+        if not isinstance(recipe, Recipe):
+            raise PLAN_UNREADABLE(folder=folder, because=f"{PLAN} holds no recipe of this version: {'; '.join(recipe)}")
     _refuse_another(folder, plan)
-    values, stated = _values(took), _values(asked)  # type: ignore[arg-type]
+    values, stated = _values(taken), _values(requested)  # type: ignore[arg-type]
     settings = [
         Setting(key=key, value=value, origin=f"build {folder}" if stated[key] == value else f"filled in by build {folder}")
         for key, value in values.items()
@@ -146,12 +146,14 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
-_OF_THE_MODE = ("train.learning_rate", "train.batch_size", "train.label_smoothing", "train.transfer", "train.augment")
+_OF_THE_MODE = tuple(
+    f"train.{name}" for name in ("cycles", "learning_rate", "batch_size", "label_smoothing", "transfer", "augment")
+)
 
 
-def _filled_from(known: CompletedRecipe) -> dict[str, str]:
+def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
-    recipe, data, weights = known.recipe, known.data, known.weights
+    recipe, data, weights = completed.recipe, completed.data, completed.weights
     if recipe.model.onnx is not None:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
         return {
@@ -170,7 +172,7 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     arch = arch_named(recipe.model.arch)
     native = recipe.model.resolution_px == arch.resolution_px
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
-    count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
+    count = images_trained_on(data, completed.synthesis, photographs=recipe.data.train)
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
     mode = _MODES[mode_of(recipe.train, spec, weights)]
@@ -198,9 +200,9 @@ def _at(table: Mapping[str, Any], key: str) -> Any:
 
 
 def _keys_in(stated: Mapping[str, Any]) -> Iterator[str]:
-    known = dotted_keys(Recipe)
+    keys = dotted_keys(Recipe)
     for name, inner in stated.items():
-        yield from (f"{name}.{key}" for key in inner if f"{name}.{key}" in known) if isinstance(inner, Mapping) else (name,)
+        yield from (f"{name}.{key}" for key in inner if f"{name}.{key}" in keys) if isinstance(inner, Mapping) else (name,)
 
 
 class Setting(Value):

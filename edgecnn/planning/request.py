@@ -98,8 +98,8 @@ BEST = "best"
 
 def share_of(text: str) -> float:
     """``2%`` as 0.02. Raises SHARE_MISREAD: no percentage, or none that a p50 could be known to."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
-    share = float(found.group(1)) / 100 if found else 0.0
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    share = float(match.group(1)) / 100 if match else 0.0
     if not LEAST <= share <= MOST:
         raise share_misread(option="--until", text=text, least=LEAST, most=MOST)
     return share
@@ -130,8 +130,8 @@ def time_budget_of(text: str) -> float:
 
 
 def _seconds(option: str, text: str, least_s: float, most_s: float) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
-    seconds = float(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0.0
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    seconds = float(match.group(1)) * {"s": 1, "min": 60, "h": 3600}[match.group(2)] if match else 0.0
     if not least_s <= seconds <= most_s:
         raise duration_misread(option=option, text=text, least_s=least_s, most_s=most_s)
     return seconds

@@ -12,9 +12,9 @@ from edgecnn.judging.gates import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.candidates import (
+    add_learned,
     candidates_of,
     custom_candidates,
-    with_learned,
 )
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
@@ -48,22 +48,22 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
 
     Raises EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
     """
-    asked = request.recipe
-    check_bounds(asked.gates)
-    check_custom(asked, request.goal, request.out / BUNDLE)
+    stated = request.recipe
+    check_bounds(stated.gates)
+    check_custom(stated, request.goal, request.out / BUNDLE)
     versions = tool_versions()
     facts = facts or local_facts()
-    candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
+    candidates, unsupported, unavailable = candidates_of(request.device, stated, facts)
     weights, data, recipe, synthesis, gpu = complete_recipe(request, store, tell)
-    require_bounds(data, asked.gates, request.gates)
-    custom = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
+    require_bounds(data, stated.gates, request.gates)
+    custom = None if stated.model.onnx is None else custom_model(stated, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
-    candidates, unavailable = with_learned(candidates, unavailable, recipe, data)
+    candidates, unavailable = add_learned(candidates, unavailable, recipe, data)
     if custom is not None:
         candidates, unavailable = custom_candidates(custom, candidates, unavailable, recipe, request.device)
     teacher = teacher_of(recipe, data, store, versions)
     return Resolved(
-        asked=asked,
+        asked=stated,
         recipe=recipe,
         device=request.device,
         device_file=None if request.device_file is None else str(request.device_file),
@@ -92,8 +92,8 @@ def _sources(
     data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
 ) -> dict[Key, Path]:
     """Inputs that no stage of this plan makes, by content."""
-    composed = () if synthesis is None else tuple(synthesis.found.values())
-    sources: dict[Key, Path] = {each.content: Path(each.manifest_path) for each in (data, *composed)}
+    composed = () if synthesis is None else tuple(synthesis.summaries.values())
+    sources: dict[Key, Path] = {summary.content: Path(summary.manifest_path) for summary in (data, *composed)}
     if custom is not None:
         sources[custom.content] = Path(custom.path)
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:

@@ -14,7 +14,7 @@ _COLOURS: Final[tuple[str, ...]] = ("like", "mean", "std", "channels")
 _SHAPE: Final[tuple[str, ...]] = ("resize", "resize_px")
 
 
-def with_stated(
+def merge_stated(
     own: PreprocessingChoice, stated: Stated | None, entry: GraphEntry
 ) -> tuple[PreprocessingChoice, tuple[str, ...]]:
     """The ``own`` choice with what it leaves open as ``stated``, and sentences on what is stated and not taken."""
@@ -30,11 +30,11 @@ def with_stated(
     if entry.dtype == "uint8":
         colours = {}  # the file normalizes bytes itself
     for part, fields in ((_COLOURS, colours), (_SHAPE, shape)):
-        asked = {name: mine[name] for name in part if name in mine}
-        if agree(asked, fields):
-            taken |= missing_fields(asked, fields)
+        chosen = {name: mine[name] for name in part if name in mine}
+        if agree(chosen, fields):
+            taken |= missing_fields(chosen, fields)
         else:
-            notes.append(f"{stated.source} states {_shown(fields)}, and yours is taken: {_shown(asked)}")
+            notes.append(f"{stated.source} states {_shown(fields)}, and yours is taken: {_shown(chosen)}")
     if entry.colours == 1:
         taken.pop("channels", None)
     if own.fill is not None and taken.get("resize", "letterbox") not in ("letterbox", "line"):

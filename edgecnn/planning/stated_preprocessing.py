@@ -50,31 +50,31 @@ class Stated(NamedTuple):
 
 def stated_for(model: Path) -> Stated | None:
     """The statement inside the file, completed by those next to it; None where there is none. What contradicts it is a note."""
-    found = [stated for read in (_in_metadata, _in_processor, _in_timm) if (stated := read(model)) is not None]
-    if not found:
+    statements = [stated for read in (_read_metadata, _read_processor, _read_timm) if (stated := read(model)) is not None]
+    if not statements:
         return None
-    first = next((stated for stated in found if stated_fields(stated.choice)), found[0])
-    notes = [note for stated in found for note in stated.notes]
+    first = next((stated for stated in statements if stated_fields(stated.choice)), statements[0])
+    notes = [note for stated in statements for note in stated.notes]
     taken = stated_fields(first.choice)
-    for other in found:
-        fields = stated_fields(other.choice)
+    for statement in statements:
+        fields = stated_fields(statement.choice)
         if agree(taken, fields):
             taken |= missing_fields(taken, fields)
         else:
-            notes.append(f"{other.source} states another preprocessing than {first.source}, which is taken")
-    size = next((stated.size_px for stated in found if stated.size_px is not None), None)
+            notes.append(f"{statement.source} states another preprocessing than {first.source}, which is taken")
+    size = next((stated.size_px for stated in statements if stated.size_px is not None), None)
     return Stated(PreprocessingChoice.model_validate(taken), first.source, size, tuple(notes))
 
 
-def _in_metadata(model: Path) -> Stated | None:
+def _read_metadata(model: Path) -> Stated | None:
     """Of the file itself."""
     try:
-        said = metadata_of(model)
+        metadata = metadata_of(model)
     except OSError:
         return None  # who opens the model says why
     try:
-        sizes = [_size_in(ast.literal_eval(said[key])) for key in _SIZES if key in said]
-        fields = _fields_in_metadata(said, sizes[0] if sizes else None)
+        sizes = [_size_in(ast.literal_eval(metadata[key])) for key in _SIZES if key in metadata]
+        fields = _fields_in_metadata(metadata, sizes[0] if sizes else None)
         stated = Stated(PreprocessingChoice.model_validate(fields), "its metadata", sizes[0] if sizes else None)
     except (*_MALFORMED, SyntaxError, RecursionError, MemoryError, ValidationError):
         return Stated(
@@ -83,35 +83,35 @@ def _in_metadata(model: Path) -> Stated | None:
     return stated if fields or sizes else None
 
 
-def _fields_in_metadata(said: Mapping[str, str], size: ImageSize | None) -> dict[str, Any]:
-    order = next((name for name in ("rgb", "bgr") if said.get(PIXEL_FORMAT, "").lower().startswith(name)), None)
-    scale = _RANGES.get(said.get(PIXEL_RANGE, ""))
+def _fields_in_metadata(metadata: Mapping[str, str], size: ImageSize | None) -> dict[str, Any]:
+    order = next((name for name in ("rgb", "bgr") if metadata.get(PIXEL_FORMAT, "").lower().startswith(name)), None)
+    scale = _RANGES.get(metadata.get(PIXEL_RANGE, ""))
     if scale is not None:
         usual = USUAL[scale].normalization
         return _colours(usual.mean, usual.std, order)
-    if said.get("task") == "classify" and "imgsz" in said:
+    if metadata.get("task") == "classify" and "imgsz" in metadata:
         # Ultralytics' classify_transforms: the short side to imgsz, a centre crop, 0 to 1.
         shape = {"resize": "crop", "resize_px": size.short_px, "interpolation": "bilinear"} if size is not None else {}
         return {"like": "unit", **shape}
-    if "mean" in said and "std" in said:
-        mean, std = _three(ast.literal_eval(said["mean"])), _three(ast.literal_eval(said["std"]))
+    if "mean" in metadata and "std" in metadata:
+        mean, std = _three(ast.literal_eval(metadata["mean"])), _three(ast.literal_eval(metadata["std"]))
         byte = 255 if max(mean) > 1 or max(std) > 1 else 1
         return _colours([value / byte for value in mean], [value / byte for value in std], order)
     return {}
 
 
-def _in_processor(model: Path) -> Stated | None:
-    return _in_json(model, PROCESSOR, _of_hugging_face)
+def _read_processor(model: Path) -> Stated | None:
+    return _read_json(model, PROCESSOR, _hugging_face_fields)
 
 
-def _in_timm(model: Path) -> Stated | None:
-    return _in_json(model, CONFIG, _of_timm)
+def _read_timm(model: Path) -> Stated | None:
+    return _read_json(model, CONFIG, _timm_fields)
 
 
 _Read = Callable[[Mapping[str, Any]], "tuple[dict[str, Any], ImageSize | None, list[str]] | None"]
 
 
-def _in_json(model: Path, name: str, read: _Read) -> Stated | None:
+def _read_json(model: Path, name: str, read: _Read) -> Stated | None:
     file = repository_file(model, name)
     if file is None:
         return None
@@ -124,7 +124,7 @@ def _in_json(model: Path, name: str, read: _Read) -> Stated | None:
         return Stated(PreprocessingChoice(), name, notes=(f"{name} is malformed and ignored",))
 
 
-def _of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
+def _hugging_face_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
     """As the image processors of transformers do it: rescale, normalize; resize, centre crop."""
     fields, notes = _colours_of_hugging_face(config)
     if not config.get("do_resize", True):
@@ -148,7 +148,7 @@ def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any],
     twice = _processor(config).startswith("EfficientNet") and config.get("include_top", True)
     again = _three(config["image_std"]) if twice else [1.0] * 3
     offset = 1.0 if config.get("rescale_offset") else 0.0
-    own_std = [value * other for value, other in zip(std, again, strict=True)]
+    own_std = [value * divisor for value, divisor in zip(std, again, strict=True)]
     own_mean = [(offset + value) / factor for value in mean]
     scaled = [value / factor for value in own_std]
     if config.get("do_flip_channel_order"):
@@ -183,7 +183,7 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
     return {"resize": "stretch"}, whole, []  # a number alone is of processors that do not crop
 
 
-def _of_timm(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]] | None:
+def _timm_fields(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]] | None:
     """As timm's ``transforms_imagenet_eval`` does it."""
     own = config.get("pretrained_cfg")
     if not isinstance(own, dict):

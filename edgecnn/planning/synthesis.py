@@ -19,19 +19,19 @@ from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, Synthe
 FACTS = "synthesis.json"
 
 
-def require_synthesis(asked: Recipe) -> None:
+def require_synthesis(recipe: Recipe) -> None:
     """Refuse a contradiction before anything is read.
 
     Raises SYNTHESIS_INCOMPLETE: one folder of the two is stated, or none beside other keys. SYNTHESIS_NOT_FITTING: names what
     does not go with composed images.
     """
-    choice = asked.synthesis
+    choice = recipe.synthesis
     stated = list(choice.stated_folders)
     if len(stated) == 1:
         raise SYNTHESIS_INCOMPLETE(stated=stated[0], missing=next(name for name in FOLDERS if name not in stated))
     if not stated and (idle := choice.model_dump(exclude_defaults=True)):
         raise SYNTHESIS_INCOMPLETE(stated=next(iter(idle)), missing="cutouts")
-    for beside, because in _unfitting(asked) if stated else ():
+    for beside, because in _unfitting(recipe) if stated else ():
         raise SYNTHESIS_NOT_FITTING(beside=beside, because=because)
 
 
@@ -42,7 +42,7 @@ def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
 
 
-def with_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
+def fill_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
     """As large as the longer side of what training keeps, unless a size is stated; nothing where nothing is composed."""
     if choice.cutouts is None or choice.size_px is not None:
         return choice
@@ -52,7 +52,7 @@ def with_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
 def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:
     """The stage that makes them."""
     settings = SynthesisSettings.of(resolved.recipe.synthesis)
-    inputs = {name: folder.content for name, folder in synthesis.found.items()}
+    inputs = {name: folder.content for name, folder in synthesis.summaries.items()}
     return SynthesizeStage(inputs=inputs, **settings.model_dump())
 
 
@@ -64,13 +64,13 @@ def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | N
     synthesis = resolved.synthesis
     if synthesis is None:
         return None
-    each = resolved.recipe.synthesis.images_per_class
+    per_class = resolved.recipe.synthesis.images_per_class
     return SynthesisFacts(
         made=synthesis.images,
         photographs=resolved.data.counts["train"] if resolved.recipe.data.train else 0,
         cutouts=synthesis.cutouts.counts["train"],
         backgrounds=synthesis.backgrounds.counts["train"],
-        images_per_class=dict.fromkeys(synthesis.class_names, each),
+        images_per_class=dict.fromkeys(synthesis.class_names, per_class),
         provenance=None if made is None else str(made / FACTS),
     )
 
@@ -80,26 +80,26 @@ def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[
     if facts is None or resolved.synthesis is None:
         return []
     total = facts.made + facts.photographs
-    said = [
+    notices = [
         f"COMPOSED: {facts.made:,} of {total:,} training images ({facts.share:.0%}) were composed of {facts.cutouts:,} cut-outs"
         f" on {facts.backgrounds:,} backgrounds, as the step synthesize wrote down in {FACTS}. None of them judges or calibrates"
     ]
-    left = (*resolved.synthesis.cutouts.copies, *resolved.synthesis.backgrounds.copies)
-    if left:
-        said.append(f"{len(left):,} of the cut-outs and backgrounds were left out: {first_of(left, 3)}")
+    excluded = (*resolved.synthesis.cutouts.copies, *resolved.synthesis.backgrounds.copies)
+    if excluded:
+        notices.append(f"{len(excluded):,} of the cut-outs and backgrounds were left out: {first_of(excluded, 3)}")
     skipped = (*resolved.synthesis.cutouts.skipped, *resolved.synthesis.backgrounds.skipped)
     if skipped:
-        said.append(f"{len(skipped):,} of the files of cut-outs and backgrounds were skipped: {first_of(skipped, 3)}")
-    return said
+        notices.append(f"{len(skipped):,} of the files of cut-outs and backgrounds were skipped: {first_of(skipped, 3)}")
+    return notices
 
 
-def _unfitting(asked: Recipe) -> Iterator[tuple[str, str]]:
-    if asked.model.onnx is not None or asked.model.keep_head:
-        yield "--model" if asked.model.onnx is not None else "--keep-head", "nothing is trained"
-    if not asked.data.train and asked.train.transfer == "auto":
+def _unfitting(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if recipe.model.onnx is not None or recipe.model.keep_head:
+        yield "--model" if recipe.model.onnx is not None else "--keep-head", "nothing is trained"
+    if not recipe.data.train and recipe.train.transfer == "auto":
         yield (
             "--transfer auto and data.train = false",
             "auto measures photographs, and images of a few cut-outs would look like many",
         )
-    if not asked.data.train and asked.synthesis.classes == "some":
+    if not recipe.data.train and recipe.synthesis.classes == "some":
         yield "synthesis.classes = some and data.train = false", "a class without cut-outs would have nothing to learn from"

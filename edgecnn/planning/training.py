@@ -10,6 +10,7 @@ from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
     HEAD_NOT_ALONE,
     HEAD_NOT_FITTING,
+    NO_CYCLES_HERE,
     NO_GPU_TO_TRAIN_ON,
     NO_TEACHER,
     NOTHING_FROM_SCRATCH,
@@ -45,18 +46,20 @@ from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
 
-def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
+def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     """Refuse what is said of layers, steps, random weights or epochs that a training has none of.
 
-    Raises NOTHING_TO_UNFREEZE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS: name what
-    leaves them out.
+    Raises NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
+    name what leaves them out.
     """
-    train, beside = asked.train, _head_alone(asked, mode)
+    train, beside = recipe.train, _head_alone(recipe, mode)
     if train.unfreeze != "all" and mode != "finetune":
         raise NOTHING_TO_UNFREEZE(beside="training from scratch", because=f"every layer has to learn: {weights}")
     if train.unfreeze != "all" and beside is not None:
         raise NOTHING_TO_UNFREEZE(beside=beside, because="nothing but the head learns")
     stepless = "train.epochs=0" if train.epochs == 0 else beside
+    if train.cycles == "while-better" and (stepless is not None or mode != "finetune"):
+        raise NO_CYCLES_HERE(beside=stepless or "training from scratch")
     if stepless is not None and train.processes > 1:
         raise nothing_to_share(processes=train.processes, beside=stepless)
     if stepless is not None and train.precision != "fp32":
@@ -86,7 +89,7 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
     return before or ("gpu" if because is None else "cpu")
 
 
-def with_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: Progress) -> Recipe:
+def fill_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: Progress) -> Recipe:
     """Fill in the device and the number of threads that train, if anything is trained.
 
     ``plan_file``: of the folder's last build, whose choice stays. Raises as ``learning_device``.
@@ -106,8 +109,8 @@ def with_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:
     """What trained for a folder's last build, which need not be here to judge it; None where that is not known."""
     before = _training_before(plan_file)
-    found = None if before is None else before.get("device", "cpu")  # before there was a choice
-    return found if found in get_args(LearningDevice) else None
+    device = None if before is None else before.get("device", "cpu")  # before there was a choice
+    return device if device in get_args(LearningDevice) else None
 
 
 def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None:
@@ -121,47 +124,47 @@ def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
     """``[train]`` of a folder's last build."""
     try:
-        found = json_document(plan_file)["resolved"]["recipe"]["train"]
+        table = json_document(plan_file)["resolved"]["recipe"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, dict) else None
+    return table if isinstance(table, dict) else None
 
 
-def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
+def require_fitting_head(recipe: Recipe, mode: Mode, weights: str) -> None:
     """Refuse a contradiction before any time is spent. Raises HEAD_NOT_FITTING: names what the head does not go with."""
-    head, transfer = asked.train.head, asked.train.transfer
+    head, transfer = recipe.train.head, recipe.train.transfer
     if head == "linear":
         return
-    if asked.train.balance != "none":
+    if recipe.train.balance != "none":
         because = "each image counts once in what is fitted"
-        raise HEAD_NOT_FITTING(head=head, beside=f"train.balance={asked.train.balance}", because=because)
+        raise HEAD_NOT_FITTING(head=head, beside=f"train.balance={recipe.train.balance}", because=because)
     if mode == "scratch":
         raise HEAD_NOT_FITTING(head=head, beside="random weights", because=f"their features tell nothing apart: {weights}")
     if transfer not in (None, "head"):
         because = "it is fitted on frozen features, so that nothing else learns"
         raise HEAD_NOT_FITTING(head=head, beside=f"--transfer {transfer}", because=because)
-    learned = asked.quantize.aware or asked.surgery.suffix
+    learned = recipe.quantize.aware or recipe.surgery.suffix
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
-        raise HEAD_NOT_FITTING(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+        raise HEAD_NOT_FITTING(head=head, beside="quantize.aware" if recipe.quantize.aware else "[surgery]", because=because)
 
 
-def require_one_head(asked: Recipe, arch: ArchSpec) -> None:
+def require_one_head(recipe: Recipe, arch: ArchSpec) -> None:
     """Refuse what lets the last layer alone learn, or looks at it alone. Raises HEAD_NOT_ALONE: the network has several."""
-    train = asked.train
+    train = recipe.train
     alone = {
         f"train.head={train.head}": train.head != "linear",
         f"--transfer {train.transfer}": train.transfer in ("head", "auto"),
         "train.epochs=0": train.epochs == 0,
     }
-    if arch.beside:
-        for said in (said for said, holds in alone.items() if holds):
-            raise HEAD_NOT_ALONE(arch=arch.name, heads=(arch.head, *arch.beside), asked=said)
+    setting = next((setting for setting, applies in alone.items() if applies), None)
+    if arch.beside and setting is not None:
+        raise HEAD_NOT_ALONE(arch=arch.name, heads=(arch.head, *arch.beside), asked=setting)
 
 
-def _head_alone(asked: Recipe, mode: Mode) -> str | None:
+def _head_alone(recipe: Recipe, mode: Mode) -> str | None:
     """What leaves all of a pretrained network but its head as it is, where anything that is asked does."""
-    train = asked.train
+    train = recipe.train
     if mode != "finetune":
         return None
     if train.head != "linear":
@@ -172,22 +175,22 @@ def _head_alone(asked: Recipe, mode: Mode) -> str | None:
 _FROM_LABELS = "the head alone learns, and only from labels"
 
 
-def require_teachable(asked: Recipe, mode: Mode | None) -> None:
+def require_teachable(recipe: Recipe, mode: Mode | None) -> None:
     """Refuse a contradiction.
 
-    ``asked``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TEACHER_NOT_FITTING:
+    ``recipe``: as the user said it. ``mode``: how training begins; None where nothing is trained. Raises TEACHER_NOT_FITTING:
     names what does not go with a teacher.
     """
-    if asked.train.teacher is None:
+    if recipe.train.teacher is None:
         return
-    for beside, because in _unheard(asked, mode):
+    for beside, because in _unheard(recipe, mode):
         raise TEACHER_NOT_FITTING(beside=beside, because=because)
 
 
-def _unheard(asked: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
-    train = asked.train
+def _unheard(recipe: Recipe, mode: Mode | None) -> Iterator[tuple[str, str]]:
+    train = recipe.train
     if mode is None:
-        yield "--keep-head" if asked.model.onnx is None else "--model", "nothing is trained"
+        yield "--keep-head" if recipe.model.onnx is None else "--model", "nothing is trained"
     if train.epochs == 0:
         yield "train.epochs=0", "its answers are learned in the epochs of the whole network"
     if train.head != "linear":
@@ -220,8 +223,8 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     if named is None:
         return None
     if is_folder(named):
-        return _of_build(named, recipe, data, store)
-    return _of_list(named, recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px, store, versions)
+        return _teacher_from_build(named, recipe, data, store)
+    return _teacher_from_list(named, recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px, store, versions)
 
 
 def is_folder(named: str) -> bool:
@@ -233,14 +236,14 @@ def _terms(arch: ArchSpec, resolution_px: ImageSize) -> TeacherTerms:
     return TeacherTerms(arch=arch.name, normalization=arch.normalization, resolution_px=resolution_px)
 
 
-def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mapping[str, str]) -> Teacher:
+def _teacher_from_list(named: str, resolution_px: ImageSize, store: Store, versions: Mapping[str, str]) -> Teacher:
     """It is trained on the very pixels that the other learns from."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     require_size(arch, resolution_px)
-    kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
+    cached = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
     try:
-        weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
+        weights = answer_weights(arch, "imagenet", cached=cached.folder if isinstance(cached, Artifact) else None)
     except WeightsUnavailable as error:
         hint = "name another network of the list, or the folder of a finished build"
         raise NO_TEACHER(
@@ -249,7 +252,7 @@ def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mappi
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
-def _of_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Teacher:
+def _teacher_from_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Teacher:
     folder = user_path(named)
     build = _finished(folder)
     theirs = build.resolved

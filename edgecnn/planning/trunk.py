@@ -66,9 +66,9 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     prepared = steps.add("prepare", PrepareStage(inputs={"images": images}, pixels=resolved.preprocessing.pixels))
     if resolved.custom_model is not None:
         custom = resolved.custom_model
-        given = {"model": custom.content, "pixels": prepared}
-        adopt = AdoptStage(inputs=given, entry=custom.entry, feeding=custom.feeding)
-        return {"pixels": prepared, **_with_thresholds(resolved, steps.add("export", adopt))}
+        inputs = {"model": custom.content, "pixels": prepared}
+        adopt = AdoptStage(inputs=inputs, entry=custom.entry, feeding=custom.feeding)
+        return {"pixels": prepared, **_model_and_thresholds(resolved, steps.add("export", adopt))}
     begun = {} if resolved.mode == "scratch" else {"weights": steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))}
     if resolved.mode == "kept":
         return {"pixels": prepared, **begun, "model": steps.add("export", _export(resolved, begun["weights"], prepared))}
@@ -94,10 +94,10 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     surgery = surgery_instead(resolved.recipe)
     exported = _export(resolved, trunk["weights"], prepared) if surgery is None else surgery_stage(resolved, surgery, trunk)
     model = steps.add("export", exported)
-    return {**trunk, **_with_thresholds(resolved, model)}
+    return {**trunk, **_model_and_thresholds(resolved, model)}
 
 
-def _with_thresholds(resolved: Resolved, model: Key) -> dict[Role, Key]:
+def _model_and_thresholds(resolved: Resolved, model: Key) -> dict[Role, Key]:
     return {"model": model, **({THRESHOLDS: model} if resolved.multi_label else {})}
 
 
@@ -125,10 +125,10 @@ def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]
 
 def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     """Photographs, composed images, or both: what every training of this plan is given."""
-    given = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
+    materials = {IMAGES: resolved.data.content} if resolved.recipe.data.train else {}
     if resolved.synthesis is not None:
-        given[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
-    return given
+        materials[MADE] = steps.add("synthesize", synthesize_stage(resolved, resolved.synthesis))
+    return materials
 
 
 def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapping[Role, Key]) -> Key:
@@ -139,15 +139,15 @@ def _taught_by(resolved: Resolved, teacher: Teacher, steps: Steps, learned: Mapp
         raise ValueError("a teacher that was not trained begins with weights")
     arch = arch_named(teacher.terms.arch)
     fetched = steps.add("fetch:teacher", FetchStage.from_answer(arch, teacher.weights))
-    given = {**learned, "weights": fetched}
-    return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": given}))
+    inputs = {**learned, "weights": fetched}
+    return steps.add("train:teacher", _lessons(arch, resolved).model_copy(update={"inputs": inputs}))
 
 
 def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
-    asked = resolved.recipe.train
-    ours = {name: getattr(asked, name) for name in ("seed", "threads", "processes", "device")}
+    chosen = resolved.recipe.train
+    ours = {name: getattr(chosen, name) for name in ("seed", "threads", "processes", "device")}
     settings = train.model_dump(exclude=NO_SETTING) | ours | {"transfer": "all"}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
     return TrainStage(

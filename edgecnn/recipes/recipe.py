@@ -82,7 +82,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
         raise RECIPE_FILE_MISSING(path=path, shipped=path.stem)
-    return with_paths_from(path.parent, _read(path))
+    return anchor_paths(path.parent, _read(path))
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -94,7 +94,7 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     Raises OverridesInvalid: a key is unknown (with the nearest right one) or a value does not fit; all at once.
     """
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    unknown = [said for text in overrides if (said := _set(table, text)) is not None]
+    unknown = [problem for text in overrides if (problem := _set(table, text)) is not None]
     return _checked(table, lambda problems: OVERRIDES_INVALID(problems=problems), unknown)
 
 
@@ -122,11 +122,11 @@ def _read(path: Path) -> Recipe:
 
 def _checked(table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError], already: Sequence[str] = ()) -> Recipe:
     """The table as a recipe; its problems, behind those that were found ``already``, go to ``refuse``."""
-    found = validated(Recipe, table)
-    problems = [*already, *(() if isinstance(found, Recipe) else found), *_empty_paths(table)]
-    if problems or not isinstance(found, Recipe):
+    recipe = validated(Recipe, table)
+    problems = [*already, *(() if isinstance(recipe, Recipe) else recipe), *_empty_paths(table)]
+    if problems or not isinstance(recipe, Recipe):
         raise refuse(problems)
-    return found
+    return recipe
 
 
 def _empty_paths(table: Mapping[str, Any]) -> list[str]:
@@ -143,7 +143,7 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
 
 
-def with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
+def anchor_paths(folder: Path, recipe: Recipe) -> Recipe:
     """The recipe with its relative paths counted from ``folder``."""
     model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
     if model.weights not in WEIGHTS_WORDS:
@@ -178,14 +178,14 @@ def _counted_from(folder: Path, text: str) -> str:
 
 def _refuse_another_schema(table: Mapping[str, Any], path: Path) -> None:
     schema = table.get("schema")
-    found = re.fullmatch(r"edgecnn\.recipe/(\d{1,9})", schema) if isinstance(schema, str) else None
-    if found is None:
+    match = re.fullmatch(r"edgecnn\.recipe/(\d{1,9})", schema) if isinstance(schema, str) else None
+    if match is None:
         return
-    version, known = int(found.group(1)), int(SCHEMA.rpartition("/")[2])
+    version, known = int(match.group(1)), int(SCHEMA.rpartition("/")[2])
     if version > known:
-        raise RECIPE_TOO_NEW(path=path, schema=found.group(0), newest=SCHEMA)
+        raise RECIPE_TOO_NEW(path=path, schema=match.group(0), newest=SCHEMA)
     if version < known:
-        raise recipe_too_old(path=path, schema=found.group(0), reads=SCHEMA, renamed=RENAMED)
+        raise recipe_too_old(path=path, schema=match.group(0), reads=SCHEMA, renamed=RENAMED)
 
 
 def _set(table: dict[str, Any], text: str) -> str | None:

@@ -29,11 +29,12 @@ def parsed(text: str) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from error
     level: list[Any] = [table]
     for _ in range(DEPTH_MAX):
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each) if _holds(inner)]
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, (dict, list))
+        ]
     if level:
         raise ValueError("it is nested too deeply")
     return table
-
-
-def _holds(value: object) -> bool:
-    return isinstance(value, (dict, list))

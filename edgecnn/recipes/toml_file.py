@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-_SAID = {
+_REQUIREMENTS = {
     "missing": "is missing",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -73,7 +73,7 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         return parsed(_text(path, data))
     except ValueError as error:
-        raise not_toml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
+        raise not_toml(path=path, line=_line_of(str(error)), reason=_strip_position(str(error))) from error
 
 
 def _text(path: Path, data: bytes) -> str:
@@ -88,34 +88,34 @@ def _text(path: Path, data: bytes) -> str:
 
 def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Sequence[str]], EdgecnnError]) -> _Model:
     """The table as a model; every problem at once goes to ``refuse``, which makes the error that is raised."""
-    found = validated(model, table)
-    if isinstance(found, tuple):
-        raise refuse(found)
-    return found
+    outcome = validated(model, table)
+    if isinstance(outcome, tuple):
+        raise refuse(outcome)
+    return outcome
 
 
 def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[str, ...]:
     """The table as a model, or a sentence for each thing that keeps it from being one: unknown keys, wrong types, bad values."""
     unusable: dict[str, str] = {}
-    usable = _without_unusable(table, "", unusable)
+    usable = _drop_unusable(table, "", unusable)
     try:
-        found = model.model_validate_json(json.dumps(usable, default=str), strict=True)
+        value = model.model_validate_json(json.dumps(usable, default=str), strict=True)
     except ValidationError as error:
         others = [details for details in error.errors() if _dotted(details) not in unusable]
         return (*unusable.values(), *(_sentence(model, details) for details in others))
-    return tuple(unusable.values()) if unusable else found
+    return tuple(unusable.values()) if unusable else value
 
 
 def dotted_keys(model: type[BaseModel]) -> tuple[str, ...]:
     """Every key that a table of this model may hold, as ``table.key``; an open table appears by its own name."""
-    found: list[str] = []
+    keys: list[str] = []
     for name, annotation in _keys(model).items():
         inner = _model_in(annotation)
         if inner is None or get_origin(annotation) is not None:
-            found.append(name)
+            keys.append(name)
         if inner is not None:
-            found += [f"{name}.{key}" for key in dotted_keys(inner)]
-    return tuple(found)
+            keys += [f"{name}.{key}" for key in dotted_keys(inner)]
+    return tuple(keys)
 
 
 def nearest_key(model: type[BaseModel], key: str) -> str | None:
@@ -152,11 +152,11 @@ def _sentence(model: type[BaseModel], details: ErrorDetails) -> str:
         near = nearest(path[-2], re.findall(r"'([^']+)'", expected), cutoff=0.4)
         parent = ".".join(path[:-2])
         return f"{key} is no key, the nearest is {parent}.{near}" if near else f"{key} is no key; {parent} takes {expected}"
-    template = _SAID.get(details["type"])
+    template = _REQUIREMENTS.get(details["type"])
     if template is None:
         return f"{key}: {details['msg']}"
-    said = template.format_map(dict(details.get("ctx", {})))
-    return f"{key} {said}" if details["type"] == "missing" else f"{key} {said}, not {_shown(details['input'])}"
+    requirement = template.format_map(dict(details.get("ctx", {})))
+    return f"{key} {requirement}" if details["type"] == "missing" else f"{key} {requirement}, not {_shown(details['input'])}"
 
 
 def _dotted(details: ErrorDetails) -> str:
@@ -173,15 +173,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _without_unusable(value: Any, key: str, unusable: dict[str, str]) -> Any:
+def _drop_unusable(value: Any, key: str, unusable: dict[str, str]) -> Any:
     """A copy without nan, inf, integers beyond 64 bits and texts with a NUL, which TOML's parser lets through; each goes to
     ``unusable``. No path and no name holds a NUL."""
     if isinstance(value, Mapping):
-        inner = {name: _without_unusable(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()}
-        return {name: each for name, each in inner.items() if each is not _DROPPED}
+        inner = {
+            name: _drop_unusable(inner_value, f"{key}.{name}" if key else name, unusable) for name, inner_value in value.items()
+        }
+        return {name: inner_value for name, inner_value in inner.items() if inner_value is not _DROPPED}
     if isinstance(value, list):
-        kept = [_without_unusable(each, f"{key}.{index}", unusable) for index, each in enumerate(value)]
-        return [each for each in kept if each is not _DROPPED]
+        kept = [_drop_unusable(element, f"{key}.{index}", unusable) for index, element in enumerate(value)]
+        return [element for element in kept if element is not _DROPPED]
     if isinstance(value, str) and "\0" in value:
         unusable[key] = f"{_printable(key)} must not hold a NUL character, as {_shown(value)} does"
         return _DROPPED
@@ -243,9 +245,9 @@ def _toml_item(value: Any) -> Item:
 
 
 def _line_of(message: str) -> int | None:
-    found = re.search(r"at line (\d+)", message)
-    return int(found.group(1)) if found else None
+    match = re.search(r"at line (\d+)", message)
+    return int(match.group(1)) if match else None
 
 
-def _without_place(message: str) -> str:
+def _strip_position(message: str) -> str:
     return re.sub(r"\s*\(at (line \d+, column \d+|end of document)\)$", "", message)

@@ -63,8 +63,10 @@ def _answers(report: BuildReport) -> str:
 
 def _verdict(report: BuildReport) -> str:
     """What was asked of it, and what came of that."""
-    said = "; ".join(markdown_text(f"{bound_of(each.gate)}: {each.verdict.value}, {each.reason}") for each in report.gates)
-    return f"Verdict when it was built: {report.verdict.value}" + (f" ({said})." if said else ": no gate was judged.")
+    gates_text = "; ".join(
+        markdown_text(f"{bound_of(result.gate)}: {result.verdict.value}, {result.reason}") for result in report.gates
+    )
+    return f"Verdict when it was built: {report.verdict.value}" + (f" ({gates_text})." if gates_text else ": no gate was judged.")
 
 
 def _shape(size: ImageSize) -> str:
@@ -81,7 +83,7 @@ def bundle_licences(report: BuildReport) -> str:
         f"## What runs it\n\n{listed([*_titles(report), 'NumPy', 'Pillow'])} are not in here: they are installed on the device, "
         "and have licences of their own.",
     ]
-    if any(each.candidate.runtime.in_a_browser for each in report.candidates):
+    if any(facts.candidate.runtime.runs_in_browser for facts in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
 
@@ -89,7 +91,7 @@ def bundle_licences(report: BuildReport) -> str:
 def _titles(report: BuildReport) -> list[str]:
     """Of the runtimes that a device needs for the kits in here."""
     carried = {facts.candidate.runtime for facts in report.candidates if facts.candidate.id in report.choice.carried}
-    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.in_a_browser]
+    return [backend.title for backend in all_backends() if backend.runtime in carried and not backend.runtime.runs_in_browser]
 
 
 def _state(report: BuildReport) -> str:
@@ -109,7 +111,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
     used = next((facts.candidate for facts in carried if facts.candidate.id == kit), None)
-    if used is not None and used.runtime.in_a_browser:
+    if used is not None and used.runtime.runs_in_browser:
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
     if used is not None and backend_for(used.runtime).builder is not None:
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
@@ -139,10 +141,10 @@ def _python_needed(carried: Sequence[CandidateFacts]) -> str:
 def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
     """The lines that make a virtual environment with what a kit needs. JetPack brings TensorRT, and a browser is no package."""
     runtime = next((facts.candidate.runtime for facts in carried if facts.candidate.id == kit), None)
-    needed = {} if runtime is None else _by_pip(runtime)
+    needed = {} if runtime is None else _pip_packages(runtime)
     packages = [*(f'"{name}{versions}"' for name, versions in needed.items()), "numpy", "pillow"]
-    others = {facts.candidate.runtime for facts in carried} - {runtime}
-    more = [f'"{name}{versions}"' for other in sorted(others) for name, versions in _by_pip(other).items()]
+    other_runtimes = {facts.candidate.runtime for facts in carried} - {runtime}
+    more = [f'"{name}{versions}"' for extra in sorted(other_runtimes) for name, versions in _pip_packages(extra).items()]
     also = [f"# {ENVIRONMENT}/bin/pip install {' '.join(more)}   # for the other kits, to measure them too"] if more else []
     return [
         f"python3 -m venv --system-site-packages {ENVIRONMENT}",
@@ -152,46 +154,46 @@ def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
     ]
 
 
-def _by_pip(runtime: Runtime) -> Mapping[str, str]:
+def _pip_packages(runtime: Runtime) -> Mapping[str, str]:
     backend = backend_for(runtime)
     return backend.runtime_packages if backend.pip_installs else {}
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
     lines = (f"- {markdown_code(facts.candidate.id)}: {_top1(facts)}; {_latency(facts)}" for facts in carried)
-    return "\n".join(["## What was measured, and where", "", _of_which_images(report), "", *lines])
+    return "\n".join(["## What was measured, and where", "", _images_sentence(report), "", *lines])
 
 
-def _of_which_images(report: BuildReport) -> str:
+def _images_sentence(report: BuildReport) -> str:
     images = figures.tested_on(report)
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is of {images} without labels that nothing was chosen by. {figures.NO_ACCURACY}"
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
-        each = "each answered by a network that did not learn from it, of which this is the first fold's"
-        return f"Top-1 (with a 95 % interval) is of {images}, {each}."
+        note = "each answered by a network that did not learn from it, of which this is the first fold's"
+        return f"Top-1 (with a 95 % interval) is of {images}, {note}."
     name = "mAP" if _several(report.candidates) else "Top-1"
     return f"{name} is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 
 
 def _top1(facts: CandidateFacts) -> str:
-    found = facts.answered
+    accuracy = facts.answered
     if facts.agreement is not None:
         reference = "the reference that agreement is counted against"
         return reference if facts.is_baseline else figures.agreement_sentence(facts.agreement)
-    if found is None:
+    if accuracy is None:
         return "its accuracy was not measured"
-    how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
+    how = "emulated on a stand-in" if accuracy.fidelity is Fidelity.EMULATED else accuracy.fidelity.value.lower()
     name = "top-1" if facts.multi_label is None else "mAP"
-    return f"{name} {figures.percent_interval(found.share)}, {how} on {markdown_text(found.machine)}"
+    return f"{name} {figures.percent_interval(accuracy.share)}, {how} on {markdown_text(accuracy.machine)}"
 
 
 def _latency(facts: CandidateFacts) -> str:
-    found = facts.latency
-    if found is None or found.p50_ms is None:
+    latency = facts.latency
+    if latency is None or latency.p50_ms is None:
         return "its latency was not measured"
-    how = ", estimated by the race for the choice" if found.selecting else ""
-    how += ", where other work slowed it" if found.disturbed else ""
-    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {markdown_text(found.machine)}{how}"
+    how = ", estimated by the race for the choice" if latency.selecting else ""
+    how += ", where other work slowed it" if latency.disturbed else ""
+    return f"p50 {figures.milliseconds(latency.p50_ms)} ms on {markdown_text(latency.machine)}{how}"
 
 
 def _weights(report: BuildReport) -> str:

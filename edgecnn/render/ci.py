@@ -17,8 +17,9 @@ import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import bound_of, exit_code_of
-from edgecnn.render.sentences import decided, error_rates, gate_reason
+from edgecnn.render.sentences import error_rates, gate_reason, judged_line, next_purpose, result_line
 from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
+from edgecnn.results.next_step import next_step
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.sweep import JudgedBuild, SweepJudgement
 from edgecnn.values.report import BuildReport, Comparison
@@ -34,7 +35,7 @@ class GateSheet:
     candidate: str
     verdict: Verdict
     why: str
-    """One sentence."""
+    """Why this candidate, or why none, in one sentence."""
     gates: tuple[GateResult, ...]
     seconds: float
     made_at: str
@@ -44,6 +45,15 @@ class GateSheet:
     """Whether the job goes on where a required gate is UNSURE."""
     changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    result: str = ""
+    """The verdict with its reason in one sentence; empty: the verdict and ``why``."""
+    next_step: tuple[str, str] | None = None
+    """A command that a person should type next: its purpose and itself."""
+
+    @property
+    def result_line(self) -> str:
+        """The first line and the last line of a summary."""
+        return self.result or f"{self.verdict.value}: {self.why}"
 
     def stops(self, result: GateResult) -> bool:
         """True where this gate alone keeps the exit code from 0."""
@@ -57,66 +67,70 @@ class GateSheet:
 
 def sheet_of_report(report: BuildReport) -> GateSheet:
     """The gates of the chosen candidate of a build."""
-    why = "; ".join(each for each in (decided(report.verdict, report.gates), report.choice.why) if each)
-    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, why)
-    return replace(sheet, require_measured=report.require_measured)
+    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
+    step = next_step(report)
+    following = None if step is None else (next_purpose(step, report), step.command)
+    return replace(sheet, require_measured=report.require_measured, result=result_line(report), next_step=following)
 
 
-def sheet_of_bundle_bench(found: BundleBench) -> GateSheet:
+def sheet_of_bundle_bench(bench: BundleBench) -> GateSheet:
     """The gates of the kit that the bundle uses."""
-    sheet = _sheet(found, f"{found.bundle.name} on {found.machine}", found.bundle.chosen, found.images.said)
-    return replace(sheet, require_measured=found.require_measured)
+    sheet = _sheet(bench, f"{bench.bundle.name} on {bench.machine}", bench.bundle.chosen, bench.images.said)
+    return replace(sheet, require_measured=bench.require_measured)
 
 
-def sheet_of_comparison(found: Comparison) -> GateSheet:
+def sheet_of_comparison(comparison: Comparison) -> GateSheet:
     """The gates of HEAD, held against BASE."""
-    head, base = found.head.candidate.id, found.base.candidate.id
-    why = f"{head} of HEAD against {base} of BASE, {found.how}, on {found.machine}"
-    return replace(_sheet(found, f"{found.head.name} against {found.base.name}", head, why), changed=found.changed)
+    head, base = comparison.head.candidate.id, comparison.base.candidate.id
+    why = f"{head} of HEAD against {base} of BASE, {comparison.how}, on {comparison.machine}"
+    return replace(
+        _sheet(comparison, f"{comparison.head.name} against {comparison.base.name}", head, why), changed=comparison.changed
+    )
 
 
-def sheets_of_fleet(found: FleetReport) -> list[GateSheet]:
+def sheets_of_fleet(fleet: FleetReport) -> list[GateSheet]:
     """A sheet a build of a sweep; of one that is not finished, without gates, which is an error."""
     return [
         GateSheet(
             title=cell.name,
             candidate=cell.facts.candidate.id if cell.facts is not None else "no candidate",
             verdict=cell.verdict,
-            why=cell.error or (cell.choice.why if cell.choice is not None else f"the build has not ended: {found.command}"),
+            why=cell.error or (cell.choice.why if cell.choice is not None else f"the build has not ended: {fleet.command}"),
             gates=cell.gates if cell.state == "finished" else (),
             seconds=cell.seconds,
-            made_at=cell.made_at or found.made_at,
-            version=found.version,
+            made_at=cell.made_at or fleet.made_at,
+            version=fleet.version,
             require_measured=cell.require_measured,
             notes=cell.notices,
         )
-        for cell in found.cells
+        for cell in fleet.cells
     ]
 
 
-def sheets_of_judgement(found: SweepJudgement) -> list[GateSheet]:
+def sheets_of_judgement(judgement: SweepJudgement) -> list[GateSheet]:
     """The same of a sweep that was judged again."""
 
-    def sheet(each: JudgedBuild) -> GateSheet:
-        if each.report is not None:
-            return replace(sheet_of_report(each.report), title=each.name)
-        moment, why = datetime.now(UTC).isoformat(timespec="seconds"), each.error or ""
-        return GateSheet(each.name, "no candidate", each.verdict, why, (), 0.0, moment, edgecnn.__version__)
+    def sheet(build: JudgedBuild) -> GateSheet:
+        if build.report is not None:
+            return replace(sheet_of_report(build.report), title=build.name)
+        moment, why = datetime.now(UTC).isoformat(timespec="seconds"), build.error or ""
+        return GateSheet(build.name, "no candidate", build.verdict, why, (), 0.0, moment, edgecnn.__version__)
 
-    return [sheet(each) for each in found.builds]
+    return [sheet(build) for build in judgement.builds]
 
 
-def _sheet(found: BuildReport | BundleBench | Comparison, title: str, candidate: str | None, why: str) -> GateSheet:
+def _sheet(judged: BuildReport | BundleBench | Comparison, title: str, candidate: str | None, why: str) -> GateSheet:
     return GateSheet(
         title=title,
         candidate=candidate or "no candidate",
-        verdict=found.verdict,
+        verdict=judged.verdict,
         why=why,
-        gates=found.gates,
-        seconds=found.seconds,
-        made_at=found.made_at,
-        version=found.version,
-        notes=found.notices,
+        gates=judged.gates,
+        seconds=judged.seconds,
+        made_at=judged.made_at,
+        version=judged.version,
+        notes=judged.notices,
+        result=judged_line(judged.verdict, judged.gates) or "",
     )
 
 
@@ -157,7 +171,7 @@ def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Elemen
 
 def _case(suite: ElementTree.Element, about: Sequence[str], name: str) -> ElementTree.Element:
     """``about`` becomes the classname, whose dots make a tree in many readers: no name adds a level by a dot of its own."""
-    classname = visible_lines(".".join((SUITE, *(each.replace(".", "_") for each in about))))
+    classname = visible_lines(".".join((SUITE, *(part.replace(".", "_") for part in about))))
     return ElementTree.SubElement(suite, "testcase", name=visible_lines(name), classname=classname, time="0")
 
 
@@ -171,46 +185,52 @@ def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) 
     _add_problem(case, kind, result.verdict.value, sheet.reason(result), f"\nchanged: {changed}" if changed else "")
 
 
-def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str, more: str = "") -> None:
-    attributes = {"message": visible_lines(f"{what}: {reason}")}
-    problem = ElementTree.SubElement(case, kind, attributes if kind == "skipped" else {"type": what, **attributes})
+def _add_problem(case: ElementTree.Element, kind: str, label: str, reason: str, more: str = "") -> None:
+    attributes = {"message": visible_lines(f"{label}: {reason}")}
+    problem = ElementTree.SubElement(case, kind, attributes if kind == "skipped" else {"type": label, **attributes})
     problem.text = visible_lines(f"{reason}{more}")
 
 
 def _document(*suites: ElementTree.Element) -> str:
-    whole = ElementTree.Element("testsuites")
+    root = ElementTree.Element("testsuites")
     for suite in suites:
         cases = suite.findall("testcase")
         for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
         suite.set("tests", str(len(cases)))
-        whole.append(suite)
-    ElementTree.indent(whole, " ")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(whole, encoding="unicode") + "\n"
+        root.append(suite)
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 
 
 def summary_markdown(sheet: GateSheet) -> str:
-    """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
-    words = ((f"{_SIGN[each.verdict.value]} {each.verdict.value}", each.gate, sheet.reason(each)) for each in sheet.gates)
+    """The result, gates, what changed, what to do next, details, and the result again.
+
+    Names from data and paths are escaped: GitHub renders HTML too.
+    """
+    words = (
+        (f"{_SIGN[result.verdict.value]} {result.verdict.value}", result.gate, sheet.reason(result)) for result in sheet.gates
+    )
     rows = [
         f"| {word} | {markdown_cell(markdown_code(bound_of(gate)))} | {gate.required} | {markdown_cell(reason)} |"
         for word, gate, reason in words
     ]
     parts = [
         f"### edgecnn: {markdown_text(sheet.title)}: {sheet.verdict.value}",
-        markdown_text(sheet.why),
+        markdown_text(sheet.result_line),
         "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
-        markdown_text(error_rates(sheet.gates) or ""),
         _listed("Changed, BASE → HEAD", sheet.changed),
-        _listed("To know", sheet.notes),
+        "" if sheet.next_step is None else f"**Next:** {markdown_text(sheet.next_step[0])}: {markdown_code(sheet.next_step[1])}",
+        _listed("Details", [line for line in (sheet.why, error_rates(sheet.gates), *sheet.notes) if line]),
+        f"**{markdown_text(sheet.result_line)}**",
     ]
     return "\n\n".join(part for part in parts if part) + "\n\n"
 
 
-def _listed(title: str, lines: tuple[str, ...]) -> str:
+def _listed(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {markdown_text(line)}" for line in lines)]) if lines else ""
 
 

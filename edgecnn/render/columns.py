@@ -5,7 +5,7 @@ To add a column, write its row in ``COLUMNS``; of a metric, ``metric_cell`` make
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
@@ -80,7 +80,7 @@ def text_rows(candidates: Iterable[CandidateFacts]) -> list[tuple[str, ...]]:
     return [tuple(column.cell(facts).plain for column in columns) for facts in rows]
 
 
-def by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
+def headings_by_rank(columns: Iterable[Column]) -> tuple[str, ...]:
     """The headings in the order in which a narrow terminal gives them room."""
     return tuple(column.heading for column in sorted(columns, key=lambda column: column.rank))
 
@@ -107,16 +107,20 @@ def _numbers(cells: Iterable[tuple[str, Cell]]) -> dict[str, Number]:
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """What the marks in these rows mean, and what was done to a network; nothing where there is none of either."""
+    """What the marks in these rows mean, what was done to a network, and where forecasts come from."""
     candidates = tuple(candidates)
-    texts = [text for facts in candidates for row in text_rows([facts]) for text in row]
-    marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.RACE_LEGEND}
-    done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
-    changed = [f"…-{surgery.suffix}: of a changed network: {surgery.done}" for surgery in done]
     timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
-    explained = [says for mark, says in marks.items() if any(mark in text for text in texts)]
     forecasts = figures.forecast_notes(facts.forecast for facts in candidates if facts.forecast is not None)
-    return [*changed, *([figures.REPORTED] * timed), *explained, *forecasts]
+    return [*([figures.REPORTED] * timed), *mark_legend(candidates, columns_of(candidates)), *forecasts]
+
+
+def mark_legend(candidates: Sequence[CandidateFacts], columns: Sequence[Column]) -> list[str]:
+    """What was done to a changed network, and what each mark means that these columns show."""
+    surgeries = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
+    changed = [f"…-{surgery.suffix}: of a changed network: {surgery.done}" for surgery in surgeries]
+    texts = [column.cell(facts).plain for facts in candidates for column in columns]
+    marks = {**{MARKS[fidelity]: text for fidelity, text in figures.LEGEND.items()}, **figures.RACE_LEGEND}
+    return [*changed, *(meaning for mark, meaning in marks.items() if any(mark in text for text in texts))]
 
 
 def metric_cell(name: str, facts: CandidateFacts) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render import figures
-from edgecnn.render.wording import by_reason, grouped
+from edgecnn.render.wording import grouped, names_by_reason
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant
 
@@ -60,7 +60,9 @@ def notes(baseline: BaselineFacts) -> list[str]:
     if not baseline.variants:
         return []
     every = {REFERENCE: baseline.latency, **{variant.id: variant.latency for variant in baseline.variants}}
-    clocks = by_reason({name: latency.absent["on_gpu_ms"] for name, latency in every.items() if "on_gpu_ms" in latency.absent})
+    clocks = names_by_reason(
+        {name: latency.absent["on_gpu_ms"] for name, latency in every.items() if "on_gpu_ms" in latency.absent}
+    )
     where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
     unsteady = {name: reason for name, latency in every.items() if latency.steady and (reason := latency.steady.unsteady)}

@@ -27,10 +27,8 @@ MARKS = {
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 RACE_LEGEND = {
-    SELECTING: "ˢ estimated by the race for the choice, without an interval; what ships, fp32 and the best other precision raced "
-    "once more, and times of two races cannot be compared",
-    DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "
-    "speed-up on a machine of its own",
+    SELECTING: "ˢ estimated in the race for the choice: it has no interval, and only times with ˢ compare with it",
+    DISTURBED: "ᵈ other programs or throttling slowed this race: the kit may be faster than shown",
 }
 REPORTED = (
     "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race. "

@@ -1,13 +1,13 @@
-"""A table in the width that there is: nothing is left out of it, and nothing is cut inside a figure.
+"""A table that fits a width and cuts no figure.
 
-Where every row fits on one line, it is a table with a frame. Elsewhere the columns that matter most stand side by side, and the
-others follow beneath their row, each with its name, broken only between two of them.
+If every row fits on one line, the table has a frame. Otherwise the most important columns are next to each other, and the other
+cells follow below their row with their names. Lines break between two cells only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -19,25 +19,41 @@ from edgecnn.errors.base import visible
 GAP = "  "
 INDENT = "    "
 _BETWEEN = "   "
-"""Between two figures beneath a row: wider than any gap inside a figure."""
+"""Between two cells below a row: wider than any gap inside a figure."""
 _UNBOUNDED = 100_000
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of cells under column names, before it is known how much room there is."""
+    """Rows of cells under column names, for any width."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Text]]
     title: str | None = None
     important: Sequence[str] = ()
     """Columns in the order in which they are given room; unset: from left to right."""
+    optional: Sequence[str] = ()
+    """Columns that are left out if a row does not fit one line; the last of ``important`` go first."""
+
+    def without(self, column: str) -> Grid:
+        """The same grid without a column."""
+        place = self.columns.index(column)
+        return replace(
+            self,
+            columns=[name for name in self.columns if name != column],
+            rows=[[*cells[:place], *cells[place + 1 :]] for cells in self.rows],
+            important=[name for name in self.important if name != column],
+            optional=[name for name in self.optional if name != column],
+        )
 
 
 def show_grid(grid: Grid, console: Console) -> None:
-    """Print it in the console's width."""
+    """Print the grid in the width of the console."""
     if grid.title:
         console.print(Text(visible(grid.title)), style="italic", soft_wrap=True)
+    while grid.optional and _line_width(grid) > console.width:
+        order = [name for name in grid.important or grid.columns if name in grid.optional]
+        grid = grid.without(order[-1])
     table = Table(header_style="bold", pad_edge=False)
     for column in grid.columns:
         table.add_column(column, no_wrap=True)
@@ -50,10 +66,20 @@ def show_grid(grid: Grid, console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _line_width(grid: Grid) -> int:
+    """Of a row without a frame."""
+    return sum(_widths(grid)) + len(GAP) * (len(grid.columns) - 1)
+
+
+def _widths(grid: Grid) -> list[int]:
+    heads = [Text(column) for column in grid.columns]
+    return [max(cell_len(cell.plain) for cell in cells) for cells in zip(heads, *grid.rows, strict=True)]
+
+
 def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
-    """The grid in lines of at most ``width`` cells, where the most important column fits that; ``rule`` draws a line."""
+    """Yield lines of at most ``width`` signs, if the most important column fits; ``rule`` is the sign of a horizontal line."""
     heads = [Text(column, style="bold") for column in grid.columns]
-    widths = [max(cell_len(cell.plain) for cell in cells) for cells in zip(heads, *grid.rows, strict=True)]
+    widths = _widths(grid)
     beside = _beside(grid, widths, width)
     beneath = [place for place in range(len(grid.columns)) if place not in beside]
     yield _line(heads, beside, widths)
@@ -65,7 +91,7 @@ def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
 
 
 def _beside(grid: Grid, widths: Sequence[int], width: int) -> list[int]:
-    """Places of the columns that fit side by side, in their usual order; the most important one in any case."""
+    """Places of the columns that fit on one line, in their usual order; always with the most important one."""
     chosen: list[int] = []
     left = width + len(GAP)
     for name in grid.important or grid.columns:
@@ -87,7 +113,7 @@ def _line(cells: Sequence[Text], places: Sequence[int], widths: Sequence[int]) -
 
 
 def _flowing(items: Sequence[tuple[Text, Text]], room: int) -> Iterator[Text]:
-    """Named cells one after the other, a new line only between two; what is wider than a line is broken as late as can be."""
+    """Join named cells into lines that break between two cells; a cell wider than a line is broken as late as possible."""
     line = Text()
     for name, cell in items:
         item = Text.assemble(name, " ", cell)
@@ -105,7 +131,7 @@ def _flowing(items: Sequence[tuple[Text, Text]], room: int) -> Iterator[Text]:
 
 
 def _broken(name: Text, cell: Text, room: int) -> Iterator[Text]:
-    """A cell that fits a line of its own stands beneath its name; else it is wrapped at words, and inside an endless one."""
+    """Put a cell below its name if it fits one line; else wrap it at words, and inside a word that is too long."""
     if cell_len(cell.plain) <= room:
         yield from (name, cell)
         return

@@ -1,4 +1,4 @@
-"""``report.md``: the whole report as text that can be pasted into a review."""
+"""``report.md``: the complete report as text to paste into a review."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from edgecnn.render import desktop, figures, quality
 from edgecnn.render.columns import columns_of, legend, text_rows
 from edgecnn.render.sentences import (
     REFERENCES,
-    decided,
     error_rates,
     extent_lines,
     footprint_lines,
@@ -16,16 +15,19 @@ from edgecnn.render.sentences import (
     knob_lines,
     latency_lines,
     learned_lines,
+    next_purpose,
     reference_lines,
     residency_lines,
+    result_line,
     size_lines,
 )
 from edgecnn.render.wording import grouped, markdown_cell, markdown_code, markdown_text, visible_lines
+from edgecnn.results.next_step import next_step
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
 def report_markdown(report: BuildReport) -> str:
-    """The report, verdict first."""
+    """The report: the result, the table, what to do next, then details."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     reasons = (gate_reason(g, require_measured=report.require_measured) for g in report.gates)
     gates = (
@@ -36,30 +38,44 @@ def report_markdown(report: BuildReport) -> str:
         f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
         + (", not shown to have learned" if unlearned else ""),
         *(f"**{markdown_text(line)}**" for line in unlearned),
-        markdown_text(". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each)),
+        *([] if unlearned else [markdown_text(result_line(report))]),
+        markdown_text(f"Choice: {choice.why}"),
         _table([column.heading for column in columns_of(report.candidates)], text_rows(report.candidates)),
         _legend(report),
+        _next(report),
         _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
         _classes(report),
         _labels(report),
-        _section("Why each candidate stands where it does", map(_why, (each for each in report.candidates if each.reason))),
+        _section("Why each candidate was or was not chosen", map(_why, (facts for facts in report.candidates if facts.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
         _section("Size", size_lines(report.candidates, report.choice.carried)),
-        _section("What really ran", residency_lines(report.candidates)),
+        _section("Executed precision", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
         _section(REFERENCES, reference_lines(report.references)),
         _desktop(report),
-        _section("What to know before believing the table", report.notices),
-        _section("Ships, but was not run here", report.unexecuted),
-        _section("To measure on the device", [markdown_code(choice.settle_command)] if choice.settle_command else []),
+        _section("Notes", report.notices),
+        _section("In the bundle, but not run here", report.unexecuted),
+        _settling(report),
         _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
-        _section("Rungs not climbed", grouped(report.skipped_rungs)),
+        _section("Candidates not tried", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
     return visible_lines("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _next(report: BuildReport) -> str:
+    if (step := next_step(report)) is None:
+        return ""
+    return f"## What to do next\n\n{markdown_text(next_purpose(step, report))}: {markdown_code(step.command)}"
+
+
+def _settling(report: BuildReport) -> str:
+    command, step = report.choice.settle_command, next_step(report)
+    shown = command is None or (step is not None and step.command == command)
+    return "" if command is None or shown else _items("To settle the choice", [markdown_code(command)])
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -68,16 +84,16 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _why(facts: CandidateFacts) -> str:
-    kept = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
-    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{kept}"
+    left_in_float = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
+    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{left_in_float}"
 
 
 def _classes(report: BuildReport) -> str:
-    """Of the candidate that ships: a reader wants to know what their classes will be like."""
+    """The figures of each class, for the chosen candidate."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.test), None)
-    if chosen is None or chosen.test is None or (found := chosen.test.shown_quality) is None:
+    if chosen is None or chosen.test is None or (shown := chosen.test.shown_quality) is None:
         return ""
-    classes = found.classes
+    classes = shown.classes
     table = _table(quality.class_columns(classes), quality.class_rows(classes))
     beside = quality.missing_intervals_note([chosen.test]) if quality.lacks_intervals(classes) else ""
     parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.unlisted_classes(classes)]
@@ -85,7 +101,7 @@ def _classes(report: BuildReport) -> str:
 
 
 def _beyond(report: BuildReport) -> str:
-    rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
+    rows = [cells for facts in report.candidates if (cells := quality.row(facts)) is not None]
     if not rows:
         return ""
     title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
@@ -94,22 +110,22 @@ def _beyond(report: BuildReport) -> str:
 
 
 def _labels(report: BuildReport) -> str:
-    """Of the candidate that ships."""
+    """The figures of each label, for the chosen candidate."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
     if chosen is None or chosen.multi_label is None:
         return ""
-    found = chosen.multi_label
-    table = _table(quality.LABEL_COLUMNS, quality.label_rows(found))
-    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(found))}"
+    labels = chosen.multi_label
+    table = _table(quality.LABEL_COLUMNS, quality.label_rows(labels))
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.label_note(labels))}"
 
 
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
     measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
-    said = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
+    sentence = f"{measure} and drop on the test split ({split}), which chose nothing. The drop is paired with fp32."
     if any(facts.agreement is not None for facts in report.candidates):
-        said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
-    return "  \n".join(map(markdown_text, [said, *legend(report.candidates)]))
+        sentence = f"Agreement with fp32 on the test split ({split}), which chose nothing. {figures.NO_ACCURACY}"
+    return "  \n".join(map(markdown_text, [sentence, *legend(report.candidates)]))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -117,7 +133,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _items(title: str, lines: Iterable[str]) -> str:
-    """``_section`` of lines that are Markdown already."""
+    """``_section`` for lines that are Markdown already."""
     items = [f"- {line}" for line in lines]
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
@@ -135,12 +151,12 @@ def _build_lines(report: BuildReport) -> list[str]:
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
-        *([f"photographs: {build.photographs}"] if build.photographs else []),
+        *([f"images: {build.photographs}"] if build.photographs else []),
         *([f"scaled: {build.scale.sentence()}"] if build.scale else []),
         f"weights: {build.weights}",
         *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),
         f"data: {build.data}; {build.classes} classes; {splits}",
         f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
-        f"again: {markdown_code(build.command)}",
+        f"command: {markdown_code(build.command)}",
     ]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from edgecnn.errors.base import visible
+from edgecnn.render.wording import took
 
 PLAIN_EVERY_S = 5.0
 """Plain logs get a line this often: often enough to see life, seldom enough to read."""
@@ -58,8 +59,17 @@ class EpochLines:
         return f"{self._step}: {phase}, epoch {epoch}: {', '.join(words)}"
 
 
+def part_line(name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> str:
+    """Such as ``step 5 of 12: evaluate openvino-int8 on test; about 6 min left``."""
+    left = f"; {'about' if complete else 'at least'} {took(seconds_left)} left" if seconds_left >= WORTH_SAYING_S else ""
+    return f"step {number} of {parts}: {name.replace(':', ' ')}{left}"
+
+
 class Quiet:
     """Says nothing."""
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Ignore it."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Ignore it."""
@@ -111,6 +121,10 @@ class PlainLines(Quiet):
     def note(self, text: str) -> None:
         """Print it."""
         self._print(text)
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Print which part of a build begins, and the time left."""
+        self._print(part_line(name, number, parts, seconds_left, complete=complete))
 
     def begin(self, step_id: str) -> None:
         """The epochs that come are of another step."""
@@ -167,6 +181,10 @@ class LiveBars:
     def note(self, text: str) -> None:
         """Print a line above the bars."""
         self._console.print(visible(text), markup=False, highlight=False, style="dim")
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Print above the bars which part of a build begins, and the time left."""
+        self.note(part_line(name, number, parts, seconds_left, complete=complete))
 
     def begin(self, step_id: str) -> None:
         """The epochs that come are of another step."""

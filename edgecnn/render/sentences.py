@@ -1,4 +1,4 @@
-"""What was measured of each candidate and how its gates were judged, in sentences: a figure with its interval, or why none."""
+"""Sentences about a build: its result, its gates, and each candidate's figures with their intervals or the reason for none."""
 
 from __future__ import annotations
 
@@ -11,71 +11,72 @@ from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS, SHOWN, charted
 from edgecnn.judging.runs.latency import TAILS
 from edgecnn.render import figures
-from edgecnn.render.wording import by_reason, grouped
+from edgecnn.render.wording import grouped, names_by_reason
+from edgecnn.results.next_step import NextStep, Purpose
 from edgecnn.values.candidate import KnobTrial, Precision
 from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference
-from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
+from edgecnn.values.report import BuildReport, CandidateFacts, Choice, EndToEnd, Latency
 from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 Named = Callable[[str], str]
-"""How a candidate's name is written in a sentence: ``in_code`` for Markdown, ``str`` for a page."""
+"""Writes a candidate's name in a sentence: ``backticked`` for Markdown, ``str`` for a page."""
 
 
-def in_code(name: str) -> str:
-    """A name as Markdown marks it."""
+def backticked(name: str) -> str:
+    """Return a name as a code span of Markdown."""
     return f"`{name}`"
 
 
 def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """Two lines a raced candidate: its figures, and what its runs were like. Who was not raced has its reason elsewhere."""
+    """Return two lines for each raced candidate: its times, and how its runs went."""
     lines = []
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
-            name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
+            name, runs = f"`{facts.candidate.id}`", _runs_text(facts.latency)
             lines += [
-                f"{name} in {figures.race_of(facts.latency)}: {_times_said(facts, facts.latency)}",
+                f"{name} in {figures.race_of(facts.latency)}: {_times_text(facts, facts.latency)}",
                 *([f"runs of {name}: {runs}"] if runs else []),
             ]
     return lines
 
 
-def _times_said(facts: CandidateFacts, value: Latency) -> str:
+def _times_text(facts: CandidateFacts, value: Latency) -> str:
     times = [metric for metric in SHOWN.values() if metric.source == "latency" and metric.unit == "ms"]
-    shown = [f"{each.words} {figures.milliseconds(figure)}" for each in times if (figure := each.value(facts)) is not None]
-    absent = by_reason({each.words: value.absent[each.name] for each in times if each.name in value.absent})
+    shown = [f"{metric.words} {figures.milliseconds(figure)}" for metric in times if (figure := metric.value(facts)) is not None]
+    absent = names_by_reason({metric.words: value.absent[metric.name] for metric in times if metric.name in value.absent})
     parts = [", ".join(shown) + " ms"] if shown else []
     parts += [f"not known: {names} ({why})" for why, names in absent.items()]
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
-def _runs_said(value: Latency) -> str:
-    """On how many threads they ran, how the race ended, and whether they were steady."""
+def _runs_text(value: Latency) -> str:
+    """Threads, how the race ended, and whether the runs were steady."""
     parts = [value.run_settings, value.stopped, value.dependent.get("p50_ms"), value.steady.says if value.steady else None]
     return "; ".join(part for part in parts if part)
 
 
 def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """A line for each figure of each candidate."""
+    """Return a line for each figure that only an option measures: throughput, end-to-end latency, sustained load."""
     lines = []
     for facts in candidates:
         name = f"`{facts.candidate.id}`"
         lines += [f"throughput of {name}, in the throughput race: {_throughput(facts.throughput)}"] if facts.throughput else []
         lines += [f"end to end of {name}, in the end-to-end race: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
         if (soak := facts.sustained) is not None:
-            windows = (figures.NONE if each.p50_ms is None else f"{each.p50_ms:.2f}" for each in soak.windows)
+            windows = (figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in soak.windows)
             lines.append(f"sustained, {name}, in the soak: {soak.says}; p50 by window {', '.join(windows)} ms")
     return lines
 
 
 def _throughput(value: Throughput) -> str:
-    said = [_batch(figure) for figure in value.figures]
-    said += [f"not known: {value.reason}"] if value.reason else []
-    said += [value.disturbed] if value.disturbed else []
-    seen = ", ".join(f"{batch}: {each:.0f}" for batch, each in value.screened.items())
-    said += [f"seen in one run of each number of images: {seen}"] if seen else []
-    return "; ".join(said)
+    parts = [_batch(figure) for figure in value.figures]
+    parts += [f"not known: {value.reason}"] if value.reason else []
+    parts += [value.disturbed] if value.disturbed else []
+    screened = ", ".join(f"{batch}: {rate:.0f}" for batch, rate in value.screened.items())
+    parts += [f"one run at each batch size: {screened}"] if screened else []
+    return "; ".join(parts)
 
 
 def _batch(figure: BatchFigure) -> str:
@@ -89,53 +90,53 @@ def _batch(figure: BatchFigure) -> str:
 
 
 def _end_to_end(value: EndToEnd) -> str:
-    what = f"from the file of a {value.picture} to logits"
-    seen = value.latency
-    if seen.p50_ms is None:
-        return f"not known: {seen.reason}"
-    tails = figures.percentiles(seen, list(TAILS.values()))
-    besides = f"; {seen.disturbed}" if seen.disturbed else ""
-    return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
+    span = f"from the file of a {value.picture} to logits"
+    latency = value.latency
+    if latency.p50_ms is None:
+        return f"not known: {latency.reason}"
+    tails = figures.percentiles(latency, list(TAILS.values()))
+    besides = f"; {latency.disturbed}" if latency.disturbed else ""
+    return ", ".join([f"p50 {figures.p50(latency)}", *tails]) + f" ms {span}{besides}"
 
 
-def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = in_code) -> list[str]:
-    """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
-    whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
-    said = [
+def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str], named: Named = backticked) -> list[str]:
+    """Return the size of each kit, and of the bundle with the kits that it carries."""
+    kit_sizes = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
+    lines = [
         f"size of {named(facts.candidate.id)}: model {facts.size_mib:.1f} MiB, kit {facts.kit_mib:.1f} MiB"
         for facts in candidates
         if facts.size_mib is not None and facts.kit_mib is not None
     ]
-    if carried and all(name in whole for name in carried):
-        said.append(f"size of the bundle: {sum(whole[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
-    return said
+    if carried and all(name in kit_sizes for name in carried):
+        lines.append(f"size of the bundle: {sum(kit_sizes[name] for name in carried):.1f} MiB, {counted(len(carried), 'kit')}")
+    return lines
 
 
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """One line a candidate for each of the two; a reason that holds for several is said once, with their names."""
+    """Return the memory and energy of each candidate; candidates without a figure for the same reason share a line."""
     rows = list(candidates)
     memory = {f"`{facts.candidate.id}`": _memory(facts.memory) for facts in rows if facts.memory is not None}
     energy = {f"`{facts.candidate.id}`": energy_words(facts.energy) for facts in rows if facts.energy is not None}
-    rest = [
-        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, found)} {metric.signs}"
+    lines = [
+        f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, figure)} {metric.signs}"
         for metric in charted("size", "memory", "energy", "residency")
         for facts in rows
-        if (found := metric.value(facts)) is not None
+        if (figure := metric.value(facts)) is not None
     ]
-    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *rest]
+    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *lines]
 
 
 def _memory(value: Memory) -> str:
     if value.peak_mib is None or value.baseline_mib is None or value.above_baseline_mib is None:
         return f"not known: {value.reason or 'not measured'}"
-    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the runtime's own {value.baseline_mib.estimate:.1f}"
-    gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of the GPU's" if value.gpu_mib else ""
-    unknown = f"; of the GPU's not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
+    own = f"{figures.number(value.above_baseline_mib, 1)} MiB above the {value.baseline_mib.estimate:.1f} of the runtime alone"
+    gpu = f"; {figures.number(value.gpu_mib, 1)} MiB of GPU memory" if value.gpu_mib else ""
+    unknown = f"; GPU memory not known: {value.gpu_reason}" if value.gpu_reason and not value.gpu_mib else ""
     return f"peak {figures.number(value.peak_mib, 1)} MiB, {own}{gpu}{unknown}"
 
 
 def energy_words(value: Energy) -> str:
-    """The figure with its interval, its meter and what that covers; or why there is none."""
+    """Energy with its interval, its meter and what the meter covers; or why there is none."""
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"not known: {value.reason or 'not measured'}"
     above = f"{figures.number(value.above_idle_mj, 2)} mJ of it above idle ({figures.number(value.idle_w, 2)} W)"
@@ -143,77 +144,77 @@ def energy_words(value: Energy) -> str:
     return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
 
 
-def knob_lines(choice: Choice, named: Named = in_code) -> list[str]:
-    """One line on what is used, and one a setting; nothing where they were not raced."""
-    found = choice.knobs
-    if found is None:
+def knob_lines(choice: Choice, named: Named = backticked) -> list[str]:
+    """Return the settings that the chosen kit runs with, and a line for each raced setting; nothing if none was raced."""
+    knobs = choice.knobs
+    if knobs is None:
         return []
-    raced = sum(trial.ratio is not None for trial in found.trials)
+    raced = sum(trial.ratio is not None for trial in knobs.trials)
     settings = counted(raced, "other setting")
-    how = f"; speed is against its default, estimated in the race of runtime settings with {settings}" if raced else ""
-    return [f"{named(found.candidate)} runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
+    how = f"; speeds are against its default, estimated in a race with {settings}" if raced else ""
+    return [f"{named(knobs.candidate)} runs with {knobs.knobs.words}{how}", *map(_trial_text, knobs.trials)]
 
 
-def _trial_said(trial: KnobTrial) -> str:
+def _trial_text(trial: KnobTrial) -> str:
     words = trial.knobs.words
     if trial.ratio is None:
-        said = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
-        return f"{words}: {said}: {trial.why}"
-    seen = f"{trial.ratio.estimate:.2f} × as fast"
+        outcome = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
+        return f"{words}: {outcome}: {trial.why}"
+    speed = f"{trial.ratio.estimate:.2f} × as fast"
     return {
-        "taken": f"{words}: {seen}, taken",
-        "faster": f"{words}: {seen}, and the setting that was taken is faster by estimate",
-        "disturbed": f"{words}: {seen}, and not taken: {trial.why}",
-        "not-shown": f"{words}: {seen}, not shown to be faster",
-        "unusable": f"{words}: {seen}, and not usable: {trial.why}",
+        "taken": f"{words}: {speed}, taken",
+        "faster": f"{words}: {speed}, and the setting that was taken is faster by estimate",
+        "disturbed": f"{words}: {speed}, and not taken: {trial.why}",
+        "not-shown": f"{words}: {speed}, not shown to be faster",
+        "unusable": f"{words}: {speed}, and not usable: {trial.why}",
     }[trial.outcome]
 
 
 MOST = 0.5
 _BASIS = {
     "executed": "what ran",
-    "elsewhere": "what ran, on another machine than the device, whose kernels may differ",
-    "planned": "what the engine's builder planned, and nothing ran",
+    "elsewhere": "what ran on another machine than the device, whose kernels may differ",
+    "planned": "what the engine builder planned; nothing ran",
 }
 _OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
 
 
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """One line a traced candidate: each kind of share in the order of its size, and why one is absent."""
+    """Return a line for each traced candidate: its shares, the largest first."""
     return [
-        f"`{facts.candidate.id}`: {ran_in(facts.residency)}"
+        f"`{facts.candidate.id}`: {residency_text(facts.residency)}"
         for facts in candidates
         if facts.residency is not None and facts.residency.mac_share
     ]
 
 
-def multiplied_in(found: Residency) -> str:
-    """The shares of multiply-adds, and how they are known."""
-    return f"{_BASIS[found.basis]}: multiply-adds {_shares(found.mac_share) if found.mac_share else 'not known'}"
+def mac_share_text(residency: Residency) -> str:
+    """Shares of multiply-adds by precision, and how they are known."""
+    return f"{_BASIS[residency.basis]}: multiply-adds {_shares(residency.mac_share) if residency.mac_share else 'not known'}"
 
 
-def ran_in(found: Residency) -> str:
-    """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
-    time = f"{_shares(found.time_share)} (one traced process)" if found.time_share is not None else "not known"
-    moved = "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
-    if found.byte_share is not None and found.moved_bytes is not None:
-        moved = f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"
-    return f"{multiplied_in(found)}; time inside layers {time}; {moved}"
+def residency_text(residency: Residency) -> str:
+    """Shares of multiply-adds, of time inside layers and of bytes moved by precision; or why a share is not known."""
+    time = f"{_shares(residency.time_share)} (one traced process)" if residency.time_share is not None else "not known"
+    moved = "bytes moved not known" + (f": {residency.bytes_absent}" if residency.bytes_absent else "")
+    if residency.byte_share is not None and residency.moved_bytes is not None:
+        moved = f"{residency.moved_bytes / 2**20:.1f} MiB moved, {_shares(residency.byte_share)} (counted from shapes)"
+    return f"{mac_share_text(residency)}; time inside layers {time}; {moved}"
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
-    """A line for each candidate most of whose multiply-adds ran in its precision, and of whose time or bytes less than half did.
+    """Return a line for each candidate that multiplies mostly in its precision, but spends most time or bytes in others.
 
-    That is how a network looks whose layers multiply in INT8 and hand each other floats. In fp32 there is nothing to lose.
+    The layers of such a network multiply in INT8 and pass floats to each other. In fp32 there is nothing to lose.
     """
     lines = []
     for facts in candidates:
-        found, precision = facts.residency, facts.candidate.precision.value
-        if found is None or found.basis == "planned" or facts.candidate.precision is Precision.FP32:
+        residency, precision = facts.residency, facts.candidate.precision.value
+        if residency is None or residency.basis == "planned" or facts.candidate.precision is Precision.FP32:
             continue
-        if found.mac_share.get(precision, 0.0) < MOST:
+        if residency.mac_share.get(precision, 0.0) < MOST:
             continue
-        known = {"the time": found.time_share, "the bytes moved": found.byte_share}
+        known = {"the time": residency.time_share, "the bytes moved": residency.byte_share}
         less = {
             what: shares.get(precision, 0.0)
             for what, shares in known.items()
@@ -221,39 +222,39 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         }
         if less:
             rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
-            macs = figures.whole_share(found.mac_share[precision])
-            others = {name: share for name, share in (found.time_share or {}).items() if name != precision}
+            macs = figures.whole_share(residency.mac_share[precision])
+            others = {name: share for name, share in (residency.time_share or {}).items() if name != precision}
             largest = f" (the rest of the time: {_shares(others)})" if "the time" in less and others else ""
             lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}{largest}")
     return lines
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    """The largest first; what is nothing is not said."""
+    """The largest first, without those of 0."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
-    said = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
-    return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in said.items())
+    texts = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
+    return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in texts.items())
 
 
-REFERENCES = "Dated references: of other days, and no measurement of this build; no gate takes them"
+REFERENCES = "Measurements of other days, not of this build; no gate uses them"
 
 
-def reference_lines(references: Iterable[DatedReference], named: Named = in_code) -> list[str]:
-    """One line a reference: what was seen, where and when, and whose word it is."""
-    return [f"{named(each.candidate)}: {_reference(each)}" for each in references]
+def reference_lines(references: Iterable[DatedReference], named: Named = backticked) -> list[str]:
+    """Return a line for each reference: its times, where and when they were measured, and who signed them."""
+    return [f"{named(reference.candidate)}: {_reference(reference)}" for reference in references]
 
 
-def runs_of(seen: Latency | DatedReference) -> str:
-    """How many, and on how many threads where that is known: ``8 runs (4 threads)``."""
-    return counted(seen.runs, "run") + (f" ({seen.run_settings})" if seen.run_settings else "")
+def runs_of(measured: Latency | DatedReference) -> str:
+    """``8 runs (4 threads)``, or ``8 runs`` if the threads are not known."""
+    return counted(measured.runs, "run") + (f" ({measured.run_settings})" if measured.run_settings else "")
 
 
-def _reference(each: DatedReference) -> str:
-    times = figures.percentiles(each)
-    kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
-    where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {runs_of(each)}"
-    besides = [said for said in (each.disturbed, each.unsteady) if said]
-    vouched = f"signed by {each.signed_by}" if each.signed_by else "unsigned"
+def _reference(reference: DatedReference) -> str:
+    times = figures.percentiles(reference)
+    kit = f"{reference.weights} weights, {counted(reference.classes, 'class', 'classes')}, runtime {reference.runtime_version}"
+    where = f"{reference.fidelity.value} on {reference.machine}, {reference.observed_at}, {runs_of(reference)}"
+    besides = [note for note in (reference.disturbed, reference.unsteady) if note]
+    vouched = f"signed by {reference.signed_by}" if reference.signed_by else "unsigned"
     return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])
 
 
@@ -268,38 +269,108 @@ _DECIDED = {
 }
 
 
-def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
-    """``onnxruntime-fp32 breaks size_mib ≤ 3``: what the verdict comes from; None where no gate says it."""
-    deciding = [each for each in gates if each.verdict is verdict]
+def verdict_reason(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``onnxruntime-fp32 breaks size_mib ≤ 3``: the gates that decide the verdict; None if no gate decides it."""
+    deciding = [result for result in gates if result.verdict is verdict]
     if not deciding:
         return None
-    bounds = [bound_of(each.gate) for each in deciding if each.gate.stated_by != CHANCE]
-    said = ["is not shown to have learned"] if len(bounds) < len(deciding) else []
-    said += [_DECIDED[verdict].format(listed(bounds))] if bounds else []
-    return f"{deciding[0].candidate} {' and '.join(said)}"
+    bounds = [bound_of(result.gate) for result in deciding if result.gate.stated_by != CHANCE]
+    clauses = ["is not shown to have learned"] if len(bounds) < len(deciding) else []
+    clauses += [_DECIDED[verdict].format(listed(bounds))] if bounds else []
+    return f"{deciding[0].candidate} {' and '.join(clauses)}"
 
 
 def learned_lines(gates: Sequence[GateResult]) -> list[str]:
-    """The first line of whatever shows these gates, if their network is not shown to have learned; else nothing."""
+    """The first line of every text about these gates if their network is not shown to have learned; else none."""
     unlearned = learned_result(gates)
     return [] if unlearned is None else [f"{unlearned.verdict.value}: {unlearned.reason}"]
 
 
-def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
-    """``1 of 2 gates not measured``: what a PASS leaves open; None where it leaves nothing, and of any other verdict."""
-    missing = sum(each.verdict is Verdict.MISSING for each in gates)
-    return f"{missing} of {len(gates)} gates not measured" if missing and verdict is Verdict.PASS else None
+def result_line(report: BuildReport) -> str:
+    """``PASS: openvino-int8 meets drop_pp ≤ 1``: the result of a build in one sentence, with what would settle an UNSURE."""
+    chosen = report.shipped
+    answered = None if chosen is None else chosen.answered
+    line = judged_line(report.verdict, report.gates, None if answered is None else answered.images)
+    if line is None:
+        return f"{report.verdict.value}: {report.choice.why}"
+    away = report.verdict is Verdict.PASS and not report.build.device_attached
+    timed = chosen is not None and chosen.latency is not None and chosen.latency.p50_ms is not None
+    return f"{line}; its latency on {report.build.device} was not measured" if away and not timed else line
+
+
+def judged_line(verdict: Verdict, gates: Sequence[GateResult], images: int | None = None) -> str | None:
+    """The verdict of a candidate's gates in one sentence; None if no gate decides it.
+
+    ``images``: how many test images were judged; None if unknown.
+    """
+    if lines := learned_lines(gates):
+        return lines[0]
+    reason = _unsure_reason(gates, images) if verdict is Verdict.UNSURE else None
+    reason = reason or verdict_reason(verdict, gates)
+    if reason is None:
+        return None
+    missing = unmeasured_note(verdict, gates)
+    return f"{verdict.value}: {reason}" + (f", but {missing}" if missing else "")
+
+
+_LOST = {"drop_pp": "top-1", "map_drop_pp": "mAP"}
+
+
+def _unsure_reason(gates: Sequence[GateResult], images: int | None) -> str | None:
+    """What is missing to decide an open gate: images, rounds of a race, or neither."""
+    open_gates = [result for result in gates if result.verdict is Verdict.UNSURE]
+    if not open_gates:
+        return None
+    result = settled_by_number(gates) or open_gates[0]
+    gate, there = result.gate, "" if images is None else f" ({images:,})"
+    question = f"{result.candidate} meets {bound_of(gate)}"
+    if gate.metric in _LOST:
+        question = f"{result.candidate} loses more than {gate.bound:g} pp of {_LOST[gate.metric]}"
+    if (needed := result.images_to_settle) is not None:
+        return f"not enough test images{there} to tell whether {question}; about {needed:,} new ones would be enough"
+    if (rounds := result.rounds_to_settle) is not None:
+        return f"the race was too short to tell whether {question}; about {counted(rounds, 'round')} would be enough"
+    return f"the measurements cannot tell whether {question}"
+
+
+def settled_by_number(gates: Sequence[GateResult]) -> GateResult | None:
+    """The first open gate that a known number of images or rounds would settle: the result names it."""
+    numbered = (result for result in gates if (result.images_to_settle or result.rounds_to_settle) is not None)
+    return next((result for result in numbered if result.verdict is Verdict.UNSURE), None)
+
+
+_NEXT: Mapping[Purpose, str] = {
+    "explain": "see the reasons and figures of every candidate",
+    "measure": "measure it on {device}",
+    "race-again": "race again while no other program runs",
+    "settle": "settle the open gate",
+    "more-images": "test on all images, by cross-validation with 5 trainings",
+    "predict": "classify one of your images",
+}
+
+
+def next_purpose(step: NextStep, report: BuildReport) -> str:
+    """The purpose of the command that a user should type next."""
+    return _NEXT[step.purpose].format(device=report.build.device)
+
+
+def unmeasured_note(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``1 of 2 gates was not measured``: what a PASS leaves open; None if nothing is, or for another verdict."""
+    missing = sum(result.verdict is Verdict.MISSING for result in gates)
+    if not missing or verdict is not Verdict.PASS:
+        return None
+    return f"{missing} of {counted(len(gates), 'gate')} {plural(missing, 'was', 'were')} not measured"
 
 
 def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:
-    """Why a gate has its verdict; where its figure is missing and the exit code ignores that, this is part of it."""
+    """Why a gate has its verdict, and whether the exit code ignores a missing figure."""
     ignored = exit_code_of((result,), require_measured=require_measured) is ExitCode.OK
     missing = result.verdict is Verdict.MISSING and ignored
     return f"{result.reason}; this does not stop the job unless you pass --require-measured" if missing else result.reason
 
 
 def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
-    """``gate max drop_pp 1: PASS, and why``."""
+    """``gate max drop_pp 1: PASS, size 3 MiB meets …``."""
     gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
     if gate.stated_by == CHANCE:
         return f"gate chance: {result.verdict.value}, {reason}"
@@ -307,27 +378,28 @@ def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
 
 
 def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:
-    """A line a gate, then their error rates."""
-    lines, rates = [gate_line(each, require_measured=require_measured) for each in gates], error_rates(gates)
+    """Return a line for each gate, then their error rates."""
+    lines, rates = [gate_line(result, require_measured=require_measured) for result in gates], error_rates(gates)
     return [*lines, *([] if rates is None else [rates])]
 
 
 def error_rates(gates: Iterable[GateResult]) -> str | None:
-    """α and margin of every gate that had a figure, in a sentence; None where none had.
+    """Return α and margin of every gate that had a figure, in a sentence; None if no gate had one.
 
-    α is how often one bound of the interval may lie on the wrong side, so that PASS or FAIL is wrong; a margin is what a gate on
-    a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
-    of the time of one. A ratio of two builds says both itself.
+    α is how often one bound of the interval is on the wrong side of the truth, so that PASS or FAIL is wrong. The margin is the
+    difference that a gate allows. Counted figures such as sizes have no α, nor have the largest of some runs and a share of one
+    run's time. The reason of a ratio of two builds already has both.
     """
-    said = [
-        f"{each.gate.metric} {_how_sure(each)}" + (f", margin {each.gate.bound:g} pp" if each.gate.metric in _DIFFERENCES else "")
-        for each in gates
-        if each.figure is not None and each.gate.metric != LATENCY_RATIO
+    rates = [
+        f"{result.gate.metric} {_error_rate(result)}"
+        + (f", margin {result.gate.bound:g} pp" if result.gate.metric in _DIFFERENCES else "")
+        for result in gates
+        if result.figure is not None and result.gate.metric != LATENCY_RATIO
     ]
-    return f"one-sided error rates: {'; '.join(said)}" if said else None
+    return f"one-sided error rates: {'; '.join(rates)}" if rates else None
 
 
-def _how_sure(result: GateResult) -> str:
+def _error_rate(result: GateResult) -> str:
     source = METRICS[result.gate.metric].source
     if result.fidelity is Fidelity.DEFINED:
         return "holds by definition, no error rate"

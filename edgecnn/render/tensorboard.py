@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OUTPUT_UNWRITABLE
 from edgecnn.installed import require_packages
-from edgecnn.values.stage import Plotting, Progress
+from edgecnn.values.stage import Pacing, Plotting, Progress
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -51,6 +51,11 @@ class Curves:
     def note(self, text: str) -> None:
         """Pass on."""
         self._tell.note(text)
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Pass on."""
+        if isinstance(self._tell, Pacing):
+            self._tell.part(name, number, parts, seconds_left, complete=complete)
 
     def begin(self, step_id: str) -> None:
         """What comes is of another step."""

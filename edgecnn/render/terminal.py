@@ -1,4 +1,4 @@
-"""The only place that prints results. stdout carries them; talk goes to stderr."""
+"""Print results on stdout, and messages on stderr. No other module prints results."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.wording import visible_json
 
 VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
-WIDE = 200
-"""Columns given to a table when stdout is no terminal: a log reads the same whatever window the job was started from."""
+WIDE = 130
+"""Columns of a table if stdout is not a terminal, so that a log does not depend on the window that started the job."""
 
 
 def console() -> Console:
-    """stdout as people see it."""
+    """Return stdout, with the width of the terminal or ``WIDE``."""
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, emoji=False)
 
 
 def say(screen: Console, text: str, style: str = "") -> None:
-    """A sentence, wrapped at words on a terminal and nowhere else."""
+    """Print a sentence; on a terminal it is wrapped at words."""
     screen.print(visible(text), style=style, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
 def copied(screen: Console, text: str) -> None:
-    """A line that may be copied and pasted: no line break is put into it."""
+    """Print a line that people copy, without line breaks."""
     screen.print(visible(text), markup=False, soft_wrap=True)
 
 
 def show_json(facts: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document."""
     sys.stdout.write(_document(facts, sys.stdout.encoding, indent=1) + "\n")
 
 
 def _document(facts: Any, encoding: str | None, indent: int | None = None) -> str:
-    """JSON in which signs that the encoding lacks are JSON's own escapes: what a stream puts in their place is no JSON."""
+    """Return JSON that escapes signs which the encoding lacks: a stream would replace them with text that is not JSON."""
     text = visible_json(json.dumps(facts, indent=indent, ensure_ascii=False))
     try:
         text.encode(encoding or "utf-8")
@@ -52,26 +52,26 @@ def _document(facts: Any, encoding: str | None, indent: int | None = None) -> st
 def show_rows(
     columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, styles: Mapping[str, str] | None = None
 ) -> None:
-    """A plain table; what does not fit beside its row stands beneath it. ``styles`` colours cells that hold exactly a word."""
+    """Print a plain table; cells that do not fit a line follow on the next. ``styles`` colours cells by their text."""
     by_word = styles or {}
     lines = [[Text(visible(cell), style=by_word.get(cell, "")) for cell in cells] for cells in rows]
     show_grid(Grid(columns, lines, title), console())
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Sentences, one a line."""
+    """Print each line on stdout."""
     for line in lines:
         sys.stdout.write(visible(line) + "\n")
 
 
 def show_talk(lines: Iterable[str]) -> None:
-    """Lines on stderr, for whoever watches the process and not for whoever reads its results."""
+    """Print each line on stderr: it is not part of the result."""
     for line in lines:
         sys.stderr.write(visible(line) + "\n")
 
 
 def show_error(error: EdgecnnError, *, as_json: bool) -> None:
-    """One line on stderr; with ``--json`` the error's parts, on stderr too, since stdout carries results only."""
+    """Print an error as one line on stderr; with ``--json``, as a JSON document on stderr."""
     document = {"error": error.facts()}
     text = _document(document, sys.stderr.encoding) if as_json else f"edgecnn: error: {error.line()}"
     sys.stderr.write(text + "\n")

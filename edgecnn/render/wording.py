@@ -1,4 +1,4 @@
-"""Words that many places share: others' text made harmless, a reason with all whom it holds for, sizes and times rounded."""
+"""Text that many places share: escaped text of others, names grouped by reason, and rounded sizes and times."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from edgecnn.errors.base import steers, visible
 
 
 def visible_lines(text: str) -> str:
-    """``visible`` of a text of several lines, whose ends stay."""
+    """``visible`` for each line of a text."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def visible_json(document: str) -> str:
-    """The same of JSON, in JSON's own escapes."""
+    """``visible`` for JSON, with JSON's escapes."""
     if document.isascii() and not _ASCII_STEERS.search(document):
         return document
     return "".join(json.dumps(sign)[1:-1] if sign != "\n" and steers(sign) else sign for sign in document)
@@ -47,7 +47,7 @@ def markdown_text(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Join the lines by one blank each. A regular expression for blanks around the breaks takes quadratic time."""
+    """Join the lines with single blanks. A regular expression for blanks around line breaks would take quadratic time."""
     lines = _LINE_BREAK.split(text)
     if len(lines) == 1:
         return text
@@ -56,17 +56,17 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(sign: re.Match[str]) -> str:
-    """HTML's own escapes for HTML: not every reader of Markdown takes a backslash there."""
+    """HTML's escapes for HTML signs: some Markdown readers ignore a backslash there."""
     return {"<": "&lt;", "&": "&amp;"}.get(sign.group(), f"\\{sign.group()}")
 
 
 def markdown_cell(text: str) -> str:
-    """``markdown_text`` for a cell of a table, where a bar in a code span would begin another cell too."""
+    """``markdown_text`` for a cell of a table: a bar begins another cell, even in a code span."""
     return markdown_text(text).replace("|", "\\|")
 
 
 def markdown_code(text: str) -> str:
-    """A code span that shows exactly this text, whatever backticks are in it; ``markdown_text`` lets it pass."""
+    """Return a code span that shows exactly this text, backticks included; ``markdown_text`` leaves it unchanged."""
     line = visible(_one_line(text))
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") else ""
@@ -78,9 +78,9 @@ _OPENS_A_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """One line of CSV in which no cell is a formula to a spreadsheet: an apostrophe precedes a text that would be one.
+    """Return one line of CSV. An apostrophe precedes each text that a spreadsheet would calculate.
 
-    Numbers stay as they are. Every cell is quoted where a spreadsheet of another country would split one.
+    Numbers stay unchanged. All cells are quoted if a spreadsheet with another separator would split one.
     """
     texts = [str(cell) for cell in cells]
     safe = [f"'{text}" if _is_formula(text) and not _NUMBER.fullmatch(text) else text for text in texts]
@@ -95,8 +95,8 @@ def _is_formula(text: str) -> bool:
     return first in _OPENS_A_FORMULA or text.startswith(("\t", "\r", "\n"))
 
 
-def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
-    """Name to reason → reason to its names, with commas between."""
+def names_by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of each reason, joined with commas."""
     names: dict[str, str] = {}
     for name, reason in reasons.items():
         names[reason] = f"{names[reason]}, {name}" if reason in names else name
@@ -104,12 +104,12 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
-    """Name to reason → one line a reason."""
-    return tuple(f"{names}: {reason}" for reason, names in by_reason(reasons).items())
+    """Return a line for each reason, with the names that it holds for."""
+    return tuple(f"{names}: {reason}" for reason, names in names_by_reason(reasons).items())
 
 
-def for_all(reasons: Mapping[str, str]) -> str:
-    """One sentence on what nobody has: the reason alone where it is everybody's."""
+def joint_reason(reasons: Mapping[str, str]) -> str:
+    """Return why no one has a figure in one sentence: the reason alone if all share it."""
     different = set(reasons.values())
     return different.pop() if len(different) == 1 else "; ".join(grouped(reasons))
 
@@ -120,7 +120,7 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 _DAY_S = 86400
 _TWO_DAYS_S = 2 * _DAY_S
-"""Below, hours tell more than days."""
+"""Below this, hours tell more than days."""
 
 
 def stored_size(count: int) -> str:
@@ -134,7 +134,7 @@ def stored_size(count: int) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long ago something was: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``. A clock that went back is now."""
+    """Age: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``. A negative age, of a clock that went back, is now."""
     if seconds < _MINUTE_S:
         return "just now"
     if seconds < _HOUR_S:
@@ -145,7 +145,7 @@ def ago(seconds: float) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long something took: ``<0.1 s``, ``0.3 s``, ``48 s``, ``12 min``, ``2 h 5 min``."""
+    """Duration: ``<0.1 s``, ``0.3 s``, ``48 s``, ``12 min``, ``2 h 5 min``."""
     if seconds < 0.05:
         return "<0.1 s"
     if round(seconds, 1) < 10:
@@ -158,5 +158,5 @@ def took(seconds: float) -> str:
 
 
 def took_between(low: float, high: float) -> str:
-    """``48 s to 5 min`` of a range of seconds; one figure where both ends read alike."""
+    """``48 s to 5 min``; one figure if both ends round to the same."""
     return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"

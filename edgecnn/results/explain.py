@@ -7,12 +7,13 @@ from pathlib import Path
 
 from edgecnn.errors.comparing import unknown_candidate
 from edgecnn.errors.wording import shell_word
-from edgecnn.judging.findings import of_other_arithmetic
+from edgecnn.judging.findings import arithmetic_differs
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.stopping import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
+from edgecnn.values.command import Command
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -31,7 +32,7 @@ def explain(report: BuildReport) -> Explanation:
     return Explanation(
         **{name: getattr(report, name) for name in ("version", "made_at", "build", "choice", "verdict", "unexecuted")},
         candidates=tuple(
-            ExplainedCandidate(facts=_without_layers(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
+            ExplainedCandidate(facts=_compact(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
         ),
         not_tried=tuple(_not_tried(report)),
         unmeasured=_gathered(_unmeasured(report)),
@@ -61,7 +62,7 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
     )
 
 
-def _without_layers(facts: CandidateFacts) -> CandidateFacts:
+def _compact(facts: CandidateFacts) -> CandidateFacts:
     residency, test = facts.residency, facts.test
     return facts.model_copy(
         update={
@@ -88,24 +89,24 @@ def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
 
 def _not_tried(report: BuildReport) -> Iterator[NotTried]:
     for row in report.unsupported:
-        yield _said(
+        yield _untried(
             f"{row.runtime.value}-{row.precision.value}",
             NotSupported(runtime=row.runtime, precision=row.precision, why=row.why),
         )
     for name, lacking in report.unavailable.items():
-        yield _said(name, NotMeasured(step="kit", outcome="unavailable", why=lacking.why, command=lacking.command))
+        yield _untried(name, NotMeasured(step="kit", outcome="unavailable", why=lacking.why, command=lacking.command))
     for name, why in report.skipped_rungs.items():
-        yield _said(name, report.out_of_time.get(name) or NotClimbed(rung=name, why=why))
+        yield _untried(name, report.out_of_time.get(name) or NotClimbed(rung=name, why=why))
 
 
-def _said(name: str, because: Reason) -> NotTried:
+def _untried(name: str, because: Reason) -> NotTried:
     return NotTried(name=name, because=because, reason=worded(because, name))
 
 
 def _unmeasured(report: BuildReport) -> Iterator[Unmeasured]:
     for facts in report.candidates:
         if facts.kit is not None:
-            yield from _of_candidate(facts, report)
+            yield from _unmeasured_figures(facts, report)
     for field, (figure, option) in ON_REQUEST.items():
         if all(getattr(facts, field) is None for facts in report.candidates):
             yield _unasked(figure, option, report)
@@ -115,7 +116,7 @@ def _unmeasured(report: BuildReport) -> Iterator[Unmeasured]:
         yield Unmeasured(figures=(f"latency of the desktop GPU {desktop.device}",), candidates=(), why=why)
 
 
-def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeasured]:
+def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeasured]:
     name = facts.candidate.id
     settles = report.choice.settle_command if name in report.choice.carried else None
     if facts.agreement is not None:
@@ -160,14 +161,14 @@ def _gathered(gaps: Iterable[Unmeasured]) -> tuple[Unmeasured, ...]:
 def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
     """The choice first, where it is provisional; then, candidate by candidate, its gates and whether it is the faster."""
     if report.choice.state == "provisional":
-        yield _of_choice(report)
+        yield _choice_question(report)
     for facts in report.candidates:
         for gate in facts.gates:
             if gate.verdict is Verdict.UNSURE:
-                yield _of_gate(gate, facts, report)
+                yield _gate_question(gate, facts, report)
         because = facts.because
         if isinstance(because, Taken) and because.ratio is not None and _leaves_speed_open(because.ratio, because.disturbed):
-            yield _of_speed(because, facts, report)
+            yield _speed_question(because, facts, report)
 
 
 def build_again(report: BuildReport) -> str | None:
@@ -180,7 +181,7 @@ def bench_command(folder: Path, device: str) -> str:
     return f"edgecnn bench {shell_word(folder)} --host {shell_word(f'USER@{device}')}"
 
 
-def _of_choice(report: BuildReport) -> OpenQuestion:
+def _choice_question(report: BuildReport) -> OpenQuestion:
     choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
     says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
@@ -192,7 +193,7 @@ def _of_choice(report: BuildReport) -> OpenQuestion:
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
 
 
-def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+def _gate_question(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
     return OpenQuestion(
         candidate=facts.candidate.id,
         says=gate.reason,
@@ -200,7 +201,7 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
         rounds_seen=_runs_behind(gate, facts) if gate.rounds_to_settle else None,
-        command=_on_the_device(gate, facts, report) or _longer(report, gate.rounds_to_settle),
+        command=_device_command(gate, facts, report) or _longer(report, gate.rounds_to_settle),
     )
 
 
@@ -209,9 +210,9 @@ def _runs_behind(gate: GateResult, facts: CandidateFacts) -> int | None:
     return None if raced is None else raced.runs
 
 
-def _on_the_device(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
+def _device_command(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
     """Of an accuracy that no number of images settles here."""
-    if METRICS[gate.gate.metric].source != "accuracy" or of_other_arithmetic(facts) is None:
+    if METRICS[gate.gate.metric].source != "accuracy" or arithmetic_differs(facts) is None:
         return None
     there = None if report.output is None else bench_command(Path(report.output), report.build.device)
     return report.choice.settle_command or there
@@ -221,7 +222,7 @@ def _leaves_speed_open(ratio: Interval, disturbed: str | None) -> bool:
     return ratio.estimate > 1 and (ratio.low <= 1 or disturbed is not None)
 
 
-def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+def _speed_question(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
     why = f"{because.disturbed}, " if because.disturbed else ""
     sentence = f"{facts.candidate.id} is not shown faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
     return OpenQuestion(
@@ -235,9 +236,13 @@ def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> Ope
 
 def _longer(report: BuildReport, rounds: int | None) -> str | None:
     """Return the build's command with so many rounds, under the gates that this report was judged by."""
-    again = report.build.called.to("build").without("--until", "--max", "--min")
-    if not again or not rounds:
-        return None
+    again = rebuild_command(report)
+    return str(again.without("--until").adding(("--set", f"race.rounds={rounds}"))) if again and rounds else None
+
+
+def rebuild_command(report: BuildReport) -> Command:
+    """Return the build's command under the gates that this report was judged by; an empty one if no command made the build."""
+    again = report.build.called.to("build").without("--max", "--min")
     stated = (result.gate for result in report.gates if result.gate.stated_by == "command line")
     bounds = ((f"--{gate.side}", f"{gate.metric}={repr(gate.bound).removesuffix('.0')}") for gate in stated)
-    return str(again.adding(*bounds, ("--set", f"race.rounds={rounds}")))
+    return again.adding(*bounds) if again else again

@@ -38,8 +38,8 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
     Nothing unknown is refused: either may be of another version, and what it lacks is absent.
     """
     if plan is None:
-        return Origin(kit=dict(_of_kit(manifest)))
-    return Origin(kit=dict(_of_kit(manifest)), plan=dict(_of_plan(plan)), data=planned_data(plan))
+        return Origin(kit=dict(_kit_leaves(manifest)))
+    return Origin(kit=dict(_kit_leaves(manifest)), plan=dict(_plan_leaves(plan)), data=planned_data(plan))
 
 
 def planned_data(plan: Mapping[str, Any]) -> DataTotals | None:
@@ -79,7 +79,7 @@ def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
     return tuple(lines)
 
 
-def _of_kit(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _kit_leaves(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _leaves("candidate", manifest.get("candidate"))
     yield from _leaves("needs", _table(manifest, "requirements").get("packages"))
     yield from _leaves("preprocessing", manifest.get("preprocessing"))
@@ -91,7 +91,7 @@ def _of_kit(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model", shown(digest_of({name: digests.get(name) for name in model}))
 
 
-def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _plan_leaves(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     resolved = _table(plan, "resolved")
     ignored = (*_NOT_ABOUT_THE_KIT, *_UNUSED.get(str(resolved.get("mode")), ()))
     for name, value in _leaves("recipe", resolved.get("recipe")):

@@ -100,7 +100,7 @@ def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) ->
         images=images,
         recall=_recall(answered, index),
         baseline_recall=_baseline_recall(answered, index),
-        said=tuple((answered.classes[other], int(row[other])) for other in others[:CONFUSIONS_SHOWN]),
+        confusions=tuple((answered.classes[other], int(row[other])) for other in others[:CONFUSIONS_SHOWN]),
     )
 
 

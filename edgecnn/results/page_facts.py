@@ -58,7 +58,7 @@ class ClassAnswers(Value):
     """0…1, 95 %, by groups where images came in groups, and alone over folds; None for a class without images."""
     baseline_recall: float | None
     """Of the fp32 network on the same images; None for itself."""
-    said: tuple[tuple[str, int], ...]
+    confusions: tuple[tuple[str, int], ...]
     """What else its images were taken for, most often first, five at most."""
 
 

@@ -68,13 +68,13 @@ class Rates:
         """0 where this client may go on, which is then counted; else the seconds until it may."""
         now = self._clock()
         with self._lock:
-            held, since = self._buckets.pop(client, (self._burst, now))
-            held = min(self._burst, held + (now - since) * self._per_s)
-            admitted = held >= 1
-            self._buckets[client] = (held - 1 if admitted else held, now)
+            tokens, since = self._buckets.pop(client, (self._burst, now))
+            tokens = min(self._burst, tokens + (now - since) * self._per_s)
+            admitted = tokens >= 1
+            self._buckets[client] = (tokens - 1 if admitted else tokens, now)
             while len(self._buckets) > self._clients:
                 del self._buckets[next(iter(self._buckets))]
-        return 0.0 if admitted else (1 - held) / self._per_s
+        return 0.0 if admitted else (1 - tokens) / self._per_s
 
 
 _MARKER: Final = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
@@ -105,9 +105,9 @@ def too_much(content: bytes, limits: Limits) -> str:
 def _has_more_scans(jpeg: bytes, most: int) -> bool:
     """Whether a JPEG's first picture has; what its segments or the bytes behind it hold are others."""
     at, count = 2, 0
-    while count <= most and (found := _MARKER.search(jpeg, at)) and found[1] != _END:
-        count += found[1] == _SCAN
-        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+    while count <= most and (marker := _MARKER.search(jpeg, at)) and marker[1] != _END:
+        count += marker[1] == _SCAN
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
     return count > most
 
 
@@ -177,10 +177,10 @@ class Answering:
                 raise
             raise NotAPhotograph(error.because or "it is damaged") from error
         decoded = time.perf_counter()
-        found = self._classifier.classify(pixels)
+        shares = self._classifier.classify(pixels)
         ended = time.perf_counter()
         return Answer(
-            labels=tuple(LabelShare(label=label, probability=share) for label, share in found[: self._most]),
+            labels=tuple(LabelShare(label=label, probability=share) for label, share in shares[: self._most]),
             decode_ms=(decoded - began) * 1e3,
             inference_ms=(ended - decoded) * 1e3,
             several=self._most is None,

@@ -50,7 +50,7 @@ class HostNames:
 
     def __init__(self, allowed: Iterable[str], *, reached: bool) -> None:
         self._reached = reached
-        self._names = {_plain(each) for each in allowed}
+        self._names = {_plain(name) for name in allowed}
         if reached:
             machine = _plain(socket.gethostname())
             self._names |= {"localhost", machine, f"{machine.partition('.')[0]}.local"}
@@ -58,10 +58,10 @@ class HostNames:
 
     def hold(self, host: str) -> bool:
         """Whether a Host header says one of them."""
-        found = _AUTHORITY.fullmatch(host.lower())
-        if found is None:
+        match = _AUTHORITY.fullmatch(host.lower())
+        if match is None:
             return False
-        name = _plain(found[1])
+        name = _plain(match[1])
         return name in self._names or (self._reached and (_is_address(name) or name == self._full_name))
 
     @cached_property
@@ -234,10 +234,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _length(self) -> int:
         """Of the body, in bytes, inside the limit."""
-        said = self.headers.get_all("Content-Length") or []
-        if len(said) != 1 or "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(said[0].strip()):
+        lengths = self.headers.get_all("Content-Length") or []
+        if len(lengths) != 1 or "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(lengths[0].strip()):
             raise _Refused(HTTPStatus.LENGTH_REQUIRED, "length-required", "a photograph is sent whole, with its length")
-        length, limit = int(said[0]), self.server.limits.body_bytes
+        length, limit = int(lengths[0]), self.server.limits.body_bytes
         if length > limit:
             what = f"This file has {length / 2**20:,.1f} MiB; at most {limit / 2**20:,.4g} MiB are taken."
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", what)
@@ -375,7 +375,7 @@ class PhotoServer(ThreadingHTTPServer):
 
     def _local_names(self) -> frozenset[str]:
         """What a browser on this machine calls a server that nobody else reaches."""
-        names = {self._authority(each) for each in ("127.0.0.1", "localhost", "::1", self.listens_on)}
+        names = {self._authority(host) for host in ("127.0.0.1", "localhost", "::1", self.listens_on)}
         return frozenset(names | ({name.removesuffix(":80") for name in names} if self.port == 80 else set()))
 
     def serve_until(self, check: Callable[[], None]) -> None:
@@ -385,7 +385,7 @@ class PhotoServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection that has a place; the others are told so and closed."""
-        if self._entered(request, str(client_address[0])):
+        if self._admit(request, str(client_address[0])):
             super().process_request(request, client_address)
             return
         request.settimeout(0)  # it is new, so that so little goes at once or not at all
@@ -425,15 +425,15 @@ class PhotoServer(ThreadingHTTPServer):
         if not isinstance(error, OSError):
             self.tell(f"edgecnn: a request was not answered: {type(error).__name__}: {error}")
 
-    def _entered(self, request: Any, client: str) -> bool:
+    def _admit(self, request: Any, client: str) -> bool:
         """Whether it has a place: a free one, or that of the slow one which has been here the longest."""
         now_s, limits = time.monotonic(), self.limits
         with self._lock:
-            own = {each: guest for each, guest in self._guests.items() if guest.client == client}
+            own = {held: guest for held, guest in self._guests.items() if guest.client == client}
             alone = len(own) >= limits.connections_per_client
             if alone or len(self._guests) >= limits.connections:
                 rivals = own if alone else self._guests
-                slow = [each for each, guest in rivals.items() if guest.is_slow(limits, now_s)]
+                slow = [rival for rival, guest in rivals.items() if guest.is_slow(limits, now_s)]
                 if not slow:
                     return False
                 self._cut_off(slow[0])

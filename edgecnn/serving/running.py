@@ -27,7 +27,7 @@ _ENDINGS: Final[Mapping[int, type[BaseException]]] = {signal.SIGINT: KeyboardInt
 
 
 @dataclass(frozen=True)
-class ToServe:
+class ServeRequest:
     """What is served, and where."""
 
     bundle: Path
@@ -41,21 +41,21 @@ class ToServe:
 
 
 @contextmanager
-def photo_server(asked: ToServe, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
+def photo_server(request: ServeRequest, tell: Progress, complain: Callable[[str], None]) -> Iterator[tuple[PhotoServer, Served]]:
     """A server that listens, and answers once ``serve_until`` is called.
 
     ``complain``: hears of failures of single requests that are our own, a sentence each. Raises EdgecnnError: what ``verify`` and
     ``opened_classifier`` refuse. PORT_IN_USE, ADDRESS_UNUSABLE: it cannot listen there.
     """
-    found = verify(asked.bundle, asked.trust, tell)
-    with opened_classifier(found, asked.candidate) as kit:
-        answering = Answering(kit.classifier, asked.limits)
+    bundle = verify(request.bundle, request.trust, tell)
+    with opened_classifier(bundle, request.candidate) as kit:
+        answering = Answering(kit.classifier, request.limits)
         answering.warm_up()
         served = Served(
-            bundle=str(asked.bundle), name=kit.manifest.name, version=kit.manifest.version,
-            candidate=kit.candidate, classes=answering.classes, warnings=found.facts.warnings,
+            bundle=str(request.bundle), name=kit.manifest.name, version=kit.manifest.version,
+            candidate=kit.candidate, classes=answering.classes, warnings=bundle.facts.warnings,
         )  # fmt: skip
-        server = PhotoServer(asked.place, page_of(served, asked.limits), answering, asked.limits, complain)
+        server = PhotoServer(request.place, page_of(served, request.limits), answering, request.limits, complain)
         try:
             yield server, served
         finally:
@@ -72,20 +72,20 @@ class Endings:
     """
 
     def __init__(self) -> None:
-        self._asked: type[BaseException] | None = None
-        self._asked_for = False
+        self._requested: type[BaseException] | None = None
+        self._polled = False
 
     def heed(self, number: int, _frame: FrameType | None) -> None:
         """As a signal's handler."""
-        self._asked = _ENDINGS[number]
-        if not self._asked_for:
-            raise self._asked
+        self._requested = _ENDINGS[number]
+        if not self._polled:
+            raise self._requested
 
     def check(self) -> None:
         """Raise what was asked, if anything was; what is asked a second time is raised at once again."""
-        self._asked_for = self._asked is None
-        if self._asked is not None:
-            raise self._asked
+        self._polled = self._requested is None
+        if self._requested is not None:
+            raise self._requested
 
 
 @contextmanager
@@ -95,8 +95,8 @@ def endings_heeded() -> Iterator[Endings]:
     What the process was started deaf to, as a job in the background is to Ctrl-C, it stays deaf to.
     """
     endings = Endings()
-    heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, endings.heed) for number in heard}
+    signals = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, endings.heed) for number in signals}
     try:
         yield endings
     finally:

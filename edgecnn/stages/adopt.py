@@ -30,7 +30,7 @@ class AdoptStage(Stage):
         """What rewrites the graph, and the runtime that checks the result; of a file of torch, what exports it too."""
         return ("onnx", "onnxruntime") if self.entry.form is None else ("onnx", "onnxruntime", "onnxscript", "torch")
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.
 
         Raises:
@@ -44,6 +44,6 @@ class AdoptStage(Stage):
         with sleeping_threads():
             from edgecnn.graph.custom.file import CustomRequest, content_of_file, make_custom_trunk
 
-        if content_of_file(given["model"], self.entry.form) != self.inputs["model"]:
-            raise CUSTOM_MODEL_CHANGED(path=given["model"])
-        make_custom_trunk(CustomRequest(given["model"], given["pixels"], self.entry, self.feeding), out, tell)
+        if content_of_file(input_paths["model"], self.entry.form) != self.inputs["model"]:
+            raise CUSTOM_MODEL_CHANGED(path=input_paths["model"])
+        make_custom_trunk(CustomRequest(input_paths["model"], input_paths["pixels"], self.entry, self.feeding), out, tell)

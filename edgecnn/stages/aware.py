@@ -36,7 +36,7 @@ class AwareStage(Stage, AwareSettings):
         """Arithmetic, decoding, rounding, the exporter, and the runtime that checks the result."""
         return (*_TRAINS, _ROUNDS, _CHECKS, *libraries_of(self.arch))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training, and export.
 
         Raises:
@@ -58,4 +58,4 @@ class AwareStage(Stage, AwareSettings):
             from edgecnn.training.aware import make_aware
             from edgecnn.training.beginning import TrainingInputs
 
-        make_aware(self, TrainingInputs.of(given), out, tell)
+        make_aware(self, TrainingInputs.of(input_paths), out, tell)

@@ -50,11 +50,11 @@ class CompileStage(Stage):
         """The builder."""
         return (DISTRIBUTIONS[self.package],)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """``make_on`` this machine."""
-        self.make_on(LocalHost(), given, out, tell)
+        self.make_on(LocalHost(), input_paths, out, tell)
 
-    def make_on(self, host: Host, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Build on a host and read the plan back.
 
         Raises:
@@ -62,9 +62,9 @@ class CompileStage(Stage):
             BuildLogUnreadable: the builder did not say what it planned.
         """
         words = [word for capability in self.capabilities for word in ("--capability", capability)]
-        task = Task(given["kit"], "build-engine", ("--package", self.package, *words), out=out)
+        task = Task(input_paths["kit"], "build-engine", ("--package", self.package, *words), out=out)
         host.run(task, lease_s=LEASE_S, tell=tell)
-        _write_planned(given["kit"], out)
+        _write_planned(input_paths["kit"], out)
 
 
 def _write_planned(kit: Path, out: Path) -> None:
@@ -99,7 +99,7 @@ class EngineStage(CompileStage):
         """None here: the builder's version is that of the machine that builds, in ``builder``."""
         return ()
 
-    def make_on(self, host: Host, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make_on(self, host: Host, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Build on the machine that ``builder`` describes.
 
         Raises:
@@ -109,20 +109,20 @@ class EngineStage(CompileStage):
         """
         building = out / _BUILDING
         words = [word for capability in self.capabilities for word in ("--capability", capability)]
-        asked = ("--once", "--package", self.package, *words)
-        task = Task(given["kit"], "build-engine", asked, out=building, kept={"--timing-cache": _TIMING_CACHE})
+        arguments = ("--once", "--package", self.package, *words)
+        task = Task(input_paths["kit"], "build-engine", arguments, out=building, kept={"--timing-cache": _TIMING_CACHE})
         try:
             host.run(task, lease_s=LEASE_S, tell=tell)
         except RunnerFailed:
             if (building / LOG).is_file():
                 tell.note(f"what {self.package} said is in {building / LOG}")
             raise
-        shutil.copytree(given["kit"], out / KIT, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        shutil.copytree(input_paths["kit"], out / KIT, copy_function=shutil.copyfile, dirs_exist_ok=True)
         (out / KIT / _ENGINES).mkdir(exist_ok=True)
         for path in sorted(path for path in building.iterdir() if path.is_file() and not path.name.startswith(".")):
             inside = path.suffix == ".plan" or path.name == "build.json"
             shutil.copyfile(path, (out / KIT / _ENGINES if inside else out) / path.name)
         try:
-            _write_planned(given["kit"], out)
+            _write_planned(input_paths["kit"], out)
         except BuildLogUnreadable as error:  # what runs will be read from what ran: a log of another form costs the plan alone
             tell.note(error.line())

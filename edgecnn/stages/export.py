@@ -41,7 +41,7 @@ class ExportStage(Stage):
         """The exporter and what it writes with, the network's source, and the runtime that checks the result."""
         return (*_MAKES_GRAPH, _CHECKS_GRAPH, *libraries_of(self.arch))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the trunk.
 
         Raises:
@@ -58,12 +58,12 @@ class ExportStage(Stage):
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_shipping, shipped_parameter_count
 
-        _refuse_another_head(given["weights"] / "weights.json", self.classes)
+        _refuse_another_head(input_paths["weights"] / "weights.json", self.classes)
         tell.step("export to ONNX", 0, 3)
-        spec, weights = arch_named(self.arch), given["weights"] / "weights.safetensors"
+        spec, weights = arch_named(self.arch), input_paths["weights"] / "weights.safetensors"
         network = load_shipping(spec, self.classes, weights, self.resolution_px)
         request = TrunkRequest(
-            pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
+            pixels=input_paths["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
         )
         make_trunk(network, request, out, tell)
         facts = {"parameters": shipped_parameter_count(network, spec)}

@@ -35,7 +35,7 @@ class FeaturesStage(Stage):
         """The image decoder and the runtime."""
         return ("onnx", "onnxruntime", "pillow")
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Read each image and compute its features.
 
         Raises:
@@ -52,7 +52,7 @@ class FeaturesStage(Stage):
         from edgecnn.graph.embedding import features
         from edgecnn.runner.pixels import to_pixels
 
-        source, recipe = open_source(given["images"]), self.preprocessing.pixels.of_runner()
+        source, recipe = open_source(input_paths["images"]), self.preprocessing.pixels.runner_recipe()
         entries = [entry for role in self.roles for entry in source.entries(role)]
         small = np.zeros((len(entries), SMALL_PX, SMALL_PX, 3), np.uint8)
 
@@ -66,5 +66,5 @@ class FeaturesStage(Stage):
                 yield self.preprocessing.normalization.feed(np.stack(batch))
                 tell.step("compute features", min(start + _BATCH, len(entries)), len(entries), "images")
 
-        np.save(out / "features.npy", features(given["model"] / "model.onnx", feeds()))
+        np.save(out / "features.npy", features(input_paths["model"] / "model.onnx", feeds()))
         np.save(out / "small.npy", small)

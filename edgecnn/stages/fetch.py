@@ -48,7 +48,7 @@ class FetchStage(Stage):
         """The file format, and what renames the tensors of its own networks."""
         return ("safetensors", *libraries_of(self.arch))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Find or download the original, check it, rename its tensors, and write them.
 
         Raises:
@@ -63,7 +63,7 @@ class FetchStage(Stage):
         with sleeping_threads():
             from edgecnn.models.fetching import fetch_weights
 
-        file = given.get("weights_file")
+        file = input_paths.get("weights_file")
         if file is not None:
             _require_planned(file, self.inputs["weights_file"])
         fetch_weights(self.spec(), file, out, tell)
@@ -106,8 +106,8 @@ class FetchStage(Stage):
 
 def _require_planned(file: Path, planned: Key) -> None:
     try:
-        found = sha256_of(file)
+        actual = sha256_of(file)
     except OSError as error:
         raise WEIGHTS_UNREADABLE(path=file, reason=system_reason(error)) from error
-    if found != planned:
-        raise weights_changed(path=file, planned=planned, found=found)
+    if actual != planned:
+        raise weights_changed(path=file, planned=planned, sha256=actual)

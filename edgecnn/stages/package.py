@@ -69,18 +69,18 @@ class PackageStage(Stage):
     runner_sha256: str
     """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the kit, and test it.
 
         Raises:
             RUNNER_SOURCE_CHANGED, THRESHOLDS_OF_ANOTHER_MODEL: see ``write``.
             SELF_TEST_FAILED: the kit does not give its golden answers, or its runner ends without a result.
         """
-        self.write(given, out)
+        self.write(input_paths, out)
         if json.loads((out / "kit.json").read_text(encoding="utf-8"))["engine"] is None:
             self._test(out, tell)
 
-    def write(self, given: Mapping[Role, Path], out: Path) -> None:
+    def write(self, input_paths: Mapping[Role, Path], out: Path) -> None:
         """Write the kit without testing it; ``kit.json`` last.
 
         Raises:
@@ -89,11 +89,11 @@ class PackageStage(Stage):
         """
         if runner_digest() != self.runner_sha256:
             raise RUNNER_SOURCE_CHANGED(folder=runner_source())
-        model = given["model"] / "twin" if self.variant == "twin" else given["model"]
+        model = input_paths["model"] / "twin" if self.variant == "twin" else input_paths["model"]
         described = json.loads((model / "model.json").read_text(encoding="utf-8"))
         for name in (*described["model"]["files"], *described.get("beside", ())):
             shutil.copyfile(model / name, out / name)
-        golden = self._copy_golden(given, out, described)
+        golden = self._copy_golden(input_paths, out, described)
         self._copy_runner(out)
         manifest = {
             "schema": KIT_SCHEMA,
@@ -102,11 +102,11 @@ class PackageStage(Stage):
             "session": described["session"],
             "model": described["model"],
             "preprocessing": self.preprocessing.model_dump(mode="json"),
-            "labels": self._labels(given),
-            **self._activation(given),
+            "labels": self._labels(input_paths),
+            **self._activation(input_paths),
             "golden": golden,
             "requirements": {"python": ">=3.8", **described["requirements"]},
-            "stands_for": self._stands_for(given),
+            "stands_for": self._stands_for(input_paths),
             "engine": described.get("engine"),
             "files": _file_facts(out),
         }
@@ -122,32 +122,32 @@ class PackageStage(Stage):
             if not (isinstance(error, RunnerFailed) and error.missing):
                 raise self_test_failed(candidate=self.candidate.id, failure=error) from error
 
-    def _labels(self, given: Mapping[Role, Path]) -> list[str]:
+    def _labels(self, input_paths: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""
-        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text(encoding="utf-8"))
+        named: list[str] = json.loads((input_paths["pixels"] / "labels.json").read_text(encoding="utf-8"))
         if named:
             return named
-        classes = np.load(given["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
+        classes = np.load(input_paths["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
         return [f"class {number}" for number in range(classes)]
 
-    def _activation(self, given: Mapping[Role, Path]) -> dict[str, Any]:
+    def _activation(self, input_paths: Mapping[Role, Path]) -> dict[str, Any]:
         """Nothing of a network that names one class an image, whose activation is softmax."""
-        if "thresholds" not in given:
+        if "thresholds" not in input_paths:
             return {}
-        file, labels = given["thresholds"] / THRESHOLDS, self._labels(given)
-        found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-        if list(found) != labels:
-            raise thresholds_of_another_model(file=file, found=tuple(found), labels=labels)
-        return {"activation": "sigmoid", "thresholds": found}
+        file, labels = input_paths["thresholds"] / THRESHOLDS, self._labels(input_paths)
+        thresholds: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        if list(thresholds) != labels:
+            raise thresholds_of_another_model(file=file, names=tuple(thresholds), labels=labels)
+        return {"activation": "sigmoid", "thresholds": thresholds}
 
-    def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
-        source = given["pixels"] / "golden"
+    def _copy_golden(self, input_paths: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
+        source = input_paths["pixels"] / "golden"
         described: dict[str, Any] = json.loads((source / "golden.json").read_text(encoding="utf-8"))
         (out / "golden").mkdir()
         names = [entry["file"] for entry in described["png"]] + [described["jpeg"]["file"], described["jpeg"]["pixels"]]
         for name in names:
-            shutil.copyfile(given["pixels"] / name, out / name)
-        shutil.copyfile(given["model"] / "golden_logits.npy", out / "golden" / "logits.npy")
+            shutil.copyfile(input_paths["pixels"] / name, out / name)
+        shutil.copyfile(input_paths["model"] / "golden_logits.npy", out / "golden" / "logits.npy")
         wants, normalization = model["model"]["input"], self.preprocessing.normalization
         pixels = np.load(source / "pixels.npy", allow_pickle=False)
         feed = normalization.feed(pixels, wants["dtype"], wants["layout"])
@@ -158,17 +158,17 @@ class PackageStage(Stage):
         source = runner_source()
         for path in _runner_files(source):
             if path.suffix != ".py":
-                if self.candidate.runtime.in_a_browser:
+                if self.candidate.runtime.runs_in_browser:
                     shutil.copyfile(path, out / path.name)
                 continue
             target = out / "runner" / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
 
-    def _stands_for(self, given: Mapping[Role, Path]) -> dict[str, str] | None:
+    def _stands_for(self, input_paths: Mapping[Role, Path]) -> dict[str, str] | None:
         if self.variant == "device":
             return None
-        kit = hashlib.sha256((given["kit"] / "kit.json").read_bytes()).hexdigest()
+        kit = hashlib.sha256((input_paths["kit"] / "kit.json").read_bytes()).hexdigest()
         why = "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"
         return {"kit": kit, "why": why}
 

@@ -32,7 +32,7 @@ class PrepareStage(Stage):
         """Pillow decodes and resizes; its versions have differed by a level."""
         return ("pillow",)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Decode, resize and crop.
 
         Raises:
@@ -44,8 +44,8 @@ class PrepareStage(Stage):
         from edgecnn.data.images import open_source
         from edgecnn.data.pixels import write_pixels
 
-        recipe = self.pixels.of_runner()
-        source = open_source(given["images"])
+        recipe = self.pixels.runner_recipe()
+        source = open_source(input_paths["images"])
         write_pixels(source, recipe, out, tell)
         shown = source.entries("validation")[: self.golden_images]
         write_golden((source.read(entry, recipe.grey_window) for entry in shown), recipe, out)

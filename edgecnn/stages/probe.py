@@ -27,7 +27,7 @@ class ProbeStage(Stage, ProbeSettings):
         """The network's source, what draws, the exporter, the runtime that checks its file, and what prunes."""
         return (*_MAKES, _CHECKS, *libraries_of(self.arch), *([_PRUNES] if self.form.pruned else []))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Draw the images, settle the network on them, and export it.
 
         Raises:

@@ -52,7 +52,7 @@ class ProgramStage(Stage):
         """Torch, and the network's source."""
         return ("torch", "torchvision", *libraries_of(self.arch))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the program and what torch on the CPU answers.
 
         Raises:
@@ -68,14 +68,14 @@ class ProgramStage(Stage):
 
         tell.step(f"make {self.candidate.id}", 0, 1)
         spec = arch_named(self.arch)
-        if "weights" in given:
-            network = load_shipping(spec, self.classes, given["weights"] / "weights.safetensors", self.resolution_px)
+        if "weights" in input_paths:
+            network = load_shipping(spec, self.classes, input_paths["weights"] / "weights.safetensors", self.resolution_px)
         else:
-            drawn = np.load(given["pixels"] / "test.pixels.npy")
+            drawn = np.load(input_paths["pixels"] / "test.pixels.npy")
             network = untrained_network(spec, self.classes, self.normalization.feed(drawn))
         save_program(network, self.resolution_px, out / PROGRAM)
         (out / MODEL_FILE_NAME).write_text(self._model_file().to_json(), encoding="utf-8")
-        record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
+        record_answers(out, input_paths["pixels"], self.normalization, self.candidate, tell)
         tell.step(f"make {self.candidate.id}", 1, 1)
 
     def _model_file(self) -> ModelFile:
@@ -105,7 +105,7 @@ class VariantStage(Stage):
         """Torch."""
         return ("torch",)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Copy the program and describe how it is opened.
 
         Raises:
@@ -116,11 +116,11 @@ class VariantStage(Stage):
         from edgecnn.runtimes.candidate import record_answers
 
         tell.step(f"make {self.candidate.id}", 0, 1)
-        reference = ModelFile.model_validate_json((given["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))
+        reference = ModelFile.model_validate_json((input_paths["program"] / MODEL_FILE_NAME).read_text(encoding="utf-8"))
         for name in reference.model.files:
-            shutil.copyfile(given["program"] / name, out / name)
+            shutil.copyfile(input_paths["program"] / name, out / name)
         (out / MODEL_FILE_NAME).write_text(self._model_file(reference).to_json(), encoding="utf-8")
-        record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
+        record_answers(out, input_paths["pixels"], self.normalization, self.candidate, tell)
         tell.step(f"make {self.candidate.id}", 1, 1)
 
     def _model_file(self, reference: ModelFile) -> ModelFile:

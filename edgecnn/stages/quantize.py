@@ -49,7 +49,7 @@ class QuantizeStage(Stage):
         """What the candidate's runtime and method run."""
         return packages_for(self.candidate)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the candidate.
 
         Raises:
@@ -70,19 +70,19 @@ class QuantizeStage(Stage):
         try:
             from edgecnn.runtimes.candidate import make_candidate
 
-            make_candidate(self._request(given), out, tell)
+            make_candidate(self._request(input_paths), out, tell)
         except ImportError as error:
             package, because = error.name or ", ".join(self.tools), " ".join(str(error).split())
             raise PACKAGE_UNIMPORTABLE(
                 package=package, extra=backend.extra, needed_for=self.candidate.id, because=because
             ) from error
 
-    def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
+    def _request(self, input_paths: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
         from edgecnn.runtimes.candidate import CandidateRequest
 
         return CandidateRequest(
-            onnx=given["model"] / "model.onnx",
-            pixels=given["pixels"],
+            onnx=input_paths["model"] / "model.onnx",
+            pixels=input_paths["pixels"],
             candidate=self.candidate,
             images=self.images,
             normalization=self.normalization,
@@ -99,8 +99,8 @@ class MixedStage(QuantizeStage):
     kept_float: PositiveInt
     """So many layers stay in float, the first of the ranking."""
 
-    def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
-        ranking = Ranking.model_validate_json((given["ranking"] / RANKING_FILE_NAME).read_text(encoding="utf-8"))
+    def _request(self, input_paths: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
+        ranking = Ranking.model_validate_json((input_paths["ranking"] / RANKING_FILE_NAME).read_text(encoding="utf-8"))
         if self.kept_float >= len(ranking.layers):
             raise NOTHING_LEFT_TO_QUANTIZE(candidate=self.candidate.id, kept=self.kept_float, layers=len(ranking.layers))
-        return super()._request(given, ranking.layers[: self.kept_float])
+        return super()._request(input_paths, ranking.layers[: self.kept_float])

@@ -26,7 +26,7 @@ class RankStage(Stage, RankSettings):
         """What quantizes and what runs."""
         return ("onnx", "onnxruntime")
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the ranking.
 
         Raises:
@@ -38,4 +38,4 @@ class RankStage(Stage, RankSettings):
         require_packages(self.tools, extra="onnxruntime", needed_for="ranking layers")
         from edgecnn.runtimes.ranking import rank_layers
 
-        rank_layers(self, given["model"] / "model.onnx", given["pixels"], out, tell)
+        rank_layers(self, input_paths["model"] / "model.onnx", input_paths["pixels"], out, tell)

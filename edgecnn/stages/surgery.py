@@ -34,7 +34,7 @@ class SurgeryStage(Stage, SurgerySettings):
         """Arithmetic, decoding, network definitions, the exporter, the runtime that checks the result, and what prunes."""
         return (*_TRAINS, _CHECKS, *([_PRUNES] if self.surgery.pruned else []))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Exchange layers, train, or continue training, and export.
 
         Raises:
@@ -52,4 +52,4 @@ class SurgeryStage(Stage, SurgerySettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.surgery import make_surgery
 
-        make_surgery(self, TrainingInputs.of(given), out, tell)
+        make_surgery(self, TrainingInputs.of(input_paths), out, tell)

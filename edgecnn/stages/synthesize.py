@@ -24,7 +24,7 @@ class SynthesizeStage(Stage, SynthesisSettings):
         """Pillow decodes, resizes, turns, blurs and writes."""
         return ("pillow",)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Compose every picture.
 
         Raises:
@@ -34,4 +34,4 @@ class SynthesizeStage(Stage, SynthesisSettings):
         """
         from edgecnn.data.composing import make_images
 
-        make_images(self, given["cutouts"], given["backgrounds"], out, tell)
+        make_images(self, input_paths["cutouts"], input_paths["backgrounds"], out, tell)

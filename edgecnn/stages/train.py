@@ -35,7 +35,7 @@ class TrainStage(Stage, TrainSettings):
         needed = (*LEARN, *answering, *fitting, *libraries_of(self.arch), *teaching)
         return tuple(dict.fromkeys(needed))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Train, or continue training.
 
         Raises:
@@ -48,4 +48,4 @@ class TrainStage(Stage, TrainSettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.run import train
 
-        train(self, TrainingInputs.of(given), out, tell)
+        train(self, TrainingInputs.of(input_paths), out, tell)

@@ -28,7 +28,7 @@ class TransferStage(Stage, TransferSettings):
         """Arithmetic, network definitions, decoding, features of many images, and the probe."""
         return (*LEARN, "scikit-learn", *ANSWER_FROZEN, *libraries_of(self.arch))
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Measure and choose, or go on measuring.
 
         Raises:
@@ -41,4 +41,4 @@ class TransferStage(Stage, TransferSettings):
             from edgecnn.training.beginning import TrainingInputs
             from edgecnn.training.transfer import make_transfer
 
-        make_transfer(self, TrainingInputs.of(given), out, tell)
+        make_transfer(self, TrainingInputs.of(input_paths), out, tell)

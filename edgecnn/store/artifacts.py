@@ -38,7 +38,7 @@ from edgecnn.store.entry import (
 from edgecnn.store.failures import makers_failures, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.locks import Locks
-from edgecnn.store.place import without_credentials
+from edgecnn.store.place import redacted
 from edgecnn.store.remote import Remote, RemoteEntry, fetch
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran, Record
 from edgecnn.values.stage import Key, Plotting, Progress, Role, Stage
@@ -83,7 +83,7 @@ class Making:
     resumable: bool
     environment: Mapping[str, str]
 
-    def made(self, maker: Maker, given: Mapping[Role, Path], tell: Progress) -> Artifact:
+    def made(self, maker: Maker, input_paths: Mapping[Role, Path], tell: Progress) -> Artifact:
         """Run the maker and publish what it left.
 
         Raises:
@@ -100,7 +100,7 @@ class Making:
                 if finished is not None:
                     return self._published(finished)
                 out = self._opened()
-            self._run(maker, given, out, notes)
+            self._run(maker, input_paths, out, notes)
             seconds = time.perf_counter() - started
             with named_failures(self.layout.root, f"storing {self.wanted.name}"):
                 return self._published(self._described(seconds, tuple(notes.notes)))
@@ -113,9 +113,9 @@ class Making:
     def _work(self) -> Path:
         return self.layout.work(self.wanted.kind, self.wanted.key)
 
-    def _run(self, maker: Maker, given: Mapping[Role, Path], out: Path, notes: NoteTaker) -> None:
+    def _run(self, maker: Maker, input_paths: Mapping[Role, Path], out: Path, notes: NoteTaker) -> None:
         with makers_failures(self.layout.root, f"making {self.wanted.name}"):
-            maker(given, out, notes)
+            maker(input_paths, out, notes)
 
     def _finished(self) -> Record | None:
         """The record of work that was killed between its last byte and its publication, where every file is as recorded."""
@@ -195,15 +195,15 @@ class Artifacts:
         self._locks = locks
         self._remote = remote
 
-    def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Artifact | Miss:
+    def find(self, stage: Stage, versions: Mapping[str, str], inputs: Mapping[Role, FoundInput]) -> Artifact | Miss:
         """Look without changing anything: for planning, and before making.
 
-        ``versions``: of each distribution that the stage names in ``tools``. ``given``: the inputs found so far; bytes of a
+        ``versions``: of each distribution that the stage names in ``tools``. ``inputs``: the inputs found so far; bytes of a
         role that is left out are not compared, as when planning.
 
         Raises StoreUnusable: the store cannot be read.
         """
-        return self._looked_up(Wanted.of(stage, versions, given))
+        return self._looked_up(Wanted.of(stage, versions, inputs))
 
     def obtain(
         self, stage: Stage, under: StageInputs, tell: Progress, maker: Maker | None = None
@@ -219,12 +219,12 @@ class Artifacts:
         Raises:
             StoreFull, StoreUnusable: the store cannot take the result.
             STAGE_UNFINISHED: the maker left nothing that can be stored.
-            ValueError: ``given`` lacks an input.
+            ValueError: ``under.inputs`` lacks an input.
             Exception: whatever the maker raises; nothing is stored then.
         """
-        if lacking := sorted(set(stage.inputs) - set(under.given)):
-            raise ValueError(f"{stage.kind}: inputs not given: {', '.join(lacking)}")
-        wanted = Wanted.of(stage, under.versions, under.given)
+        if lacking := sorted(set(stage.inputs) - set(under.inputs)):
+            raise ValueError(f"{stage.kind}: missing inputs: {', '.join(lacking)}")
+        wanted = Wanted.of(stage, under.versions, under.inputs)
         entry = self._looked_up(wanted)
         if isinstance(entry, Artifact) and self._used_undisturbed(entry):
             return entry, Cached()
@@ -239,10 +239,10 @@ class Artifacts:
                     return here, Cached()
                 entry = here
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
-            artifact = making.made(maker or stage.make, {role: stored.path for role, stored in under.given.items()}, tell)
+            artifact = making.made(maker or stage.make, {role: stored.path for role, stored in under.inputs.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=entry.why)
 
-    def of_key(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
+    def retrieve(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
         """The artifact of a key, fetched where only the store afar has it; None where neither has it whole.
 
         Raises StoreFull, StoreUnusable: it cannot be read, or not be put here.
@@ -299,7 +299,7 @@ class Artifacts:
             tell.note(f"{name} is made here: {error.line()}")
             return False
         if isinstance(fetched, Damage):
-            tell.note(f"{name} is made here: in {without_credentials(self._remote)} {fetched.why}")
+            tell.note(f"{name} is made here: in {redacted(self._remote)} {fetched.why}")
         return isinstance(fetched, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:

@@ -267,7 +267,7 @@ def nearest_existing(path: Path) -> Path:
     return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
 
 
-def on_one_disk(first: Path, second: Path) -> bool:
+def same_disk(first: Path, second: Path) -> bool:
     """Whether one file system holds both, or would hold them once made; True where that cannot be told."""
     try:
         return nearest_existing(first).stat().st_dev == nearest_existing(second).stat().st_dev

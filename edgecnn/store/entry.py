@@ -32,7 +32,7 @@ class StageInputs:
 
     versions: Mapping[str, str]
     """Version of each distribution that the stage names in ``tools``."""
-    given: Mapping[Role, FoundInput]
+    inputs: Mapping[Role, FoundInput]
     """Every input of the stage."""
     environment: Mapping[str, str]
     """What this machine is, for the record; it does not enter the key."""
@@ -48,17 +48,19 @@ class Wanted:
     inputs: Mapping[Role, InputFact]
 
     @classmethod
-    def of(cls, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Wanted:
+    def of(cls, stage: Stage, versions: Mapping[str, str], sources: Mapping[Role, FoundInput]) -> Wanted:
         """Describe a request.
 
-        Raises UnstableValue: a setting has no stable form. ValueError: ``given`` is not what the stage's inputs name.
+        Raises UnstableValue: a setting has no stable form. ValueError: ``sources`` is not what the stage's inputs name.
         """
-        for role, source in given.items():
+        for role, source in sources.items():
             if stage.inputs.get(role) != source.key:
-                raise ValueError(f"{stage.kind}: given[{role!r}] has key {source.key}, its inputs name {stage.inputs.get(role)}")
+                raise ValueError(
+                    f"{stage.kind}: sources[{role!r}] has key {source.key}, its inputs name {stage.inputs.get(role)}"
+                )
         text = canonical_json(stage.payload(versions))
         payload = json.loads(text)
-        inputs = {role: InputFact(key=source.key, content=source.content) for role, source in given.items()}
+        inputs = {role: InputFact(key=source.key, content=source.content) for role, source in sources.items()}
         return cls(kind=stage.kind, key=digest_of(payload), payload=payload, inputs=inputs)
 
     @property

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from edgecnn.errors.base import FULL_ERRNOS, EdgecnnError, causes_of, system_reason
 from edgecnn.errors.store import STORE_FULL, STORE_UNUSABLE, TEMPORARY_FOLDER_FULL
-from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
+from edgecnn.store.disk import free_bytes, nearest_existing, same_disk, temporary_folder
 
 NO_SPACE = FULL_ERRNOS | {errno.EFBIG}
 DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
@@ -67,7 +67,7 @@ def makers_failures(root: Path, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_temporary_folder(doing: str) -> Iterator[None]:
+def temporary_folder_errors(doing: str) -> Iterator[None]:
     """Around what is written into temporary files alone. Raises TemporaryFolderFull: no space or quota there."""
     try:
         yield
@@ -89,7 +89,7 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Edgec
     folder, place = temporary_folder(), _place(error)
     if place is not None:
         return _temporary_folder_full(doing) if lies_under(place, folder) and not lies_under(place, root) else None
-    if on_one_disk(folder, root) or _takes_nothing(root):
+    if same_disk(folder, root) or _takes_nothing(root):
         return None
     fuller = _takes_nothing(folder) or free_bytes(folder) < free_bytes(root)
     return _temporary_folder_full(doing) if fuller else None
@@ -112,7 +112,7 @@ def _takes_nothing(folder: Path) -> bool:
 def _is_full_beside(root: Path) -> bool:
     """Whether the temporary folder's disk is full, and another one than that of ``root``; one that is only read is not full."""
     folder = temporary_folder()
-    return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
+    return not same_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
 
 
 def _store_error(error: OSError, root: Path, doing: str) -> EdgecnnError:

@@ -85,7 +85,7 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
         since = store.in_use.since()
         artifacts = list(store.artifacts.entries())
         for removal in _planned(store, artifacts, policy):
-            if not _in_hand(store, removal, since) and (dry_run or _taken(store, removal, policy)):
+            if not _may_be_read(store, removal, since) and (dry_run or _taken(store, removal, policy)):
                 removed.append(removal)
             else:
                 busy.append(removal.name)
@@ -100,7 +100,7 @@ def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcRepor
     )
 
 
-def _in_hand(store: Store, removal: Removal, since: float) -> bool:
+def _may_be_read(store: Store, removal: Removal, since: float) -> bool:
     """Whether a build that runs since then may read it later."""
     if removal.what in ("profile", "archive"):
         return since < float("inf")
@@ -172,7 +172,7 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
         remove(path)
         return True
     if removal.what == "profile":  # never written again once filed, and so never locked
-        if _in_hand(store, removal, store.in_use.since()):  # one may have begun while others were taken away
+        if _may_be_read(store, removal, store.in_use.since()):  # one may have begun while others were taken away
             return False
         _dispose(store, path)
         return True
@@ -182,7 +182,7 @@ def _taken(store: Store, removal: Removal, policy: GcPolicy) -> bool:
         if removal.what == "work":
             _dispose(store, path)
         elif removal.what == "archive":
-            if _used_archive(path) >= time.time() - policy.grace_s or _in_hand(store, removal, store.in_use.since()):
+            if _used_archive(path) >= time.time() - policy.grace_s or _may_be_read(store, removal, store.in_use.since()):
                 return False
             remove(proof_of(path))  # first: without it the folder is taken for damaged, and is unpacked again
             _dispose(store, path)
@@ -268,11 +268,11 @@ def collect_afar(
     unnamed = {path: files[path].bytes for path in old & digests.keys() if digests[path] not in named}
     whys = {path: f"sent {age_s[path] / 86400:.1f} days ago" for path in aged} | broken
     if not dry_run:
-        now = remote.found((ENTRIES,)) if whys else {}
+        now = remote.list_files((ENTRIES,)) if whys else {}
         whys = {path: why for path, why in whys.items() if now.get(path) == files[path]}  # not what a push mended meanwhile
-        _each(remote, remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path) or is_part(path))])
+        _run_for_all(remote, remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path) or is_part(path))])
         moved = [path for path in unnamed if path.startswith(f"{BLOBS}/")]
-        _each(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
+        _run_for_all(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
         unnamed = _emptied(remote)
     removed = [Removal(what="entry", name=path, bytes=files[path].bytes, why=why) for path, why in sorted(whys.items())]
     gone = {blob_at(f"{_digest(path)}"): size for path, size in unnamed.items()}
@@ -290,7 +290,7 @@ def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, f
     """Every file there, and its age in seconds by the place's own clock."""
     remote.write(clock, b"")
     try:
-        files = remote.found((ENTRIES, BLOBS, TRASH))
+        files = remote.list_files((ENTRIES, BLOBS, TRASH))
     finally:
         remote.remove(clock)
     if clock not in files:
@@ -302,14 +302,14 @@ def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, f
 
 def _emptied(remote: Remote) -> dict[str, int]:
     """Put back what is named by now and delete the rest; path and bytes of each that no entry names."""
-    there = {path: file.bytes for path, file in remote.found((TRASH,)).items() if _digest(path)}  # before lists are read
+    there = {path: file.bytes for path, file in remote.list_files((TRASH,)).items() if _digest(path)}  # before lists are read
     try:
-        named = _named(_lists(remote, remote.found((ENTRIES,))).values()) if there else set()
+        named = _named(_lists(remote, remote.list_files((ENTRIES,))).values()) if there else set()
     except NothingCollected:
         _put_back(remote, there)
         raise
     back = _put_back(remote, {path: size for path, size in there.items() if (_digest(path), size) in named})
-    _each(remote, remote.remove, there.keys() - back)
+    _run_for_all(remote, remote.remove, there.keys() - back)
     return {path: size for path, size in there.items() if (_digest(path), size) not in named}
 
 
@@ -317,7 +317,7 @@ def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
     """Those of which no more is there already: a push may have sent it anew, and half an upload replaces nothing."""
     now = remote.sizes(f"{_digest(path)}" for path in trash)
     lacking = {path for path, size in trash.items() if now.get(f"{_digest(path)}", -1) < size}
-    _each(remote, lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
+    _run_for_all(remote, lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
     return lacking
 
 
@@ -349,6 +349,6 @@ def _digest(path: str) -> str | None:
     return match and match[1]
 
 
-def _each(remote: Remote, do: Callable[[str], None], paths: Iterable[str]) -> None:
+def _run_for_all(remote: Remote, do: Callable[[str], None], paths: Iterable[str]) -> None:
     with ThreadPoolExecutor(remote.at_once) as pool:
         list(pool.map(do, paths))

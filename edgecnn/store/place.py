@@ -39,14 +39,14 @@ class FileAfar(NamedTuple):
     """When, by the place's own clock: seconds since 1970."""
 
 
-def without_credentials(url: str) -> str:
+def redacted(url: str) -> str:
     """The same with what stands before the host left out."""
     return re.sub(r"//[^/]*@", "//…@", url)
 
 
 def has_credentials(url: str) -> bool:
     """Whether a user, or more, stands before the host."""
-    return without_credentials(url) != url
+    return redacted(url) != url
 
 
 def is_part(path: str) -> bool:
@@ -59,7 +59,7 @@ class Place:
 
     def __init__(self, url: str) -> None:
         """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
-        self.url = without_credentials(url)
+        self.url = redacted(url)
         try:  # an extra: a store without a place afar is opened without it
             import fsspec
             from fsspec.core import url_to_fs
@@ -92,7 +92,7 @@ class Place:
             except FileNotFoundError:
                 return False
 
-    def found(self, folders: Iterable[str]) -> dict[str, FileAfar]:
+    def list_files(self, folders: Iterable[str]) -> dict[str, FileAfar]:
         """Every file below folders of the place, by its path there; one folder that cannot be read fails the whole.
 
         A client's own search passes such folders over in silence. Raises RemoteUnusable, NothingCollected: no times are told.

@@ -278,7 +278,7 @@ def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
             stored = read_profile(folder)
         if stored is None or isinstance(stored, Damage):
             return None
-        if isinstance(stored, StoredProfile) and any(file_damage(folder, *each) for each in stored.files.items()):
+        if isinstance(stored, StoredProfile) and any(file_damage(folder, path, fact) for path, fact in stored.files.items()):
             return None  # reading it compared sizes
         own = _own_record(name)
         size = (folder / own).stat().st_size
@@ -339,7 +339,7 @@ def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]
             name, path = files[file]
             outcomes[name] = Damage(f"{path} {why}")
         whole = [name for name, outcome in outcomes.items() if isinstance(outcome, RemoteEntry)]
-        read = {name: _as_entry(works[name], name, entries[name]) for name in whole}
+        read = {name: _checked_entry(works[name], name, entries[name]) for name in whole}
         outcomes |= {name: stored for name, stored in read.items() if isinstance(stored, Damage)}
         _published(layout, works, read)
     return Fetched(outcomes, size)
@@ -377,7 +377,7 @@ def _renamed(layout: Layout, work: Path, name: str) -> bool:
     return renamed(work, layout.root / name)
 
 
-def _as_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
+def _checked_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
     """What lies there as its list has it, if it is the entry of that name and its own record says the same."""
     folder, own = Path(name), _own_record(name)
     if own == RECORD:

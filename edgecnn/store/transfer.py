@@ -39,15 +39,15 @@ def names_here(store: Store) -> list[str]:
 
 def names_afar(store: Store, tell: Progress) -> frozenset[str]:
     """Entries of the remote store that builds ask, if one is named; one that cannot be used is said, and has none."""
-    return frozenset(_of_remote(store, tell, Remote.names) or ())
+    return frozenset(_ask_remote(store, tell, Remote.names) or ())
 
 
 def say_if_unusable(store: Store, tell: Progress) -> None:
     """Of the remote store that builds ask, if one is named. Only its top is listed."""
-    _of_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
+    _ask_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
 
 
-def _of_remote(store: Store, tell: Progress, request: Callable[[Remote], _Answer]) -> _Answer | None:
+def _ask_remote(store: Store, tell: Progress, request: Callable[[Remote], _Answer]) -> _Answer | None:
     if store.remote is None:
         return None
     try:
@@ -145,7 +145,7 @@ class _Pulling:
                 new = {name: batch[name] for name in ours if not (self.store.root / name).exists()}
                 outcomes, size = fetch_all(self.remote, self.store.layout, new)
             elsewhere += [name for name in batch if name not in ours]
-            damaged = {name: each.why for name, each in outcomes.items() if isinstance(each, Damage)}
+            damaged = {name: outcome.why for name, outcome in outcomes.items() if isinstance(outcome, Damage)}
             self.left |= damaged
             self.entries, self.there = self.entries + len(new) - len(damaged), self.there + len(ours) - len(new)
             self.bytes += size

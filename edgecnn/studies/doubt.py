@@ -1,7 +1,7 @@
-"""Label doubt: which images of a build probably have a wrong label, and which images to collect next.
+"""Find images of a build that probably have a wrong label, and what to collect next.
 
-A linear probe is cross-validated on the features of the build's network. Nothing is trained into the build, and the images are
-only read. Test images are judged on request alone: labels that are corrected by a network flatter that network in its own test.
+A linear probe is cross-validated on the features of the build's network. The build does not change, and images are only read.
+Test images are judged only on request: if a network corrects labels, its own test accuracy becomes too good.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FACTS, LIST, PAGE = "doubt.json", "labels.csv", "doubt.html"
 LEAST_IMAGES = 5
-"""Of a class, to judge its labels: one for each fold."""
+"""Images that a class needs to judge its labels: one for each fold."""
 MORE = 100
 _PAIRS, _EXAMPLES = 8, 6
 SHOWN = 120
@@ -77,16 +77,16 @@ class _Judged(NamedTuple):
 
 
 def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress) -> DoubtFound:
-    """Judge the labels of a finished build, and write ``doubt.json`` and ``labels.csv`` into the folder of the request.
+    """Judge the labels of a finished build, and write ``doubt.json`` and ``labels.csv`` into the requested folder.
 
     Raises:
         MissingPackage: onnx, onnxruntime or scikit-learn is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: the build cannot be read.
         MultiLabelNotFitting: its images have several labels.
         NO_LABELS_TO_DOUBT: fewer than two classes have enough images.
-        NO_FEATURES: of its network.
-        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of its images.
-        NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: of the folder.
+        NO_FEATURES: its network has no features.
+        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: its images cannot be read.
+        NOT_OVERWRITTEN, OUTPUT_INSIDE_DATA, OUTPUT_UNWRITABLE: the folder cannot be written.
     """
     _check_folder(request.out)
     require_packages(("onnx", "onnxruntime"), extra="onnxruntime", needed_for="label doubt")
@@ -105,14 +105,14 @@ def label_doubt(build: Path, request: DoubtRequest, store: Store, tell: Progress
 
 
 def _check_folder(out: Path) -> None:
-    """Accept a new or empty folder, or that of an earlier call whose list was not edited since."""
+    """Accept a new or empty folder, or that of an earlier call whose list was not edited."""
     try:
         if out.is_symlink() or (out.exists() and not out.is_dir()):
             raise NOT_OVERWRITTEN(path=out, because="it is not a folder")
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not (out / FACTS).is_file():
-            raise NOT_OVERWRITTEN(path=out, because=f"it holds files, but no {FACTS} of an earlier call")
+            raise NOT_OVERWRITTEN(path=out, because=f"it has files, but no {FACTS} of an earlier call")
         before = LabelDoubt.model_validate_json((out / FACTS).read_bytes())
         if (out / LIST).is_file() and sha256_of(out / LIST) != before.list_sha256:
             raise NOT_OVERWRITTEN(path=out / LIST, because="it was edited; move it, or write elsewhere with --out FOLDER")
@@ -150,11 +150,11 @@ def image_features(network: BuiltNetwork, roles: tuple[SplitRole, ...], store: S
     resolved = network.resolved
     images, model = resolved.data.content, network.trunk
     stage = FeaturesStage(inputs={"model": model.key, "images": images}, roles=roles, preprocessing=resolved.preprocessing)
-    given = {
+    inputs = {
         "model": FoundInput(path=model.folder, key=model.key, content=model.content),
         "images": FoundInput(path=Path(resolved.data.manifest_path), key=images, content=images),
     }
-    return store.artifacts.obtain(stage, StageInputs(tool_versions(), given, read_conditions()), tell)[0]
+    return store.artifacts.obtain(stage, StageInputs(tool_versions(), inputs, read_conditions()), tell)[0]
 
 
 def _facts(network: BuiltNetwork, source: ImageSource, roles: tuple[SplitRole, ...], judged: _Judged) -> LabelDoubt:
@@ -253,7 +253,7 @@ def _contradictions(judged: _Judged, names: Sequence[str]) -> tuple[Alike, ...]:
 
 
 def _rows(source: ImageSource, judged: _Judged) -> str:
-    """The list: every image with its split, doubted ones first. A build of it has the same test images."""
+    """Return the list: every image with its split, doubted ones first. A build of the list has the same test images."""
     first = [image for image in judged.doubts.order.tolist() if judged.doubts.doubted[image]]
     suggested = {judged.entries[image].path: source.classes[judged.doubts.suggested[image]] for image in first}
     doubted = [judged.entries[image] for image in first]
@@ -276,7 +276,7 @@ def _thumbnails(network: BuiltNetwork, source: ImageSource, facts: LabelDoubt, t
     files += [file for pair in facts.pairs for file in pair.examples]
     files += [file for group in facts.near[:SHOWN] for file in group.paths[:_EXAMPLES]]
     entries = {entry.path: entry for role in facts.roles for entry in source.entries(role)}
-    window, pictures = network.resolved.preprocessing.pixels.of_runner().grey_window, dict[str, str]()
+    window, pictures = network.resolved.preprocessing.pixels.runner_recipe().grey_window, dict[str, str]()
     for file in dict.fromkeys(files):
         pictures[file] = thumbnail(np.asarray(source.read(entries[file], window)))
         tell.step("read doubted images", len(pictures), len(set(files)), "images")

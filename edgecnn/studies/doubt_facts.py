@@ -1,4 +1,4 @@
-"""The labels that a network doubts, its hardest classes, and what more images would bring."""
+"""Doubted labels, the hardest classes, and the effect of more images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DoubtedLabel(Value):
     """An image whose label is probably wrong."""
 
     file: str
-    """Path under the root of the data."""
+    """Path relative to the root of the data."""
     role: SplitRole
     label: str
     suggested: str
@@ -25,7 +25,7 @@ class DoubtedLabel(Value):
 
 
 class ClassOutlook(Value):
-    """One class: how well its images are told from the others, and what more of them would bring."""
+    """How well a class is recognised, and the effect of more of its images."""
 
     name: str
     images: NonNegativeInt
@@ -33,11 +33,12 @@ class ClassOutlook(Value):
     """0…1, cross-validated, of the linear probe."""
     doubted: NonNegativeInt
     gain_pp: Interval | None
-    """Recall that ``MORE`` more images of this class alone would add, in percentage points; None for a class not judged."""
+    """Recall that ``MORE`` more images of this class alone would add, in percentage points; None for a class that was not judged.
+    """
 
 
 class ConfusedPair(Value):
-    """Images of one class that the probe takes for another class."""
+    """Images of one class that the probe assigns to another class."""
 
     label: str
     predicted: str
@@ -55,7 +56,7 @@ class LabelDoubt(Value):
     root: str
     """Of the images."""
     roles: tuple[SplitRole, ...]
-    """Whose images were judged."""
+    """Splits whose images were judged."""
     images: PositiveInt
     folds: PositiveInt
     top1: Interval

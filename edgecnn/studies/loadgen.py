@@ -64,7 +64,7 @@ def measure_and_write(subject: LoadTarget, request: LoadRequest, tell: Progress)
         raise OUTPUT_UNUSABLE(folder=out, because=system_reason(error)) from error
     if filled:
         raise OUTPUT_UNUSABLE(folder=out, because="it is not empty")
-    report = measure(Bench(kit=kit, asked=request, out=out, tell=tell))
+    report = measure(Bench(kit=kit, request=request, out=out, tell=tell))
     write_text_atomically(out / REPORT, report.model_dump_json(indent=1, by_alias=True) + "\n")
     return Written(report=report, folder=out)
 

@@ -1,6 +1,6 @@
-"""What a finished build's network looks for, as data and pictures in a folder of its own. Nothing else of the build changes.
+"""Show what a finished build's network responds to, as data and pictures in a separate folder. The build does not change.
 
-The float network is looked at, on the images of the role ``validation``: those that it neither learned from nor is tested on.
+The float network runs on the images of the role ``validation``, which it neither learned from nor is tested on.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 LOOK = "look.json"
 FILTERS = "filters"
-"""Of the picture and of the array beside it."""
+"""Name of the picture, and of the array next to it."""
 
 
 class LookRequest(NamedTuple):
-    """How much is drawn."""
+    """How much to draw."""
 
     images: int
-    """Of a channel."""
+    """Image parts of a channel."""
     channels: int
-    """Of a map."""
+    """Channels of a map."""
 
 
 def look_into(build: Path, out: Path, request: LookRequest, store: Store, tell: Progress) -> FeaturePictures:

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 GAP_PX = 6
 TILE_PX = 48
-"""Least side of a filter."""
+"""Smallest side of a filter."""
 CELL_PX = 64
 """Side of an image part."""
 BLOCKS_ACROSS = 4
 TILES_ACROSS = 16
 _TEXT_PX = 18
 _SMALL_PX = 32
-"""Parts below this side are enlarged pixel by pixel, so that it shows how little is seen."""
+"""Smaller parts are enlarged without smoothing, to show how few pixels the network sees."""
 
 
 def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image:
-    """Every filter in colour, in the order of the channels; in grey, over the mean of its inputs, where these are no colours.
+    """Draw every filter in colour, in channel order; in grey, as the mean of its inputs, if these are not colours.
 
     ``weights``: (filters, colours, rows, columns). ``blue_first``: the colours are in the order blue, green, red.
     """
@@ -53,7 +53,7 @@ def filters_sheet(weights: NDArray[np.float32], blue_first: bool) -> Image.Image
 
 
 def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
-    """Draw a block for each channel of a feature map: its strongest image parts in rows, the strongest first.
+    """Draw a block for each channel of a feature map, with its strongest image parts in rows.
 
     ``pixels``: uint8 (images, H, W, 3), of the ``validation`` split.
     """

@@ -1,6 +1,6 @@
 """Networks for a device inside budgets: published accuracy, counted work and size, and a forecast of latency.
 
-Nothing is measured. A network fits where the whole interval of its forecast does; without a forecast it is named and not counted.
+Nothing is measured. A network fits if the whole interval of its forecast does. A network without a forecast is listed separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.forecast.forecasting import ForecastOptions, built_ways, forecasts
 from edgecnn.forecast.networks import counted_catalogue, subject_of_arch
 from edgecnn.forecast.tables import places
 from edgecnn.judging.metrics import IMAGES_PER_S, budgets_in_p50, parse_budgets
-from edgecnn.models.catalogue import archs_like
+from edgecnn.models.catalogue import arch_named, archs_like
 from edgecnn.models.weights import held_weights
 from edgecnn.planning.complete import stored_weights, tool_versions
 from edgecnn.recipes.target import split_target
@@ -35,22 +35,22 @@ from edgecnn.values.preprocessing import Resolution
 Budget = Literal["p50_ms", "size_mib"]
 _BUDGETS: tuple[Budget, ...] = get_args(Budget)
 _BYTES = {Precision.FP32: 4, Precision.INT8: 1}
-"""Of a parameter; two in the other precisions."""
+"""Bytes of a parameter; 2 in the other precisions."""
 Answers = Mapping[str, Sequence[Forecast | NoForecast]]
-"""Network to what is predicted of it on one device, in every runtime and precision."""
+"""Network to its forecasts on one device, in every runtime and precision."""
 
 
 CLASSES = 1000
-"""Of ImageNet-1k, on which the accuracies were published."""
+"""Classes of ImageNet-1k, on which the accuracies were published."""
 RUNNER_MIB = 1.0
-"""About what a kit holds beside its model: the runner, and test images with their logits."""
+"""About the size of a kit without its model: the runner, and test images with their logits."""
 _IN_FILES = {Precision.INT8: 1.2}
-"""Size of a model's files over that of its parameters, at most; INT8 has scales, and graphs around them."""
+"""Upper limit of a model's size relative to its parameters; INT8 models have scales and a graph around them."""
 _IN_FLOAT_FILES = 1.02
 
 
 class Limits(NamedTuple):
-    """What the networks of a list must keep, and how many classes they tell apart."""
+    """Budgets of a list, and the number of classes."""
 
     within: Mapping[Budget, float] = {}
     stated: Mapping[str, float] = {}
@@ -59,44 +59,60 @@ class Limits(NamedTuple):
 
 
 Fits = Literal["yes", "unsure", "no"]
-"""unsure: the interval of the forecast holds the bound, or the kit's other files decide whether its size does."""
+"""unsure: the forecast's interval contains the bound, or the kit's other files decide whether its size fits."""
 
 
 class NetworkOnDevice(Value):
-    """One network in the runtime and precision in which it does best."""
+    """One network, in its best runtime and precision."""
 
     name: str
     resolution_px: Resolution
     accuracy_top1: Share | None
-    """Published, of the float network on ImageNet-1k, 0…1; None where nobody published a figure."""
+    """Published, of the float network on ImageNet-1k, 0…1; None if no figure was published."""
     weights_here: bool
     """Whether its pretrained weights are on this machine."""
     macs: PositiveInt
     """Multiply-adds for one image."""
     size_mib: PositiveFloat
-    """Of its parameters in the precision of the forecast, with ``NetworksFor.classes`` classes."""
+    """Size of its parameters in the precision of the forecast, with ``NetworksFor.classes`` classes."""
     kit_mib: PositiveFloat
-    """About what the whole kit takes: with scales, names, the runner and its test images."""
+    """About the size of the whole kit, with scales, names, the runner and its test images."""
     forecast: Forecast
     fits: Fits
 
 
 class NetworksOnDevice(Value):
-    """What is known of networks on one device."""
+    """Networks on one device."""
 
     device: str
     networks: tuple[NetworkOnDevice, ...]
     """Those with a forecast, by published accuracy."""
     without_forecast: Mapping[str, tuple[str, ...]]
-    """Why there is no forecast, to the networks of which there is none: they fit nothing."""
+    """Reason for a missing forecast, to the networks without one, none of which fits."""
     catalogue: tuple[ListedArch, ...] = ()
-    """Where no network has a forecast: what is published and counted of all, by accuracy. Sizes are with the same classes."""
+    """If no network has a forecast: published and counted figures of all, by accuracy. Sizes are for the same number of classes.
+    """
     measured_by: str | None = None
-    """Where no network has a forecast: the command that times networks on the device."""
+    """If no network has a forecast: the command that times networks on the device."""
+    weights_here: tuple[str, ...] = ()
+    """Networks whose pretrained weights are on this machine."""
 
     def of(self, *fits: Fits) -> tuple[NetworkOnDevice, ...]:
-        """Those that fit so."""
+        """Return the networks with this fit."""
         return tuple(row for row in self.networks if row.fits in fits)
+
+
+class ShortListed(NamedTuple):
+    """A network of the short list that ``edgecnn init`` offers."""
+
+    name: str
+    accuracy_top1: float
+    """Published, 0…1."""
+    macs: int
+    size_mib: float
+    """Size of its parameters in the precision of the forecast, or in fp32 without one."""
+    weights_here: bool
+    forecast: Forecast | None
 
 
 class NetworksFor(Value):
@@ -104,11 +120,11 @@ class NetworksFor(Value):
 
     schema_: Literal["edgecnn.networks-for/1"] = Field(default="edgecnn.networks-for/1", alias="schema")
     within: Mapping[Budget, PositiveFloat]
-    """Budget to the most that is allowed; images a second are the p50 that they mean."""
+    """Budget to its limit; images a second are converted to p50."""
     stated: Mapping[str, PositiveFloat] = {}
     """The budgets as they were typed."""
     classes: PositiveInt = CLASSES
-    """Of the last layer, which the sizes include."""
+    """Classes of the last layer, which the sizes include."""
     devices: tuple[NetworksOnDevice, ...]
 
 
@@ -194,12 +210,64 @@ def networks_on(
         )
     rows.sort(key=lambda row: (-(row.accuracy_top1 or 0.0), row.forecast.p50_ms.estimate))
     reasons = {why: tuple(names) for why, names in without.items()}
-    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons)
+    here = tuple(spec.name for spec in specs if spec.name in weights_here)
+    known = NetworksOnDevice(device=device.name, networks=tuple(rows), without_forecast=reasons, weights_here=here)
     if rows:
         return known
     catalogue = sorted((_listed(spec, limits.classes) for spec in specs), key=lambda row: -(row.accuracy_top1 or 0.0))
     measures = f"edgecnn devices measure {device.name}" + ("" if device.usually_attached else " --host USER@BOARD")
     return known.model_copy(update={"catalogue": tuple(catalogue), "measured_by": measures})
+
+
+def short_list(networks: NetworksOnDevice, most: int = 6) -> tuple[ShortListed, ...]:
+    """Return networks that no other network beats in both published accuracy and cost, the most accurate first.
+
+    The cost is the forecast p50, or the multiply-adds if no network has a forecast. Up to half of the list are networks whose
+    pretrained weights are on this machine, chosen among themselves; both parts spread from the cheapest to the most expensive.
+    """
+    rows = [
+        ShortListed(row.name, row.accuracy_top1, row.macs, row.size_mib, row.weights_here, row.forecast)
+        for row in networks.networks
+        if row.accuracy_top1 is not None
+    ] or [
+        ShortListed(row.name, row.accuracy_top1, row.macs, row.weights_mib, row.name in networks.weights_here, None)
+        for row in networks.catalogue
+        if row.accuracy_top1 is not None
+    ]
+    here = _spread(_unbeaten([row for row in rows if row.weights_here]), most // 2)
+    others = [row for row in _unbeaten(rows) if row not in here]
+    return tuple(sorted([*here, *_spread(others, most - len(here))], key=lambda row: -row.accuracy_top1))
+
+
+def default_network(networks: NetworksOnDevice, offered: Sequence[ShortListed], usual: str) -> str:
+    """Return the usual network. If its weights are not here, return the listed network with weights here and the most similar
+    work.
+    """
+    here = [row for row in offered if row.weights_here]
+    if not here or usual in networks.weights_here:
+        return usual
+    work = arch_named(usual).macs or 1
+    return min(here, key=lambda row: abs(math.log(row.macs / work))).name
+
+
+def _cost(row: ShortListed) -> float:
+    return row.forecast.p50_ms.estimate if row.forecast else row.macs
+
+
+def _unbeaten(rows: Iterable[ShortListed]) -> list[ShortListed]:
+    """Return the Pareto front of accuracy and cost, the cheapest first."""
+    front = list[ShortListed]()
+    for row in sorted(rows, key=lambda row: (_cost(row), -row.accuracy_top1)):
+        if not front or row.accuracy_top1 > front[-1].accuracy_top1:
+            front.append(row)
+    return front
+
+
+def _spread(rows: Sequence[ShortListed], most: int) -> list[ShortListed]:
+    """Return at most ``most`` rows (2 or more), evenly spaced, including the first and the last."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(position * (len(rows) - 1) / (most - 1))] for position in range(most)]
 
 
 def _listed(spec: ArchSpec, classes: int) -> ListedArch:

@@ -1,4 +1,4 @@
-"""From a recipe to a sheet of its augmentation: what a build would fill in is filled in the same way."""
+"""Draw a sheet of a recipe's augmentation, with the defaults that a build would use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.planning.complete import demo_resolution, mode_from
-from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
+from edgecnn.planning.synthesis import fill_size, require_synthesis, synthesis_of
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SheetSize(NamedTuple):
-    """How much of it."""
+    """Size of the sheet."""
 
     images: int
     columns: int
@@ -37,10 +37,9 @@ class SheetSize(NamedTuple):
 
 
 def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) -> AugmentationPreview:
-    """Write the sheet. Weights are not asked for: an unset list is that of fine-tuning where the network has published ones.
+    """Write the sheet. Nothing is downloaded: an unset list is that of fine-tuning if the network has published weights.
 
-    Raises MissingPackage: torch is not installed. EdgecnnError: an unknown network, unusable data, a place that cannot be
-    written.
+    Raises MissingPackage: torch is not installed. EdgecnnError: an unknown network, unusable data, or an unwritable file.
     """
     arch = arch_named(recipe.model.arch)
     require_synthesis(recipe)
@@ -63,8 +62,8 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
 
 
 def _composer(recipe: Recipe, data: DataSummary, pixels: PixelRecipe, tell: Progress) -> Composer | None:
-    """What composes a build's images, of which only those are made that are shown."""
-    choice = with_size(recipe.synthesis, pixels)
+    """Return the composer of a build's images; only the images that are shown are composed."""
+    choice = fill_size(recipe.synthesis, pixels)
     synthesis = synthesis_of(recipe, data, Store.open().root, tell)
     if synthesis is None:
         return None

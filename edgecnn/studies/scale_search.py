@@ -1,9 +1,9 @@
-"""Search a scale inside budgets. Everything here is counted: no accuracy and no latency of any of these networks was measured.
+"""Search a scale inside budgets. All costs are counted; no accuracy or latency of these networks is measured.
 
-First the compound rule is followed as far as the budgets allow; then depth, width and resolution are looked at one by one around
-the place where it ended, no more than a step of φ apart. The best has nearly the most multiply-adds among those inside, and of
-these the depth, width and resolution that go best together: within a family accuracy grew with multiply-adds in the rule's paper,
-and most where the three grew together (arXiv:1905.11946, figures 3 and 4). No more than that is claimed.
+First the compound rule is followed to the limit of the budgets. Then depth, width and resolution vary around that point, at most
+a step of φ apart. The best network has nearly the most multiply-adds inside the budgets and the smallest imbalance of depth,
+width and resolution. In the rule's paper, accuracy within a family grew with multiply-adds, and most if the three grew together
+(arXiv:1905.11946, figures 3 and 4). Nothing more is claimed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from edgecnn.devices.files import target_of
-from edgecnn.devices.this_machine import local_facts, with_local_facts
+from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.errors.fit import (
     BUDGET_INVALID,
     ResolutionUnderStride,
@@ -33,13 +33,13 @@ from edgecnn.values.recipe import TargetChoice
 from edgecnn.values.scale import CompoundScale
 
 APART = 1.0
-"""Steps of φ that depth, width and resolution may lie apart: 1.2 times in depth, 1.1 in width, 1.15 in resolution."""
+"""Steps of φ by which depth, width and resolution may differ: 1.2 times in depth, 1.1 in width, 1.15 in resolution."""
 STEP = 0.5
-"""Of φ, between the networks that are looked at around the rule."""
+"""Step of φ between the networks that are tried around the rule."""
 RESOLUTION_STEP_PX = 16
 LOWEST_PHI, HIGHEST_PHI = -10.0, 9.0
 NEARLY = 0.95
-"""Of the most multiply-adds that were found inside: what uses as much is nearest to the rule first."""
+"""Share of the most multiply-adds inside; of networks with at least that, the nearest to the rule comes first."""
 RULE = (
     "best: of the networks inside every budget that were counted (on the compound rule, and around its end by half a step of φ "
     "in depth and width and by 16 px, no more than one step apart), those within 5 % of the most multiply-adds, and of these the "
@@ -62,7 +62,7 @@ def search_scale(spec: ArchSpec, budgets: Budgets, tell: Tell) -> ScaleSearch:
     """
     counter = _Counter(spec, budgets.budgets, tell)
     phi = _end_of_rule(counter)
-    rule = counter.point(counter.on_rule(phi))
+    rule = counter.point(counter.rule_scale(phi))
     inside = [point for scales in _around(spec, phi) if (point := _largest_inside(counter, scales)) is not None]
     inside = _distinct(point for point in (*inside, rule) if point is not None)
     most = max(point.macs for point in inside)
@@ -92,7 +92,7 @@ class _Counter:
         self._tell = tell
         self._known: dict[CompoundScale, ScalePoint | None] = {}
 
-    def on_rule(self, phi: float) -> CompoundScale:
+    def rule_scale(self, phi: float) -> CompoundScale:
         """Return the scale of the rule at φ, with the resolution rounded to the search's step."""
         side = self.spec.resolution_px.short_px * GAMMA**phi
         return _scale(ALPHA**phi, BETA**phi, side)
@@ -143,7 +143,7 @@ def _end_of_rule(counter: _Counter) -> float:
 
 
 def _inside(counter: _Counter, phi: float) -> bool:
-    point = counter.point(counter.on_rule(phi))
+    point = counter.point(counter.rule_scale(phi))
     return point is not None and point.inside
 
 
@@ -215,7 +215,7 @@ def stated_budgets(within: str, target: str | None) -> Budgets:
     device = target_of(TargetChoice(), target)[0]
     if "memory" in budgets:
         return Budgets(budgets, None)
-    known = with_local_facts(device, local_facts()).memory
+    known = complete_device(device, local_facts()).memory
     if known is None:
         raise memory_unknown(device=device.name, within=within)
     return Budgets({**budgets, "memory": known.mib << 20}, device.name)

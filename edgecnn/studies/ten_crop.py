@@ -1,4 +1,4 @@
-"""Ten crops of every test image: what is gained where ten times the work is no matter. It is shown, and never shipped.
+"""Ten crops of every test image: the gain if ten times the work is acceptable. It is reported, and never ships.
 
 Four corners, the centre, and their mirror images, whose probabilities are averaged: A. Krizhevsky, I. Sutskever, G. Hinton,
 "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 VIEWS = 10
 CENTRE = 4
-"""Of the views: the corners come before it, and the mirror images after it."""
+"""Index of the centre among the views: the corners come before it, and the mirror images after it."""
 
 
 def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
-    """Answer the ``test`` images of a finished build by its float network, in one view and in ten.
+    """Classify the ``test`` images of a finished build with its float network, in one view and in ten.
 
     Raises:
         MissingPackage: onnxruntime is not installed.
-        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: of the build.
+        NoReport, ReportUnreadable, BundleUnreadable, PLAN_OF_ANOTHER_BUILD, NETWORK_GONE: the build cannot be read.
         NOTHING_IS_RIGHT: it has no labelled test images.
-        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: of its images.
+        MANIFEST_UNREADABLE, IMAGE_GONE, IMAGE_CHANGED, CorruptImages: its images cannot be read.
     """
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="ten crops")
     from edgecnn.graph.ensemble import probabilities
@@ -58,9 +58,9 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
 
 def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
-    """Of one picture in RGB, resized as in a kit: uint8 (10, *crop_px, 3).
+    """Return the ten views of an RGB image, resized as in a kit: uint8 (10, *crop_px, 3).
 
-    The corners, the centre crop, which is what ``to_pixels`` gives, and the mirror image of each.
+    The corners, the centre crop (the result of ``to_pixels``), and the mirror image of each.
 
     Raises UnreadableImage: as ``to_pixels``.
     """
@@ -74,11 +74,11 @@ def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
 
 
 class _Views:
-    """The views of one image after the other, a batch each."""
+    """The views of one image after another, one batch each."""
 
     def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
         self._source = open_source(Path(network.resolved.data.manifest_path))
-        self._recipe, self._tell = network.resolved.preprocessing.pixels.of_runner(), tell
+        self._recipe, self._tell = network.resolved.preprocessing.pixels.runner_recipe(), tell
         self.without_room = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:

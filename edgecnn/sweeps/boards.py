@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Final, NamedTuple
 
-from edgecnn.devices.check.board import Wanted, fit_board, runtimes_for
+from edgecnn.devices.check.board import BoardUse, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
 from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
 from edgecnn.devices.leases.listed import ListedBoards
@@ -21,10 +21,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import OF_A_BOARD, OF_A_TARGET, BoardBusy
 from edgecnn.errors.hosts.leases import (
     BOARD_WITHOUT_ADDRESS,
+    NO_SUCH_BOARDS,
     BoardTaken,
     boards_lost_to_build,
     no_board_left,
-    no_such_boards,
 )
 from edgecnn.errors.sweeps import SWEEP_INVALID
 from edgecnn.errors.wording import counted
@@ -91,13 +91,13 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
     matching = dict[Kind, tuple[Board, ...]]()
     for device in dict.fromkeys(cell.device for cell in cells):
         kind = Kind(device, sweep.file.tags.get(device, ()))
-        every = boards.of(Kind(device))
-        if every and device in sweep.file.hosts:
+        all_boards = boards.of(Kind(device))
+        if all_boards and device in sweep.file.hosts:
             raise SWEEP_INVALID(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
-        matching[kind] = boards.of(kind) if kind.tags else every
+        matching[kind] = boards.of(kind) if kind.tags else all_boards
         if kind.tags and not matching[kind]:
-            others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in every]
-            raise no_such_boards(where=boards.where, kind=str(kind), others=others)
+            others = [f"{board.name} ({', '.join(board.tags) or 'no tags'})" for board in all_boards]
+            raise NO_SUCH_BOARDS(where=boards.where, kind=str(kind), others=others)
     return Pool(boards, matching)
 
 
@@ -121,7 +121,7 @@ class Pool:
     """The boards of one call, and those that are excluded."""
 
     boards: Boards
-    found: Mapping[Kind, tuple[Board, ...]]
+    boards_by_kind: Mapping[Kind, tuple[Board, ...]]
     """Boards of each kind at the start of the call."""
     set_aside: dict[str, str] = field(default_factory=dict)
     """Excluded board, or board for a target such as ``lab-1 for raspberry-pi-5:litert``, to the reason."""
@@ -130,11 +130,11 @@ class Pool:
 
     def boards_of(self, cell: Cell) -> int:
         """Return the number of boards that may measure a build."""
-        return sum(len(boards) for kind, boards in self.found.items() if kind.device == cell.device)
+        return sum(len(boards) for kind, boards in self.boards_by_kind.items() if kind.device == cell.device)
 
     def has(self, cell: Cell) -> bool:
         """Whether one of the boards measures a build."""
-        return any(kind.device == cell.device and boards for kind, boards in self.found.items())
+        return any(kind.device == cell.device and boards for kind, boards in self.boards_by_kind.items())
 
     def measured(self, cell: Cell, build: Callable[[Lease], Ended], tell: Progress) -> Ended:
         """Measure a build on one board after another, until one does not fail.
@@ -170,14 +170,14 @@ class Pool:
         Raises NO_BOARD_LEFT: every board is excluded or gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable,
         COORDINATOR_REFUSED: the coordinator refused, or cannot be asked.
         """
-        kind = next(kind for kind in self.found if kind.device == cell.device)
+        kind = next(kind for kind in self.boards_by_kind if kind.device == cell.device)
         while True:
-            there = {board.name for board in self.boards.of(kind)}
-            wanted = sorted(there | {board.name for board in self.found[kind]}) if only is None else [only]
-            reasons = {name: why for name in wanted if (why := self._why_not(name, cell, there)) is not None}
+            listed = {board.name for board in self.boards.of(kind)}
+            wanted = sorted(listed | {board.name for board in self.boards_by_kind[kind]}) if only is None else [only]
+            reasons = {name: why for name in wanted if (why := self._why_not(name, cell, listed)) is not None}
             if len(reasons) == len(wanted):
                 raise no_board_left(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, there - (set(wanted) - set(reasons)), wait) as lease:
+            with self.boards.reserve(kind, listed - (set(wanted) - set(reasons)), wait) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
@@ -186,8 +186,8 @@ class Pool:
                 yield lease
                 return
 
-    def _why_not(self, board: str, cell: Cell, there: Collection[str]) -> str | None:
-        gone = None if board in there else f"{self.boards.where} no longer has the board"
+    def _why_not(self, board: str, cell: Cell, listed: Collection[str]) -> str | None:
+        gone = None if board in listed else f"{self.boards.where} no longer has the board"
         return self.set_aside.get(board) or self.set_aside.get(_board_for_target(board, cell)) or gone
 
     def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
@@ -206,6 +206,6 @@ def look_at(board: Board, cell: Cell) -> None:
     if board.host is None:
         raise BOARD_WITHOUT_ADDRESS(board=board.name)
     target = target_of(cell.recipe.target, None)
-    wanted = Wanted(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
+    wanted = BoardUse(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
     with Link.open(Address.of(board.host)) as link:
         fit_board(link, HostRequest(address=board.host, python=board.python), wanted)

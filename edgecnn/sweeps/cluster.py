@@ -25,8 +25,8 @@ from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
-from edgecnn.sweeps.tasks import Ask, Room, StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.worker import Made, Shared, Terms, make
+from edgecnn.sweeps.tasks import Demand, Room, StageTask, run_in_order, tasks_of
+from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms, make
 from edgecnn.values.stage import Key, Progress
 
 _RETRIES: Final = 3
@@ -91,13 +91,13 @@ def _folders(cell: Cell) -> set[Path]:
 def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
     """Send what tasks read, and this machine's store alone may have, to the store afar, if it is used. Raises RemoteUnusable."""
     if shared.remote is not None:
-        read = {
+        names = {
             f"artifacts/{task.made[role]}/{key}"
             for task in tasks.values()
             for role, key in task.stage.inputs.items()
             if role in task.made and key not in tasks
         }
-        push(store, Remote(shared.remote), tell, only=sorted(read))
+        push(store, Remote(shared.remote), tell, only=sorted(names))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class _Attempt:
     """A task as Ray has it."""
 
     task: StageTask
-    ask: Ask
+    demand: Demand
     away_from: frozenset[str]
     """Machines that are not given it."""
     again: bool
@@ -117,10 +117,10 @@ class ClusterWork:
     def __init__(self, cluster: Cluster, terms: Terms, tell: Progress) -> None:
         self._cluster, self._terms, self._tell = cluster, terms, tell
         self._ray, self._nodes = cluster.ray, cluster.nodes
-        self._room = Room(self._nodes.at_work)
+        self._room = Room(self._nodes.working)
         self._sent, self._where = dict[Path, Any](), dict[Key, str]()
         self._running = dict[Any, _Attempt]()
-        self._since = dict[tuple[Ask, frozenset[str]], float]()
+        self._since = dict[tuple[Demand, frozenset[str]], float]()
         """When it was first seen that no machine bears what is asked, away from those."""
 
     def made(self, tasks: Mapping[Key, StageTask]) -> Iterator[Key]:
@@ -131,12 +131,12 @@ class ClusterWork:
 
         Raises CLUSTER_UNUSABLE: it went away, or has no GPU where one should train.
         """
-        there = self._nodes.there.values()
-        if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in there):
+        machines = self._nodes.available.values()
+        if any(task.gpus for task in tasks.values()) and not any(machine.get("GPU", 0) >= 1 for machine in machines):
             because = "a GPU of this machine would train, and none of the cluster's has one"
             raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint="--set train.device=cpu")
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
-        doing, done = f"sweep: make on {len(there)} machines", 0
+        doing, done = f"sweep: make on {len(machines)} machines", 0
         self._tell.step(doing, 0, len(tasks), "stages")
         for key, ended in run_in_order(
             waits_for,
@@ -162,13 +162,13 @@ class ClusterWork:
 
     def _begin(self, task: StageTask, failed_on: str | None = None) -> Key:
         """Hand it to Ray. ``failed_on``: the machine on which it failed once, and which is not to have it again."""
-        ask, away_from = self._room.asked(task), self._nodes.avoided | ({failed_on} if failed_on else set())
+        demand, away_from = self._room.demand(task), self._nodes.avoided | ({failed_on} if failed_on else set())
         places = (self._where[key] for key in task.stage.inputs.values() if key in self._where)
         inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._cluster.shared.root)}
         remote = self._ray.remote(_make_in_task).options(
-            num_cpus=ask.cores,
-            num_gpus=ask.gpus,
-            memory=ask.memory_bytes or None,
+            num_cpus=demand.cores,
+            num_gpus=demand.gpus,
+            memory=demand.memory_bytes or None,
             max_retries=_RETRIES,
             name=task.name,
             label_selector=away(away_from),
@@ -176,7 +176,7 @@ class ClusterWork:
         )
         with self._cluster.reached():
             ref = remote.remote(task, self._terms, tuple(inside), *(self._content(path) for path in inside.values()))
-        self._running[ref] = _Attempt(task, ask, away_from, again=failed_on is not None)
+        self._running[ref] = _Attempt(task, demand, away_from, again=failed_on is not None)
         self._room.take(task)
         return task.key
 
@@ -186,21 +186,21 @@ class ClusterWork:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
 
-    def _ended(self) -> Iterator[tuple[Key, Made]]:
+    def _ended(self) -> Iterator[tuple[Key, TaskOutcome]]:
         with self._cluster.reached():
-            done = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
+            finished = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
             lost = self._nodes.look(self._ray.nodes())
         for name in lost:
             self._tell.note(f"{name} is lost: what it was making is begun again on another machine")
-        if not done and not self._nodes.there:
+        if not finished and not self._nodes.available:
             because = "no machine with a core to give is left"
             raise CLUSTER_UNUSABLE(address=self._cluster.address, because=because, hint=GO_ON)
-        self._room.look(self._nodes.at_work)
-        for ref in done:
+        self._room.resize(self._nodes.working)
+        for ref in finished:
             attempt = self._finished_attempt(ref)
-            made = self._result(ref)
-            if not (made.elsewhere and self._retry_elsewhere(attempt, made)):
-                yield attempt.task.key, made
+            outcome = self._result(ref)
+            if not (outcome.elsewhere and self._retry_elsewhere(attempt, outcome)):
+                yield attempt.task.key, outcome
         yield from self._given_up()
 
     def _finished_attempt(self, ref: Any) -> _Attempt:
@@ -208,46 +208,47 @@ class ClusterWork:
         self._room.give_back(attempt.task)
         return attempt
 
-    def _result(self, ref: Any) -> Made:
-        lost = self._ray.exceptions
+    def _result(self, ref: Any) -> TaskOutcome:
+        failures = self._ray.exceptions
+        lost = failures.WorkerCrashedError, failures.NodeDiedError, failures.OutOfMemoryError, failures.ObjectLostError
         with self._cluster.reached():
             try:
-                made: Made = self._ray.get(ref)
-            except (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError, lost.ObjectLostError) as error:
-                return Made(error=f"{type(error).__name__} in each of {_RETRIES + 1} attempts")
-            except lost.RayTaskError as error:  # where edgecnn is missing, or so old that it has no such task
-                return Made(error=f"a machine cannot begin it: {type(error.cause).__name__}: {first_line(error.cause)}")
-        return made
+                outcome: TaskOutcome = self._ray.get(ref)
+            except lost as error:
+                return TaskOutcome(error=f"{type(error).__name__} in each of {_RETRIES + 1} attempts")
+            except failures.RayTaskError as error:  # where edgecnn is missing, or so old that it has no such task
+                return TaskOutcome(error=f"a machine cannot begin it: {type(error.cause).__name__}: {first_line(error.cause)}")
+        return outcome
 
-    def _retry_elsewhere(self, attempt: _Attempt, made: Made) -> bool:
+    def _retry_elsewhere(self, attempt: _Attempt, outcome: TaskOutcome) -> bool:
         """Whether what failed through its machine's own fault is begun once more, away from there."""
-        name, task = self._nodes.name(made.node), attempt.task
-        if self._nodes.failed(made.node):
-            self._tell.note(f"{name} is given no more stages while there are other machines: {made.error}")
-            self._room.look(self._nodes.at_work)
-        if attempt.again or not self._nodes.bear(self._room.asked(task), self._nodes.avoided | {made.node}):
+        name, task = self._nodes.name(outcome.node), attempt.task
+        if self._nodes.failed(outcome.node):
+            self._tell.note(f"{name} is given no more stages while there are other machines: {outcome.error}")
+            self._room.resize(self._nodes.working)
+        if attempt.again or not self._nodes.can_run(self._room.demand(task), self._nodes.avoided | {outcome.node}):
             return False
-        self._tell.note(f"{task.name} failed on {name} and is begun once more on another machine: {made.error}")
-        self._begin(task, made.node)
+        self._tell.note(f"{task.name} failed on {name} and is begun once more on another machine: {outcome.error}")
+        self._begin(task, outcome.node)
         return True
 
-    def _given_up(self) -> Iterator[tuple[Key, Made]]:
+    def _given_up(self) -> Iterator[tuple[Key, TaskOutcome]]:
         """Tasks that wait for a machine that did not come back; where those that are left are only smaller, they are given it."""
         now = time.monotonic()
         for ref, attempt in list(self._running.items()):
-            wanted = attempt.ask, attempt.away_from
-            if self._nodes.bear(*wanted):
-                self._since.pop(wanted, None)
-            elif now - self._since.setdefault(wanted, now) >= GRACE_S:
+            needs = attempt.demand, attempt.away_from
+            if self._nodes.can_run(*needs):
+                self._since.pop(needs, None)
+            elif now - self._since.setdefault(needs, now) >= GRACE_S:
                 self._cancel(ref)
                 task = self._finished_attempt(ref).task
-                if self._nodes.bear(self._room.asked(task), self._nodes.avoided):
+                if self._nodes.can_run(self._room.demand(task), self._nodes.avoided):
                     self._begin(task)
                 else:
-                    yield task.key, Made(error=f"no machine of the cluster has {attempt.ask} any more")
+                    yield task.key, TaskOutcome(error=f"no machine of the cluster has {attempt.demand} any more")
 
 
-def _make_in_task(*arguments: Any) -> Made:
+def _make_in_task(*arguments: Any) -> TaskOutcome:
     """``make`` in a task of Ray's."""
     import ray
 

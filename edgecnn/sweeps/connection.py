@@ -18,7 +18,7 @@ from edgecnn.errors.sweeps import CLUSTER_UNUSABLE, WORKERS_DIFFER
 from edgecnn.store.failures import named_failures
 from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import GO_ON
-from edgecnn.sweeps.tasks import Ask
+from edgecnn.sweeps.tasks import Demand
 from edgecnn.sweeps.worker import Shared, Terms
 
 _FAILURES: Final = 2
@@ -30,7 +30,7 @@ class Nodes:
 
     def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """``listed``: as Ray lists them."""
-        self.there = dict[str, Mapping[str, float]]()
+        self.available = dict[str, Mapping[str, float]]()
         """Resources of those that are there and have a core, as Ray has them."""
         self._names, self._failures = dict[str, str](), Counter[str]()
         self.look(listed)
@@ -38,7 +38,7 @@ class Nodes:
     def look(self, listed: Iterable[Mapping[str, Any]]) -> list[str]:
         """Take those that Ray lists for the ones that are there now; names of those that were there before and are lost."""
         alive = [node for node in listed if node["Alive"]]
-        self.there = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
+        self.available = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
         before, self._names = self._names, {
             node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive
         }  # fmt: skip
@@ -47,13 +47,13 @@ class Nodes:
     @property
     def avoided(self) -> frozenset[str]:
         """Those that failed, while there are others."""
-        failing = frozenset(node for node in self.there if self._failures[node] >= _FAILURES)
-        return failing if self.there.keys() - failing else frozenset()
+        failing = frozenset(node for node in self.available if self._failures[node] >= _FAILURES)
+        return failing if self.available.keys() - failing else frozenset()
 
     @property
-    def at_work(self) -> list[Mapping[str, float]]:
+    def working(self) -> list[Mapping[str, float]]:
         """Resources of those that are given work."""
-        return [resources for node, resources in self.there.items() if node not in self.avoided]
+        return [resources for node, resources in self.available.items() if node not in self.avoided]
 
     def name(self, node: str) -> str:
         """For people."""
@@ -64,9 +64,9 @@ class Nodes:
         self._failures[node] += 1
         return self._failures[node] == _FAILURES and node in self.avoided
 
-    def bear(self, ask: Ask, away_from: Collection[str] = ()) -> bool:
+    def can_run(self, demand: Demand, away_from: Collection[str] = ()) -> bool:
         """Whether one of them, none of those named, can have what is asked for, now or when it is idle."""
-        return any(ask.fits(resources) for node, resources in self.there.items() if node not in away_from)
+        return any(demand.fits(resources) for node, resources in self.available.items() if node not in away_from)
 
 
 HERE, AFAR = "ray", "ray://"
@@ -120,7 +120,7 @@ class Cluster:
         self.address, self.shared, self.ray = address, shared, ray
         with self.reached():
             self.nodes = Nodes(ray.nodes())
-        if not self.nodes.there:
+        if not self.nodes.available:
             raise CLUSTER_UNUSABLE(address=address, because="none of its machines has a core to give", hint=_START)
 
     @contextmanager
@@ -130,7 +130,7 @@ class Cluster:
             yield
 
     def check(self, terms: Terms) -> Terms:
-        """Ask every machine whether it meets them, before the first task; without the store afar where all see this machine's.
+        """Demand every machine whether it meets them, before the first task; without the store afar where all see this machine's.
 
         Raises:
             WORKERS_DIFFER: versions are others than here, files cannot be read there, or there is no store that all share.
@@ -146,7 +146,7 @@ class Cluster:
         with self.reached():
             requests = [
                 self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
-                for node in self.nodes.there
+                for node in self.nodes.available
             ]
             answers: list[tuple[str, ...]] = self.ray.get(requests, timeout=_LOOK_S)
         return list(dict.fromkeys(problem for problems in answers for problem in problems))

@@ -22,7 +22,7 @@ from edgecnn.errors.sweeps import SWEEP_INVALID, SWEEP_TOO_LARGE, builds_named_a
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
-from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with_paths_from
+from edgecnn.recipes.recipe import anchor_paths, apply_overrides, key_parts, load_recipe
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
 from edgecnn.store.disk import user_path
@@ -181,17 +181,17 @@ def _host_problems(hosts: Mapping[str, str]) -> Iterator[str]:
 
 def _stated_values(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
     """Name and values of its own, of each build; nothing where a key is wrong, which is a problem then."""
-    grid, of_devices = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
+    grid, device_tables = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
     single = [
         (build.get("name"), _flat({key: value for key, value in build.items() if key != "name"})) for build in sweep.file.build
     ]
     problems += [f"build.name must be text in quotes, not {name!r}" for name, _ in single if not isinstance(name, str | None)]
-    tables = (_flat(sweep.file.set), *of_devices.values(), grid, *(stated for _, stated in single))
+    tables = (_flat(sweep.file.set), *device_tables.values(), grid, *(stated for _, stated in single))
     keys = dict.fromkeys(key for table in tables for key in table)
     problems += [
         f"devices.{name} is of that device's builds, and cannot say target.device"
-        for name in of_devices
-        if "target.device" in of_devices[name]
+        for name in device_tables
+        if "target.device" in device_tables[name]
     ]
     problems += [unknown_key(Recipe, key) for key in keys if key not in _KEYS and not key.startswith(_OPEN)]
     problems += [
@@ -226,19 +226,19 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
     changed = apply_overrides(sweep.base, [f"{key}={_toml(key, value)}" for key, value in values.items()])
-    return with_paths_from(sweep.path.parent, changed)
+    return anchor_paths(sweep.path.parent, changed)
 
 
 def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
     """Raises OverridesInvalid: of one of its values."""
-    every = {**_flat(sweep.file.set), **stated}
-    recipe = _recipe(sweep, every)
+    values = {**_flat(sweep.file.set), **stated}
+    recipe = _recipe(sweep, values)
     if sweep.file.devices:
-        of_device = sweep.file.devices.get(parse_target(recipe.target.device).device.name, {})
-        every = {**_flat(sweep.file.set), **_flat(of_device), **stated}
-        recipe = _recipe(sweep, every)
+        device_values = sweep.file.devices.get(parse_target(recipe.target.device).device.name, {})
+        values = {**_flat(sweep.file.set), **_flat(device_values), **stated}
+        recipe = _recipe(sweep, values)
     table = recipe.model_dump(mode="json", by_alias=True)
-    words = [f"{key}={_toml(key, _value_at(table, key))}" for key in every]
+    words = [f"{key}={_toml(key, _value_at(table, key))}" for key in values]
     device, runtime = target_of(recipe.target, None)
     network, others = network_name(recipe.model), _others(stated)
     return Cell(
@@ -285,11 +285,11 @@ def _others(stated: Mapping[str, Any]) -> list[str]:
 
 def file_name(text: str) -> str:
     """What a file system takes; of a text with other signs a digest keeps it apart from its like."""
-    kept = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
-    return kept if kept == text else f"{kept}-{digest_of(text)[:6]}"
+    safe = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
+    return safe if safe == text else f"{safe}-{digest_of(text)[:6]}"
 
 
-def by_training(cells: Sequence[Cell]) -> list[list[Cell]]:
+def group_by_training(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Builds of one training together, in the order in which each first stands."""
     groups = dict[str, list[Cell]]()
     for cell in cells:

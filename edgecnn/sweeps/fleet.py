@@ -92,7 +92,7 @@ class FleetCell(Value):
         return self.facts is not None and self.facts.multi_label is not None
 
     @property
-    def on_front(self) -> bool:
+    def is_on_front(self) -> bool:
         """Whether it is finished, has both figures, and nothing beats it."""
         return self.state == "finished" and self.beaten_by is None and None not in (self.accuracy, self.p50_ms)
 
@@ -106,20 +106,20 @@ def cell_of(cell: Cell, fingerprint: str, state: SweepState, out: Path) -> Fleet
     """Read what a build left in the sweep's folder ``out``. ``fingerprint``: of what is asked for now. Nothing is measured."""
     folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
     shared = ("name", "variant", "network", "device", "runtime", "tested_on")
-    known: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
+    facts_of_cell: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
     if outcome is None:
-        return FleetCell(**known, state="waiting", exit_code=ExitCode.MISSING)
-    known["seconds"] = outcome.seconds
+        return FleetCell(**facts_of_cell, state="waiting", exit_code=ExitCode.MISSING)
+    facts_of_cell["seconds"] = outcome.seconds
     report = report_or_none(folder)
     if report is None or not outcome.reported:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
-        return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
+        return FleetCell(**facts_of_cell, state="failed", error=outcome.error or "its report is gone", exit_code=code)
     ships = report.shipped
     current = outcome.asked == fingerprint and cell.name not in state.begun
-    facts = None if ships is None else ships.without_layers
+    facts = None if ships is None else ships.compact
     code = exit_code_of(report.gates, require_measured=report.require_measured)
     return FleetCell(
-        **known,
+        **facts_of_cell,
         state="finished" if current else "changed",
         exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
@@ -255,19 +255,19 @@ def _compared_with(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
 
 
 def _device(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
-    own = [cell for cell in cells if cell.device == name and cell.on_front]
+    own = [cell for cell in cells if cell.device == name and cell.is_on_front]
     timed = [(cell.p50_ms.estimate, cell.name) for cell in own if cell.p50_ms is not None]
     return FleetDevice(device=name, front=tuple(member for _, member in sorted(timed)))
 
 
 def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> FleetVariant:
-    known = [cell.accuracy for cell in cells if cell.accuracy is not None]
+    accuracies = [cell.accuracy for cell in cells if cell.accuracy is not None]
     lacks = tuple(device for device in devices if device not in {cell.device for cell in cells})
     not_measured = {cell.name: cell.not_measured for cell in cells if cell.state == "finished" and cell.not_measured is not None}
     return FleetVariant(
         variant=name,
         verdicts={cell.name: cell.verdict if cell.state == "finished" else Verdict.MISSING for cell in cells},
-        lowest=min(known, key=lambda interval: interval.estimate, default=None),
+        lowest=min(accuracies, key=lambda interval: interval.estimate, default=None),
         lacks=lacks,
         not_measured=not_measured,
         passes=not lacks
@@ -297,13 +297,13 @@ def _best_for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) 
     return best.variant, why + left
 
 
-def _only_not_measured(of: FleetVariant) -> bool:
+def _only_not_measured(variant: FleetVariant) -> bool:
     """Whether a variant passes on every device except for missing measurements."""
-    passes = all(verdict is Verdict.PASS or name in of.not_measured for name, verdict in of.verdicts.items())
-    return bool(of.not_measured) and not of.lacks and passes
+    passes = all(verdict is Verdict.PASS or name in variant.not_measured for name, verdict in variant.verdicts.items())
+    return bool(variant.not_measured) and not variant.lacks and passes
 
 
 def _not_measured(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> str:
     commands = {cell.name: "" if cell.measured_by is None else f": {cell.measured_by}" for cell in cells}
-    left = [f"{name} for {bounds}{commands[name]}" for variant in variants for name, bounds in variant.not_measured.items()]
-    return f"; not measured: {first_of(left, 3)}" if left else ""
+    unmeasured = [f"{name} for {bounds}{commands[name]}" for variant in variants for name, bounds in variant.not_measured.items()]
+    return f"; not measured: {first_of(unmeasured, 3)}" if unmeasured else ""

@@ -82,7 +82,7 @@ def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Pat
 def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
     """The command that races a build's kits on a board, and leaves the build as it is."""
     folder = str(_folder(out, board.name, cell))
-    return ("bench", str(build_folder(out, cell.name)), "--anew", *words_of(board), "--out", folder)
+    return ("bench", str(build_folder(out, cell.name)), "--fresh", *words_of(board), "--out", folder)
 
 
 def _folder(out: Path, board: str, cell: Cell) -> Path:
@@ -116,8 +116,8 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
     for board in _boards_of_device(cell.device, cells, outcomes):
         latency = ships.latency if board == first else _benched_latency(_folder(out, board, cell), ships)
         if latency is not None and not latency.selecting:
-            known = {name: getattr(latency, name) for name in ("p50_ms", "disturbed", "observed_at")}
-            boards.append(KinBoard(board=board, **known))
+            figures = {name: getattr(latency, name) for name in ("p50_ms", "disturbed", "observed_at")}
+            boards.append(KinBoard(board=board, **figures))
     return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=compared(boards))
 
 
@@ -140,11 +140,11 @@ def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
     usable = [board for board in boards if board.uncompared is None]
     confidence = look_confidence(max(len(usable), 1), LATENCY_CONFIDENCE)
 
-    def slower(one: KinBoard) -> Interval | None:
-        if one.p50_ms is None or one.uncompared is not None:
+    def slower(board: KinBoard) -> Interval | None:
+        if board.p50_ms is None or board.uncompared is not None:
             return None
-        others = [board.p50_ms.estimate for board in usable if board is not one and board.p50_ms]
-        ratio = day_ratio_interval(one.p50_ms.estimate, others, confidence)
+        others = [other.p50_ms.estimate for other in usable if other is not board and other.p50_ms]
+        ratio = day_ratio_interval(board.p50_ms.estimate, others, confidence)
         return ratio if ratio is not None and ratio.low > DEFAULT_LATENCY_RATIO else None
 
     return tuple(board.model_copy(update={"slower": slower(board)}) for board in boards)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgecnn.building.build import PlannedBuild, plan_build
-from edgecnn.devices.files import on_device
+from edgecnn.devices.files import settle_target
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
@@ -83,21 +83,21 @@ class _Stages:
         missing = [step.key for step in looked if step.missing is not None]
         lacking = [key for key in missing if f"artifacts/{stages[key].kind}/{key}" not in self.afar]
         own = [key for key in lacking if key not in self.missing]
-        of_own = [self.durations.of(stages[key]) for key in own]
-        self.missing |= dict(zip(own, of_own, strict=True))
-        known, unknown = total(of_own)
+        seconds = [self.durations.of(stages[key]) for key in own]
+        self.missing |= dict(zip(own, seconds, strict=True))
+        span, unknown = total(seconds)
         return {
             "stages": len(looked),
             "cached": len(looked) - len(missing),
             "afar": len(missing) - len(lacking),
             "shared": len(lacking) - len(own),
-            "seconds": None if unknown and unknown == len(own) else tuple(known),
+            "seconds": None if unknown and unknown == len(own) else tuple(span),
         }
 
 
 def request_of(cell: Cell, out: Path) -> BuildRequest:
     """Return the build request of a cell, without its board. Raises EdgecnnError: an unknown device or runtime."""
-    recipe, device, file = on_device(cell.recipe)
+    recipe, device, file = settle_target(cell.recipe)
     folder = build_folder(out, cell.name)
     return BuildRequest(recipe=recipe, device=device, device_file=file, out=folder, gates=cell.gates)
 
@@ -120,7 +120,7 @@ def plan_sweep(opened: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
             facts["error"] = error.line()
         planned.append(PlannedCell.model_validate(facts))
     tell.step("sweep: plan", len(opened.cells), len(opened.cells), "builds")
-    known, unknown = total(stages.missing.values())
+    span, unknown = total(stages.missing.values())
     return SweepPlan(
         sweep=str(opened.sweep.path),
         out=str(opened.out),
@@ -129,8 +129,8 @@ def plan_sweep(opened: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
         boards_from=None if pool is None else pool.boards.where,
         boards={}
         if pool is None
-        else {kind.device: tuple(board.name for board in boards) for kind, boards in pool.found.items()},
-        make_seconds=tuple(known),
+        else {kind.device: tuple(board.name for board in boards) for kind, boards in pool.boards_by_kind.items()},
+        make_seconds=tuple(span),
         unknown=unknown,
         measure_seconds=_measure_seconds(opened, sum(not row.finished and row.error is None for row in planned)),
     )

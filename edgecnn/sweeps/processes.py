@@ -32,7 +32,7 @@ INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
 _TO_END_S: Final = 60.0
 """That an interrupted build has to put its things down."""
 _LOOK_S: Final = 1.0
-_OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+_JOB_VARIABLES: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """By which a build would tell a job of itself; the sweep does so once for all."""
 _ENDS_WITH_PARENT: Final = (
     "import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); ctypes.CDLL(None).prctl(1, signal.SIGINT); "
@@ -75,7 +75,7 @@ class Children:
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
         """The same of any command about the build. Raises NOT_A_SWEEP_FOLDER: its log cannot be written."""
-        inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
+        inherited = {name: value for name, value in os.environ.items() if name not in _JOB_VARIABLES}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         with usable(path := log_of(self.out, cell.name)):

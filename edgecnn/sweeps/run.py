@@ -22,7 +22,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool
-from edgecnn.sweeps.file import Cell, by_training
+from edgecnn.sweeps.file import Cell, group_by_training
 from edgecnn.sweeps.kin import bench_words, unraced
 from edgecnn.sweeps.processes import INTERRUPTED, Children, ending_of, log_of
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, keep, since, usable, write_state
@@ -161,7 +161,7 @@ class _Ledger:
 
 def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make | None) -> None:
     """Measure builds of boards as soon as they are made, in parallel; then builds of this machine, one after another."""
-    ordered, tell = [cell for group in by_training(run.todo) for cell in group], ledger.tell
+    ordered, tell = [cell for group in group_by_training(run.todo) for cell in group], ledger.tell
     spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _runs_on_board(cell, run.pool)}
 
     def measure(cell: Cell, *, made: bool) -> None:
@@ -279,7 +279,7 @@ def _make_at_once(
     build itself, which may ship without the kit.
     """
     cells, waits_for = {cell.name: cell for cell in run.todo}, dict[str, list[str]]()
-    for leader, *others in by_training(run.todo):
+    for leader, *others in group_by_training(run.todo):
         waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
 
     def make(name: str) -> Ended:

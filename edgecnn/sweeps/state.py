@@ -144,7 +144,7 @@ def sweep_lock(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def is_at_work(out: Path) -> bool:
+def is_running(out: Path) -> bool:
     """Whether a sweep is running in a results folder."""
     if not (out / LOCK).exists():
         return False
@@ -240,13 +240,13 @@ def changed_since(state: SweepState, current: Mapping[str, str]) -> list[str]:
     """Return a sentence for each difference from the last run of this sweep."""
     if not state.cells:
         return []
-    added = [name for name in current if name not in state.cells]
+    new = [name for name in current if name not in state.cells]
     gone = [name for name in state.cells if name not in current]
     other = [name for name, now in current.items() if state.cells.get(name, now) != now]
     tools = [f"{name} {state.tools[name]} → {now}" for name, now in tool_versions().items() if state.tools.get(name, now) != now]
     sentences = (
         (tools, "tool versions changed since the last run; the results may differ"),
-        (added, "new since the last run"),
+        (new, "new since the last run"),
         (gone, "no longer in the sweep; their results stay where they are"),
         (other, "settings changed since the last run; a run builds them again"),
     )

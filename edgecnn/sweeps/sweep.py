@@ -83,11 +83,11 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
     folder = out if out is not None else Path("builds") / path.stem
     state = read_state(folder, path)
     state = state if gates is None else state.model_copy(update={"gates": gates})
-    cells = tuple(_with_bounds(cell, state.gates) for cell in leased(sweep, boards, cells))
+    cells = tuple(_apply_bounds(cell, state.gates) for cell in leased(sweep, boards, cells))
     return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
 
 
-def _with_bounds(cell: Cell, gates: GateChoice) -> Cell:
+def _apply_bounds(cell: Cell, gates: GateChoice) -> Cell:
     return cell.model_copy(
         update={"gates": gates, "words": (*cell.words, *(word for part in bound_parts(gates) for word in part))}
     )
@@ -117,7 +117,7 @@ def run_sweep(opened: OpenSweep, jobs: int, tell: Progress, make: Make | None = 
     """
     pool = pool_of(opened, tell)
     if pool is not None:
-        for kind in (kind for kind, boards in pool.found.items() if not boards):
+        for kind in (kind for kind, boards in pool.boards_by_kind.items() if not boards):
             tell.note(boards_line(kind.device, pool.boards.where, ()))
     with sweep_lock(opened.out):
         now = {

@@ -35,7 +35,7 @@ def training_threads_there() -> int:
 
 
 @dataclass(frozen=True)
-class Ask:
+class Demand:
     """What one task asks of a machine."""
 
     cores: int
@@ -59,31 +59,31 @@ class Room:
     def __init__(self, machines: Collection[Mapping[str, float]]) -> None:
         """``machines``: resources of each as Ray has them, memory in bytes; at least one, each with a core."""
         self._begun = Counter[tuple[bool, int]]()
-        self.look(machines)
+        self.resize(machines)
 
-    def look(self, machines: Collection[Mapping[str, float]]) -> None:
-        """Take these for the machines that are there now, each with a core; of none it stays at what it asked for."""
+    def resize(self, machines: Collection[Mapping[str, float]]) -> None:
+        """Take these for the machines that are there now, each with a core; of none it stays at what it demand for."""
         if machines:
             cores = min(int(machine["CPU"]) for machine in machines)
             memory = min(int(machine.get("memory", 0)) for machine in machines)
             self._heavy = min(_CORES, cores), min(_MEMORY_BYTES, memory // 2)
         cores, memory = self._heavy
-        self._whole = Counter[str]()
+        self._capacity = Counter[str]()
         for machine in machines:
             own, bytes_ = int(machine["CPU"]), int(machine.get("memory", 0))
             heavy = min(own // cores, bytes_ // memory if memory else sys.maxsize)
-            self._whole.update(cores=own, heavy=heavy, gpus=int(machine.get("GPU", 0)))
+            self._capacity.update(cores=own, heavy=heavy, gpus=int(machine.get("GPU", 0)))
 
-    def asked(self, task: StageTask) -> Ask:
+    def demand(self, task: StageTask) -> Demand:
         """Of the machine that makes it."""
-        return Ask(*(self._heavy if _is_heavy(task) else (1, 0)), task.gpus)
+        return Demand(*(self._heavy if _is_heavy(task) else (1, 0)), task.gpus)
 
     def has(self, task: StageTask) -> bool:
         """Whether it keeps the machines busy to begin this one too."""
-        taken = Counter[str]()
+        used = Counter[str]()
         for (heavy, gpus), number in self._begun.items():
-            taken.update({what: number * amount for what, amount in self._takes(heavy, gpus).items()})
-        return all(taken[what] < AHEAD * self._whole[what] for what in self._takes(_is_heavy(task), task.gpus))
+            used.update({what: number * amount for what, amount in self._takes(heavy, gpus).items()})
+        return all(used[what] < AHEAD * self._capacity[what] for what in self._takes(_is_heavy(task), task.gpus))
 
     def take(self, task: StageTask) -> None:
         """It begins."""
@@ -146,17 +146,17 @@ def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], 
 
     What reads a folder of this machine's store by itself, such as a teacher's, is left to the build.
     """
-    tasks, left, of_build = dict[Key, StageTask](), set[Key](), dict[str, set[Key]]()
+    tasks, skipped, needed_by = dict[Key, StageTask](), set[Key](), dict[str, set[Key]]()
     for name, build in builds.items():
-        lacking, own = {step.key for step in build.steps if step.missing is not None}, of_build.setdefault(name, set())
+        lacking, own = {step.key for step in build.steps if step.missing is not None}, needed_by.setdefault(name, set())
         for task in _lacking(build.plan, lacking):
             folders = [path for path in task.sources.values() if path.is_dir()]
-            if folders or left & set(task.stage.inputs.values()):
-                left.add(task.key)
+            if folders or skipped & set(task.stage.inputs.values()):
+                skipped.add(task.key)
             else:
                 tasks.setdefault(task.key, task)
                 own.add(task.key)
-    return tasks, of_build
+    return tasks, needed_by
 
 
 def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
@@ -218,8 +218,8 @@ def run_in_order(
                 running[begin(key)] = key
             else:
                 ready.append(key)
-        for one, result in some_ended(list(running)):
-            key = running.pop(one)
+        for handle, result in some_ended(list(running)):
+            key = running.pop(handle)
             yield key, result
             if result.error is not None:
                 continue

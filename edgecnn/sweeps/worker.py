@@ -47,14 +47,14 @@ class Shared:
         return cls(store.root, None if secret else store.remote, token, secret)
 
     @property
-    def seen(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether this machine sees that very folder, and is not told to use another."""
         own = os.environ.get("EDGECNN_STORE")
         return own in (None, "", str(self.root)) and (self.root / self.token).is_file()
 
     def opened(self) -> Store:
         """This machine's store. Raises StoreUnusable."""
-        return Store(Store.open(self.root if self.seen else None).layout, self.remote)
+        return Store(Store.open(self.root if self.is_visible else None).layout, self.remote)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Terms:
                 yield f"has {f'{name} {installed}' if installed else f'no {name}'}, here is {version or 'none'}"
         if unread := [path for path in self.paths if not os.access(path, os.R_OK)]:
             yield f"cannot read {unread[0]}, which has to be there under the same path"
-        if self.shared.remote is None and not self.shared.seen:
+        if self.shared.remote is None and not self.shared.is_visible:
             mend = f": put it on a network folder, or name a store afar in {REMOTE}"
             if self.shared.withheld:
                 mend = f", and {REMOTE} holds credentials, which are not sent: leave them to its client's own configuration"
@@ -103,7 +103,7 @@ def source_sha256() -> str:
 
 
 @dataclass(frozen=True)
-class Made:
+class TaskOutcome:
     """How a task ended."""
 
     node: str = ""
@@ -113,7 +113,7 @@ class Made:
     """Whether the failure is that machine's, so that another may well make it."""
 
 
-def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents: bytes, node: str = "") -> Made:
+def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents: bytes, node: str = "") -> TaskOutcome:
     """Make a stage from what the stores hold, and hand it on; whatever goes wrong is answered, not raised.
 
     The machine may have joined after the others were asked about the ``terms``, or be another than then: it looks at them first.
@@ -122,16 +122,16 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
     """
     try:
         if unmet := terms.unmet():
-            return Made(node, "; ".join(unmet), elsewhere=True)
-        return Made(node, _make_and_send(task, terms.shared, dict(zip(roles, contents, strict=True))))
+            return TaskOutcome(node, "; ".join(unmet), elsewhere=True)
+        return TaskOutcome(node, _make_and_send(task, terms.shared, dict(zip(roles, contents, strict=True))))
     except (StoreFull, StoreUnusable, TemporaryFolderFull) as error:
-        return Made(node, error.line(), elsewhere=True)
+        return TaskOutcome(node, error.line(), elsewhere=True)
     except _InputAbsent as error:
-        return Made(node, str(error), elsewhere=True)
+        return TaskOutcome(node, str(error), elsewhere=True)
     except EdgecnnError as error:
-        return Made(node, error.line())
+        return TaskOutcome(node, error.line())
     except Exception as error:  # noqa: BLE001 - a build that makes the same by itself says what it is
-        return Made(node, f"{type(error).__name__}: {error}")
+        return TaskOutcome(node, f"{type(error).__name__}: {error}")
 
 
 def _make_and_send(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) -> str | None:
@@ -139,11 +139,11 @@ def _make_and_send(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) 
     store, tell = shared.opened(), _Silent()
     with store.in_use.held():
         inputs = _fetch_inputs(task, sent, store, shared)
-        made, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, inputs, read_conditions()), tell)
-        if made.key != task.key:
-            return f"{socket.gethostname()} made {task.stage.kind} {made.key[:12]} where {task.key[:12]} was asked for"
-        left = () if store.remote is None else push(store, Remote(store.remote), tell, only=[task.entry]).left
-    return "; ".join(f"{socket.gethostname()} did not hand on {name}" for name in left) or None
+        artifact, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, inputs, read_conditions()), tell)
+        if artifact.key != task.key:
+            return f"{socket.gethostname()} made {task.stage.kind} {artifact.key[:12]} where {task.key[:12]} was asked for"
+        failed = () if store.remote is None else push(store, Remote(store.remote), tell, only=[task.entry]).left
+    return "; ".join(f"{socket.gethostname()} did not hand on {entry}" for entry in failed) or None
 
 
 def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Shared) -> dict[Role, FoundInput]:
@@ -159,10 +159,10 @@ def _fetch_inputs(task: StageTask, sent: Mapping[Role, bytes], store: Store, sha
                         write_bytes_atomically(path, sent[role])
             inputs[role] = FoundInput(path=path, key=key, content=key)
             continue
-        artifact = store.artifacts.of_key(task.made[role], key, _Silent())
+        artifact = store.artifacts.retrieve(task.made[role], key, _Silent())
         if artifact is None:
             raise _InputAbsent(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
-        inputs[role] = artifact.given
+        inputs[role] = artifact.stage_input
     return inputs
 
 

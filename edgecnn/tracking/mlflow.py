@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from edgecnn.errors.sweeps import TRACKER_REFUSED, TRACKER_UNREACHABLE
 from edgecnn.installed import require_packages
 from edgecnn.tracking.run import TrackedRun, figures_only
-from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, misread, without_user
+from edgecnn.tracking.tracker import MLFLOW, MLFLOW_FIGURES, Sent, hide_user, misread
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +42,7 @@ _QUIET: Final = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_ASKED: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+_CHECKING: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 _SENDING: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
@@ -58,13 +58,13 @@ class Address(NamedTuple):
 
     def variables(self) -> dict[str, str]:
         """What tells the client of them, so that no error of its own repeats them."""
-        found = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def address_of(text: str) -> Address:
     """What ``--track`` names. Raises TRACKER_MISREAD: it is no address."""
-    shown = without_user(text)
+    shown = hide_user(text)
     kind, _, uri = text.partition(":")
     try:
         parts = urlsplit(uri)
@@ -80,7 +80,7 @@ def address_of(text: str) -> Address:
     return Address(bare, shown, unquote(parts.username), unquote(parts.password or ""))
 
 
-def _without_password(text: str) -> str:
+def _hide_password(text: str) -> str:
     return re.sub(r"//\S*@", "//…@", text)
 
 
@@ -98,7 +98,7 @@ class MlflowTracker:
         self.shown = self._at.shown
         require_packages(("mlflow-skinny",), extra=MLFLOW, needed_for="--track")
         self._refuse_what_lacks_something()
-        with self._told(_ASKED):
+        with self._client_settings(_CHECKING):
             from mlflow import MlflowClient
             from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
@@ -112,7 +112,7 @@ class MlflowTracker:
 
     def ask(self) -> None:
         """See that it answers, within seconds. Raises TrackerUnreachable."""
-        with self._reached(_ASKED) as client:
+        with self._reached(_CHECKING) as client:
             client.get_experiment_by_name(EXPERIMENT)
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
@@ -125,23 +125,23 @@ class MlflowTracker:
         if self._figures_only:
             run, files = figures_only(run), ()
         with self._reached(_SENDING) as client:
-            named = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
-            experiment_id = _experiment(client, named)
-            known = list(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{run.build}'"))
-            there = _to_be_filled(known, run)
+            name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
+            experiment_id = _experiment(client, name)
+            stored_runs = list(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{run.build}'"))
+            stored = _run_to_complete(stored_runs, run)
             status = "FAILED" if run.failed else "FINISHED"
-            if there is not None and _holds(there, status, run.report):
-                return Sent(self._page(there), named, anew=False)
-            if there is None:
+            if stored is not None and _holds(stored, status, run.report):
+                return Sent(self._page(stored), name, anew=False)
+            if stored is None:
                 began = run.ended_ms - int(1000 * run.seconds)
                 tags = {BUILD_TAG: run.build, REPORT_TAG: run.report, **_SOURCE}
-                there = client.create_run(experiment_id, began, tags, run.name)
-            _fill(client, there, run)
+                stored = client.create_run(experiment_id, began, tags, run.name)
+            _fill(client, stored, run)
             for file in files:
-                client.log_artifact(there.info.run_id, str(file))
-            client.set_terminated(there.info.run_id, status, run.ended_ms)
-            _supersede(client, known, there)
-            return Sent(self._page(there), named, anew=True)
+                client.log_artifact(stored.info.run_id, str(file))
+            client.set_terminated(stored.info.run_id, status, run.ended_ms)
+            _supersede(client, stored_runs, stored)
+            return Sent(self._page(stored), name, anew=True)
 
     def _page(self, run: Run) -> str:
         if not self._at.uri.startswith("http"):
@@ -160,7 +160,7 @@ class MlflowTracker:
 
     @contextmanager
     def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
-        with self._told(patience):
+        with self._client_settings(patience):
             from mlflow import MlflowClient
 
             try:
@@ -169,12 +169,12 @@ class MlflowTracker:
                 raise TRACKER_UNREACHABLE(address=self.shown, because=_reason(error, self._at)) from error
 
     @contextmanager
-    def _told(self, patience: dict[str, str]) -> Iterator[None]:
+    def _client_settings(self, patience: dict[str, str]) -> Iterator[None]:
         """With the client's variables; of patience the user's own word counts where something is sent."""
         stated = os.environ if patience is _SENDING else {}
-        given = {**{name: stated.get(name, value) for name, value in patience.items()}, **_QUIET, **self._at.variables()}
-        before, silenced = {name: os.environ.get(name) for name in given}, logging.root.manager.disable
-        os.environ.update(given)
+        settings = {**{name: stated.get(name, value) for name, value in patience.items()}, **_QUIET, **self._at.variables()}
+        before, silenced = {name: os.environ.get(name) for name in settings}, logging.root.manager.disable
+        os.environ.update(settings)
         logging.disable(logging.CRITICAL)
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -188,51 +188,52 @@ class MlflowTracker:
 def _experiment(client: MlflowClient, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             return str(client.create_experiment(name, tags=OF_TRAINED_MODELS))
         except MlflowException:  # another build made it in the same moment
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
-def _to_be_filled(known: Sequence[Run], run: TrackedRun) -> Run | None:
+def _run_to_complete(stored_runs: Sequence[Run], run: TrackedRun) -> Run | None:
     """The one that holds this report, or a part of it; else one of a failed build, which has nothing but its error."""
-    same = next((each for each in known if each.data.tags.get(REPORT_TAG) == run.report), None)
-    return same or next((each for each in known if each.info.status == "FAILED" and SUPERSEDED_TAG not in each.data.tags), None)
+    same = next((stored for stored in stored_runs if stored.data.tags.get(REPORT_TAG) == run.report), None)
+    failed = (stored for stored in stored_runs if stored.info.status == "FAILED" and SUPERSEDED_TAG not in stored.data.tags)
+    return same or next(failed, None)
 
 
-def _holds(there: Run, status: str, report: str) -> bool:
-    tags = there.data.tags
-    return (there.info.status, tags.get(REPORT_TAG)) == (status, report) and SUPERSEDED_TAG not in tags
+def _holds(stored: Run, status: str, report: str) -> bool:
+    tags = stored.data.tags
+    return (stored.info.status, tags.get(REPORT_TAG)) == (status, report) and SUPERSEDED_TAG not in tags
 
 
-def _supersede(client: MlflowClient, known: Sequence[Run], by: Run) -> None:
-    for each in known:
-        run_id, tags = each.info.run_id, each.data.tags
-        if run_id != by.info.run_id and SUPERSEDED_TAG not in tags:
-            client.set_tag(run_id, SUPERSEDED_TAG, by.info.run_id)
-            if each.info.status == "RUNNING":  # it did not arrive whole, and never will
+def _supersede(client: MlflowClient, stored_runs: Sequence[Run], newer: Run) -> None:
+    for older in stored_runs:
+        run_id, tags = older.info.run_id, older.data.tags
+        if run_id != newer.info.run_id and SUPERSEDED_TAG not in tags:
+            client.set_tag(run_id, SUPERSEDED_TAG, newer.info.run_id)
+            if older.info.status == "RUNNING":  # it did not arrive whole, and never will
                 client.set_terminated(run_id, "KILLED")
 
 
-def _fill(client: MlflowClient, there: Run, run: TrackedRun) -> None:
+def _fill(client: MlflowClient, stored: Run, run: TrackedRun) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    run_id, tags = there.info.run_id, there.data.tags
+    run_id, tags = stored.info.run_id, stored.data.tags
     client.update_run(run_id, "RUNNING")
     for key in (tags.keys() - run.tags.keys()) & {ERROR_TAG, SUPERSEDED_TAG}:  # a team's own tags stay
         client.delete_tag(run_id, key)
     client.set_tag(run_id, REPORT_TAG, run.report)
     parameters = [Param(key, value) for key, value in run.parameters.items()]
     metrics = [Metric(key, value, run.ended_ms, 0) for key, value in run.metrics.items()]
-    named = [RunTag(key, value) for key, value in run.tags.items()]
-    for start in range(0, max(map(len, (parameters, metrics, named))), _BATCH):
+    run_tags = [RunTag(key, value) for key, value in run.tags.items()]
+    for start in range(0, max(map(len, (parameters, metrics, run_tags))), _BATCH):
         part = slice(start, start + _BATCH)
-        client.log_batch(run_id, metrics=metrics[part], params=parameters[part], tags=named[part])
+        client.log_batch(run_id, metrics=metrics[part], params=parameters[part], tags=run_tags[part])
 
 
 def _reason(error: Exception, at: Address) -> str:
@@ -244,4 +245,4 @@ def _reason(error: Exception, at: Address) -> str:
         return "no answer came in time"
     for secret in filter(None, (at.password, at.uri if "@" in at.uri else None)):
         text = text.replace(secret, "…")
-    return _without_password(text)[:300] or type(error).__name__
+    return _hide_password(text)[:300] or type(error).__name__

@@ -51,7 +51,7 @@ class TrackedRun(Value):
 def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None = None) -> TrackedRun:
     """A finished build. ``settings``: all that it took. ``cell``: of a sweep's, what identifies it there."""
     ships = report.shipped
-    values = {each.key: each.value for each in settings.settings if each.value is not None}
+    values = {setting.key: setting.value for setting in settings.settings if setting.value is not None}
     made = [report.build.name, values, dict(report.keys), _machines(ships), report.choice.candidate, list(report.choice.carried)]
     return TrackedRun(
         name=report.build.name or f"{report.build.arch}-{report.build.device}",  # --out . has no name
@@ -76,12 +76,12 @@ def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None
     )
 
 
-def run_of_failure(cell: FleetCell, asked: str) -> TrackedRun:
+def run_of_failure(cell: FleetCell, identity: str) -> TrackedRun:
     """A build of a sweep that left no report. ``asked``: what identifies it. Its parameters come once it is built."""
     error = cell.error or "it left no report"
     return TrackedRun(
         name=cell.name,
-        build=asked,
+        build=identity,
         report=digest_of(error),
         failed=True,
         ended_ms=_milliseconds(cell.made_at),
@@ -158,5 +158,5 @@ def _machines(ships: CandidateFacts | None) -> dict[str, str]:
         return {}
     answered = ships.answered or ships.agreement
     timed = ships.latency.machine if ships.latency is not None and ships.latency.p50_ms is not None else None
-    found = {"machine": timed, "machine.accuracy": answered.machine if answered is not None else None}
-    return {name: machine for name, machine in found.items() if machine is not None}
+    machines = {"machine": timed, "machine.accuracy": answered.machine if answered is not None else None}
+    return {name: machine for name, machine in machines.items() if machine is not None}

@@ -81,9 +81,9 @@ def open_tracker(text: str) -> Tracker:
 
 def misread(text: str, because: str) -> EdgecnnError:
     """The error about an address that names no tracker, with what each tracker takes."""
-    return TRACKER_MISREAD(text=without_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
+    return TRACKER_MISREAD(text=hide_user(text), because=because, takes="; ".join(kind.takes for kind in TRACKERS))
 
 
-def without_user(text: str) -> str:
+def hide_user(text: str) -> str:
     """An address, even a mistyped one, without what stands before its last @."""
     return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)

@@ -89,8 +89,8 @@ class _Course:
 
     def learn(self, network: Exported) -> PhaseResult:
         """Train ``network`` and leave it with the weights of its best epoch on ``validation``."""
-        told = {"told_as": "train with INT8 rounding", "rate_setting": "quantize.aware_learning_rate"}
-        phase = Phase.taught(self.settings, self.settings.epochs, name="aware", frozen_statistics=True, **told)
+        reporting = {"told_as": "train with INT8 rounding", "rate_setting": "quantize.aware_learning_rate"}
+        phase = Phase.taught(self.settings, self.settings.epochs, name="aware", frozen_statistics=True, **reporting)
         with within_memory(network, phase, len(self.material.decoded), on="cpu"):
             result = run_phase(network, nn.Module(), phase, self.material)
         network.load_state_dict(load_file(best_file(self.material.folder, phase.name)))
@@ -114,7 +114,7 @@ class _Course:
 
     def standing(self, network: Exported) -> dict[str, float]:
         """Accuracy on ``validation`` (0…1), and the divergence from the float network's answers in nats an image."""
-        apart = divergence(*(torch.from_numpy(each) for each in (torch_logits(network, self.shown), self.wanted)))
+        apart = divergence(*(torch.from_numpy(logits) for logits in (torch_logits(network, self.shown), self.wanted)))
         return {"validation_top1": self.material.validation.top1(network), "divergence_from_float": float(apart)}
 
     def facts(self, result: PhaseResult, check: ExportCheck) -> dict[str, Any]:

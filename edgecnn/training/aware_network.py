@@ -68,15 +68,15 @@ def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> No
     ``network``: of ``rounded``; changed in place. ``feeds``: images, float32 (N, 3, H, W).
     """
     roundings = [module for module in network.modules() if isinstance(module, FakeQuantize)]
-    for each in roundings:
-        each.disable_fake_quant()
+    for rounding in roundings:
+        rounding.disable_fake_quant()
     with torch.no_grad():
         for feed in feeds:
             network(torch.from_numpy(feed))
-    for each in roundings:
-        each.enable_fake_quant()
-        if not each.is_per_channel:
-            each.disable_observer()
+    for rounding in roundings:
+        rounding.enable_fake_quant()
+        if not rounding.is_per_channel:
+            rounding.disable_observer()
 
 
 def integers(network: Exported, resolution_px: ImageSize) -> Exported:
@@ -139,7 +139,7 @@ class Placement(Quantizer):  # type: ignore[misc]
                 if source is not None:
                     self._mark(source, {source.args[0]: self._activation})
                 self._mark_output(node)
-            elif node.target in _JOINS and all(_is_activation(each) for each in node.args[:2]):
+            elif node.target in _JOINS and all(_is_activation(argument) for argument in node.args[:2]):
                 self._mark(node, dict.fromkeys(node.args[:2], self._activation))
                 self._mark_output(node)
         return model
@@ -162,9 +162,9 @@ class Placement(Quantizer):  # type: ignore[misc]
 
     @staticmethod
     def _mark(node: Any, inputs: dict[Any, Any], output: Any = None) -> None:
-        found = node.meta.setdefault(_KEY, QuantizationAnnotation(_annotated=True))
-        found.input_qspec_map.update(inputs)
-        found.output_qspec = output or found.output_qspec
+        annotation = node.meta.setdefault(_KEY, QuantizationAnnotation(_annotated=True))
+        annotation.input_qspec_map.update(inputs)
+        annotation.output_qspec = output or annotation.output_qspec
 
 
 def rounds_inputs_alone(scheme: Scheme) -> bool:
@@ -202,5 +202,5 @@ def _unpadded(node: Node) -> Node | None:
 
 
 def _is_activation(value: Any) -> bool:
-    found = value.meta.get("val") if isinstance(value, Node) and value.op != "get_attr" else None
-    return isinstance(found, Tensor) and found.is_floating_point()
+    example = value.meta.get("val") if isinstance(value, Node) and value.op != "get_attr" else None
+    return isinstance(example, Tensor) and example.is_floating_point()

@@ -26,7 +26,7 @@ from edgecnn.training import beginning
 from edgecnn.training.heads import NAME as HEAD
 from edgecnn.training.images.material import DecodedImages, Material, ValidationPixels
 from edgecnn.training.process import torch_device
-from edgecnn.training.schedule import Phase, freeze_all_but_last, learning_groups
+from edgecnn.training.schedule import Phase, freeze_all_but_last, growing_cycles, learning_groups
 from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec
@@ -56,6 +56,7 @@ def finetune_phase(settings: TrainSettings) -> Phase:
         warmup_share=0.1,
         average_decay=0.98,
         frozen_statistics=True,
+        cycles=growing_cycles(settings.epochs) if settings.cycles == "while-better" else (),
     )
 
 
@@ -63,10 +64,10 @@ def prepare_finetune(network: nn.Module) -> None:
     """Leave no block out: in a few epochs each must adapt. Auxiliary heads help random weights to learn, and these are not."""
     if isinstance(network, GoogLeNet | Inception3):
         network.aux_logits = False
-    without_chance(network, StochasticDepth)
+    disable_random_drops(network, StochasticDepth)
 
 
-def without_chance(network: nn.Module, *kinds: type[nn.Module]) -> None:
+def disable_random_drops(network: nn.Module, *kinds: type[nn.Module]) -> None:
     """Let layers of these kinds leave nothing out."""
     for module in network.modules():
         if isinstance(module, kinds):
@@ -120,15 +121,15 @@ def prepare_scratch(network: nn.Module, settings: TrainSettings) -> None:
     if settings.scratch == "resnet":
         _begin_as_he(network, settings.seed)
     elif settings.scratch == "short":
-        _for_few_steps(network)
+        _prepare_short(network)
 
 
-def _for_few_steps(network: nn.Module) -> None:
+def _prepare_short(network: nn.Module) -> None:
     """Leaving blocks out at random is a regularization for hundreds of epochs. Without it, and with crops of at least 0.8 in
     place of 0.6 of the area, EfficientNet-B0 reached 82.7 % in place of 80.3 % (3,500 Fashion-MNIST images at 64 px, 12 epochs,
     one seed, 3,000 test images).
     """
-    without_chance(network, StochasticDepth)
+    disable_random_drops(network, StochasticDepth)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = STATISTICS_MOMENTUM
@@ -141,7 +142,7 @@ def _begin_as_he(network: nn.Module, seed: int) -> None:
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    without_chance(network, nn.Dropout, StochasticDepth)
+    disable_random_drops(network, nn.Dropout, StochasticDepth)
 
 
 class TrainingInputs(NamedTuple):
@@ -161,9 +162,9 @@ class TrainingInputs(NamedTuple):
     """A synthesize artifact: composed images, behind the photographs."""
 
     @classmethod
-    def of(cls, given: Mapping[Role, Path]) -> TrainingInputs:
+    def of(cls, artifacts: Mapping[Role, Path]) -> TrainingInputs:
         """What a stage was given, each under the role of its name."""
-        return cls(*map(given.get, cls._fields))  # type: ignore[arg-type]
+        return cls(*map(artifacts.get, cls._fields))  # type: ignore[arg-type]
 
 
 def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path, tell: Progress) -> Material:

@@ -40,12 +40,12 @@ def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, s
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """No two in one piece of memory: safetensors refuses that. CoaT's blocks share their position encodings."""
-    held, found = set[int](), dict[str, Tensor]()
+    held, separate = set[int](), dict[str, Tensor]()
     for name, tensor in state.items():
         memory = tensor.untyped_storage().data_ptr()
-        found[name] = tensor.clone() if tensor.numel() and memory in held else tensor
+        separate[name] = tensor.clone() if tensor.numel() and memory in held else tensor
         held.add(memory)
-    return {name: tensor.contiguous() for name, tensor in found.items()}
+    return {name: tensor.contiguous() for name, tensor in separate.items()}
 
 
 def save_checkpoint(file: Path, moving: Moving, epochs: Sequence[EpochFacts]) -> None:

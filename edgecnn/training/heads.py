@@ -32,8 +32,8 @@ from edgecnn.errors.training import training_diverged
 from edgecnn.models.networks import NeighbourHead, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.history import BestFacts, EpochFacts, as_counted
-from edgecnn.training.images.augment import centred, in_levels, normalized, stream_seed
+from edgecnn.training.history import BestFacts, EpochFacts, ordinal
+from edgecnn.training.images.augment import centred, level_statistics, normalized, stream_seed
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.images.material import DecodedImages, Material, mean_recall, standing, top1
 from edgecnn.training.loop import PhaseResult, class_weights, images_shown, label_loss, multi_label_loss
@@ -72,7 +72,7 @@ def macs_at(spec: ArchSpec, size_px: ImageSize) -> float:
     return (spec.macs or 0) * size_px.area_px / spec.resolution_px.area_px
 
 
-def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
+def torch_answers(network: nn.Module, normalization: Normalization) -> Frozen:
     """The network in evaluation mode, asked without gradients."""
     network.eval()
     device = device_of(network)
@@ -85,7 +85,7 @@ def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
     return answers
 
 
-def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> Frozen:
+def onnxruntime_answers(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> Frozen:
     """The same network there.
 
     ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
@@ -120,11 +120,11 @@ def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work
     ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WRONG_OPSET: see
     ``export_onnx``.
     """
-    plain = in_torch(network, normalization)
+    plain = torch_answers(network, normalization)
     if work.macs < MANY_MACS or device_of(network).type != "cpu":
         return plain
     work.tell.step("export the frozen network", 0, 1)
-    fast = in_onnxruntime(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
+    fast = onnxruntime_answers(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
     work.tell.step("export the frozen network", 1, 1)
     expected = plain(shown)
     apart, allowed = float((fast(shown) - expected).abs().max()), _SAME * float(expected.abs().max())
@@ -140,7 +140,7 @@ class _FromPixels(nn.Module):
     def __init__(self, network: nn.Module, normalization: Normalization) -> None:
         super().__init__()
         self.network = network
-        mean, std = in_levels(normalization)
+        mean, std = level_statistics(normalization)
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
@@ -170,7 +170,7 @@ class Features(NamedTuple):
 
 
 @contextmanager
-def without_head(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
+def head_removed(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
     """The network with its last layer passing its input through; put back at the end."""
     head = network.get_submodule(spec.head)
     replace_head(network, spec, nn.Identity())
@@ -218,13 +218,13 @@ def _features(answers: Callable[[], Frozen], material: Material, size_px: ImageS
 
 
 def _part(answers: Frozen, decoded: DecodedImages, positions: range, size_px: ImageSize) -> dict[str, Tensor]:
-    found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
+    features: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
         batch = decoded.read(range(start, min(start + BATCH, positions.stop)))
         images = centred(batch, size_px)
-        found["plain"].append(answers(images))
-        found["mirrored"].append(answers(images[:, :, ::-1]))
-    return {name: torch.cat(parts) for name, parts in found.items()}
+        features["plain"].append(answers(images))
+        features["mirrored"].append(answers(images[:, :, ::-1]))
+    return {name: torch.cat(parts) for name, parts in features.items()}
 
 
 def _place(material: Material, name: str) -> Path:
@@ -251,19 +251,19 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
             logits = head(features.validation)
-        found = standing(logits, features.validation_labels)
+        figures = standing(logits, features.validation_labels)
         recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
         facts = EpochFacts(
             epoch=epoch,
             train_loss=loss,
-            **found,
+            **figures,
             validation_recall=recall,
             learning_rate=rate,
             resolution_px=size_px,
         )
         epochs.append(facts)
         if (facts.standing or 0.0) > best.standing:
-            best = BestFacts(phase=NAME, epoch=epoch, **found, validation_recall=recall)
+            best = BestFacts(phase=NAME, epoch=epoch, **figures, validation_recall=recall)
             kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
     return PhaseResult(tuple(epochs), best, "all epochs done")
@@ -292,7 +292,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
         )
         if not math.isfinite(loss.item()):
             rate = ("train.learning_rate", settings.learning_rate)
-            raise training_diverged(phase=NAME, epoch=as_counted(epoch), batch=as_counted(index), kept=None, rate=rate)
+            raise training_diverged(phase=NAME, epoch=ordinal(epoch), batch=ordinal(index), kept=None, rate=rate)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -311,7 +311,7 @@ class Fitted(NamedTuple):
 
     head: nn.Module
     validation_top1: float
-    said: str
+    summary: str
 
 
 def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, seed: int) -> Fitted:
@@ -321,7 +321,7 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
     labels = torch.cat([features.labels] * len(shown))
     tried: dict[float, nn.Module] = {}
     if kind == "knn":
-        for k in (each for each in NEIGHBOURS if each <= len(inputs)):
+        for k in (count for count in NEIGHBOURS if count <= len(inputs)):
             tried[k] = NeighbourHead.of(inputs, labels, classes, k)
     else:
         scale = StandardScaler().fit(inputs.numpy())
@@ -333,8 +333,8 @@ def fit(kind: Classical, features: Features, classes: int, *, mirrored: bool, se
     best = max(right, key=right.__getitem__)
     what = "k" if kind == "knn" else "C"
     name = {"svm": "linear SVM", "softmax": "softmax regression", "knn": "nearest neighbours by cosine"}[kind]
-    said = f"{name} on frozen features, {what} = {best:g} of {', '.join(f'{each:g}' for each in right)}"
-    return Fitted(tried[best], right[best], said)
+    summary = f"{name} on frozen features, {what} = {best:g} of {', '.join(f'{value:g}' for value in right)}"
+    return Fitted(tried[best], right[best], summary)
 
 
 def _solver(kind: str, strength: float, seed: int) -> Any:

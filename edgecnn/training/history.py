@@ -14,7 +14,7 @@ from edgecnn.values.synthesis import MadeShare
 from edgecnn.values.training import Balance, LearningPrecision, TeacherFacts
 
 
-def as_counted(index: int) -> int:
+def ordinal(index: int) -> int:
     """The number of an epoch or a batch as people count, from 1; files and draws hold its index, from 0."""
     return index + 1
 
@@ -29,7 +29,7 @@ class EpochFacts(Value):
     """0…1. None where the images shown were smaller than the shipped resolution: that network is not a candidate yet."""
     validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """0…1, the mean over classes of the share of a class's images that are right; only where classes were made to count alike."""
-    validation_map: float | None = Field(default=None, exclude_if=lambda found: found is None)
+    validation_map: float | None = Field(default=None, exclude_if=lambda value: value is None)
     """0…1, mean average precision of multi-label images, in place of ``validation_top1``."""
     learning_rate: float
     """At the end of the epoch."""
@@ -40,7 +40,7 @@ class EpochFacts(Value):
     @property
     def number(self) -> int:
         """Of the epoch in its phase, from 1."""
-        return as_counted(self.epoch)
+        return ordinal(self.epoch)
 
     @property
     def standing(self) -> float | None:
@@ -52,8 +52,8 @@ class EpochFacts(Value):
     @property
     def figures(self) -> dict[str, float]:
         """What of it is drawn as a curve; of a rectangle its shorter side."""
-        told = self.model_dump(exclude={"epoch", "resolution_px"}, exclude_none=True)
-        return {name: float(value) for name, value in told.items()} | {"resolution_px": float(self.resolution_px.short_px)}
+        facts = self.model_dump(exclude={"epoch", "resolution_px"}, exclude_none=True)
+        return {name: float(value) for name, value in facts.items()} | {"resolution_px": float(self.resolution_px.short_px)}
 
 
 def tell_epochs(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> None:
@@ -81,12 +81,12 @@ class BestFacts(Value):
     validation_top1: float | None
     validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """As of the epoch; so is the next."""
-    validation_map: float | None = Field(default=None, exclude_if=lambda found: found is None)
+    validation_map: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def number(self) -> int:
         """Of the epoch in its phase, from 1."""
-        return as_counted(self.epoch)
+        return ordinal(self.epoch)
 
     @property
     def standing(self) -> float:
@@ -114,9 +114,9 @@ class History(Value):
     """Why it ended: all epochs done, or the patience used up."""
     initial: Mapping[str, str | None]
     """Where it began: source and sha256 of the starting weights."""
-    transfer: str | None = Field(default=None, exclude_if=lambda said: said is None)
+    transfer: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """What was learned anew and why, where it was not simply every layer."""
-    inheritance: Inheritance | None = Field(default=None, exclude_if=lambda said: said is None)
+    inheritance: Inheritance | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of a scaled network alone: how much of it these weights had."""
     teacher: TeacherFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)

@@ -24,7 +24,7 @@ from torch.nn import functional
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import training_diverged
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
-from edgecnn.training.history import BestFacts, EpochFacts, as_counted, tell_epochs
+from edgecnn.training.history import BestFacts, EpochFacts, ordinal, tell_epochs
 from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, ShownPart, batch_count, parts_shown, shown
 from edgecnn.training.images.material import Material, mean_recall, standing
@@ -61,8 +61,8 @@ def _miscomputed(layer: nn.Conv2d) -> bool:
     return pointwise and layer.stride != (1, 1) and 1 < layer.in_channels // layer.groups < _BLOCK
 
 
-def _sampled(_: nn.Module, given: tuple[Any, ...], *, stride: tuple[int, ...]) -> tuple[Tensor]:
-    images: Tensor = given[0]
+def _sampled(_: nn.Module, inputs: tuple[Any, ...], *, stride: tuple[int, ...]) -> tuple[Tensor]:
+    images: Tensor = inputs[0]
     return (images[..., :: stride[0], :: stride[1]],)
 
 
@@ -108,8 +108,8 @@ def label_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smo
     """
     if weights is None:
         return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    each = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
-    return (each * (weights[labels] if labels.ndim == 1 else labels @ weights)).mean()
+    losses = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
+    return (losses * (weights[labels] if labels.ndim == 1 else labels @ weights)).mean()
 
 
 def multi_label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
@@ -165,7 +165,9 @@ def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material
             save_checkpoint(file, moving, epochs)
         tell_epochs(material.tell, phase.name, epochs[-1:])
     best = _best(epochs, phase, to_beat)
-    stopped = "all epochs done" if len(epochs) == phase.epochs else f"no better epoch in {phase.patience}"
+    stopped = "all epochs done"
+    if len(epochs) < phase.epochs:
+        stopped = "no better epoch in the last cycle" if phase.cycles else f"no better epoch in {phase.patience}"
     return PhaseResult(tuple(epochs), None if best is None else _best_facts(epochs[best], phase), stopped)
 
 
@@ -200,6 +202,8 @@ def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | N
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
         return drops_of(_judged(epochs), phase.patience) > DROPS
+    if phase.cycles:
+        return phase.ends_after(len(epochs), _best(epochs, phase, to_beat))
     judged = [facts for facts in epochs if facts.standing is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
@@ -232,16 +236,16 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
     shows = images_shown(material.decoded.labels, phase.balance, seed)
-    learning = release(material.groups, epoch, phase.epochs) if material.groups else None
+    learning = release(material.groups, epoch, phase.first_cycle) if material.groups else None
     _training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
-    for index, (part, seen) in enumerate(parts_shown(material, batches, shows, drawn, frame)):
-        rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
+    for index, (part, shown_part) in enumerate(parts_shown(material, batches, shows, drawn, frame)):
+        rate = phase.rate(epoch + (index + 1) / len(batches), drops)
         for group in moving.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        loss = _step(learning_one, phase, seen, part, material)
+        loss = _step(learning_one, phase, shown_part, part, material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _diverged(phase, material, epoch, index)
@@ -251,7 +255,9 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     judged = size == phase.shipped_px
     if judged and not phase.frozen_statistics:
         own = material.team.own(batches[:STATISTICS_BATCHES])
-        take_statistics(moving.average, (shown(material, (each, shows), drawn, frame).images for each in own), material.team)
+        take_statistics(
+            moving.average, (shown(material, (positions, shows), drawn, frame).images for positions in own), material.team
+        )
     logits = material.validation.outputs(moving.average, material.team) if judged else None
     if logits is not None and not bool(torch.isfinite(logits).all()):  # the last step's loss was looked at before that step
         raise _diverged(phase, material, epoch, len(batches) - 1)
@@ -269,10 +275,10 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
 def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> EdgecnnError:
     bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
     kept = dict.fromkeys(bests, "the best checkpoint so far")
-    kept[state_file(material.folder, phase.name)] = f"the state after epoch {as_counted(epoch - 1)}"
-    said = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
+    kept[state_file(material.folder, phase.name)] = f"the state after epoch {ordinal(epoch - 1)}"
+    kept_file = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
     rate = (phase.rate_setting, phase.peak_rate)
-    return training_diverged(phase=phase.name, epoch=as_counted(epoch), batch=as_counted(batch), kept=said, rate=rate)
+    return training_diverged(phase=phase.name, epoch=ordinal(epoch), batch=ordinal(batch), kept=kept_file, rate=rate)
 
 
 def _training_mode(network: nn.Module, phase: Phase) -> None:
@@ -288,23 +294,23 @@ def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: 
     teacher = material.teacher
 
     def loss(logits: Tensor, *auxiliary: Tensor) -> Tensor:
-        loss_of = _from_labels(phase, shown.batch, material) if teacher is None else distillation(teacher, shown.drawn)
-        found = loss_of(logits)
+        loss_of = _loss_by_labels(phase, shown.batch, material) if teacher is None else distillation(teacher, shown.drawn)
+        total = loss_of(logits)
         for more in auxiliary:
-            found = found + phase.auxiliary_weight * loss_of(more)
-        return found
+            total = total + phase.auxiliary_weight * loss_of(more)
+        return total
 
     def forward(images: Tensor) -> Any:
         with computing_in(phase.precision, images.device):
             return moving.network(images)
 
     moving.optimizer.zero_grad(set_to_none=True)
-    told = material.team.backward(forward, shown.batch.images, part, loss)
+    mean_loss = material.team.backward(forward, shown.batch.images, part, loss)
     moving.optimizer.step()
-    return told
+    return mean_loss
 
 
-def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:
+def _loss_by_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:
     if material.multi_label:
         return lambda logits: multi_label_loss(logits, shown.labels, phase.label_smoothing)
     weights = class_weights(material.decoded.labels, material.classes, phase.balance)
@@ -344,13 +350,13 @@ def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = 
     for taken, batch in enumerate(batches, start=1):  # noqa: B007 - it is read after the loop
         network(batch.to(device_of(network)))
     if team.size > 1:
-        _of_all(norms, taken, team)
+        _average_statistics(norms, taken, team)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
 
 
-def _of_all(norms: Sequence[nn.BatchNorm2d], taken: int, team: Team) -> None:
+def _average_statistics(norms: Sequence[nn.BatchNorm2d], taken: int, team: Team) -> None:
     """Put the mean over the batches of all processes in place of each one's own, of which there were ``taken``."""
     counted = float(team.summed(torch.tensor(float(taken))))
     for norm in norms:

@@ -93,12 +93,14 @@ def within_memory(
     limit, processes = who.limit_mib(), who.processes
     room = "cpu" if who.device.type == "cpu" else "gpu", limit
     batch = _largest(images, phase.batch_size)
-    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px, key=lambda size: size.area_px), on, phase.precision)
+    per_image_mib = image_mib(
+        network, max(phase.sizes_px, default=phase.shipped_px, key=lambda size: size.area_px), on, phase.precision
+    )
     weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
     # What is held here counts once: other processes hold weights of their own, but not the features that this one may hold.
-    fixed = who.held_mib(weights) + (processes - 1) * weights + processes * _beside_mib(network, phase)
-    fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
-    needed = fixed + batch * each
+    fixed = who.held_mib(weights) + (processes - 1) * weights + processes * _state_mib(network, phase)
+    fits = max(0, math.floor(_SPARE * (limit - fixed) / per_image_mib)) if per_image_mib else images
+    needed = fixed + batch * per_image_mib
     if needed > limit:
         raise batch_too_large(batch=batch, needed_mib=needed, room=room, fits=_asked_for(images, fits))
     try:
@@ -134,12 +136,14 @@ def _saved_bytes(network: nn.Module, images: Tensor) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
 
 
-def _beside_mib(network: nn.Module, phase: Phase) -> float:
+def _state_mib(network: nn.Module, phase: Phase) -> float:
     """The average, a gradient, the optimizer's slots and rounded weights; the weights themselves are held already."""
     slots = 1 if phase.optimizer == "sgd" else 2
     learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     averaged = sum(parameter.numel() for parameter in network.parameters())
-    rounded = 0 if phase.precision == "fp32" else sum(each.numel() for each in network.parameters() if each.ndim > 1)
+    rounded = (
+        0 if phase.precision == "fp32" else sum(parameter.numel() for parameter in network.parameters() if parameter.ndim > 1)
+    )
     return ((averaged + learning * (1 + slots)) * 4 + rounded * 2) / _MIB
 
 
@@ -156,4 +160,4 @@ _SAID = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_AL
 
 def _out_of_memory(error: BaseException) -> bool:
     """torch's allocator for processors has no class of its own for it, only a sentence."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(each in str(error) for each in _SAID)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sentence in str(error) for sentence in _SAID)

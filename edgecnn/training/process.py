@@ -106,9 +106,9 @@ _NOT_REPEATABLE = re.compile(r"(\S+) (?:does not have a deterministic implementa
 """How torch's warnings begin, after the operation's name."""
 
 
-def torch_device(asked: LearningDevice) -> torch.device:
+def torch_device(kind: LearningDevice) -> torch.device:
     """The processor, or of several GPUs the first, which torch orders by speed. Raises NO_GPU_TO_TRAIN_ON: torch can use none."""
-    if asked == "cpu":
+    if kind == "cpu":
         return CPU
     if not torch.cuda.is_available():
         built = "was built without CUDA" if torch.version.cuda is None else f"(CUDA {torch.version.cuda}) finds none"
@@ -128,7 +128,7 @@ def gpu_name(device: torch.device) -> str | None:
 
 def device_of(network: nn.Module) -> torch.device:
     """Where its weights are; the processor where it has none."""
-    return next((each.device for each in network.parameters()), CPU)
+    return next((parameter.device for parameter in network.parameters()), CPU)
 
 
 @contextmanager
@@ -151,14 +151,14 @@ def repeatable_on(device: torch.device, threads: int) -> Iterator[set[str]]:
     """``repeatable`` on that device; on a GPU also without TF32, without trying cuDNN's algorithms, and without fused attention,
     whose backward passes add in no fixed order. Gives the operations of which torch has none that repeats itself, as they run.
     """
-    found = set[str]()
+    not_repeatable = set[str]()
     if device.type == "cpu":
         with repeatable(threads):
-            yield found
+            yield not_repeatable
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
-    with torch.random.fork_rng([device.index]), _settled(), _heard(found), repeatable(threads, warn_only=True):
-        yield found
+    with torch.random.fork_rng([device.index]), _settled(), _heard(not_repeatable), repeatable(threads, warn_only=True):
+        yield not_repeatable
 
 
 @contextmanager
@@ -182,17 +182,17 @@ def _fuse(flash: bool, memory_efficient: bool, cudnn: bool) -> None:
 
 
 @contextmanager
-def _heard(found: set[str]) -> Iterator[None]:
+def _heard(not_repeatable: set[str]) -> Iterator[None]:
     """Torch's warnings of operations that do not repeat themselves are kept by name; others go where they always do."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 
         def hear(message: Warning | str, *rest: object) -> None:
-            said = _NOT_REPEATABLE.search(str(message))
-            if said is None:
+            match = _NOT_REPEATABLE.search(str(message))
+            if match is None:
                 show(message, *rest)  # type: ignore[arg-type]
             else:
-                found.add(said[1])
+                not_repeatable.add(match[1])
 
         warnings.showwarning = hear  # type: ignore[assignment]
         yield

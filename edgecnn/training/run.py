@@ -16,7 +16,7 @@ from edgecnn.models.networks import build_network, head_of, parameter_count, rep
 from edgecnn.training.beginning import Beginner, TrainingInputs, beginner, inherited, material_for, pretrained, taught, unlearned
 from edgecnn.training.checkpoint import begin, finish, is_made, write_tensors
 from edgecnn.training.heads import NAME as HEAD
-from edgecnn.training.heads import Features, compute_features, train_head, without_head
+from edgecnn.training.heads import Features, compute_features, head_removed, train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
 from edgecnn.training.images.material import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
@@ -43,7 +43,7 @@ class _Trained(NamedTuple):
     phases: tuple[PhaseFacts, ...]
     best: BestFacts | None
     stopped: str
-    said: str | None = None
+    summary: str | None = None
     """What the history says of the head."""
 
 
@@ -55,13 +55,13 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     if is_made(out, FACTS):
         return
     spec, resume = arch_named(settings.arch), begin(out)
-    settings, said = _with_transfer(settings, inputs)
+    settings, transfer = _resolve_transfer(settings, inputs)
     if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
         require_team(settings, inputs)
     with repeatable_on(torch_device(settings.device), settings.threads) as not_repeatable:
         material = taught(settings, inputs, material_for(settings, inputs, resume, tell))
         material = material._replace(features=_kept_features(inputs))
-        run = _from_weights if settings.mode == "finetune" else _from_scratch
+        run = _finetune if settings.mode == "finetune" else _train_scratch
         teacher = _teacher_facts(settings, material)
         course = run(spec, settings, inputs, material)
         write_tensors(course.network.state_dict(), out / WEIGHTS)
@@ -73,7 +73,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         best=course.best,
         stopped=course.stopped,
         initial=initial,
-        transfer=course.said or said,
+        transfer=course.summary or transfer,
         inheritance=_inheritance(settings, spec, inputs),
         teacher=teacher,
         made=_made_share(inputs, material),
@@ -86,20 +86,20 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
 
-def _with_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSettings, str | None]:
+def _resolve_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[TrainSettings, str | None]:
     """The settings with the transfer that was chosen or forced, and what there is to say of it."""
-    said = None if settings.mode == "scratch" or settings.transfer == "all" else f"transfer {settings.transfer}, as asked"
+    transfer = None if settings.mode == "scratch" or settings.transfer == "all" else f"transfer {settings.transfer}, as asked"
     if settings.mode == "finetune" and settings.transfer == "auto":
         if inputs.transfer is None:
             raise TypeError("transfer auto needs a transfer artifact")
         choice = TransferChoice.model_validate_json((inputs.transfer / "transfer.json").read_bytes())
-        settings, said = settings.model_copy(update={"transfer": choice.chosen}), choice.sentence
+        settings, transfer = settings.model_copy(update={"transfer": choice.chosen}), choice.sentence
     if settings.mode == "finetune" and settings.transfer == "scratch":
         terms = dict(settings.otherwise) if settings.otherwise else {}
         settings = settings.model_copy(update={"mode": "scratch", **terms})
     elif settings.transfer == "all" and settings.relearned is not None:
         settings = settings.model_copy(update={"mode": "inherit", **dict(settings.relearned)})
-    return settings, said
+    return settings, transfer
 
 
 def _teacher_facts(settings: TrainSettings, material: Material) -> TeacherFacts | None:
@@ -138,7 +138,7 @@ def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs
     return inherited(network, spec, inputs.weights)
 
 
-def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
+def _train_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     return _whole(beginner(settings, unlearned(spec, settings, inputs)), settings, inputs, material)
 
 
@@ -177,14 +177,14 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
     else:
         replace_head(network, spec, fitted.head)
     best = BestFacts(phase=settings.head, epoch=0, validation_top1=fitted.validation_top1)
-    return _Trained(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.said)
+    return _Trained(network, (PhaseFacts(name=settings.head, epochs=()),), best, "fitted", fitted.summary)
 
 
-def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
+def _finetune(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
     if spec.beside:  # no head alone answers, so that none is learned before the rest
         return _whole(beginner(settings, network), settings, inputs, material)
-    with without_head(network, spec) as frozen:
+    with head_removed(network, spec) as frozen:
         features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
     if settings.head != "linear":
         return _classical(network, spec, settings, features)

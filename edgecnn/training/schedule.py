@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 from torch import nn
@@ -25,20 +26,20 @@ def block_groups(network: nn.Module, head: nn.Module, beside: Collection[nn.Modu
     ``beside``: last layers of auxiliary heads, which fine-tuning leaves off: what holds one of them is no group.
     """
     total = _size(network) - _size(head)
-    found: list[nn.Module] = []
-    _collect(network, head, total, found)
-    return [group for group in found if not any(module is last for module in group.modules() for last in beside)]
+    groups: list[nn.Module] = []
+    _collect(network, head, total, groups)
+    return [group for group in groups if not any(module is last for module in group.modules() for last in beside)]
 
 
-def _collect(parent: nn.Module, head: nn.Module, total: int, found: list[nn.Module]) -> None:
+def _collect(parent: nn.Module, head: nn.Module, total: int, groups: list[nn.Module]) -> None:
     for child in parent.children():
         if child is head or _size(child) == 0:
             continue
         holds_head = any(module is head for module in child.modules())
         if holds_head or (isinstance(child, nn.Sequential) and len(child) > 1 and _size(child) > total / 2):
-            _collect(child, head, total, found)
+            _collect(child, head, total, groups)
         else:
-            found.append(child)
+            groups.append(child)
 
 
 def freeze_all_but_last(network: nn.Module, head: nn.Module, beside: Collection[nn.Module] = ()) -> int:
@@ -63,9 +64,10 @@ def release(groups: Sequence[nn.Module], epoch: int, epochs: int) -> int:
     """Let the last groups alone learn, as many as fall to this epoch, and say how many those are.
 
     It is gradual unfreezing (Howard and Ruder 2018, arXiv:1801.06146, section 3.3), which begins with the layers that hold
-    the least general of what was learned before; here its pace follows from ``epochs``, so that in the last one all groups learn.
+    the least general of what was learned before; here its pace follows from ``epochs``, so that all groups learn in the last of
+    these and in any later one.
     """
-    learning = math.ceil(len(groups) * (epoch + 1) / epochs)
+    learning = math.ceil(len(groups) * min(epoch + 1, epochs) / epochs)
     for index, group in enumerate(groups):
         for parameter in group.parameters():
             parameter.requires_grad_(index >= len(groups) - learning)
@@ -99,6 +101,9 @@ class Phase(Value):
     frozen_statistics: bool
     """Batch-norm layers keep the means and variances that they came with."""
     patience: int
+    cycles: tuple[int, ...] = ()
+    """Epochs of each cycle, in which the rate rises and falls; none: one cycle of all epochs. A cycle without a better epoch is
+    the last one."""
     seed: int
     auxiliary_weight: float = 0.0
     """Of the loss of each auxiliary answer that a network gives while it learns."""
@@ -136,14 +141,35 @@ class Phase(Value):
         """How many at most."""
         return len(self.sizes_px)
 
-    def rate(self, progress: float, drops: int = 0) -> float:
-        """The head's rate when ``progress`` (0…1) of all steps are done, and it was divided ``drops`` times."""
+    def rate(self, epochs: float, drops: int = 0) -> float:
+        """Return the head's rate after so many ``epochs``, if it was divided ``drops`` times."""
         if self.rate_rule == "plateau":
             return self.peak_rate * 0.1**drops
+        begin, end = next(span for span in self._spans() if epochs <= span[1])
+        progress = (epochs - begin) / (end - begin)
         if progress < self.warmup_share:
             return self.peak_rate * (0.05 + 0.95 * progress / self.warmup_share)
         after = (progress - self.warmup_share) / (1 - self.warmup_share)
         return self.peak_rate * 0.5 * (1 + math.cos(math.pi * after))
+
+    @property
+    def first_cycle(self) -> int:
+        """Epochs of the first cycle."""
+        return self._spans()[0][1]
+
+    def ends_after(self, epochs: int, best: int | None) -> bool:
+        """Whether a cycle ends after so many epochs, and none of its epochs is ``best``, the index of the best epoch so far."""
+        return any(epochs == end and (best is None or best < begin) for begin, end in self._spans())
+
+    def _spans(self) -> list[tuple[int, int]]:
+        ends = list(accumulate(self.cycles or (self.epochs,)))
+        return list(zip((0, *ends), ends, strict=False))
+
+
+def growing_cycles(epochs: int) -> tuple[int, ...]:
+    """Cycles of a quarter, a quarter and half of the epochs; fewer where there are too few epochs."""
+    quarter = max(1, epochs // 4)
+    return tuple(length for length in (min(quarter, epochs), min(quarter, epochs - quarter), epochs - 2 * quarter) if length > 0)
 
 
 DROPS = 3

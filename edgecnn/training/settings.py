@@ -15,6 +15,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.training import (
     AS_IT_IS,
     Balance,
+    Cycles,
     Form,
     HeadKind,
     LearningDevice,
@@ -88,6 +89,8 @@ class TrainSettings(NetworkSettings):
     """finetune only: what is put on the features. All but linear are fitted on frozen ones, so that nothing else learns."""
     unfreeze: Unfreezing = Field(default="all", exclude_if=lambda unfreeze: unfreeze == "all")
     """finetune only: see ``training/schedule.py``. Left out of the key where all layers learn at once."""
+    cycles: Cycles = Field(default="one", exclude_if=lambda cycles: cycles == "one")
+    """finetune only: see ``Phase.cycles``. Left out of the key where the rate rises and falls once."""
     scratch: ScratchRecipe = "short"
     """scratch only: see ``training/beginning.py``."""
     otherwise: OtherTerms | None = None
@@ -96,7 +99,7 @@ class TrainSettings(NetworkSettings):
     """Where ``auto`` may come to all layers of a scaled network that lost some of what its weights learned: on which terms it is
     trained as ``inherit``. Left out of the key of any other, whose bytes are those of before."""
     epochs: NonNegativeInt
-    """Of the whole network: from scratch, or after the head was trained on frozen features."""
+    """Of the whole network, at most: from scratch, or after the head was trained on frozen features."""
     head_epochs: PositiveInt = 30
     """finetune only: passes of the head over cached features, which cost almost nothing."""
     batch_size: PositiveInt = 64

@@ -21,7 +21,7 @@ from edgecnn.graph.checks import spread
 from edgecnn.graph.export import TrunkRequest, make_trunk, torch_logits
 from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
-from edgecnn.training.beginning import TrainingInputs, material_for, without_chance
+from edgecnn.training.beginning import TrainingInputs, disable_random_drops, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.images.material import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
@@ -52,8 +52,8 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         request = _trunk_request(settings, inputs)
         network = _operated(teacher, settings, request)
         before = _standing(network, material, request)
-        told = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
-        phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **told)
+        reporting = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
+        phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **reporting)
         with within_memory(network, phase, len(material.decoded), Learners(device=material.device)):
             result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase.name)))
@@ -66,7 +66,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
             "unchanged_validation_top1": material.validation.top1(teacher),
             "before": before,
             "after": _standing(network, material, request),
-            "epochs": [each.model_dump(mode="json") for each in result.epochs],
+            "epochs": [epoch.model_dump(mode="json") for epoch in result.epochs],
         }
     finish(out, FACTS, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
@@ -84,7 +84,7 @@ def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkReque
     """The changed network before it learns, with statistics of its own. Nothing is left out of it at random: its teacher answers
     with all it has."""
     network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)), request.resolution_px)
-    without_chance(network, nn.Dropout, StochasticDepth)
+    disable_random_drops(network, nn.Dropout, StochasticDepth)
     take_statistics(network, _calibration(request))
     return network
 
@@ -100,5 +100,5 @@ def _standing(network: nn.Module, material: Material, request: TrunkRequest) -> 
     """Accuracy on validation (0…1), and the divergence from the unchanged network's answers to some of it in nats an image."""
     shown = request.feed(spread(np.load(request.pixels / "validation.pixels.npy", mmap_mode="r"), STANDING_IMAGES))
     networks = [network] if material.teacher is None else [network, material.teacher]
-    apart = divergence(*(torch.from_numpy(torch_logits(each, shown)) for each in networks))
+    apart = divergence(*(torch.from_numpy(torch_logits(answering, shown)) for answering in networks))
     return {"validation_top1": material.validation.top1(network), "divergence_from_unchanged": float(apart)}

@@ -12,7 +12,7 @@ from torch.nn import functional
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_shipping
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.training.images.augment import at_size
+from edgecnn.training.images.augment import resized_to
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 
@@ -39,14 +39,14 @@ class OtherInput(nn.Module):
     def __init__(self, teacher: nn.Module, theirs: Normalization, own: Normalization, resolution_px: ImageSize) -> None:
         super().__init__()
         self.teacher, self.resolution_px = teacher, resolution_px
-        means, scales = (torch.tensor(each, dtype=torch.float64).view(1, 3, 1, 1) for each in (theirs.mean, theirs.std))
-        mean, scale = (torch.tensor(each, dtype=torch.float64).view(1, 3, 1, 1) for each in (own.mean, own.std))
+        means, scales = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (theirs.mean, theirs.std))
+        mean, scale = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (own.mean, own.std))
         self.register_buffer("factor", (scales / scale).float())
         self.register_buffer("offset", ((means - mean) / scale).float())
 
     def forward(self, images: Tensor) -> Tensor:
         """float32 (N, 3, H, W), normalized as for who learns → the teacher's logits (N, classes)."""
-        answers: Tensor = self.teacher(at_size(images, self.resolution_px) * self.factor + self.offset)
+        answers: Tensor = self.teacher(resized_to(images, self.resolution_px) * self.factor + self.offset)
         return answers
 
 
@@ -77,16 +77,16 @@ def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tenso
 
 def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
     """Mean Kullback-Leibler divergence of one set of answers (N, classes) from another, in nats an image."""
-    ours, theirs = (functional.log_softmax(each, dim=1) for each in (logits, wanted))
+    ours, theirs = (functional.log_softmax(answers, dim=1) for answers in (logits, wanted))
     return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 
 
-def answers_of(said: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+def answers_of(output: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     """The network's own logits (N, classes) first, then those of the heads that gave any, in fp32 whatever layers compute in.
 
     ``said``: what ``forward`` returned; torchvision's GoogLeNet and Inception-v3 return a named tuple while they learn, in which
     a head whose maps are too small for it is None.
     """
-    if isinstance(said, Tensor):
-        return (said.float(),)
-    return tuple(each.float() for each in said if each is not None)
+    if isinstance(output, Tensor):
+        return (output.float(),)
+    return tuple(logits.float() for logits in output if logits is not None)

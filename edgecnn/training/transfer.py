@@ -18,7 +18,7 @@ from edgecnn.errors.training import CLASS_TOO_SMALL
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.checkpoint import begin, finish, is_made
-from edgecnn.training.heads import PARTS, compute_features, without_head
+from edgecnn.training.heads import PARTS, compute_features, head_removed
 from edgecnn.training.process import repeatable_on, torch_device
 from edgecnn.training.settings import TransferSettings
 from edgecnn.values.stage import Progress
@@ -39,25 +39,25 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
         material = material_for(settings, inputs, resume, tell)
         spec = arch_named(settings.arch)
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)
-        with without_head(network, spec) as frozen:
+        with head_removed(network, spec) as frozen:
             features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
         labels = material.decoded.labels
-        found = probe(features.train.numpy(), labels, material.decoded.source.classes, settings.seed)
+        probed = probe(features.train.numpy(), labels, material.decoded.source.classes, settings.seed)
     for part in sorted(resume.glob(PARTS)):
         part.rename(out / part.name)
-    choice = _choice(settings, np.bincount(labels, minlength=settings.classes), found)
+    choice = _choice(settings, np.bincount(labels, minlength=settings.classes), probed)
     tell.note(choice.sentence)
     finish(out, FACTS, choice.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
-def _choice(settings: TransferSettings, counts: np.ndarray, found: Probe) -> TransferChoice:
-    similarity = (found.top1 - found.largest_share) / (1 - found.largest_share)
+def _choice(settings: TransferSettings, counts: np.ndarray, probed: Probe) -> TransferChoice:
+    similarity = (probed.top1 - probed.largest_share) / (1 - probed.largest_share)
     per_class = float(np.median(counts))
     chosen, why = choose(per_class, similarity)
     sentence = (
         f"transfer auto is {chosen}: {per_class:,.0f} images per class (median); a linear probe on frozen features reaches "
-        f"{found.top1:.1%} top-1 in {found.folds}-fold cross-validation on {found.images:,} training images (the largest class "
-        f"alone: {found.largest_share:.1%}), {similarity:.2f} of the way to perfect: {why}"
+        f"{probed.top1:.1%} top-1 in {probed.folds}-fold cross-validation on {probed.images:,} training images (the largest "
+        f"class alone: {probed.largest_share:.1%}), {similarity:.2f} of the way to perfect: {why}"
     )
     return TransferChoice(
         chosen=chosen,
@@ -66,10 +66,10 @@ def _choice(settings: TransferSettings, counts: np.ndarray, found: Probe) -> Tra
         images=int(counts.sum()),
         images_per_class=per_class,
         smallest_class=int(counts.min()),
-        probed_images=found.images,
-        folds=found.folds,
-        probe_top1=found.top1,
-        largest_class_share=found.largest_share,
+        probed_images=probed.images,
+        folds=probed.folds,
+        probe_top1=probed.top1,
+        largest_class_share=probed.largest_share,
         similarity=similarity,
         seed=settings.seed,
     )

@@ -35,16 +35,16 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
 
     Raises WRONG_OPSET, ExportDisagrees, ROUNDING_DECIDES, MacsUnknown: see ``make_trunk``.
     """
-    seen, images = settings.preprocessing, settings.images
-    recipe = seen.pixels.of_runner()
+    preprocessing, images = settings.preprocessing, settings.images
+    recipe = preprocessing.pixels.runner_recipe()
     pixels = drawn_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)
         np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % settings.classes)
     (out / "labels.json").write_text(json.dumps([f"class {number}" for number in range(settings.classes)]), encoding="utf-8")
-    write_golden([Image.fromarray(each) for each in pixels[:2]], recipe, out)
-    network = untrained_network(spec, settings.classes, seen.normalization.feed(pixels), settings.form)
-    request = TrunkRequest(out, resolution_px=recipe.crop_px, normalization=seen.normalization, opset=settings.opset)
+    write_golden([Image.fromarray(image) for image in pixels[:2]], recipe, out)
+    network = untrained_network(spec, settings.classes, preprocessing.normalization.feed(pixels), settings.form)
+    request = TrunkRequest(out, resolution_px=recipe.crop_px, normalization=preprocessing.normalization, opset=settings.opset)
     make_trunk(network, request, out, tell)
 
 
@@ -60,14 +60,14 @@ def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
     draw = np.random.default_rng(0)
     coarse = draw.integers(0, 256, (images - images // 2, GRAIN, GRAIN, 3), dtype=np.uint8)
     fine = draw.integers(0, 256, (images // 2, *size, 3), dtype=np.uint8)
-    smooth = (Image.fromarray(each).resize((size.width_px, size.height_px), Image.Resampling.BICUBIC) for each in coarse)
-    return np.stack([*(np.asarray(each) for each in smooth), *fine])
+    smooth = (Image.fromarray(patches).resize((size.width_px, size.height_px), Image.Resampling.BICUBIC) for patches in coarse)
+    return np.stack([*(np.asarray(image) for image in smooth), *fine])
 
 
 def settle(network: nn.Module, images: torch.Tensor) -> None:
     """Give every batch norm the statistics of these images, float32 (N, 3, H, W), with no layer dropped as training would."""
     network.eval()
-    for norm in (each for each in network.modules() if isinstance(each, nn.BatchNorm2d)):
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.momentum = None  # the plain mean of what it sees
         norm.train()
     with torch.no_grad(), fixed_threads():

@@ -80,7 +80,7 @@ class Artifact(Value):
         return self.record.content
 
     @property
-    def given(self) -> FoundInput:
+    def stage_input(self) -> FoundInput:
         """This artifact as an input of another stage."""
         return FoundInput(path=self.folder, key=self.key, content=self.content)
 

@@ -33,7 +33,7 @@ class Runtime(StrEnum):
     """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
 
     @property
-    def in_a_browser(self) -> bool:
+    def runs_in_browser(self) -> bool:
         """Whether its kits are pages, with the runtime in them."""
         return self in (Runtime.WASM, Runtime.WEBGPU)
 
@@ -246,7 +246,7 @@ class Knobs(Value):
     @property
     def words(self) -> str:
         """For people: ``1 thread, spinning off``, or ``the default``."""
-        settings = [_SPELLED[name].said(value) for name, value in self if value is not None]
+        settings = [_SPELLED[name].phrase(value) for name, value in self if value is not None]
         return ", ".join(settings) or "the default"
 
 
@@ -258,7 +258,7 @@ class _Spelled(NamedTuple):
     def text(self, value: int | str | bool) -> str:
         return str(value) if not isinstance(value, bool) else self.yes_no[0] if value else self.yes_no[1]
 
-    def said(self, value: int | str | bool) -> str:
+    def phrase(self, value: int | str | bool) -> str:
         if isinstance(value, bool):
             return f"{self.words} {'on' if value else 'off'}"
         return f"{self.words} {value}" if isinstance(value, str) else f"{value} {plural(value, self.words)}"

@@ -29,20 +29,20 @@ class DataSource(Value):
     """The first settings of ``[data]``."""
 
     path: str = "demo"
-    """A folder with a sub-folder a class, or with train/, val/ and test/, or of IDX files, or of images with a label file;
-    a CSV, TSV, JSON Lines or Parquet list; a zip or tar of a folder; torchvision:NAME; or demo."""
+    """A folder with one sub-folder for each class, or with train/, val/ and test/, or of IDX files, or of images with a label
+    file; a CSV, TSV, JSON Lines or Parquet list; a zip or tar of a folder; torchvision:NAME; or demo."""
     path_column: ColumnName | None = None
-    """The column of a list that holds the paths of the images. Unset: path, or another usual name such as file_name."""
+    """The column of a list with the paths of the images. Unset: path, or another usual name such as file_name."""
     label_column: ColumnName | None = None
-    """The column of a list that holds the class of each image; columns that are not named are then ignored. Unset: label, or
-    another usual name such as class, or the only other column."""
+    """The column of a list with the class of each image; columns that no option names are then ignored. Unset: label, or another
+    usual name such as class, or the only other column."""
     label_separator: LabelSeparator | None = None
-    """What stands between several labels in one cell: blank or comma. none: the cell is one label. Unset: one label of the
-    column label, and of a column labels those between | or ;."""
+    """The separator of several labels in one cell: blank or comma. none: each cell is one label. Unset: the column label has one
+    label; labels in a column labels are separated by | or ;."""
     path_suffix: PathSuffix | None = None
-    """Added to each path of a list, such as .jpg. Unset: nothing, or the suffix with which the files exist."""
+    """Suffix to add to each path of a list, such as .jpg. Unset: none, or the suffix of the existing files."""
     image_root: str | None = None
-    """The folder from which paths of a list count. Unset: the list's own folder."""
+    """The folder that paths of a list are relative to. Unset: the list's own folder."""
 
 
 SplitRole = Literal["train", "calibration", "validation", "test"]

@@ -1,4 +1,4 @@
-"""A device as its file states it: nominal facts, each with a source. What one machine really is, is an Environment."""
+"""A device as its file describes it: nominal facts, each with a source. The state of one machine is an Environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import ALL_RUNTIMES, Precision, Runtime, TargetRuntime
 
 Support = Literal["native", "slow", "none"]
-"""native: the arithmetic exists in hardware; slow: accepted, then computed in something wider; none: refused."""
+"""native: the hardware has the arithmetic; slow: accepted, but computed in a wider precision; none: refused."""
 
 
 class Sourced(Value):
@@ -28,7 +28,8 @@ class Processor(Sourced):
     model: str
     cores: PositiveInt | None = None
     isa: tuple[str, ...] = ()
-    """Flags that decide a scheme, in Linux's spelling: avx2, avx512_vnni, avx_vnni, avx512_bf16, asimddp, asimdhp, i8mm, …"""
+    """Instructions that decide the INT8 scheme, with Linux's names: avx2, avx512_vnni, avx_vnni, avx512_bf16, asimddp, asimdhp,
+    i8mm, …"""
 
 
 class Accelerator(Sourced):
@@ -38,21 +39,21 @@ class Accelerator(Sourced):
     vendor: Literal["nvidia", "intel", "arm", "broadcom"]
     compute_capability: str | None = None
     memory_mib: PositiveInt | None = None
-    """The card's own; None where it shares main memory."""
+    """The card's own memory; unset if it shares main memory."""
 
 
 class Memory(Sourced):
-    """Main memory, shared with the GPU where ``shared``."""
+    """Main memory, shared with the GPU if ``shared``."""
 
     mib: PositiveInt
     shared: bool = False
 
 
 class RuntimeFacts(Sourced):
-    """What one runtime is on this device, and what it can read."""
+    """One runtime on this device, and the files that it can read."""
 
     versions: str
-    """A PEP 440 range."""
+    """A PEP 440 range of its versions."""
     python: str
     """The device's Python for this runtime, as a PEP 440 range."""
     onnx_opset_max: PositiveInt
@@ -60,7 +61,7 @@ class RuntimeFacts(Sourced):
     precisions: Mapping[Precision, Support]
 
     by_default: bool = True
-    """False: built only where a target names this runtime (``jetson:onnxruntime``), as for a CPU beside a GPU."""
+    """False: built only if a target names this runtime (``jetson:onnxruntime``), as for the CPU of a board with a GPU."""
 
     @field_validator("versions", "python")
     @classmethod
@@ -77,7 +78,7 @@ class RuntimeFacts(Sourced):
 
 
 class FactsOnly(Sourced):
-    """Why edgecnn builds nothing for a device that it knows, and what to do instead; ``source`` is of the why."""
+    """Why edgecnn builds nothing for a device that it knows, and what to do instead; ``source`` supports the reason."""
 
     why: str = Field(min_length=1)
     """Completes "nothing can be built for NAME: "."""
@@ -85,22 +86,24 @@ class FactsOnly(Sourced):
 
 
 class Match(Value):
-    """How a machine is recognised as this device; every stated field must hold. Empty: any, where ``architecture`` is any."""
+    """How a machine is recognised as this device; every stated field must match. Empty: no machine, unless ``architecture`` is
+    any.
+    """
 
     architecture: Literal["x86_64", "aarch64"] | None = None
     cpu_vendor: str | None = None
     model_contains: str | None = None
-    """Of ``/proc/device-tree/model``, the GPU's name, or the processor's as /proc/cpuinfo has it."""
+    """Part of ``/proc/device-tree/model``, of the GPU's name, or of the processor's name in /proc/cpuinfo."""
     model_is: str | None = None
-    """The whole of such a name, for a card whose name begins the names of others: RTX 3060 is no RTX 3060 Ti."""
+    """The complete name, for a card whose name is a prefix of others: an RTX 3060 must not match an RTX 3060 Ti."""
     compatible: tuple[str, ...] = ()
-    """One of these is a line of ``/proc/device-tree/compatible``, which names the chip whatever the board is called."""
+    """One of these must be a line of ``/proc/device-tree/compatible``, which names the chip independently of the board."""
     cpu_part: tuple[str, ...] = ()
-    """One of these is the ``CPU part`` of every Arm core, as 0xd0c."""
+    """One of these must be the ``CPU part`` of every Arm core, such as 0xd0c."""
     isa: tuple[str, ...] = ()
-    """Flags that every core has."""
+    """Flags that every core must have."""
     lacks_isa: tuple[str, ...] = ()
-    """Flags that some core lacks, each of them."""
+    """Flags that at least one core must lack."""
 
 
 class Device(Value):
@@ -130,7 +133,7 @@ class Device(Value):
     @property
     def is_a_browser(self) -> bool:
         """Whether it is a program on a machine, which is a device of its own beside it."""
-        return bool(self.runtimes) and all(runtime.in_a_browser for runtime in self.runtimes)
+        return bool(self.runtimes) and all(runtime.runs_in_browser for runtime in self.runtimes)
 
     def built_for(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
         """The runtimes that a build has candidates of: the one that its target names, or ``all``, else those by default."""

@@ -88,7 +88,7 @@ class PixelRecipe(Value):
         levels = "" if self.grey_window == ALL_LEVELS else ", 16-bit levels {} to {}".format(*self.grey_window)
         return f"{shape}, {self.interpolation}{levels}"
 
-    def of_runner(self) -> RunnerRecipe:
+    def runner_recipe(self) -> RunnerRecipe:
         """The same for the code that does it, here and on a device."""
         return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill, self.grey_window)
 
@@ -120,30 +120,33 @@ class Preprocessing(Value):
 
 
 class PreprocessingChoice(Value):
-    """``[preprocessing]``: how a photograph becomes the network's input. What is unset of a custom model (``model.onnx``) is
-    tried, and proved by accuracy; a network of the catalogue has its own mean, scale and margin, and is asked for the rest."""
+    """``[preprocessing]``: how an image becomes the network's input. A network of the catalogue has its own mean, scale and
+    margin. For a custom model (``model.onnx``), unset values are searched by accuracy.
+    """
 
     like: str | None = None
-    """imagenet, half, unit or bytes, each with -bgr too, or caffe: see ``models/preprocessings.py``."""
+    """imagenet, half, unit or bytes, each also with -bgr, or caffe: see ``models/preprocessings.py``."""
     mean: tuple[Mean, Mean, Mean] | None = None
-    """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
+    """Mean of red, green and blue, on the scale 0 to 1; with ``std``, instead of ``like``."""
     std: tuple[Scale, Scale, Scale] | None = None
-    """On the same scale; beside ``mean``."""
+    """Standard deviation on the same scale, with ``mean``."""
     channels: Literal["rgb", "bgr"] | None = None
-    """Their order in the network's input. Unset: that of ``like``; of a custom model's ``mean`` and ``std`` both are tried."""
+    """Order of the colours in the network's input. Unset: that of ``like``; with a custom model's ``mean`` and ``std``, both are
+    tried."""
     resize: ResizeMode | None = None
-    """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
-    each side on its own. line: to the input's height, as a line of text, squeezed where it would be wider than the input, with a
-    border to its right where it is not. Unset: crop, or of a custom model what is tried, unless ``resize_px`` is stated."""
+    """crop: scale the image to cover the input, and take the centre. letterbox: scale it to fit, and add a border. stretch: scale
+    each side separately. line: scale a line of text to the input's height; squeeze it if it is too wide, otherwise add a border
+    on the right. Unset: crop; searched for a custom model, unless ``resize_px`` is stated."""
     resize_px: Resolution | None = None
-    """Of a crop: the short side before it, or the height and width that are covered."""
+    """For a crop: the short side before cropping, or the height and width to cover."""
     fill: Colour | None = None
-    """Red, green and blue of a border, after letterbox or line, 0 to 255. Unset: what becomes 0 in the network's input."""
+    """Red, green and blue of the border of letterbox or line, 0 to 255. Unset: the colour that becomes 0 in the network's input.
+    """
     interpolation: Interpolation | None = None
-    """Of that resizing. Unset: the network's own; bilinear of a custom model."""
+    """Interpolation of the resizing. Unset: the network's own; bilinear for a custom model."""
     grey_window: GreyWindow = ALL_LEVELS
-    """Of grey pictures of 16 bits, as X-rays and thermal cameras give them: the levels that become black and white, such as
-    [0, 4095] where 12 bits are used. What is beyond is cut off; other pictures are left alone."""
+    """For 16-bit grey images, as from X-ray and thermal cameras: the levels that become black and white, such as [0, 4095] if 12
+    bits are used. Values outside are clipped; other images are unchanged."""
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> PreprocessingChoice:

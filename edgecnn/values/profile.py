@@ -81,7 +81,7 @@ class Environment(Value):
 
     @field_validator("observed")
     @classmethod
-    def _in_numbers(cls, observed: Mapping[str, str]) -> Mapping[str, str]:
+    def _require_numbers(cls, observed: Mapping[str, str]) -> Mapping[str, str]:
         """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one.
 
         A kernel's counter of stolen time may run backwards, and runners of old kits say so: such a share is none.

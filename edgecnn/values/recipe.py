@@ -1,4 +1,4 @@
-"""A user's choices. Unset means 'as resolved', and ``plan.json`` shows what that became."""
+"""A user's choices. Unset means 'as resolved', and ``plan.json`` shows the resolved value."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
     Balance,
+    Cycles,
     Form,
     HeadKind,
     LearningDevice,
@@ -41,215 +42,221 @@ FolderReading = Literal["classes", "nested", "labelled"]
 
 
 class ModelChoice(Value):
-    """``[model]``: which network, from which weights, at which resolution."""
+    """``[model]``: the network, its weights and its resolution."""
 
     arch: str = "efficientnet-b0"
     """A network of the catalogue, as `edgecnn list archs` shows it, or `timm:NAME`, any classifier of the installed timm."""
     onnx: str | None = None
-    """The path of a trained network that takes the place of ``arch``, ``weights`` and training: an ONNX, torch.export or
-    TorchScript file. ``--model`` gives it."""
+    """Path of a trained network, used instead of ``arch``, ``weights`` and training: an ONNX, torch.export or TorchScript file.
+    The option is ``--model``."""
     output: str | None = None
-    """The output of such an ONNX file that holds the class scores, where it has several of floating point."""
+    """The output with the class scores, if such an ONNX file has several floating-point outputs."""
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     keep_head: bool = False
-    """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
+    """Keep the network with the head of its weights and train nothing. The images must show classes that the head knows."""
     resolution_px: Resolution | None = None
-    """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide.
-    A TorchScript file does not say its own."""
+    """Side in pixels, or HEIGHTxWIDTH. Unset: the network's native size, or 64 for the demo, whose images are 28 pixels wide. A
+    TorchScript file does not state its size."""
     scale: Annotated[str, AfterValidator(_scale)] | None = None
-    """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as it was published."""
+    """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as published."""
 
 
 class DataChoice(DataSource):
-    """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
+    """``[data]``: the images. ``demo`` is the embedded Fashion-MNIST."""
 
     seed: NonNegativeInt = 0
-    """Of the roles that are drawn."""
+    """Seed of the drawn roles."""
     calibration_images: PositiveInt = 300
     """Taken out of the training images, stratified, and never trained on: the ranges of INT8 are taken from them."""
     validation_share: Share = 0.15
     """Share of the images without a role of their own that candidates are chosen on."""
     test_share: Share = 0.2
-    """Share of them that is reported; nothing is chosen on it."""
+    """Share of these images that is tested and reported; nothing is chosen on it."""
     group_by: GroupBy | None = None
-    """What images have in common that must not be on two sides, such as a person, a video or a scene: the name of a column of
-    the list, or a regular expression that is searched in each path; its first group in parentheses, or else all that it
-    matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
+    """Property of images that must stay in one split, such as a person, a video or a scene. The value is a column of the list, or
+    a regular expression that is searched in each path. The first group in parentheses, or else the whole match, is the image's
+    group. Your own splits are kept, and a group in two of them is an error."""
     classes: str | None = None
-    """folders: the n-th folder is the n-th class, as people sort them. sorted: the same by character, as ImageFolder and Keras
-    sort. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
-    Else a text file with a class a line, in the order of the model's answers, or an ONNX file whose metadata names them: each
-    folder is one of these. Unset: imagenet where the head of published weights is kept, a custom model's own order where its
-    file names the folders, or else folders."""
+    """The order of the classes. folders: natural order of the folders. sorted: by character, as ImageFolder and Keras sort.
+    imagenet: each folder is one of the 1,000 classes, by WordNet ID or name. Otherwise a text file with one class a line, in the
+    order of the model's outputs, or an ONNX file with names in its metadata; each folder must be one of these. Unset: imagenet if
+    the head of published weights is kept, a custom model's own order if its file names the folders, else folders."""
     folders: FolderReading | None = None
-    """Where folders can be read in two ways. classes: each is a class, whatever its name. nested: the folders inside them are the
-    classes. labelled: folders such as no_label are skipped. Unset: edgecnn asks (`split-folders`)."""
+    """How to read ambiguous folders. classes: each is a class, whatever its name. nested: the folders inside them are the
+    classes. labelled: folders such as no_label are skipped. Unset: ambiguous folders are an error (`split-folders`)."""
     labels: bool | None = None
-    """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
-    Unset: true, or of such a model and a folder of images without sub-folders, false."""
+    """Whether sub-folders are labels. False: only agreement with fp32 is known, for a custom model. Unset: true; false for a
+    custom model and a folder of images without sub-folders."""
     train: bool = True
-    """False, as filled in for a custom model, or whose head is kept: images that would have trained are test images.
-    Stated true of a custom model: it learned from these images of the role ``train``, which are not test images.
-    Stated false beside ``[synthesis]``: composed images alone train."""
+    """False is the default for a custom model and with a kept head: images that would be training images are test images. If you
+    set true for a custom model, it was trained on the images of the role ``train``, and they are not test images. If you set
+    false with ``[synthesis]``, only composed images are training images."""
 
 
 class TrainChoice(Value):
     """``[train]``. Pretrained: a head on cached features, then ``epochs`` of the whole network. Scratch: ``epochs``."""
 
     transfer: TransferSetting | None = None
-    """What is learned anew of a pretrained network: auto (it measures, and says why), head, last (groups), all, or scratch."""
+    """How much of a pretrained network is trained: auto (measures and gives the reason), head, last (groups), all, or scratch."""
     head: HeadKind = "linear"
-    """What is put on a pretrained network's features: linear, or fitted on frozen ones svm, softmax (regression) or knn."""
+    """The head on a pretrained network's features: linear, or svm, softmax (regression) or knn, fitted on frozen features."""
     unfreeze: Unfreezing = "all"
-    """Which layers are fine-tuned when: all at once, or by groups of blocks, the last ones first, until all learn."""
+    """When layers are fine-tuned: all at once, or groups of blocks, starting with the last ones."""
     scratch: ScratchRecipe = "short"
     """How random weights are trained: short, resnet (SGD, ÷ 10 on plateaus) or modern (AdamW, mixed images, many epochs)."""
     epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """Passes over the training images. Unset: 2 of a pretrained network; from scratch by the number of images, 8 to 90."""
+    """Passes over the training images, at most. Unset: by the number of images, 8 to 32 of a pretrained network, 8 to 90 from
+    scratch."""
+    cycles: Cycles | None = None
+    """How a pretrained network's epochs are divided. one: the learning rate rises and falls once. while-better: in cycles of a
+    quarter, a quarter and half of the epochs; the next one runs only if the last one brought a better validation accuracy.
+    Unset: while-better, or one if ``epochs`` is stated."""
     head_epochs: PositiveInt = 30
-    """Passes of a pretrained network's new head alone, before those."""
+    """Epochs of a pretrained network's new head alone, before the other layers."""
     batch_size: Annotated[int, Field(gt=0, le=4096)] | None = None
-    """Images a step. Unset: 64, or 256 of scratch = "resnet"."""
+    """Images a step. Unset: 64, or 256 for scratch = "resnet"."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Peak rate. Unset: 0.004 from scratch (0.1 of scratch = "resnet"), 0.001 of a pretrained network's head."""
+    """Peak learning rate. Unset: 0.004 from scratch (0.1 for scratch = "resnet"), 0.001 for a pretrained network's head."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """Of every weight that is no vector."""
+    """Weight decay of weights with two or more dimensions."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Share of each label that is spread over all classes. Unset: 0.1, or none of scratch = "resnet" or of several labels."""
+    """Share of each label that is spread over all classes. Unset: 0.1; none for scratch = "resnet" or several labels."""
     augment: Augmentations | None = None
-    """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
+    """Random changes of training images, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     teacher: str | None = None
-    """A network of the list, which is fine-tuned first, or the folder of a finished build of these images: its answers are
-    learned in place of labels. Unset: labels are."""
+    """A network of the catalogue, which is fine-tuned first, or the folder of a finished build of these images. The network
+    learns its outputs instead of labels. Unset: no teacher."""
     patience: PositiveInt = 5
-    """Epochs without a better ``validation`` accuracy after which training stops."""
+    """Training stops after this many epochs without a better ``validation`` accuracy."""
     balance: Balance = "none"
-    """Classes of unequal size. none: each image counts once. weights: images of rare ones count more in the loss. sampling: they
-    are shown more often. With either, the best epoch is that of the best mean recall of the classes."""
+    """For classes of unequal size. none: each image counts once. weights: images of rare classes count more in the loss.
+    sampling: they are shown more often. With weights or sampling, the best epoch is the one with the best mean recall of the
+    classes."""
     precision: LearningPrecision = "fp32"
-    """Of a training step's convolutions and matrix products. bf16 is for processors that have it and networks whose convolutions
-    are not depthwise; candidates are made of fp32 weights either way."""
+    """Precision of convolutions and matrix products in training. Use bf16 on processors that have it, for networks without
+    depthwise convolutions. Candidates are made from fp32 weights in any case."""
     device: LearningDevice | None = None
-    """What trains. Unset: what did for the last build of the folder, else an NVIDIA GPU where there is one that torch can use.
-    The weights are the same but for rounding, so that they are stored apart."""
+    """The device that trains. Unset: that of the folder's last build, else an NVIDIA GPU that torch can use, else the CPU.
+    Weights from another device differ by rounding and are stored separately."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Threads of the processor that compute. Another number gives weights that differ by rounding, which are stored apart.
-    Unset: as many as for the last build of the folder on that device. Else 4 if a GPU trains. Else OMP_NUM_THREADS, or the cores
-    that this process may use."""
+    """CPU threads of training. Another number gives weights that differ by rounding and are stored separately. Unset: as in the
+    folder's last build on that device; else 4 if a GPU trains; else OMP_NUM_THREADS, or the cores that this process may use."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
-    """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
-    process but for rounding, so that they are stored apart."""
+    """Processes that share each batch while the whole network is trained (torchrun, on this computer's CPUs). Weights differ from
+    those of one process by rounding and are stored separately."""
     folds: Folds | None = None
-    """Cross-validation: so many networks are trained, each tested on images that the others learn from, and accuracy is of all
-    these images together. The first network ships. Unset: one network, tested on ``data.test_share``."""
+    """Folds of cross-validation. Each fold's network is tested on images that it was not trained on, and accuracy covers the test
+    images of all folds. The first network ships. Unset: one network, tested on ``data.test_share``."""
     seed: NonNegativeInt = 0
-    """Of weights that begin random, of the order of images and of what is done to them."""
+    """Seed of random weights, of the order of images and of their changes."""
 
 
 class QuantizeChoice(Value):
-    """``[quantize]``: how many of the calibration images are used (unset: all of them), and whether weights learn INT8."""
+    """``[quantize]``: the number of calibration images, and whether weights are trained for INT8."""
 
     images: PositiveInt | None = None
-    """Calibration images that are used. Unset: all of them."""
+    """Number of calibration images to use. Unset: all."""
     aware: bool = False
-    """Build INT8 candidates of weights that were trained with the rounding in place, too. It takes another short training."""
+    """Also build INT8 candidates from weights that were trained with simulated rounding. This takes another short training."""
     aware_epochs: PositiveInt = 1
-    """Passes over the training images with the rounding in place."""
+    """Epochs of training with simulated rounding."""
     aware_learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-5
-    """Peak rate of that training: a larger one soon moves weights further than the rounding does."""
+    """Peak learning rate of that training. With a higher rate, weights soon move further than rounding does."""
 
 
 class SurgeryChoice(Form):
-    """``[surgery]``: whether candidates of a changed network are built too, and what is changed. It takes another training."""
+    """``[surgery]``: whether to build candidates of a changed network, and the changes. This takes another training."""
 
     instead: bool = False
-    """Whether all candidates are of the changed network, and its fp32 is what they are compared with; else it is built beside."""
+    """true: all candidates are of the changed network, and are compared with its fp32. false: the changed network is built in
+    addition."""
     epochs: PositiveInt | None = None
-    """Passes over the training images, in which the changed network learns to give the unchanged one's answers. Unset: 4, and
-    where channels are pruned half as many again as its training had, if those are more: MobileNetV3-Large without squeeze-excite
-    and with a quarter of its channels pruned came back to 78.1 % in 4, and in 12 to 79.5, 0.1 below itself, on the demo."""
+    """Epochs in which the changed network learns the unchanged network's outputs. Unset: 4; with pruned channels, 1.5 times the
+    epochs of its training if that is more. On the demo, MobileNetV3-Large without squeeze-excite and a quarter of its channels
+    recovered to 78.1 % in 4 epochs. In 12 epochs it reached 79.5 %, 0.1 points below the original."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Peak rate of that training. Unset: 1e-4 where layers are exchanged, since at 1e-3 a few steps moved EfficientNet-B0 further
-    away than hard-swish had; 3e-3 where channels are pruned: half of MobileNetV2's came back from 80 to 45 % at 1e-4, and to
-    79 % at 5e-3."""
+    """Peak learning rate of that training. Unset: 1e-4 for exchanged layers, because a few steps at 1e-3 moved EfficientNet-B0
+    further away than hard-swish had; 3e-3 for pruned channels. With half of its channels, MobileNetV2 (80 %) recovered to
+    45 % at 1e-4, and to 79 % at 5e-3."""
 
 
 class TargetChoice(Value):
     """``[target]``: DEVICE, DEVICE:RUNTIME or DEVICE:all."""
 
     device: str = "cpu"
-    """A shipped device's name, or the path of a device file; DEVICE:RUNTIME too."""
+    """A shipped device's name, or the path of a device file; also DEVICE:RUNTIME."""
     runtime: TargetRuntime | None = None
-    """The one runtime that may ship, or ``all`` that the device's file lists. Unset: those that it builds by default."""
+    """The one runtime that may ship, or ``all`` in the device's file. Unset: those that the device builds by default."""
 
 
 class RaceChoice(Value):
     """``[race]``: how latency is measured."""
 
     rounds: Annotated[int, Field(ge=8)] = 8
-    """Interleaved fresh processes of each kit in the race for the figures; the interval is taken over these."""
+    """Interleaved fresh processes of each kit in the final race; intervals are computed over these."""
     samples: Annotated[int, Field(ge=50)] = 1000
     """Timed inferences of each process."""
     max_age_h: PositiveFloat = 24.0
-    """Hours for which a stored race serves."""
+    """Hours for which a stored race is reused."""
     knobs: bool = False
-    """Whether the chosen kit's runtime knobs (threads and such) are raced too: about as long again as the race that chooses."""
+    """Also race the chosen kit's runtime settings, such as threads. This takes about as long as the first race."""
 
 
 class DesktopChoice(Value):
-    """``[desktop]``: which ways of running the network on a GPU of this machine stand beside the edge's figures."""
+    """``[desktop]``: how to run the network on a GPU of this computer, as a comparison with the device."""
 
     variants: Literal["reference", "usual", "all"] = "usual"
-    """reference: eager fp32 alone. usual: also mixed precision in a CUDA graph, since eager fp32 alone would flatter the edge.
-    all: each way that torch has here."""
+    """reference: eager fp32 only. usual: also mixed precision in a CUDA graph, because eager fp32 alone would make the device
+    look better. all: every way that torch has here."""
 
 
 Objective = Literal["latency", "size", "throughput", "energy"]
-"""``latency``: p50 of one image. ``throughput``: images a second, each candidate at its best number of images in a call.
-``energy``: millijoules of one image, all that the meter covers. ``size``: the model's own files."""
+"""``latency``: p50 of one image. ``throughput``: images a second, each candidate at its best batch size. ``energy``: millijoules
+of one image, as far as the meter covers. ``size``: the model's files."""
 
 
 class SelectChoice(Value):
-    """``[choice]``: what ships, among the candidates inside the accuracy budget."""
+    """``[choice]``: which candidate within the accuracy budget ships."""
 
     objective: Objective = "latency"
-    """latency, size, throughput (each candidate at its best number of images in a call) or energy (an image's, by a meter)."""
+    """latency, size, throughput (each candidate at its best batch size) or energy (of one image, by a meter)."""
 
 
 class GateChoice(Value):
     """``[gates]``: bounds. An empty table means the default: a drop of at most 1 pp, advisory."""
 
     max: Mapping[str, float] = {}
-    """Metric to the largest allowed value."""
+    """Metric to its largest allowed value."""
     min: Mapping[str, float] = {}
-    """Metric to the smallest allowed value; images_per_s means p50_ms."""
+    """Metric to its smallest allowed value; images_per_s is converted to p50_ms."""
     require_measured: bool = False
-    """A gate whose figure was not measured ends with 3."""
+    """Exit with 3 if a gated figure was not measured."""
 
 
 class FitChoice(Value):
-    """``[fit]``: what `edgecnn fit` searches; no build reads it."""
+    """``[fit]``: the search of `edgecnn fit`; builds ignore it."""
 
     family: str | None = None
-    """Such as efficientnet, mobilenet-v2 or resnet, or one of their networks, with which the search then begins."""
+    """A family, such as efficientnet, mobilenet-v2 or resnet, or a network from which its search starts."""
     within: Mapping[str, PositiveFloat] = {}
-    """Budget to the most that is allowed: p50_ms, energy_mj, peak_memory_mib or size_mib; images_per_s to the least."""
+    """Budget to its limit: at most p50_ms, energy_mj, peak_memory_mib or size_mib; at least images_per_s."""
     accuracy_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The other way round: the fastest network that is shown to be so accurate. Unset: the most accurate inside the budgets."""
+    """Search the fastest network that is shown to have this accuracy. Unset: search the most accurate within the budgets."""
     trainings: Annotated[int, Field(ge=3, le=50)] = 5
-    """Whole trainings; one of them is of the family's first network, and with a teacher one of what ships from labels alone."""
+    """Number of complete trainings. One is for the family's first network and, with a teacher, one trains the shipped network on
+    labels only."""
     minutes: Annotated[float, Field(ge=1)] | None = None
-    """So long after the latency table no other training is begun, and what was built is raced: the first network and one member
-    are in any case. Unset: no end."""
+    """Start no training later than this after the latency table is measured, then race the built networks. The first network and
+    one member are always built. Unset: no limit."""
     trials: Annotated[int, Field(ge=20, le=20_000)] = 200
-    """Networks of which cost is predicted."""
+    """Number of networks whose cost is predicted."""
     teacher: bool = True
-    """Whether networks learn the answers of the family's first, in place of labels."""
+    """Whether networks learn the outputs of the family's first network instead of labels."""
 
 
 class Recipe(Value):
-    """Everything a user may ask. Unknown keys are errors that name the nearest right one."""
+    """All choices of a user. Unknown keys are errors that name the nearest valid key."""
 
     schema_: Literal["edgecnn.recipe/2"] = Field(default="edgecnn.recipe/2", alias="schema")
     model: ModelChoice = ModelChoice()
@@ -268,11 +275,12 @@ class Recipe(Value):
 
 
 Raced = Literal["latency", "throughput", "energy"]
-"""Those that only runs on the device can tell; there a lower precision must be measured better than the best float candidate."""
+"""Candidates that only a run on the device can judge. A lower precision must be measured there to be better than the best float
+candidate."""
 
 
 class RoleDraw(Value):
-    """How the roles of a build's images were drawn, by ``[data]`` and ``[train]``: the same images get the same ones again."""
+    """How the roles of a build's images were drawn, by ``[data]`` and ``[train]``. The same images get the same roles again."""
 
     seed: NonNegativeInt
     calibration_images: PositiveInt
@@ -282,13 +290,13 @@ class RoleDraw(Value):
     folders: FolderReading | None = Field(default=None, exclude_if=lambda folders: folders is None)
     train: bool
     folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
-    """Roles are those of the first fold, whose network ships."""
+    """Whether roles are those of the first fold, whose network ships."""
 
     @classmethod
-    def of_recipe(cls, recipe: Recipe) -> RoleDraw:
+    def of(cls, recipe: Recipe) -> RoleDraw:
         """As the recipe has it, everything filled in."""
         return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
 
-    def of_images(self, images: DataChoice) -> DataChoice:
+    def applied_to(self, images: DataChoice) -> DataChoice:
         """The same draw of other images."""
         return images.model_copy(update=self.model_dump(exclude={"folds"}))

@@ -131,9 +131,9 @@ class CandidateFacts(Value):
     """With fp32 on the test split, in place of ``test`` where the images have no labels."""
     agreement_on_validation: Agreement | None = None
     """The same in place of ``validation``."""
-    multi_label: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
+    multi_label: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of a multi-label network on the test split, in place of ``test``."""
-    multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
+    multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda value: value is None)
     """The same in place of ``validation``."""
     latency: Latency | None = None
     forecast: Forecast | None = Field(default=None, exclude_if=lambda forecast: forecast is None)
@@ -155,9 +155,9 @@ class CandidateFacts(Value):
     """sha256 of the kit's manifest."""
     evaluated_kit: str | None = None
     """sha256 of the kit whose accuracy is shown, where an emulated twin stands in."""
-    saturates_on: Literal["device", "answering machine"] | None = Field(default=None, exclude_if=lambda found: found is None)
+    saturates_on: Literal["device", "answering machine"] | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of INT8: on which of the two alone sums of 8-bit products saturate. None: on both, or on neither."""
-    runtime_version: str | None = Field(default=None, exclude_if=lambda found: found is None)
+    runtime_version: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of the runtime in which the kit itself answered on the device; None where another machine or a twin answered for it."""
     outcomes: Mapping[str, Outcome] = {}
     """Stage kind to what became of it."""
@@ -184,7 +184,7 @@ class CandidateFacts(Value):
         return self.kit is not None and self.broken is None
 
     @property
-    def without_layers(self) -> CandidateFacts:
+    def compact(self) -> CandidateFacts:
         """For a document of many builds: the layers of each are in its own report."""
         if self.residency is None:
             return self

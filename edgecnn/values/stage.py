@@ -38,6 +38,14 @@ class Plotting(Protocol):
         """Show the figures of an epoch; after a resumption those of earlier epochs come again."""
 
 
+@runtime_checkable
+class Pacing(Protocol):
+    """An optional addition to ``Progress``: shows how far a whole build is."""
+
+    def part(self, name: str, number: int, parts: int, seconds_left: float, *, complete: bool) -> None:
+        """Part ``number`` of ``parts``, from 1, begins. Without ``complete``, some of the remaining time is unknown."""
+
+
 Key = NewType("Key", str)
 """64 hexadecimal digits of SHA-256."""
 
@@ -62,8 +70,8 @@ class Stage(Value):
         return ()
 
     @abstractmethod
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Write the artifact's files into the folder ``out``; ``given`` maps each input's role to its folder."""
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        """Write the artifact's files into the folder ``out``; ``input_paths`` maps each input's role to its folder."""
 
     def payload(self, versions: Mapping[str, str]) -> dict[str, Any]:
         """Everything that decides the bytes: this is what the key is the digest of, and what lies in the record."""

@@ -1,4 +1,4 @@
-"""Training images that are composed of cut-outs and backgrounds: what is asked, what was found, and what was made of what."""
+"""Training images composed of cut-outs and backgrounds: the request, the sources, and a record of each image."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ _SidePx = Annotated[int, Field(ge=32, le=2048)]
 
 
 class Compositing(Value):
-    """How a cut-out is laid on a background. Ranges are what is drawn from, uniformly and for each picture anew."""
+    """How a cut-out is placed on a background. Values are drawn uniformly from ranges, separately for each image."""
 
     images_per_class: Annotated[int, Field(gt=0, le=100_000)] = 200
-    """Pictures that are made of each class. Each of its cut-outs is used as often as any other, to within one; so is each
-    background, and the n-th picture of every class has the same one, so that no background tells a class."""
+    """Composed images of each class. All cut-outs of a class are used equally often, and so are all backgrounds. The n-th image
+    of every class has the same background, so the background does not reveal the class."""
     scale: Annotated[tuple[_Side, _Side], Between] = (0.35, 0.9)
-    """The cut-out's longer side, as a share of the picture's side, before it is turned."""
+    """The cut-out's longer side before rotation, as a share of the image's side."""
     degrees: Annotated[tuple[_Degrees, _Degrees], Between] = (-15.0, 15.0)
-    """Of the turn. Positive: clockwise."""
+    """Rotation in degrees; positive is clockwise."""
     outside: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Largest share of its width, and of its height, that may lie outside the picture. Of one that is larger than the picture, as
-    from a ``scale`` above 1 or a turn, as much lies outside as has to."""
+    """Largest share of the cut-out's width and height that may be outside the image. A cut-out that is larger than the image,
+    because of ``scale`` or rotation, may exceed it as far as necessary."""
     feather_px: Annotated[tuple[_Sigma, _Sigma], Between] = (0.0, 1.5)
-    """How far its edge is softened, inwards: the standard deviation of the blur of its alpha. That this varies, with none at all
-    among it, keeps a network from learning what a pasted edge looks like (Dwibedi et al. 2017, arXiv:1708.01642)."""
+    """Softening of the cut-out's edge, inwards: standard deviation of the blur of its alpha. The range should include 0, so that
+    a network cannot learn to recognise pasted edges (Dwibedi et al. 2017, arXiv:1708.01642)."""
     blur_px: Annotated[tuple[_Sigma, _Sigma], Between] = (0.0, 0.5)
-    """Standard deviation of the blur of the whole picture, which makes both parts equally sharp."""
+    """Standard deviation of a blur of the whole image, which makes both parts equally sharp."""
     seed: NonNegativeInt = 0
-    """Of what is drawn."""
+    """Seed of the drawn values."""
 
 
 class SynthesisSettings(Compositing):
     """Every field enters the key of the synthesize stage."""
 
     size_px: PositiveInt
-    """Side of the square pictures."""
+    """Side of the square images."""
 
     @classmethod
     def of(cls, wider: Compositing) -> SynthesisSettings:
@@ -59,12 +59,13 @@ class SynthesisFolders(Value):
     """What pictures are composed of."""
 
     cutouts: str | None = None
-    """A folder with a sub-folder a class, called as the class is, of pictures with an alpha channel (PNG, WebP). With it and
-    ``backgrounds`` training images are made. Unset: none are."""
+    """A folder of images with an alpha channel (PNG, WebP), with one sub-folder for each class. With it and ``backgrounds``,
+    training images are composed. Unset: none are."""
     backgrounds: str | None = None
-    """A folder of photographs that show none of the classes."""
+    """A folder of images that show none of the classes."""
     classes: Literal["all", "some"] = "all"
-    """all: every class has cut-outs. some: only some have; then being composed itself tells these classes from the others."""
+    """all: every class has cut-outs. some: only some classes have cut-outs; a network may then recognise these classes by the
+    composing."""
 
     @property
     def stated_folders(self) -> dict[str, str]:
@@ -73,13 +74,14 @@ class SynthesisFolders(Value):
 
 
 class SynthesisChoice(Compositing, SynthesisFolders):
-    """``[synthesis]``: training images composed of cut-outs and backgrounds, beside the photographs.
+    """``[synthesis]``: training images composed of cut-outs and backgrounds, in addition to the photographs.
 
-    With ``data.train = false`` they alone train, and photographs that would have trained are test images.
+    With ``data.train = false``, only composed images are training images, and photographs that would be training images are test
+    images.
     """
 
     size_px: _SidePx | None = None
-    """Side of the square pictures. Unset: as large as training images are kept."""
+    """Side of the square images. Unset: the size at which training images are stored."""
 
 
 class Synthesis(Value):
@@ -95,7 +97,7 @@ class Synthesis(Value):
     """How many pictures are made."""
 
     @property
-    def found(self) -> dict[str, DataSummary]:
+    def summaries(self) -> dict[str, DataSummary]:
         """What both folders hold, by field."""
         return {name: getattr(self, name) for name in FOLDERS}
 

@@ -66,6 +66,10 @@ HeadKind = Literal["linear", "svm", "softmax", "knn"]
 Unfreezing = Literal["all", "groups"]
 """all: whatever is fine-tuned learns from the first epoch on. groups: the last groups of blocks first, then those before."""
 
+Cycles = Literal["one", "while-better"]
+"""one: the learning rate rises and falls once over all epochs. while-better: it does so in cycles of a quarter, a quarter and
+half of the epochs, and the next cycle runs only if the last one brought a better network."""
+
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
 
@@ -94,7 +98,7 @@ class TransferChoice(Value):
 
 
 Activation = Literal["keep", "hard-swish", "relu6"]
-"""What takes the place of SiLU."""
+"""Replacement of SiLU."""
 SqueezeExcite = Literal["keep", "remove"]
 _NAMES = {"hard-swish": "hard-swish", "relu6": "ReLU6"}
 
@@ -106,12 +110,12 @@ class Form(Value):
     """What is changed of a network; as it stands here, nothing."""
 
     activation: Activation = "keep"
-    """What takes the place of SiLU."""
+    """The activation that replaces SiLU."""
     squeeze_excite: SqueezeExcite = "keep"
-    """Whether its blocks stay."""
+    """Whether squeeze-excite blocks are kept."""
     pruned: Share = 0.0
-    """Share of the channels of every layer that goes, those of the smallest weights; what stays is rounded to a multiple of 8, as
-    the widths of scaled networks are."""
+    """Share of the channels to remove from every layer, those with the smallest weights first. The rest is rounded to a multiple
+    of 8, as the widths of scaled networks are."""
 
     @classmethod
     def of(cls, value: Form) -> Form:

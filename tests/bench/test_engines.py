@@ -15,8 +15,8 @@ import pytest
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
-from edgecnn.devices.check.board import FitBoard, Wanted, board_over
-from edgecnn.devices.check.findings import packages_there
+from edgecnn.devices.check.board import BoardUse, FitBoard, board_over
+from edgecnn.devices.check.findings import package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BOARD_LACKS_BUILDER, BOARD_NOT_READY
@@ -75,9 +75,9 @@ def as_the_board(recording: Recording, board: str | None = None) -> BoardFacts:
     return facts_of(recording, board).model_copy(update={"models": (BOARD,)})
 
 
-def unlooked_at(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
+def unlooked_at(link: Link, asked: HostRequest, wanted: BoardUse) -> FitBoard:
     reached = board_over(link, asked.python)
-    return FitBoard(reached, packages_there(reached.facts, wanted.needs), ())
+    return FitBoard(reached, package_status(reached.facts, wanted.needs), ())
 
 
 def with_a_named_gpu(asked: Any) -> Any:

@@ -92,8 +92,8 @@ def test_in_ci_a_stored_race_is_missing_unless_it_is_allowed(built_once: Place, 
     monkeypatch.setenv("CI", "true")
     gate = only_gate(found := judged(built_once, "p50_ms=10000"))
     assert (gate.verdict, exit_code_of(found.gates)) == (Verdict.MISSING, 3)
-    assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the race of ")
-    assert gate.reason.endswith(" is not of this job, and only --allow-stored lets it serve")
+    assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the stored race of ")
+    assert gate.reason.endswith(" is not of this job: --allow-stored accepts it")
     assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).figure is not None
 
 
@@ -200,16 +200,14 @@ def test_a_reference_that_answers_no_numbers_leaves_the_drop_missing_and_nothing
     assert {gate.gate.metric: gate.verdict for gate in found.gates} == {
         "drop_pp": Verdict.MISSING, "size_mib": Verdict.PASS,
     }  # fmt: skip
-    assert [note for note in found.notices if note.startswith("nothing is counted from onnxruntime-fp32: logits of image 2")]
+    assert [note for note in found.notices if "onnxruntime-fp32: logits of image 2" in note]
 
 
 def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulated(built: Place) -> None:
     planned_otherwise(built, {"device": device_named("raspberry-pi-5").model_dump(mode="json")})
     found = judged(built, "p50_ms=10000", "drop_pp=60")
     gates = {gate.gate.metric: gate for gate in found.gates}
-    assert gates["p50_ms"].reason == (
-        f"not measured on raspberry-pi-5, which this machine is not: edgecnn bench {built.out} --host USER@raspberry-pi-5"
-    )
+    assert gates["p50_ms"].reason.endswith(f"raspberry-pi-5: edgecnn bench {built.out} --host USER@raspberry-pi-5")
     assert (gates["drop_pp"].verdict, gates["drop_pp"].fidelity) == (Verdict.PASS, Fidelity.EMULATED)
     assert (exit_code_of(found.gates), exit_code_of(found.gates, require_measured=True)) == (0, 3)
     (ships,) = [row for row in found.candidates if row.chosen]

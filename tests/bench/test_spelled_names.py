@@ -42,7 +42,7 @@ def test_a_folder_is_the_class_of_its_name_and_some_folders_are_enough(built_onc
     folder = strangers(tmp_path, "boot", "t-shirt")
     found = seen(place, tmp_path, folder)
     assert found.labels is not None and sorted(found.labels.tolist()) == [1, 1, 2, 2]
-    assert found.facts.said.startswith(f"4 images of {folder}, of 2 of the bundle's 3 classes, which are other images than")
+    assert found.facts.said.startswith(f"4 images of {folder}, with 2 of the bundle's 3 classes; ")
 
 
 def test_so_are_imagenet_s(built_once: Place, tmp_path: Path) -> None:

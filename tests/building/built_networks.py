@@ -39,7 +39,7 @@ class _Copied(Stage):
     revision: ClassVar[int] = 1
     ready: str
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         shutil.copytree(self.ready, out, dirs_exist_ok=True)
 
 
@@ -121,10 +121,10 @@ class BuiltNetworks:
             np.save(ready / f"{role}.labels.npy", np.array(self.labels, np.int64))
         (ready / "pixels.json").write_text(json.dumps({"validation": pixels_sha256(self.pixels)}))
         (ready / "labels.json").write_text(json.dumps(list(classes)))
-        return obtain(self.store, Prepare(ready=str(ready)), given={})[0]
+        return obtain(self.store, Prepare(ready=str(ready)), inputs={})[0]
 
     def _trunk(self, model: onnx.ModelProto, made_by: type[_Copied]) -> Artifact:
         ready = Path(tempfile.mkdtemp(dir=self.folder))
         onnx.save(model, ready / "model.onnx")
         (ready / "macs.json").write_text(mac_table(model).model_dump_json())
-        return obtain(self.store, made_by(ready=str(ready)), given={})[0]
+        return obtain(self.store, made_by(ready=str(ready)), inputs={})[0]

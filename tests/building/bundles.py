@@ -45,6 +45,16 @@ def built_at_chance_level(folder: Path) -> Path:
     return folder
 
 
+def built_for(device: str, folder: Path, **kit: int) -> Path:
+    """The folder of a build for a device; its bundle is of one kit. ``kit``: as of ``make_bundle``."""
+    bundle = make_bundle(folder / "bundle", **kit)
+    digest = hashlib.sha256((bundle / "kits/onnxruntime-fp32/kit.json").read_bytes()).hexdigest()
+    report = a_report(a_row("onnxruntime-fp32", kit=digest, chosen=True))
+    report = report.model_copy(update={"build": report.build.model_copy(update={"device": device})})
+    (folder / REPORT).write_text(report_text(report), encoding="utf-8")
+    return folder
+
+
 def write_choice(folder: Path, chosen: str | None, kits: dict[str, dict[str, str]]) -> None:
     state = "settled" if chosen else "none"
     choice = {"state": state, "candidate": chosen, "why": "", "settle_command": None, "carried": list(kits)}

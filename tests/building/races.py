@@ -37,13 +37,17 @@ class RacingHost(FakeHost):
         """Bundle to what other programs took during its runs, percent."""
         self.refuses: dict[str, str] = {}
         """Bundle to why its kit does not pass its own test, with the runner's reference."""
+        self.lacks_something = True
+        """Whether a kit is refused because the machine lacks something."""
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         if task.command != "selftest":
             return super().run(task, lease_s=lease_s, tell=tell)
         self.calls.append((task.kit, tuple(task.argv())))
         if (ref := self.refuses.get(bundle_of(task.kit))) is not None:
-            raise RunnerFailed(ref=ref, what="this kit needs openvino>=2026", because=None, hint=None, missing=True)
+            raise RunnerFailed(
+                ref=ref, what="this kit needs openvino>=2026", because=None, hint=None, missing=self.lacks_something
+            )
         return {}
 
     def _run_one(self, index: int, item: Item, out: Path) -> None:

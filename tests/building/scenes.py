@@ -152,7 +152,7 @@ class Staging:
         self.resolved: Resolved = resolved(**changes)
         self.execution = Execution(plan=plan(self.resolved))
         lab = Lab(host=NoHost(), store=self.store, tell=Ear(), device="cpu", machine="a machine", environment=HERE)
-        self.seen = Subject.of_build(self.resolved, lab)
+        self.seen = Subject.from_build(self.resolved, lab)
         prepared = an_artifact("prepare", folder / "prepared")
         for split in ("validation", "test"):
             np.save(prepared.folder / f"{split}.labels.npy", np.arange(IMAGES) % CLASSES)

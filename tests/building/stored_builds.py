@@ -37,7 +37,7 @@ class _Made(Stage):
     revision: ClassVar[int] = 1
     texts: Mapping[str, str]
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         for name, text in self.texts.items():
             (out / name).write_text(text)
 
@@ -45,8 +45,8 @@ class _Made(Stage):
 class Prepare(_Made):
     kind: ClassVar[str] = "prepare"
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        super().make(given, out, tell)
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+        super().make(input_paths, out, tell)
         np.save(out / "test.labels.npy", labels())
         np.save(out / "test.pixels.npy", pixels())
 
@@ -110,7 +110,7 @@ class StoredBuild:
         images = {} if first_source is None else {"images": self._listed(first_source)}
         self.resolution_px = PX if pixels == PIXELS else 2 * PX
         stage = Prepare(texts=texts, inputs={role: found.key for role, found in images.items()})
-        self.prepared = obtain(self.store, stage, given=images)[0]
+        self.prepared = obtain(self.store, stage, inputs=images)[0]
         self.trained = self._made(
             Train(texts={"history.json": history}, inputs={"pixels": self.prepared.key}), pixels=self.prepared
         )
@@ -126,7 +126,7 @@ class StoredBuild:
         return FoundInput(path=Path(summary.manifest_path), key=summary.content, content=summary.content)
 
     def _made(self, stage: Stage, **inputs: Artifact) -> Artifact:
-        return obtain(self.store, stage, given={role: each.given for role, each in inputs.items()})[0]
+        return obtain(self.store, stage, inputs={role: each.stage_input for role, each in inputs.items()})[0]
 
     def _kit(self, name: str) -> Artifact:
         inputs = {"weights": self.trained, "pixels": self.prepared}

@@ -17,7 +17,7 @@ import torch
 from edgecnn.building.build import run_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.devices import desktop_gpu as gpu_module
-from edgecnn.devices.desktop_gpu import REFERENCE, TENSORRT, Which, how, local_gpu
+from edgecnn.devices.desktop_gpu import REFERENCE, TENSORRT, VariantChoice, describe_candidate, local_gpu
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.planning.request import BuildRequest
@@ -33,7 +33,7 @@ from tests.store.toys import Ear
 GPU = "NVIDIA GeForce RTX 4090"
 
 
-def request(place: Place, variants: Which = "usual") -> BuildRequest:
+def request(place: Place, variants: VariantChoice = "usual") -> BuildRequest:
     asked = BuildOptions(
         arch="lenet-5",
         weights="none",
@@ -55,7 +55,7 @@ def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, asked: BuildReques
 
 
 def _on_the_processor(
-    played: Sequence[str], models: Sequence[str], versions: Mapping[str, str | None], which: Which
+    played: Sequence[str], models: Sequence[str], versions: Mapping[str, str | None], which: VariantChoice
 ) -> DesktopGpu | None:
     found = local_gpu(models, {**versions, TENSORRT: None}, which)
     if found is None:
@@ -91,7 +91,7 @@ def test_it_answers_the_test_split_and_races_in_processes_of_its_own(played: tup
     assert baseline.latency.runs == 8
     assert baseline.latency.p50_ms is not None
     assert baseline.latency.machine.startswith(f"{GPU}, ")
-    assert baseline.how == how(REFERENCE)
+    assert baseline.how == describe_candidate(REFERENCE)
     assert baseline.accuracy is not None
     assert baseline.accuracy.drop_pp is not None
     assert baseline.accuracy.drop_pp.estimate == 0, "torch and ONNX Runtime run the same fp32 network"

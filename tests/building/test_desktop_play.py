@@ -60,7 +60,7 @@ class Stand:
         return found
 
     def seen(self, played: Subject) -> Subject:
-        seen = Subject.of_build(self.execution.plan.resolved, self.lab)
+        seen = Subject.from_build(self.execution.plan.resolved, self.lab)
         seen.prepared, seen.desktop = self.execution.artifacts["prepare"].folder, played
         return seen
 

@@ -159,7 +159,7 @@ class ToyPackage(Stage):
     kind: ClassVar[str] = "package"
     revision: ClassVar[int] = 1
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         (out / "kit.json").write_text("{}")
 
 
@@ -204,7 +204,7 @@ def executed_kits(folder: Path, **changes: Any) -> tuple[Execution, Subject]:
     for name in ("package", "package-twin"):
         made = an_artifact(name, folder / name, {"kit.json": whole_manifest(kit.folder, twin=name == "package-twin")})
         execution.artifacts[f"{name}:{TRT_FP16.id}"] = made
-    return execution, Subject.of_build(execution.plan.resolved, lab_at(FakeHost(), Store.open(folder / "store")))
+    return execution, Subject.from_build(execution.plan.resolved, lab_at(FakeHost(), Store.open(folder / "store")))
 
 
 def whole_manifest(kit: Path, *, twin: bool) -> str:

@@ -39,7 +39,7 @@ class Toy(Stage):
     name: str
     ends: str = "well"
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         (out / "half.txt").write_text("begun")
         if self.ends == "broken":
             raise Broken(self.name)

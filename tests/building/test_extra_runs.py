@@ -26,7 +26,7 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.host = FakeHost()
         self.store = Store.open(folder / "store")
-        self.seen = Subject.of_build(resolved(), lab=lab_at(self.host, self.store))
+        self.seen = Subject.from_build(resolved(), lab=lab_at(self.host, self.store))
         self.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
     def measured(self, extra_runs: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:

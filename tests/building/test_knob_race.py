@@ -55,7 +55,7 @@ def an_observer(kit: KitRef, lab: Lab, folder: Path) -> Observer:
     """One that has chosen this kit."""
     default = resolved()
     recipe = default.recipe.model_copy(update={"race": RaceChoice(rounds=8, samples=50)})
-    observer = Observer(Subject.of_build(default.model_copy(update={"recipe": recipe}), lab))
+    observer = Observer(Subject.from_build(default.model_copy(update={"recipe": recipe}), lab))
     table = MacTable(resolution_px=64, layers=()).model_dump_json()
     observer.subject.graphs["export"] = an_artifact("export", folder / "export", {"macs.json": table}).folder / "macs.json"
     observer.subject.kits[NAME] = observer.subject.answering[NAME] = kit

@@ -48,7 +48,7 @@ def test_a_candidate_whose_board_went_away_is_not_out(what: str, tmp_path: Path,
         raise link_lost(board="pi", doing="evaluate")
 
     kit = a_kit(tmp_path, "kit")
-    observer = observe.Observer(Subject.of_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
+    observer = observe.Observer(Subject.from_build(resolved(), lab_at(FakeHost(), Store.open(tmp_path / "store"))))
     observer.subject.kits["kit"] = observer.subject.answering["kit"] = kit
     monkeypatch.setattr(subject, "evaluate", gone)
     monkeypatch.setattr(observe, "residency", gone)

@@ -61,7 +61,7 @@ class Stand:
     def __init__(self, folder: Path, meters: str = "rapl") -> None:
         self.host = UnequalHost()
         self.host.meters = meters
-        self.observer = Observer(Subject.of_build(resolved(), lab=lab_at(self.host, Store.open(folder / "store"))))
+        self.observer = Observer(Subject.from_build(resolved(), lab=lab_at(self.host, Store.open(folder / "store"))))
         self.observer.subject.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
         self.observer.subject.answering = dict(self.observer.subject.kits)
         self.observer.time_all((), RaceOptions())

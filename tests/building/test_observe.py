@@ -47,9 +47,9 @@ def kit(candidate: Candidate) -> KitRef:
 
 def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: dict[str, Any] = {BASELINE.id: np.zeros((4, 10), np.float32), INT8.id: np.full((4, 10), np.nan, np.float32)}
-    monkeypatch.setattr(subject, "evaluate", lambda kit, pixels, lab: kit.candidate.id)
+    monkeypatch.setattr(subject, "evaluate", lambda kit, pixels, lab, begin: kit.candidate.id)
     monkeypatch.setattr(subject, "logits_of", answers.__getitem__)
-    observer = Observer(Subject.of_build(resolved(), lab=Room()))  # type: ignore[arg-type]
+    observer = Observer(Subject.from_build(resolved(), lab=Room()))  # type: ignore[arg-type]
     observer.subject.answering = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     pixels = {split: PixelSet(split=split, file=Path("/nowhere"), sha256="a", images=4) for split in subject.SPLITS}
     observer.evaluate_all(pixels)
@@ -66,7 +66,7 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **said:
         return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
 
     monkeypatch.setattr(subject, "race", write_down)
-    observer = Observer(Subject.of_build(resolved(), lab=Room(**said)))  # type: ignore[arg-type]
+    observer = Observer(Subject.from_build(resolved(), lab=Room(**said)))  # type: ignore[arg-type]
     observer.subject.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
+from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.entry import StageInputs
@@ -33,7 +33,7 @@ class Stages:
         self.made: dict[str, Artifact] = {}
 
     def obtain(self, stage: Stage, under: StageInputs, *_: object) -> tuple[Artifact, None]:
-        assert dict(stage.inputs) == {role: each.key for role, each in under.given.items()}
+        assert dict(stage.inputs) == {role: each.key for role, each in under.inputs.items()}
         name = digest_of([stage.kind, stage.model_dump(mode="json")])
         if name not in self.made:
             self.asked.append(stage)
@@ -82,7 +82,7 @@ def test_the_ways_of_a_gpu_open_one_program(stages: Stages, tmp_path: Path, publ
     making = maker(stages, tmp_path)
     answer = WeightsAnswer(choice="auto", kind="download", why="downloaded")
     fetched = making.fetched(arch_named("resnet-18"), answer) if published else None
-    ways = (REFERENCE, *BESIDE[:2])
+    ways = (REFERENCE, *VARIANTS[:2])
     assert list(making.gpu_kits(PROBE, ways, fetched).made) == [each.id for each in ways]
     weights = {"weights": "fetch"} if published else {}
     assert stages.inputs("program") == [{**weights, "pixels": "probe"}]

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgecnn.bundle import ssh_keygen
-from edgecnn.bundle.evidence import without_places
+from edgecnn.bundle.evidence import redact_paths
 from edgecnn.bundle.evidence_file import (
     EVIDENCE_BYTES_MAX,
     EvidenceTrust,
@@ -245,12 +245,12 @@ def test_a_digest_is_of_the_file_so_that_a_later_version_s_defaults_change_nothi
 
 def test_a_path_keeps_its_last_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann smith")
-    assert without_places("/home/bob/x/kit.json: no kit; see '/root/a b'") == "…/kit.json: no kit; see '…/a b'"
+    assert redact_paths("/home/bob/x/kit.json: no kit; see '/root/a b'") == "…/kit.json: no kit; see '…/a b'"
     assert (
-        without_places("/home/ann smith/env/bin/python lacks numpy, as '/home/ann lee/x' does")
+        redact_paths("/home/ann smith/env/bin/python lacks numpy, as '/home/ann lee/x' does")
         == "…/python lacks numpy, as '…/x' does"
     )
-    assert without_places("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
-    assert without_places("pi@10.0.0.5: no room; ask pi@10.0.0.5", "pi@10.0.0.5") == "no room; ask the board"
-    assert without_places("pi: pip is not in /opt/pi/bin; ask pi.", "pi") == "pip is not in …/bin; ask the board."
-    assert without_places("pip: raspberry-pi-5 lacks api: x", "pi") == "pip: raspberry-pi-5 lacks api: x"
+    assert redact_paths("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
+    assert redact_paths("pi@10.0.0.5: no room; ask pi@10.0.0.5", "pi@10.0.0.5") == "no room; ask the board"
+    assert redact_paths("pi: pip is not in /opt/pi/bin; ask pi.", "pi") == "pip is not in …/bin; ask the board."
+    assert redact_paths("pip: raspberry-pi-5 lacks api: x", "pi") == "pip: raspberry-pi-5 lacks api: x"

@@ -34,9 +34,10 @@ def test_a_regression_is_told_verdict_first_with_what_changed(host: RacingHost, 
     done = run("judge", head, "--against", base, "--junit", tmp_path / "gates.xml")
     assert done.exit_code == 1, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("FAIL: onnxruntime-fp32 of head ")
-    assert "latency_ratio" in lines[1] and "1.100 ×" in lines[1]
-    assert "model: " in lines[-1]
+    assert lines[0].startswith("FAIL: onnxruntime-fp32 breaks latency_ratio ")
+    assert lines[-1] == lines[0]
+    assert any("latency_ratio" in line and "1.100 ×" in line for line in lines[1:-1])
+    assert any("model: " in line for line in lines)
     assert 'failures="1"' in (tmp_path / "gates.xml").read_text()
 
 

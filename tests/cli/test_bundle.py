@@ -41,8 +41,8 @@ def test_a_whole_bundle_is_said_to_be_whole(whole: Path) -> None:
     done = CliRunner().invoke(app, ["bundle", "verify", str(whole)])
     lines = done.stdout.splitlines()
     assert done.exit_code == 0
-    assert lines[0].startswith(f"{whole}: whole, ") and lines[0].endswith(" as out version 1 was packed")
-    assert lines[1] == "  kits: onnxruntime-fp32; onnxruntime-fp32 is used"
+    assert lines[0].startswith(f"{whole}: complete, ") and lines[0].endswith(" as packed: out version 1")
+    assert lines[1] == "  kits: onnxruntime-fp32; onnxruntime-fp32 is chosen"
     assert lines[2].startswith("  bundle.json: SHA-256 ")
 
 

@@ -31,7 +31,7 @@ def test_a_machine_becomes_a_device_that_a_target_names(run: Run, tmp_path: Path
     file = tmp_path / "config/edgecnn/devices/kitchen.toml"
     assert added.returncode == 0 and f"wrote {file}" in added.stdout, added.stderr
     held = run("devices", "check", "kitchen")
-    assert held.returncode == 0 and "the file of kitchen agrees with it" in held.stdout, held.stderr
+    assert held.returncode == 0 and "the file of kitchen matches the board" in held.stdout, held.stderr
     planned = run("plan", "--arch", "resnet-18", "--weights", "none", "--target", "kitchen")
     assert planned.returncode == 0, planned.stderr
 

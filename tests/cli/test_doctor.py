@@ -57,7 +57,7 @@ def test_every_runtime_that_is_installed_here_really_ran(report: dict[str, Any])
         else:
             assert parts[name]["state"] == "works", parts[name]["found"]
             assert parts[name]["version"] == installed_version(name)
-            assert parts[name]["found"].startswith("ran the tiny network; its answers are off by ")
+            assert parts[name]["found"].startswith("ran the tiny network")
             assert 0 < parts[name]["seconds"] < 120
     if installed_version("tensorrt-rtx") is not None:
         assert parts["tensorrt-rtx"]["found"].endswith("no engine was executed, which takes the GPU")

@@ -26,8 +26,11 @@ def test_without_a_terminal_nothing_is_asked_and_every_default_stands(place: Pla
     assert done.returncode == 0, done.stderr
     assert "edgecnn build usual.toml" in done.stdout
     recipe = load_recipe(place.folder / "usual.toml")
-    assert (recipe.model.arch, recipe.target.device, recipe.gates.max) == ("mobilenet-v3-large", "cpu", {})
+    assert (recipe.target.device, recipe.gates.max) == ("cpu", {})
+    assert recipe.model.arch == "efficientnet-lite0", "the weights of mobilenet-v3-large are not installed"
     assert Path(recipe.data.path) == place.photos
+    offered = done.stderr[done.stderr.index("networks for cpu") :].splitlines()
+    assert offered[1].split()[:2] == ["network", "top-1"] and len(offered[2:-1]) == 6
     text = (place.folder / "usual.toml").read_text()
     assert 'path = "photos"\n' in text  # so that the folder and its recipe can move together
     assert "150 " in text and "50 (bag)" in text and "50 (shirt)" in text
@@ -86,7 +89,7 @@ def test_folders_with_two_readings_are_asked_about_and_the_answer_is_written(pla
 def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place: Place) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edgecnn", "init", "photos", "--out", "asked.toml"]
-    os.write(ours, b"mobilenet-v9\nmobilenet-v2\n\n50\n")
+    os.write(ours, b"\nmobilenet-v9\nmobilenet-v2\n50\n")
     with child(command, cwd=place.folder, env=place.environment, stdin=theirs, stderr=theirs) as run:
         os.close(theirs)
         assert run.wait(60) == 0

@@ -51,7 +51,7 @@ def _requires_an_argument(option: str) -> EdgecnnError:
         (("build", "ci-gate", "--arch"), _requires_an_argument("--arch").line()),
         (
             ("build", "--arch", "resnet-18", "--target", "--data", "photos"),
-            MISSING_ARGUMENT(command="edgecnn build", name="a value for --target", meaning="--data comes right behind it").line(),
+            MISSING_ARGUMENT(command="edgecnn build", name="a value for --target", meaning="--data follows it").line(),
         ),
         (("--",), USAGE(command="edgecnn", reason="missing command").line()),
     ],

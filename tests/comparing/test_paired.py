@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.comparing.paired import NOT_RACED, AgainstRequest, judge_against
+from edgecnn.comparing.comparison import NOT_RACED
+from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import CommonImages, PairedAnswers
-from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.comparing import DEVICES_DIFFER, BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.judging.gates import exit_code_of, parse_bounds
 from edgecnn.judging.metrics import exactly
@@ -22,7 +24,7 @@ from edgecnn.values.candidate import Candidate, Knobs
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Comparison, ShippedKitFacts
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.building.bundles import built_at_chance_level, make_bundle, reseal, write_choice
+from tests.building.bundles import built_at_chance_level, built_for, make_bundle, reseal, write_choice
 from tests.building.races import RacingHost, racing_lab, two_bundles
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
@@ -283,10 +285,35 @@ def test_without_stored_answers_a_drop_is_missing_and_says_why(tmp_path: Path) -
     found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base, "drop_pp=1")
     drop = found.gates[1]
     assert (drop.verdict, exit_code_of(found.gates), found.drop_pp) == (Verdict.MISSING, 3, None)
-    assert drop.reason == (
-        f"not known against BASE: the store {tmp_path / 'store'} does not hold what HEAD's kit was made from: "
-        f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt, with HEAD's recipe, puts it there"
-    )
+    assert drop.reason == found.drop_absent and "HEAD" in drop.reason
+    assert f"EDGECNN_STORE={tmp_path / 'store'} edgecnn build RECIPE --out builds/rebuilt" in drop.reason
+
+
+def test_builds_for_two_devices_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    head, base = built_for("cpu", tmp_path / "head", width=4), built_for("raspberry-pi-5", tmp_path / "base", width=3)
+    host = RacingHost(bundle=1.0)
+    with pytest.raises(EdgecnnError, check=DEVICES_DIFFER.made) as refused:
+        judged(tmp_path, host, head, base)
+    assert (refused.value.fields, host.calls) == ({"head": "cpu", "base": "raspberry-pi-5"}, [])
+
+
+def test_the_same_kit_of_builds_for_two_devices_is_raced(tmp_path: Path) -> None:
+    head, base = built_for("cpu", tmp_path / "head"), built_for("raspberry-pi-5", tmp_path / "base")
+    found = judged(tmp_path, RacingHost(bundle=1.0), head, base)
+    assert (found.head.kit, found.identical, found.rounds > 0) == (found.base.kit, False, True)
+
+
+def test_a_bundle_alone_names_no_device_and_is_raced(tmp_path: Path) -> None:
+    head, base = built_for("cpu", tmp_path / "head", width=4), make_bundle(tmp_path / "base", width=3)
+    assert judged(tmp_path, RacingHost(bundle=1.0, base=1.0), head, base).rounds > 0
+
+
+def test_a_head_whose_runs_end_in_an_error_is_out_whatever_its_size(tmp_path: Path) -> None:
+    head, base = two_bundles(tmp_path)
+    host = RacingHost(head=1.0, base=1.0)
+    host.broken[shipped_kit(head).kit.digest] = "the runtime crashed"
+    found = judged(tmp_path, host, head, base, "size_mib=16")
+    assert [(gate.verdict, gate.kit_failed) for gate in found.gates] == [(Verdict.MISSING, True), (Verdict.PASS, True)]
 
 
 @pytest.mark.parametrize(("whose", "verdict"), [("head", Verdict.FAIL), ("base", Verdict.MISSING)])

@@ -74,7 +74,7 @@ def paired_builds(tmp_path: Path, first_in_base: int | None) -> PairedAnswers:
 def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path) -> None:
     answers = paired_builds(tmp_path, 9)
     assert answers.pairing == Pairing(images=31, base_images=40, head_images=40)
-    common = answers.of_common_images()
+    common = answers.common_answers()
     head, base = (side.logits.argmax(axis=1) == common.labels for side in (common.head, common.base))
     assert (len(common.labels), int((~head).sum()), np.flatnonzero(~base).tolist()) == (31, 0, [0, 1, 2, 3, 4])
     measured = accuracy(common.head, common.labels, "test", common.base)
@@ -84,7 +84,7 @@ def test_builds_of_another_resolution_are_paired_by_source_image(tmp_path: Path)
 def test_labels_that_were_corrected_count_as_head_has_them(tmp_path: Path) -> None:
     answers = paired_builds(tmp_path, 10)  # three classes in turn: every common image has another label in BASE
     assert answers.pairing == Pairing(images=30, base_images=40, head_images=40, relabelled=30)
-    common = answers.of_common_images()
+    common = answers.common_answers()
     assert common.labels.tolist() == answers.labels[10:].tolist()
 
 

@@ -179,7 +179,7 @@ def test_pixels_are_those_of_pillow_to_the_bit(tab: Tab) -> None:
     files = [png_of(random.integers(0, 256, (high, wide, 3), np.uint8)) for wide, high in PICTURES]
     for asked in RECIPES:
         recipe = PixelRecipe.model_validate(asked)
-        wanted = [pixels_sha256(to_pixels(decode(io.BytesIO(file)), recipe.of_runner())) for file in files]
+        wanted = [pixels_sha256(to_pixels(decode(io.BytesIO(file)), recipe.runner_recipe())) for file in files]
         given = json.dumps([base64.b64encode(file).decode() for file in files])
         made = tab.evaluate(
             f"""import("./pixels.mjs").then(({{ decoded, toPixels }}) => Promise.all({given}.map(async (file) => {{

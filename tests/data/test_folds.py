@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.data.splits import Assigned, Found, Listed, assign_roles
+from edgecnn.data.splits import Assigned, Listed, ListedImage, assign_roles
 from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
 from edgecnn.errors.data.groups import TooFewGroups
 from edgecnn.values.dataset import Fold, SplitRole
@@ -19,7 +19,7 @@ from tests.data.test_group_roles import CLASSES, ROOT, people, pictured
 from tests.graph.custom_files import photo_folder
 
 
-def folds(found: Sequence[Found], of: int, **asked: object) -> list[Assigned]:
+def folds(found: Sequence[ListedImage], of: int, **asked: object) -> list[Assigned]:
     listed = Listed(ROOT, CLASSES, {image.part for image in found}, found)
     choice = DataChoice.model_validate({"calibration_images": 30, **asked})
     return [assign_roles(listed, choice, Fold(number=number, of=of)) for number in range(1, of + 1)]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.data.split_names import Part
-from edgecnn.data.splits import Assigned, Found, Listed, assign_roles, images_by_role
+from edgecnn.data.splits import Assigned, Listed, ListedImage, assign_roles, images_by_role
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.values.dataset import Grouping
@@ -27,26 +27,26 @@ def sha(number: int) -> str:
     return f"{number:064x}"
 
 
-def pictured(group: str | None, counts: Sequence[int], part: Part = "train", start: int = 0) -> list[Found]:
+def pictured(group: str | None, counts: Sequence[int], part: Part = "train", start: int = 0) -> list[ListedImage]:
     """As many images of each class in one group; ``start`` numbers their bytes."""
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     names = [f"{part}/{CLASSES[label]}/{group}-{start + number}" for number, label in enumerate(labels)]
     return [
-        Found(name, label, part, sha(start + number), group)
+        ListedImage(name, label, part, sha(start + number), group)
         for number, (name, label) in enumerate(zip(names, labels, strict=True))
     ]
 
 
-def people(count: int, *, seed: int = 0, most: int = 9) -> list[Found]:
+def people(count: int, *, seed: int = 0, most: int = 9) -> list[ListedImage]:
     """Each with up to ``most`` images of every class."""
     draws = random.Random(seed)
-    found: list[Found] = []
+    found: list[ListedImage] = []
     for number in range(count):
         found += pictured(f"p{number:03}", [draws.randint(1, most) for _ in CLASSES], start=len(found))
     return found
 
 
-def assigned(found: Sequence[Found], **asked: object) -> Assigned:
+def assigned(found: Sequence[ListedImage], **asked: object) -> Assigned:
     listed = Listed(ROOT, CLASSES, {image.part for image in found}, found)
     return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "group_by": "person", **asked}))
 
@@ -56,7 +56,7 @@ def grouping(result: Assigned) -> Grouping:
     return result.grouping
 
 
-def sides(found: Sequence[Found], result: Assigned, *, trained: bool = True) -> dict[str, set[str]]:
+def sides(found: Sequence[ListedImage], result: Assigned, *, trained: bool = True) -> dict[str, set[str]]:
     """Group to the sides that its images came to be on."""
     group_of = {image.path: image.group or image.path for image in found}
     side_of = {"calibration": "train"} if trained else {}
@@ -106,7 +106,7 @@ def test_shares_are_near_where_groups_are_many(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_shares_are_met_where_each_group_shows_one_class(seed: int) -> None:
     draws = random.Random(seed)
-    found: list[Found] = []
+    found: list[ListedImage] = []
     for number in range(90):
         counts = [draws.randint(1, 20) if label == number % 3 else 0 for label in range(3)]
         found += pictured(f"p{number}", counts, start=len(found))
@@ -219,5 +219,5 @@ def test_splits_of_the_user_s_keep_their_roles_and_a_group_in_two_is_an_error() 
 
 def test_a_copy_that_is_left_out_puts_no_group_on_two_sides() -> None:
     found = [*people(9), *pictured("zoe", [3, 3, 3], "test", start=900)]
-    result = assigned([*found, Found("train/cat/copy", 0, "train", sha(900), "zoe")])
+    result = assigned([*found, ListedImage("train/cat/copy", 0, "train", sha(900), "zoe")])
     assert result.copies == ("train/cat/copy: the same bytes as test/cat/zoe-900",)

@@ -126,7 +126,7 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
     assert refused(place, "person") == (
-        f"{place}: cannot be used as a list of images: 'a.png' is of two groups, 'anna' and 'bert' — {hint}"
+        f"{place}: cannot be used as a list of images: 'a.png' is in two groups, 'anna' and 'bert' — {hint}"
     )
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
     with pytest.raises(

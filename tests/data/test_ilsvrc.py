@@ -158,7 +158,7 @@ def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
     devkit(tmp_path / "devkit" / "data")
     (tmp_path / "devkit" / "data" / "meta.mat").write_bytes(b"no table")
     with pytest.raises(
-        EdgecnnError, match=r"meta\.mat next to it is missing, or does not explain its numbers", check=TABLE_UNUSABLE.made
+        EdgecnnError, match=r"meta\.mat next to it is missing, or lacks some of its numbers", check=TABLE_UNUSABLE.made
     ):
         summed_up(tmp_path / "val", tmp_path)
 
@@ -175,10 +175,10 @@ def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) 
     ("lines", "said"),
     [
         (["1", "", "3"], ", line 2: cannot be used as a list of images: it is blank"),
-        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is not a number that meta.mat explains"),
+        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is not a number in meta.mat"),
         (
             ["1", "2", "1001"],
-            ", line 3: cannot be used as a list of images: '1001' is not a number that meta.mat explains",
+            ", line 3: cannot be used as a list of images: '1001' is not a number in meta.mat",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path:
     caffe(tmp_path / "val.txt")
     written = (tmp_path / "val.txt").read_text().replace("JPEG 230\n", f"JPEG {number}\n")
     (tmp_path / "val.txt").write_text("\n" + written)
-    said = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is none of them"
+    said = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is not one of them"
     with pytest.raises(EdgecnnError, match=said, check=TABLE_UNUSABLE.made):
         summed_up(tmp_path, tmp_path)
 

@@ -187,8 +187,8 @@ def test_a_path_that_the_file_system_does_not_take_is_refused_before_any_look(te
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        ("a\0b", "it holds a NUL character"),
-        ("~nobody-of-this-name/photos", "no user has that name"),
+        ("a\0b", "it contains a NUL character"),
+        ("~nobody-of-this-name/photos", "there is no user of that name"),
         ("/caf\udce9", "'/caf\\udce9' is not valid UTF-8"),
     ],
 )

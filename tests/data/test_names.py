@@ -7,9 +7,9 @@ import pytest
 from edgecnn.data.inspection import name_slips
 
 SAME, PLURAL, LETTER = (
-    "but for case, blanks or punctuation they are the same",
-    "but for an s they are the same",
-    "a letter tells them apart",
+    "they differ only in case, blanks or punctuation",
+    "they differ only by an s",
+    "they differ by one letter",
 )
 
 

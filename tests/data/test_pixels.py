@@ -65,4 +65,4 @@ def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_p
     with pytest.raises(CorruptImages, match=said):
         _decoded(source, [entry], recipe)
     with pytest.raises(CorruptImages, match=said):
-        source.pixels(entry, recipe.of_runner())
+        source.pixels(entry, recipe.runner_recipe())

@@ -120,7 +120,7 @@ def test_an_empty_folder_may_be_filled_and_another_may_not(photos: Path, tmp_pat
             divided(photos, tmp_path / place)
     with pytest.raises(EdgecnnError, check=OUTPUT_INSIDE_DATA.made):
         divided(photos, photos / "divided")
-    with pytest.raises(EdgecnnError, match="no such folder above it", check=OUTPUT_UNWRITABLE.made):
+    with pytest.raises(EdgecnnError, match="its parent folder does not exist", check=OUTPUT_UNWRITABLE.made):
         divided(photos, tmp_path / "none" / "out")
 
 
@@ -153,7 +153,8 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
     with pytest.raises(EdgecnnError, check=DEMO_HAS_NO_FOLDER.made):
         inspect(DataChoice(path="demo"), tmp_path / "store", Heard())
     assert refused.value.line() == (
-        "demo means the embedded images: they have no folder — name a folder; one called demo is ./demo [demo-has-no-folder]"
+        "demo is the name of the embedded images: they have no folder — name a folder; one called demo is ./demo "
+        "[demo-has-no-folder]"
     )
     assert not (tmp_path / "out").exists()
 
@@ -167,7 +168,7 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
         ("..", "a build skips folders of that name"),
         (".NET", "a build skips folders of that name"),
         ("Thumbs.db", "a build skips folders of that name"),
-        ("no_label", "a build takes such a folder for images without a label"),
+        ("no_label", "a build reads such a folder as images without labels"),
     ],
 )
 def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, because: str) -> None:

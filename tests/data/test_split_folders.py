@@ -146,7 +146,7 @@ def test_folders_that_are_alike_inside_are_asked_about(tmp_path: Path) -> None:
 def test_split_folders_by_unusual_names_are_asked_about(tmp_path: Path, names: tuple[str, ...]) -> None:
     train, test = names
     root = with_images(tmp_path, f"{train}/cat", f"{train}/cow", f"{train}/dog", f"{test}/cat", f"{test}/dog")
-    assert f"{test}/ and {train}/ hold no images but the sub-folders cat/, cow/ and dog/" in asked(root)
+    assert f"{test}/ and {train}/ contain no images, only the sub-folders cat/, cow/ and dog/" in asked(root)
     assert (layout_of(root, "nested").classes, len(layout_of(root, "classes").classes)) == (("cat", "cow", "dog"), 2)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.data.split_names import Part
-from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles
+from edgecnn.data.splits import Assigned, LeftOut, Listed, ListedImage, assign_roles
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -22,12 +22,14 @@ def sha(number: int) -> str:
     return f"{number:064x}"
 
 
-def images(part: Part, counts: Sequence[int], start: int = 0) -> list[Found]:
+def images(part: Part, counts: Sequence[int], start: int = 0) -> list[ListedImage]:
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
-    return [Found(f"{part}/{CLASSES[label]}/{number}", label, part, sha(start + number)) for number, label in enumerate(labels)]
+    return [
+        ListedImage(f"{part}/{CLASSES[label]}/{number}", label, part, sha(start + number)) for number, label in enumerate(labels)
+    ]
 
 
-def assigned(found: Sequence[Found], skipped: Sequence[LeftOut] = (), **asked: object) -> Assigned:
+def assigned(found: Sequence[ListedImage], skipped: Sequence[LeftOut] = (), **asked: object) -> Assigned:
     listed = Listed(ROOT, CLASSES, {image.part for image in found}, found, skipped)
     return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, **asked}))
 
@@ -113,14 +115,14 @@ def test_calibration_takes_at_most_a_quarter_of_what_trains() -> None:
 
 def test_a_copy_in_another_split_leaves_the_training_side() -> None:
     found = images("train", (9, 9, 9)) + images("test", (3, 3, 3), 1000)
-    result = assigned([*found, Found("train/cat/copy", 0, "train", sha(1000))])
+    result = assigned([*found, ListedImage("train/cat/copy", 0, "train", sha(1000))])
     (copy,) = result.copies
     assert copy.startswith("train/cat/copy: ") and copy.endswith(" test/cat/0")
     assert [image.role for image in result.images if image.sha256 == sha(1000)] == ["test"]
 
 
 def test_a_picture_under_two_classes_is_left_out_of_both() -> None:
-    result = assigned([*images("train", (9, 9, 9)), Found("train/dog/copy", 1, "train", sha(0))])
+    result = assigned([*images("train", (9, 9, 9)), ListedImage("train/dog/copy", 1, "train", sha(0))])
     assert [copy.partition(":")[0] for copy in result.copies] == ["train/cat/0", "train/dog/copy"]
     assert sha(0) not in {image.sha256 for image in result.images}
 
@@ -171,8 +173,8 @@ def test_a_class_without_test_images_is_named() -> None:
 
 def test_too_few_images_say_where_the_files_went() -> None:
     """Four files in a class and one image: three are the same bytes, and notes and a broken picture are no images."""
-    same = [Found(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
-    elsewhere = [Found("train/dog/f.png", 1, "train", sha(0))]
+    same = [ListedImage(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
+    elsewhere = [ListedImage("train/dog/f.png", 1, "train", sha(0))]
     skipped = [LeftOut("train/dog/half.jpg", 1, "train", "breaks off before its end"), LeftOut("x", 0, "train", "of no interest")]
     with pytest.raises(TooFewImages) as caught:
         assigned([*images("train", (9, 0, 9)), *same, *elsewhere], skipped)
@@ -198,7 +200,7 @@ def test_large_shares_need_larger_classes() -> None:
 def of_many(counts: Sequence[int], **asked: object) -> Assigned:
     """As many classes as counts, all in one folder."""
     found = [
-        Found(f"{label}/{number}", label, "train", sha(1000 * label + number))
+        ListedImage(f"{label}/{number}", label, "train", sha(1000 * label + number))
         for label, count in enumerate(counts)
         for number in range(count)
     ]

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, Which, _built_for, cuda_gap, how, how_of, local_gpu, role
+from edgecnn.devices.desktop_gpu import (
+    REFERENCE,
+    VARIANTS,
+    VariantChoice,
+    _built_for,
+    cuda_gap,
+    describe_candidate,
+    describe_variant,
+    local_gpu,
+    role,
+)
 from edgecnn.values.candidate import Candidate
 
 TORCH = {"torch": "2.15.0+cu132", "torchvision": "0.29.2"}
@@ -48,7 +58,7 @@ def ids(candidates: Sequence[Candidate]) -> list[str]:
         ("all", ["torch-tf32", "torch-amp", "torch-fp32-cudagraph", "torch-amp-cudagraph", "torch-fp32-compiled"]),
     ],
 )
-def test_as_many_ways_as_were_asked_for_stand_beside_the_reference(which: Which, beside: list[str]) -> None:
+def test_as_many_ways_as_were_asked_for_stand_beside_the_reference(which: VariantChoice, beside: list[str]) -> None:
     found = local_gpu(["NVIDIA H200"], TORCH, which)
     assert found is not None
     assert (found.candidate.id, ids(found.variants)) == ("torch-fp32", beside)
@@ -63,13 +73,13 @@ def test_tensorrt_plays_where_torch_has_it_and_is_named_where_not() -> None:
     assert here.unavailable.keys() == {"torch-fp32-tensorrt"}
 
 
-@pytest.mark.parametrize("candidate", [REFERENCE, *BESIDE], ids=lambda each: each.id)
+@pytest.mark.parametrize("candidate", [REFERENCE, *VARIANTS], ids=lambda each: each.id)
 def test_every_way_says_its_precision_its_batch_and_where_the_copies_are(candidate: Candidate) -> None:
-    said = how(candidate)
+    said = describe_candidate(candidate)
     words = {"fp32": "TF32 off", "tf32": "TF32 allowed", "fp16": "autocast to fp16"}
     assert words[candidate.precision.value] in said
     assert ("CUDA graph" in said, "torch.compile" in said) == ("graph" in candidate.id, "eager" not in said)
-    assert how_of(candidate.id) == said
+    assert describe_variant(candidate.id) == said
 
 
 def test_of_several_the_one_that_a_device_file_knows_plays() -> None:

@@ -50,7 +50,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def logits(host: Host, kit: Path, pixels: Path, out: Path) -> np.ndarray:
-    host.run(Task(kit, "evaluate", given={"--pixels": pixels}, out=out), lease_s=600, tell=Silent())
+    host.run(Task(kit, "evaluate", inputs={"--pixels": pixels}, out=out), lease_s=600, tell=Silent())
     return np.concatenate([np.load(path) for path in sorted(out.glob("logits-*.npy"))])
 
 

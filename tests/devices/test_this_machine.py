@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import device_named, load_devices
-from edgecnn.devices.this_machine import contradiction, local_facts, matches, with_local_facts
+from edgecnn.devices.this_machine import complete_device, contradiction, local_facts, matches
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.profile import Environment
 
@@ -30,10 +30,10 @@ def test_the_shipped_cpu_matches_every_machine_and_boards_match_only_themselves(
 
 
 def test_only_a_device_that_leaves_it_to_the_machine_takes_the_machine_s_facts() -> None:
-    cpu = with_local_facts(device_named("cpu"), THIS_MACHINE)
+    cpu = complete_device(device_named("cpu"), THIS_MACHINE)
     assert (cpu.processor.architecture, cpu.processor.isa, cpu.processor.cores) == ("x86_64", ("avx512_vnni",), 2)
     assert cpu.memory is not None and cpu.memory.mib == 2048
-    assert with_local_facts(device_named("intel-cpu"), THIS_MACHINE) == device_named("intel-cpu")
+    assert complete_device(device_named("intel-cpu"), THIS_MACHINE) == device_named("intel-cpu")
 
 
 def test_the_facts_of_an_x86_machine_are_read_from_proc(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.fit import NO_TABLE_BESIDE
 from edgecnn.fit import finish
 from edgecnn.fit.choose import choose_member
-from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, with_latency
+from edgecnn.fit.finish import marked_raced_twice, predicted_on, prices_elsewhere, update_latency
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
@@ -38,7 +38,7 @@ def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
 
 def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Member:
     built = member("a", 0.8, ms, before, gates=(judged(before), *others))
-    return with_latency(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
+    return update_latency(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         times=times,
         out_of_time=False,
         untimed={},
-        with_untrained_ms=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
+        add_untrained_ms=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
         builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
         first=member(1.0, 9.0),
         prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),

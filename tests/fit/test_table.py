@@ -117,7 +117,7 @@ def test_a_batch_beside_other_work_runs_once_more_and_is_marked_where_that_stays
     played(bench, monkeypatch, networks=12)
     rows = measure_table(PLAN, lab).timed["onnxruntime-fp32"]
     assert [request.max_age_h > 0 for request in bench.races] == [True, False, True, False]
-    assert [row.disturbed for row in rows] == [None] * 6 + ["other programs took 60 % of the processors' time"] * 6
+    assert [row.disturbed for row in rows] == [None] * 6 + ["other programs used 60 % of the CPU time"] * 6
 
 
 def test_no_batch_is_begun_that_would_not_be_done_in_time_and_what_is_left_is_said(

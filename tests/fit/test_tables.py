@@ -144,7 +144,7 @@ def test_a_table_of_another_machine_is_refused_at_hand_and_away(attached: bool, 
         update={"environment": lab.environment.model_copy(update={"conditions": conditions})}
     )
     write_table(other, tmp_path / "pi.json")
-    why = "power_mode" if attached else "it is of raspberry-pi-5, and jetson-orin-nano is searched for"
+    why = "power_mode" if attached else "it is for raspberry-pi-5, but the search is for jetson-orin-nano"
     with pytest.raises(EdgecnnError, match=why, check=TABLE_OF_ANOTHER.made):
         priced(asked("jetson-orin-nano", tmp_path / "pi.json"), (BASELINE,), lab, attached=attached)
 

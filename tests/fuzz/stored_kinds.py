@@ -10,7 +10,7 @@ from random import Random
 
 import onnx
 
-from edgecnn.comparing.baseline_file import as_profile, energy_figures_of, figures_of, read_baseline
+from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, race_profile, read_baseline
 from edgecnn.data.formats.onnx_names import KEYS, names_in_metadata
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.tables import prices_in, read_table_file
@@ -164,7 +164,7 @@ def _baseline(path: Path) -> object:
     except Exception:  # noqa: BLE001 - no object, or nothing that has a digest
         return read_baseline(path)
     found = read_baseline(path)
-    return figures_of(found), energy_figures_of(found), as_profile(found).moment
+    return figures_of(found), energy_figures_of(found), race_profile(found).moment
 
 
 def _state_seeds(_: Path) -> Sequence[bytes]:

@@ -138,7 +138,7 @@ def _bytes(content: bytes) -> Callable[[Path], Path]:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "empty": (_bytes(b""), "it holds no graph with an output"),
+    "empty": (_bytes(b""), "it contains no graph with an output"),
     "noise": (_bytes(b"\x3a\x7f" * 300), "Wire format was corrupt"),
     "weights absent": (lambda folder: _weights_at(folder, "w.bin"), "needs the file w.bin, which is not in its folder"),
     "weights nowhere": (lambda folder: _weights_at(folder, None), "outside the model's folder"),

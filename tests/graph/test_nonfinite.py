@@ -40,7 +40,7 @@ def a_network(folder: Path, *operators: str, scale: float = 1.0) -> Path:
     [
         (("Exp", "Neg", "Exp"), 100.0, "layer exp-0 (Exp) is the first to give inf, from finite numbers and finite weights"),
         (("Neg", "Log", "Abs"), 1.0, "layer log-1 (Log) is the first to give nan, from finite numbers and finite weights"),
-        (("Abs", "Neg"), float("nan"), "layer first (Mul) is the first to give nan, its weights hold it already"),
+        (("Abs", "Neg"), float("nan"), "layer first (Mul) is the first to give nan, its weights already contain it"),
     ],
 )
 def test_the_first_layer_that_gives_no_number_is_named(

@@ -113,7 +113,7 @@ def test_an_empty_file_is_said_to_hold_no_graph(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
     with pytest.raises(EdgecnnError, check=NOT_AN_ONNX_MODEL.made) as caught:
         load_model(tmp_path / "model.onnx")
-    assert (caught.value.ref, caught.value.fields["why"]) == ("not-an-onnx-model", "it holds no graph with an output")
+    assert (caught.value.ref, caught.value.fields["why"]) == ("not-an-onnx-model", "it contains no graph with an output")
 
 
 def test_the_opset_is_that_of_onnxs_own_operators() -> None:

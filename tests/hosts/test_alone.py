@@ -35,7 +35,7 @@ def test_a_second_one_waits_and_says_so_until_the_first_has_ended(tmp_path: Path
         assert not entered.wait(0.8)
     waiting.join(10)
     assert entered.is_set()
-    assert ear.notes == ["waiting for another race on this machine to end: two at once would measure each other"]
+    assert ear.notes == ["waiting for another race on this machine to end: two races would disturb each other"]
 
 
 def test_a_holder_that_is_killed_holds_nothing(tmp_path: Path) -> None:

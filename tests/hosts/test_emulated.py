@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.devices import machine
 from edgecnn.devices.check import board
-from edgecnn.devices.check.board import Wanted
+from edgecnn.devices.check.board import BoardUse
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import contradiction
 from edgecnn.errors.base import EdgecnnError
@@ -59,8 +59,8 @@ def test_a_device_that_it_is_not_is_refused(python: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(board, "emulated_python", lambda _: python)
     asked = HostRequest(address=EMULATED)
     with pytest.raises(EdgecnnError, match="emulated is .*, which is not Raspberry Pi 5", check=BOARD_IS_ANOTHER_DEVICE.made):
-        machine.machine_for(asked, Wanted(device_named("raspberry-pi-5"), "a test"), Quiet()).__enter__()
-    with machine.machine_for(asked, Wanted(None, "a test"), Quiet()) as found:
+        machine.machine_for(asked, BoardUse(device_named("raspberry-pi-5"), "a test"), Quiet()).__enter__()
+    with machine.machine_for(asked, BoardUse(None, "a test"), Quiet()) as found:
         assert found.facts.models == (SAID,) and found.board == EMULATED
         assert found.environment.fidelity is Fidelity.EMULATED
 

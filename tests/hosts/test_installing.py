@@ -33,8 +33,8 @@ class Shell(Link):
     def command(self, remote: str) -> list[str]:
         return ["sh", "-c", remote]
 
-    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
-        return super().ask(remote, given=given[: self.reaches], timeout_s=timeout_s, doing=doing)
+    def ask(self, remote: str, *, stdin: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
+        return super().ask(remote, stdin=stdin[: self.reaches], timeout_s=timeout_s, doing=doing)
 
 
 def board(link: Link, folder: Path) -> Board:
@@ -44,7 +44,7 @@ def board(link: Link, folder: Path) -> Board:
 def test_an_end_in_the_middle_publishes_no_half(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=BOARD_FAILED.made) as caught:
         board(Shell(reaches=1000), tmp_path).hello()
-    assert caught.value.line() == "nano: making a private folder failed: what was sent broke off [board-failed]"
+    assert caught.value.line() == "nano: making the private folder failed: the file is incomplete [board-failed]"
     assert list((tmp_path / "a far place").iterdir()) == []
     assert board(Shell(), tmp_path).hello()["folder"] == str(tmp_path / "a far place")
 

@@ -38,9 +38,9 @@ def board_of(link: Link, folder: Path) -> Board:
 
 def test_a_command_answers_over_one_shared_connection(board: Loopback) -> None:
     with Link.open(Address.of(LOOPBACK)) as link:
-        first = link.ask("printf '%s ' one two; cat; exit 3", given=b"three")
+        first = link.ask("printf '%s ' one two; cat; exit 3", stdin=b"three")
         assert (first.text, first.status) == ("one two three", 3)
-        assert link.ask("cat", given=b"\x00\xff").stdout == b"\x00\xff"
+        assert link.ask("cat", stdin=b"\x00\xff").stdout == b"\x00\xff"
         assert len(board.sessions()) == 1
     assert wait_until(lambda: not board.sessions(), 5), "the connection ended with the link"
 
@@ -102,10 +102,10 @@ def test_contents_are_kept_by_what_they_are_and_nothing_is_sent_twice(board: Loo
         there = board_of(link, tmp_path)
         folder = Path(there.hello()["folder"])
         assert there.ask("have", sha256=[name])["missing"] == [name]
-        assert there.ask("put", given=_tar({name: content}))["put"] == 1
+        assert there.ask("put", stdin=_tar({name: content}))["put"] == 1
         assert there.ask("have", sha256=[name])["missing"] == []
-        with pytest.raises(EdgecnnError, match="000000000000 came as another content", check=BOARD_FAILED.made):
-            there.ask("put", given=_tar({"0" * 64: content}))
+        with pytest.raises(EdgecnnError, match="000000000000 was changed on the way", check=BOARD_FAILED.made):
+            there.ask("put", stdin=_tar({"0" * 64: content}))
         kit = Path(there.ask("lay", folder="kits/k", files={"a/model.onnx": name}, fresh=True)["path"])
         assert (kit / "a/model.onnx").read_bytes() == content
     assert (folder.stat().st_mode & 0o777) == 0o700

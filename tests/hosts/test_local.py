@@ -55,7 +55,7 @@ def listing(kit: Path) -> dict[str, bytes]:
 def test_the_last_line_comes_back_and_progress_is_relayed(onnx_kit: Path, tmp_path: Path) -> None:  # noqa: F811
     host: Host = LocalHost()
     heard = Heard()
-    task = Task(onnx_kit, "evaluate", given={"--pixels": write_pixels(tmp_path / "p.npy", 40)}, out=tmp_path / "out")
+    task = Task(onnx_kit, "evaluate", inputs={"--pixels": write_pixels(tmp_path / "p.npy", 40)}, out=tmp_path / "out")
     result = host.run(task, lease_s=30, tell=heard)
     assert "ok" not in result and result["evaluation"]["images"] == 40
     assert heard.steps[-1] == ("evaluate small-onnxruntime", 40, 40, "images")
@@ -214,7 +214,7 @@ def test_work_longer_than_the_lease_goes_on_as_long_as_it_is_heard(copy_kit: Cop
     slow = "        import time; time.sleep(0.4)\n        return dict(zip("
     edit(kit, "runner/sessions/onnxruntime_cpu.py", "        return dict(zip(", slow)
     pixels = write_pixels(tmp_path / "p.npy", 12)
-    task = Task(kit, "evaluate", ("--batch", "1"), given={"--pixels": pixels}, out=tmp_path / "out")
+    task = Task(kit, "evaluate", ("--batch", "1"), inputs={"--pixels": pixels}, out=tmp_path / "out")
     assert LocalHost().run(task, lease_s=4, tell=Heard())["evaluation"]["seconds"] > 4.5
 
 
@@ -233,7 +233,7 @@ def test_interrupted_or_killed_outright_here_nothing_is_left_there(
         "from edgecnn.hosts.protocol import Task\n"
         "from tests.hosts.test_local import Heard\n"
         "kit, schedule, out = map(Path, sys.argv[1:])\n"
-        "LocalHost().run(Task(kit, 'bench', given={'--schedule': schedule}, out=out), lease_s=60, tell=Heard())"
+        "LocalHost().run(Task(kit, 'bench', inputs={'--schedule': schedule}, out=out), lease_s=60, tell=Heard())"
     )
     words = [sys.executable, "-c", code, str(kit), str(schedule), str(out)]
     with child(words, piped=False, cwd=ROOT, stderr=subprocess.DEVNULL) as host:

@@ -111,7 +111,7 @@ def test_a_race_of_the_board_s_own_and_one_over_ssh_wait_for_each_other(
     with alone(own, lock):
         assert len(runs_in(tmp_path / "far")) == 4, "it came after all of them"
     racing.join(30)
-    assert heard.notes == ["waiting for another race on loopback to end: two at once would measure each other"]
+    assert heard.notes == ["waiting for another race on loopback to end: two races would disturb each other"]
     assert len(list((tmp_path / "out").glob("run-*.json"))) == 4
 
 

@@ -110,7 +110,7 @@ def test_an_error_says_more_than_is_known_and_less_than_a_book(tmp_path: Path) -
 
 def test_a_line_without_an_end_and_lines_without_an_end_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "LINE_BYTES", 1 << 20)
-    monkeypatch.setattr(wire, "SAID_BYTES", 2 << 20)
+    monkeypatch.setattr(wire, "STREAM_BYTES", 2 << 20)
     with pytest.raises(AnswerUnusable, match="nano: its answer to selftest cannot be used: a line is longer than 1 MiB"):
         run(tmp_path, b"", words=("cat", "/dev/zero"))
     with pytest.raises(AnswerUnusable, match="nano: its answer to selftest cannot be used: it is longer than 2 MiB"):
@@ -168,22 +168,22 @@ def test_a_refusal_is_still_one(tmp_path: Path) -> None:
 def test_an_answer_without_an_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Liar, "command", lambda liar, remote: ["yes", "much"])
     with pytest.raises(AnswerUnusable, match="nano: its answer to the question cannot be used: it is longer than 64 MiB"):
-        Liar(tmp_path).ask("", given=b"x" * 1_000_000, doing="the question")
+        Liar(tmp_path).ask("", stdin=b"x" * 1_000_000, doing="the question")
 
 
 def test_a_board_that_reads_nothing_and_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Liar, "command", lambda liar, remote: ["sleep", "600"])
     began = time.monotonic()
     with pytest.raises(EdgecnnError, match="no answer in 1 s", check=LINK_LOST.made):
-        Liar(tmp_path).ask("", given=b"x" * 1_000_000, timeout_s=1)
+        Liar(tmp_path).ask("", stdin=b"x" * 1_000_000, timeout_s=1)
     assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
     ("stream", "error", "because"),
     [
-        (b"another", BOARD_FAILED, "a came as another content"),
-        (b"conte", BOARD_FAILED, "it broke off, 2 bytes before its end"),
+        (b"another", BOARD_FAILED, "a was changed on the way"),
+        (b"conte", BOARD_FAILED, "it broke off 2 bytes before its end"),
         (b"content and more", None, ""),
     ],
 )

@@ -15,7 +15,10 @@ PLACES = {
     "gates_for": {"judging/gates.py"},
     "comparison_gates": {"judging/gates.py"},
     "EffectiveGates.of": {"planning/request.py", "bench/bundle.py"},
-    "EffectiveGates.of_two": {"comparing/paired.py", "comparing/unpaired.py"},
+    "EffectiveGates.comparing": {"comparing/paired.py", "comparing/unpaired.py"},
+    "comparison": {"comparing/paired.py", "comparing/unpaired.py"},
+    "comparison_subject": {"comparing/paired.py", "comparing/unpaired.py"},
+    "require_same_device": {"comparing/paired.py", "comparing/unpaired.py"},
     "effective_gates": {"building/build.py", "bench/judge.py"},
     "runs_for": {"judging/gates.py", "fit/finish.py"},
     "judge_candidate": {"judging/judgement.py"},
@@ -25,13 +28,13 @@ PLACES = {
     "eligibility_of": {"judging/choice.py", "building/choosing.py"},
     "claimed": {"building/report.py"},
     "decide": {"building/build.py", "building/report.py"},
-    "Subject.of_build": {"building/build.py", "building/folds.py", "bench/subject.py"},
+    "Subject.from_build": {"building/build.py", "building/folds.py", "bench/subject.py"},
     "Subject": {
         "bench/bundle.py",
         "bench/subject.py",
         "building/desktop_gpu.py",
         "building/objective_race.py",
-        "comparing/paired.py",
+        "comparing/comparison.py",
     },
 }
 """What is called to where it may be called; ``fit`` races members again by the gates of their builds."""

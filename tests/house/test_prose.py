@@ -13,8 +13,11 @@ import pytest
 import typer
 
 from edgecnn.cli.main import app
+from edgecnn.errors.base import ErrorRow
+from tests.errors.lines import rows
 from tests.house.documents import documents
 from tests.house.source_tree import modules, relative, syntax
+from tests.surfaces.pinned import TEXTS
 
 TURNS: Mapping[str, str] = {
     r"\banew\b": "again, or re-",
@@ -34,7 +37,7 @@ TURNS: Mapping[str, str] = {
     r"\bbeside(?:s)?\b": "next to, in addition to",
     r"\bof its own\b|\bof their own\b": "its own, separate",
     r"(?<!there )\b(?:is|are) no\b(?! longer)": "is not a",
-    r"(?<!there )\b(?:is|are) none\b": "there is no",
+    r"(?<!there )\b(?:is|are) (?-i:none)\b": "there is no",
     r"\bso many\b|\bso long\b": "N, about",
     r"\bhang(?:s)? together\b": "are correlated",
     r"\bmakes? room\b": "delete old entries",
@@ -97,6 +100,23 @@ def help_texts() -> Mapping[str, str]:
         texts |= {f"{name} {option.name}": _without_markup(getattr(option, "help", None) or "") for option in command.params}
         commands += [(f"{name} {verb}", inner) for verb, inner in getattr(command, "commands", {}).items()]
     return texts
+
+
+def _error_texts(row: ErrorRow) -> str:
+    """The three parts of an error, with a word for each field."""
+    return "\n\n".join(re.sub(r"\{[^{}]*\}", "X", part) for part in (row.what, row.because, row.fix) if part)
+
+
+def _screen_lines(text: str) -> str:
+    """The lines of a screen that are prose: neither a table nor a chart nor a command."""
+    return "\n\n".join(line for line in text.splitlines() if not re.search(r"[─-▟]|\S {2,}\S|^\s*(?:===|edgecnn \w)", line))
+
+
+def messages() -> Mapping[str, str]:
+    """Errors as their rows declare them, and the screens that a terminal shows."""
+    errors = {f"error {row.ref}": _without_markup(_error_texts(row)) for row in rows()}
+    screens = {f"screen {path.stem}": path.read_text(encoding="utf-8") for path in sorted((TEXTS / "screen").glob("*.txt"))}
+    return errors | {name: re.sub(r"`[^`]*`", "code", _screen_lines(text)) for name, text in screens.items()}
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,10 @@ def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(r
     done = readme_build.again(["explain", str(results)])
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
-    assert lines[0].startswith(f"{report['build']['arch']} on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict ")
+    first = f"{report['build']['arch']} on jetson-orin-nano: tensorrt-fp16 is chosen; the choice is PROVISIONAL; verdict "
+    assert lines[0].startswith(first)
     assert lines[1].endswith("until a race settles it: by the default order (fp16, INT8, other), which estimates no speed")
-    assert lines[2] == f"  this settles it: {report['choice']['settle_command']}"
+    assert lines[2] == f"  to settle it: {report['choice']['settle_command']}"
     assert all(f"  {row['reason']}" in lines for row in report["candidates"])
     emulated = "emulated: its accuracy is that of a twin that rounds to fp16, in ONNX Runtime"
     engines = [row for row in report["candidates"] if row["candidate"]["needs_engine"]]
@@ -98,7 +99,7 @@ def test_the_bundle_of_command_1_is_whole_and_says_of_itself_what_it_is(readme_b
     (results,) = readme_build.folder.glob("builds/*/")
     done = readme_build.again(["bundle", "verify", str(results), "--made-here"])
     assert done.returncode == 0, done.stderr
-    assert "tensorrt-fp16 is used" in done.stdout
+    assert "tensorrt-fp16 is chosen" in done.stdout
     page = (results / "bundle" / "README.md").read_text(encoding="utf-8")
     assert "provisionally: it was not measured on the device yet" in page
     assert "emulated on a stand-in on" in page

@@ -3,7 +3,7 @@ import pytest
 
 from edgecnn.judging.choice import ChoiceRules, SpeedClaim, choose, claimed, speed_claims
 from edgecnn.values.artifact import Failed
-from edgecnn.values.reason import Slower
+from edgecnn.values.reason import Loses, NotMeasured, Outside, Slower
 from edgecnn.values.training import Surgery
 from tests.judging.made import a_contest, a_race, an_accuracy, an_interval, facts
 
@@ -123,9 +123,10 @@ def test_the_claim_is_against_the_best_candidate_of_another_precision():
 def test_the_fastest_over_the_budget_is_left_out_with_by_how_much():
     found = raced(fp32(), row("onnxruntime-int8", 1.4), onnxruntime_fp32=4.0, onnxruntime_int8=1.0)
     assert found.choice.candidate == "onnxruntime-fp32"
-    assert found.reasons["onnxruntime-int8"] == (
-        "over the budget on validation by 0.40 pp: a drop of 1.40 against 1, [0.91, 2.16] at 90 % of 1,000 images"
-    )
+    loses = found.because["onnxruntime-int8"]
+    assert isinstance(loses, Loses) and (loses.split, loses.bound_pp, loses.images) == ("validation", 1.0, 1000)
+    assert (loses.drop_pp.estimate, loses.drop_pp.confidence) == (1.4, 0.9)
+    assert "0.40 pp" in found.reasons["onnxruntime-int8"]
 
 
 def test_the_budget_takes_the_estimate_and_its_bound_counts_as_inside():
@@ -164,7 +165,7 @@ def test_a_changed_fp32_is_no_reference_to_be_carried():
 def test_who_did_not_finish_the_race_is_not_chosen():
     found = raced(fp32(), row("openvino-int8"), onnxruntime_fp32=4.0)
     assert found.choice.candidate == "onnxruntime-fp32"
-    assert found.reasons["openvino-int8"] == "inside the budget, but not in the race for the choice"
+    assert found.because["openvino-int8"] == NotMeasured(step="race", outcome=None)
 
 
 def test_away_from_the_device_fp16_is_used_and_everything_inside_is_carried():
@@ -192,27 +193,27 @@ def test_fp32_is_carried_even_where_the_target_is_another_runtime():
     rules = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
     found = choose([fp32(), row("tensorrt-fp16"), row("tensorrt-int8", drop=3.0)], rules)
     assert found.choice.carried == ("tensorrt-fp16", "onnxruntime-fp32")
-    assert found.reasons["tensorrt-int8"].startswith("over the budget on validation by 2.00 pp")
+    loses = found.because["tensorrt-int8"]
+    assert isinstance(loses, Loses) and (loses.split, loses.drop_pp.estimate, loses.bound_pp) == ("validation", 3.0, 1.0)
 
 
 def test_nothing_inside_the_budget_ships_fp32_and_says_so():
     rules = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
     found = choose([fp32(), row("tensorrt-fp16", drop=2.0), row("tensorrt-int8", drop=3.0)], rules)
     assert (found.choice.candidate, found.choice.state) == ("onnxruntime-fp32", "provisional")
-    assert found.choice.why == "no candidate is known to stay inside the budget of 1 pp on validation, so fp32 ships"
 
 
 def test_a_reference_in_another_runtime_is_not_shipped():
     rules = ATTACHED.model_copy(update={"shippable": ("openvino-fp32", "openvino-int8")})
     found = raced(fp32(), row("openvino-fp32"), rules=rules, onnxruntime_fp32=1.0, openvino_fp32=2.0)
     assert found.choice.candidate == "openvino-fp32"
-    assert found.reasons["onnxruntime-fp32"] == "a reference: onnxruntime is not what the target asks for"
+    assert isinstance(found.because["onnxruntime-fp32"], Outside)
 
 
 def test_attached_without_a_race_is_provisional():
     found = choose([fp32(), row("onnxruntime-int8")], ATTACHED)
     assert (found.choice.state, found.choice.candidate) == ("provisional", "onnxruntime-int8")
-    assert "nothing was raced" in found.choice.why
+    assert "no race ran" in found.choice.why
 
 
 def test_what_has_no_kit_or_no_answers_is_never_chosen():
@@ -220,7 +221,7 @@ def test_what_has_no_kit_or_no_answers_is_never_chosen():
     found = raced(fp32(), broken, unseen, onnxruntime_fp32=4.0, onnxruntime_int8=0.1, openvino_int8=0.1)
     assert found.choice.candidate == "onnxruntime-fp32"
     assert found.reasons["onnxruntime-int8"] == "no kit was made"
-    assert found.reasons["openvino-int8"] == "not evaluated on validation, so nothing says that it is inside the budget"
+    assert found.because["openvino-int8"].step == "validation"
 
 
 BROKE = Failed(ref="wrong-feed", what="the model takes a_planes, and was given image")
@@ -285,7 +286,7 @@ def test_fp16_and_bf16_cost_alike_and_the_faster_ships():
 
 def test_a_network_as_given_is_kept_for_that_and_not_for_its_precision():
     found = raced(fp32(), changed("onnxruntime-fp32"), onnxruntime_fp32=4.0, onnxruntime_fp32_relu6=3.99)
-    assert "as given" in found.choice.why and "as given" in found.reasons["onnxruntime-fp32-relu6"]
+    assert found.because["onnxruntime-fp32"].by == "network" and found.because["onnxruntime-fp32-relu6"].kept == "network"
 
 
 def test_who_left_early_is_told_by_the_rounds_that_it_shared():

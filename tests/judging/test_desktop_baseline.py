@@ -29,11 +29,9 @@ def a_record(observed_at="2026-11-01T00:00:00+00:00", ms=0.6, **changes):
 def test_nobody_plays_the_role_without_gpu_or_record():
     found = baseline_facts(QUESTION)
     assert (found.device, found.latency.fidelity, found.latency.p50_ms) == ("rtx-4090", Fidelity.MISSING, None)
-    assert found.latency.reason == (
-        "no rtx-4090 here, and no dated record of efficientnet-b0 at 224 px; "
-        "to measure it: edgecnn bench --target rtx-4090 --arch efficientnet-b0"
-    )
-    assert found.accuracy_from == "accuracy here is of the fp32 network on AMD EPYC"
+    for fact in ("rtx-4090", "efficientnet-b0 at 224 px", "edgecnn bench --target rtx-4090 --arch efficientnet-b0"):
+        assert fact in found.latency.reason
+    assert "AMD EPYC" in found.accuracy_from
 
 
 def test_where_nothing_here_can_measure_it_no_command_is_named():
@@ -94,4 +92,4 @@ def test_a_record_brings_its_variants_along():
 def test_a_gpu_that_could_not_take_the_part_is_named_with_why():
     why = "NVIDIA H200 is here but could not run it: no driver"
     found = baseline_facts(QUESTION.model_copy(update={"command": None, "failure": why}))
-    assert found.latency.reason == f"{why}, and no dated record of efficientnet-b0 at 224 px"
+    assert found.latency.reason.startswith(why) and "efficientnet-b0 at 224 px" in found.latency.reason

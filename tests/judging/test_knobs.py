@@ -61,7 +61,7 @@ def test_beside_other_work_nothing_is_taken_since_it_favours_fewer_threads() -> 
     assert quiet.profile is not None
     busy = quiet.profile.environment.model_copy(update={"observed": {"others_percent": "40.0"}})
     (trial,) = judged(Raced(ONE, quiet.profile.model_copy(update={"environment": busy})))
-    assert (trial.outcome, trial.why) == ("disturbed", "other programs took 40 % of the processors' time")
+    assert (trial.outcome, trial.why) == ("disturbed", "other programs used 40 % of the CPU time")
     assert trial.ratio is not None and trial.ratio.estimate > 1
     assert taken((trial,)) == DEFAULT
 

@@ -35,10 +35,7 @@ def test_the_whole_interval_of_the_drop_of_map_decides(drop: tuple[float, float,
 
 
 def test_the_baseline_passes_by_definition() -> None:
-    assert verdict("map_drop_pp", 1.0, a_multi_label(None)) == (
-        Verdict.PASS,
-        "it is the baseline network itself: no drop by definition",
-    )
+    assert verdict("map_drop_pp", 1.0, a_multi_label(None))[0] is Verdict.PASS
     assert verdict("agreement", 0.99, a_multi_label(None))[0] is Verdict.PASS
 
 
@@ -59,8 +56,9 @@ def test_f1_and_agreement_have_gates(metric: str, bound: float) -> None:
 
 @pytest.mark.parametrize("metric", ["drop_pp", "top1", "top5", "ece", "worst_class_drop_pp"])
 def test_what_one_class_an_image_has_is_not_of_a_multi_label_model(metric: str) -> None:
-    says = f"{metric} is not of a multi-label model; map_drop_pp, map, micro_f1, macro_f1 and agreement are"
-    assert verdict(metric, 0.5, a_multi_label()) == (Verdict.MISSING, says)
+    found, reason = verdict(metric, 0.5, a_multi_label())
+    assert found is Verdict.MISSING
+    assert all(name in reason for name in (metric, "map_drop_pp", "map", "micro_f1", "macro_f1", "agreement"))
 
 
 @pytest.mark.parametrize("metric", ["map_drop_pp", "map", "micro_f1"])
@@ -69,7 +67,7 @@ def test_what_several_labels_have_is_not_of_any_other_model(metric: str) -> None
     side = "max" if METRICS[metric].better == "lower" else "min"
     result = judge(Gate(metric=metric, side=side, bound=0.5, required="always"), row)
     assert result.verdict is Verdict.MISSING
-    assert result.reason == f"{metric} is of a multi-label model, and these images have one class each"
+    assert metric in result.reason
 
 
 def test_the_default_gate_and_the_budget_of_the_choice_are_those_of_the_drop_of_map() -> None:

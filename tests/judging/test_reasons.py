@@ -207,8 +207,8 @@ def test_where_some_have_no_forecast_it_orders_each_precision_by_itself() -> Non
     found = forecast({"onnxruntime-fp32": 4.0, "ncnn-fp16": 24.0}, "litert-fp16", "ncnn-fp16", "onnxruntime-int8")
     order = found.because["ncnn-fp16"].model_dump()["order"]
     assert order == ("ncnn-fp16", "litert-fp16", "onnxruntime-int8", "onnxruntime-fp32")
-    assert found.choice.why.endswith("the fastest forecast of its precision, by the default order (fp16, INT8, other)")
-    assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.why.endswith("which estimates no speed")
+    assert "fastest of its precision" in found.choice.why
+    assert forecast({"onnxruntime-fp32": 4.0}, "litert-fp16").choice.why.endswith("not a speed estimate")
 
 
 def test_a_whole_record_goes_before_a_forecast_and_no_forecast_orders_another_objective() -> None:

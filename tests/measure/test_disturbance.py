@@ -69,7 +69,4 @@ def test_a_machine_that_throttles_from_the_half_on_fails_no_gate_and_is_said(
     assert figures.p50_ms is not None and figures.p50_ms.low <= 1.0 and figures.p50_ms.high >= 1.25
     result = judge(a_gate("p50_ms", bound), facts(latency=figures))
     assert result.verdict is Verdict.UNSURE
-    assert result.reason.endswith(
-        "open: the machine slowed itself down in 50 % of the runs (too hot),"
-        " an undisturbed machine (quiet, cool, well supplied) would settle it"
-    )
+    assert "throttled in 50 % of the runs (too hot)" in result.reason

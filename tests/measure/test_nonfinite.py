@@ -55,7 +55,7 @@ def a_kit_that_takes_logarithms(folder: Path, runtime: str = "onnxruntime") -> K
 def test_the_candidate_is_out_with_the_image_and_the_layer_that_gave_no_number(tmp_path: Path, pixels: Path) -> None:
     kit = a_kit_that_takes_logarithms(tmp_path)
     lab = lab_at(LocalHost(), Store.open(tmp_path / "store"))  # type: ignore[arg-type]
-    observer = Observer(Subject.of_build(resolved(), lab=lab))
+    observer = Observer(Subject.from_build(resolved(), lab=lab))
     observer.subject.answering = {kit.candidate.id: kit}
     split = PixelSet(split="validation", file=pixels, sha256=pixels_sha256(np.load(pixels)), images=IMAGES)
     observer.evaluate_all({"validation": split, "test": split})

@@ -63,7 +63,7 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
     ),
     "a loss next to it": (
         lambda state: {"state_dict": {**before("backbone.", state), "loss.weight": torch.zeros(4)}},
-        ("its entry 'state_dict'", "names without 'backbone.'", "1 tensor of other modules left out (loss.weight)"),
+        ("its entry 'state_dict'", "names without 'backbone.'", "1 tensor of other modules skipped (loss.weight)"),
     ),
     "arguments next to it": (
         lambda state: {"model": state, "args": Namespace(lr=0.1, out=Path("runs"), data=PurePosixPath("data"))},
@@ -109,7 +109,7 @@ def test_another_networks_tensors_name_the_network_that_they_are_of(state: State
     torch.save(before("module.", state), tmp_path / "mine.pth")
     with pytest.raises(WeightsDoNotFit) as caught:
         unwrapped_weights(arch_named("resnet-18"), tmp_path / "mine.pth")
-    assert "mine.pth does not hold the weights of resnet-18: it lacks conv1.weight, bn1.weight, " in caught.value.line()
+    assert "mine.pth does not contain the weights of resnet-18: it lacks conv1.weight, bn1.weight, " in caught.value.line()
     assert "— --arch mobilenet-v3-small has exactly these tensors [weights-do-not-fit]" in caught.value.line()
 
 
@@ -158,7 +158,7 @@ def test_a_table_that_holds_itself_many_times_is_looked_at_once(tmp_path: Path) 
     table: dict[str, object] = {}
     table.update({f"a{number}": table for number in range(3000)})
     torch.save(table, tmp_path / "mine.pth")
-    with pytest.raises(EdgecnnError, match="it holds something other than a table of tensors", check=WEIGHTS_UNREADABLE.made):
+    with pytest.raises(EdgecnnError, match="it contains something other than a table of tensors", check=WEIGHTS_UNREADABLE.made):
         unwrapped_weights(SMALL, tmp_path / "mine.pth")
 
 
@@ -182,7 +182,7 @@ def test_sets_of_weights_that_fit_equally_are_named(tmp_path: Path, state: State
     with pytest.raises(EdgecnnError, check=WEIGHTS_AMBIGUOUS.made) as caught:
         unwrapped_weights(SMALL, path)
     assert caught.value.line() == (
-        f"{path} holds several sets of weights that fit: state_dict.teacher, state_dict.student have the same tensors — "
+        f"{path} contains several sets of weights that fit: state_dict.teacher, state_dict.student have the same tensors — "
         "save one set alone where the file was made: torch.save(model.state_dict(), FILE) [weights-ambiguous]"
     )
     torch.save({"best": state, "last": dict(state)}, path)

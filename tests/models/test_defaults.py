@@ -13,4 +13,5 @@ def test_from_scratch_about_the_same_number_of_images_is_shown(images: int) -> N
 def test_the_extremes_are_bounded() -> None:
     assert default_epochs("scratch", 20) <= 90
     assert default_epochs("scratch", 10**7) >= 8
-    assert default_epochs("finetune", 10**7) == default_epochs("finetune", 20)
+    assert (default_epochs("finetune", 20), default_epochs("finetune", 10**7)) == (32, 8)
+    assert default_epochs("finetune", 3000) == 8

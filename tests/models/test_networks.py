@@ -46,7 +46,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, keep: float) -> No
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save(build_network(SMALL, 5), tmp_path / "a.pth")
     with pytest.raises(
-        EdgecnnError, match=r"a\.pth is refused: it holds Python objects other than tensors", check=WEIGHTS_HOLD_OBJECTS.made
+        EdgecnnError, match=r"a\.pth is refused: it contains Python objects other than tensors", check=WEIGHTS_HOLD_OBJECTS.made
     ):
         read_weights(SMALL, tmp_path / "a.pth")
 

@@ -50,7 +50,7 @@ def test_a_photograph_becomes_the_pixels_that_timm_makes_of_it(name: str, mode: 
     config = timm.data.resolve_data_config({}, pretrained_cfg=recorded.to_dict(), use_test_size=True)
     assert config["crop_mode"] == mode
     photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
-    ours = to_pixels(photograph, pixel_recipe(row_of(name.partition(".")[0], recorded)).of_runner())
+    ours = to_pixels(photograph, pixel_recipe(row_of(name.partition(".")[0], recorded)).runner_recipe())
     theirs = timm.data.create_transform(**config)(photograph).permute(1, 2, 0).numpy() * config["std"] + config["mean"]
     np.testing.assert_array_equal(ours, (theirs * 255).round().astype(np.uint8))
 

@@ -67,13 +67,13 @@ def test_a_file_that_lacks_tensors_is_refused_where_timm_would_leave_them_random
 
 def test_the_file_of_another_network_is_refused(tmp_path: Path) -> None:
     save_file(timm.create_model("resnet18").state_dict(), tmp_path / "a.safetensors")
-    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
+    with pytest.raises(WeightsDoNotFit, match="does not contain the weights of timm:mobilenetv4_conv_small"):
         unwrapped_weights(arch_named(V4), tmp_path / "a.safetensors")
 
 
 def test_a_swapped_file_is_told_before_anything_is_trained(tmp_path: Path) -> None:
     save_file(timm.create_model("resnet18").state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
+    with pytest.raises(WeightsDoNotFit, match="does not contain the weights of timm:mobilenetv4_conv_small"):
         answer_weights(arch_named(V4), str(tmp_path / "model.safetensors"))
     assert answer_weights(arch_named("timm:resnet18"), str(tmp_path / "model.safetensors")).kind == "file"
 

@@ -63,7 +63,7 @@ def test_the_bytes_and_not_the_name_decide_the_format(tmp_path: Path, write: Cal
     [
         (zipped, "it is cut off: a torch file (a zip archive) without its end"),
         (before_1_6, "it is cut off or damaged: its table of tensors cannot be read"),
-        (safetensors, "it is cut off: its header counts 1,464 bytes, the file has 400"),
+        (safetensors, "it is cut off: its header states 1,464 bytes, the file has 400"),
     ],
 )
 def test_a_file_that_breaks_off_is_told_before_it_is_read(tmp_path: Path, write: Callable[[Path], None], said: str) -> None:
@@ -78,9 +78,9 @@ def test_a_header_that_breaks_off_and_a_header_that_promises_less(tmp_path: Path
     safetensors(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:40])
-    assert "it is cut off within its header, after 40 bytes" in refusal(path)
+    assert "it is truncated in its header, after 40 bytes" in refusal(path)
     path.write_bytes(whole + b"!")
-    assert "something was appended: its header counts 1,464 bytes, the file has 1,465" in refusal(path)
+    assert "something was appended: its header states 1,464 bytes, the file has 1,465" in refusal(path)
     path.write_bytes((2).to_bytes(8, "little") + b"{}")
     assert "it holds no tensor" in refusal(path)
     path.write_bytes((9).to_bytes(8, "little") + b'{"a": 3} ')

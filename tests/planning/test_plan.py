@@ -102,7 +102,7 @@ def test_the_keys_of_every_rung_are_known_before_any_is_climbed() -> None:
     assert [rung.name for rung in planned.rungs] == ["fp32", "int8", *MIXED]
     for rung in planned.rungs:
         for candidate in rung.candidates:
-            assert {step.stage.kind for step in planned.of_candidate(candidate.id)} - {"rank"} == {"quantize", "package"}
+            assert {step.stage.kind for step in planned.branch_of(candidate.id)} - {"rank"} == {"quantize", "package"}
 
 
 def test_rungs_that_keep_layers_in_float_read_one_ranking_and_differ_by_how_many() -> None:

@@ -152,9 +152,9 @@ def test_a_gpu_of_this_machine_plays_the_baseline_and_is_never_shipped(bench: Be
     assert found.desktop_gpu is not None
     assert found.desktop_gpu.candidate not in found.candidates
     steps = plan(found)
-    assert [step.id for step in steps.of_candidate("torch-fp32")] == ["program:torch-fp32", "package:torch-fp32"]
-    variant, package = steps.of_candidate("torch-amp-cudagraph")
-    assert variant.stage.inputs["program"] == steps.of_candidate("torch-fp32")[0].key, "the very program of the reference"
+    assert [step.id for step in steps.branch_of("torch-fp32")] == ["program:torch-fp32", "package:torch-fp32"]
+    variant, package = steps.branch_of("torch-amp-cudagraph")
+    assert variant.stage.inputs["program"] == steps.branch_of("torch-fp32")[0].key, "the very program of the reference"
     assert (variant.id, package.id) == ("variant:torch-amp-cudagraph", "package:torch-amp-cudagraph")
     assert not any("torch" in each.id for rung in steps.rungs for each in rung.candidates)
 
@@ -163,4 +163,4 @@ def test_without_a_gpu_nobody_plays_it(bench: Bench, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(gpu_module, "gpu_models", lambda: [])
     found = bench.resolve()
     assert found.desktop_gpu is None
-    assert plan(found).of_candidate("torch-fp32") == ()
+    assert plan(found).branch_of("torch-fp32") == ()

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.graph.custom.onnx_entry import read_entry
-from edgecnn.planning.stated_choice import with_stated
+from edgecnn.planning.stated_choice import merge_stated
 from edgecnn.planning.stated_preprocessing import Stated, stated_for
 from edgecnn.values.preprocessing import PreprocessingChoice
 from tests.graph.custom_files import SIDE, classifier
@@ -22,18 +22,18 @@ def test_the_users_settings_win_and_the_difference_is_said(tmp_path: Path) -> No
     side = {"height": SIDE, "width": SIDE}
     path = written(tmp_path, "preprocessor_config.json", {**HALF, "size": side, "resample": 3})
     entry, stated = read_entry(onnx.load(path), path), stated_for(path)
-    taken, notes = with_stated(PreprocessingChoice(), stated, entry)
+    taken, notes = merge_stated(PreprocessingChoice(), stated, entry)
     assert (taken.like, taken.resize, taken.interpolation, notes) == ("half", "stretch", "bicubic", ())
     own = PreprocessingChoice(like="imagenet", resize="crop", interpolation="bilinear")
-    taken, notes = with_stated(own, stated, entry)
+    taken, notes = merge_stated(own, stated, entry)
     assert taken == own and notes == (
         "preprocessor_config.json states like half, and yours is taken: like imagenet",
         "preprocessor_config.json states resize stretch, and yours is taken: resize crop",
     )
     same = PreprocessingChoice(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    assert with_stated(same, stated, entry)[1] == ()
+    assert merge_stated(same, stated, entry)[1] == ()
     other = statement(written(tmp_path, "preprocessor_config.json", {**HALF, "size": SQUARE}))
-    taken, notes = with_stated(PreprocessingChoice(), other, entry)
+    taken, notes = merge_stated(PreprocessingChoice(), other, entry)
     assert (taken.like, taken.resize) == ("half", None)
     assert notes == ("preprocessor_config.json states an input of 224, and the model takes 32",)
 
@@ -63,7 +63,7 @@ def test_a_partial_setting_that_agrees_with_the_file_is_completed_by_it(
 ) -> None:
     entry = read_entry(classifier(), tmp_path / "model.onnx")
     said = Stated(PreprocessingChoice.model_validate(stated), "its metadata")
-    assert with_stated(PreprocessingChoice.model_validate(own), said, entry) == (PreprocessingChoice.model_validate(wanted), ())
+    assert merge_stated(PreprocessingChoice.model_validate(own), said, entry) == (PreprocessingChoice.model_validate(wanted), ())
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def test_a_partial_setting_that_contradicts_the_file_is_taken_and_said(
     entry = read_entry(classifier(), tmp_path / "model.onnx")
     said = Stated(PreprocessingChoice.model_validate(stated), "its metadata")
     choice = PreprocessingChoice.model_validate(own)
-    taken, notes = with_stated(choice, said, entry)
+    taken, notes = merge_stated(choice, said, entry)
     assert all(getattr(taken, name) == getattr(choice, name) for name in own)
     assert notes == (f"its metadata {note}",)

@@ -16,12 +16,12 @@ from edgecnn.errors.training import (
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import (
     BASELINE,
+    add_learned,
     aware_candidates,
     aware_unavailable,
     require_something_to_replace,
     surgery_candidates,
     surgery_unavailable,
-    with_learned,
 )
 from edgecnn.planning.complete import completed_surgery
 from edgecnn.planning.plan import Plan, plan
@@ -163,7 +163,7 @@ def test_instead_of_nothing_is_refused() -> None:
 def test_instead_where_no_network_can_learn_is_refused() -> None:
     empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
     with pytest.raises(EdgecnnError, match="there is no image to train on", check=NOTHING_CHANGES_HERE.made):
-        with_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
+        add_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
 
 
 def test_channels_go_only_of_families_that_this_was_tried_of() -> None:

@@ -10,6 +10,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import (
     HEAD_NOT_FITTING,
+    NO_CYCLES_HERE,
     NOTHING_FROM_SCRATCH,
     NOTHING_IN_EPOCHS,
     NOTHING_IN_PRECISION,
@@ -146,6 +147,14 @@ def test_epochs_of_the_whole_network_are_stated_only_where_it_learns(override: s
         settled(tmp_path, "train.epochs=7", override)
     assert settled(tmp_path, "train.epochs=7", "train.transfer=last").train.epochs == 7
     assert settled(tmp_path, "train.epochs=0", override).train.transfer == "head"
+
+
+@pytest.mark.parametrize("override", ["model.weights=none", "train.transfer=head", "train.head=svm", "train.epochs=0"])
+def test_cycles_are_stated_only_where_the_whole_network_is_fine_tuned(override: str, tmp_path: Any) -> None:
+    with pytest.raises(EdgecnnError, check=NO_CYCLES_HERE.made):
+        settled(tmp_path, "train.cycles=while-better", override)
+    train = settled(tmp_path, "train.cycles=while-better", "train.epochs=16").train
+    assert (train.epochs, train.cycles) == (16, "while-better")
 
 
 @pytest.mark.parametrize("override", ["train.transfer=head", "train.head=svm", "train.epochs=0"])

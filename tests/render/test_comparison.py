@@ -40,4 +40,12 @@ def a_comparison(**changes: Any) -> Comparison:
 def test_a_long_list_of_changes_is_cut_and_says_where_the_rest_is() -> None:
     lines = comparison_lines(a_comparison(changed=tuple(f"tool {number}: 1 → 2" for number in range(20))))
     assert sum(line.startswith("  changed: tool") for line in lines) == 12
-    assert " 8 " in lines[-1]
+    assert sum(" 8 more fields" in line for line in lines) == 1
+
+
+def test_the_verdict_is_on_the_first_and_the_last_line_and_details_are_only_in_the_verbose_screen() -> None:
+    comparison = a_comparison(notices=("the clock was not read",))
+    brief, verbose = comparison_lines(comparison), comparison_lines(comparison, verbose=True)
+    for lines in (brief, verbose):
+        assert lines[0] == lines[-1] == "FAIL: onnxruntime-int8 breaks latency_ratio ≤ 1"
+    assert [any("the clock was not read" in line for line in lines) for lines in (brief, verbose)] == [False, True]

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from edgecnn.errors.hosts.board import answer_unusable
+from edgecnn.errors.hosts.board import ANSWER_UNUSABLE
 from edgecnn.render.bundle import bundle_licences, bundle_readme
 from edgecnn.render.ci import sheet_of_report, summary_markdown
 from edgecnn.render.markdown import report_markdown
@@ -66,8 +66,8 @@ def test_bars_have_none(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_terminal_has_none(capsys: pytest.CaptureFixture[str]) -> None:
     show_report(HOSTILE)
     show_measured(HOSTILE)
-    show_error(answer_unusable(board="nano", doing="info", because=STEERS), as_json=False)
-    show_error(answer_unusable(board="nano", doing="info", because=STEERS), as_json=True)
+    show_error(ANSWER_UNUSABLE(board="nano", doing="info", because=STEERS), as_json=False)
+    show_error(ANSWER_UNUSABLE(board="nano", doing="info", because=STEERS), as_json=True)
     captured = capsys.readouterr()
     assert steering(captured.out + captured.err) == []
 

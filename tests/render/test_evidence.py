@@ -80,7 +80,7 @@ def test_a_terminal_is_shown_another_s_control_characters_as_text(capsys: pytest
 def test_terminal_markdown_and_page_show_it_apart_from_the_build_s_own_figures(capsys: pytest.CaptureFixture[str]) -> None:
     report = a_report(references=(a_reference(),))
     (line,) = reference_lines(report.references)
-    show_report(report)
+    show_report(report, verbose=True)
     assert line in capsys.readouterr().out
     assert f"## {REFERENCES}\n\n- {line}" in report_markdown(report)
     assert f"{REFERENCES} {line.replace('`', '')}" in read(page_of(report)).by_id("notices").words

@@ -16,7 +16,7 @@ from tests.judging.made import an_interval
 def test_one_candidate_alone_begins_with_its_name_and_says_its_command_in_full() -> None:
     found = explain_candidate(explain(provisional_report()), "tensorrt-fp16", Path("builds/x"))
     lines = explanation_lines(found, alone=True)
-    assert lines[0] == "tensorrt-fp16 (used)"
+    assert lines[0] == "tensorrt-fp16 (chosen)"
     assert any(line.endswith(f": {SETTLE}") for line in lines)
 
 

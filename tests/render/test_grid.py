@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from edgecnn.render.columns import by_rank, columns_of, text_rows
+from edgecnn.render.columns import columns_of, headings_by_rank, text_rows
 from edgecnn.render.grid import Grid, narrow_lines, show_grid
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
@@ -25,7 +25,7 @@ CANDIDATES = (
 COLUMNS = columns_of(CANDIDATES)
 HEADINGS = tuple(column.heading for column in COLUMNS)
 CELLS = text_rows(CANDIDATES)
-GRID = Grid(HEADINGS, [[Text(cell) for cell in row] for row in CELLS], "resnet-18 → cpu", by_rank(COLUMNS))
+GRID = Grid(HEADINGS, [[Text(cell) for cell in row] for row in CELLS], "resnet-18 → cpu", headings_by_rank(COLUMNS))
 MUST = ("candidate", "verdict", "top-1 (95 %)", "drop")
 
 
@@ -89,7 +89,7 @@ def test_a_wider_terminal_never_takes_a_column_away() -> None:
 
 
 def test_every_column_of_candidates_is_given_an_importance() -> None:
-    assert sorted(by_rank(COLUMNS)) == sorted(HEADINGS)
+    assert sorted(headings_by_rank(COLUMNS)) == sorted(HEADINGS)
 
 
 def test_a_text_that_is_wider_than_a_line_is_wrapped_at_its_words_and_an_endless_word_is_not_lost() -> None:

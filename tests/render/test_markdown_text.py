@@ -28,7 +28,7 @@ PLAIN = (
     "[-1.13, +1.13] pp",
     "node_Conv_840",
     "3 < 5 > 2",
-    "`edgecnn bench builds/a_b --anew` races again",
+    "`edgecnn bench builds/a_b --fresh` races again",
     "R&D, 猫",
     "-1.5 % (+2)",
 )

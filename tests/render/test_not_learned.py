@@ -21,7 +21,7 @@ from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import explanation_lines, show_measured, show_report
 from edgecnn.render.screens.studies import show_ensemble
 from edgecnn.render.screens.sweep import judgement_lines, show_fleet
-from edgecnn.render.sentences import decided, learned_lines
+from edgecnn.render.sentences import learned_lines, verdict_reason
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.results.page_facts import PageFacts
@@ -69,8 +69,9 @@ def test_a_terminal_begins_with_it(show: Callable[[BuildReport], None], capsys: 
 
 def test_the_verdict_s_own_line_names_it_with_the_bounds_beside_it() -> None:
     open_ = a_gate(Verdict.UNSURE)
-    assert decided(Verdict.UNSURE, GATES) == "onnxruntime-int8 is not shown to have learned"
-    assert decided(Verdict.UNSURE, (*GATES, open_)) == "onnxruntime-int8 is not shown to have learned and leaves drop_pp ≤ 1 open"
+    assert verdict_reason(Verdict.UNSURE, GATES) == "onnxruntime-int8 is not shown to have learned"
+    unlearned = "onnxruntime-int8 is not shown to have learned"
+    assert verdict_reason(Verdict.UNSURE, (*GATES, open_)) == f"{unlearned} and leaves drop_pp ≤ 1 open"
     assert learned_lines((a_gate(), open_)) == []
 
 

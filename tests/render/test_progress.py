@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from edgecnn.render.progress import LiveBars, PlainLines, Quiet, progress_for
-from edgecnn.values.stage import Plotting
+from edgecnn.values.stage import Pacing, Plotting
 
 
 @dataclass
@@ -159,6 +159,18 @@ def test_each_epoch_is_a_line_with_the_best_one_so_far(capsys: pytest.CaptureFix
     ]  # fmt: skip
 
 
-def test_every_display_is_told_of_epochs() -> None:
+def test_every_display_shows_epochs_and_parts() -> None:
     (bars := LiveBars()).close()
-    assert all(isinstance(display, Plotting) for display in (Quiet(), PlainLines(), bars))
+    assert all(isinstance(display, Plotting) and isinstance(display, Pacing) for display in (Quiet(), PlainLines(), bars))
+
+
+def test_a_part_of_a_build_is_a_line_with_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainLines()
+    lines.part("quantize:openvino-int8", 5, 12, 360.0, complete=True)
+    lines.part("train", 1, 12, 30.0, complete=False)
+    lines.part("export", 2, 12, 0.0, complete=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "edgecnn: step 5 of 12: quantize openvino-int8; about 6 min left",
+        "edgecnn: step 1 of 12: train; at least 30 s left",
+        "edgecnn: step 2 of 12: export",
+    ]

@@ -15,9 +15,13 @@ from tests.render.page.comparisons import a_point, a_series, some_builds
 
 def test_every_build_has_a_row_for_every_candidate_and_one_that_it_lacks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     show_side_by_side(some_builds())
-    said = capsys.readouterr().out
-    table = [line for line in said.splitlines() if line.startswith("│onnxruntime-int8")]
-    assert [NOT_IN_BUILD in line for line in table] == [False, False, True]
+    printed = capsys.readouterr().out
+    table, _, plots = printed.partition("top-1 on the test split")
+    assert plots
+    rows = [line for line in table.splitlines() if line.startswith("onnxruntime-int8 ")]
+    assert [line.split()[1] for line in rows] == ["A", "B", "C"]
+    assert table[table.index(rows[2]) :].count(NOT_IN_BUILD) == 1
+    assert NOT_IN_BUILD not in table[table.index(rows[0]) : table.index(rows[2])]
 
 
 def test_times_of_two_machines_are_two_plots_and_no_line_divides_them() -> None:

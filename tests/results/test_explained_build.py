@@ -25,7 +25,7 @@ def test_a_finished_build_explains_each_of_its_candidates(built_once: Place, tmp
     for each in report["unsupported"]:
         assert f"  {each['runtime']}-{each['precision']}: not supported: {each['why']}" in lines
     assert any(line.startswith("  what ran: multiply-adds ") for line in lines)
-    assert "    this measures it: " + report["build"]["command"] + " --soak 60s" in lines
+    assert "    to measure: " + report["build"]["command"] + " --soak 60s" in lines
 
 
 def test_the_reason_stands_in_the_markdown_and_on_the_page_as_it_is_explained(built_once: Place) -> None:

@@ -42,12 +42,12 @@ def test_each_class_is_counted_against_each_answer() -> None:
 def test_a_class_says_its_recall_and_what_it_is_taken_for_most_often_first() -> None:
     found = mistakes_of(answered([2, 2, 2, 2], [0, 0, 1, 2])).classes[2]
     assert found.recall is not None
-    assert (found.recall.estimate, found.images, found.said) == (0.25, 4, (("bag", 2), ("boot", 1)))
+    assert (found.recall.estimate, found.images, found.confusions) == (0.25, 4, (("bag", 2), ("boot", 1)))
 
 
 def test_a_class_without_images_has_no_recall() -> None:
     found = mistakes_of(answered([0], [0])).classes[1]
-    assert (found.images, found.recall, found.said) == (0, None, ())
+    assert (found.images, found.recall, found.confusions) == (0, None, ())
 
 
 def test_the_baseline_s_recall_stands_beside_it() -> None:

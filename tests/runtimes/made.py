@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from edgecnn.devices.files import device_named
-from edgecnn.devices.this_machine import local_facts, with_local_facts
+from edgecnn.devices.this_machine import complete_device, local_facts
 from edgecnn.runtimes.processor import byte_products_saturate
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
@@ -18,7 +18,7 @@ IMAGES = 24
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
 SYMMETRIC = Scheme(activation_dtype="uint8", activation_symmetric=True, bias="float")
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
-SATURATES = byte_products_saturate(with_local_facts(device_named("cpu"), local_facts()).processor)
+SATURATES = byte_products_saturate(complete_device(device_named("cpu"), local_facts()).processor)
 """Of this machine: a build for it keeps weights to seven bits."""
 CANDIDATES = {
     each.id: each

@@ -13,7 +13,7 @@ import pytest
 from edgecnn.render.progress import Quiet
 from edgecnn.serving.answering import Limits
 from edgecnn.serving.http import PhotoServer, Place
-from edgecnn.serving.running import ToServe, photo_server
+from edgecnn.serving.running import ServeRequest, photo_server
 from tests.bundle.sealed import KIT_FOLDER, copied, published, with_kit
 from tests.runner.kits import rewrite_manifest
 
@@ -53,7 +53,7 @@ def serve(whole: Path, complaints: list[str]) -> Iterator[Serve]:
     with ExitStack() as running:
 
         def start(bundle: Path = whole, place: Place = ANY_PORT, **limits: Any) -> PhotoServer:
-            asked = ToServe(bundle, place=place, limits=Limits(**limits))
+            asked = ServeRequest(bundle, place=place, limits=Limits(**limits))
             server, _ = running.enter_context(photo_server(asked, Quiet(), complaints.append))
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()

@@ -21,9 +21,9 @@ BEGINS = """
 import json, signal, sys
 from pathlib import Path
 from edgecnn.render.progress import Quiet
-from edgecnn.serving.running import Terminated, ToServe, endings_heeded, photo_server
+from edgecnn.serving.running import Terminated, ServeRequest, endings_heeded, photo_server
 
-asked, number = ToServe(Path(sys.argv[1])), int(sys.argv[2])
+asked, number = ServeRequest(Path(sys.argv[1])), int(sys.argv[2])
 said = []
 
 

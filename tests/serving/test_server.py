@@ -20,7 +20,7 @@ from edgecnn.errors.usage import ADDRESS_UNUSABLE, PORT_IN_USE
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.classifier import Classifier
 from edgecnn.serving.http import Place
-from edgecnn.serving.running import ToServe, photo_server
+from edgecnn.serving.running import ServeRequest, photo_server
 from tests.bundle.sealed import KIT_FOLDER, copied
 from tests.serving.asking import ask, said_to
 from tests.serving.conftest import HOSTILE, Serve
@@ -255,7 +255,7 @@ def test_a_bundle_that_does_not_verify_opens_no_port(whole: Path, tmp_path: Path
     model = bundle / KIT_FOLDER / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     monkeypatch.setattr("edgecnn.serving.running.PhotoServer", lambda *_: pytest.fail("a port was opened"))
-    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made), photo_server(ToServe(bundle), Quiet(), print):
+    with pytest.raises(EdgecnnError, check=BUNDLE_FILE_CHANGED.made), photo_server(ServeRequest(bundle), Quiet(), print):
         pass
 
 

@@ -72,7 +72,7 @@ def engine_stage(kit: Path, builder: EngineBuilder = BUILDER) -> EngineStage:
 
 def obtained(store: Store, stage: EngineStage, kit: Path, host: Host, ear: Ear | None = None) -> tuple[Artifact, Ran | Cached]:
     key = stage.inputs["kit"]
-    under = StageInputs(versions={}, given={"kit": FoundInput(path=kit, key=key, content=key)}, environment={})
+    under = StageInputs(versions={}, inputs={"kit": FoundInput(path=kit, key=key, content=key)}, environment={})
     return store.artifacts.obtain(stage, under, ear or Ear(), lambda given, out, tell: stage.make_on(host, given, out, tell))
 
 

@@ -112,7 +112,7 @@ def test_a_users_file_of_other_bytes_than_were_planned_with_leaves_nothing(tmp_p
     saved_network(SMALL, mine, classes=4)
     stage = FetchStage.from_answer(SMALL, answer_weights(SMALL, str(mine)))
     saved_network(SMALL, mine, classes=5)  # as where another machine has an older copy
-    with pytest.raises(EdgecnnError, match="is not the file that was planned with", check=WEIGHTS_CHANGED.made):
+    with pytest.raises(EdgecnnError, match="differs from the planned file", check=WEIGHTS_CHANGED.made):
         stage.make({"weights_file": mine}, out, Heard())
     mine.unlink()
     with pytest.raises(EdgecnnError, check=WEIGHTS_UNREADABLE.made):
@@ -125,7 +125,7 @@ def test_a_users_file_of_another_network_leaves_nothing(tmp_path: Path) -> None:
     out = out_folder(tmp_path)
     planned = Key(sha256_of(tmp_path / "mine.safetensors"))
     stage = FetchStage(arch="resnet-18", origin="file", inputs={"weights_file": planned})
-    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of resnet-18"):
+    with pytest.raises(WeightsDoNotFit, match="does not contain the weights of resnet-18"):
         stage.make({"weights_file": tmp_path / "mine.safetensors"}, out, Heard())
     assert not list(out.iterdir())
 
@@ -159,7 +159,7 @@ def test_a_damaged_partial_download_is_started_over(tmp_path: Path) -> None:
         (out / "resume" / f"{weights_of(spec).file}.part").write_bytes(b"x" * 1000)
         FetchStage.published(spec).make({}, out, heard)
     assert served.asked == [("GET", "bytes=1000-"), ("GET", None)]
-    assert heard.notes == [f"the continued download of {weights_of(spec).file} is damaged; starting over"]
+    assert heard.notes == [f"the resumed download of {weights_of(spec).file} is damaged; starting over"]
 
 
 def test_other_bytes_than_the_published_ones_are_refused_and_not_continued(tmp_path: Path) -> None:

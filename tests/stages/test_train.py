@@ -229,8 +229,8 @@ def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
         plain = from_labels(phase, turned, material)
         return lambda logits: plain(logits) * (float("nan") if file.exists() else 1)
 
-    from_labels = loop._from_labels
-    monkeypatch.setattr(loop, "_from_labels", planted)
+    from_labels = loop._loss_by_labels
+    monkeypatch.setattr(loop, "_loss_by_labels", planted)
     with pytest.raises(EdgecnnError, match=f"phase scratch, epoch {epoch}, batch 1: ", check=TRAINING_DIVERGED.made) as told:
         made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, validation=16, size_px=64).roles(), tmp_path)
     assert f"; {kept} is kept in {file} — " in told.value.line()
@@ -255,7 +255,7 @@ def test_an_empty_role_is_named_before_any_work(role: str, counts: dict[str, int
 
 
 def test_a_plan_for_other_classes_is_refused(given: Given, tmp_path: Path) -> None:
-    with pytest.raises(EdgecnnError, match="9 classes, the images have 10", check=CLASSES_DIFFER.made):
+    with pytest.raises(EdgecnnError, match="9 classes, but the images have 10", check=CLASSES_DIFFER.made):
         made(stage(classes=9), given.roles(), tmp_path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from edgecnn.devices.desktop_gpu import BESIDE
+from edgecnn.devices.desktop_gpu import VARIANTS
 from edgecnn.stages.program import VariantStage
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import ModelFile
@@ -17,7 +17,7 @@ from tests.graph.trunks import NORMALIZATION, network, prepared
 from tests.runtimes.made import Quiet
 from tests.stages.test_program import STAGE
 
-NAMED = {candidate.id: candidate for candidate in BESIDE}
+NAMED = {candidate.id: candidate for candidate in VARIANTS}
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def test_the_first_call_runs_and_the_second_is_cached(store: Store) -> None:
 def test_the_record_says_what_was_asked_from_what_with_what_and_what_came_out(store: Store, tmp_path: Path) -> None:
     images = source(tmp_path / "images.json", "these images")
     stage = Quantize(inputs={"images": images.key})
-    made, ran = obtain(store, stage, given={"images": images})
+    made, ran = obtain(store, stage, inputs={"images": images})
     record = made.record
     model = (made.folder / "model.onnx").read_bytes()
     assert record.key == stage.key(VERSIONS)
@@ -77,15 +77,15 @@ def test_only_what_depends_on_a_changed_setting_is_made_again(store: Store) -> N
 def test_an_input_with_the_same_key_and_other_bytes_is_a_miss_and_said(store: Store, tmp_path: Path) -> None:
     given = {"weights": source(tmp_path / "w", "first"), "model": source(tmp_path / "m", "model")}
     stage = Train(inputs={role: found.key for role, found in given.items()})
-    first, _ = obtain(store, stage, given=given)
+    first, _ = obtain(store, stage, inputs=given)
     given["weights"] = given["weights"].model_copy(update={"content": "0" * 64})
     assert store.artifacts.find(stage, {}, given) == Miss(why=("train: weights were made again with other bytes",))
     assert isinstance(store.artifacts.find(stage, {}, {"model": given["model"]}), Artifact)
-    again, outcome = obtain(store, stage, given=given)
+    again, outcome = obtain(store, stage, inputs=given)
     assert isinstance(outcome, Ran)
     assert again.record.inputs["weights"].content == "0" * 64
     assert again.folder == first.folder
-    assert obtain(store, stage, given=given)[1] == Cached()
+    assert obtain(store, stage, inputs=given)[1] == Cached()
     given["model"] = given["model"].model_copy(update={"content": "1" * 64})
     assert store.artifacts.find(stage, {}, given) == Miss(why=("train: model was made again with other bytes",))
 
@@ -93,10 +93,10 @@ def test_an_input_with_the_same_key_and_other_bytes_is_a_miss_and_said(store: St
 def test_an_entry_made_from_other_bytes_stays_until_its_successor_is_finished(store: Store, tmp_path: Path) -> None:
     weights = source(tmp_path / "w", "first")
     stage = Prepare(inputs={"weights": weights.key})
-    obtain(store, stage, given={"weights": weights})
+    obtain(store, stage, inputs={"weights": weights})
     with pytest.raises(AssertionError, match="made again"):
-        obtain(store, stage, given={"weights": weights.model_copy(update={"content": "0" * 64})}, maker=no_maker)
-    assert obtain(store, stage, given={"weights": weights})[1] == Cached()
+        obtain(store, stage, inputs={"weights": weights.model_copy(update={"content": "0" * 64})}, maker=no_maker)
+    assert obtain(store, stage, inputs={"weights": weights})[1] == Cached()
 
 
 def test_a_failing_maker_leaves_nothing_and_its_own_error_comes_through(store: Store) -> None:
@@ -137,8 +137,8 @@ def test_nothing_is_resumed_from_work_that_began_with_other_inputs(store: Store,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        obtain(store, stage, given={"weights": weights}, tell=Ear(interrupt))
-    made, _ = obtain(store, stage, given={"weights": weights.model_copy(update={"content": "0" * 64})})
+        obtain(store, stage, inputs={"weights": weights}, tell=Ear(interrupt))
+    made, _ = obtain(store, stage, inputs={"weights": weights.model_copy(update={"content": "0" * 64})})
     assert made.record.notes == ()
 
 
@@ -213,16 +213,16 @@ def test_where_what_was_published_first_is_damaged_ours_takes_its_place(store: S
 
 def test_inputs_that_do_not_belong_to_the_stage_are_refused(store: Store, tmp_path: Path) -> None:
     weights = source(tmp_path / "w", "weights")
-    with pytest.raises(ValueError, match=r"train: inputs not given: weights"):
+    with pytest.raises(ValueError, match=r"train: missing inputs: weights"):
         obtain(store, Train(inputs={"weights": weights.key}))
-    with pytest.raises(ValueError, match=r"train: given\['weights'\] has key"):
-        obtain(store, Train(), given={"weights": weights})
+    with pytest.raises(ValueError, match=r"train: sources\['weights'\] has key"):
+        obtain(store, Train(), inputs={"weights": weights})
 
 
 def test_an_artifact_is_an_input_by_its_key_and_content(store: Store) -> None:
     made, _ = obtain(store, Quantize())
-    assert made.given.path == made.folder
-    assert (made.given.key, made.given.content) == (made.key, made.record.content)
+    assert made.stage_input.path == made.folder
+    assert (made.stage_input.key, made.stage_input.content) == (made.key, made.record.content)
 
 
 def test_finding_an_entry_of_thirty_files_takes_under_two_milliseconds(store: Store) -> None:
@@ -244,7 +244,7 @@ def test_what_another_call_dates_just_now_is_waited_for(store: Store) -> None:
     key = Quantize().key(VERSIONS)
     with ThreadPoolExecutor(1) as pool:
         with store.locks.held("quantize", key, Ear()):
-            found = pool.submit(store.artifacts.of_key, "quantize", key, Ear())
+            found = pool.submit(store.artifacts.retrieve, "quantize", key, Ear())
             time.sleep(0.2)
             assert not found.done()
         assert found.result(30) == made

@@ -18,9 +18,9 @@ DAY_S = 86400.0
 
 
 def made_days_ago(store: Store, stage: Quantize, days: float, **given: Artifact) -> Artifact:
-    inputs = {role: artifact.given for role, artifact in given.items()}
+    inputs = {role: artifact.stage_input for role, artifact in given.items()}
     named = stage.model_copy(update={"inputs": {role: found.key for role, found in inputs.items()}})
-    made, _ = obtain(store, named, given=inputs)
+    made, _ = obtain(store, named, inputs=inputs)
     aged(made.folder.parent / "record.json", days)
     return made
 

@@ -12,7 +12,7 @@ from tests.store.toys import Quantize, Scheme, Train, obtain, source
 def test_rows_say_kind_key_size_dates_time_inputs_and_settings_as_they_were_recorded(store: Store, tmp_path: Path) -> None:
     images = source(tmp_path / "images.json", "these images")
     stage = Quantize(inputs={"images": images.key}, steps=(Scheme(bias="float"),))
-    made, ran = obtain(store, stage, given={"images": images})
+    made, ran = obtain(store, stage, inputs={"images": images})
     (row,) = listing(store)
     assert (row.kind, row.key, row.bytes) == ("quantize", made.key, 4202)
     assert row.seconds == made.record.seconds

@@ -9,7 +9,7 @@ from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store import remote as of_remote
 from edgecnn.store.listing import verify
-from edgecnn.store.place import without_credentials
+from edgecnn.store.place import redacted
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
@@ -174,5 +174,5 @@ def test_a_file_that_arrives_short_and_stays_so_is_refused(store: Store, afar: R
 
 
 def test_credentials_in_an_address_are_shown_nowhere() -> None:
-    assert without_credentials("sftp://me:p@ss@host/x@y") == "sftp://…@host/x@y"
-    assert without_credentials("s3://team/a@b") == "s3://team/a@b"
+    assert redacted("sftp://me:p@ss@host/x@y") == "sftp://…@host/x@y"
+    assert redacted("s3://team/a@b") == "s3://team/a@b"

@@ -186,12 +186,12 @@ def test_a_damaged_entry_makes_way_for_a_whole_one_and_is_never_taken_for_it(
     model = made.folder / "model.onnx"
     whole = model.read_bytes()
     model.write_bytes(whole[::-1])
-    found = reader.artifacts.of_key("quantize", made.key, Quiet())
+    found = reader.artifacts.retrieve("quantize", made.key, Quiet())
     assert found is not None and (found.folder / "model.onnx").read_bytes() == whole and verify(store, Quiet()).ok
     model.write_bytes(whole[::-1])
     list_of(afar, f"artifacts/quantize/{made.key}").unlink()
-    assert reader.artifacts.of_key("quantize", made.key, Quiet()) is None
-    assert reader.artifacts.of_key("quantize", made.key, Quiet()) is None
+    assert reader.artifacts.retrieve("quantize", made.key, Quiet()) is None
+    assert reader.artifacts.retrieve("quantize", made.key, Quiet()) is None
 
 
 @pytest.mark.parametrize("path", ["files/model.onnx/x", "record.json/x", f"files/{'x' * 300}", "files/./model.onnx", "files//x"])

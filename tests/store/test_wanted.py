@@ -40,7 +40,7 @@ def test_a_tool_version_stands_for_itself(store: Store) -> None:
 
 def test_an_input_is_named_by_both_keys(store: Store, tmp_path: Path) -> None:
     first, second = source(tmp_path / "a", "a"), source(tmp_path / "b", "b")
-    obtain(store, Quantize(inputs={"model": first.key}), given={"model": first})
+    obtain(store, Quantize(inputs={"model": first.key}), inputs={"model": first})
     assert why(store, Quantize(inputs={"model": second.key})) == (f"quantize.inputs.model: {first.key[:12]} → {second.key[:12]}",)
 
 

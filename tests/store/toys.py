@@ -35,7 +35,7 @@ class Quantize(Stage):
     def tools(self) -> tuple[str, ...]:
         return ("onnxruntime",)
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         tell.step("quantize", 1, 1)
         tell.note(f"calibrated on {self.images} images")
         (out / "sub").mkdir()
@@ -52,7 +52,7 @@ class Train(Stage):
 
     epochs: int = 10
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         (out / ".checkpoint").write_text("this stage's own")
         for epoch in range(self.epochs):
             path = out / f"epoch-{epoch}.txt"
@@ -88,7 +88,7 @@ class Ear:
 
 
 def obtain(store: Store, stage: Stage, **changed: Any) -> tuple[Artifact, Ran | Cached]:
-    known: dict[str, Any] = {"versions": VERSIONS, "given": {}, "environment": ENVIRONMENT}
+    known: dict[str, Any] = {"versions": VERSIONS, "inputs": {}, "environment": ENVIRONMENT}
     under = StageInputs(**{name: changed.pop(name, default) for name, default in known.items()})
     return store.artifacts.obtain(stage, under, **{"tell": Ear(), **changed})
 

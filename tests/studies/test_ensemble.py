@@ -47,7 +47,7 @@ def test_cost_is_summed_and_gain_is_counted_on_the_same_images(networks: BuiltNe
         and found.difference_pp.estimate == 0
         and found.difference_pp.low < 0 < found.difference_pp.high
     )
-    said = "e.onnx: the mean of 2 networks' probabilities; 2.0× the multiply-adds of the dearest member"
+    said = "e.onnx: the mean of 2 networks' probabilities; 2.0× the multiply-adds of the most expensive member"
     assert ensemble_lines(found)[0].endswith(said)
 
 

@@ -14,7 +14,15 @@ from edgecnn.forecast.forecasting import forecasts
 from edgecnn.forecast.networks import subject_of_arch
 from edgecnn.models.catalogue import arch_named
 from edgecnn.store.store import Store
-from edgecnn.studies.networks_for import Limits, NetworksOnDevice, limits_of_a_list, networks_for, networks_on
+from edgecnn.studies.networks_for import (
+    Limits,
+    NetworksOnDevice,
+    default_network,
+    limits_of_a_list,
+    networks_for,
+    networks_on,
+    short_list,
+)
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.forecast import Forecast, NoForecast, Why
 from tests.judging.made import a_forecast
@@ -123,3 +131,30 @@ def test_without_any_forecast_the_catalogue_and_a_command_are_given(device: str,
 def test_a_board_of_the_tables_is_referred_to_the_forecast(tmp_path: Path) -> None:
     with pytest.raises(EdgecnnError, check=BOARD_WITHOUT_FILE.made):
         networks_for("resnet-18", ["raspberry-pi-3"], Limits(), Store.open(tmp_path))
+
+
+def test_the_short_list_has_no_network_that_another_beats() -> None:
+    networks = listed()
+    assert [row.name for row in short_list(networks)] == ["efficientnet-b0", "mobilenet-v2", "mobilenet-v3-small"]
+    assert "resnet-50" in {row.name for row in networks.networks}, "slower and less accurate than efficientnet-b0"
+    assert [row.weights_here for row in short_list(networks)] == [False, True, False]
+
+
+def test_a_short_list_keeps_networks_with_weights_and_both_ends() -> None:
+    beaten = networks_on(PI, SPECS, Limits(), {spec.name: answers(spec.name) for spec in SPECS}, {"resnet-50"})
+    assert [row.name for row in short_list(beaten, most=3)] == ["efficientnet-b0", "resnet-50", "mobilenet-v3-small"]
+
+
+def test_without_a_forecast_the_short_list_compares_work() -> None:
+    reasons = {spec.name: [answer for answer in answers(spec.name) if isinstance(answer, NoForecast)] for spec in SPECS}
+    offered = short_list(networks_on(PI, SPECS, Limits(), reasons, {"mobilenet-v2"}))
+    assert {row.name for row in offered} >= {"mobilenet-v2", "efficientnet-b0"} and all(row.forecast is None for row in offered)
+
+
+@pytest.mark.parametrize(
+    ("weights_here", "expected"),
+    [({"mobilenet-v2"}, "mobilenet-v2"), ({"mobilenet-v2", "densenet-121"}, "densenet-121"), (set(), "densenet-121")],
+)
+def test_the_default_network_is_one_whose_weights_are_here(weights_here: set[str], expected: str) -> None:
+    networks = networks_on(PI, SPECS, Limits(), {spec.name: answers(spec.name) for spec in SPECS}, weights_here)
+    assert default_network(networks, short_list(networks), "densenet-121") == expected

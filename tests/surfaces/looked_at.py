@@ -14,7 +14,7 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.check.board import ReachedBoard, checked
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, cuda_gap, how
+from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS, cuda_gap, describe_candidate
 from edgecnn.devices.doctor.examine import device_facts, gpu_fact
 from edgecnn.devices.doctor.facts import State
 from edgecnn.values.dataset import DataInspection
@@ -103,7 +103,7 @@ def doctor_findings(_: Path) -> str:
         {
             "gpu": "\n".join(f"{each.state.value}: {each.found} ({each.hint})" for each in gpus),
             "devices": "\n".join(devices),
-            "desktop GPU": "\n".join(f"{each.id}: {how(each)}" for each in (REFERENCE, *BESIDE)),
+            "desktop GPU": "\n".join(f"{each.id}: {describe_candidate(each)}" for each in (REFERENCE, *VARIANTS)),
             "driver": f"{cuda_gap('13.0', (12, 4))}\n{cuda_gap('', (13, 0))}",
         }
     )

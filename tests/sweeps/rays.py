@@ -13,7 +13,7 @@ import pytest
 from edgecnn.sweeps.cluster import ClusterWork
 from edgecnn.sweeps.connection import Cluster
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.worker import Made, Shared, Terms
+from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms
 from tests.data.folders import Heard
 
 FOUR_CORES = {"CPU": 4.0, "memory": 16e9}
@@ -32,7 +32,7 @@ class Rays:
     """Ends one task at a time: of those that a machine can have, the one that it has had for the longest."""
 
     machines: dict[str, Mapping[str, float]]
-    answer: Callable[[StageTask, str], Made] = lambda _, node: Made(node)
+    answer: Callable[[StageTask, str], TaskOutcome] = lambda _, node: TaskOutcome(node)
     """To a task on a machine. May raise what Ray does."""
     unmet: Callable[[str, Terms], tuple[str, ...]] = lambda *_: ()
     """What each machine says of the terms."""

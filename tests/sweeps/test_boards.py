@@ -90,7 +90,7 @@ def test_what_labgrid_does_not_take_is_named_without_asking_it(tmp_path: Path) -
     sweep = read_sweep(written(tmp_path, f'boards = "labgrid://lab:x"\n{GRID}[tags]\ncpu = ["fan"]'))
     with pytest.raises(
         EdgecnnError,
-        match=r"has 2 problems: boards 'labgrid://lab:x' is no coordinator: .*; 'fan' has none",
+        match=r"has 2 problems: boards 'labgrid://lab:x' is not a coordinator: .*; 'fan' has none",
         check=SWEEP_INVALID.made,
     ):
         boards_of(sweep, cells_of(sweep))

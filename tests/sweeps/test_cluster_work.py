@@ -12,7 +12,7 @@ from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.sweeps.cluster import GRACE_S, _hand_out
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.worker import Made, Shared
+from edgecnn.sweeps.worker import Shared, TaskOutcome
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard
 from tests.store.toys import VERSIONS, Prepare, Train, obtain
@@ -59,9 +59,9 @@ def test_a_training_for_a_gpu_does_not_wait_for_one_that_no_machine_of_a_cluster
 def test_trainings_for_a_gpu_are_left_to_the_builds_when_its_machine_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     rays, heard, tasks = Rays({ONE: FOUR_CORES, TWO: {**FOUR_CORES, "GPU": 1.0}}), Heard(), trainings(3, "gpu")
 
-    def lost(_: StageTask, node: str) -> Made:
+    def lost(_: StageTask, node: str) -> TaskOutcome:
         del rays.machines[TWO]
-        return Made(node)
+        return TaskOutcome(node)
 
     rays.answer = lost
     first, second, third = tasks.values()
@@ -80,9 +80,9 @@ def test_a_gpu_that_comes_back_in_time_trains_on(monkeypatch: pytest.MonkeyPatch
     a_gpu = {**FOUR_CORES, "GPU": 1.0}
     rays, tasks = Rays({ONE: FOUR_CORES, TWO: a_gpu}), trainings(3, "gpu")
 
-    def lost(_: StageTask, node: str) -> Made:
+    def lost(_: StageTask, node: str) -> TaskOutcome:
         rays.machines.pop(TWO, None)
-        return Made(node)
+        return TaskOutcome(node)
 
     def back(now: float) -> None:
         if now >= GRACE_S - 20:
@@ -95,9 +95,9 @@ def test_a_gpu_that_comes_back_in_time_trains_on(monkeypatch: pytest.MonkeyPatch
 def test_machines_that_are_replaced_by_smaller_ones_are_asked_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
     rays, heard, tasks = Rays({ONE: FOUR_CORES}), Heard(), trainings(6)
 
-    def lost(_: StageTask, node: str) -> Made:
+    def lost(_: StageTask, node: str) -> TaskOutcome:
         rays.machines = {TWO: {"CPU": 2.0, "memory": 4e9}}
-        return Made(node)
+        return TaskOutcome(node)
 
     rays.answer = lost
     assert sorted(work_on(rays, heard, monkeypatch).made(tasks)) == sorted(tasks)
@@ -109,7 +109,7 @@ def test_a_task_that_failed_through_its_machine_s_fault_is_begun_once_more_on_an
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rays, heard, tasks = Rays({ONE: FOUR_CORES, TWO: FOUR_CORES}), Heard(), trainings(8)
-    rays.answer = lambda _, node: Made(node, FULL, elsewhere=True) if node == ONE else Made(node)
+    rays.answer = lambda _, node: TaskOutcome(node, FULL, elsewhere=True) if node == ONE else TaskOutcome(node)
     assert sorted(work_on(rays, heard, monkeypatch).made(tasks)) == sorted(tasks)
     again = [
         f"{task.name} failed on {ONE} (192.0.2.1) and is begun once more on another machine: {FULL}" for task in tasks.values()
@@ -121,7 +121,7 @@ def test_a_task_that_failed_through_its_machine_s_fault_is_begun_once_more_on_an
 
 def test_a_store_that_is_full_for_all_machines_is_left_to_the_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     rays, heard, tasks = Rays({ONE: FOUR_CORES, TWO: FOUR_CORES}), Heard(), trainings(8)
-    rays.answer = lambda _, node: Made(node, FULL, elsewhere=True)
+    rays.answer = lambda _, node: TaskOutcome(node, FULL, elsewhere=True)
     assert list(work_on(rays, heard, monkeypatch).made(tasks)) == []
     assert [note for note in heard.notes if "is left" in note] == [left(task, FULL) for task in tasks.values()]
     assert len(rays.begun) <= 2 * len(tasks) and rays.now == 0
@@ -132,10 +132,10 @@ def test_what_a_machine_cannot_even_begin_does_not_end_the_sweep(monkeypatch: py
     rays, heard, tasks = Rays({ONE: FOUR_CORES}), Heard(), trainings(2)
     first, second = tasks.values()
 
-    def answer(task: StageTask, node: str) -> Made:
+    def answer(task: StageTask, node: str) -> TaskOutcome:
         if task is first:
             raise ray.exceptions.RayTaskError("train", "…", RuntimeError("No module named 'edgecnn'")).as_instanceof_cause()
-        return Made(node)
+        return TaskOutcome(node)
 
     rays.answer = answer
     assert list(work_on(rays, heard, monkeypatch).made(tasks)) == [second.key]

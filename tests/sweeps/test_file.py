@@ -7,7 +7,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import RECIPE_INVALID
 from edgecnn.errors.sweeps import BUILDS_NAMED_ALIKE, SWEEP_INVALID, SWEEP_TOO_LARGE
 from edgecnn.recipes.recipe import apply_overrides
-from edgecnn.sweeps.file import by_training
+from edgecnn.sweeps.file import group_by_training
 from edgecnn.values.recipe import Recipe
 from tests.sweeps.written import cells, written
 
@@ -38,13 +38,13 @@ def test_the_words_of_a_build_make_its_recipe_again(tmp_path: Path) -> None:
 
 
 def test_builds_of_one_network_share_a_training_whatever_measures_them(tmp_path: Path) -> None:
-    groups = by_training(cells(tmp_path))
+    groups = group_by_training(cells(tmp_path))
     assert [[cell.name for cell in group] for group in groups] == [
         ["lenet-5-cpu-onnxruntime", "lenet-5-raspberry-pi-5"],
         ["mobilenet-v2-cpu-onnxruntime", "mobilenet-v2-raspberry-pi-5"],
     ]
     other = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1, 2]\nrace.rounds = [8, 9]')
-    assert [len(group) for group in by_training(other)] == [2, 2]
+    assert [len(group) for group in group_by_training(other)] == [2, 2]
 
 
 def test_single_builds_stand_beside_the_grid_with_names_of_their_own(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_builds_of_a_device_have_its_values_above_those_of_all_and_below_their_o
         "--set", "target.device=pi5:onnxruntime",
     )  # fmt: skip
     assert all(apply_overrides(Recipe(), cell.words[1::2]) == cell.recipe for cell in found)
-    assert [len(group) for group in by_training(found)] == [3]
+    assert [len(group) for group in group_by_training(found)] == [3]
 
 
 def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from edgecnn.render.ci import junit_of, sheets_of_fleet
 from edgecnn.render.page.fleet import fleet_page
-from edgecnn.render.screens.sweep import beside_verdict, fleet_lines, row_of, show_fleet
+from edgecnn.render.screens.sweep import fleet_lines, row_of, show_fleet, verdict_caveat
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
@@ -109,7 +109,7 @@ def test_a_network_whose_budget_was_not_measured_is_not_for_all_and_what_measure
     figures = (share(0.6), ms), (share(0.5), ms), (share(0.7), ms), (share(0.58), ms)
     other = fleet(tmp_path / "b", cells(tmp_path, two), *figures, untimed=name)
     assert other.for_all == "lenet-5" and other.why.endswith(of.format(tmp_path / "b"))
-    (beside,) = [said for cell in other.cells if (said := beside_verdict(cell)) is not None]
+    (beside,) = [said for cell in other.cells if (said := verdict_caveat(cell)) is not None]
     show_fleet(other)
     assert f"PASS, {beside}" in capsys.readouterr().out
     page = fleet_page(other)
@@ -141,7 +141,7 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
     asked = {found[0].name: "1", found[1].name: "2", found[2].name: "1"}
     again = fleet_of(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
     assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
-    assert again.cells[1].beaten_by is None and not again.cells[1].on_front
+    assert again.cells[1].beaten_by is None and not again.cells[1].is_on_front
     assert worst(cell.exit_code for cell in again.cells) == 3
 
 
@@ -204,7 +204,7 @@ def test_a_build_whose_device_is_away_shows_its_forecast_and_is_on_no_front(tmp_
     away = facts.model_copy(update={"latency": a_latency(None, reason="not measured"), "forecast": a_forecast(24, 18, 31)})
     cell = made.cells[0].model_copy(update={"facts": away})
     assert row_of(cell)[5] == "▲ 24 [18, 31]"
-    assert (cell.p50_ms, cell.on_front) == (None, False)
+    assert (cell.p50_ms, cell.is_on_front) == (None, False)
     found = made.model_copy(update={"cells": (cell,)})
     assert "▲ 24 [18, 31]" in fleet_page(found)
     assert any("no gate takes it" in line for line in fleet_lines(found))

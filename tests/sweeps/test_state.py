@@ -19,7 +19,7 @@ from edgecnn.sweeps.state import (
     SweepState,
     changed_since,
     fingerprints,
-    is_at_work,
+    is_running,
     read_state,
     sweep_lock,
     write_state,
@@ -197,12 +197,12 @@ def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path
 
 def test_one_folder_is_one_sweep_s_at_a_time(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert not is_at_work(out)
+    assert not is_running(out)
     with sweep_lock(out), pytest.raises(EdgecnnError, check=SWEEP_IS_RUNNING.made) as caught, sweep_lock(out):
         pass
     with sweep_lock(out):
-        assert is_at_work(out)
-    assert not is_at_work(out)
+        assert is_running(out)
+    assert not is_running(out)
     assert caught.value.ref == "sweep-is-running"
 
 

@@ -15,7 +15,7 @@ from edgecnn.errors.store import STORE_UNUSABLE
 from edgecnn.store.remote import Remote
 from edgecnn.store.transfer import Transferred
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.worker import Made, Shared, Terms, make
+from edgecnn.sweeps.worker import Shared, TaskOutcome, Terms, make
 from edgecnn.values.stage import Key, Progress, Role
 from tests.store.toys import VERSIONS, Prepare, Quantize, Train
 
@@ -25,7 +25,7 @@ HOST = os.uname().nodename
 class FullDisk(Train):
     """Whose disk takes nothing more."""
 
-    def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
+    def make(self, input_paths: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(out / "model"))
 
 
@@ -46,7 +46,7 @@ def afar(tmp_path: Path) -> set[str]:
 
 def test_what_is_made_is_handed_on(terms: Terms, tmp_path: Path) -> None:
     task = task_of(Quantize(inputs={}))
-    assert make(task, terms, node="one") == Made("one")
+    assert make(task, terms, node="one") == TaskOutcome("one")
     assert afar(tmp_path) == {task.entry}
 
 
@@ -70,21 +70,21 @@ def test_a_machine_that_joined_later_and_is_otherwise_makes_nothing(
 def test_a_machine_that_joined_later_and_shares_no_store_makes_nothing(terms: Terms, tmp_path: Path) -> None:
     alone = replace(terms, shared=replace(terms.shared, remote=None))
     error = f"{HOST} does not see the store {tmp_path / 'asks'}: put it on a network folder, or name a store afar in "
-    assert make(task_of(Quantize(inputs={})), alone) == Made(error=f"{error}EDGECNN_STORE_REMOTE", elsewhere=True)
+    assert make(task_of(Quantize(inputs={})), alone) == TaskOutcome(error=f"{error}EDGECNN_STORE_REMOTE", elsewhere=True)
     assert not (tmp_path / "theirs").exists()
 
 
 def test_another_key_than_was_asked_for_is_an_error(terms: Terms, tmp_path: Path) -> None:
     task = task_of(Quantize(inputs={}))
     error = f"{HOST} made quantize {task.key[:12]} where {'0' * 12} was asked for"
-    assert make(replace(task, key=Key("0" * 64)), terms) == Made(error=error)
+    assert make(replace(task, key=Key("0" * 64)), terms) == TaskOutcome(error=error)
     assert not (tmp_path / "afar").exists()
 
 
 def test_what_was_not_handed_on_is_an_error(terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
     left = Transferred(entries=0, bytes=0, there=0, left=("quantize: damaged here",))
     monkeypatch.setattr("edgecnn.sweeps.worker.push", lambda *_, **__: left)
-    assert make(task_of(Quantize(inputs={})), terms) == Made(error=f"{HOST} did not hand on quantize: damaged here")
+    assert make(task_of(Quantize(inputs={})), terms) == TaskOutcome(error=f"{HOST} did not hand on quantize: damaged here")
 
 
 def test_a_failure_of_the_machine_s_own_disk_may_not_be_another_s(terms: Terms, tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_what_is_sent_along_and_cannot_be_written_there_is_the_machine_s_own_fai
     stage = Prepare(inputs={"images": Key("a" * 64)})
     task = replace(task_of(stage), sources={"images": tmp_path / "asks/manifests/list.json"})
     error = STORE_UNUSABLE(root=tmp_path / "theirs", because=f"file exists: {tmp_path / 'theirs/manifests'}")
-    assert make(task, terms, ("images",), b"{}") == Made(error=error.line(), elsewhere=True)
+    assert make(task, terms, ("images",), b"{}") == TaskOutcome(error=error.line(), elsewhere=True)
 
 
 def test_an_input_that_does_not_come_to_this_machine_may_come_to_another(terms: Terms) -> None:
     key = Key("a" * 64)
     task = replace(task_of(Train(inputs={"pixels": key})), made={"pixels": "prepare"})
-    assert make(task, terms, node="one") == Made("one", f"{HOST} finds prepare {key[:12]} in no store", elsewhere=True)
+    assert make(task, terms, node="one") == TaskOutcome("one", f"{HOST} finds prepare {key[:12]} in no store", elsewhere=True)

@@ -43,7 +43,7 @@ def features(classes: int = 3, seed: int = 0) -> Features:
 def test_a_linear_head_answers_as_scikit_learn_does(kind: Any, classes: int) -> None:
     given = features(classes)
     fitted = fit(kind, given, classes, mirrored=False, seed=0)
-    strength = float(fitted.said.partition(" = ")[2].split()[0])
+    strength = float(fitted.summary.partition(" = ")[2].split()[0])
     solver = (
         LinearSVC(C=strength, random_state=0, max_iter=5000) if kind == "svm" else LogisticRegression(C=strength, max_iter=500)
     )
@@ -66,7 +66,7 @@ def test_neighbours_vote_as_in_scikit_learn(k: int) -> None:
 def test_the_strength_that_chooses_best_is_kept() -> None:
     fitted = fit("knn", features(), 3, mirrored=True, seed=0)
     assert fitted.validation_top1 > 0.6
-    assert fitted.said.startswith("nearest neighbours by cosine on frozen features, k = ")
+    assert fitted.summary.startswith("nearest neighbours by cosine on frozen features, k = ")
 
 
 @pytest.mark.parametrize("kind", slowly("knn", "svm"))

@@ -18,10 +18,10 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.training import BATCH_TOO_LARGE, NO_GPU_TO_TRAIN_ON, NOTHING_TO_SHARE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.planning.training import learning_device, trained_before_on, with_machine
+from edgecnn.planning.training import fill_machine, learning_device, trained_before_on
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.batches import in_order_ahead
+from edgecnn.training.images.batches import prepared_ahead
 from edgecnn.training.process import _heard as repeatable_of
 from edgecnn.training.process import own_stream
 from edgecnn.training.settings import GPU_THREADS
@@ -131,7 +131,7 @@ def test_threads_are_those_that_are_stated_or_of_the_last_build_or_that_this_pro
     if before is not None:
         plan.write_text(json.dumps({"resolved": {"recipe": {"train": {"device": "cpu", "threads": before}}}}))
     recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
-    assert with_machine(recipe, None, plan, Heard()).train.threads == threads
+    assert fill_machine(recipe, None, plan, Heard()).train.threads == threads
 
 
 def _planned(folder: Path, **train: object) -> Path:
@@ -147,7 +147,7 @@ def test_a_gpu_trains_with_the_same_threads_on_every_machine(
     recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
     for variable in ("2", "16", ""):
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
-        train = with_machine(recipe, gpu(), tmp_path / "none.json", Heard()).train
+        train = fill_machine(recipe, gpu(), tmp_path / "none.json", Heard()).train
         assert (train.device, train.threads) == ("gpu", threads)
 
 
@@ -158,9 +158,9 @@ def test_the_threads_of_the_last_build_count_on_the_device_that_they_trained_for
     recipe, plan = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"device": "gpu"}}), tmp_path / "plan.json"
     for device, threads in (("cpu", GPU_THREADS), ("gpu", 16)):
         _planned(tmp_path, device=device, threads=16)
-        assert with_machine(recipe, gpu(), plan, Heard()).train.threads == threads
+        assert fill_machine(recipe, gpu(), plan, Heard()).train.threads == threads
     on_cpu = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"device": "cpu"}})
-    assert with_machine(on_cpu, None, plan, Heard()).train.threads == 3
+    assert fill_machine(on_cpu, None, plan, Heard()).train.threads == 3
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_ignored_number_of_threads_is_noted_with_the_setting_that_changes_it(
     monkeypatch.setenv("OMP_NUM_THREADS", variable)
     heard, plan = Heard(), _planned(tmp_path, device=device, threads=16)
     recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
-    with_machine(recipe, gpu() if device == "gpu" else None, plan, heard)
+    fill_machine(recipe, gpu() if device == "gpu" else None, plan, heard)
     noted = [] if numbers is None else [
         f"OMP_NUM_THREADS={numbers[0]} is ignored: the last build of this folder trained with {numbers[1]} threads"
         f" — --set train.threads={numbers[0]} retrains with {numbers[0]}"
@@ -197,7 +197,7 @@ def test_an_ignored_number_of_threads_is_noted_with_the_setting_that_changes_it(
 def test_where_nothing_is_trained_no_gpu_is_missed_and_what_was_said_stays(nothing: dict[str, object], tmp_path: Path) -> None:
     for said in ({}, {"device": "gpu"}):
         recipe = Recipe.model_validate({"model": nothing, "train": said})
-        assert with_machine(recipe, None, tmp_path / "plan.json", Heard()) == recipe
+        assert fill_machine(recipe, None, tmp_path / "plan.json", Heard()) == recipe
 
 
 def test_operations_that_do_not_repeat_themselves_are_named_and_other_warnings_stay_warnings() -> None:
@@ -227,13 +227,13 @@ def test_batches_come_in_order_whoever_is_ready_first_and_not_more_than_a_few_ah
 
     state = torch.get_rng_state()
     taken = []
-    for each in in_order_ahead(made, range(7), threads):
+    for each in prepared_ahead(made, range(7), threads):
         taken.append(each)
         assert len(begun) <= len(taken) + threads
     torch.testing.assert_close(torch.get_rng_state(), state)
     assert [number for number, _ in taken] == list(range(7))
     assert [drawn for _, drawn in taken] == [float(torch.rand((), generator=torch.Generator().manual_seed(n))) for n in range(7)]
-    assert not list(in_order_ahead(made, [], threads))
+    assert not list(prepared_ahead(made, [], threads))
 
 
 def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
@@ -242,7 +242,7 @@ def test_a_batch_that_cannot_be_read_ends_an_epoch() -> None:
             raise OSError("gone")
         return number
 
-    got = in_order_ahead(made, range(9), 2)
+    got = prepared_ahead(made, range(9), 2)
     assert [next(got) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(OSError, match="gone"):
         next(got)

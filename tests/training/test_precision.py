@@ -16,7 +16,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import scratch_phase
-from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
+from edgecnn.training.memory import _saved_bytes, _state_mib, held_mib, image_mib, within_memory
 from edgecnn.training.process import computing_in
 from edgecnn.training.teacher import answers_of
 from tests.data.folders import Heard
@@ -100,7 +100,7 @@ def test_a_batch_may_fit_in_bf16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_network(arch_named("resnet-18"), 10)
     phases = [scratch_phase(stage("resnet-18", precision=each, **asked)) for each in ("fp32", "bf16")]  # type: ignore[arg-type]
     needed = [
-        64 * image_mib(network, ImageSize.square(96), precision=each.precision) + _beside_mib(network, each) for each in phases
+        64 * image_mib(network, ImageSize.square(96), precision=each.precision) + _state_mib(network, each) for each in phases
     ]
     monkeypatch.setattr("edgecnn.training.memory.held_mib", lambda: held)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held + sum(needed) / 2)

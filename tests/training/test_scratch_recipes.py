@@ -26,8 +26,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
 def test_a_plateau_divides_the_rate_by_ten() -> None:
     phase = scratch_phase(stage(scratch="resnet", learning_rate=0.1, epochs=4))
     assert (phase.optimizer, phase.rate_rule, phase.average_decay, phase.frozen_statistics) == ("sgd", "plateau", 0.0, False)
-    assert [phase.rate(0.5, drops) for drops in range(3)] == pytest.approx([0.1, 0.01, 0.001])
-    assert phase.rate(0.0) == phase.rate(1.0), "no warm-up, no cosine"
+    assert [phase.rate(2.0, drops) for drops in range(3)] == pytest.approx([0.1, 0.01, 0.001])
+    assert phase.rate(0.0) == phase.rate(4.0), "no warm-up, no cosine"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_rate_drops_for_every_two_epochs_without_a_better_one(judged: tuple[fl
 def test_the_modern_recipe_shows_the_whole_size_throughout() -> None:
     phase = scratch_phase(stage(scratch="modern", epochs=9))
     assert set(phase.sizes_px) == {phase.shipped_px}
-    assert phase.rate(0.01) < phase.rate(0.1) > phase.rate(0.9)
+    assert phase.rate(0.09) < phase.rate(0.9) > phase.rate(8.1)
 
 
 def test_he_initialization_keeps_the_size_of_what_goes_back_and_nothing_is_dropped() -> None:

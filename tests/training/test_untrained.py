@@ -21,7 +21,7 @@ SIZE = ImageSize.square(96)
 def golden_and_answers(arch: str, folder: Path) -> tuple[torch.nn.Module, torch.Tensor]:
     """The network settled on what is drawn, and the golden images that its kits are tested with, as it is fed them."""
     spec = arch_named(arch)
-    recipe = pixel_recipe(spec, SIZE).of_runner()
+    recipe = pixel_recipe(spec, SIZE).runner_recipe()
     drawn = drawn_images(PROBE_IMAGES, recipe.crop_px)
     write_golden([Image.fromarray(each) for each in drawn[:2]], recipe, folder)
     golden = spec.normalization.feed(np.load(folder / "golden" / "pixels.npy"))
@@ -43,7 +43,7 @@ def test_the_card_is_answered_in_the_range_of_the_other_golden_images_and_in_hal
 
 def test_the_same_network_is_made_whatever_was_drawn_before(tmp_path: Path) -> None:
     spec = arch_named("efficientnet-b0")
-    images = spec.normalization.feed(drawn_images(2, pixel_recipe(spec, SIZE).of_runner().crop_px))
+    images = spec.normalization.feed(drawn_images(2, pixel_recipe(spec, SIZE).runner_recipe().crop_px))
     made = []
     for _ in range(2):
         torch.rand(7)  # moves torch's own stream, which stochastic depth draws from

@@ -7,18 +7,18 @@ import pytest
 from edgecnn.values.command import Command
 
 MADE = Command(
-    verb=("judge",), parts=(("mine.toml",), ("--data", "my photos"), ("--anew",), ("--target", "cpu"), ("--target", "x:y"))
+    verb=("judge",), parts=(("mine.toml",), ("--data", "my photos"), ("--fresh",), ("--target", "cpu"), ("--target", "x:y"))
 )
 
 
 def test_it_prints_itself_quoted_for_a_shell_and_for_another_verb() -> None:
-    assert str(MADE) == "edgecnn judge mine.toml --data 'my photos' --anew --target cpu --target x:y"
+    assert str(MADE) == "edgecnn judge mine.toml --data 'my photos' --fresh --target cpu --target x:y"
     assert str(MADE.to("sweep", "run")).startswith("edgecnn sweep run mine.toml ")
     assert MADE.words[:3] == ("edgecnn", "judge", "mine.toml")
 
 
 def test_an_option_goes_with_its_value_wherever_and_however_often_it_is_there() -> None:
-    assert str(MADE.without("--target", "--anew").adding(("--out", "o"))) == "edgecnn judge mine.toml --data 'my photos' --out o"
+    assert str(MADE.without("--target", "--fresh").adding(("--out", "o"))) == "edgecnn judge mine.toml --data 'my photos' --out o"
     assert (MADE.value_of("--target"), MADE.value_of("--out")) == ("x:y", None)
 
 

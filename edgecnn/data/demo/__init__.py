@@ -1,8 +1,9 @@
-"""The embedded demo: 15,000 images of Fashion-MNIST (MIT, see LICENSE beside this file), so that a first build needs no data.
+"""The embedded demo: 15,000 images of Fashion-MNIST (MIT, see LICENSE next to this file), so a first build needs no data.
 
-``fashion-mnist.npz`` holds ``images`` uint8 (15000, 28, 28) and ``labels`` uint8 (15000,): the first 500 images of each class
-of the training files in file order (4,000 of them, 400 a class, to train and 1,000 for validation), then the 10,000 images of the
-test files as they are (to report). It was made from the four IDX files, Debian's package ``dataset-fashion-mnist``, with::
+``fashion-mnist.npz`` holds ``images`` uint8 (15000, 28, 28) and ``labels`` uint8 (15000,): the first 500 images of each class of
+the training files in file order, then the 10,000 images of the test files. Of the former, 400 a class are for training and 100
+for validation; the latter are for the report. It was made from the four IDX files, Debian's package ``dataset-fashion-mnist``,
+with::
 
     def idx(name, header):
         with gzip.open(folder / name) as file:
@@ -19,7 +20,7 @@ test files as they are (to report). It was made from the four IDX files, Debian'
         labels=np.concatenate([train_labels[first], train_labels[next_], test_labels]),
     )
 
-No two of these images are the same bytes.
+No two of these images have the same bytes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from typing import Final
 from edgecnn.data.split_names import Part
 
 DEMO: Final = "demo"
-"""The data path that means these images; ``./demo`` is a folder of that name."""
+"""The data path of these images; ``./demo`` is a folder of that name."""
 DEMO_FILE: Final = Path(__file__).resolve().parent / "fashion-mnist.npz"
 DEMO_CLASSES: Final = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-"""In the order of the data set's labels, which is not alphabetical."""
+"""In label order, which is not alphabetical."""
 
 DEMO_PARTS: Final[tuple[tuple[Part, int], ...]] = (("train", 4000), ("validation", 1000), ("test", 10000))
-"""Consecutive ranges of the file, under the names that split folders have."""
+"""Consecutive ranges of the file, by the name of their split."""

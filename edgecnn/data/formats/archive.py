@@ -1,7 +1,7 @@
-"""Archives of images, unpacked once into the store: nothing in them may reach outside, and nothing may grow beyond reason.
+"""Unpack archives of images once into the store. No entry may leave the target folder, and the unpacked size is limited.
 
-A zip or a tar is the folder that was packed. Several next to each other are one class each, or one split. Where a tar holds pairs
-of an image and its class (WebDataset), the pairs become a list.
+A zip or a tar is read like the folder that was packed. Several archives next to each other are one class or one split each. A tar
+of image and class pairs (WebDataset) becomes a list.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from edgecnn.store.locks import Locks
 from edgecnn.values.stage import Progress
 
 _REVISION: Final = 2
-"""Raised by hand when the same archives would be unpacked otherwise: they are then unpacked again."""
+"""Raise by hand when the same archives would be unpacked differently. They are then unpacked again."""
 PATH_BYTES_MAX: Final = 1024
 """Longest path of an entry. Linux allows 4,096 bytes including the path of the store (limits.h, PATH_MAX)."""
 
 
 @contextmanager
 def name_archive_in_errors(archive: Path, folder: Path) -> Iterator[None]:
-    """Around what reads an unpacked archive: an error names the archive, and not the folder of the store."""
+    """Name the archive in errors, instead of its folder in the store."""
     try:
         yield
     except EdgecnnError as error:
@@ -50,7 +50,7 @@ def name_archive_in_errors(archive: Path, folder: Path) -> Iterator[None]:
 
 
 def _named(value: Any, folder: Path, archive: Path) -> Any:
-    """A field of an error, with the archive's name for the folder that it was unpacked into."""
+    """Return a field of an error, with the archive's name in place of its unpacked folder."""
     if isinstance(value, str | Path):
         return type(value)(str(value).replace(str(folder), str(archive)))
     if isinstance(value, Mapping):
@@ -59,18 +59,18 @@ def _named(value: Any, folder: Path, archive: Path) -> Any:
 
 
 def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
-    """The folder of the images of archives, in ``cache/archives``: as it was unpacked before, or now.
+    """Return the folder of an archive's images in ``cache/archives``, unpacking it if necessary.
 
-    A single folder that wraps all others is entered. One process at a time unpacks an archive,
-    and the use is dated under the same lock, by which ``store gc`` goes.
+    A single folder around all others is entered. A lock lets one process at a time unpack an archive and record its use, which
+    ``store gc`` reads.
 
     Args:
-        archives: by the folder into which each is unpacked; a single archive goes into none (an empty text).
+        archives: by the folder into which each is unpacked; empty for a single archive.
         cache: the store's root.
-        tell: shown progress.
+        tell: receives progress.
 
     Raises:
-        ARCHIVE_UNUSABLE: no archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
+        ARCHIVE_UNUSABLE: not an archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be written.
         StoreFull: no space.
         StoreUnusable: no permission.
         WRONG_BYTES: see ``refuse_known_cause``.
@@ -82,7 +82,7 @@ def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
 
 
 def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
-    """The folder ``cache/archives/name`` of images: as ``fill`` left it before, or now where it is not whole.
+    """Return the folder ``cache/archives/name``, filled by ``fill`` unless it is already complete.
 
     Raises StoreFull: no space. StoreUnusable: no permission.
     """
@@ -90,7 +90,7 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
     with Locks(Layout(cache)).held(ARCHIVES, folder.name, tell):
         if not (folder.is_dir() and read_json(proof_of(folder)) == _proof(folder, tell)):
             _make(fill, folder, tell)
-        with suppress(OSError):  # a store that may only be read is read
+        with suppress(OSError):  # a read-only store can still be read
             os.utime(proof_of(folder))
     return folder
 
@@ -118,7 +118,7 @@ def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
 
 
 def _proof(folder: Path, tell: Progress) -> str:
-    """Of names, sizes and times: that what was unpacked is there still, and as it was."""
+    """Return a digest of names, sizes and times, which shows that the unpacked files are unchanged."""
     return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -133,7 +133,8 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
                 top = out / place / archive.name
                 samples[f"{place}/{archive.name}".removeprefix("/")] = archive
             shared = "" if pairs or not place else _shared_folder(members)
-            members = [member for member in members if member.name.startswith(shared)]  # others are skipped by their names
+            # others are skipped because of their names
+            members = [member for member in members if member.name.startswith(shared)]
             for done, member in enumerate(members, start=1):
                 target = top / member.name.removeprefix(shared)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +147,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
 
 
 def _shared_folder(members: Sequence[Member]) -> str:
-    """The one folder that holds all files, with a slash; empty where there is none."""
+    """Return the one folder that contains all files, with a slash; empty if there is none."""
     names = [member.name for member in members]
     tops = {name.partition("/")[0] for name in names if not is_skipped(name.partition("/")[0])}
     top = f"{tops.pop()}/" if len(tops) == 1 else ""
@@ -154,7 +155,7 @@ def _shared_folder(members: Sequence[Member]) -> str:
 
 
 def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
-    """Yield the bytes of a file. The caller writes them outside ``faults_of``, since a full store is no fault of the archive."""
+    """Yield the bytes of a file. The caller writes them outside ``faults_of``, since a full store is not the archive's fault."""
     with ExitStack() as stack:
         with faults_of(archive):
             source = stack.enter_context(member.stream())
@@ -164,23 +165,25 @@ def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
                 chunk = source.read(CHUNK)
                 left -= len(chunk)
                 if left < 0 or (left and not chunk):
-                    raise ValueError(f"its entry {ascii(member.name)[:200]} has another size than it states")
+                    raise ValueError(f"its entry {ascii(member.name)[:200]} does not have its stated size")
             if not chunk:
                 return
             yield chunk
 
 
 def _check(archive: Path, members: Sequence[Member]) -> None:
-    """Refuse before anything is written. What an entry says of its size holds: no more of it is read."""
+    """Check all entries before anything is written. Reading stops at an entry's stated size."""
     if len(members) > FILES_MAX:
         raise ARCHIVE_UNUSABLE(file=archive, because=f"more than {FILES_MAX:,} files")
     total, packed = sum(member.size for member in members), archive.stat().st_size
     if total > bytes_allowed(archive):
-        raise ARCHIVE_UNUSABLE(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
+        raise ARCHIVE_UNUSABLE(
+            file=archive, because=f"{packed:,} bytes would unpack to {total:,}, more than {RATIO_MAX} times as many"
+        )
     taken: set[str] = set()
     folders = {str(parent) for member in members for parent in PurePosixPath(member.name[:PATH_BYTES_MAX]).parents}
     for member in members:
-        if why := _fault(member, taken) or ("is a file and a folder" if member.name in folders else ""):
+        if why := _fault(member, taken) or ("is both a file and a folder" if member.name in folders else ""):
             raise ARCHIVE_UNUSABLE(file=archive, because=f"its entry {ascii(member.name)[:200]} {why}")
         taken.add(member.name)
 

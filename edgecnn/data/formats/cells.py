@@ -1,4 +1,4 @@
-"""The cells of a list, row by row and within bounds: of CSV and TSV, of JSON Lines, and of Parquet."""
+"""Read the cells of a list row by row, with limits on size: CSV, TSV, JSON Lines and Parquet."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ CSV: Final = ".csv"
 TSV: Final = ".tsv"
 JSON_LINES: Final = ".jsonl"
 _BYTES_MAX: Final = 4 << 30
-"""The largest list in text that is read, a row at a time."""
+"""The largest text list that is read, in bytes. It is read one row at a time."""
 _ROW_CHARACTERS_MAX: Final = 1 << 20
 _SEPARATORS: Final = (",", ";", "\t")
-"""The first that the header holds separates the columns of a CSV file."""
+"""Separators of a CSV file. The first that the header contains is used."""
 _COLUMNS_MAX: Final = 100_000
 
 Cells = tuple[int, Sequence[str]]
-"""A row's number and its cells. The header comes first, as line 1 of a text and row 0 of a Parquet file."""
+"""A row's number and its cells. The header comes first: line 1 of a text file, row 0 of a Parquet file."""
 
 
 def header_of(file: Path) -> Sequence[str]:
-    """The names of a list's columns. Raises TABLE_UNUSABLE, MissingPackage: as ``cells_of``."""
+    """Return the column names of a list. Raises TABLE_UNUSABLE, MissingPackage: as ``cells_of``."""
     return next(READERS[file.suffix.lower()](file, ()))[1]
 
 
 def cells_of(file: Path, needed: Collection[int]) -> Iterator[Cells]:
-    """The rows of a list; rows without a cell are left out. ``needed``: places of columns; others may be empty.
+    """Yield the rows of a list that have any cells. ``needed``: indices of the columns to read; others may come back empty.
 
-    Raises TABLE_UNUSABLE: not UTF-8, a damaged row or file. MissingPackage: a Parquet file, and nothing that reads it.
+    Raises TABLE_UNUSABLE: not UTF-8, or a damaged row or file. MissingPackage: reading Parquet needs another package.
     """
     rows = READERS[file.suffix.lower()](file, needed)
     next(rows)
@@ -56,7 +56,7 @@ def _rows_of_parquet(file: Path, needed: Collection[int]) -> Iterator[Cells]:
 
 
 class _BoundedLines(Iterator[str]):
-    """Lines of a text. A row may take several, which together have at most ``_ROW_CHARACTERS_MAX`` characters."""
+    """The lines of a text file. A row may span several lines, with at most ``_ROW_CHARACTERS_MAX`` characters in total."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
@@ -76,14 +76,14 @@ class _BoundedLines(Iterator[str]):
 
 
 class _Place:
-    """The last line that was read whole."""
+    """The last line that was read completely."""
 
     line = 0
 
 
 @contextmanager
 def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
-    """Open a list in text, and turn faults in reading it into errors with their line."""
+    """Open a text list. Faults in reading become errors with a line number."""
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
@@ -114,7 +114,7 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
 
 
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
-    """Rows of objects. The keys of the first object are the columns; an object may lack some, and have no others.
+    """Yield the rows of JSON objects. The keys of the first object are the columns; later objects may lack some, but not add any.
 
     Raises TABLE_UNUSABLE: an object has a key that the first one lacks.
     """
@@ -144,7 +144,7 @@ def _json_object(line: str) -> dict[str, Any]:
         if "\\u" in line:
             json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise csv.Error("it holds half of a character, a lone surrogate such as \\ud800") from None
+        raise csv.Error("it contains half of a character, a lone surrogate such as \\ud800") from None
     except (ValueError, RecursionError):
         raise csv.Error("it is not JSON") from None
     if not isinstance(row, dict):
@@ -153,7 +153,7 @@ def _json_object(line: str) -> dict[str, Any]:
 
 
 def _cell(value: object) -> str:
-    """Text as it is; nothing of null; a list of labels, a number or a truth value as JSON."""
+    """Return text unchanged, null as empty text, and lists, numbers and truth values as JSON."""
     return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 

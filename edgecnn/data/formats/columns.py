@@ -1,4 +1,4 @@
-"""Which columns of a list hold the path, the class or the labels, the split and the group of an image."""
+"""Find which columns of a list hold the path, the class or labels, the split and the group of an image."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _PATHS: Final = (
     "id_code", "id",
 )  # fmt: skip
 _LABELS: Final = ("label", "class", "class_name", "label_name", "category", "target")
-"""Usual names of the columns of paths and of classes; the first one in a list counts."""
+"""Usual names of the path and class columns. The first one that a list contains is used."""
 _SPLIT: Final = "split"
 _UNNAMED: Final = re.compile(r"|Unnamed: \d+")
-"""The index that pandas writes in front of a table, and how pandas calls that column when it writes the table again."""
+"""The name of the index column that pandas writes, and its name after a second round trip."""
 
 
 class Columns(NamedTuple):
-    """The columns of a list, by their places in a row."""
+    """The columns of a list, by index."""
 
     names: tuple[str, ...]
     path: int
     label: int | None
-    """None where ``labels`` says what an image shows."""
+    """None if ``labels`` describes the image."""
     labels: LabelColumns | None
     split: int | None
     group: int | None
 
     @property
     def needed(self) -> frozenset[int]:
-        """The places of the columns that are read."""
+        """Indices of the columns to read."""
         places = {self.path, self.label, self.split, self.group} - {None}
         if self.labels is not None:
             places |= {self.labels.column} if self.labels.names is None else set(self.labels.names.values())
@@ -48,16 +48,16 @@ class Columns(NamedTuple):
 
     @property
     def note(self) -> str | None:
-        """How the columns are understood, where their names are not the usual ones."""
+        """How the columns are read, if their names are unusual."""
         names = [self.names[place] for place in (self.path, self.label) if place is not None]
         is_usual = {name.lower() for name in names} <= {_PATHS[0], _LABELS[0]}
         return None if is_usual else f"reads the {plural(len(names), 'column')} {listed(names)}"
 
 
 def columns_of(file: Path, header: Sequence[str], choice: DataChoice, *, is_known_form: bool = False) -> Columns:
-    """The columns of a header. ``is_known_form``: a data set's own label file, whose further columns are no labels.
+    """Return the columns of a header. ``is_known_form``: a published label file, whose further columns are not labels.
 
-    Raises TABLE_UNUSABLE: no column, or more than one, can be the path or the class; it names the option that settles it.
+    Raises TABLE_UNUSABLE: no column, or more than one, can be the path or the class. The error names the option that decides.
     """
     return _Header(file, tuple(name.strip() for name in header)).columns(choice, is_known_form=is_known_form)
 
@@ -75,7 +75,7 @@ class _Header(NamedTuple):
         path = self._stated("--path-column", choice.path_column)
         path = self._first_of(_PATHS, besides=set()) if path is None else path
         if path is None:
-            raise self._unclear("pass --path-column COLUMN, which holds the paths of the images", choice, group)
+            raise self._unclear("pass --path-column COLUMN with the paths of the images", choice, group)
         label, split = self._stated("--label-column", choice.label_column), self._first_of((_SPLIT,), besides={path})
         is_stated = label is not None
         label = self._first_of(_LABELS, besides={path, split}) if label is None else label
@@ -94,17 +94,17 @@ class _Header(NamedTuple):
         return columns._replace(labels=self._labels(rest, choice, group))
 
     def _labels(self, rest: Sequence[int], choice: DataChoice, group: int | None) -> LabelColumns:
-        """A column ``labels`` alone, or a column a label."""
+        """Return the column ``labels``, or one column for each label."""
         named = [place for place in rest if self.names[place].lower() == NAMES]
         if not rest or (named and len(rest) > 1):
-            raise self._unclear("pass --label-column COLUMN, which holds the class of each image", choice, group)
+            raise self._unclear("pass --label-column COLUMN with the class of each image", choice, group)
         if named:
             return LabelColumns(column=named[0], separator=choice.label_separator)
         self._require_once([self.names[place] for place in rest])
         return LabelColumns(names={label_name(self.file, self._line, self.names[place]): place for place in rest})
 
     def _place(self, name: str) -> int | None:
-        """Its place: as it is written, else in small letters."""
+        """Return a column's index by its exact name, else by its lower-case name."""
         exact = (place for place, other in enumerate(self.names) if other == name)
         loose = (place for place, other in enumerate(self.names) if other.lower() == name.lower())
         return next(exact, next(loose, None))
@@ -126,7 +126,7 @@ class _Header(NamedTuple):
         often = Counter(self.names)
         if twice := next((name for name in names if often[name] > 1), None):
             because = f"its columns are {self._shown()}: two have the name {shortened(twice)!r}"
-            raise table_unusable(file=self.file, line=self._line, because=because, hint="give each column a name of its own")
+            raise table_unusable(file=self.file, line=self._line, because=because, hint="give each column a different name")
 
     def _unclear(self, fix: str, choice: DataChoice, group: int | None) -> EdgecnnError:
         named = [name for name in self.names if name]

@@ -1,4 +1,4 @@
-"""Forms of image data that edgecnn does not read: how each is recognised, and how a user converts it."""
+"""Formats of image data that edgecnn does not read: how to recognise each, and how to convert it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _AS_FILES: Final = "write each image to a file CLASS/NUMBER.png"
 
 
 class ForeignForm(NamedTuple):
-    """A form, by how its files are called."""
+    """A format, recognised by file names."""
 
     name: str
     ends: tuple[str, ...]
-    """Ends of file names, in small letters."""
+    """Endings of file names, in lower case."""
     fix: str
     inside: str = ""
     """Part of the names of files that have no fixed suffix."""
 
     def has(self, name: str) -> bool:
-        """Whether a file is called as those of this form are."""
+        """Whether a file name belongs to this format."""
         return name.lower().endswith(self.ends) or (self.inside != "" and self.inside in name.lower())
 
 
@@ -47,9 +47,9 @@ FORMS: Final = (
 
 
 def refuse_foreign(path: Path, names: Sequence[str]) -> None:
-    """Refuse a file, or a folder with files of these names, in a form that edgecnn recognises and does not read.
+    """Refuse a file, or a folder of files, in a format that edgecnn recognises but does not read.
 
-    Raises FORM_NOT_READ: it is one.
+    Raises FORM_NOT_READ: the format is recognised.
     """
     for form in FORMS:
         if any(form.has(name) for name in names):

@@ -1,8 +1,9 @@
-"""IDX files, as MNIST and its kin are published: images and labels as one array each, made PNG files once, in the store.
+"""IDX files, as used by MNIST and similar data sets: one array of images and one of labels, converted to PNG files once in the
+store.
 
-The form is that of LeCun's page (http://yann.lecun.com/exdb/mnist/): two zero bytes, the type of a value (8: a byte), the number
-of dimensions, each size as four bytes with the highest first, then the values. What a header claims is held against the file's
-own size and against its neighbour before an image is written.
+The format is that of LeCun's page (http://yann.lecun.com/exdb/mnist/): two zero bytes, the type of a value (8: a byte), the
+number of dimensions, each size as a big-endian 32-bit number, then the values. The sizes in a header are checked against the
+file's own size and its partner file before any image is written.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress
 
 NAMES_FILE: Final = "classes.txt"
-"""Beside the IDX files: the name of label 0 on its first line, of label 1 on its second."""
+"""Optional file next to the IDX files: line 1 names label 0, line 2 label 1, and so on."""
 _PARTS: Final[Mapping[Part, tuple[str, ...]]] = {"train": ("train",), "test": ("t10k", "test")}
-"""Part to how the files of MNIST (t10k) and of its kin (test) begin."""
+"""Part of the data set to the prefix of its files: t10k for MNIST, test for similar sets."""
 _ENDS: Final = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 _DIMENSIONS: Final = {"images": 3, "labels": 1}
 _BYTE: Final = 8
@@ -41,22 +42,21 @@ _DAMAGED: Final = (OSError, EOFError, zlib.error)
 
 
 class Pair(NamedTuple):
-    """The two files of one part."""
+    """The image and label files of one part."""
 
     images: Path
     labels: Path
 
 
 def is_idx(folder: Path) -> bool:
-    """Whether a data path names a folder with IDX files of images."""
+    """Whether a data path is a folder with IDX image files."""
     return any(_existing_file(folder, start, "images") for starts in _PARTS.values() for start in starts)
 
 
 def pairs_in(folder: Path) -> dict[Part, Pair]:
-    """The files of each part.
+    """Return the files of each part.
 
-    Raises IDX_INCOMPLETE: images without labels, labels without images, or a test part without one to train on. IDX_UNUSABLE: two
-    test parts.
+    Raises IDX_INCOMPLETE: images or labels are missing, or a test part has no training part. IDX_UNUSABLE: two test parts.
     """
     pairs: dict[Part, Pair] = {}
     for part, starts in _PARTS.items():
@@ -78,17 +78,16 @@ def pairs_in(folder: Path) -> dict[Part, Pair]:
 
 
 def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
-    """The layout of such a folder: the images as files of ``cache/archives``, as they were made before, or now.
+    """Return the layout of the folder, with images as PNG files in ``cache/archives``, made on first use.
 
-    Train files become train, calibration and validation, t10k files test. Classes are in the order of the labels, whatever
-    they are called.
+    Train files become train, calibration and validation; t10k files become test. Classes follow the label order.
 
     Raises:
-        IDX_INCOMPLETE: a file that belongs to another one is not there.
-        IDX_UNUSABLE: no IDX file, a damaged one, or one that its neighbour contradicts.
-        CLASS_NAMES_UNUSABLE: ``classes.txt`` is there and does not name every label.
-        ONE_CLASS: a single label.
-        StoreFull, StoreUnusable: of the store.
+        IDX_INCOMPLETE: a partner file is missing.
+        IDX_UNUSABLE: no IDX file, a damaged one, or one that contradicts its partner.
+        CLASS_NAMES_UNUSABLE: ``classes.txt`` does not name every label.
+        ONE_CLASS: there is a single label.
+        StoreFull, StoreUnusable: the store cannot be written.
     """
     pairs = pairs_in(folder)
     names = _names(folder)
@@ -96,7 +95,7 @@ def idx_layout(folder: Path, cache: Path, tell: Progress) -> Layout:
     labels = {part: sorted(int(place.name) for place in (made / part).iterdir() if place.name.isdigit()) for part in pairs}
     if names is not None and len(names) <= (largest := max(map(max, labels.values()))):
         raise CLASS_NAMES_UNUSABLE(
-            file=folder / NAMES_FILE, because=f"it has {len(names):,} names, and there is a label {largest}"
+            file=folder / NAMES_FILE, because=f"it has {len(names):,} names, but there is a label {largest}"
         )
     if strange := set(labels.get("test", ())) - set(labels["train"]):
         raise IDX_UNUSABLE(file=pairs["test"].labels, because=f"no training image has the label {min(strange)}")
@@ -116,7 +115,7 @@ def _name(start: str, kind: str) -> str:
 
 
 def _existing_file(folder: Path, start: str, kind: str) -> Path | None:
-    """Unpacked where both are there, as torchvision leaves them; some archivers make a point of the last dash but one."""
+    """Prefer the unpacked file if both exist, as torchvision leaves them. Some tools replace the last dash but one by a dot."""
     names = (_name(start, kind), f"{start}-{kind}.{_ENDS[kind]}")
     return next((place for end in ("", ".gz") for name in names if (place := folder / f"{name}{end}").is_file()), None)
 
@@ -139,7 +138,7 @@ def _names(folder: Path) -> tuple[str, ...] | None:
 
 @contextmanager
 def _idx_faults(file: Path) -> Iterator[None]:
-    """Around the reading of an IDX file alone, so that its faults are not taken for those of the store."""
+    """Report faults of an IDX file as such, apart from those of the store."""
     try:
         yield
     except _DAMAGED as error:
@@ -148,7 +147,7 @@ def _idx_faults(file: Path) -> Iterator[None]:
 
 
 class _Opened(NamedTuple):
-    """A file behind its header."""
+    """A file positioned after its header."""
 
     file: Path
     source: IO[bytes]
@@ -158,13 +157,13 @@ class _Opened(NamedTuple):
         with _idx_faults(self.file):
             data = self.source.read(count)
         if len(data) < count:
-            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header counts")
+            raise IDX_UNUSABLE(file=self.file, because=f"it ends before the {self.sizes[0]:,} that its header states")
         return data
 
     def end(self) -> None:
         with _idx_faults(self.file):
             if self.source.read(1):
-                raise IDX_UNUSABLE(file=self.file, because=f"it goes on behind the {self.sizes[0]:,} that its header counts")
+                raise IDX_UNUSABLE(file=self.file, because=f"it continues after the {self.sizes[0]:,} that its header states")
 
 
 def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
@@ -180,15 +179,15 @@ def _opened(file: Path, kind: str, stack: ExitStack) -> _Opened:
     if magic[2] != _BYTE:
         raise IDX_UNUSABLE(file=file, because=f"its values are of type 0x{magic[2]:02x}, not bytes (0x08)")
     if magic[3] != dimensions:
-        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, where {kind} have {dimensions}")
+        raise IDX_UNUSABLE(file=file, because=f"it has {magic[3]} dimensions, but {kind} have {dimensions}")
     if len(header) < 4 * dimensions:
         raise IDX_UNUSABLE(file=file, because="it ends inside its header")
     return _Opened(file, source, tuple(int.from_bytes(header[at : at + 4], "big") for at in range(0, len(header), 4)))
 
 
 def _check(images: _Opened, labels: _Opened) -> None:
-    """Refuse before anything is written."""
-    from edgecnn.runner.pixels import MAX_PIXELS  # Pillow, which a cached build need not import
+    """Check the files before anything is written."""
+    from edgecnn.runner.pixels import MAX_PIXELS  # needs Pillow, which a cached build need not import
 
     count, rows, columns = images.sizes
     if count != (labelled := labels.sizes[0]):

@@ -1,9 +1,8 @@
-"""ImageNet's validation images as they are handed out: 50,000 in one folder, and a file that says what each shows.
+"""ImageNet's validation images as distributed: 50,000 in one folder, with a file that gives each image's class.
 
 Three such files are in use: the devkit's ``ILSVRC2012_validation_ground_truth.txt``, whose numbers its ``meta.mat`` translates;
-Kaggle's ``LOC_val_solution.csv``; and Caffe's ``val.txt``, which counts the classes in the order of their WordNet IDs. A part of
-the images will do: each is looked up by its own name. Where something is trained, the folder ``train`` beside theirs is
-learned from.
+Kaggle's ``LOC_val_solution.csv``; and Caffe's ``val.txt``, which numbers the classes by WordNet ID. A part of the images is
+enough, because each is looked up by its name. Training uses the folder ``train`` next to them.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from edgecnn.runner.files import bounded_content
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
 _WORDNET: Final = re.compile(r"n\d{8}")
 _KAGGLE: Final = re.compile(r"([^,]+),\s*(\S+).*")
-"""An image and its class, behind which are its boxes."""
+"""An image and its class, followed by its boxes."""
 _CAFFE: Final = re.compile(r"(\S+)\s+(\S+)")
 _FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
-"""Where the images lie, from the folder that is named: itself, or as Kaggle's archive unpacks."""
+"""Where the images are, relative to the named folder: in it, or as Kaggle's archive unpacks."""
 _BESIDE: Final = (
     "",
     "..",
@@ -43,24 +42,24 @@ _BESIDE: Final = (
     "../ILSVRC2012_devkit_t12/data",
     "../../../..",
 )
-"""Where the file lies, from the folder of the images."""
+"""Where the class file is, relative to the images' folder."""
 _LIST_BYTES_MAX: Final = 64 << 20
 _FEWEST_CLASSES: Final = 2
 
 
 class Flat(NamedTuple):
-    """A folder of such images, and the file that tells their classes."""
+    """A folder of such images, and the file that gives their classes."""
 
     images: Path
     truth: Path
     beside: tuple[str, ...] = ()
-    """Folders beside that one with the name of a split; none where it was named itself, and not a folder above it."""
+    """Sibling folders that are named as a split; empty if the image folder itself was named rather than its parent."""
 
 
 def flat_imagenet(root: Path) -> Flat | None:
-    """Return the validation images in a folder, or None if the folder is another data set.
+    """Return the validation images in a folder; None if the folder is another data set.
 
-    Raises NoClassFolders: it is, but no file tells the classes, and no sub-folders do.
+    Raises NoClassFolders: the images are there, but neither a file nor sub-folders give their classes.
     """
     for name in _FOLDERS:
         if _has_images(folder := root / name):
@@ -74,20 +73,22 @@ def flat_imagenet(root: Path) -> Flat | None:
 
 
 def _require_class_folders(folder: Path) -> None:
-    """Beside class folders the images are merely in the way."""
+    """Check that class folders exist. The flat images are then ignored."""
     inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     if sum(entry.is_dir() for entry in inside) < _FEWEST_CLASSES:
         raise no_class_folders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
 
 
 def flat_layout(flat: Flat, progress: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
-    """As ``read_table`` of a list of these images; classes are WordNet IDs.
+    """Return the layout, as ``read_table`` does for a list of these images. Classes are WordNet IDs.
 
-    ``trains``: whether images are wanted to learn from: those of ``train``, where it has a folder a WordNet ID, beside which
-    these are the split ``validation``.
+    ``trains``: whether to use ``train`` for training. It needs one folder for each WordNet ID; the flat images become
+    ``validation``.
 
-    Raises TABLE_UNUSABLE: the file does not name an image that is there, names no class of it, or is damaged. ONE_CLASS: all show
-    the same. SPLITS_DIFFER: those of ``train`` are of other classes.
+    Raises:
+        TABLE_UNUSABLE: the file lacks an existing image or its class, or is damaged.
+        ONE_CLASS: all images have the same class.
+        SPLITS_DIFFER: ``train`` has other classes.
     """
     named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(flat.images)) if match}
     shows = _READERS[flat.truth.name](flat.truth)
@@ -105,7 +106,7 @@ def flat_layout(flat: Flat, progress: ListingProgress, *, trains: bool) -> tuple
 
 
 def _layout_with_train(flat: Flat, train: str, classes: tuple[str, ...], shown: Layout) -> Layout:
-    """``train``: its folder's name, with the sub-folders ``classes``. ``shown``: the layout of the validation images."""
+    """Join the training folder ``train``, with the class folders ``classes``, and the validation images ``shown``."""
     root, name = flat.images.parent, flat.images.name
     only_here, only_there = (sorted(set(one) - set(other)) for one, other in ((classes, shown.classes), (shown.classes, classes)))
     if only_here or only_there:
@@ -122,7 +123,7 @@ def _splits_beside(images: Path) -> tuple[str, ...]:
 
 
 def _wordnet_folders(folder: Path, progress: ListingProgress) -> tuple[str, ...]:
-    """Its sub-folders; none where one is called otherwise."""
+    """Return the sub-folders if all are WordNet IDs, else nothing."""
     try:
         names = folders_in(folder, progress)
     except NoClassFolders:
@@ -139,7 +140,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
-    """Those that are not blank, with their numbers from 1."""
+    """Return the lines that are not blank, with their numbers from 1."""
     try:
         text = bounded_content(file, _LIST_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -152,26 +153,26 @@ def _unusable(file: Path, because: str, line: int | None = None) -> EdgecnnError
 
 
 def _devkit_classes(file: Path) -> Mapping[int, str]:
-    """The line of a class's number is the number of the image, so that none but the last ones may be blank."""
+    """Return classes by line number, which is the image's number. Only trailing lines may be blank."""
     ids, classes = _wordnet_ids(file.with_name("meta.mat"), file), {}
     for number, (line, text) in enumerate(_lines(file), start=1):
         if number != line:
             raise _unusable(file, "it is blank", number)
         if text not in ids:
-            raise _unusable(file, f"{text[:100]!r} is not a number that meta.mat explains", line)
+            raise _unusable(file, f"{text[:100]!r} is not a number in meta.mat", line)
         classes[number] = ids[text]
     return classes
 
 
 def _wordnet_ids(meta: Path, file: Path) -> Mapping[str, str]:
-    """The WordNet ID behind each number of a class."""
+    """Return the WordNet ID of each class number."""
     from scipy.io import loadmat  # rarely needed
 
     try:
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
         return {str(int(synset["ILSVRC2012_ID"])): str(synset["WNID"]) for synset in synsets if int(synset["num_children"]) == 0}
-    except Exception as error:  # which one a damaged table raises, its bytes decide
-        raise _unusable(file, f"{meta.name} next to it is missing, or does not explain its numbers") from error
+    except Exception as error:  # a damaged table can raise any of these
+        raise _unusable(file, f"{meta.name} next to it is missing, or lacks some of its numbers") from error
 
 
 def _kaggle_classes(file: Path) -> Mapping[int, str]:
@@ -186,7 +187,7 @@ def _caffe_classes(file: Path) -> Mapping[int, str]:
 def _listed_classes(
     file: Path, lines: Sequence[tuple[int, str]], row: re.Pattern[str], ids: Mapping[str, str] | None = None
 ) -> Mapping[int, str]:
-    """``row``: an image and its class, which ``ids`` translates."""
+    """Return the classes of a list. ``row``: an image and its class, which ``ids`` translates."""
     classes = {}
     for line, text in lines:
         if (cells := row.fullmatch(text)) is None:
@@ -195,7 +196,7 @@ def _listed_classes(
         if (image := _IMAGE.fullmatch(f"{Path(name).stem}.JPEG")) is None:
             raise _unusable(file, f"{name[:100]!r} is not an image of ImageNet's validation set", line)
         if ids is not None and shown not in ids:
-            raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is none of them", line)
+            raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is not one of them", line)
         classes[int(image[1])] = shown if ids is None else ids[shown]
     return classes
 

@@ -1,4 +1,4 @@
-"""Label files in JSON: COCO's annotations, where each image has one category, and Edge Impulse's ``info.labels``."""
+"""Label files in JSON: COCO annotations with one category an image, and Edge Impulse's ``info.labels``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BYTES_MAX: Final = 1 << 30
 
 
 def is_json_labels(file: Path) -> bool:
-    """Whether a data path names such a file."""
+    """Whether a data path is such a file."""
     return file.name.lower().endswith((COCO, EDGE_IMPULSE)) and file.is_file()
 
 
 def rows_of_json(file: Path) -> Iterator[Row]:
-    """Its images. Raises LABEL_FILE_UNUSABLE: no such form, or an image without exactly one class. WRONG_BYTES: see there."""
+    """Return its images. Raises LABEL_FILE_UNUSABLE: unknown form, or not exactly one class an image. WRONG_BYTES: see there."""
     refuse_known_cause(file)
     form = _FORMS[file.name.lower().endswith(EDGE_IMPULSE)]
     try:
@@ -46,7 +46,7 @@ def rows_of_json(file: Path) -> Iterator[Row]:
     except RecursionError as error:
         raise LABEL_FILE_UNUSABLE(file=file, form=form, because="it is nested too deeply") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it is of another form ({shortened(str(error))})") from error
+        raise LABEL_FILE_UNUSABLE(file=file, form=form, because=f"it has another format ({shortened(str(error))})") from error
     except ValueError as error:
         raise LABEL_FILE_UNUSABLE(file=file, form=form, because=shortened(str(error), 300)) from error
 

@@ -1,4 +1,4 @@
-"""Flat images and a file next to them that says what they show: of Hugging Face, Roboflow, Kaggle, COCO and Edge Impulse."""
+"""Images in one folder with a label file next to them: Hugging Face, Roboflow, Kaggle, COCO and Edge Impulse."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _KNOWN: Final = (
     "metadata.csv", "metadata.jsonl", "metadata.parquet", "_classes.csv", "_annotations.coco.json", EDGE_IMPULSE, "train.csv",
     "labels.csv",
 )  # fmt: skip
-"""Names that tools give a label file; the first one in a folder counts."""
+"""Names that tools give a label file. The first one in a folder is used."""
 _LABELS_OF_ONE: Final = 2
-"""A folder whose images have so many labels by the file is no class."""
+"""If a folder's images have this many labels in the file, the folder is not a class."""
 _FEWEST_CLASSES: Final = 2
 _NAMED: Final = 5
 
 
 class Inside(NamedTuple):
-    """The names in a folder, without hidden ones and those that tools leave."""
+    """The names in a folder, without hidden files and files of tools."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]
 
     @classmethod
     def of(cls, folder: Path) -> Inside:
-        """Raises DATA_FOLDER_UNREADABLE: the folder cannot be listed."""
+        """List a folder. Raises DATA_FOLDER_UNREADABLE: it cannot be listed."""
         try:
             with os.scandir(folder) as entries:
                 named = sorted((entry.name, is_folder(entry)) for entry in entries if not is_skipped(entry.name))
@@ -55,35 +55,37 @@ class Inside(NamedTuple):
 
     @property
     def has_images(self) -> bool:
-        """Whether images are in the folder itself."""
+        """Whether the folder itself contains images."""
         return any(map(is_image_name, self.files))
 
     @property
     def known(self) -> str | None:
-        """The label file, by its name."""
+        """The label file with a well-known name, if any."""
         return next((name for name in _KNOWN if name in self.files), None)
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Every list."""
+        """All lists in the folder."""
         return tuple(name for name in self.files if Path(name).suffix.lower() in READERS)
 
 
 class LabelFiles(NamedTuple):
-    """Reads the images of a folder by its label files."""
+    """Reads the images of a folder from its label files."""
 
     root: Path
     choice: DataChoice
     progress: ListingProgress
     tell: Progress
     is_confined: bool = True
-    """Whether its images must be below the folder, which may come from an untrusted archive."""
+    """Whether images must be inside the folder, because it may come from an untrusted archive."""
 
     def read(self) -> tuple[Layout, list[list[str]]] | None:
-        """As ``read_table``; None where no such file is there, or where sub-folders are the classes.
+        """Return the images as ``read_table`` does; None if there is no label file, or if sub-folders are the classes.
 
-        Raises LABEL_FILES_UNCLEAR: flat images, and several files that could tell their classes. EdgecnnError: as ``read_table``,
-        of flat images; LABEL_FILE_UNUSABLE: of COCO or Edge Impulse.
+        Raises:
+            LABEL_FILES_UNCLEAR: images without class folders, and several possible label files.
+            LABEL_FILE_UNUSABLE: a file of COCO or Edge Impulse cannot be used.
+            EdgecnnError: as ``read_table``.
         """
         inside = Inside.of(self.root)
         if splits := self._label_files_of_splits(inside):
@@ -107,11 +109,11 @@ class LabelFiles(NamedTuple):
         return None
 
     def read_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
-        """By one label file. Raises EdgecnnError: as ``read``."""
+        """Read one label file. Raises EdgecnnError: as ``read``."""
         return self._laid_out(file, list(self._rows(file)), [file])
 
     def _label_files_of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
-        """The label file of each split that is a folder of flat images with one. Raises SPLIT_NAMED_TWICE."""
+        """Return the label file of each split folder that has images and such a file. Raises SPLIT_NAMED_TWICE."""
         named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
         for name, part in (_split_folders(self.root, inside) if split_claims(inside.folders) else named).items():
@@ -121,7 +123,10 @@ class LabelFiles(NamedTuple):
         return splits
 
     def _next_to_folders(self, name: str, inside: Inside) -> tuple[Layout, list[list[str]]] | None:
-        """None where the file is not about the images, or where sub-folders are classes: by their names, or one label in each."""
+        """Return None if the file does not list the images, or if the sub-folders are classes.
+
+        Sub-folders are classes if the labels are their names, or if each contains a single label.
+        """
         file, parts = self.root / name, _split_folders(self.root, inside)
         try:
             layout, stamps = self._laid_out(file, self._rows_by_split(file, parts), [file])
@@ -135,7 +140,7 @@ class LabelFiles(NamedTuple):
         return layout, stamps
 
     def _rows_by_split(self, file: Path, parts: Mapping[str, Part]) -> list[Row]:
-        """The rows of a list next to split folders: if it has no splits, a row is in the split whose folder holds its image."""
+        """Return the rows of a list next to split folders. Without a split column, an image is in the split of its folder."""
         rows = list(self._rows(file))
         if not parts or not rows or any(row.part != "train" for row in rows):
             return rows
@@ -151,19 +156,19 @@ class LabelFiles(NamedTuple):
 
     @property
     def _states_columns(self) -> bool:
-        """Whether the user says how to read a list, and so that there is one."""
+        """Whether the user named columns, so that a list must exist."""
         return (self.choice.path_column, self.choice.label_column) != (None, None)
 
     @property
     def _folder(self) -> Path:
-        """From which paths count."""
+        """The folder that paths are relative to."""
         return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
     def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
         rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
         for row in rows:
             if self.is_confined and _leads_out(row.path):
-                because = f"its path {shortened(row.path)!r} leads out of the folder"
+                because = f"its path {shortened(row.path)!r} leads outside the folder"
                 raise table_unusable(
                     file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
                 )
@@ -190,9 +195,9 @@ def _leads_out(path: str) -> bool:
 
 
 def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
-    """The part of each split folder, by its path from ``root``; a single folder around them is entered.
+    """Return the part of each split folder, by path from ``root``; a single folder around them is entered.
 
-    Raises SPLIT_NAMED_TWICE: two folders mean one split.
+    Raises SPLIT_NAMED_TWICE: two folders mean the same split.
     """
     if claims := split_claims(inside.folders):
         if twice := next((names for names in claims.values() if len(names) > 1), None):
@@ -205,7 +210,7 @@ def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
 
 
 def _split_of(path: str, parts: Mapping[str, Part]) -> tuple[Part | None, str]:
-    """The split whose folder holds an image, and the path of the image in that folder."""
+    """Return the split whose folder contains an image, and the image's path in that folder."""
     for folder, part in parts.items():
         if path.startswith(f"{folder}/"):
             return part, path.removeprefix(f"{folder}/")
@@ -213,7 +218,7 @@ def _split_of(path: str, parts: Mapping[str, Part]) -> tuple[Part | None, str]:
 
 
 def _holds_classes(root: Path, inside: Inside) -> bool:
-    """Whether sub-folders can be classes: those of split folders, or two that hold images or folders."""
+    """Whether sub-folders can be classes: inside split folders, or two that contain images or folders."""
     if parts := _split_folders(root, inside):
         return any(Inside.of(root / folder).folders for folder in parts)
     held = (Inside.of(root / name) for name in inside.folders)
@@ -224,7 +229,7 @@ def _holds_classes(root: Path, inside: Inside) -> bool:
 
 
 def _has_class_folders(stamps: Sequence[Sequence[str]], layout: Layout, parts: Mapping[str, Part]) -> bool:
-    """Whether each listed image is in a folder with the name of a label, or each folder has images of one label alone."""
+    """Whether each listed image is in a folder named after a label, or each folder contains images of a single label."""
     labels_in: dict[str, set[object]] = {}
     labels: Mapping[str, object] = layout.labels or {}
     for folder, inside in zip(layout.folders, stamps, strict=True):

@@ -1,4 +1,4 @@
-"""The files inside a zip or a tar, before anything is unpacked: their names, sizes, and what speaks against them."""
+"""The files in a zip or a tar, before unpacking: names, sizes and reasons to refuse them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from edgecnn.runner.files import open_regular
 ZIP: Final = ".zip"
 TARS: Final = (".tar", ".tar.gz", ".tgz")
 RATIO_MAX: Final = 100
-"""Photographs are compressed already; deflate itself ends at about a thousand (zlib's "Technical Details")."""
+"""Images are already compressed. Deflate itself reaches a ratio of about a thousand (zlib's "Technical Details")."""
 ALLOWED_BYTES: Final = 1 << 30
-"""Bytes that a small archive may unpack to at any ratio."""
+"""Bytes that an archive may unpack to at any ratio."""
 FILES_MAX: Final = 5_000_000
 CHUNK: Final = 1 << 20
 _WORDS_MAX: Final = 300
@@ -43,30 +43,30 @@ class Member(NamedTuple):
     size: int
     """In bytes."""
     fault: str
-    """Why it is no file that may be unpacked; empty where it is one."""
+    """Why it cannot be unpacked; empty if it can."""
     stream: Callable[[], IO[bytes]]
     """Opens it for reading."""
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a data path names a zip or a tar and no folder."""
+    """Whether a data path is a zip or a tar, not a folder."""
     return is_archive_name(path.name) and path.is_file()
 
 
 def is_archive_name(name: str) -> bool:
-    """Whether a file is called as a zip or a tar is."""
+    """Whether a file has the suffix of a zip or a tar."""
     return name.lower().endswith((ZIP, *TARS))
 
 
 def bare_name(archive: Path) -> str:
-    """Its name without the suffix of an archive."""
+    """Return the name without the suffix of an archive."""
     suffix = next(suffix for suffix in (ZIP, *TARS) if archive.name.lower().endswith(suffix))
     return archive.name[: -len(suffix)]
 
 
 @contextmanager
 def faults_of(archive: Path) -> Iterator[None]:
-    """Around the reading of an archive alone, so that its faults are not taken for those of the store."""
+    """Report faults of an archive as such, apart from those of the store."""
     try:
         yield
     except _DAMAGED as error:
@@ -80,7 +80,7 @@ def bytes_allowed(archive: Path) -> int:
 
 
 def members_of(archive: Path, stack: ExitStack) -> list[Member]:
-    """The files of an archive, which stays open as long as ``stack``. Raises ARCHIVE_UNUSABLE: it is damaged."""
+    """Return the files of an archive, which stays open as long as ``stack``. Raises ARCHIVE_UNUSABLE: it is damaged."""
     with faults_of(archive):
         return _members_of_zip(archive, stack) if archive.name.lower().endswith(ZIP) else _members_of_tar(archive, stack)
 
@@ -92,7 +92,7 @@ def _members_of_zip(archive: Path, stack: ExitStack) -> list[Member]:
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Its name; one without the flag of UTF-8 that is valid UTF-8 is read as such, since many tools leave the flag out."""
+    """Return the name. Names that are valid UTF-8 are read as such even without the flag, which many tools omit."""
     if entry.flag_bits & _UTF8 or entry.filename.isascii():
         return entry.filename
     try:
@@ -108,7 +108,7 @@ def _fault(entry: zipfile.ZipInfo) -> str:
 
 
 class _BoundedReads:
-    """A stream of which tarfile reads no header that is larger than any real one."""
+    """A stream that refuses to read a tar header larger than any real one."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -129,7 +129,7 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     members, left = list[Member](), bytes_allowed(archive)
     for number, entry in enumerate(iter(file.next, None), start=1):
         cast("Any", file).members.clear()  # tarfile keeps each one
-        if entry.size < 0:  # tarfile would go back and read the entry again, without end
+        if entry.size < 0:  # tarfile would reread this entry in an endless loop
             raise tarfile.ReadError(f"its entry {ascii(entry.name)[:200]} has a negative size")
         left -= entry.size
         if number > FILES_MAX:

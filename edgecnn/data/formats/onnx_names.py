@@ -1,8 +1,8 @@
-"""The metadata of a model file and the names of classes in it, read without ONNX's library: a plan imports nothing heavy.
+"""Read a model file's metadata, and its class names, without the ONNX library, so that a plan imports nothing heavy.
 
-Ultralytics writes ``names``, a dictionary from place to name; PaddleX and RapidOCR ``character``, a line each. A file is a
-protobuf message (onnx/onnx.proto, ModelProto) whose field 14 holds pairs of key and value; what else it holds is stepped over.
-In a TorchScript file Ultralytics writes the same as JSON, as the extra file ``config.txt`` of ``torch.jit.save``.
+Ultralytics writes ``names``, a dictionary from index to name; PaddleX and RapidOCR write ``character``, one class a line. An ONNX
+file is a protobuf message (onnx/onnx.proto, ModelProto) whose field 14 contains key and value pairs; other fields are skipped. In
+a TorchScript file Ultralytics writes the same as JSON, as the extra file ``config.txt`` of ``torch.jit.save``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import DAMAGED_ZIP
 
 FIRST_BYTE: Final = b"\x08"
-"""First byte of an ONNX file, whose first field is a number; no text begins with it."""
+"""First byte of an ONNX file, whose first field is a number. No text file begins with it."""
 KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
 _MOST_BYTES: Final = 1 << 20
 _EXTRA: Final = "/extra/config.txt"
 _ALL_SIGNS_MAX: Final = 4 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
-"""Bytes of a value of a fixed width, by its wire type."""
+"""Bytes of a fixed-width value, by wire type."""
 
 
 def is_onnx(file: Path) -> bool:
-    """Whether it begins as one; a pipe does not, and is not waited for. Raises OSError: it cannot be read."""
+    """Whether a file begins like ONNX. Pipes are not read, since they could block. Raises OSError: it cannot be read."""
     if not file.is_file():
         return False
     with open_regular(file) as opened:
@@ -39,9 +39,9 @@ def is_onnx(file: Path) -> bool:
 
 
 def names_in_metadata(file: Path) -> tuple[str, ...] | None:
-    """The names of at least two classes, in the order of the model's answers; None where the metadata states none, or is damaged.
+    """Return the names of at least two classes in output order; None if the metadata has none or is damaged.
 
-    Raises OSError: it cannot be read.
+    Raises OSError: the file cannot be read.
     """
     metadata = metadata_of(file)
     for key in KEYS:
@@ -59,7 +59,7 @@ def metadata_of(file: Path) -> dict[str, str]:
     metadata, signs = dict[str, str](), 0
     with open_regular(file) as opened:
         for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
-            if key not in KEYS:  # whose number is bounded
+            if key not in KEYS:  # this number is bounded
                 signs += len(key) + len(value)
                 if signs > _ALL_SIGNS_MAX:
                     continue
@@ -76,7 +76,7 @@ def _torchscript_metadata(opened: IO[bytes]) -> dict[str, str]:
             with archive.open(name) as entry:
                 values = json.loads(entry.read(_MOST_BYTES))
     except DAMAGED_ZIP:  # RecursionError is a RuntimeError
-        return {}  # no archive, or a damaged one: who opens the model says so
+        return {}  # not an archive, or damaged: the code that opens the model reports it
     return (
         {str(key): value if isinstance(value, str) else str(value) for key, value in values.items()}
         if isinstance(values, dict)
@@ -111,7 +111,7 @@ def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
             else:
                 opened.seek(_SKIPPED[kind], os.SEEK_CUR)
     except (ValueError, KeyError, OverflowError, OSError):
-        return  # damaged: who opens the graph says so
+        return  # damaged: the code that opens the graph reports it
 
 
 def _pair(entry: bytes) -> tuple[str, str]:
@@ -123,7 +123,7 @@ def _pair(entry: bytes) -> tuple[str, str]:
 
 
 def _number(opened: IO[bytes]) -> int:
-    """Protobuf's varint: seven bits a byte, the lowest first, of 64 at most. Raises ValueError: there is none."""
+    """Read a protobuf varint: seven bits a byte, lowest first, at most 64 bits. Raises ValueError: there is none."""
     number = 0
     for shift in range(0, 64, 7):
         byte = opened.read(1)

@@ -1,4 +1,4 @@
-"""Where the files of a list are, if no path leads to one: below a sub-folder, with a suffix, or written in another way."""
+"""Find the files of a list whose paths do not exist as written: in a sub-folder, with a suffix added, or spelled differently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.stage import Progress
 
 _TRIED: Final = 100
-"""Paths that are tried as they are written before files are searched."""
+"""Number of paths to try as written before searching for files."""
 _DEEPEST: Final = 6
 _FILES_MAX: Final = 5_000_000
 
@@ -26,14 +26,14 @@ class PathLookup(NamedTuple):
     file: Path
     """The list."""
     folder: Path
-    """From which its paths count."""
+    """The folder that its paths are relative to."""
     progress: ListingProgress
     tell: Progress
 
     def located(self, rows: Sequence[Row]) -> Mapping[str, str]:
-        """The path under which a file exists, for each path that leads nowhere; nothing where some of the first lead to files.
+        """Return the existing path for each path that does not exist; nothing if some of the first paths exist.
 
-        Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files fit a path.
+        Raises LISTED_FILES_MISSING: no file of the list exists. LISTED_FILE_TWICE: two files match a path.
         """
         paths = list(dict.fromkeys(row.path for row in rows))
         if any(self._exists(path) for path in paths[:_TRIED]):
@@ -52,7 +52,7 @@ class PathLookup(NamedTuple):
         return os.path.isfile(self.folder / path)  # noqa: PTH113 - False, too, of a path that is too long
 
     def _searched(self, paths: Sequence[str]) -> Mapping[str, str]:
-        """The file that each path fits."""
+        """Return the file that matches each path."""
         wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
         texts = set(wanted.values())
         folded = {text.casefold() for text in texts}
@@ -71,7 +71,7 @@ class PathLookup(NamedTuple):
         return {path: places[0] for path, places in fitting.items() if places}
 
     def _files(self) -> Iterator[str]:
-        """Yield the paths of likely images below the folder, relative to it."""
+        """Yield the paths of probable images in the folder, relative to it."""
         count = 0
         for place, folders, names in os.walk(self.folder):
             here = os.path.relpath(place, self.folder)
@@ -87,7 +87,7 @@ class PathLookup(NamedTuple):
 
 
 def _ends(place: str) -> Iterator[str]:
-    """Every path that fits a place: its last parts, with its suffix or without."""
+    """Yield every path that matches a file: its last parts, with and without its suffix."""
     parts = place.split("/")
     for bare in {parts[-1], os.path.splitext(parts[-1])[0]}:  # noqa: PTH122 - of millions of names
         for first in range(len(parts)):
@@ -95,5 +95,5 @@ def _ends(place: str) -> Iterator[str]:
 
 
 def _fitting(text: str, places: list[str]) -> list[str]:
-    """The places of a path; the path itself where it is one."""
+    """Return the files that match a path; the path itself if it is one of them."""
     return [text] if text in places else places

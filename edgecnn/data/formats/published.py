@@ -1,7 +1,7 @@
-"""``torchvision:NAME``: a published data set as a folder of PNG files, made once, from a local copy or after a download.
+"""``torchvision:NAME``: a published data set as a folder of PNG files, made once from a local copy or a download.
 
-Pixels are those that torchvision gives, without loss; roles are torchvision's own splits, labels its own numbers. What is made
-lies in the store like an unpacked zip, and is made again from the copy where ``store gc`` removed it.
+PNG keeps torchvision's pixels unchanged; roles are torchvision's own splits, and labels its own numbers. The files are stored
+like an unpacked zip. If ``store gc`` deletes them, they are made again from the copy.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from edgecnn.values.stage import Progress
 
 PREFIX: Final = "torchvision:"
 COPIES_VARIABLE: Final = "EDGECNN_TORCHVISION"
-"""The folder where torchvision finds copies and puts downloads; unset: ``torchvision`` in the store."""
+"""The folder in which torchvision finds copies and stores downloads; unset: ``torchvision`` in the store."""
 _REVISION: Final = 2
-"""Raised by hand when the same copy would be written otherwise: what was made before is then left to ``store gc``."""
+"""Raise by hand when the same copy would be written differently. Earlier files are then left to ``store gc``."""
 _BOOLEAN: Final = {"train": {"train": True}, "test": {"train": False}}
 _TWO: Final = {"train": {"split": "train"}, "test": {"split": "test"}}
 _THREE: Final = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
@@ -33,22 +33,22 @@ SETS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "SVHN": _TWO, "GTSRB": _TWO, "Food101": _TWO, "DTD": _THREE, "Flowers102": _THREE,
     "OxfordIIITPet": {"train": {"split": "trainval"}, "test": {"split": "test"}},
 }  # fmt: skip
-"""Class of torchvision.datasets to what each of our splits is called there (torchvision 0.29)."""
+"""Class of torchvision.datasets to its names for our splits (torchvision 0.29)."""
 
 
 def is_published(path: str) -> bool:
-    """Whether a data path names a published set and no folder; ``./torchvision:x`` is a folder."""
+    """Whether a data path names a published set. ``./torchvision:x`` is a folder."""
     return path.startswith(PREFIX)
 
 
 def published_folder(path: str, cache: Path, tell: Progress) -> Path:
-    """The folder of such a set, in ``cache/archives``: as it was made before, or now.
+    """Return the folder of such a set in ``cache/archives``, made on first use.
 
     Raises:
-        UNKNOWN_PUBLISHED_DATA: torchvision has no such set, or none of one class an image.
-        MissingPackage: torchvision is not installed, and the folder is not there yet.
-        PUBLISHED_DATA_UNAVAILABLE: no copy is here, and none could be downloaded.
-        StoreFull, StoreUnusable: of the store.
+        UNKNOWN_PUBLISHED_DATA: torchvision has no such set with one class an image.
+        MissingPackage: torchvision is not installed, and the folder does not exist yet.
+        PUBLISHED_DATA_UNAVAILABLE: there is no copy, and the download failed.
+        StoreFull, StoreUnusable: the store cannot be written.
     """
     name = path.removeprefix(PREFIX)
     if name not in SETS:
@@ -57,7 +57,7 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
 
 
 def published_order(folder: Path) -> tuple[str, ...] | None:
-    """The classes of such a folder in the order of the set's labels; None where the set names none, and labels are numbers."""
+    """Return the classes of such a folder in label order; None if labels are plain numbers."""
     file = folder / NAMES_FILE
     return names_in(file) if file.is_file() else None
 

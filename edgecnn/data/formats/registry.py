@@ -1,6 +1,6 @@
 """The formats of image data, one row each. The first format that claims a data path reads it.
 
-To add a format, write its module next to this one and its row in ``FORMATS``. Other rooms ask only the functions of this file.
+To add a format, write its module next to this one and its row in ``FORMATS``. Other rooms use only the functions of this file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/.*")
 
 
 class Reading(NamedTuple):
-    """Everything that a format is read with."""
+    """Everything that a format needs to read a data path."""
 
     choice: DataChoice
     cache: Path
@@ -51,7 +51,7 @@ class Reading(NamedTuple):
 
     @property
     def is_labelled(self) -> bool:
-        """Whether labels are wanted."""
+        """Whether the data needs labels."""
         return self.choice.labels is not False
 
 
@@ -60,26 +60,26 @@ Source = Literal["name", "list", "archive", "folder"]
 
 @dataclass(frozen=True)
 class DataFormat:
-    """A form in which images come. Every member is required: a format answers each question that is asked of one."""
+    """A format of images. Every member is required, so a new format has to decide each question."""
 
     reads: str
-    """As the list of all forms names it; empty where another row names it too."""
+    """The name in the list of all formats; empty if another row has it already."""
     source: Source
     """The kind of data path. A list names images in any folder; an archive is searched for folders."""
     without_labels: Literal["reads", "skips", "refuses"]
-    """If labels are not wanted: it is read all the same, another form reads the folder, or it is an error."""
+    """If labels are not needed: read it anyway, let another format read the folder, or raise an error."""
     has_class_order: bool
     """Whether the data set itself states the order of its classes."""
     claims: Callable[[str], bool]
-    """Whether a data path may be of this form, by a quick look."""
+    """Whether a data path may have this format, by a quick check."""
     lay_out: Callable[[Path, Reading], tuple[Layout, Stamps] | None] | None
-    """The files at a path, by class folder; None if a closer look shows another form. A form without it has no folder."""
+    """The files at a path by class folder; None if a closer check shows another format. A format without this has no folder."""
 
 
 def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
     """Return the source that ``data.path`` names, its layout, and its files by class folder.
 
-    Raises DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ: no format reads the path. EdgecnnError: one of ``errors.data``, of
+    Raises DATA_IS_ADDRESS, DATA_NOT_READ, FORM_NOT_READ: no format reads the path. EdgecnnError: an error of ``errors.data`` from
     its format.
     """
     path = reading.choice.path
@@ -95,35 +95,35 @@ def data_files(reading: Reading) -> tuple[Path, Layout, Stamps]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address, such as https://example.org/photos.zip, and no path."""
+    """Whether a text is a URL, such as https://example.org/photos.zip, and not a path."""
     return _ADDRESS.fullmatch(text) is not None and not Path(text).exists()
 
 
 def is_on_disk(text: str) -> bool:
-    """Whether a data path names a place on the disk, and neither the demo nor a published set."""
+    """Whether a data path is on the disk, and not the demo or a published set."""
     return _format_named(text) is None
 
 
 def has_folder(text: str) -> bool:
-    """Whether a data path is or comes to be a folder of images; the demo's images are inside edgecnn."""
+    """Whether a data path is or becomes a folder of images. The demo's images are inside edgecnn."""
     form = _format_named(text)
     return form is None or form.lay_out is not None
 
 
 def is_list(place: Path) -> bool:
-    """Whether a data path names a file that lists images, which may be anywhere."""
-    with suppress(PermissionError):  # reading it then names the folder
+    """Whether a data path is a file that lists images, which may be in any folder."""
+    with suppress(PermissionError):  # reading it then reports the folder
         return any(form.source == "list" and form.claims(str(place)) for form in FORMATS)
     return False
 
 
 def has_own_order(root: str) -> bool:
-    """Whether a data set itself states the order of its classes: a published one, or IDX files."""
+    """Whether a data set states the order of its classes: published sets and IDX files do."""
     return any(form.has_class_order and form.claims(root) for form in FORMATS)
 
 
 def edgecnn_reads() -> str:
-    """Every form, in one line."""
+    """Return all formats in one line."""
     return "; ".join(form.reads for form in reversed(FORMATS) if form.reads)
 
 
@@ -142,7 +142,7 @@ def _read(place: Path, reading: Reading, sources: tuple[Source, ...] = ("list", 
                 continue
             if (files := form.lay_out(place, reading)) is not None:
                 return files
-    except PermissionError as error:  # the folder, or one above it, may not be entered
+    except PermissionError as error:  # the folder, or a parent folder, cannot be entered
         raise DATA_FOLDER_UNREADABLE(folder=place, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
@@ -185,7 +185,7 @@ def _idx(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
 
 
 def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
-    """A folder of archives: one class, one split or one shard each, and nothing else that holds images."""
+    """A folder of archives, each a class, a split or a shard, without other images."""
     archives = _archives_in(place)
     if not archives:
         return None
@@ -234,7 +234,7 @@ def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
 
 
 def _note_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
-    """The files of a list; the images next to them that the list lacks are remembered."""
+    """Record the images next to a list that it does not mention, and return its files."""
     layout, stamps = files
     reading.progress.skip_unlisted(layout.root, stamps)
     return files
@@ -279,4 +279,4 @@ FORMATS: Final = (
     DataFormat("a folder of images with a label file", "folder", "skips", False, _is_dir, _label_files),
     DataFormat("a folder with a sub-folder a class", "folder", "reads", False, lambda text: True, _class_folders),
 )  # fmt: skip
-"""In the order in which they are tried; torchvision:NAME becomes such a folder first."""
+"""In the order in which they are tried. torchvision:NAME is turned into such a folder first."""

@@ -1,4 +1,4 @@
-"""The JSON files that lie next to a model in a repository of Hugging Face: where they are, and the class names in one."""
+"""JSON files next to a model in a Hugging Face repository: their location, and the class names in one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CONFIG: Final = "config.json"
 
 
 def repository_file(model: Path, name: str) -> Path | None:
-    """The file of that name next to a model, or above a folder ``onnx`` that the model is in; None where there is none.
+    """Return the file with this name next to a model, or above a folder ``onnx`` that contains the model; None if there is none.
 
-    Of a link, as in the cache of Hugging Face, next to the link first, and then next to what it leads to.
+    For a link, as in the cache of Hugging Face, look next to the link first, then next to its target.
     """
     folders = (model.parent, Path(os.path.realpath(model)).parent)
     places = [place for folder in folders for place in ((folder, folder.parent) if folder.name == "onnx" else (folder,))]
@@ -23,7 +23,7 @@ def repository_file(model: Path, name: str) -> Path | None:
 
 
 def names_in_config(file: Path) -> tuple[str, ...] | None:
-    """The names of at least two classes in a ``config.json``, in the order of the model's answers; None where it has none.
+    """Return the names of at least two classes in a ``config.json``, in output order; None if there are none.
 
     ``id2label`` of transformers, unless its names are numbers (``LABEL_0``); ``label_names`` of timm.
     """
@@ -37,7 +37,7 @@ def names_in_config(file: Path) -> tuple[str, ...] | None:
 
 
 def _names_by_index(table: Mapping[str, Any] | object) -> list[Any] | None:
-    """The names of 0, 1, 2, …; None where one is missing."""
+    """Return the names of 0, 1, 2, …; None if one is missing."""
     if not isinstance(table, Mapping):
         return None
     return [table.get(str(place)) for place in range(len(table))]

@@ -1,4 +1,4 @@
-"""The rows of a list of images, and the layout that they mean: one class an image, or any number of labels."""
+"""The rows of a list of images, and their layout: one class an image, or any number of labels."""
 
 from __future__ import annotations
 
@@ -18,47 +18,48 @@ from edgecnn.values.dataset import UNLABELLED
 
 _LABEL_SIGNS_MAX: Final = 1000
 _PATH_BYTES_MAX: Final = 4096
-"""Linux opens no longer path."""
+"""The longest path that Linux opens."""
 _STEERING: Final = ("Cc", "Zl", "Zp")
-"""Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
+"""Unicode's general categories of control characters and of line and paragraph separators (UAX #44), which no name may contain.
+"""
 _SURROGATE: Final = "Cs"
-"""Half of a character, which JSON can write and UTF-8 cannot."""
+"""Half a character (a surrogate), which JSON can contain and UTF-8 cannot."""
 _FEWEST_JOINED: Final = 8
-"""Fewer labels of several words may share words by chance, such as red apple and green apple."""
+"""With fewer labels, shared words may be coincidence, as in red apple and green apple."""
 
 
 class Row(NamedTuple):
-    """An image, as seen from its folder, what it shows and its split."""
+    """An image relative to its folder, its class or labels, and its split."""
 
     path: str
     label: str
     part: Part
     group: str | None = None
-    """Its cell in the column of groups; None where there is no such column."""
+    """The cell of the group column; None if there is no such column."""
     labels: tuple[str, ...] | None = None
-    """Labels of a row in a multi-label list; ``label`` is then empty."""
+    """The row's labels in a multi-label list; ``label`` is then empty."""
 
 
 class RowsOfList(NamedTuple):
-    """Every row of a list."""
+    """All rows of a list."""
 
     folder: Path
-    """From which paths count."""
+    """The folder that paths are relative to."""
     file: Path
-    """The list itself: errors name it."""
+    """The list itself, for errors."""
     rows: Iterable[Row]
     named: Sequence[str] = ()
-    """Labels that have a column each, although no image may have them."""
+    """Labels with their own column, even if no image has them."""
     blanks_are_settled: bool = True
-    """Whether a label with blanks is known to be one label."""
+    """Whether a label that contains blanks is certainly one label."""
     locate: Callable[[Sequence[Row]], Mapping[str, str]] | None = None
-    """Returns the path under which a file exists, for each path that leads nowhere."""
+    """Returns the existing path for each path that does not exist."""
 
 
 def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, list[list[str]]]:
-    """The layout that rows mean, and the sorted stamps of the files of each class and split; of a multi-label list of each split.
+    """Return the layout of the rows, and the sorted stamps of each class and split, or of each split of a multi-label list.
 
-    Columns of labels of which every row has exactly one are classes. Files are not opened.
+    If every row has exactly one label among label columns, the labels are classes. Files are not opened.
 
     Raises TABLE_UNUSABLE, ONE_CLASS, TRAIN_FOLDER_MISSING, LABELS_LOOK_JOINED: see ``read_table``.
     """
@@ -80,7 +81,7 @@ def laid_out(listed: RowsOfList, progress: ListingProgress) -> tuple[Layout, lis
     if held_out is not None:
         rows = [row._replace(part="train") for row in rows]
     elif "train" not in parts:
-        raise train_folder_missing(named=file, found=list(parts.values()), is_list=True)
+        raise train_folder_missing(named=file, splits=list(parts.values()), is_list=True)
     labels, groups = _labels(file, rows, classes), _groups(file, rows)
     if moved := {} if listed.locate is None else listed.locate(rows):
         rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
@@ -100,7 +101,7 @@ def _order(row: Row) -> tuple[object, ...]:
 
 
 def _single_class_rows(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
-    """Rows of which every one has exactly one label, as rows of a class."""
+    """Turn rows with exactly one label each into rows with a class."""
     counts = {None if row.labels is None else len(row.labels) for row in rows}
     if None in counts and not counts <= {None, 1}:
         because = "some of its images have one class each, and others any number of labels"
@@ -120,7 +121,7 @@ def _refuse_joined(file: Path, names: Iterable[str]) -> None:
 
 
 def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
-    """None of images that have one class each."""
+    """Return the labels of each image; None if images have one class each."""
     if rows[0].labels is None:
         return None
     place = {name: index for index, name in enumerate(classes)}
@@ -129,7 +130,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
         mine = tuple(sorted(place[name] for name in row.labels or ()))
         if (first := labels.setdefault(row.path, mine)) != mine:
             both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, mine))
-            because = f"{shortened(row.path)!r} is in it twice, as {' and as '.join(shortened(text) for text in both)}"
+            because = f"{shortened(row.path)!r} is listed twice, as {' and as '.join(shortened(text) for text in both)}"
             raise table_unusable(file=file, line=None, because=because)
     return labels
 
@@ -138,35 +139,35 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
-            because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            because = f"{shortened(row.path)!r} is in two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
             raise table_unusable(file=file, line=None, because=because)
     return groups or None
 
 
 def label_name(file: Path, line: int | None, text: str) -> str:
-    """A label without blanks around it, in Unicode's composed form (NFC). Raises TABLE_UNUSABLE: it is no name."""
+    """Return a label without surrounding blanks, in Unicode's composed form (NFC). Raises TABLE_UNUSABLE: it is invalid."""
     name = unicodedata.normalize("NFC", text.strip())
     if len(name) > _LABEL_SIGNS_MAX:
         because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
         raise table_unusable(file=file, line=line, because=because)
     categories = set(map(unicodedata.category, name))
     if _SURROGATE in categories:
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds half of a character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains half of a character")
     if not categories.isdisjoint(_STEERING):
-        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
+        raise table_unusable(file=file, line=line, because=f"the label {ascii(name[:100])} contains a control character")
     return name
 
 
 def path_fault(path: str) -> str:
-    """Why a list cannot name an image by this path; empty where it can."""
+    """Return why a path in a list is invalid; empty if it is valid."""
     if not path:
         return "no path"
     if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
         return f"its path is longer than {_PATH_BYTES_MAX:,} bytes"
     if "\0" in path:
-        return "its path holds a NUL character"
+        return "its path contains a NUL character"
     if not path.isascii() and any(unicodedata.category(sign) == _SURROGATE for sign in path):
-        return f"its path {ascii(path[:100])} holds half of a character"
+        return f"its path {ascii(path[:100])} contains half of a character"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""WebDataset's samples, ``0001.jpg`` next to ``0001.cls``, as a list: a sample's files have one name up to the first dot."""
+"""WebDataset samples, ``0001.jpg`` next to ``0001.cls``, as a list. A sample's files share their name up to the first dot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 
 PAIRS: Final = "edgecnn-samples.csv"
-"""The list of unpacked samples. No archive may hold a file of this name, so that it is never anybody else's list."""
+"""The list of unpacked samples. Archives may not contain a file with this name, so it is always ours."""
 _CLASS: Final = ".cls"
 _RECORD: Final = ".json"
 _KEYS: Final = ("label", "cls", "class", "class_name")
@@ -24,7 +24,7 @@ _RECORD_BYTES_MAX: Final = 1 << 20
 
 
 def has_pairs(archive: Path, names: Sequence[str]) -> bool:
-    """Whether a tar's files are samples: one is a class, or images have records next to them and no folder."""
+    """Whether a tar contains samples: one has a class, or images have records next to them and there is no folder."""
     if archive.suffix.lower() == ".zip":
         return False
     known = set(names)
@@ -33,10 +33,10 @@ def has_pairs(archive: Path, names: Sequence[str]) -> bool:
 
 
 def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
-    """Write the list of the samples that were unpacked. ``archives``: by the folder below ``out`` that holds their files.
+    """Write the list of the unpacked samples. ``archives``: by the folder in ``out`` that contains their files.
 
-    Raises ARCHIVE_UNUSABLE: an image has no class, or there is no image.
-    SHARDS_WITHOUT_SPLIT: the names of some archives mean a split, and those of others do not.
+    Raises ARCHIVE_UNUSABLE: an image has no class, or there is no image. SHARDS_WITHOUT_SPLIT: the names of some archives mean a
+    split, and others do not.
     """
     part_of = {place: _part(place) for place in archives}
     parts = set(part_of.values())
@@ -53,7 +53,7 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
 
 
 def _part(place: str) -> str | None:
-    """The split of an archive: ``train/0000.tar`` or ``train-0000.tar``."""
+    """Return the split of an archive: ``train/0000.tar`` or ``train-0000.tar``."""
     splits = (split_name(word) for word in place.split("/"))
     return next((split.part for split in splits if split is not None), None)
 
@@ -65,7 +65,7 @@ def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
             images += 1
             yield path.relative_to(out).as_posix(), _label(path, archive)
     if not images:
-        raise ARCHIVE_UNUSABLE(file=archive, because="its samples hold no image file")
+        raise ARCHIVE_UNUSABLE(file=archive, because="its samples have no image file")
 
 
 def _label(image: Path, archive: Path) -> str:
@@ -75,7 +75,7 @@ def _label(image: Path, archive: Path) -> str:
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
         record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
         label = next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
-        label.encode("utf-8")  # half of a character, as "\\ud800", is no name
+        label.encode("utf-8")  # half a character, such as "\\ud800", is not a name
         return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:
         because = f"its image {image.name!r} has no class: no {key.name}{_CLASS}, and no {key.name}{_RECORD} with a label"

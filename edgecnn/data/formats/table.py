@@ -1,7 +1,7 @@
 """A list of images in a CSV, TSV, JSON Lines or Parquet file: ``path,label`` or ``path,label,split``.
 
-Paths count from the list's folder, or from ``data.image_root``. In place of ``label`` a column ``labels``, or one a label, gives
-an image any number of them (``label_columns``). One more column may be there: the one that ``data.group_by`` names.
+Paths are relative to the list's folder, or to ``data.image_root``. Instead of ``label``, a column ``labels`` or one column for
+each label gives an image any number of labels (``label_columns``). ``data.group_by`` may name one more column.
 """
 
 from __future__ import annotations
@@ -25,25 +25,27 @@ from edgecnn.values.stage import Progress
 
 
 def is_table(path: Path) -> bool:
-    """Whether a data path names a table and no folder."""
+    """Whether a data path is a table, not a folder."""
     return path.suffix.lower() in READERS and path.is_file()
 
 
 def read_table(file: Path, choice: DataChoice, progress: ListingProgress, tell: Progress) -> tuple[Layout, list[list[str]]]:
-    """The layout that a table means, and for each of its classes and splits the sorted stamps of its files; of a multi-label
-    list for each of its splits.
+    """Return the layout of a table, and the sorted stamps of each of its classes and splits, or of each split of a multi-label
+    list.
 
-    A row given twice counts once. Files are not opened; one that is not there is found out when it is read. ``choice``: which
-    columns count, and from where paths do. ``tell``: hears how columns and paths are read where their names leave a choice.
+    A repeated row counts once. Files are not opened, so a missing one is reported when it is read.
+
+    ``choice``: names the columns, and the folder that paths are relative to. ``tell``: receives how columns and paths are read,
+    if their names are ambiguous.
 
     Raises:
-        TABLE_UNUSABLE: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
-            another name, no row, a file of two groups, a cell of a label's column that is neither 0 nor 1.
-        LISTED_FILES_MISSING, LISTED_FILE_TWICE: no file exists, or one of two is meant.
-        LABELS_LOOK_JOINED: a label looks like several with blanks between them.
+        TABLE_UNUSABLE: not UTF-8, other columns, a row without a path or a label, a label with control characters, an unknown
+            split, no row, a file in two groups, or a label column with a cell that is neither 0 nor 1.
+        LISTED_FILES_MISSING, LISTED_FILE_TWICE: no file exists, or a path matches two.
+        LABELS_LOOK_JOINED: a label looks like several, separated by blanks.
         ONE_CLASS: a single label.
-        TRAIN_FOLDER_MISSING: several splits, but none to train on.
-        MissingPackage: a Parquet file, and nothing that reads it.
+        TRAIN_FOLDER_MISSING: several splits without a training split.
+        MissingPackage: reading Parquet needs another package.
         WRONG_BYTES: see ``refuse_known_cause``.
     """
     folder = file.parent if choice.image_root is None else root_of(choice.image_root)
@@ -57,7 +59,7 @@ def read_table(file: Path, choice: DataChoice, progress: ListingProgress, tell: 
 
 
 class ListTable:
-    """A list whose columns are understood."""
+    """A list with its columns."""
 
     def __init__(self, file: Path, columns: Columns, suffix: str) -> None:
         self.columns = columns
@@ -65,18 +67,20 @@ class ListTable:
 
     @classmethod
     def of(cls, file: Path, choice: DataChoice, *, is_known_form: bool = False) -> ListTable:
-        """``is_known_form``: as ``columns_of``. Raises TABLE_UNUSABLE, MissingPackage, WRONG_BYTES: see ``read_table``."""
+        """Open a list. ``is_known_form``: as ``columns_of``. Raises TABLE_UNUSABLE, MissingPackage, WRONG_BYTES: see
+        ``read_table``.
+        """
         refuse_known_cause(file)
         return cls(file, columns_of(file, header_of(file), choice, is_known_form=is_known_form), choice.path_suffix or "")
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The labels that have a column each."""
+        """Labels with their own column."""
         labels = self.columns.labels
         return () if labels is None or labels.names is None else tuple(labels.names)
 
     def rows(self) -> Iterator[Row]:
-        """Its rows, one after the other. Raises TABLE_UNUSABLE: of a row, with its line."""
+        """Yield its rows. Raises TABLE_UNUSABLE: an invalid row, with its line."""
         for line, cells in cells_of(self._file, self.columns.needed):
             yield self._row(line, cells)
 
@@ -85,21 +89,21 @@ class ListTable:
         if line > ROWS_MAX:
             raise self._unusable(None, TOO_MANY_ROWS)
         if len(cells) != len(columns.names):
-            raise self._unusable(line, f"{len(cells)} cells under {len(columns.names)} columns")
+            raise self._unusable(line, f"{len(cells)} cells for {len(columns.names)} columns")
         path = cells[columns.path]
         if because := path_fault(path):
             raise self._unusable(line, because)
         label, labels = self._shown(line, cells)
         cell = "train" if columns.split is None else cells[columns.split]
         if (split := split_name(cell[:1000])) is None:
-            raise self._unusable(line, f"the split {cell[:100]!r} is none of {', '.join(PART_NAMES)}")
+            raise self._unusable(line, f"the split {cell[:100]!r} is not one of {', '.join(PART_NAMES)}")
         group = None if columns.group is None else cells[columns.group].strip()
         if not path.lower().endswith(self._suffix.lower()):
             path += self._suffix
         return Row(path, label, split.part, group, labels)
 
     def _shown(self, line: int, cells: Sequence[str]) -> tuple[str, tuple[str, ...] | None]:
-        """The class of an image, or nothing and its labels."""
+        """Return an image's class and no labels, or an empty class and its labels."""
         columns = self.columns
         if columns.label is not None:
             if not (label := label_name(self._file, line, cells[columns.label])):

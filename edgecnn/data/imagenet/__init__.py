@@ -1,7 +1,7 @@
-"""ImageNet's 1,000 classes (ILSVRC2012) in the order in which published networks answer, and folders called after them.
+"""ImageNet's 1,000 classes (ILSVRC2012) in the output order of published networks, and folders named after them.
 
-``classes.tsv`` holds a WordNet id and a name a line. The ids are in their own order, which is that of the answers, as timm's
-``imagenet_synsets.txt`` (Apache-2.0) has them; the names are those that torchvision (BSD-3-Clause) publishes with its weights.
+``classes.tsv`` has a WordNet ID and a name on each line, in the order of the IDs, which is the output order of published networks
+(timm's ``imagenet_synsets.txt``, Apache-2.0). The names are those that torchvision (BSD-3-Clause) publishes with its weights.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ FILE = Path(__file__).parent / "classes.tsv"
 
 @lru_cache(maxsize=1)
 def imagenet_classes() -> tuple[str, ...]:
-    """A name for each of the 1,000 answers; no two are the same."""
+    """Return a unique name for each of the 1,000 outputs."""
     return tuple(name for _, name in _rows())
 
 
 def imagenet_ids() -> tuple[str, ...]:
-    """The WordNet ID of each of the 1,000 answers."""
+    """Return the WordNet ID of each of the 1,000 outputs."""
     return tuple(wnid for wnid, _ in _rows())
 
 
 def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
-    """The class of each folder, by its WordNet id (n01440764) or its name.
+    """Return the class of each folder, by its WordNet ID (n01440764) or its name.
 
-    Spaces, ``_`` and ``-`` are one, and case makes no difference but between Cardigan, the dog, and cardigan.
+    Spaces, ``_`` and ``-`` are equal. Case matters only for Cardigan, the dog, and cardigan.
 
-    Raises NO_IMAGENET_CLASS: a folder is called after none of them.
+    Raises NO_IMAGENET_CLASS: a folder's name is not an ImageNet class.
     """
     label_of = {folder: _label(folder) for folder in folders}
     for folder, label in label_of.items():

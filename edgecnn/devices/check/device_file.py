@@ -1,4 +1,4 @@
-"""A machine's facts as a device file: what was measured is said to be, what is known from elsewhere keeps its source."""
+"""Write a machine's facts as a device file: measured facts say so, and other facts keep their source."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts, Support
 
 _GENERAL = "cpu"
-"""The shipped device whose facts of runtimes hold for every processor."""
+"""The shipped device whose facts about runtimes are valid for every processor."""
 
 
 def shipped_like(facts: BoardFacts) -> Device | None:
-    """The shipped device that this machine is, if it is one; a processor of any kind is none."""
-    like = (
-        each
-        for each in load_devices().values()
-        if matches(each, facts) and each.runtimes and each.role == "target" and not each.is_a_browser
+    """The shipped device that this machine is, or None; the general ``cpu`` does not count."""
+    candidates = (
+        device
+        for device in load_devices().values()
+        if matches(device, facts) and device.runtimes and device.role == "target" and not device.is_a_browser
     )
-    return max((each for each in like if each.name != _GENERAL), key=how_closely, default=None)
+    return max((device for device in candidates if device.name != _GENERAL), key=how_closely, default=None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
-    """The device that this machine is.
+    """Describe this machine as a device.
 
-    ``day``: on which it was looked at, as 2026-11-21. ``attached``: whether builds run on it.
+    ``day``: of the examination, such as 2026-11-21. ``attached``: whether builds run on the machine.
     """
     like = shipped_like(facts)
     read = f"read from the machine on {day}: "
     memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
     architecture: Literal["aarch64", "x86_64"] = "aarch64" if facts.architecture == "aarch64" else "x86_64"
-    whole = facts.models[0] if facts.models else facts.cpu_model
-    model = whole or facts.cpu or facts.architecture
+    stated_model = facts.models[0] if facts.models else facts.cpu_model
+    model = stated_model or facts.cpu or facts.architecture
     return Device(
         name=name,
         title=f"{model}{memory} ({facts.system or facts.kernel})",
         usually_attached=attached,
-        match=Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=whole, isa=facts.isa),
+        match=Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=stated_model, isa=facts.isa),
         processor=Processor(
             architecture=architecture,
             model=facts.cpu_model or facts.cpu or facts.architecture,
@@ -66,18 +66,18 @@ def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
         ),
         accelerator=_accelerator(facts, like, read),
         memory=_memory(facts, like, read),
-        runtimes=_with_a_default(dict(_runtimes(facts, like, read))),
+        runtimes=_ensure_default(dict(_runtimes(facts, like, read))),
         notes=tuple(_notes(facts, like, day)),
     )
 
 
 def device_toml(device: Device) -> str:
-    """The text of the file, which reads back as the same device."""
-    said = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    runtimes = said.pop("runtimes", {})
+    """The text of the device file; reading the file returns the same device."""
+    fields = device.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    runtimes = fields.pop("runtimes", {})
     parts = ("match", "processor", "accelerator", "memory")
-    tables: dict[str, Any] = {"match": {}, **{name: said.pop(name) for name in parts if name in said}}
-    lines = [f"# {device.title}", *_pairs({**said, "usually_attached": device.usually_attached})]
+    tables: dict[str, Any] = {"match": {}, **{name: fields.pop(name) for name in parts if name in fields}}
+    lines = [f"# {device.title}", *_pairs({**fields, "usually_attached": device.usually_attached})]
     tables |= {f"runtimes.{name}": table for name, table in runtimes.items()}
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_pairs(table)]
@@ -109,41 +109,42 @@ def _memory(facts: BoardFacts, like: Device | None, read: str) -> Memory | None:
 
 
 def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tuple[Runtime, RuntimeFacts]]:
-    known = device_named(_GENERAL).runtimes if like is None else like.runtimes
-    for runtime, stated in known.items():
+    runtimes = device_named(_GENERAL).runtimes if like is None else like.runtimes
+    for runtime, stated in runtimes.items():
         version = installed(facts, runtime)
         if runtime is Runtime.TENSORRT and version is not None and version not in SpecifierSet(stated.versions):
-            continue  # precisions and limits are stated of other versions
+            continue  # the stated precisions and limits are those of other versions
         if runtime is Runtime.OPENVINO and version is None and like is None:
-            continue  # nobody asked for it
+            continue  # OpenVINO is optional on a general processor
         major, minor = facts.python.version[:2]
-        said = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
+        origin = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
         python = f">={major}.{minor},<{major}.{minor + 1}"
         versions = _versions(facts, runtime, version, stated)
-        changed = {"versions": versions, "python": python, "source": f"{said}. {stated.source}"}
+        changed = {"versions": versions, "python": python, "source": f"{origin}. {stated.source}"}
         yield runtime, stated.model_copy(update={**changed, "precisions": _precisions(facts, runtime, stated)})
 
 
 def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Mapping[Precision, Support]:
-    """A file of a kind of processor counts in what all of them have; whether this one multiplies bf16 its instructions say."""
+    """A file for a class of processors states what all of them have. Whether this one multiplies bf16 follows from its
+    instructions."""
     general = device_named(_GENERAL).runtimes.get(runtime)
     if runtime is not Runtime.OPENVINO or general is None or not multiplies_bf16(facts.isa):
         return stated.precisions
     return {**stated.precisions, Precision.BF16: general.precisions[Precision.BF16]}
 
 
-def _with_a_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
-    """Where the one that is built by default is left out, the others are what the board has."""
+def _ensure_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:
+    """If the default runtime is missing, make the others the default."""
     if any(facts.by_default for facts in runtimes.values()):
         return runtimes
     return {runtime: facts.model_copy(update={"by_default": True}) for runtime, facts in runtimes.items()}
 
 
 def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: RuntimeFacts) -> str:
-    """What is installed, to its minor version; else what this Python can have of what kits take."""
+    """The installed minor version, or the newest version that kits support on this Python."""
     if version is not None:
-        found = Version(version.partition(".nv")[0])
-        return f">={found.major}.{found.minor},<{found.major}.{found.minor + 1}"
+        release = Version(version.partition(".nv")[0])
+        return f">={release.major}.{release.minor},<{release.major}.{release.minor + 1}"
     series = series_for(runtime, facts.python.version[:2])
     if series is None or series.newest is None:
         return stated.versions if runtime is Runtime.TENSORRT else versions_taken(runtime)
@@ -151,25 +152,25 @@ def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: 
 
 
 def _notes(facts: BoardFacts, like: Device | None, day: str) -> Iterator[str]:
-    yield f"Written by edgecnn {edgecnn.__version__} devices add on {day}, from what the machine said of itself."
-    yield f"What its runtimes compute in and can read is taken from the shipped device {_GENERAL if like is None else like.name}."
+    yield f"Written by edgecnn {edgecnn.__version__} devices add on {day}, from facts that the machine reported."
+    yield f"Precisions and limits of its runtimes are those of the shipped device {_GENERAL if like is None else like.name}."
     if facts.jetpack or facts.l4t:
         yield f"JetPack {facts.jetpack or 'unknown'}, {facts.l4t or 'release unknown'}."
     version = installed(facts, Runtime.TENSORRT)
     stated = None if like is None else like.runtimes.get(Runtime.TENSORRT)
     if version is not None and (stated is None or version not in SpecifierSet(stated.versions)):
-        yield f"TensorRT {version} is installed and left out: no file states what that version takes on this board."
+        yield f"TensorRT {version} is installed and ignored: no device file states the limits of that version on this board."
 
 
 _NO_DEVICE = ("userland-32-bit", "architecture-unknown")
-"""Findings with which nothing can be built for a machine."""
+"""Findings with which no build for the machine is possible."""
 
 
 def check_name(name: str, force: bool) -> Path:
-    """The file that a device of this name will be, before any machine is asked.
+    """The path of the device file for this name, before any machine is examined.
 
-    Raises DEVICE_NAME_BAD: it cannot be a device's name. DEVICE_FILE_THERE: a shipped device answers to it, or, without
-    ``force``, the user has such a file.
+    Raises DEVICE_NAME_BAD: the name is not valid. DEVICE_FILE_THERE: a shipped device has the name, or the user has such a
+    file and ``force`` is not set.
     """
     if not NAME.fullmatch(name):
         raise DEVICE_NAME_BAD(name=name, suggestion=re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "my-board")
@@ -182,14 +183,14 @@ def check_name(name: str, force: bool) -> Path:
     return path
 
 
-def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
-    """Write the file of this machine, and return what is in it.
+def add_device(path: Path, reached: ReachedBoard, findings: tuple[Finding, ...]) -> Device:
+    """Write the device file of this machine, and return the device.
 
-    Raises BOARD_NOT_READY: nothing can be built for its processor or its programs. OUTPUT_UNWRITABLE: the folder does not take
-    it.
+    Raises BOARD_NOT_READY: no build is possible for its processor or its programs. OUTPUT_UNWRITABLE: the file cannot be
+    written.
     """
-    require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
-    device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
+    require_none(reached.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
+    device = device_of(path.stem, reached.facts, reached.link is None, datetime.now(UTC).date().isoformat())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, device_toml(device))

@@ -1,4 +1,5 @@
-"""What kits ask of a machine, and findings on it: Python, packages, accelerators, clocks, power, processor, disk and memory."""
+"""The requirements of kits, and findings about a machine: Python, packages, accelerators, clocks, power, processor, disk,
+memory."""
 
 from __future__ import annotations
 
@@ -23,123 +24,123 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device
 
 OWN_PACKAGES = ("numpy", "pillow")
-"""What the runner needs beside a runtime."""
+"""Packages that the runner needs in addition to a runtime."""
 OLDEST_PYTHON = (3, 8)
 DISK_MIB = 1024
-"""onnxruntime 1.31 with NumPy and Pillow takes 134 MiB unpacked for aarch64; kits, an engine, pixels and logits come on top."""
+"""Unpacked for aarch64, onnxruntime 1.31, NumPy and Pillow take 134 MiB. Kits, an engine, pixels and logits need the rest."""
 MEMORY_MIB = 512
-"""A bound of caution, which nothing was measured for: below it a board begins to swap, and its latencies are its card's."""
+"""A cautious bound, not a measured one: with less memory a board begins to swap, and its latencies are those of its card."""
 
 
 class Needs(NamedTuple):
-    """Of one set of kits."""
+    """Requirements of a set of kits."""
 
     runtimes: Mapping[Runtime, str]
     """Runtime to the PEP 440 range of its distribution."""
     optional: frozenset[Runtime] = frozenset()
-    """Those that nobody named: where the machine lacks one, its kits are left out."""
+    """Runtimes that the user did not name: if the machine lacks one, its kits are skipped."""
     machines: tuple[str, ...] = ("x86_64", "aarch64")
     disk_mib: int = DISK_MIB
     memory_mib: int = MEMORY_MIB
 
 
 def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None) -> Needs:
-    """What kits need of a board.
+    """Return the requirements of kits for a board.
 
-    ``device``: what it is; None: not known, and each runtime in the range of its backend will do. ``runtimes``: those of the
-    kits; None: every one of the device, else ONNX Runtime, which every 64-bit board has.
+    ``device``: None: not known; each runtime may then have any version that its backend supports. ``runtimes``: those of the
+    kits; None: all of the device, or ONNX Runtime, which every 64-bit board has.
     """
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
         return Needs({runtime: versions_taken(runtime) for runtime in known})
-    wanted = device.built_for(None) if runtimes is None else [each for each in device.runtimes if each in runtimes]
+    wanted = device.built_for(None) if runtimes is None else [runtime for runtime in device.runtimes if runtime in runtimes]
     reference = device.runtimes.get(Runtime.ONNXRUNTIME)
-    if len(wanted) > 1 and reference is not None and not reference.by_default:  # beside a GPU, a board may do without it
-        wanted = [each for each in wanted if each is not Runtime.ONNXRUNTIME]
+    if len(wanted) > 1 and reference is not None and not reference.by_default:  # a board with a GPU may lack it
+        wanted = [runtime for runtime in wanted if runtime is not Runtime.ONNXRUNTIME]
     named = wanted if runtimes is not None or not _NEVER_OPTIONAL.intersection(wanted) else _NEVER_OPTIONAL
-    optional = frozenset(each for each in wanted if each not in named)
+    optional = frozenset(runtime for runtime in wanted if runtime not in named)
     return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted}, optional)
 
 
 _NEVER_OPTIONAL = frozenset({Runtime.ONNXRUNTIME, Runtime.TENSORRT})
-"""What a build that names no runtime is about: drops are counted from the one, and the other runs on a device's GPU."""
+"""Runtimes that every build needs if its target names none: accuracy drops refer to ONNX Runtime, and TensorRT runs on the
+GPU."""
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
-class RuntimeThere(NamedTuple):
-    """One runtime that kits need, held against a machine."""
+class RuntimeStatus(NamedTuple):
+    """One runtime that kits need, compared with a machine."""
 
     runtime: Runtime
     requirement: str
-    """What pip would take."""
-    is_there: bool
-    """Whether the machine has it, in a version that kits take."""
+    """The requirement as pip takes it."""
+    is_installed: bool
+    """Whether the machine has it in a version that kits support."""
     no_wheel: Finding | None
-    """Why pip would build it from source, or find an old version that kits refuse; None where pip has a wheel, or it is there."""
+    """Why pip has no suitable wheel; None if it has one, or the runtime is installed."""
     optional: bool = False
 
     @property
     def is_lacking(self) -> bool:
-        """Whether pip would have to bring it. TensorRT it never brings: on a Jetson that belongs to JetPack. Nor a browser."""
-        return not self.is_there and backend_for(self.runtime).pip_installs
+        """Whether pip has to install it. TensorRT belongs to JetPack on a Jetson, and a browser is not a package."""
+        return not self.is_installed and backend_for(self.runtime).pip_installs
 
 
-class PackagesThere(NamedTuple):
-    """The packages that kits need, held against a machine once."""
+class PackageStatus(NamedTuple):
+    """The packages that kits need, compared with a machine."""
 
-    runtimes: tuple[RuntimeThere, ...]
+    runtimes: tuple[RuntimeStatus, ...]
     own: tuple[str, ...]
-    """Of ``OWN_PACKAGES``, those that are absent."""
+    """The missing packages of ``OWN_PACKAGES``."""
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Requirements that pip would take, without which kits do not run: absent, or there in a version that kits refuse."""
-        return (*(each.requirement for each in self.runtimes if each.is_lacking and not each.optional), *self.own)
+        """Requirements that pip must install before kits run: absent packages, and versions that kits refuse."""
+        return (*(status.requirement for status in self.runtimes if status.is_lacking and not status.optional), *self.own)
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The same of optional runtimes, as far as there are wheels of them for that Python."""
-        optional = (each for each in self.runtimes if each.optional and each.no_wheel is None)
-        return tuple(each.requirement for each in optional if each.is_lacking)
+        """Requirements of optional runtimes for which that Python has wheels."""
+        optional = (status for status in self.runtimes if status.optional and status.no_wheel is None)
+        return tuple(status.requirement for status in optional if status.is_lacking)
 
 
-def packages_there(facts: BoardFacts, needs: Needs) -> PackagesThere:
-    """What a machine has of what kits need, and what pip would have to bring."""
+def package_status(facts: BoardFacts, needs: Needs) -> PackageStatus:
+    """Compare the packages that kits need with those of a machine."""
     runtimes = (
-        _runtime_there(facts, each, range_)._replace(optional=each in needs.optional) for each, range_ in needs.runtimes.items()
+        _runtime_status(facts, runtime, range_)._replace(optional=runtime in needs.optional)
+        for runtime, range_ in needs.runtimes.items()
     )
-    return PackagesThere(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
+    return PackageStatus(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
 
 
-def _runtime_there(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeThere:
+def _runtime_status(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeStatus:
     version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
     here = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
     newest = None if series is None else series.newest
     requirement = f"{distribution_of(runtime)}{wanted if newest is None else f'=={newest}'}"
-    return RuntimeThere(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
+    return RuntimeStatus(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
 
 
-def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Finding]:
-    """What of Python and its packages stands in the way."""
+def python_findings(facts: BoardFacts, packages: PackageStatus) -> Iterator[Finding]:
+    """Findings about Python and its packages."""
     python = facts.python
     version = f"{python.version[0]}.{python.version[1]}"
     if python.version[:2] < OLDEST_PYTHON:
         what = f"its Python is {version}, and kits need 3.8 or newer"
-        remedy = (
-            "install a newer Python beside it, then name it: --python python3.8 (Ubuntu 18.04: sudo apt-get install python3.8)"
-        )
+        remedy = "install a newer Python and name it: --python python3.8 (Ubuntu 18.04: sudo apt-get install python3.8)"
         yield Finding(ref="python-too-old", weight=Weight.STOPS, what=what, remedy=remedy)
         return
     if python.implementation != "CPython":
-        what = f"its Python is {python.implementation}, for which the runtimes have no packages"
-        yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="--python with the path of a CPython")
+        what = f"its Python is {python.implementation}; the runtimes have packages only for CPython"
+        yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="pass --python with the path of a CPython")
         return
     missing, options = packages.missing, packages.options
-    unfit = [each.no_wheel for each in packages.runtimes if each.no_wheel is not None and not each.optional]
+    unfit = [status.no_wheel for status in packages.runtimes if status.no_wheel is not None and not status.optional]
     yield from unfit
-    for each in packages.runtimes:
-        if each.no_wheel is not None and each.optional:
-            yield each.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
+    for status in packages.runtimes:
+        if status.no_wheel is not None and status.optional:
+            yield status.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
     yield from _managed(facts, missing)
     if missing and not unfit:
         what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
@@ -152,22 +153,22 @@ def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Find
         yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, options))
 
 
-def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
-    """Why kits of a runtime cannot run on a board, and what fixes it; None where they can, or where it is this machine.
+def missing_on_board(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
+    """Why kits of a runtime cannot run on a board, and the fix; None if they can, or if the machine is this one.
 
-    ``wanted``: the range of versions.
+    ``wanted``: the supported versions.
     """
-    if not isinstance(facts, BoardFacts) or not (there := _runtime_there(facts, runtime, wanted)).is_lacking:
+    if not isinstance(facts, BoardFacts) or not (status := _runtime_status(facts, runtime, wanted)).is_lacking:
         return None
-    if there.no_wheel is not None:
-        return Unavailable(why=f"on the board, {there.no_wheel.what}")
+    if status.no_wheel is not None:
+        return Unavailable(why=f"on the board, {status.no_wheel.what}")
     version = ".".join(map(str, facts.python.version[:2]))
-    why = f"{there.requirement} is missing for the board's Python {version}"
-    return Unavailable(why=why, command=install_line(facts, [there.requirement]))
+    why = f"{status.requirement} is missing for the board's Python {version}"
+    return Unavailable(why=why, command=install_line(facts, [status.requirement]))
 
 
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
-    """The command for the board's shell."""
+    """The command for the board's shell that installs these requirements."""
     python = facts.python
     command = command_for(requirements, managed=python.managed, python="python3")
     if python.managed:
@@ -177,13 +178,13 @@ def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
 
 
 def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
-    """The version of a distribution that satisfies this runtime's requirement."""
+    """The version of an installed package that satisfies this runtime's requirement, or None."""
     names = DISTRIBUTIONS.get(runtime.value, (runtime.value,))
     return next((facts.packages[name] for name in names if name in facts.packages), None)
 
 
 def fits(version: str, wanted: str) -> bool:
-    """Whether a version, as NVIDIA may have extended it, is inside a PEP 440 range."""
+    """Whether a version is inside a PEP 440 range. NVIDIA's suffix ``.nv…`` is ignored."""
     try:
         return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
     except InvalidVersion:
@@ -197,26 +198,26 @@ def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Finding | Non
     here, (first, last) = facts.python.version[:2], pythons
     if not first <= here <= last:
         version = ".".join(map(str, here))
-        what = f"{runtime.value} {wanted} has packages for Python {_text(first)} to {_text(last)}, and this is {version}"
-        remedy = f"name another Python: --python python{_text(last)}, or leave {runtime.value} out of the target"
+        what = f"{runtime.value} {wanted} has packages for Python {_text(first)} to {_text(last)}; this is Python {version}"
+        remedy = f"name another Python: --python python{_text(last)}, or remove {runtime.value} from the target"
         return Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
     needed, has = oldest_glibc(runtime, facts.architecture), facts.python.glibc
     if needed is None or (has is not None and has >= needed):
         return None
-    shown = "no GNU C library" if has is None else f"the C library is {_text(has)}"
-    what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer, and {shown}"
-    remedy = "install a newer release of its system, or leave the runtime out of the target"
+    shown = "the system has no GNU C library" if has is None else f"the system has glibc {_text(has)}"
+    what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer; {shown}"
+    remedy = "install a newer release of its system, or remove the runtime from the target"
     return Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
 
 
 def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:
     if not facts.python.managed:
         return
-    what = "the system keeps pip out of its Python (PEP 668): packages go into a virtual environment"
+    what = "pip may not install into the system's Python (PEP 668); packages need a virtual environment"
     if facts.python.ensurepip:
         yield Finding(ref="python-managed", weight=Weight.NOTES, what=what, remedy=None)
     elif missing:
-        what += ", and the module that makes one is incomplete"
+        what += ", and the module venv is incomplete"
         yield Finding(ref="venv-missing", weight=Weight.STOPS, what=what, remedy=_NO_ENSUREPIP)
 
 
@@ -237,7 +238,7 @@ _TENSORRT_APT = "sudo apt-get install nvidia-jetpack, then run kits with the sys
 
 
 def accelerator_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
-    """What of GPU, its software and permissions stands in the way."""
+    """Findings about the GPU, its software and its permissions."""
     if Runtime.TENSORRT in needs.runtimes:
         yield from _tensorrt(facts, needs.runtimes[Runtime.TENSORRT])
     yield from _nodes(facts)
@@ -249,11 +250,11 @@ def _tensorrt(facts: BoardFacts, wanted: str) -> Iterator[Finding]:
     if version is None:
         yield _no_tensorrt(facts, wanted)
     elif not fits(version, wanted):
-        what = f"its TensorRT is {version}{_of_jetpack(facts)}, and kits need {wanted}"
-        remedy = "flash a JetPack that has it, or build for this one: `edgecnn devices add NAME` writes what is here"
+        what = f"its TensorRT is {version}{_jetpack_suffix(facts)}; kits need {wanted}"
+        remedy = "flash a JetPack with that version, or build for this one: `edgecnn devices add NAME` writes its device file"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
     if facts.is_jetson and facts.cuda is None:
-        what = "no CUDA is in /usr/local/cuda, and TensorRT needs its libcudart"
+        what = "/usr/local/cuda holds no CUDA; TensorRT needs its libcudart"
         yield Finding(ref="cuda-missing", weight=Weight.STOPS, what=what, remedy="sudo apt-get install nvidia-jetpack")
 
 
@@ -264,15 +265,15 @@ def _no_tensorrt(facts: BoardFacts, wanted: str) -> Finding:
         )
     if facts.python.in_environment:
         what = (
-            "this Python does not see TensorRT: JetPack installs it for the system's Python, and a virtual environment hides it"
+            "this Python does not find TensorRT: JetPack installs it for the system's Python, and a virtual environment hides it"
         )
-        remedy = "--python /usr/bin/python3, or make the environment with --system-site-packages"
+        remedy = "pass --python /usr/bin/python3, or make the environment with --system-site-packages"
         return Finding(ref="tensorrt-hidden", weight=Weight.STOPS, what=what, remedy=remedy)
-    what = f"TensorRT is missing{_of_jetpack(facts)}: the system was flashed without its libraries"
+    what = f"TensorRT is missing{_jetpack_suffix(facts)}: the system was flashed without its libraries"
     return Finding(ref="tensorrt-missing", weight=Weight.STOPS, what=what, remedy=_TENSORRT_APT)
 
 
-def _of_jetpack(facts: BoardFacts) -> str:
+def _jetpack_suffix(facts: BoardFacts) -> str:
     if facts.jetpack is not None:
         return f" (JetPack {facts.jetpack})"
     release = (facts.l4t or "").partition(" ")[0]
@@ -282,7 +283,7 @@ def _of_jetpack(facts: BoardFacts) -> str:
 def _nodes(facts: BoardFacts) -> Iterator[Finding]:
     closed = sorted(name for name, usable in facts.nodes.items() if not usable)
     if closed:
-        what = f"this user may not use /{', /'.join(closed)}, so that a GPU or NPU stays idle"
+        what = f"this user may not use /{', /'.join(closed)}, so a GPU or NPU stays idle"
         remedy = "sudo usermod -aG render,video $USER, then log in again"
         yield Finding(ref="accelerator-closed", weight=Weight.NOTES, what=what, remedy=remedy)
 
@@ -297,56 +298,56 @@ def _meters(facts: BoardFacts) -> Iterator[Finding]:
 
 _RANGE = re.compile(r"\b(cpu|gpu) ([^;]*?) MHz")
 _HOT_C = 80.0
-"""A Raspberry Pi begins to slow down at 80 °C, a Jetson not far above:
+"""A Raspberry Pi slows down from 80 °C, a Jetson at a slightly higher temperature:
 https://www.raspberrypi.com/documentation/computers/raspberry-pi.html#frequency-management-and-thermal-control"""
-_SUPPLY = "use the supply that its maker names (Raspberry Pi 5: 27 W, 5 V 5 A) and a short cable"
-_COOLING = "cool it: a fan or a heat sink, and a pause before measuring"
+_SUPPLY = "use the power supply that its maker recommends (Raspberry Pi 5: 27 W, 5 V 5 A) and a short cable"
+_COOLING = "cool the board with a fan or a heat sink, and wait before you measure"
 _FULL_POWER = ("MAXN", "MAXN_SUPER")
 
 
 def clock_findings(facts: BoardFacts) -> Iterator[Finding]:
-    """What of clocks and power distorts a measurement."""
+    """Findings about clocks and power that distort a measurement."""
     yield from _governor(facts)
-    yield from _held(facts)
+    yield from _moving_clocks(facts)
     yield from _power_mode(facts)
     yield from _throttled(facts)
     if facts.temperature_c is not None and facts.temperature_c >= _HOT_C:
-        what = f"its hottest sensor says {facts.temperature_c:g} °C before anything ran"
+        what = f"its hottest sensor reads {facts.temperature_c:g} °C before any run"
         yield Finding(ref="hot", weight=Weight.DISTORTS, what=what, remedy=_COOLING)
 
 
 def _governor(facts: BoardFacts) -> Iterator[Finding]:
     if facts.governor is None or facts.governor == "performance" or facts.is_jetson:
         return
-    what = f"the governor is {facts.governor}: clocks rise only under load, and the first answers come late"
+    what = f"the governor is {facts.governor}: clocks rise only under load, so the first samples are slow"
     remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)"
     yield Finding(ref="governor", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def _held(facts: BoardFacts) -> Iterator[Finding]:
-    """``jetson_clocks`` sets every lower limit to the upper one."""
+def _moving_clocks(facts: BoardFacts) -> Iterator[Finding]:
+    """``jetson_clocks`` sets every lower limit to the upper limit."""
     if not facts.is_jetson or facts.clocks is None:
         return
-    found = [(name, [each.partition("-") for each in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
-    moving = [name for name, ranges in found if any(low != high for low, _, high in ranges)]
+    ranges_by_clock = [(name, [span.partition("-") for span in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
+    moving = [name for name, ranges in ranges_by_clock if any(low != high for low, _, high in ranges)]
     if moving:
         what = f"the clocks of {' and '.join(moving)} may move ({facts.clocks})"
-        remedy = "sudo jetson_clocks (until the next boot; `sudo jetson_clocks --store` first, to go back)"
+        remedy = "sudo jetson_clocks (until the next boot; run `sudo jetson_clocks --store` first to restore them later)"
         yield Finding(ref="clocks-move", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
 def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
     if facts.is_jetson:
         if facts.power_mode is None:
-            what = "its power mode cannot be read, and a figure belongs to one"
+            what = "its power mode cannot be read; figures are valid for one power mode only"
             yield Finding(ref="power-mode-unknown", weight=Weight.DISTORTS, what=what, remedy="sudo nvpmodel -q")
         elif facts.power_mode_name not in _FULL_POWER:
             name = facts.power_mode_name or facts.power_mode
-            what = f"the power mode is {name}: figures belong to it, and are never joined with another mode's"
+            what = f"the power mode is {name}: its figures are never combined with those of another mode"
             remedy = "`sudo nvpmodel -q --verbose` lists the modes, `sudo nvpmodel -m NUMBER` sets one"
             yield Finding(ref="power-mode", weight=Weight.NOTES, what=what, remedy=remedy)
     elif facts.power_mode is not None and ("no_turbo:1" in facts.power_mode or "low-power" in facts.power_mode):
-        what = f"it is told to save power ({facts.power_mode})"
+        what = f"it is set to save power ({facts.power_mode})"
         remedy = "powerprofilesctl set performance, or echo 0 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
         yield Finding(ref="power-saved", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
@@ -354,14 +355,12 @@ def _power_mode(facts: BoardFacts) -> Iterator[Finding]:
 def _throttled(facts: BoardFacts) -> Iterator[Finding]:
     if facts.throttled not in (None, "no"):
         remedy = _SUPPLY if "voltage" in str(facts.throttled) else _COOLING
-        what = f"it slows itself down now: {facts.throttled}"
+        what = f"it is throttled now: {facts.throttled}"
         yield Finding(ref="throttled", weight=Weight.DISTORTS, what=what, remedy=remedy)
     elif facts.throttled_since_boot:
         since = ", ".join(facts.throttled_since_boot)
         remedy = _SUPPLY if "under-voltage" in facts.throttled_since_boot else _COOLING
-        yield Finding(
-            ref="throttled-before", weight=Weight.NOTES, what=f"it slowed itself down since boot: {since}", remedy=remedy
-        )
+        yield Finding(ref="throttled-before", weight=Weight.NOTES, what=f"it was throttled since boot: {since}", remedy=remedy)
 
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
@@ -371,18 +370,14 @@ _USUAL_PAGE_KIB = 4
 def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     has_64 = facts.architecture not in _32_BITS
     if not has_64 or facts.python.bits == 32:  # noqa: PLR2004 - bits
-        kernel = (
-            "its kernel is of 64 bits and its programs are of 32"
-            if has_64
-            else f"its kernel is of 32 bits ({facts.architecture})"
-        )
+        kernel = "its kernel is 64-bit and its programs are 32-bit" if has_64 else f"its kernel is 32-bit ({facts.architecture})"
         what = f"no runtime has packages for 32-bit programs: {kernel}"
-        system = "Raspberry Pi OS (64-bit)" if facts.is_raspberry_pi else "the 64-bit form of its system"
+        system = "Raspberry Pi OS (64-bit)" if facts.is_raspberry_pi else "the 64-bit edition of its system"
         yield Finding(
-            ref="userland-32-bit", weight=Weight.STOPS, what=what, remedy=f"install {system} anew; the two cannot be mixed"
+            ref="userland-32-bit", weight=Weight.STOPS, what=what, remedy=f"install {system}; an upgrade in place is not possible"
         )
     elif facts.architecture not in needs.machines:
-        what = f"kits run on {' and '.join(needs.machines)}, and this is {facts.architecture}"
+        what = f"kits run on {' and '.join(needs.machines)}; this is {facts.architecture}"
         yield Finding(ref="architecture-unknown", weight=Weight.STOPS, what=what, remedy=None)
 
 
@@ -391,58 +386,58 @@ def _pages(facts: BoardFacts) -> Iterator[Finding]:
         return
     remedy = None
     if facts.is_raspberry_pi:  # https://www.raspberrypi.com/documentation/computers/config_txt.html#kernel
-        remedy = "add kernel=kernel8.img to /boot/firmware/config.txt and reboot, for a kernel with pages of 4 KiB"
+        remedy = "add kernel=kernel8.img to /boot/firmware/config.txt and reboot; that kernel has pages of 4 KiB"
     what = (
-        f"memory pages are of {facts.page_kib} KiB: wheels of onnxruntime, NumPy and Pillow are made for up to 64; "
-        "a library made for 4 alone does not load"
+        f"memory pages have {facts.page_kib} KiB: wheels of onnxruntime, NumPy and Pillow support up to 64; "
+        "a library for pages of 4 KiB does not load"
     )
     yield Finding(ref="large-pages", weight=Weight.NOTES, what=what, remedy=remedy)
 
 
 def _disk(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     if facts.disk_free_mib < needs.disk_mib:
-        what = f"{facts.disk_free_mib:,} MiB are free in the home folder, and kits with their packages want {needs.disk_mib:,}"
-        remedy = "make room: `du -xh --max-depth=1 ~ | sort -h` shows what takes it, `sudo apt-get clean` empties apt's cache"
+        what = f"{facts.disk_free_mib:,} MiB are free in the home folder; kits with their packages need {needs.disk_mib:,} MiB"
+        remedy = "free space: `du -xh --max-depth=1 ~ | sort -h` lists large folders, `sudo apt-get clean` empties apt's cache"
         yield Finding(ref="disk-low", weight=Weight.STOPS, what=what, remedy=remedy)
     if facts.disk_noexec:
-        what = "the home folder's file system is mounted noexec: libraries of packages in it do not load"
+        what = "the home folder's file system is mounted noexec, so libraries in it do not load"
         yield Finding(ref="disk-noexec", weight=Weight.STOPS, what=what, remedy="sudo mount -o remount,exec on that file system")
 
 
 def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     available = facts.memory_available_mib
     if available is not None and available < needs.memory_mib:
-        what = f"{available:,} MiB of memory are available, and {needs.memory_mib:,} are wanted"
-        remedy = "stop what takes it: `ps aux --sort=-rss | head` shows it"
+        what = f"{available:,} MiB of memory are available; kits need {needs.memory_mib:,} MiB"
+        remedy = "stop other programs: `ps aux --sort=-rss | head` lists the largest"
         if facts.is_jetson:
-            remedy = "sudo systemctl isolate multi-user.target, which ends the desktop until the next boot"
+            remedy = "sudo systemctl isolate multi-user.target, which stops the desktop until the next boot"
         yield Finding(ref="memory-low", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def findings_on(facts: BoardFacts, needs: Needs, packages: PackagesThere | None = None) -> tuple[Finding, ...]:
-    """What stands in the way of running and measuring these kits there.
+def findings_on(facts: BoardFacts, needs: Needs, packages: PackageStatus | None = None) -> tuple[Finding, ...]:
+    """Findings about running and measuring these kits on a machine, the most serious first.
 
-    ``packages``: of the same facts and needs, where the caller has looked.
+    ``packages``: of the same facts and needs, if the caller has them.
     """
-    found = [
+    findings = [
         *_architecture(facts, needs),
         *_pages(facts),
         *_disk(facts, needs),
         *_memory(facts, needs),
-        *python_findings(facts, packages or packages_there(facts, needs)),
+        *python_findings(facts, packages or package_status(facts, needs)),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
     ]
-    return tuple(sorted(found, key=lambda finding: tuple(Weight).index(finding.weight)))
+    return tuple(sorted(findings, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
 def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Those without whose remedy nothing runs."""
+    """Findings with which nothing runs."""
     return tuple(finding for finding in findings if finding.weight is Weight.STOPS)
 
 
 def require_none(board: str, findings: Sequence[Finding]) -> None:
-    """Refuse a board for these findings. Raises BOARD_NOT_READY: there are any."""
+    """Raise BOARD_NOT_READY if there are findings."""
     if findings:
-        hints = [each.remedy for each in findings if each.remedy is not None]
-        raise board_not_ready(board=board, whats=[each.what for each in findings], hints=hints)
+        hints = [finding.remedy for finding in findings if finding.remedy is not None]
+        raise board_not_ready(board=board, whats=[finding.what for finding in findings], hints=hints)

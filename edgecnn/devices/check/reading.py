@@ -1,4 +1,4 @@
-"""Asks a machine, near or far, what it is; what it said is laid out as a folder, where the runner's own readers read it."""
+"""Ask a machine for its facts, and lay its answer out as a folder that the runner's readers read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.process import RECORDING_UNUSABLE
 from edgecnn.errors.wording import first_problem
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed, usable
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
@@ -27,53 +27,53 @@ from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPyth
 RECORDER = Path(__file__).with_name("recorder.py")
 HERE = "this machine"
 _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
-"""Where the kernel of a Raspberry Pi shows what its command says too."""
+"""File in which the kernel of a Raspberry Pi reports the same flags as its command."""
 _TIMEOUT_S = 120
 _LAST_LINES = 3
 _METER_FILES = tuple(pattern for kind in KINDS for pattern in kind.files)
 
 
 def recording_of(board: str, stdout: str, stderr: str) -> Recording:
-    """What a machine's Python answered to the recorder.
+    """Parse the recorder's output.
 
-    Raises RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
+    Raises RecordingUnusable: Python is absent or older than 3.6, or another program answered.
     """
     try:
         return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
     except (IndexError, Unusable) as error:
-        said = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
-        raise RECORDING_UNUSABLE(board=board, said=said or "it said nothing") from error
+        output = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
+        raise RECORDING_UNUSABLE(board=board, said=output or "it printed nothing") from error
 
 
 def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
-    """This machine, or one that is emulated on it, by this Python. Raises RecordingUnusable: see ``recording_of``."""
+    """Record this machine, or one emulated on it, with this Python. Raises RecordingUnusable: see ``recording_of``."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen([python, "-"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     except OSError as error:
         raise RECORDING_UNUSABLE(board=name, said=" ".join(str(error).split())) from error
     try:
-        said = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
+        answer = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
     except (Silence, Unusable) as error:
         raise RECORDING_UNUSABLE(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
     finally:
         kill_group(process)
-    return recording_of(name, said.stdout.decode("utf-8", "replace"), said.stderr)
+    return recording_of(name, answer.stdout.decode("utf-8", "replace"), answer.stderr)
 
 
 def record_board(link: Link, python: str) -> Recording:
-    """The machine at the other end of a link. Nothing is left there.
+    """Record the machine at the other end of a link. No file is left there.
 
-    Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection ended meanwhile.
+    Raises RecordingUnusable: see ``recording_of``. LINK_LOST: the connection was lost.
     """
-    answer = link.ask(f"exec {in_shell(python)} -", given=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
+    answer = link.ask(f"exec {shell_path(python)} -", stdin=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
     return recording_of(link.board, answer.text, answer.stderr)
 
 
 def unfold(recording: Recording, root: Path) -> Path:
-    """Write the recorded files below ``root``, an existing folder; names that would leave it are not written.
+    """Write the recorded files below ``root``, an existing folder; names that would leave it are skipped.
 
-    What a Raspberry Pi's firmware said is put where its kernel shows it, so that no command is run to read it again.
+    The flags of a Raspberry Pi's firmware are written to the kernel's file, so that reading them runs no command.
     """
     texts = dict(recording.files)
     flags = recording.commands.get("get_throttled")
@@ -89,22 +89,23 @@ def unfold(recording: Recording, root: Path) -> Path:
 
 
 def facts_of(recording: Recording, board: str | None = None) -> BoardFacts:
-    """Facts of the recorded machine; nothing of this one enters. Raises AnswerUnusable: what it recorded is no machine's."""
+    """Facts of the recorded machine, without facts of this one. Raises AnswerUnusable: the recording is not valid."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place, usable(board, "its recording"):
         try:
             return _read(recording, unfold(recording, Path(place)))
-        except Exception as error:  # noqa: BLE001 - readers of a kernel's files raise what they do on those of no kernel
+        except Exception as error:  # noqa: BLE001 - readers of kernel files raise many errors on invalid ones
             why = first_problem(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
             raise Unusable(why) from error
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:
-    known = local_facts(root, architecture=recording.machine, cores=recording.cores)
+    facts = local_facts(root, architecture=recording.machine, cores=recording.cores)
+    emulated = {"models": (recording.emulator,)} if recording.emulator else {}  # files show this machine's names
     conditions, observed = read_conditions(root=root), observe(root)
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
     return BoardFacts(
-        **{**dict(known), **_played(recording)},
+        **{**dict(facts), **emulated},
         system=_system(recording.files.get("etc/os-release", "")),
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,
@@ -121,7 +122,7 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
         l4t=_l4t(recording.files.get("etc/nv_tegra_release", "")),
         jetpack=recording.commands.get("jetpack") or None,
         cuda=_cuda(recording.files),
-        gpus=() if recording.emulator else tuple(_gpus(recording, known.models)),
+        gpus=() if recording.emulator else tuple(_gpus(recording, facts.models)),
         nodes=recording.nodes,
         refused_meters={
             name: why for name, why in recording.refused.items() if any(fnmatchcase(name, pattern) for pattern in _METER_FILES)
@@ -129,14 +130,9 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
     )
 
 
-def _played(recording: Recording) -> Mapping[str, tuple[str, ...]]:
-    """What is emulated has none of the names that show through from the machine below."""
-    return {"models": (recording.emulator,)} if recording.emulator else {}
-
-
-def _python(said: RecordedPython) -> BoardPython:
-    glibc = tuple(int(part) for part in said.glibc.split(".")[:2] if part.isdigit())
-    same = {name: value for name, value in said if name in BoardPython.model_fields}
+def _python(recorded: RecordedPython) -> BoardPython:
+    glibc = tuple(int(part) for part in recorded.glibc.split(".")[:2] if part.isdigit())
+    same = {name: value for name, value in recorded if name in BoardPython.model_fields}
     return BoardPython(**{**same, "glibc": glibc if len(glibc) > 1 else None})
 
 
@@ -145,9 +141,9 @@ def _system(release: str) -> str | None:
     return fields.get("PRETTY_NAME", "").strip("\"'") or None
 
 
-def _mode_name(said: str) -> str | None:
-    """``NV Power Mode: MAXN`` and, on the next line, its number."""
-    lines = [line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("NV Power Mode")]
+def _mode_name(output: str) -> str | None:
+    """The name in ``NV Power Mode: MAXN``; the next line holds its number."""
+    lines = [line.partition(":")[2].strip() for line in output.splitlines() if line.startswith("NV Power Mode")]
     return lines[0] if lines and lines[0] else None
 
 
@@ -166,10 +162,10 @@ def _cuda(files: Mapping[str, str]) -> str | None:
 
 def _gpus(recording: Recording, models: tuple[str, ...]) -> Iterator[BoardGpu]:
     rows = [line.split(",") for line in recording.commands.get("nvidia-smi", "").splitlines()]
-    asked = [[cell.strip() for cell in row] for row in rows if len(row) == len(("name", "capability", "memory"))]
-    for model, capability, memory in asked:
+    gpus = [[cell.strip() for cell in row] for row in rows if len(row) == len(("name", "capability", "memory"))]
+    for model, capability, memory in gpus:
         number = int(memory) if memory.isdigit() else None
         yield BoardGpu(model=model, compute_capability=capability if "." in capability else None, memory_mib=number)
-    if not asked:
+    if not gpus:
         board = recording.files.get("proc/device-tree/model", "").strip("\0 \n")
         yield from (BoardGpu(model=model) for model in models if model != board)

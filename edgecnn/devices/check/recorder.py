@@ -1,7 +1,7 @@
-"""Writes down what a machine says of itself, as one JSON line: Python 3.6 and its standard library alone.
+"""Record a machine's facts as one JSON line, with Python 3.6 and its standard library alone.
 
-It is sent to a board's Python over standard input, so that nothing is left there. It judges nothing: small files are copied as
-they are, and read here as if they were this machine's. Serial numbers, host names and addresses are not among them.
+The script is sent to a board's Python over standard input, so no file is left there. It copies small files as they are; this
+machine interprets them. Serial numbers, host names and addresses are not recorded.
 """
 
 import errno
@@ -85,7 +85,7 @@ TIMEOUT_S = 15
 
 
 def files(root: str, patterns: Sequence[str]) -> Dict[str, Dict[str, str]]:
-    """Texts by path, and of those that may not be read, why."""
+    """Texts by path, and the reason for each file that may not be read."""
     texts: Dict[str, str] = {}
     refused: Dict[str, str] = {}
     for pattern in patterns:
@@ -101,17 +101,17 @@ def files(root: str, patterns: Sequence[str]) -> Dict[str, Dict[str, str]]:
 
 
 def anonymous(text: str) -> str:
-    """Without the line in which a Raspberry Pi's /proc/cpuinfo has its serial number."""
+    """Remove the serial number from a Raspberry Pi's /proc/cpuinfo."""
     return "".join(line for line in text.splitlines(True) if not line.startswith("Serial"))
 
 
 def commands() -> Dict[str, str]:
-    """What programs of the board's maker say, where they are there and succeed."""
-    said = {}
+    """Output of the board maker's programs that exist and succeed."""
+    outputs = {}
     places = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/opt/vc/bin"
     for name, words in COMMANDS.items():
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -120,14 +120,14 @@ def commands() -> Dict[str, str]:
                 env=dict(os.environ, PATH=places, LC_ALL="C"),
             )
         except (OSError, subprocess.SubprocessError):
-            continue  # absent or silent, which is itself the fact
-        if done.returncode == 0:
-            said[name] = done.stdout.decode("utf-8", "replace").strip()[:LARGEST]
-    return said
+            continue  # an absent or silent program is itself a fact
+        if process.returncode == 0:
+            outputs[name] = process.stdout.decode("utf-8", "replace").strip()[:LARGEST]
+    return outputs
 
 
 def python() -> Dict[str, Any]:
-    """The interpreter that runs this."""
+    """Facts of the running interpreter."""
     inside = sys.prefix != getattr(sys, "base_prefix", sys.prefix)
     managed = os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
     return {
@@ -144,26 +144,26 @@ def python() -> Dict[str, Any]:
 
 
 def has_module(name: str) -> bool:
-    """Whether it can be imported; Debian leaves ensurepip to python3-venv."""
+    """Whether the module can be imported; Debian ships ensurepip in python3-venv."""
     import importlib.util
 
     return importlib.util.find_spec(name) is not None
 
 
 def packages() -> Dict[str, str]:
-    """Versions of installed distributions, by the names of their metadata: Python 3.6 and 3.7 cannot ask for them."""
-    found: Dict[str, str] = {}
+    """Versions of installed distributions, by the names of their metadata; Python 3.6 and 3.7 lack importlib.metadata."""
+    versions: Dict[str, str] = {}
     for folder in sys.path:
         for path in glob.glob(os.path.join(folder or ".", "*-info")):
             name, dash, version = os.path.splitext(os.path.basename(path))[0].partition("-")
             name = name.lower().replace("_", "-")
             if dash and name in PACKAGES:
-                found.setdefault(name, version.split("-")[0])
-    return found
+                versions.setdefault(name, version.split("-")[0])
+    return versions
 
 
 def glibc() -> str:
-    """As ``2.36``; empty where the C library is another."""
+    """The version, such as ``2.36``; empty for another C library."""
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
     except (ValueError, OSError):
@@ -171,9 +171,12 @@ def glibc() -> str:
 
 
 def disk() -> Dict[str, Any]:
-    """Of the home folder's file system."""
-    found = os.statvfs(os.path.expanduser("~"))
-    return {"free_mib": found.f_bavail * found.f_frsize // 1048576, "noexec": bool(found.f_flag & getattr(os, "ST_NOEXEC", 8))}
+    """Free space and mount options of the home folder's file system."""
+    filesystem = os.statvfs(os.path.expanduser("~"))
+    return {
+        "free_mib": filesystem.f_bavail * filesystem.f_frsize // 1048576,
+        "noexec": bool(filesystem.f_flag & getattr(os, "ST_NOEXEC", 8)),
+    }
 
 
 def nodes(root: str) -> Dict[str, bool]:
@@ -185,7 +188,7 @@ def nodes(root: str) -> Dict[str, bool]:
 
 
 def record() -> Dict[str, Any]:
-    """Everything."""
+    """The whole recording."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     about = {
         "machine": platform.machine(),

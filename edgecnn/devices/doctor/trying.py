@@ -1,4 +1,4 @@
-"""Try each part of this installation in a process of its own, with a tiny kit made for it."""
+"""Try each part of this installation in a separate process, with a tiny kit."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ PREPROCESSING = Preprocessing(
 
 
 def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
-    """A kit in ``out / "kit"`` whose golden logits were worked out without any runtime. ``out``: an existing empty folder."""
+    """Make a kit in ``out / "kit"`` whose golden logits are computed without a runtime. ``out``: an existing empty folder."""
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):
         folder.mkdir()
-    write_golden((), PREPROCESSING.pixels.of_runner(), pixels)
+    write_golden((), PREPROCESSING.pixels.runner_recipe(), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
     _write_model(candidate, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)
@@ -68,12 +68,12 @@ def make_tiny_kit(candidate: Candidate, out: Path) -> Path:
     stage = PackageStage(
         inputs={}, name=candidate.id, candidate=candidate, preprocessing=PREPROCESSING, runner_sha256=runner_digest()
     )
-    stage.write({Role("model"): model, Role("pixels"): pixels}, kit)  # the doctor tests it itself
+    stage.write({Role("model"): model, Role("pixels"): pixels}, kit)  # doctor runs the self-test
     return kit
 
 
 def _write_model(candidate: Candidate, model: Path) -> None:
-    """ONNX as it is where the runtime reads that; else it is converted, which tries the converter too."""
+    """Copy the ONNX file if the runtime reads ONNX; otherwise convert it, which tries the converter too."""
     backend = backend_for(candidate.runtime)
     if backend.reads_onnx:
         shutil.copyfile(FILE, model / "model.onnx")
@@ -83,7 +83,8 @@ def _write_model(candidate: Candidate, model: Path) -> None:
 
 
 def _described(candidate: Candidate, backend: Backend) -> ModelFile:
-    """No package is required by version: an old runtime that computes rightly works, and its range is said beside it."""
+    """No version is required, since an old runtime that computes correctly works. The report shows the supported range
+    separately."""
     builder = backend.builder
     return ModelFile(
         session=SessionSpec(module=backend.session_module, options=candidate.session_options),
@@ -101,7 +102,7 @@ _CHANNELS = 8
 
 
 def weights() -> dict[str, npt.NDArray[np.float32]]:
-    """Every weight by its name in the file, float32: sixteenths between -0.5 and 0.5, by a rule instead of a random seed."""
+    """Weights by their names in the file, float32: multiples of 1/16 between -0.5 and 0.5, by a formula without a random seed."""
     shapes = {
         "conv.weight": (_CHANNELS, 3, 3, 3),
         "conv.bias": (_CHANNELS,),
@@ -110,49 +111,49 @@ def weights() -> dict[str, npt.NDArray[np.float32]]:
         "head.weight": (CLASSES, _CHANNELS),
         "head.bias": (CLASSES,),
     }
-    return {name: _by_rule(shape, seed) for seed, (name, shape) in enumerate(shapes.items(), start=3)}
+    return {name: _rule_weights(shape, seed) for seed, (name, shape) in enumerate(shapes.items(), start=3)}
 
 
 def answers(feed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What the network must answer, worked out in float64.
+    """Compute the expected logits in float64.
 
-    ``feed``: float32 (N, 3, SIDE_PX, SIDE_PX). Returns logits, float32 (N, CLASSES).
+    ``feed``: float32 (N, 3, SIDE_PX, SIDE_PX). Returns float32 (N, CLASSES).
     """
-    given = {name: array.astype(np.float64) for name, array in weights().items()}
-    whole = np.einsum("nchwij,ocij->nohw", _windows(feed), given["conv.weight"])
-    first = np.maximum(whole + given["conv.bias"][:, None, None], 0)
-    each = np.einsum("nchwij,cij->nchw", _windows(first), given["depthwise.weight"][:, 0])
-    second = np.maximum(each + given["depthwise.bias"][:, None, None], 0)
-    logits: npt.NDArray[np.float64] = second.mean(axis=(2, 3)) @ given["head.weight"].T + given["head.bias"]
+    parameters = {name: array.astype(np.float64) for name, array in weights().items()}
+    convolved = np.einsum("nchwij,ocij->nohw", _windows(feed), parameters["conv.weight"])
+    first = np.maximum(convolved + parameters["conv.bias"][:, None, None], 0)
+    filtered = np.einsum("nchwij,cij->nchw", _windows(first), parameters["depthwise.weight"][:, 0])
+    second = np.maximum(filtered + parameters["depthwise.bias"][:, None, None], 0)
+    logits: npt.NDArray[np.float64] = second.mean(axis=(2, 3)) @ parameters["head.weight"].T + parameters["head.bias"]
     return logits.astype(np.float32)
 
 
-def _by_rule(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
+def _rule_weights(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
     numbers = np.arange(np.prod(shape), dtype=np.int64)
     return ((((numbers + seed) ** 2 * 7 + numbers * seed) % 17 - 8) / 16).astype(np.float32).reshape(shape)
 
 
 def _windows(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """3x3 windows with a border of one zero, a stride apart: (N, C, H, W, 3, 3)."""
+    """3 × 3 windows with a zero border of one pixel, at this stride: (N, C, H, W, 3, 3)."""
     padded = np.pad(images.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::STRIDE, ::STRIDE]
 
 
 LEASE_S = 120.0
-"""A part that says nothing for so long is taken to hang: the slowest took 8 s on two cores, and a cold disk takes longer."""
+"""Longest silence of a part before it counts as hanging. The slowest part took 8 s on two cores; a cold disk takes longer."""
 AHEAD_FOR = "8.6"
-"""The compute capability that the ahead-of-time builder is tried for: one that every build aims at."""
+"""Compute capability for which the ahead-of-time builder is tried; every build supports it."""
 
 
 @dataclass
 class Trials:
-    """What is tried, and what the trials said beside their verdicts."""
+    """The trials of all parts, and the facts that they return in addition to their states."""
 
     tell: Progress
     gpu_models: tuple[str, ...]
     lease_s: float = LEASE_S
     torch_gpus: list[Mapping[str, Any]] = field(default_factory=list)
-    """``model`` and ``why`` (None where a training step ran) of each GPU that torch found."""
+    """``model`` and ``why`` (None if a training step ran) of each GPU that torch found."""
 
     def parts(self) -> tuple[Part, ...]:
         """Every part, in the order of ``PARTS``."""
@@ -160,18 +161,18 @@ class Trials:
 
     def _part(self, row: PartRow) -> Part:
         version = version_of(row.lead)
-        state, found, seconds = State.ABSENT, _why_absent(row), None
+        state, finding, seconds = State.ABSENT, _why_absent(row), None
         if version is not None:
             self.tell.note(f"trying {row.name}")
             began = time.monotonic()
-            state, found = self._tried(row)
+            state, finding = self._tried(row)
             seconds = None if state is State.UNTRIED else round(time.monotonic() - began, 3)
         return Part(
             name=row.name,
             kind=row.kind,
             version=version,
             state=state,
-            found=found,
+            found=finding,
             seconds=seconds,
             packages=packages_of(row.name),
             addition=addition_of(row),
@@ -190,20 +191,20 @@ class Trials:
     def _runtime(self, backend: Backend) -> tuple[State, str]:
         if backend.builder is not None:
             return self._built_and_ran(backend.runtime)
-        return self._browser(backend.runtime) if backend.runtime.in_a_browser else self._selftest(backend.runtime)
+        return self._browser(backend.runtime) if backend.runtime.runs_in_browser else self._selftest(backend.runtime)
 
     def _selftest(self, runtime: Runtime) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place))
-            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, _ran(said)
+            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+        return State.WORKS, _ran(result)
 
     def _browser(self, runtime: Runtime) -> tuple[State, str]:
-        """Without a download: that is a build's."""
+        """Try a browser runtime without a download, which is left to a build."""
         if not is_unpacked(runtime):
             return (
                 State.UNTRIED,
-                "installed; the first build for a browser downloads ONNX Runtime Web, which is tried from then on",
+                "installed; the first build for a browser downloads ONNX Runtime Web, which doctor then tries",
             )
         try:
             return self._selftest(runtime)
@@ -213,41 +214,41 @@ class Trials:
             return State.UNTRIED, f"installed; {error.what}: {error.because}"
 
     def _built_and_ran(self, runtime: Runtime) -> tuple[State, str]:
-        """Build for this machine's GPU, then run; without a GPU the full package can do neither."""
+        """Build an engine for this machine's GPU and run it. Without a GPU the full package can do neither."""
         if not self.gpu_models:
-            return State.UNTRIED, "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
+            return State.UNTRIED, "installed, but it needs an NVIDIA GPU, and the driver lists none"
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(runtime, Path(place))
             LocalHost(Path(place)).run(Task(kit, "build-engine", out=kit / "build"), lease_s=self.lease_s, tell=self.tell)
-            said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
-        return State.WORKS, f"built an engine, and {_ran(said)}"
+            result = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
+        return State.WORKS, f"built an engine and {_ran(result)}"
 
     def _ahead_of_time(self) -> tuple[State, str]:
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             kit = _kit(Runtime.TENSORRT, Path(place))
             words = ("--package", "tensorrt_rtx_bindings", "--capability", AHEAD_FOR)
             task = Task(kit, "build-engine", words, out=kit / "build")
-            made = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
-        built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({made['bytes']:,} bytes)"
-        return State.WORKS, f"{built}; no engine was executed, which takes the GPU"
+            engine = LocalHost(Path(place)).run(task, lease_s=self.lease_s, tell=self.tell)["engine"]["engines"][0]
+        built = f"parsed the tiny network and built its engine for compute capability {AHEAD_FOR} ({engine['bytes']:,} bytes)"
+        return State.WORKS, f"{built}; the engine was not run, since that needs the GPU"
 
     def _imported(self, part: str) -> tuple[State, str]:
-        """The part's own trial: see ``trials``."""
+        """Run the part's trial in ``trials``."""
         words = (sys.executable, "-P", "-m", "edgecnn.devices.doctor.trials", part, "--lease-s", str(self.lease_s))
         with tempfile.TemporaryDirectory(prefix="edgecnn-doctor-") as place:
             program = Program(words, (f"doctor: {part}",), Path(place), {**package_environment(), "TMPDIR": place})
-            said = run_program(program, lease_s=self.lease_s, tell=self.tell)
-        self.torch_gpus += said.get("gpus", ())
-        return State.WORKS, str(said["found"])
+            result = run_program(program, lease_s=self.lease_s, tell=self.tell)
+        self.torch_gpus += result.get("gpus", ())
+        return State.WORKS, str(result["found"])
 
 
 def _why_absent(row: PartRow) -> str:
     return no_wheel(row) or f"{row.lead} is not installed"
 
 
-def _ran(said: Mapping[str, Any]) -> str:
-    off = f"{said['logits_difference']:.2g}, allowed are {said['logits_allowed']:.2g}"
-    return f"ran the tiny network; its answers are off by {off}"
+def _ran(result: Mapping[str, Any]) -> str:
+    off = f"{result['logits_difference']:.2g} (allowed: {result['logits_allowed']:.2g})"
+    return f"ran the tiny network; its logits differ by {off}"
 
 
 def _kit(runtime: Runtime, place: Path) -> Path:
@@ -263,10 +264,10 @@ def _kit(runtime: Runtime, place: Path) -> Path:
 
 
 def _weights_there() -> tuple[State, str]:
-    """The files inside the packages, against the digests of the catalogue."""
+    """Compare the weight files inside packages with the digests of the catalogue."""
     rows = [spec.weights for spec in all_archs() if spec.weights is not None and spec.weights.origin == "package"]
-    found = {weights.name: (package_file(weights), weights.sha256_prefix) for weights in rows}
-    wrong = [name for name, (path, prefix) in found.items() if path is None or not sha256_of(path).startswith(prefix or "")]
+    files = {weights.name: (package_file(weights), weights.sha256_prefix) for weights in rows}
+    wrong = [name for name, (path, prefix) in files.items() if path is None or not sha256_of(path).startswith(prefix or "")]
     if wrong:
-        return State.BROKEN, f"absent, or other bytes than the catalogue names: {', '.join(wrong)}"
-    return State.WORKS, f"{len(found)} files with the digests that the catalogue names"
+        return State.BROKEN, f"absent, or different from the catalogue: {', '.join(wrong)}"
+    return State.WORKS, f"{len(files)} files match the digests of the catalogue"

@@ -1,1 +1,1 @@
-"""Boards by lease: one of a kind, ours while a block runs, from a file of boards or from a labgrid coordinator."""
+"""Leased boards: one board of a kind for the duration of a block, from a file of boards or from a labgrid coordinator."""

@@ -1,4 +1,4 @@
-"""One connection to a labgrid coordinator. Its client is asynchronous: that part runs in a thread of its own, and ends here."""
+"""A connection to a labgrid coordinator. The asynchronous client runs in a separate thread, which ends with the connection."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BOARD_TAKEN, COORDINATOR_REFUSED, coordinator_unreachable
 
 PORT: Final = 20408
-"""Where a coordinator listens unless told otherwise."""
+"""The coordinator's default port."""
 _ANSWER_S: Final = 15.0
 _REFRESH_S: Final = 10.0
-"""A reservation that was not asked about for sixty seconds is dropped."""
+"""A reservation that is not polled for 60 seconds is dropped."""
 _OURS: Final = (ReservationState.allocated, ReservationState.acquired)
 _SSH_PORT: Final = 22
 
 
 class _Session(ClientSession):  # type: ignore[misc]
-    """Under a name of our own, so that nobody who works under the same account acquires what we reserved."""
+    """Reserves under a separate user name, so that no one with the same account acquires these reservations."""
 
     def getuser(self) -> str:
         return f"{super().getuser()}-edgecnn"
 
 
 class Queue(NamedTuple):
-    """Where a reservation that waits stands."""
+    """The position of a waiting reservation."""
 
     before: int
-    """Others that wait for the same places, and came earlier."""
+    """Earlier reservations that wait for the same places."""
     held: tuple[str, ...]
-    """Of these places, those that somebody has, and who."""
+    """Places in use, each with its user."""
 
 
 class Coordinator:
-    """A connection, to be used as a context; one at a time in a process, since a coordinator knows its clients by their sockets.
+    """A connection, used as a context. A process has at most one, since a coordinator identifies its clients by their sockets.
 
-    Raises CoordinatorUnreachable: nobody answers there.
+    Raises CoordinatorUnreachable: no coordinator answers there.
     """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(lambda loop, context: None)  # gRPC's own callback, which comes after the loop's end
+        self._loop.set_exception_handler(lambda loop, context: None)  # ignore gRPC's callback after the end of the loop
         self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
         self._session: Any = None
         self._dropped = dict[str, str]()
-        """Reservation to why it is none any more."""
+        """Reservation to the reason why it ended."""
 
     def __enter__(self) -> Coordinator:
-        logging.getLogger().addFilter(_not_of_labgrid)
+        logging.getLogger().addFilter(_is_not_labgrid)
         self._thread.start()
         try:
             self._wait(self._connect())
@@ -75,13 +75,13 @@ class Coordinator:
         self._end()
 
     def boards(self) -> tuple[Board, ...]:
-        """Every place that says which device it is."""
+        """Return every place with a device tag."""
         places = [place for place in tuple(self._session.places.values()) if "device" in place.tags]
-        return tuple(self._board(place) for place in sorted(places, key=lambda each: str(each.name)))
+        return tuple(self._board(place) for place in sorted(places, key=lambda place: str(place.name)))
 
     @contextmanager
     def reserved(self, filters: Sequence[Mapping[str, str]]) -> Iterator[list[str]]:
-        """Reservations by tags, and those that are added, kept alive while the block runs. Raises as ``reserve``."""
+        """Reserve by tags, and keep these and all added reservations alive during the block. Raises as ``reserve``."""
         tokens = list[str]()
         try:
             self.reserve(filters, tokens)
@@ -94,42 +94,46 @@ class Coordinator:
             self.cancel(tokens)
 
     def reserve(self, filters: Sequence[Mapping[str, str]], tokens: list[str]) -> None:
-        """One reservation more for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
-        for each in filters:
-            request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
-            tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
+        """Add one reservation for each filter. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
+        for tags in filters:
+            request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=tags)}, prio=0.0)
+            tokens.append(self._call(self._session.stub.CreateReservation, request).reservation.token)
 
     def allocated(self, tokens: Sequence[str]) -> dict[str, str]:
-        """Reservations that have a place, each with the place's name.
+        """Return the reservations that have a place, with the place's name.
 
-        Raises BoardTaken: one had a place that is deleted. CoordinatorUnreachable, COORDINATOR_REFUSED.
+        Raises BoardTaken: a reserved place was deleted. CoordinatorUnreachable, COORDINATOR_REFUSED.
         """
         places = dict[str, str]()
         for token in tokens:
-            found = self._asked(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
-            if ReservationState(found.state) is ReservationState.invalid:
+            reservation = self._call(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
+            if ReservationState(reservation.state) is ReservationState.invalid:
                 raise BOARD_TAKEN(board=f"the board of reservation {token}", because="the place was deleted")
-            if ReservationState(found.state) in _OURS:
-                places[token] = found.allocations["main"]
+            if ReservationState(reservation.state) in _OURS:
+                places[token] = reservation.allocations["main"]
         if places:
-            self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of them
+            self._wait(self._session.sync_with_coordinator())  # so that ``taken`` has the places
         return places
 
     def queue(self, tokens: Collection[str]) -> Queue:
-        """Where these reservations stand. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
-        answer = self._asked(self._session.stub.GetReservations, messages.GetReservationsRequest())
-        every = sorted(map(Reservation.from_pb2, answer.reservations), key=lambda each: (-each.prio, each.created))
-        waiting = [each for each in every if each.state is ReservationState.waiting or each.token in tokens]
-        first = next((number for number, each in enumerate(waiting) if each.token in tokens), 0)
-        places = [place for each in waiting if each.token in tokens for place in self._places_of(each)]
+        """Return the position of these reservations. Raises CoordinatorUnreachable, COORDINATOR_REFUSED."""
+        answer = self._call(self._session.stub.GetReservations, messages.GetReservationsRequest())
+        every = sorted(
+            map(Reservation.from_pb2, answer.reservations), key=lambda reservation: (-reservation.prio, reservation.created)
+        )
+        waiting = [
+            reservation for reservation in every if reservation.state is ReservationState.waiting or reservation.token in tokens
+        ]
+        first = next((number for number, reservation in enumerate(waiting) if reservation.token in tokens), 0)
+        places = [place for reservation in waiting if reservation.token in tokens for place in self._places_of(reservation)]
         names = {place.name for place in places}
-        before = sum(any(place.name in names for place in self._places_of(each)) for each in waiting[:first])
+        before = sum(any(place.name in names for place in self._places_of(reservation)) for reservation in waiting[:first])
         owners = {token.token: token.owner for token in every}
         held = {place.name: place.acquired or owners.get(place.reservation) for place in places}
         return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(held.items()) if owner))
 
     def taken(self, token: str, name: str) -> str | None:
-        """Why a place is no longer reserved for us; None while it is."""
+        """Return why a place is no longer reserved for this process, or None."""
         place = self._session.places.get(name)
         if place is None:
             return "the place was deleted"
@@ -137,18 +141,18 @@ class Coordinator:
             return f"{place.acquired} acquired it"
         if token in self._dropped or place.reservation != token:
             return f"its reservation {token} is gone: {self._dropped.get(token, 'it was cancelled')}"
-        others = (found.acquired for _, found in self._services(place) if found.acquired not in (None, name))
+        others = (service.acquired for _, service in self._services(place) if service.acquired not in (None, name))
         return next((f"its NetworkService is in use by the place {other}" for other in others), None)
 
     def gone(self) -> EdgecnnError | None:
-        """Why nothing is known any more; None while the connection stands."""
+        """Return the error of a lost connection, or None."""
         return self._lost("the connection ended") if self._session.stopping.is_set() else None
 
     def cancel(self, tokens: Sequence[str]) -> None:
-        """Give reservations up, those too that are none any more."""
+        """Cancel reservations, including those that have ended."""
         for token in tokens:
-            with suppress(EdgecnnError, RuntimeError):  # of a loop that ended with its connection
-                self._asked(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
+            with suppress(EdgecnnError, RuntimeError):  # the loop has ended with its connection
+                self._call(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -165,9 +169,9 @@ class Coordinator:
     def _services(self, place: Place) -> Iterator[tuple[str, Any]]:
         for exporter, groups in sorted(self._session.resources.items()):
             for group, resources in sorted(groups.items()):
-                for name, found in sorted(resources.items()):
-                    if found.cls == "NetworkService" and place.hasmatch((exporter, group, found.cls, name)):
-                        yield name, found
+                for name, resource in sorted(resources.items()):
+                    if resource.cls == "NetworkService" and place.hasmatch((exporter, group, resource.cls, name)):
+                        yield name, resource
 
     def _places_of(self, reservation: Reservation) -> list[Place]:
         wanted = set(reservation.filters.get("main", {}).items())
@@ -188,17 +192,17 @@ class Coordinator:
                 if state in (ReservationState.expired, ReservationState.invalid):
                     self._dropped[token] = f"it is {state.name}"
 
-    def _asked(self, call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
-        async def asked() -> Any:
+    def _call(self, call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+        async def invoke() -> Any:
             return await call(request)
 
         try:
-            return self._wait(asked())
+            return self._wait(invoke())
         except grpc.aio.AioRpcError as error:
-            said = error.details() or error.code().name.lower()
+            reason = error.details() or error.code().name.lower()
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise self._lost(said) from error
-            raise COORDINATOR_REFUSED(where=self._where, said=said) from error
+                raise self._lost(reason) from error
+            raise COORDINATOR_REFUSED(where=self._where, said=reason) from error
 
     def _wait(self, work: Any) -> Any:
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -210,8 +214,8 @@ class Coordinator:
         except (Error, OSError, ValueError) as error:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
-    def _lost(self, said: str) -> EdgecnnError:
-        return coordinator_unreachable(where=self._where, said=said)
+    def _lost(self, reason: str) -> EdgecnnError:
+        return coordinator_unreachable(where=self._where, said=reason)
 
     def _end(self) -> None:
         try:
@@ -223,7 +227,7 @@ class Coordinator:
             self._thread.join(_ANSWER_S)
             if not self._thread.is_alive():
                 self._loop.close()
-            logging.getLogger().removeFilter(_not_of_labgrid)
+            logging.getLogger().removeFilter(_is_not_labgrid)
 
     async def _closed(self) -> None:
         session = self._session
@@ -232,13 +236,13 @@ class Coordinator:
         await session.close()
 
 
-def _not_of_labgrid(record: logging.LogRecord) -> bool:
-    """Its client says on the root logger what an error of ours says better."""
+def _is_not_labgrid(record: logging.LogRecord) -> bool:
+    """Drop log records of labgrid's client on the root logger; edgecnn's own error is clearer."""
     return "labgrid" not in record.pathname
 
 
 def _address(params: Mapping[str, Any]) -> str:
-    """As ``--host`` takes it."""
+    """Return the address as ``--host`` takes it."""
     user, address, port = params["username"], params["address"], int(params.get("port", _SSH_PORT))
     if port == _SSH_PORT:
         return f"{user}@{address}"

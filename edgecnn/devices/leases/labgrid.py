@@ -1,7 +1,8 @@
-"""Boards of a lab: places of a labgrid coordinator, tagged ``device=raspberry-pi-5``, whose NetworkService has the address.
+"""Boards of a lab: places of a labgrid coordinator with a tag such as ``device=raspberry-pi-5``, whose NetworkService has the
+address.
 
-A place is reserved and not acquired. The coordinator keeps an acquired place for whoever vanished until somebody releases it by
-force; a reservation that nobody asks about any more it drops after a minute, and until then nobody else can acquire the place.
+A place is reserved, not acquired. The coordinator keeps an acquired place until someone releases it, even if its user has
+crashed. It drops a reservation one minute after the last poll; until then no one else can acquire the place.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.leases import BOARD_TAKEN, LABGRID_ABSENT, no_board_left
 
@@ -23,21 +24,25 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "labgrid://"
 DEVICE: Final = "device"
-"""The tag of a place that says which device it is."""
+"""The tag that names a place's device."""
 _ADDRESS: Final = re.compile(r"labgrid://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?/?")
 _TAG: Final = re.compile(r"([a-z][a-z0-9_]+)=(\S+)")
 _LOOK_S: Final = 1.0
 
 
 def labgrid_problems(where: str, tags: Sequence[str]) -> list[str]:
-    """A sentence for each thing that labgrid does not take: an address that is none, a tag without a value."""
-    problems = [] if _ADDRESS.fullmatch(where) else [f"boards {where!r} is no coordinator: labgrid://HOST or labgrid://HOST:PORT"]
-    return problems + [f"labgrid's tags have values, as lab=2; {tag!r} has none" for tag in tags if not _TAG.fullmatch(tag)]
+    """A sentence for each invalid address, and for each tag without a value."""
+    problems = (
+        []
+        if _ADDRESS.fullmatch(where)
+        else [f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT"]
+    )
+    return problems + [f"labgrid's tags have values, such as lab=2; {tag!r} has none" for tag in tags if not _TAG.fullmatch(tag)]
 
 
 @dataclass(frozen=True)
 class LabgridLease:
-    """A place that is reserved for us."""
+    """A place that is reserved for this process."""
 
     board: Board
     token: str
@@ -53,25 +58,25 @@ class LabgridLease:
 
 @dataclass
 class SharedConnection:
-    """One connection for all threads that want one: a coordinator knows its clients by their sockets, which a process shares."""
+    """One connection for all threads, since a coordinator identifies its clients by their sockets."""
 
     lock: Lock = field(default_factory=Lock)
     users: list[Coordinator] = field(default_factory=list)
-    """The connection of each; of one that ended meanwhile, another than the last."""
+    """The connection of each user. After a lost connection, later users have a new one."""
 
     @contextmanager
     def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
-        """The connection, opened by the first and closed by the last; a new one where it ended meanwhile."""
+        """Yield the connection. The first user opens it, the last one closes it, and a lost one is replaced."""
         with self.lock:
-            mine = next((each for each in self.users if each.gone() is None), None) or make(where).__enter__()
-            self.users.append(mine)
+            connection = next((user for user in self.users if user.gone() is None), None) or make(where).__enter__()
+            self.users.append(connection)
         try:
-            yield mine
+            yield connection
         finally:
             with self.lock:
-                self.users.remove(mine)
-                if mine not in self.users:
-                    mine.__exit__(None, None, None)
+                self.users.remove(connection)
+                if connection not in self.users:
+                    connection.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -84,26 +89,26 @@ class LabgridBoards:
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
         with self._connected() as coordinator:
-            return tuple(each for each in coordinator.boards() if _is(each, kind))
+            return tuple(board for board in coordinator.boards() if _is(board, kind))
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
-        """See ``Boards.reserve``: in the order in which labgrid gives places out, one that somebody measures on without the lab
-        passed by.
+        """See ``Boards.reserve``. Places come in labgrid's order; a place that another process uses outside the lab is
+        skipped.
 
-        Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every such place was.
+        Raises BoardTaken: the place was deleted meanwhile. NO_BOARD_LEFT: every matching place was deleted.
         """
         with self._connected() as coordinator:
-            wanted = partial(self._wanted, coordinator, kind, without)
-            with coordinator.reserved(_by_name(wanted()) if without else [_by_tags(kind)]) as tokens:
+            wanted = partial(self._wanted_places, coordinator, kind, without)
+            with coordinator.reserved(_name_filters(wanted()) if without else [_tag_filter(kind)]) as tokens:
                 token, board = _free(coordinator, kind, wanted, tokens, wait)
-                coordinator.cancel([each for each in tokens if each != token])
+                coordinator.cancel([surplus for surplus in tokens if surplus != token])
                 yield LabgridLease(board, token, coordinator)
 
-    def _wanted(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
-        names = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
+    def _wanted_places(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
+        names = [board.name for board in coordinator.boards() if _is(board, kind) and board.name not in without]
         if not names:
-            raise no_board_left(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
+            raise no_board_left(kind=str(kind), reasons={self.where: "the last matching place was deleted"})
         return names
 
     @contextmanager
@@ -120,35 +125,35 @@ def _is(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
 
 
-def _by_tags(kind: Kind) -> Mapping[str, str]:
+def _tag_filter(kind: Kind) -> Mapping[str, str]:
     return {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
 
 
-def _by_name(places: Sequence[str]) -> list[Mapping[str, str]]:
-    """One for each: labgrid cannot be told which are not wanted."""
+def _name_filters(places: Sequence[str]) -> list[Mapping[str, str]]:
+    """A filter for each place, since labgrid has no filter that excludes places."""
     return [{"name": name} for name in places]
 
 
 def _free(
     coordinator: Coordinator, kind: Kind, wanted: Callable[[], list[str]], tokens: list[str], wait: Wait
 ) -> tuple[str, Board]:
-    """The first reservation of a place whose own lock is free, and that place. Where somebody has that lock, the place is kept,
-    and the others are reserved besides."""
-    said: object = None
+    """Return the first reservation whose place has a free lock, with its board. If a lock is taken, the place stays reserved, and
+    the other places are reserved too."""
+    announced: object = None
     while True:
         others, held, busy = wanted(), coordinator.allocated(tokens), dict[str, str]()
         for token, name in held.items():
-            board = next((each for each in coordinator.boards() if each.name == name), None)
+            board = next((candidate for candidate in coordinator.boards() if candidate.name == name), None)
             if board is None:
                 raise BOARD_TAKEN(board=name, because="the place was deleted")
-            if (error := in_use(board)) is None:
+            if (error := busy_error(board)) is None:
                 return token, board
             busy[name] = f"{name}: {error.what}"
         if busy and len(tokens) == 1 and len(others) > 1:
-            coordinator.reserve(_by_name([name for name in others if name not in busy]), tokens)
+            coordinator.reserve(_name_filters([name for name in others if name not in busy]), tokens)
             continue
         queue = coordinator.queue([token for token in tokens if token not in held])
-        if (now := (queue, *busy)) != said:
-            said = now
+        if (state := (queue, *busy)) != announced:
+            announced = state
             wait.tell.note(f"waiting for a {kind}: {'; '.join((f'{queue.before} before', *queue.held, *busy.values()))}")
         wait.a_while(LOOK_S if busy else _LOOK_S)

@@ -1,7 +1,7 @@
-"""Boards of a file, boards.toml. Each is leased by the lock that lies on the board itself, whoever reaches it from wherever.
+"""Boards of a file, boards.toml. The lock on the board itself decides who leases it, from whichever machine.
 
-The lock belongs to the process that measures. A reservation waits until it is free; who is quicker then, has the board, and the
-process of the other ends with BoardBusy and is begun again.
+The measuring process holds the lock. A reservation waits until the lock is free. If another process takes it first, the
+build's process ends with BoardBusy and is started again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from edgecnn.devices.files import device_named
-from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, in_use
+from edgecnn.devices.leases.protocol import LOOK_S, Board, Kind, Wait, busy_error
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.hosts.board import BAD_ADDRESS, BadAddress
@@ -53,7 +53,7 @@ class BoardsFile(Value):
 
 @dataclass(frozen=True)
 class ListedLease:
-    """A board of a file. Whether it stays ours its own lock says to the process that measures."""
+    """A board of a file. The measuring process checks the board's lock itself."""
 
     board: Board
 
@@ -69,25 +69,25 @@ class ListedBoards:
     where: str
     boards: tuple[Board, ...]
     held: dict[str, Lock] = field(default_factory=dict, compare=False)
-    """Board to what one thread of this process has while it is ours: its lock on the board comes and goes with processes."""
+    """Board to the lock of this process's threads: the lock on the board itself ends with each measuring process."""
 
     @classmethod
     def read(cls, path: Path, known: Sequence[str] = ()) -> ListedBoards:
-        """``known``: names of devices besides those that edgecnn finds by name.
+        """Read a file of boards. ``known``: further names of devices.
 
-        Raises FILE_UNREADABLE, NOT_TOML: of the file. BOARDS_INVALID: unknown keys, two boards of one name, an unknown device, an
-        address that is none; all at once.
+        Raises FILE_UNREADABLE, NOT_TOML: of the file. BOARDS_INVALID: unknown keys, duplicate names, unknown devices or
+        invalid addresses; all at once.
         """
         file = checked(BoardsFile, read_table(path), lambda problems: BOARDS_INVALID(path=path, problems=problems))
-        names, problems, boards = [each.name for each in file.board], list[str](), list[Board]()
-        for number, each in enumerate(file.board):
+        names, problems, boards = [entry.name for entry in file.board], list[str](), list[Board]()
+        for number, entry in enumerate(file.board):
             try:
-                _check_address(each.host)
-                device = each.device if each.device in known else device_named(each.device).name
+                _check_address(entry.host)
+                device = entry.device if entry.device in known else device_named(entry.device).name
             except (BadAddress, UnknownDevice) as error:
                 problems.append(f"board.{number}: {error.what}")
                 continue
-            boards.append(Board(**each.model_dump(exclude={"device"}), device=device))
+            boards.append(Board(**entry.model_dump(exclude={"device"}), device=device))
         problems += [f"{names.count(name)} boards are called {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
         if problems or not boards:
             raise BOARDS_INVALID(path=path, problems=problems or ["it lists no board"])
@@ -95,21 +95,21 @@ class ListedBoards:
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
-        return tuple(each for each in self.boards if each.device == kind.device and set(kind.tags) <= set(each.tags))
+        return tuple(board for board in self.boards if board.device == kind.device and set(kind.tags) <= set(board.tags))
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[ListedLease]:
-        """See ``Boards.reserve``: the first in the file's order whose lock is free."""
-        wanted, say_at = [each for each in self.of(kind) if each.name not in without], 0.0
+        """See ``Boards.reserve``. The first board of the file with a free lock is leased."""
+        wanted, say_at = [candidate for candidate in self.of(kind) if candidate.name not in without], 0.0
         while True:
             busy = list[str]()
             for board in wanted:
                 own = self.held.setdefault(board.name, Lock())
                 if not own.acquire(blocking=False):
-                    busy.append(f"{board.name} measures another build of this sweep")
+                    busy.append(f"{board.name} is measuring another build of this sweep")
                     continue
                 try:
-                    if (error := in_use(board)) is None:
+                    if (error := busy_error(board)) is None:
                         yield ListedLease(board)
                         return
                 finally:

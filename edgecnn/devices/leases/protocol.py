@@ -1,6 +1,6 @@
-"""A board for a while: one of a kind, reserved, and nobody else's until the block ends, however it ends.
+"""Lease a board of a kind for the duration of a block.
 
-The lock that lies on a board itself decides: whoever measures there has it, from wherever the board was reached.
+The lock on the board itself decides: the process that holds it measures there, from whichever machine.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Board(Value):
 
     name: str
     device: str
-    """The name of the device that it is."""
+    """Name of its device."""
     host: str | None
-    """As ``--host`` takes it; None: nobody knows it at present."""
+    """As ``--host`` takes it; None: not known at present."""
     tags: tuple[str, ...] = ()
-    """Words that a sweep can ask for."""
+    """Words that a sweep can require."""
     python: str | None = None
     """As ``--python`` takes it."""
 
 
 class Kind(NamedTuple):
-    """What a build may be measured on: boards of a device, of those only the ones with every tag."""
+    """Boards on which a build can be measured: those of a device with every tag."""
 
     device: str
     tags: tuple[str, ...] = ()
@@ -47,63 +47,63 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Wait:
-    """How somebody waits for a board."""
+    """The wait for a board."""
 
     tell: Progress
-    """Hears what is waited for."""
+    """Receives notes about the wait."""
     over: Event = field(default_factory=Event)
-    """Set when nobody waits any more."""
+    """Set when no one waits any more."""
     at_most_s: float | None = None
     begun: float = field(default_factory=time.monotonic)
 
     def a_while(self, seconds: float) -> None:
-        """Raises KeyboardInterrupt: it is over. TimeoutError: it took longer than ``at_most_s``."""
+        """Sleep. Raises KeyboardInterrupt: the wait is over. TimeoutError: it took longer than ``at_most_s``."""
         if self.at_most_s is not None and time.monotonic() - self.begun >= self.at_most_s:
-            raise TimeoutError(f"somebody has it for more than {self.at_most_s:g} s")
+            raise TimeoutError(f"it was busy for more than {self.at_most_s:g} s")
         if self.over.wait(seconds):
             raise KeyboardInterrupt
 
 
 class Lease(Protocol):
-    """A board that is ours."""
+    """A leased board."""
 
     @property
     def board(self) -> Board:
-        """Which one."""
+        """The board."""
 
     def lost(self) -> EdgecnnError | None:
-        """Why it is ours no longer; None while it is. Cheap: it may be asked every second."""
+        """Return why the lease has ended, or None. Cheap enough for a call every second."""
 
 
 class Boards(Protocol):
-    """Where boards come from."""
+    """A source of boards."""
 
     @property
     def where(self) -> str:
-        """As the user named it."""
+        """The source as the user named it."""
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
-        """Every board of the kind, whoever has it now. Nothing is reserved.
+        """Return every board of the kind, including those in use. Nothing is reserved.
 
         Raises LabgridAbsent, CoordinatorUnreachable: of a coordinator.
         """
 
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> AbstractContextManager[Lease]:
-        """Wait for a board of the kind, and hold it while the block runs. Several threads may do so at the same time.
+        """Wait for a board of the kind, and lease it during the block. Several threads may do so at the same time.
 
-        ``without``: names of boards that are not wanted; at least one other is there.
+        ``without``: names of excluded boards; at least one other exists.
 
-        Raises LabgridAbsent, CoordinatorUnreachable, COORDINATOR_REFUSED: of a coordinator. BoardTaken, NO_BOARD_LEFT: it has one
-        or all of these no longer. KeyboardInterrupt: no more waiting.
+        Raises LabgridAbsent, CoordinatorUnreachable, COORDINATOR_REFUSED: of a coordinator. BoardTaken, NO_BOARD_LEFT: the
+        source lost one or all of these boards. KeyboardInterrupt: the wait was cancelled.
         """
 
 
 LOOK_S: Final = 5.0
-"""Between two looks at a lock that somebody has."""
+"""Interval between two checks of a taken lock, seconds."""
 
 
-def in_use(board: Board) -> BoardBusy | None:
-    """Who has it; None where its lock is free. Whatever else is amiss with it is left to who looks at it next."""
+def busy_error(board: Board) -> BoardBusy | None:
+    """Return the error that names the board's user, or None if its lock is free. Other faults are left to the next check."""
     try:
         link, python = Link.open(Address.of(board.host or "")), board.python or PYTHON
         with SshHost.over(link, what="edgecnn sweep", python=python, folder=FOLDER, lock=LOCK):

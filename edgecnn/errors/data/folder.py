@@ -15,7 +15,7 @@ _EXAMPLES = 3
 
 
 class DataFolderMissing(EdgecnnError):
-    """--data names nothing that exists."""
+    """The path of --data does not exist."""
 
 
 class DataNotAFolder(EdgecnnError):
@@ -23,7 +23,7 @@ class DataNotAFolder(EdgecnnError):
 
 
 class NoClassFolders(EdgecnnError):
-    """A folder has no sub-folder to name a class. The field ``files`` counts its files."""
+    """A folder has no sub-folders that could be classes. The field ``files`` counts its files."""
 
 
 class TooFewImages(EdgecnnError):
@@ -31,15 +31,15 @@ class TooFewImages(EdgecnnError):
 
 
 class FoldsBesideSplit(EdgecnnError):
-    """Folds would have to mix the user's own splits; their test images stay test images."""
+    """Folds would mix the user's own splits, whose test images must stay test images."""
 
 
 class SplitFolders(EdgecnnError):
-    """Folders can be read in two ways, and the user has to choose one."""
+    """Folders can be read in two ways, and the user has to choose."""
 
 
 class NothingReadable(EdgecnnError):
-    """There are files, but no image among them."""
+    """There are files, but none is an image."""
 
 
 class CorruptImages(EdgecnnError):
@@ -54,7 +54,12 @@ DATA_FOLDER_MISSING = ErrorRow(
 )
 DATA_PATH_UNUSABLE = ErrorRow("data-path-unusable", "the data path {path} cannot be used", "{because}", "name another path")
 DATA_NOT_A_FOLDER = ErrorRow("data-not-a-folder", "{path}: not a folder", fix=_SHAPE, kind=DataNotAFolder)
-DATA_FOLDER_UNREADABLE = ErrorRow("data-folder-unreadable", "{folder}: cannot be read", "{because}")
+DATA_FOLDER_UNREADABLE = ErrorRow(
+    "data-folder-unreadable",
+    "{folder}: cannot be read",
+    "{because}",
+    "make the folder readable for this user, or pass another folder",
+)
 NO_CLASS_FOLDERS = ErrorRow(
     "no-class-folders", "{folder}: no classes", "{because}", "{hint}", kind=NoClassFolders, also=("files",)
 )
@@ -90,6 +95,7 @@ NOTHING_READABLE = ErrorRow(
     "nothing-readable",
     "{folder}: none of {files:,} files is a readable image",
     "{because}",
+    "replace the files with images in a supported format, such as JPEG or PNG",
     kind=NothingReadable,
 )
 CORRUPT_IMAGES = ErrorRow(
@@ -107,10 +113,10 @@ NAME_NOT_UNICODE = ErrorRow(
 
 
 class Shortage(NamedTuple):
-    """A class that cannot fill its roles. ``copies`` and ``skipped`` are its files that do not count, each with the reason."""
+    """A class that cannot fill its roles. ``copies`` and ``skipped`` are its excluded files, with reasons."""
 
     name: str
-    found: int
+    images: int
     needed: int
     roles: Sequence[str]
     copies: Sequence[str] = ()
@@ -122,13 +128,14 @@ def data_path_unusable(path: str, because: str) -> EdgecnnError:
 
 
 def no_class_folders(folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> EdgecnnError:
-    """``truth_files``: names of files that would state the classes of ImageNet's validation images, which the folder holds;
-    ``looked_in``: other folders where they were searched, as paths from the folder.
+    """``truth_files``: names of files that would give the classes of ImageNet's validation images in the folder.
+
+    ``looked_in``: other folders where they were searched, relative to the folder.
     """
     because, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
     if truth_files:
-        because = f"it holds ImageNet's validation images, and none of {listed(truth_files)} with their classes"
-        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder of images for each class"
+        because = f"it contains ImageNet's validation images, but none of {listed(truth_files)} with their classes"
+        hint = f"put one of these files there or into {listed(looked_in)}, or make a sub-folder for each class"
     return NO_CLASS_FOLDERS(folder=folder, files=files, because=because, hint=hint)
 
 
@@ -139,7 +146,7 @@ def too_few_images(folder: Path, short: Sequence[Shortage]) -> EdgecnnError:
     return TOO_FEW_IMAGES(
         folder=folder,
         name=first.name,
-        found=first.found,
+        found=first.images,
         roles=first.roles,
         needed=first.needed,
         because="; ".join((*_uncounted(first), *_short_too(others))),
@@ -152,14 +159,14 @@ def folds_beside_split(root: Path, folds: int, splits: Sequence[str]) -> Edgecnn
 
 
 def _uncounted(short: Shortage) -> Sequence[str]:
-    """The files of the folder that do not count as images."""
+    """Return the folder's files that are not images."""
     verbs = ("is a copy", "are copies"), ("is not a readable image", "are not readable images")
     pieces = [
         f"{counted(len(files), *verb)} ({'; '.join(files[:_EXAMPLES])}{and_more(len(files), _EXAMPLES)})"
         for files, verb in zip((short.copies, short.skipped), verbs, strict=True)
         if files
     ]
-    total = short.found + len(short.copies) + len(short.skipped)
+    total = short.images + len(short.copies) + len(short.skipped)
     return [f"of its {counted(total, 'file')}, {' and '.join(pieces)}"] if pieces else []
 
 
@@ -192,13 +199,15 @@ def split_folders(
     *,
     option: str = "--set data.folders=",
 ) -> EdgecnnError:
-    """``names``: the folders in doubt. ``inner``: the sub-folders that each of them holds, and nothing else; none if only the
-    names are in doubt. ``lists``: the files that may hold the labels of splits; None if the names are not those of splits, but
-    of images without a label. ``option``: the option that settles it, up to its value.
+    """``names``: the ambiguous folders. ``inner``: the sub-folders that all of them contain; none if only the names are
+    ambiguous.
+
+    ``lists``: the files that may contain the labels of splits; None if the names are those of images without a label, not of
+    splits. ``option``: the option that decides, up to its value.
     """
     quoted, as_classes = _listed(list(map(repr, names))), f"{option}classes"
     if inner:
-        fact = f"hold no images but the sub-folders {_folders(inner)}"
+        fact = f"contain no images, only the sub-folders {_folders(inner)}"
         hint = f"{option}nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
         hint += f" {quoted} are; folders called train, val and test are splits"
     elif lists is not None:
@@ -218,7 +227,7 @@ def _folders(names: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first ones of many."""
+    """Return the first of many."""
     return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
 
 
@@ -226,14 +235,14 @@ def split_named_twice(folder: Path, names: Sequence[str]) -> EdgecnnError:
     return SPLIT_NAMED_TWICE(folder=folder, names=[f"{name}/" for name in names])
 
 
-def train_folder_missing(named: Path, found: Sequence[str], is_list: bool = False) -> EdgecnnError:
+def train_folder_missing(named: Path, splits: Sequence[str], is_list: bool = False) -> EdgecnnError:
     """``is_list``: the splits are a column of a list."""
     if is_list:
-        what = f"{named}: its splits are {listed(found)}, and train is missing"
+        what = f"{named}: its splits are {listed(splits)}, and train is missing"
         hint = "give training images the split train, or list the images of one split without the column split"
     else:
-        what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
-        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
+        what = f"{named}: has {listed([f'{name}/' for name in splits])} but no train/"
+        hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / splits[0]}"
     return TRAIN_FOLDER_MISSING(what=what, hint=hint, named=named)
 
 

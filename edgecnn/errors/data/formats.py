@@ -1,4 +1,4 @@
-"""Failures of images that are not a plain folder: a published data set, a list, an archive, the embedded demo."""
+"""Failures of images that are not in a plain folder: a published data set, a list, an archive, the embedded demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NotInClassNames(EdgecnnError):
 
 
 class ManifestUnreadable(EdgecnnError):
-    """The list of images that a run was planned with cannot be read back."""
+    """The list of images in a plan cannot be read again."""
 
 
 UNKNOWN_PUBLISHED_DATA = ErrorRow(
@@ -55,7 +55,10 @@ CLASS_NOT_A_FOLDER = ErrorRow(
     "give the class another name, such as T-shirt-top for T-shirt/top",
 )
 DEMO_HAS_NO_FOLDER = ErrorRow(
-    "demo-has-no-folder", "demo means the embedded images", "they have no folder", "name a folder; one called demo is ./demo"
+    "demo-has-no-folder",
+    "demo is the name of the embedded images",
+    "they have no folder",
+    "name a folder; one called demo is ./demo",
 )
 TABLE_UNUSABLE = ErrorRow("table-unusable", "{place}: cannot be used as a list of images", "{because}", "{hint}", also=("file",))
 NO_IMAGENET_CLASS = ErrorRow(
@@ -84,7 +87,7 @@ CLASS_ORDER_OPEN = ErrorRow(
 )
 LIST_WITHOUT_LABELS = ErrorRow(
     "list-without-labels",
-    "{file} has a label for each image, and --no-labels ignores them",
+    "{file} has a label for each image, but --no-labels ignores labels",
     fix="leave --no-labels out, or name a folder of images",
 )
 ARCHIVE_UNUSABLE = ErrorRow(
@@ -93,7 +96,7 @@ ARCHIVE_UNUSABLE = ErrorRow(
 ARCHIVES_OF_ONE_NAME = ErrorRow(
     "archives-of-one-name",
     "{folder}: {names:listed} are both {bare!r}",
-    "an archive is the class, split or shard of its name",
+    "an archive's name is its class, split or shard",
     "keep one of them, or rename one",
 )
 MANIFEST_UNREADABLE = ErrorRow(
@@ -127,8 +130,8 @@ def class_not_a_folder(root: Path, name: str, because: str) -> EdgecnnError:
 def table_unusable(
     file: Path, line: int | None, because: str, hint: str | None = None, is_handed_out: bool = False
 ) -> EdgecnnError:
-    """Rows of a Parquet file count from 1. ``hint``: the fix, where the cause has one. ``is_handed_out``: with ImageNet's
-    validation images, whose classes it states.
+    """Rows of a Parquet file count from 1. ``hint``: the fix, if the cause has one. ``is_handed_out``: the list comes with
+    ImageNet's validation images, and states their classes.
     """
     is_text = is_handed_out or file.suffix.lower() != ".parquet"
     if is_handed_out:
@@ -152,7 +155,7 @@ def no_imagenet_class(root: Path, folder: str, nearest: str | None) -> EdgecnnEr
 
 
 def not_in_class_names(root: Path, folder: str, file: str, nearest: str | None, is_stated: bool = True) -> EdgecnnError:
-    """``is_stated``: ``data.classes`` names the file; it is not the model's metadata."""
+    """``is_stated``: ``data.classes`` names the file; otherwise it is the model's metadata."""
     instead = ", or pass --set data.classes=folders if their order is the model's, or data.classes=FILE with a class on each line"
     return NOT_IN_CLASS_NAMES(
         root=root,

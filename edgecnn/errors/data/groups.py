@@ -1,4 +1,4 @@
-"""Failures of ``data.group_by``: it cannot be read, finds nothing, or its groups cannot be kept whole."""
+"""Failures of ``data.group_by``: it cannot be read, matches nothing, or its groups cannot be kept together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgecnn.errors.wording import and_more, counted, listed, plural
 
 _NAMED = 5
 _SIGNS = 100
-"""Characters of a group's name that are shown; a cell of a list can be long."""
+"""Characters of a group's name that are shown, since a cell of a list can be long."""
 
 
 class GroupPatternInvalid(EdgecnnError):
@@ -18,7 +18,7 @@ class GroupPatternInvalid(EdgecnnError):
 
 
 class GroupPatternTooSlow(EdgecnnError):
-    """A regular expression does not finish: repetitions inside repetitions can take years on a short path."""
+    """A regular expression does not finish: nested repetitions can take years on a short path."""
 
 
 class NoGroupFound(EdgecnnError):
@@ -30,11 +30,11 @@ class GroupOnTwoSides(EdgecnnError):
 
 
 class TooFewGroups(EdgecnnError):
-    """A class has images of fewer groups than there are roles that must not share one."""
+    """A class has images of fewer groups than there are separate roles."""
 
 
 class GroupsNotDivisible(EdgecnnError):
-    """Every class has enough groups, and still no division gives each class to every role."""
+    """Every class has enough groups, but no division gives every role images of every class."""
 
 
 GROUP_PATTERN_INVALID = ErrorRow(
@@ -75,7 +75,7 @@ GROUPS_NOT_DIVISIBLE = ErrorRow(
 
 
 def no_group_found(by: str, source: Path, example: str, column: bool) -> EdgecnnError:
-    """``column``: ``by`` names one."""
+    """``column``: ``by`` names a column."""
     if column:
         problem, because = f"the column '{by}' of data.group_by is empty", "it has no value in any row"
         hint = "fill the column, or leave data.group_by out"
@@ -87,13 +87,13 @@ def no_group_found(by: str, source: Path, example: str, column: bool) -> Edgecnn
 
 
 def group_on_two_sides(root: Path, group: str, paths: Sequence[str], others: int) -> EdgecnnError:
-    """``others``: groups that are on two sides too."""
+    """``others``: further groups on two sides."""
     more = f"; {counted(others, 'other group is', 'other groups are')} on two sides too" if others else ""
     return GROUP_ON_TWO_SIDES(root=root, group=group[:_SIGNS], paths=paths, more=more)
 
 
 def too_few_groups(root: Path, names: Sequence[str], groups: Sequence[str], alone: int, roles: Sequence[str]) -> EdgecnnError:
-    """``names``: of the classes that have too few; none if it is all classes together. ``alone``: images without a group."""
+    """``names``: the classes with too few; empty if it is all classes together. ``alone``: images without a group."""
     named = [
         *(repr(group[:_SIGNS]) for group in groups[:_NAMED]),
         *([counted(alone, "image without one", "images without one")] if alone else []),

@@ -1,4 +1,4 @@
-"""Failures of a list of images and of label files: its columns, its paths, labels that can be read in two ways."""
+"""Failures of a list of images and of label files: columns, paths, and ambiguous labels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from edgecnn.errors.base import EdgecnnError, ErrorRow
 from edgecnn.errors.wording import shortened
 
 LISTED_FILES_MISSING = ErrorRow(
-    "listed-files-missing", "{file}: no listed file of {paths:,} exists, such as {example!r}", "{because}", "{hint}"
+    "listed-files-missing", "{file}: none of {paths:,} listed files exists, such as {example!r}", "{because}", "{hint}"
 )
 LISTED_FILE_TWICE = ErrorRow(
     "listed-file-twice",
-    "{file}: {path!r} can mean {files:first 3}",
-    fix="pass --image-root FOLDER, where its paths begin, or --path-suffix .jpg",
+    "{file}: {path!r} matches {files:first 3}",
+    fix="pass --image-root FOLDER, which paths are relative to, or --path-suffix .jpg",
 )
 LABELS_LOOK_JOINED = ErrorRow(
     "labels-look-joined",
@@ -40,7 +40,7 @@ SHARDS_WITHOUT_SPLIT = ErrorRow(
     "other archives name theirs, such as {example}",
     "rename {names[0]} to train-{names[0]} if its images are training images",
 )
-FORM_NOT_READ = ErrorRow("form-not-read", "{path}: holds {form}, which edgecnn does not read", fix="{fix}")
+FORM_NOT_READ = ErrorRow("form-not-read", "{path}: contains {form}, which edgecnn does not read", fix="{fix}")
 DATA_NOT_READ = ErrorRow(
     "data-not-read", "{path}: unknown kind of data", "edgecnn reads: {reads}", "convert it to one of these formats"
 )
@@ -50,7 +50,7 @@ DATA_IS_ADDRESS = ErrorRow(
 
 
 def listed_files_missing(file: Path, root: Path, paths: Sequence[str], has_root: bool = True) -> EdgecnnError:
-    """``has_root``: the folder exists in which the paths of the list begin."""
+    """``has_root``: the folder at the start of the list's paths exists."""
     if not has_root:
         because, hint = f"there is no folder {root}", "pass --image-root a folder that exists"
     elif paths[0].startswith("/") or paths[0][1:3] in (":\\", ":/"):
@@ -58,7 +58,9 @@ def listed_files_missing(file: Path, root: Path, paths: Sequence[str], has_root:
         hint = "write the paths relative to a folder of this computer, and pass that folder by --image-root"
     else:
         because = f"neither {root} nor a folder in it has one"
-        hint = "pass --image-root FOLDER, where its paths begin; --path-suffix must be the suffix of the files, such as .jpg"
+        hint = (
+            "pass --image-root FOLDER, which paths are relative to; --path-suffix must be the suffix of the files, such as .jpg"
+        )
     return LISTED_FILES_MISSING(file=file, paths=len(paths), example=shortened(paths[0]), because=because, hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Failures of images with several labels: what cannot be combined with them, and labels that cannot be used."""
+"""Failures of images with several labels: settings that do not apply to them, and unusable labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMED = 5
 
 
 class MultiLabelNotFitting(EdgecnnError):
-    """A setting applies to images of one class each, and these images have several labels."""
+    """A setting applies to images with one class each, and these images have several labels."""
 
 
 class LabelTooRare(EdgecnnError):
@@ -20,7 +20,7 @@ class LabelTooRare(EdgecnnError):
 
 
 class LabelsNotDivisible(EdgecnnError):
-    """Every label is on enough images, and still no division gives each label to every role."""
+    """Every label is on enough images, but no division gives every role images of every label."""
 
 
 MULTI_LABEL_NOT_FITTING = ErrorRow(
@@ -63,13 +63,16 @@ THRESHOLDS_OF_ANOTHER_MODEL = ErrorRow(
 )
 
 
-def multi_label_not_fitting(asked: str, because: str, hint: str = "leave it out, or list one label an image") -> EdgecnnError:
-    return MULTI_LABEL_NOT_FITTING(asked=asked, because=because, hint=hint)
+def multi_label_not_fitting(
+    setting: str, because: str, hint: str = "leave it out, or list one label for each image"
+) -> EdgecnnError:
+    return MULTI_LABEL_NOT_FITTING(asked=setting, because=because, hint=hint)
 
 
 def label_too_rare(file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str], own: bool = False) -> EdgecnnError:
-    """``short``: labels, each with the images that have it and those that are needed; the first is explained in full.
-    ``own``: the one role is a split of the list's own.
+    """``short``: labels, each with its number of images and the number needed; the first is explained in full.
+
+    ``own``: the only role that is a split of the list's own.
     """
     (name, images, needed), others = short[0], [other for other, _, _ in short[1:]]
     also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
@@ -95,7 +98,7 @@ def unknown_label(file: Path, name: str, known: Sequence[str], known_by: str) ->
     )
 
 
-def thresholds_of_another_model(file: Path, found: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
-    missing = [name for name in labels if name not in found]
-    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(found)}, and the network {len(labels)} labels"
+def thresholds_of_another_model(file: Path, names: Sequence[str], labels: Sequence[str]) -> EdgecnnError:
+    missing = [name for name in labels if name not in names]
+    because = f"it has none for {missing[0]!r}" if missing else f"it has {len(names)}, but the network has {len(labels)} labels"
     return THRESHOLDS_OF_ANOTHER_MODEL(file=file, because=because)

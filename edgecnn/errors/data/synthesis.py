@@ -12,8 +12,8 @@ _NAMED = 5
 
 SYNTHESIS_INCOMPLETE = ErrorRow(
     "synthesis-incomplete",
-    "synthesis.{stated} is set, and synthesis.{missing} is not",
-    "an image is composed of a cut-out and a background",
+    "synthesis.{stated} is set, but synthesis.{missing} is not",
+    "a composed image needs a cut-out and a background",
     "--set synthesis.{missing}=FOLDER",
 )
 SYNTHESIS_NOT_FITTING = ErrorRow(
@@ -31,7 +31,7 @@ CUTOUT_CLASS_UNKNOWN = ErrorRow(
 CLASSES_WITHOUT_CUTOUTS = ErrorRow(
     "classes-without-cutouts",
     "synthesis.cutouts: {folder} has no cut-out of {which}",
-    "if only some classes have composed images, a network can tell them apart by the composing",
+    "if only some classes have composed images, a network can recognise these classes by the composing",
     "add cut-outs of it; --set synthesis.classes=some accepts classes with images only",
 )
 CUTOUTS_UNUSABLE = ErrorRow(
@@ -44,7 +44,7 @@ CUTOUTS_UNUSABLE = ErrorRow(
 
 def synthesis_folder_unusable(key: str, folder: Path, because: str, hint: str | None = None) -> EdgecnnError:
     shapes = {"cutouts": "one sub-folder for each class, with images that have an alpha channel", "backgrounds": "images"}
-    hint = hint or f"name a folder that holds {shapes[key]}"
+    hint = hint or f"name a folder of {shapes[key]}"
     return SYNTHESIS_FOLDER_UNUSABLE(key=key, folder=folder, because=because, hint=hint)
 
 

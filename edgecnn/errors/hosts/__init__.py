@@ -1,1 +1,1 @@
-"""Failures of boards and other hosts: the way there, processes that run there, leases."""
+"""Failures of boards and other hosts: connections, processes that run there, and leases."""

@@ -1,4 +1,4 @@
-"""Failures on the way to a board: each names the side at fault, and the command that shows or fixes it."""
+"""Failures of a connection to a board. Each names the side at fault, and the command that shows or fixes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgecnn.errors.wording import shell_word
 
 
 class BoardError(EdgecnnError):
-    """A fault of a board or the way to it says nothing of a candidate: it ends the call, and the same call can continue."""
+    """A fault of a board or its connection, not of a candidate. It ends the call; the same call can continue."""
 
 
 class BadAddress(EdgecnnError):
@@ -23,7 +23,7 @@ class BadAddress(EdgecnnError):
 
 
 class BoardBusy(BoardError):
-    """Another process measures there: two at once measure nothing."""
+    """Another process is measuring there; two at once would disturb each other."""
 
 
 class BoardDiskFull(BoardError):
@@ -31,7 +31,7 @@ class BoardDiskFull(BoardError):
 
 
 class AnswerUnusable(BoardError):
-    """The answer of a board, or of a runner here, is too long, of another type, impossible or not expected."""
+    """The answer of a board, or of a runner here, is too long, invalid or not expected."""
 
 
 BAD_ADDRESS = ErrorRow(
@@ -88,12 +88,12 @@ BOARD_LACKS_PYTHON = ErrorRow(
     exit_code=ExitCode.MISSING,
     kind=BoardError,
 )
-BOARD_IS_ANOTHER_DEVICE = ErrorRow("board-is-another-device", "{board} is {machine}, which is not {device}", fix="{hint}")
+BOARD_IS_ANOTHER_DEVICE = ErrorRow("board-is-another-device", "{board} is not {device}", "it is {machine}", "{hint}")
 BOARD_BUSY = ErrorRow(
     "board-busy",
     "{board}: in use by {owner}{age}",
     "{what}",
-    "rerun the command when that has finished",
+    "rerun the command when the other one has finished",
     exit_code=ExitCode.MISSING,
     kind=BoardBusy,
 )
@@ -104,14 +104,28 @@ BOARD_DISK_FULL = ErrorRow(
     "free space there, or let bench --clean remove {folder}",
     kind=BoardDiskFull,
 )
-BOARD_FAILED = ErrorRow("board-failed", "{board}: {doing} failed", "{because}", kind=BoardError)
+BOARD_FAILED = ErrorRow(
+    "board-failed",
+    "{board}: {doing} failed",
+    "{because}",
+    "check the board with ssh {board:word}, then rerun the command to continue",
+    kind=BoardError,
+)
 ANSWER_UNUSABLE = ErrorRow(
-    "answer-unusable", "{where}: its answer to {doing} cannot be used", "{because:reason}", "{hint}", kind=AnswerUnusable
+    "answer-unusable",
+    "{board}: its answer to {doing} cannot be used",
+    "{because:reason}",
+    "remove edgecnn's files there with bench --clean, then rerun the command from the start",
+    kind=AnswerUnusable,
 )
 OWN_ANSWER_UNUSABLE = ErrorRow(
-    "own-answer-unusable", "this machine: its answer to {doing} cannot be used", "{because:reason}", kind=AnswerUnusable
+    "own-answer-unusable",
+    "this machine: its answer to {doing} cannot be used",
+    "{because:reason}",
+    "rerun the command; report a bug if it fails again",
+    kind=AnswerUnusable,
 )
-"""An answer on this machine says nothing of any board."""
+"""A separate reference, since such an answer is not a fault of a board."""
 BOARD_LACKS_BUILDER = ErrorRow("board-lacks-builder", "{board}: {what}", "{because}", "{hint}", exit_code=ExitCode.MISSING)
 BUILDER_UNFIT = ErrorRow(
     "builder-unfit",
@@ -149,13 +163,13 @@ OF_A_BOARD = frozenset(
         RECORDING_UNUSABLE,
     )
 )
-"""Errors of a build's process that concern its board, and not the build."""
+"""Errors of a build's process that are faults of its board, not of the build."""
 OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER, BUILDER_UNFIT, BOARD_DISK_FULL))
-"""Those that do not concern kits for another runtime."""
+"""Errors of a board that do not affect kits for another runtime."""
 
 
 def board_unreachable(board: str, said: str) -> EdgecnnError:
-    """``said``: the last line of OpenSSH."""
+    """``said``: the last line of ssh's output."""
     return BOARD_UNREACHABLE(board=board, said=said or "ssh printed nothing")
 
 
@@ -164,7 +178,7 @@ def link_lost(board: str, doing: str, said: str = "") -> EdgecnnError:
 
 
 def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
-    """``matching``: devices whose facts the machine has."""
+    """``matching``: devices that the machine is."""
     hint = f"--target {shell_word(matching[0])}" if matching else "describe it in a device file, and pass that to --target"
     return BOARD_IS_ANOTHER_DEVICE(board=board, machine=machine, device=device, hint=hint)
 
@@ -179,25 +193,19 @@ def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_byte
 
 
 def board_failed(board: str, doing: str, said: Sequence[str]) -> EdgecnnError:
-    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(said) or "it gave no reason")
-
-
-def answer_unusable(board: str | None, doing: str, because: str) -> EdgecnnError:
-    """``board``: None: this machine."""
-    hint = None if board is None else "bench --clean removes edgecnn's files there; then rerun the command from the start"
-    return ANSWER_UNUSABLE(where=board or "this machine", doing=doing, because=because, hint=hint)
+    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(said) or "there was no error message")
 
 
 _OTHER_PYTHON = (
-    "name the Python that has it with --python: JetPack's is the system's /usr/bin/python3, which a virtual environment made "
-    "with --system-site-packages sees too; if the system has none, sudo apt-get install nvidia-jetpack"
+    "name the Python that has TensorRT with --python: JetPack's is /usr/bin/python3, or a virtual environment with "
+    "--system-site-packages; to install TensorRT: sudo apt-get install nvidia-jetpack"
 )
 
 
 def board_lacks_builder(board: str, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-    """``error``: the runner's error on the builder, or the crash or hang of its process."""
+    """``error``: the runner's error about the builder, or its crash or time-out."""
     answered = isinstance(error, RunnerFailed)
-    what = error.what if answered else f"its TensorRT does not answer: {error.what}"
+    what = error.what if answered else f"its TensorRT does not respond: {error.what}"
     hint = error.hint if answered and error.ref != "builder-missing" else _OTHER_PYTHON
     return BOARD_LACKS_BUILDER(board=board, what=what, because=error.because, hint=hint)
 

@@ -1,32 +1,35 @@
-"""Failures of boards by lease: the file that lists them, the coordinator that leases them, and leases that end too early."""
+"""Failures of leased boards: the file that lists them, the coordinator that leases them, and leases that end too early."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from edgecnn.errors.base import EdgecnnError, ErrorRow, ExitCode
 
 
 class LabgridAbsent(EdgecnnError):
-    """Boards are leased from a coordinator, and its client is not installed."""
+    """The client of the coordinator that leases boards is not installed."""
 
 
 class CoordinatorUnreachable(EdgecnnError):
-    """A labgrid coordinator does not answer, or went away while a board was waited for or used."""
+    """A labgrid coordinator does not answer, or was lost during a wait or a measurement."""
 
 
 class BoardTaken(EdgecnnError):
-    """A board is no longer leased during a measurement; figures from then on are not valid."""
+    """A board's lease ended during a measurement; later figures are not valid."""
 
 
 BOARDS_INVALID = ErrorRow(
     "boards-invalid",
     "boards {path} has {problems:counted problem}",
     "{problems:joined}",
-    "docs/howto/sweep-at-scale.md shows one, docs/schemas/boards.json has every key",
+    "docs/howto/sweep-at-scale.md shows an example, docs/schemas/boards.json lists every key",
 )
 NO_SUCH_BOARDS = ErrorRow(
-    "no-such-boards", "{where} has no board for {kind}", "{because}", "remove the tag from [tags], or add it to a board"
+    "no-such-boards",
+    "{where} has no board for {kind}",
+    "its boards of the device are {others:listed}",
+    "remove the tag from [tags], or add it to a board",
 )
 LABGRID_ABSENT = ErrorRow(
     "labgrid-absent",
@@ -43,16 +46,26 @@ COORDINATOR_UNREACHABLE = ErrorRow(
     exit_code=ExitCode.MISSING,
     kind=CoordinatorUnreachable,
 )
-COORDINATOR_REFUSED = ErrorRow("coordinator-refused", "{where} refused the request", "{said}")
+COORDINATOR_REFUSED = ErrorRow(
+    "coordinator-refused",
+    "{where} refused the request",
+    "{said}",
+    "check the tags of the sweep, and the log of the coordinator",
+)
 BOARD_WITHOUT_ADDRESS = ErrorRow(
     "board-without-address",
     "{board}: it has no NetworkService",
-    "no exporter has one for this board",
-    "start its exporter",
+    "no exporter offers one for this board",
+    "start the board's exporter",
     exit_code=ExitCode.MISSING,
 )
 BOARD_TAKEN = ErrorRow(
-    "board-taken", "the lease of {board} ended during the measurement", "{because}", exit_code=ExitCode.MISSING, kind=BoardTaken
+    "board-taken",
+    "the lease of {board} ended during the measurement",
+    "{because}",
+    "rerun the command to measure on another board",
+    exit_code=ExitCode.MISSING,
+    kind=BoardTaken,
 )
 NO_BOARD_LEFT = ErrorRow(
     "no-board-left",
@@ -68,12 +81,6 @@ BOARDS_LOST_TO_BUILD = ErrorRow(
     "run the command in its log on one of them; the next run of the sweep tries the build again",
     exit_code=ExitCode.MISSING,
 )
-
-
-def no_such_boards(where: str, kind: str, others: Sequence[str]) -> EdgecnnError:
-    """``others``: boards of the device with the tags that they have."""
-    because = f"its boards of the device are {', '.join(others)}" if others else "it has no board of the device"
-    return NO_SUCH_BOARDS(where=where, kind=kind, because=because)
 
 
 def coordinator_unreachable(where: str, said: str) -> EdgecnnError:

@@ -1,4 +1,4 @@
-"""Failures of a process on a host: the runner's own words if it left any, otherwise how the process ended."""
+"""Failures of a process on a host: the runner's own error if it printed one, otherwise how the process ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgecnn.errors.wording import shortened
 
 
 class RunnerFailed(EdgecnnError):
-    """The runner ended with an error of its own, whose reference and texts are the runner's."""
+    """The runner ended with an error; its reference and texts are the runner's."""
 
     def __init__(self, *, ref: str, what: str, because: str | None, hint: str | None, missing: bool = False) -> None:
         """``missing``: the machine lacks something that the kit needs."""
@@ -18,7 +18,7 @@ class RunnerFailed(EdgecnnError):
 
     @property
     def missing(self) -> bool:
-        """Whether the machine lacks something, which says nothing of the kit."""
+        """Whether the machine lacks something, which is not a fault of the kit."""
         return self.exit_code is ExitCode.MISSING
 
 
@@ -27,15 +27,15 @@ class RunnerCrashed(EdgecnnError):
 
 
 class RunnerCannotWrite(RunnerCrashed):
-    """The runner could not write: a full or failing disk prevents even its error line."""
+    """The runner could not write even its error, because the disk is full or fails."""
 
 
 class RunnerTimedOut(EdgecnnError):
-    """The runner was silent for as long as its lease, and was killed."""
+    """The runner was silent for its whole lease, and was killed."""
 
 
 class RecordingUnusable(EdgecnnError):
-    """A machine's Python did not answer the questions about it."""
+    """A machine's Python did not answer questions about the machine."""
 
 
 class WheelsNotFound(EdgecnnError):
@@ -46,6 +46,7 @@ RUNNER_CRASHED = ErrorRow(
     "runner-crashed",
     "runner {command} ended without a result ({ending})",
     "{because}",
+    "rerun the command with more free memory; report a bug if it fails again",
     exit_code=ExitCode.OWN_FAULT,
     kind=RunnerCrashed,
 )
@@ -61,10 +62,16 @@ RUNNER_TIMED_OUT = ErrorRow(
     "runner-timed-out",
     "runner {command} was silent for {lease_s:g} s and was killed",
     "{because}",
+    "rerun the command when the machine is idle; report a bug if it fails again",
     exit_code=ExitCode.OWN_FAULT,
     kind=RunnerTimedOut,
 )
-RUNNER_NOT_STARTED = ErrorRow("runner-not-started", "{folder}: the runner could not be started here", "{because}")
+RUNNER_NOT_STARTED = ErrorRow(
+    "runner-not-started",
+    "{folder}: the runner could not be started here",
+    "{because}",
+    "check that the folder exists and that this user may run programs in it",
+)
 FOREIGN_COMMAND_MISSING = ErrorRow(
     "foreign-command-missing",
     "{needed_for} needs {command}, which is not installed",
@@ -82,13 +89,15 @@ WHEELS_NOT_FOUND = ErrorRow(
     "wheels-not-found",
     "no wheels of {packages:commas} for {board} could be downloaded",
     "{said}",
+    "check the network, or name another Python of the board with --python",
     exit_code=ExitCode.MISSING,
     kind=WheelsNotFound,
 )
 NOTHING_TO_EMULATE_ON = ErrorRow(
     "nothing-to-emulate-on",
-    "an Arm machine is emulated on {has:commas}, and this is {machine}",
-    fix="{hint}",
+    "an Arm machine cannot be emulated on {machine}",
+    "QEMU has packages for {has:commas}",
+    "use such a machine; a 64-bit Arm machine needs no emulation: --target cpu",
     exit_code=ExitCode.MISSING,
 )
 RECORDING_UNUSABLE = ErrorRow(
@@ -100,12 +109,16 @@ RECORDING_UNUSABLE = ErrorRow(
     kind=RecordingUnusable,
 )
 WHEELS_NOT_UNPACKED = ErrorRow(
-    "wheels-not-unpacked", "{board} could not store the packages that were sent to it", "{said}", exit_code=ExitCode.MISSING
+    "wheels-not-unpacked",
+    "{board} could not store the packages that were sent to it",
+    "{said}",
+    "free space in the board's home folder, and install python3-venv there",
+    exit_code=ExitCode.MISSING,
 )
 
 
 def runner_crashed(argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> EdgecnnError:
-    because = _joined(last_lines) or "it wrote nothing to standard error"
+    because = _joined(last_lines) or "it wrote no error message"
     return RUNNER_CRASHED(command=_command(argv), ending=ending, because=because)
 
 
@@ -115,7 +128,7 @@ def runner_cannot_write(argv: Sequence[str], board: str | None) -> EdgecnnError:
 
 
 def runner_timed_out(argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> EdgecnnError:
-    because = f"last on standard error: {_joined(last_lines)}" if last_lines else None
+    because = f"last lines of standard error: {_joined(last_lines)}" if last_lines else None
     return RUNNER_TIMED_OUT(command=_command(argv), lease_s=lease_s, because=because)
 
 
@@ -123,13 +136,8 @@ def runner_not_started(folder: object, why: OSError) -> EdgecnnError:
     return RUNNER_NOT_STARTED(folder=folder, because=system_reason(why))
 
 
-def nothing_to_emulate_on(machine: str, has: Sequence[str]) -> EdgecnnError:
-    hint = "a 64-bit Arm machine needs no emulation: --target cpu" if machine == "aarch64" else None
-    return NOTHING_TO_EMULATE_ON(machine=machine, has=has, hint=hint)
-
-
 def _joined(last_lines: Sequence[str]) -> str:
-    """The last lines, each cut, so that the very last one is always there."""
+    """Join the last lines. Each is shortened, so that the last one is always shown."""
     return " | ".join(shortened(line, 2_000) for line in last_lines)
 
 

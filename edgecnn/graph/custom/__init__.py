@@ -1,1 +1,1 @@
-"""Read a user's model file in any supported format, check it, and make the trunk of all candidates from it."""
+"""A user's own model file in any supported form: read, checked, and turned into the trunk of every candidate."""

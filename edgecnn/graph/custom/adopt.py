@@ -1,7 +1,7 @@
-"""Make the trunk from a custom ONNX file: opset 20, an image tensor in RGB NCHW float32, logits, a batch of any size.
+"""From a custom ONNX file to the trunk: opset 20, one image tensor in RGB NCHW float32, logits, any batch size.
 
-Other inputs of the file (channels last, bytes, blue first) are made inside the graph before its first node, so that all later
-steps are the same for every network.
+Other conventions of the file (channels last, bytes, BGR) are handled inside the graph before its first node, so that everything
+after the trunk is the same for every network.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
 LEAST_OPSET = 13
-"""The opset of per-channel DequantizeLinear. An older file that cannot be converted cannot be quantized well."""
+"""Per-channel DequantizeLinear needs opset 13. A file that cannot be converted to it cannot be quantized well either."""
 BATCH = "batch"
 BLUE_FIRST = "edgecnn_blue_first"
-"""The constant by which a trunk reverses the colours for a network that reads blue first."""
+"""The constant by which a trunk reverses the colours for a network that expects BGR."""
 _CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn_colour_axis"}
-"""Constants of the operators before the network. Grey is the luma sum of the channels, which have the same normalization."""
+"""Prefix of the operators before the network. Grey is the luma sum of the three colours, which are normalized alike before."""
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
     """Return the trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
-    A quantized model keeps its opset and its half precision: quantizing operators differ between opsets, and its scales belong to
-    the precision in which it was quantized.
+    A quantized model keeps its opset and its half precision: quantizing operators differ between opsets, and its scales have the
+    precision in which it was quantized.
 
-    ``model``: loaded with its weights; it is not changed. Raises OPSET_UNREACHABLE: its operators cannot be converted to an opset
-    that the runtimes read.
+    ``model``: as loaded, with its weights; it is unchanged. Raises OPSET_UNREACHABLE: its operators cannot be converted to an
+    opset that the runtimes read.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -67,7 +67,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
 
 
 def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
-    """What was done to the file, as the beginning of a sentence."""
+    """Describe the changes to the file, as the beginning of a sentence."""
     done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
     done += ["channels put first"] if entry.layout == "NHWC" else []
     done += ["bytes inside"] if entry.dtype == "uint8" else []
@@ -75,15 +75,17 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["the bytes of its output scaled"] if entry.output_steps is not None else []
-    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} left out"] if entry.ends_in_softmax else []
-    done += ["its last sigmoid left out"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
+    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} removed"] if entry.ends_in_softmax else []
+    done += ["its last sigmoid removed"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
     done += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
 
 
 def _one_import_a_domain(model: onnx.ModelProto) -> None:
-    """Import each domain once. scikit-learn's converter and ``onnx.compose`` repeat domains, which the quantizer cannot read."""
+    """Merge repeated imports of a domain, which scikit-learn's converter and ``onnx.compose`` write and the quantizer cannot
+    read.
+    """
     imports = {entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in reversed(model.opset_import)}
     if len(imports) < len(model.opset_import):
         del model.opset_import[:]
@@ -91,7 +93,7 @@ def _one_import_a_domain(model: onnx.ModelProto) -> None:
 
 
 def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
-    """Remove outputs other than the scores, such as the label, and their nodes."""
+    """Remove outputs other than the class scores, such as a label, and the nodes that make them."""
     if len(graph.output) == 1:
         return
     kept = nodes_behind(graph, answer)
@@ -107,9 +109,9 @@ def _remove_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
 
 
 def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
-    """Remove weights from the inputs. Before IR 4 they were listed there, and a runtime could not fold them.
+    """Remove constants from the inputs. Before IR 4 every weight was an input too, which keeps runtimes from folding it.
 
-    The converter of opsets decides by the IR version whether weights must be inputs.
+    The IR version states whether constants may be absent there, and the opset converter depends on it.
     """
     model.ir_version, graph = IR_VERSION, model.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -119,7 +121,9 @@ def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
 
 
 def _constants_are_initializers(graph: onnx.GraphProto) -> None:
-    """Turn Constant nodes into initializers. PaddlePaddle's exporter writes weights as Constant nodes, which quantizers skip."""
+    """Turn Constant nodes into initializers. Some exporters (PaddlePaddle's) write weights as nodes, which passes and quantizers
+    miss.
+    """
     held = {tensor.name for tensor in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in held]:
         tensor = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
@@ -142,14 +146,14 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:
-    """Whether weights or casts have half precision."""
+    """Whether weights or casts have half precision, whatever the input's type."""
     return any(tensor.data_type == TensorProto.FLOAT16 for tensor in inside(model.graph, TensorProto)) or any(
         attribute.name == "to" and attribute.i == TensorProto.FLOAT16 for node in model.graph.node for attribute in node.attribute
     )
 
 
 def _convert_to_float32(graph: onnx.GraphProto) -> None:
-    """Convert half and double precision to single: all drops and sizes are relative to an fp32 trunk."""
+    """Convert half and double precision to single, because every accuracy drop and size is compared with an fp32 trunk."""
     others = (TensorProto.FLOAT16, TensorProto.DOUBLE)
     for tensor in list(inside(graph, TensorProto)):
         if tensor.data_type in others:
@@ -164,10 +168,11 @@ def _convert_to_float32(graph: onnx.GraphProto) -> None:
 
 
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Let every Reshape to a constant shape that begins with the fixed batch copy that axis (0 in ONNX).
+    """Free a fixed batch: a Reshape to a constant shape starting with it copies that axis (0, as ONNX defines it).
 
-    A Reshape gets a separate constant if other operators read it, since they would take 0 as a size. ``allowzero``, which torch's
-    exporter sets, is removed for the same reason.
+    If other operators read the same constant, for which 0 would be a size, each Reshape gets its own.
+
+    torch's exporter sets ``allowzero`` on every Reshape, which would make 0 a size.
     """
     if entry.batch is None:
         return
@@ -185,11 +190,11 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
             if readers:
                 tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
             for reshape in readers:
-                del reshape.attribute[:]  # a Reshape has no other attribute
+                del reshape.attribute[:]  # Reshape has no other attribute
 
 
 def _remove_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Remove a flattening with a Gather of all elements in order: torch writes pooling to one pixel so, for one image."""
+    """Remove nodes that flatten a tensor and gather all of it in order, which torch writes for pooling one image to one pixel."""
     held = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(graph).items()}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):

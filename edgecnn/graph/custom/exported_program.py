@@ -1,8 +1,8 @@
-"""Read the metadata of a torch.export file (.pt2), and refuse files that would run more than a network when loaded.
+"""Read a torch.export file (.pt2) without loading it, and refuse files that would run more than a network when loaded.
 
-``torch.export.load`` (torch 2.15) unpickles every weight and constant marked ``use_pickle`` without a check, finds operators by a
-dotted name anywhere below ``torch``, imports the types named in the trees of inputs and outputs, and passes sizes to sympy, which
-evaluates them as Python. So all of these are checked here, as JSON, before torch reads the file.
+``torch.export.load`` (torch 2.15) unpickles every weight and constant marked ``use_pickle`` without any check. It looks operators
+up by a dotted name anywhere below ``torch``, imports types that the trees of inputs and outputs name, and passes sizes to sympy,
+which evaluates them as Python. All of these are therefore checked here, as JSON, before torch sees the file.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 
 
 def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
-    """Return the input and output of a safe torch.export file, and its number of trained parameters.
+    """Return the input and output of a torch.export file that is safe to load, and its number of trained parameters.
 
-    ``resolution_px``: the size for a file without fixed height and width. Raises CustomModelUnusable: the file is damaged, is not
-    an image classifier, or was exported in training mode. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would unpickle objects, or run
-    more than operators on tensors.
+    ``resolution_px``: for a file with open height and width.
+
+    Raises:
+        CustomModelUnusable: damaged, not an image classifier, or exported in training mode.
+        CUSTOM_MODEL_HOLDS_OBJECTS: loading would unpickle objects, or run something other than tensor operators.
     """
     _, document, configs = _read(path, (_MODEL, *_CONFIGS))
     _refuse_more_than_a_network(path, document, configs)
@@ -70,13 +72,13 @@ def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEnt
 
 def _unreadable(path: Path, error: Exception) -> EdgecnnError:
     because = f"its program cannot be read ({type(error).__name__}: {error})"
-    return custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save")
+    return custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save")
 
 
 def archive_to_load(path: Path) -> io.BytesIO:
-    """Return a new archive of the parts that torch may load: program, weights and tables.
+    """Return an archive that torch may load: program, weights and tables, written again.
 
-    It omits parts that inference does not need and torch would read: example inputs, guards, and the origins of nodes.
+    Omitted is everything that inference does not need and torch would read: example inputs, guards, and the origin of each node.
 
     Raises CustomModelUnusable, CUSTOM_MODEL_HOLDS_OBJECTS: see ``read_exported``.
     """
@@ -87,7 +89,7 @@ def archive_to_load(path: Path) -> io.BytesIO:
 
 
 def _bare(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the program without parts that torch would parse, look up or run."""
+    """Return the program without parts that torch would parse, look up or run in addition."""
     module = document["graph_module"]
     nodes = [{**node, "metadata": {}} for node in module["graph"]["nodes"]]
     graph = {**module["graph"], "nodes": nodes}
@@ -100,7 +102,7 @@ def _read(path: Path, wanted: Container[str] | None = None) -> tuple[dict[str, b
     programs = sorted(name for name in entries if name.startswith("models/"))
     if programs != [_MODEL]:
         names = ", ".join(programs[:3])
-        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({names}) and not one: {_MODEL}")
+        raise custom_model_unusable(path=path, because=f"it holds {len(programs)} programs ({names}), not one: {_MODEL}")
     older = [name for name in entries if re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name)]
     if older:
         raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"pickled tensors in an older layout ({older[0]})")
@@ -121,7 +123,7 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
                 raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a pickled object ({name})")
     for key, value in _fields(document):
         if (unfit := _no_name(key, value)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a name that is none ({unfit[:60]})")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"an invalid name ({unfit[:60]})")
         if key in ("in_spec", "out_spec") and (kind := _foreign_tree(path, value)):
             raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"inputs or outputs of the type {kind}")
         if (more := _more(key, value)) is not None:
@@ -129,18 +131,18 @@ def _refuse_more_than_a_network(path: Path, document: Any, configs: list[dict[st
 
 
 def _more(key: str, value: Any) -> str | None:
-    """Return what a field requests beyond operators on tensors, or None."""
+    """Describe anything in a field of the program other than tensor operators."""
     if key in ("target", "as_operator") and isinstance(value, str) and not _is_operator(value):
-        return f"a call of {value}, which is no operator on tensors"
+        return f"a call of {value}, which is not a tensor operator"
     if key == "expr_str" and not _is_size(str(value)):
         return f"a size that is more than arithmetic ({str(value)[:60]})"
     if key == "range_constraints" and not all(_is_size(name) for name in _mapping(value)):
-        return "a range of what is no size"
-    return f"what is no tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
+        return "a range of something that is not a size"
+    return f"something that is not a tensor ({key})" if key in ("as_custom_obj", "as_opaque_obj", "as_graph") else None
 
 
 def _no_name(key: str, value: Any) -> str | None:
-    """Return a text that is not a name but that torch would insert as one into the Python that it generates and runs, or None."""
+    """Describe a name that is not an identifier; torch pastes names into Python code that it runs."""
     if key in _VALUES:
         names = list(_mapping(value))
     elif key == "forward_arg_names":
@@ -155,7 +157,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield all keys and values at any depth, with a list instead of recursion, which a deep file would exhaust."""
+    """Yield every key with its value at any depth. A list replaces recursion, which a deeply nested file would exhaust."""
     pending = [value]
     while pending:
         item = pending.pop()
@@ -167,7 +169,7 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _foreign_tree(path: Path, spec: object) -> str | None:
-    """Return the type of a container that torch would import, or None."""
+    """Return the type of a container that torch would import."""
     try:
         tree = json.loads(spec) if isinstance(spec, str) and spec else None
     except (ValueError, RecursionError) as error:
@@ -183,7 +185,7 @@ def _is_operator(target: str) -> bool:
 
 
 def _is_size(text: str) -> bool:
-    """Whether a text has only symbols, numbers and arithmetic, quotes only around a symbol, and dots only in numbers."""
+    """Whether a text is a size: symbols, numbers and arithmetic, quotes only around a symbol's name, dots only in numbers."""
     bare = re.sub(r"'(?:zuf|zf|s|u)\d+'", "s0", text)
     if "'" in bare or not _SIZES.fullmatch(text) or re.search(r"[^\d\s]\s*\.|\.\s*[A-Za-z_]", bare):
         return False
@@ -216,12 +218,12 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
     for node in nodes:
         for argument in node["inputs"]:
             if argument["name"] in ("training", "train") and argument["arg"].get("as_bool"):
-                because = f"it was exported while it was training ({node['target']})"
+                because = f"it was exported in training mode ({node['target']})"
                 raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 
 def _last(nodes: list[dict[str, Any]], answer: str) -> str:
-    """Return the operation that makes the output; empty if there is none."""
+    """Return the operation that makes the output; empty if none does."""
     makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
     for _ in nodes:
         node = makers.get(answer)
@@ -234,5 +236,5 @@ def _last(nodes: list[dict[str, Any]], answer: str) -> str:
 
 
 def _parameters(configs: list[dict[str, Any]]) -> int:
-    parameters = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
-    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in parameters))
+    held = [payload for config in configs for payload in config["config"].values() if payload["is_param"]]
+    return max(1, sum(prod(int(size["as_int"]) for size in payload["tensor_meta"]["sizes"]) for payload in held))

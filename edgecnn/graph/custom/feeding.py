@@ -1,4 +1,4 @@
-"""Run an unchanged custom file: feed pixels in the file's way, and return its own outputs."""
+"""Run a custom file unchanged: pixels in, in one of several formats, and its own outputs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from edgecnn.graph.checks import Level, session_of
 from edgecnn.graph.custom.form import SCORES
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
-_EXPORT = "export it again, and see that onnx.checker.check_model takes it"
-_FLOAT = "--model with the float network that it was made from, which is quantized here"
+_EXPORT = "export it again, and check it with onnx.checker.check_model"
+_FLOAT = "pass --model the float network that it was made from; edgecnn quantizes it"
 BATCH = 16
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue: ITU-R BT.601, section 2.5.1."""
 
 
 class CustomSession:
-    """The file in ONNX Runtime without fusion. These outputs are the reference.
+    """The file in ONNX Runtime with its reference-level kernels. Its outputs are the reference for everything made from the file.
 
     Raises CustomModelUnusable: the runtime cannot open it.
     """
@@ -32,7 +32,8 @@ class CustomSession:
         self._path, self._entry = path, entry
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
-            if entry.quantized is not None:  # it ships unchanged; ONNX Runtime's fusions support fewer types than its operators
+            # it ships unchanged, and ONNX Runtime's fusions support fewer types than its operators
+            if entry.quantized is not None:
                 session_of(path)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
@@ -41,7 +42,7 @@ class CustomSession:
             ) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3). Integers are scaled to floats.
+        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3); integers are dequantized.
 
         Raises CustomModelUnusable: the runtime cannot run it.
         """
@@ -60,13 +61,15 @@ class CustomSession:
 
 
 def shares_by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
-    """Return a file's output as (images, classes). A single probability becomes those of both classes.
+    """Return a file's outputs as (images, classes), whatever their shape; one probability becomes those of both classes.
 
-    Raises CustomModelUnusable: the output has another number of elements.
+    Raises CustomModelUnusable: the number of outputs does not fit.
     """
     if answer.size != images * (1 if entry.one_share else entry.classes) or not answer.ndim or len(answer) != images:
         shape = "×".join(map(str, answer.shape)) or "one number"
-        raise custom_model_unusable(path=path, because=f"it answers {images} {plural(images, 'image')} with {shape}", hint=SCORES)
+        raise custom_model_unusable(
+            path=path, because=f"its output for {images} {plural(images, 'image')} is {shape}", hint=SCORES
+        )
     rows = answer.reshape(images, -1)
     return np.concatenate([1 - rows, rows], axis=1) if entry.one_share else rows
 
@@ -79,9 +82,9 @@ def run_in_batches(
     *,
     always_full: bool,
 ) -> npt.NDArray[np.float32]:
-    """Run pixels uint8 (N, H, W, 3) in batches. The last batch is filled up if the file has a fixed batch size.
+    """Apply ``run`` to pixels uint8 (N, H, W, 3) in batches; the last is padded if the file fixes the batch size.
 
-    ``always_full``: fill it up in any case.
+    ``always_full``: pad it even if the batch size is open.
     """
     size = entry.batch or BATCH
     parts = []
@@ -94,7 +97,7 @@ def run_in_batches(
 
 
 def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
-    """Convert pixels uint8 (N, H, W, 3) in RGB to the file's input."""
+    """Convert RGB pixels uint8 (N, H, W, 3) to the file's input format."""
     axis = 1 if entry.layout == "NCHW" else 3
     whole = feeding.normalization.feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout)
     if feeding.channels == "bgr":

@@ -1,4 +1,4 @@
-"""Access a custom file in any format: its metadata, its outputs, its ONNX form, and the trunk made from it."""
+"""The single access to a custom file of any form: its metadata, its own outputs, its ONNX, and its trunk."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ from edgecnn.values.stage import Key, Progress
 
 
 class AnsweringFile(Protocol):
-    """An opened file."""
+    """An open file."""
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
+        """Return its own output, float32 (N, classes), for pixels uint8 (N, H, W, 3)."""
 
 
 class FileSays(NamedTuple):
-    """The metadata of a file."""
+    """A file's own description."""
 
     entry: GraphEntry
     parameters: int
 
 
 def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
-    """Read a file's input, output and parameters.
+    """Return its input, output and parameters.
 
-    ``output``: the name of the class scores, for an ONNX file with several outputs. Raises EdgecnnError: one of
-    ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
+    ``output``: the name of the class scores, if an ONNX file has several outputs.
+
+    Raises EdgecnnError: an error of ``errors.custom_model``; NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE, EXTERNAL_DATA_MISSING.
     """
     if form is not None and output is not None:
-        because = f"model.output chooses among the outputs of an ONNX file, and this is a {form} file"
+        because = f"model.output chooses among the outputs of an ONNX file, but this is a {form} file"
         raise custom_model_unusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
@@ -63,17 +64,17 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:
-    """Return the names of a file's external weights. A file of torch has none."""
+    """Return the names of the files next to it that contain its weights. A torch file contains its own."""
     return external_files(path) if form is None else ()
 
 
 def content_of_file(path: Path, form: TorchForm | None) -> Key:
-    """Return the key of a custom model: see ``content_of``."""
+    """Return the digest that identifies a custom model: see ``content_of``."""
     return content_of(path, files_beside(path, form))
 
 
 def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
-    """Open the file in ONNX Runtime or torch.
+    """Open the file in its native runtime: ONNX Runtime, or torch.
 
     Raises CustomModelUnusable: it cannot be opened. CUSTOM_MODEL_HOLDS_OBJECTS: opening it would run more than a network.
     """
@@ -87,7 +88,7 @@ def opened(path: Path, entry: GraphEntry) -> AnsweringFile:
 
 
 def onnx_form(path: Path, entry: GraphEntry) -> tuple[onnx.ModelProto, GraphEntry]:
-    """Return the file's ONNX graph, with its input and output. Raises CustomModelUnusable: it cannot be exported to ONNX."""
+    """Return its ONNX graph, with its input and output. Raises CustomModelUnusable: it has no form in ONNX."""
     if entry.form is None:
         return read_model(path), entry
     from edgecnn.graph.custom.torch_model import exported
@@ -107,9 +108,10 @@ class CustomRequest:
 
 
 def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; for several labels also ``thresholds.json``.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; for multi-label models also
+    ``thresholds.json``.
 
-    Raises EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
+    Raises EdgecnnError: an error of ``errors.custom_model``; MacsUnknown.
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
@@ -129,7 +131,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
     file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
     check = ExportCheck.of(file, _file_output(trunk, entry))
-    # Half-precision files round every layer, and a fold rounds elsewhere.
+    # Half-precision files round after every layer, and folding changes where.
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
@@ -144,14 +146,14 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
 
 
 def _entry_with_end(entry: GraphEntry, converted: GraphEntry) -> GraphEntry:
-    """Return the entry of a torch file with the end of its ONNX form, in which a softmax may be visible."""
+    """Read a torch file again as ONNX, where its softmax may be visible; the end found by running images stays."""
     softmax = entry.ends_in_softmax and (converted.ends_in_softmax or converted.ends_in_shares)
     ends = {"ends_in_softmax": softmax, "ends_in_shares": converted.ends_in_shares and not softmax}
     return entry.model_copy(update={**ends, "ends_in_sigmoid": converted.ends_in_sigmoid})
 
 
 def _file_output(logits: Logits, entry: GraphEntry) -> Logits:
-    """Return the file's own output for these logits."""
+    """Return the file's own outputs."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
     if entry.ends_in_shares:
@@ -168,15 +170,15 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
         because = f"{change}, it does not run: {reason_in(error)}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW) from error
     if logits.shape != (len(pixels), request.entry.classes):
-        because = f"{change}, it answers {len(pixels)} images with {logits.shape}"
+        because = f"{change}, its output for {len(pixels)} images is {logits.shape}"
         raise custom_model_unusable(path=request.model, because=because, hint=ANEW)
     return logits
 
 
 def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[int]]:
-    """Return the shapes of all tensors that nodes make, from one run on a black image.
+    """Return the shape of every tensor that a node makes, from one run on a black image.
 
-    ``path``: a trunk, whose input is ``image`` float32 (batch, 3, H, W).
+    ``path``: of a trunk, whose input is ``image`` float32 (batch, 3, H, W).
     """
     model = onnx.load(path)
     made = [name for node in model.graph.node for name in node.output if name]

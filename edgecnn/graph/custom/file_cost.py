@@ -1,4 +1,4 @@
-"""The cost of one image for the network in an ONNX file."""
+"""The cost of one image for a network in an ONNX file."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class FileOperations(NamedTuple):
 
     model: ModelProto
     image: str
-    """The first input."""
+    """Its first input."""
     shape: tuple[int, ...]
-    """The image's shape, at batch 1."""
+    """Shape of the image, with batch 1."""
     operations: tuple[Operation, ...]
 
     @property
     def resolution_px(self) -> ImageSize:
-        """Height and width; the channels may be first or last."""
+        """Height and width; channels may come first or last."""
         return ImageSize(*(self.shape[2:] if self.shape[1] < self.shape[3] else self.shape[1:3]))
 
 
 def operations_of_file(path: Path) -> FileOperations:
-    """Read the operations of an ONNX file.
+    """Return the operations of an ONNX file.
 
-    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or has no fixed sizes.
+    Raises CUSTOM_FILE_MISSING, NOT_AN_ONNX_MODEL, COST_UNKNOWN, MacsUnknown: the file cannot be read, or has open sizes.
     """
     try:
         model = load_model(path)
@@ -47,15 +47,15 @@ def operations_of_file(path: Path) -> FileOperations:
     try:
         image, shape = image_input(model).name, image_shape(model)
     except (StopIteration, KeyError) as error:
-        raise COST_UNKNOWN(path=path, because="it has no input of a fixed size besides the batch") from error
+        raise COST_UNKNOWN(path=path, because="it has no input whose size is fixed except for the batch") from error
     operations = operations_of_model(model)
     if len(shape) != 4 or not operations:
-        raise COST_UNKNOWN(path=path, because="its input is no image, or nothing reads it")
+        raise COST_UNKNOWN(path=path, because="its input is not an image, or nothing reads it")
     return FileOperations(model, image, shape, operations)
 
 
 def cost_of_file(path: Path) -> NetworkCost:
-    """Return the cost of an ONNX file, with all activations counted as float32. Raises: see ``operations_of_file``."""
+    """Return the cost of an ONNX file, with activations counted as float32 in any case. Raises as ``operations_of_file``."""
     file = operations_of_file(path)
     cost = counted(file.operations, file.image, file.shape)
     return NetworkCost(

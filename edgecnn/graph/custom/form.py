@@ -1,7 +1,7 @@
-"""Recognise the format of a custom model file, and check the input and output of an image classifier.
+"""Recognise the form of a custom model file, and check the input and output of an image classifier.
 
-The format follows from the bytes, and from the entries of a torch file. Nothing in the file runs and torch is not imported.
-Later, torch loads a new archive of the checked entries.
+The bytes decide the form, and for a torch file its entries. Nothing in the file runs, and torch is not imported. torch later
+loads a new archive that contains only checked entries.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from edgecnn.values.custom_model import TorchForm
 COLOURS = (3, 1)
 DTYPES = ("float32", "float16", "uint8")
 ALONE = {
-    "input": "export it with the image alone as its input; what else it needs is a constant of the graph",
+    "input": "export it with the image alone as its input; make its other inputs constants of the graph",
     "output": "export it with the class scores alone as its output",
 }
 SCORES = "export it with one output of images×classes: the score of each class"
-AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
+AS_IMAGES = "export it with an input of images×3×height×width, or ×1; put flattening and reshaping inside the graph"
 Dims = Sequence[int | str | None]
-"""Sizes of a tensor. A variable size is None, or its name in the file."""
+"""Sizes of a tensor. An open size is None, or its name in the file."""
 
 
-def only_one(names: Sequence[str], end: str, path: Path, fix: str = "") -> str:
-    """Return the only name. ``fix``: a fix other than another export. Raises CustomModelUnusable: there is none, or several."""
+def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
+    """Return the only item. ``fix``: replaces the advice to export with one. Raises CustomModelUnusable: none, or several."""
     if len(names) != 1:
         listed = ", ".join(names[:4]) or "none"
-        because = f"a classifier has one {end}, and this has {len(names)}: {listed}"
-        raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[end])
+        because = f"a classifier has one {what}, but this file has {len(names)}: {listed}"
+        raise custom_model_unusable(path=path, because=because, hint=fix or ALONE[what])
     return names[0]
 
 
 def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, path: Path) -> dict[str, Any]:
     """Return ``input``, ``layout``, ``dtype``, ``colours``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
 
-    ``dims``: the input's sizes, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file without fixed height and width.
-    Raises CustomModelUnusable: the input is not a batch of colour or grey images. InputSizeOpen: the size is not known.
+    ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file with open height and width. Raises
+    CustomModelUnusable: the input is not a batch of colour or grey images. InputSizeOpen: their size is unknown.
     """
     if len(dims) == 3 and any(channels in (dims[0], dims[2]) for channels in COLOURS):
-        because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
+        because = f"its input {name} is {_shown(dims)}, which has no batch axis"
         hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
-        because = f"its input {name} is {_shown(dims)}, and not a batch of images"
+        because = f"its input {name} is {_shown(dims)}, not a batch of images"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     colours = next((channels for channels in COLOURS if channels in (dims[1], dims[3])), None)
     if colours is None:
-        because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
+        because = f"its input {name} is {_shown(dims)}, which has no axis of 3 colours or of 1"
         raise custom_model_unusable(path=path, because=because, hint=AS_IMAGES)
     first = dims[1] == colours
     size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
-        because = f"its input {name} is {dtype}, and not float32, float16 or uint8"
+        because = f"its input {name} is {dtype}, not float32, float16 or uint8"
         raise custom_model_unusable(path=path, because=because, hint="export it with a float32 input")
     return {
         "input": name,
@@ -72,15 +72,15 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
 
 
 def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], batch: int | None, path: Path) -> dict[str, Any]:
-    """Return ``output``, ``classes``, ``one_share`` and the final activation of a ``GraphEntry``.
+    """Return ``output``, ``classes``, ``one_share`` and the end of a ``GraphEntry``.
 
-    ``dims``: the output's sizes. ``ends``: ``softmax`` or ``sigmoid`` if it can be removed, then also if it was rounded later.
-    Raises CustomModelUnusable: the output does not have a number for each image and class.
+    ``dims``: of the output. ``ends``: ``softmax`` or ``sigmoid``, whether removable, and whether its result is rounded
+    afterwards. Raises CustomModelUnusable: the output is not one number for each class and image.
     """
     end, made_by = ends
     one_share = _is_one_number(name, dims, batch, path)
     if one_share and made_by != "sigmoid":
-        because = f"its output {name} is one number an image, and no sigmoid makes a probability of it"
+        because = f"its output {name} is one number an image, and it does not end in a sigmoid"
         hint = "end it in a sigmoid, if the number is the logit of the second of two classes, and export it again"
         raise custom_model_unusable(path=path, because=because, hint=hint)
     return {
@@ -94,19 +94,19 @@ def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], bat
 
 
 def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool:
-    """Whether the output is one number an image: images, images×1 or images×1×1×1."""
+    """Whether the output is one number an image: images, images×1, or images×1×1×1."""
     if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
-        because = f"its output {name} is {_shown(dims)}, which has no axis for the images of a call"
-        raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
+        because = f"its output {name} is {_shown(dims)}, which has no batch axis"
+        raise custom_model_unusable(path=path, because=because, hint=f"{SCORES}, and do not squeeze the first axis")
     return bool(dims) and all(size == 1 for size in dims[1:])
 
 
 def _classes_of(name: str, dims: Dims, path: Path) -> int:
-    """Return the number of classes of an output images×classes, perhaps with further axes of size 1, as after a convolution."""
+    """Return the classes of an output images×classes, also with extra axes of one, as a convolution leaves them."""
     sizes = [size for size in dims[1:] if size != 1]
     if len(sizes) == 1 and isinstance(sizes[0], int):
         return sizes[0]
-    because = f"its output {name} is {_shown(dims)}, and not images×classes"
+    because = f"its output {name} is {_shown(dims)}, not images×classes"
     hint = "export it with a fixed number of classes"
     if len(sizes) > 1:
         hint = "end it in a pooling over height and width, or name another output by --set model.output=NAME"
@@ -114,9 +114,9 @@ def _classes_of(name: str, dims: Dims, path: Path) -> int:
 
 
 def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
-    """Return the input's size. A variable side is taken from ``asked_px``."""
+    """Return a side; if the file leaves it open, the requested one."""
     own = tuple(side if isinstance(side, int) else None for side in sides)
-    if asked_px is not None and any(side not in (None, size) for side, size in zip(own, asked_px, strict=True)):
+    if asked_px is not None and any(side not in (None, wanted) for side, wanted in zip(own, asked_px, strict=True)):
         because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
         hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
         raise custom_model_unusable(path=path, because=because, hint=hint)
@@ -133,16 +133,16 @@ def _shown(dims: Dims) -> str:
 
 _ZIP: Final = b"PK\x03\x04"
 _PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
-"""First bytes of pickles, and of torch's files before 1.6."""
+"""Pickles, and files that torch saved before 1.6."""
 _OLDER_EXPORT: Final = "serialized_exported_program.json"
 _COMPILED: Final = "data/aotinductor/"
 
 
 def form_of(path: Path) -> TorchForm | None:
-    """Return ``torch.export`` or ``TorchScript``; None for other files, which must be ONNX.
+    """Return ``torch.export`` or ``TorchScript``; None for any other file, which has to be ONNX.
 
     Raises:
-        CustomModelUnusable: a zip archive that is truncated, or of another format.
+        CustomModelUnusable: a zip archive that is truncated, or contains neither form.
         CUSTOM_MODEL_HOLDS_OBJECTS: a state dict, a pickled module, or compiled code.
         WRONG_BYTES: see ``refuse_known_cause``.
         OSError: it cannot be read.
@@ -152,28 +152,28 @@ def form_of(path: Path) -> TorchForm | None:
     refuse_known_cause(path, head)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save or pickle wrote")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="an object that torch.save or pickle wrote")
         return None
     inside = _inside(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
-        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
+        raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save of torch 2.8 or later")
     if any(name.startswith(_COMPILED) for name in inside):
-        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="compiled code (AOTInductor), which is of one machine")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="compiled code (AOTInductor), which runs on one kind of machine")
     if "archive_format" in inside and any(name.startswith("models/") for name in inside):
         return "torch.export"
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "TorchScript"
     if "data.pkl" in inside:
-        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="what torch.save wrote")
-    because = "it is a zip archive of no kind that is known here"
-    raise custom_model_unusable(path=path, because=because, hint="an ONNX, torch.export (.pt2) or TorchScript file is read")
+        raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found="an object that torch.save wrote")
+    because = "it is a zip archive of an unknown kind"
+    raise custom_model_unusable(path=path, because=because, hint="pass an ONNX, torch.export (.pt2) or TorchScript file")
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Return the names in a torch archive without its only folder, to the full names.
+    """Map names inside a torch archive, without their common folder, to the full names.
 
-    If two entries have the same name, torch and Python read different ones. Torch also ignores case.
+    If two entries share a name, torch's reader and Python's choose differently, and torch's ignores case.
 
     Raises ValueError: two entries have one name, or there is more than one folder.
     """
@@ -181,7 +181,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, str]:
     if len({name.casefold() for name in names}) != len(names):
         raise ValueError("two entries have the same name")
     if len({name.partition("/")[0] for name in names}) > 1 and any("/" in name for name in names):
-        raise ValueError("its entries lie in more than one folder")
+        raise ValueError("its entries are in more than one folder")
     return {name.partition("/")[2] or name: name for name in names}
 
 
@@ -191,21 +191,21 @@ def _inside(path: Path) -> dict[str, str]:
             return members(archive)
     except ValueError as error:
         because = f"it was not written by torch: {error}"
-        raise custom_model_unusable(path=path, because=because, hint="save it anew by torch.export.save") from error
+        raise custom_model_unusable(path=path, because=because, hint="save it again with torch.export.save") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
         because = "it is cut off or damaged: a zip archive, as torch writes, without its end"
         raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
 _TEXT_BYTES = 64 << 20
-"""Torch compresses a program's text, but not tensors."""
+"""torch compresses a program's text, and stores tensors uncompressed."""
 
 
 def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, bytes]:
-    """Return the entries' bytes by name, without the archive's only folder. Other entries than ``wanted`` are empty.
+    """Return the bytes of entries by name, without their common folder; unwanted entries are empty.
 
-    ``wanted``: names to read; None: all. Raises CustomModelUnusable: the archive is damaged or not torch's, with entries that
-    overlap, expand too much, or share a name. OSError: it cannot be read.
+    ``wanted``: names to read; None: all. Raises CustomModelUnusable: it is damaged, or not an archive that torch wrote, because
+    entries overlap, expand or share a name. OSError: it cannot be read.
     """
     with open_regular(path) as file:
         try:
@@ -216,20 +216,20 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
             raise custom_model_unusable(path=path, because=because, hint="copy it anew, whole") from error
 
 
-def _contents(archive: zipfile.ZipFile, size: int, names: Container[str] | None) -> dict[str, bytes]:
+def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:
     entries = archive.infolist()
     stored = sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_STORED)
     if stored > size or sum(entry.file_size for entry in entries) - stored > _TEXT_BYTES:
         raise ValueError("its entries are larger than it")
     inside = members(archive)
-    return {name: archive.read(inside[name]) if names is None or name in names else b"" for name in inside}
+    return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
 
 
 def written(entries: Mapping[str, bytes]) -> io.BytesIO:
-    """Return a new archive of these entries, positioned at its beginning.
+    """Write an archive of only these entries.
 
-    Of two entries with the same name, torch's reader and Python's take different ones; torch ignores case, and reads the file
-    again after it may have changed. A new archive avoids all of this.
+    A new archive avoids three risks: torch's reader may choose another of two entries with one name, ignores case, and reads the
+    file a second time, after it may have changed.
     """
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:

@@ -1,4 +1,4 @@
-"""Make a custom file's outputs logits: float32, a row for each image and a column for each class."""
+"""The end of a trunk: the outputs of a custom file as logits, float32, one row an image and one column a class."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgecnn.graph.onnx_file import inside
 from edgecnn.values.custom_model import GraphEntry
 
 _OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
-"""The softmax of (-x/2, x/2) equals the sigmoid of x; the probabilities are 1 − p and p."""
+"""Half of the logit and minus half have the sigmoid as their softmax; probabilities are 1 − p and p."""
 _SQUEEZES = ("Squeeze", "Unsqueeze")
-"""Around a softmax they may remove the axis of a single image, which a trunk needs."""
+"""Around a softmax these may remove the axis of a single image, which a trunk needs for any batch size."""
 
 
 def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
-    """Turn the only output of the graph into logits with the same name. Its declared type and axes become wrong.
+    """Make the graph's one output logits, under its own name. Its declared type and axes are removed.
 
-    ``rank``: the number of axes of the computed output, which the file may declare otherwise.
+    ``rank``: axes of the output as computed, which may differ from the declaration.
     """
     keeps_axes = _remove_last(graph, entry)
     _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
@@ -30,7 +30,7 @@ def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
 
 
 def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
-    """Remove the final softmax or sigmoid. Return False if the output then has the axes of a fixed single image."""
+    """Replace probabilities by logits. Return False if the output then has other axes: those of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return True
     made = {name: node for node in graph.node for name in node.output}
@@ -51,7 +51,7 @@ def _remove_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
 
 
 def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
-    """Convert the output to float32 images×classes. One number an image becomes two."""
+    """Return float32 images×classes, whatever the file's type and axes; one number an image becomes two."""
     value = graph.output[0]
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -78,8 +78,10 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: b
 
 
 def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Take the logarithm of probabilities, whose softmax returns them. For several labels, take the logarithm of the odds, whose
-    sigmoid returns the probability."""
+    """Take the logarithm of probabilities, whose softmax returns them, divided by their sum.
+
+    For multi-label models take the logarithm of the odds, whose sigmoid returns the probability.
+    """
     if not entry.ends_in_shares:
         return
     named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
@@ -96,7 +98,7 @@ def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
 
 
 def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Rename a tensor everywhere, branches included. A tensor that already has the new name gets another."""
+    """Rename a tensor everywhere, also in branches. If the new name is taken, that tensor is renamed first."""
     if old == new:
         return
     nodes = list(inside(graph, onnx.NodeProto))

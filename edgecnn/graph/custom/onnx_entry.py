@@ -1,7 +1,7 @@
-"""Read a custom ONNX file's metadata, and infer the rest.
+"""Read a custom ONNX file's own description, and determine what it leaves open.
 
-The result is its input and output, its opset, the number of colours, the output with the class scores, and the operator that
-makes its probabilities. Operators of scikit-learn's converter (domain ai.onnx.ml) are replaced by ONNX's own.
+This covers its input and output, its opset, whether it is an image classifier, its number of colours, which output has the class
+scores, and what makes its probabilities. Operators of scikit-learn's converter (domain ai.onnx.ml) are replaced by ONNX's own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NORMS: Final = {"L1": 1, "L2": 2}
 
 
 def is_classical(node: onnx.NodeProto) -> bool:
-    """Whether the node can be replaced: a scaler, a normalizer by L1 or L2, or a linear classifier."""
+    """Whether an operator can be replaced: a scaler, an L1 or L2 normalizer, or a linear classifier."""
     if node.domain != DOMAIN or node.op_type not in _MADE:
         return False
     attributes = attributes_of(node)
@@ -41,7 +41,7 @@ def is_classical(node: onnx.NodeProto) -> bool:
 
 
 def replace_classical(model: onnx.ModelProto) -> None:
-    """Replace scikit-learn's operators in the model by ONNX's own.
+    """Replace each of them by ONNX's own operators, in place.
 
     The labels of linear classifiers are removed, so no remaining node may read them.
     """
@@ -58,7 +58,7 @@ def replace_classical(model: onnx.ModelProto) -> None:
 
 
 def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """Return nodes for (x - offset) · scale, with a number for each feature or one for all."""
+    """(x - offset) · scale, one number for each feature or one for all."""
     attributes = attributes_of(node)
     offset = _held(graph, f"{name}_offset", attributes.get("offset", [0.0]))
     scale = _held(graph, f"{name}_scale", attributes.get("scale", [1.0]))
@@ -104,7 +104,7 @@ def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """Return a node's attributes by name, bytes as text."""
+    """Return a node's attributes by name, with text decoded."""
     values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
@@ -115,28 +115,28 @@ _INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
 _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
-"""Operators that keep the channels of a tensor."""
+"""Operators that do not change the number of channels."""
 _RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
-"""Operators that keep the numbers of a tensor, like a Cast to floating point."""
+"""Operators that do not change values, such as a Cast to floating point."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
-"""Operators that round the numbers of a tensor to bytes."""
+"""Operators that additionally round values to bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
 PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid"}
-"""ONNX's operators, and the final functions of scikit-learn's linear classifiers."""
+"""ONNX's own operators, and the last step of a linear classifier of scikit-learn."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
-"""ONNX Runtime's operators, which return bytes."""
+"""ONNX Runtime's own operators, which output bytes."""
 _SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
-"""Operators that return integers, and the index of the input with their scale; the zero point is the next input."""
+"""Operators that output integers, and the index of their scale input; the zero point follows it."""
 _SOFTMAX_OF_ONE_AXIS = 13
 """Since this opset a softmax normalizes over one axis; before, over that axis and all that follow."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
 def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
-    """Return the output with the class scores: the only output, or the only one in floating point.
+    """Return the output with one number for each class: the only one, or the only floating-point one next to labels.
 
-    Classifiers of scikit-learn return the label first, an integer or a text, and the probabilities second. ``name``: the output
-    that the recipe chooses. Raises CustomModelUnusable: there is none, there are several, or it holds the index of a class.
+    Classifiers of scikit-learn output the label first, an integer or a text, and the probabilities second. ``name``: the output
+    that the recipe chooses. Raises CustomModelUnusable: there is none, there are several, or it contains the index of a class.
     """
     outputs = {value.name: value for value in model.graph.output}
     if name is not None and name not in outputs:
@@ -156,13 +156,13 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
         kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type).lower()
         maker = next((node.op_type for node in model.graph.node if chosen.name in node.output), "")
         by = f", made by {maker}" * bool(maker)
-        because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
+        because = f"its output {chosen.name} is {kind}{by}: the class alone, not the score of each class"
         raise custom_model_unusable(path=path, because=because, hint=SCORES)
     return chosen
 
 
 def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps | None:
-    """Return the scale and zero point of an integer output; None for floating point.
+    """Return the scale and zero point of an integer output; None for a floating-point one.
 
     Raises CustomModelUnusable: the file does not state them.
     """
@@ -186,15 +186,15 @@ def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps
 
 
 def dims_of(value: Any) -> Dims:
-    """Return the sizes of an input or output. A variable size is its name or None."""
+    """Return the sizes of an input or output. An open size is its name in the file, or None."""
     dims = value.type.tensor_type.shape.dim
     return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
 
 
 def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
-    """Return the sizes of the input. A variable number of channels is inferred from the weights of the convolutions that read it.
+    """Return the sizes of the input. An open number of channels is taken from the weights of the convolutions that read it.
 
-    Hugging Face's exporter makes all four sizes variable.
+    Hugging Face's exporter leaves all four sizes open, including the colours.
     """
     dims = list(dims_of(image))
     if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
@@ -205,7 +205,7 @@ def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
 
 
 def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    """Return the nodes that a tensor depends on, in the graph's order, including those that subgraphs read."""
+    """Return the nodes that a tensor is made by, in graph order, including those that subgraphs read."""
     wanted, nodes = {name}, []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
@@ -216,10 +216,10 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
 
 
 def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
-    """Return ``softmax`` or ``sigmoid`` if the output is its result in any shape; else None.
+    """Return ``softmax`` or ``sigmoid`` if the output is the result of one, whatever its shape; otherwise None.
 
-    A normalization after a softmax, as scikit-learn's converter writes it, changes nothing. ``rounded``: accept a later rounding
-    to bytes too, after which the operator cannot be removed.
+    scikit-learn's converter normalizes a softmax again, which changes nothing. ``rounded``: also if the result was rounded to
+    bytes, so that the softmax cannot be removed.
     """
     return _end({name: node for node in graph.node for name in node.output}, answer, rounded)
 
@@ -235,7 +235,7 @@ def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> st
 
 
 def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
-    """Return the sizes of an output as ONNX infers them, or the declared ones if it infers none."""
+    """Return the sizes of an output as ONNX infers them; the declared ones if it infers none."""
     output = next(value for value in model.graph.output if value.name == answer.name)
     declared = onnx.ValueInfoProto()
     declared.CopyFrom(output)
@@ -247,9 +247,9 @@ def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
 
 
 def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, batch: int | None, path: Path) -> None:
-    """Raise CustomModelUnusable if the final softmax normalizes over the images of a call, or over an axis of another size.
+    """Raise CustomModelUnusable if the final softmax normalizes over the batch, or over an axis of another size.
 
-    ``batch``: the file's fixed batch size. With a single image, the first axis may be that of the classes.
+    ``batch``: images in a call, if fixed. For a single image, the first axis may be that of the classes.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
@@ -267,8 +267,8 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     known = all(isinstance(size, int) for size in over)
     if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
         return
-    axes_text = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
-    because = f"its Softmax {node.name or name} normalizes over {axes_text} (axis {axis}), and not over its {classes} classes"
+    which = "the images of a batch" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
+    because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
     hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
     raise custom_model_unusable(path=path, because=because, hint=hint)
 
@@ -313,17 +313,18 @@ _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16
 def read_entry(
     model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None, output: str | None = None
 ) -> GraphEntry:
-    """Return the file's input and output.
+    """Return the file's input and output format.
 
-    ``resolution_px``: the size for a file without fixed height and width. ``output``: the name of the class scores, for a file
-    with several outputs. Raises CustomModelUnusable: the file is not an image classifier with one input and one output, has
-    foreign operators, or is in training mode.
+    ``resolution_px``: for a file with open height and width. ``output``: the name of its class scores, if it has several outputs.
+    Raises CustomModelUnusable: it is not an image classifier with one input and one output, has foreign operators, or is in
+    training mode.
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
-        because = "it came quantized by ranges of each call, so that an answer depends on the other images in the call"
+        because = "it is quantized dynamically, so its output for an image depends on the other images in the batch"
         raise custom_model_unusable(path=path, because=because, hint="use its float network, or quantize it statically")
-    known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
+    # the file stays in ONNX Runtime, which has these operators
+    known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")
     answer = answer_of(model, path, output)
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
@@ -348,20 +349,20 @@ def read_entry(
 
 
 def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a node in training mode, which is random or uses the statistics of a call's images."""
+    """Refuse a node in training mode, which draws random numbers or uses the batch's statistics."""
     if node.op_type == "Dropout" and len(node.input) > 2:
         held = constants_of(model.graph)
         ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
-        trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # one that drops 0 % is idle
+        trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # dropping 0 % changes nothing
     else:
         trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
     if trains:
-        because = f"it was exported while it was training ({node.op_type} {node.name or node.output[0]})"
+        because = f"it was exported in training mode ({node.op_type} {node.name or node.output[0]})"
         raise custom_model_unusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
-    """Count the numbers in the weights, floating-point or 8-bit. Small floating-point constants count too."""
+    """Return the number of weights, floating-point or 8-bit; constants of a few floating-point numbers count too."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     bytes_ = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
@@ -372,9 +373,10 @@ def parameters_of(model: onnx.ModelProto) -> int:
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Load a custom file with its weights.
+    """Read a custom file with its weights in memory.
 
-    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CustomModelUnusable: external weights are missing.
+    Raises NOT_AN_ONNX_MODEL, EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CustomModelUnusable: a file of weights next to it is
+    missing.
     """
     try:
         return load_model(path)
@@ -383,10 +385,10 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def content_of(path: Path, beside: Sequence[str] | None = None) -> Key:
-    """Return the key of a custom model: the SHA-256 of the file and of its external weights.
+    """Return the digest that identifies a custom model: the file's SHA-256, combined with those of external weights.
 
-    ``beside``: the result of ``external_files(path)``, which parses the whole file, if it is known. Raises NOT_AN_ONNX_MODEL,
-    EXTERNAL_DATA_OUTSIDE: see ``graph.onnx_file``. CUSTOM_FILE_MISSING: one of the files cannot be read.
+    ``beside``: ``external_files(path)`` if already known, since it parses the whole file. Raises NOT_AN_ONNX_MODEL,
+    EXTERNAL_DATA_OUTSIDE: see ``graph.document``. CUSTOM_FILE_MISSING: one of them cannot be read.
     """
     try:
         beside = external_files(path) if beside is None else beside
@@ -402,9 +404,9 @@ def _inputs(model: onnx.ModelProto) -> list[Any]:
     return [value for value in model.graph.input if value.name not in constants]
 
 
-def _only(values: Iterable[Any], end: str, path: Path) -> Any:
+def _only(values: Iterable[Any], what: str, path: Path) -> Any:
     by_name = {value.name: value for value in values}
-    return by_name[only_one(list(by_name), end, path)]
+    return by_name[only_one(list(by_name), what, path)]
 
 
 def _dtype(image: Any) -> str:

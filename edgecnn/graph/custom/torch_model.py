@@ -1,4 +1,4 @@
-"""A network in a file of torch: its outputs in eager torch, and its export to ONNX."""
+"""A network in a torch file: its own outputs in eager torch, and its export to ONNX."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WRITE_OVER = "export it by torch.onnx.export, or torch.export.export, and name 
 
 
 class TorchSession:
-    """The file in eager torch on this machine's CPU. These outputs are the reference.
+    """The file in eager torch on this computer's CPU. Its outputs are the reference for everything made from the file.
 
     Raises CustomModelUnusable: torch cannot load it. CUSTOM_MODEL_HOLDS_OBJECTS: loading it would run more than a network.
     """
@@ -39,7 +39,7 @@ class TorchSession:
             self._run = load_script(path)
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """Return the file's output, float32 (N, classes), for pixels uint8 (N, H, W, 3).
+        """Return the file's own output, float32 (N, classes), for pixels uint8 (N, H, W, 3).
 
         Raises CustomModelUnusable: torch cannot run it.
         """
@@ -52,19 +52,19 @@ class TorchSession:
                 raise custom_model_unusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
             return shares_by_class(answer, len(feed), self._entry, self._path)
 
-        # Always a full batch: a program with a variable batch may still refuse a single image.
+        # Always a full batch: a program with an open batch may still refuse a single image.
         return run_in_batches(pixels, feeding, self._entry, run, always_full=True)
 
 
 def _tensor(answer: Any) -> torch.Tensor:
-    """Return the only tensor of an output, which may be in a tuple or a dictionary."""
+    """Return the single tensor of an output, which a program may put into a tuple or a dictionary."""
     while not isinstance(answer, torch.Tensor):
         answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
     return answer
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:
-    """Load a torch.export file after checking it.
+    """Load a torch.export file that was found safe.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: see ``read_exported``; torch cannot load it.
     """
@@ -77,9 +77,9 @@ def load_program(path: Path) -> torch.export.ExportedProgram:
 
 
 def exported(path: Path, entry: GraphEntry) -> onnx.ModelProto:
-    """Export the file's network to ONNX, with its own input and batch size.
+    """Return the file's network as ONNX, with its own input and batch size.
 
-    The dynamo exporter exports a torch.export file; only the older exporter supports TorchScript.
+    A torch.export file uses the dynamo exporter; TorchScript files are supported only by the older exporter.
 
     Raises CUSTOM_MODEL_HOLDS_OBJECTS, CustomModelUnusable: it cannot be loaded, or has no form in ONNX.
     """

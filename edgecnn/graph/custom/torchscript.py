@@ -1,7 +1,7 @@
-"""Read TorchScript files: programs in torch's language, which ``torch.jit.load`` parses and runs in part.
+"""Read TorchScript files: programs in torch's own language, which ``torch.jit.load`` parses and partly runs.
 
-Python unpickles nothing in such a file; torch's reader of its tables knows only TorchScript's types. A program can only call
-operators, but some of these open files by name. So the program's text is checked before torch reads it.
+Python unpickles nothing in such a file; torch's own reader reads its tables, and knows only TorchScript's types. A program may
+call operators, and a few of those open files by name, so its text is checked before torch sees it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from edgecnn.values.model_file import TRUNK_OPSET
 
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
 _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
-"""Namespaces of torch's operators. Other imported packages register more, some of which open files."""
+"""Namespaces of torch's own operators. Other packages imported in this process add their own, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
-"""Batch sizes in the order of trials, to find the fixed batch of a traced program. No one traces with three images."""
+"""Tried in this order, to find the batch size of a program traced with a fixed one. Hardly anyone traces with three."""
 _PASSED_ON: Final = tuple(
     f"aten::{name}"
     for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
@@ -42,15 +42,15 @@ _PASSED_ON: Final = tuple(
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
-    """Load the program on this machine's CPU, in evaluation mode.
+    """Load the program on this computer's CPU, in evaluation mode.
 
-    Raises CUSTOM_MODEL_HOLDS_OBJECTS: it calls operators that open files or are not torch's. CustomModelUnusable: torch cannot
+    Raises CUSTOM_MODEL_HOLDS_OBJECTS: it calls operators that open files, or are not torch's. CustomModelUnusable: torch cannot
     load it.
     """
     entries = entries_of(path)
     for text in _sources(path, entries):
         if (called := _no_operator(path, text)) is not None:
-            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is no operator on tensors")
+            raise CUSTOM_MODEL_HOLDS_OBJECTS(path=path, found=f"a call of {called}, which is not a tensor operator")
     try:
         with quiet_exporter():
             module: torch.jit.ScriptModule = torch.jit.load(written(entries), map_location="cpu")  # type: ignore[no-untyped-call]
@@ -61,10 +61,10 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
 
 
 def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
-    """Return the input and output of a TorchScript file, found by running it on uniform images, and its number of parameters.
+    """Return the input and output of a TorchScript file, found by running it on plain images, and its number of parameters.
 
-    ``resolution_px``: H and W of the images, which the file does not state. Raises InputSizeOpen: the size is not known.
-    CustomModelUnusable: the file is not an image classifier. CUSTOM_MODEL_HOLDS_OBJECTS: see ``load_script``.
+    ``resolution_px``: H and W of the images, which the file does not state. Raises InputSizeOpen: the image size is unknown.
+    CustomModelUnusable: it is not an image classifier. CUSTOM_MODEL_HOLDS_OBJECTS: see ``load_script``.
     """
     if resolution_px is None:
         raise INPUT_SIZE_OPEN(path=path, because="a TorchScript file does not say how large its images are")
@@ -90,7 +90,7 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
 
 
 def first_line(error: Exception) -> str:
-    """Return torch's message without the traceback of the program."""
+    """Return torch's message without its traceback of the program."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     errors = [line for line in lines if "Error: " in line]
     return reason_in(errors[-1] if errors else lines[0]) if lines else type(error).__name__
@@ -102,7 +102,7 @@ def _known() -> frozenset[str]:
 
 
 def _no_operator(path: Path, text: str) -> str | None:
-    """Return the first use of ``torch`` or ``ops`` that is not a call of an operator, in any spacing, or None."""
+    """Return the first use of ``torch`` or ``ops`` that does not call an operator, however it is spaced."""
     try:
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         words = [token.string for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
@@ -110,7 +110,7 @@ def _no_operator(path: Path, text: str) -> str | None:
         raise _unreadable(path) from error
     for at, word in enumerate(words):
         if word not in ("torch", "ops") or (at and words[at - 1] == "."):
-            continue  # behind a dot it is a part of a class's path
+            continue  # after a dot it is part of a class's path
         path_words = words[at : at + (3 if word == "torch" else 5)]  # torch.relu, ops.aten.relu
         space, name = ("aten" if word == "torch" else path_words[2:3], path_words[-1])
         if path_words[1::2] != ["."] * (len(path_words) // 2) or not _is_own("".join(space), name):
@@ -127,7 +127,7 @@ def _unreadable(path: Path) -> EdgecnnError:
 
 
 def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield the program's text. The case of file names is ignored, as torch does."""
+    """Return the program's text, ignoring case in file names, as torch does."""
     for name, held in entries.items():
         if name.lower().startswith("code/") and name.lower().endswith(".py"):
             try:
@@ -137,7 +137,7 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str) -> tuple[tuple[int, str, int], torch.Tensor]:
-    """Return the colours, the layout and the batch size that the program accepts, and its output."""
+    """Return the colours, layout and batch size that it accepts, and its output."""
     first_reason = ""
     for colours, layout, batch in product(COLOURS, ("NCHW", "NHWC"), _BATCHES):
         shape = (batch, colours, *size) if layout == "NCHW" else (batch, *size, colours)
@@ -148,7 +148,7 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
             first_reason = first_reason or first_line(error)
             continue
         if not isinstance(answer, torch.Tensor):
-            because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
+            because = f"a classifier has one output, but this returns a {type(answer).__name__}"
             hint = "wrap it in a module whose forward gives the logits alone"
             raise custom_model_unusable(path=path, because=because, hint=hint)
         if answer.ndim != 2 or answer.shape[0] == batch:
@@ -159,7 +159,7 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
 
 def _last(module: torch.jit.ScriptModule) -> str:
     """Return the operation that makes the output."""
-    graph = module.inlined_graph  # its values do not outlive it
+    graph = module.inlined_graph  # its values are removed with it
     value = next(iter(graph.outputs()))
     while value.node().kind() in _PASSED_ON:
         value = next(iter(value.node().inputs()))

@@ -1,7 +1,7 @@
-"""Try a custom file in a separate process first, where a crash, a hang or a lack of memory does no harm.
+"""Try a custom file in a separate process first, so that a crash, a hang or excessive memory cannot affect this process.
 
-The trial reads the file, runs it on a grey image, and makes the trunk and counts multiply-adds of an ONNX file. Any failure is an
-error of the file, and this process never opens a file that failed.
+The trial reads the file, runs one grey image, and for ONNX makes the trunk and counts multiply-adds, or only counts. Any failure
+there becomes an error about the file, and this process opens only files that passed.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from edgecnn.errors.wording import reason_in
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.store.failures import in_temporary_folder
+from edgecnn.store.failures import temporary_folder_errors
 from edgecnn.values.custom_model import TorchForm
 
 try:
     import resource
-except ImportError:  # Windows, where only the time is limited
+except ImportError:  # Windows, where only time is limited
     resource = None  # type: ignore[assignment]
 
 TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 3 << 29
-"""1.5 GiB, of which torch and the smallest file take 0.9. Ten times the file and its external weights are added, for the copies
-of file, runtime and trunk. The limit is at least half of the memory."""
+"""1.5 GiB, of which torch and the smallest file take 0.9, plus ten times the file with its external weights. These are held as in
+the file, in the runtime, and as the trunk. Half of the memory is allowed if that is more."""
 WRITTEN_BYTES: Final = 16 << 20
-"""Largest output of the process, which is in the temporary folder. A warning for each of 50,000 operators takes 10 MB; an
-endless output reaches this in a second or two."""
+"""Limit of the trial's output, which is kept in the temporary folder. A warning for each of 50,000 operators takes 10 MB, and an
+endless print reaches it within two seconds."""
 _CORES: Final = 4
-"""Each thread takes memory."""
+"""Each thread uses its own memory."""
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The folder that edgecnn is imported from."""
 _BEGUN: Final = b"begun\n"
-"""Printed before the file is opened. The file is the cause of any later end of the process."""
+"""Printed before the file is opened. If the process dies afterwards, the file is the cause."""
 _NO_MEMORY_TO_IMPORT: Final = ("failed to map segment", "annot allocate memory")
-"""Messages of the dynamic linker when memory is limited."""
+"""The dynamic linker's message when memory is limited."""
 
 
 def try_file(
@@ -58,20 +58,20 @@ def try_file(
     output: str | None = None,
     limit_s: float = TIME_S,
 ) -> None:
-    """Return if the trial of this file succeeds within its limits of time and memory.
+    """Return if a separate process handles this file within limits of time and memory.
 
-    ``output``: the name of the class scores, for a file with several outputs.
+    ``output``: the name of its class scores, if it has several outputs.
 
     Raises:
-        EdgecnnError: see ``read_file``, ``opened`` and ``adopt``.
-        TemporaryFolderFull, PACKAGE_UNIMPORTABLE: the trial was not possible.
-        CustomModelUnusable: the trial exceeded its limits, crashed, or failed with another error.
+        EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
+        TemporaryFolderFull, PACKAGE_UNIMPORTABLE: the trial could not run.
+        CustomModelUnusable: it exceeded the limits, killed the process, or failed in an unknown way.
     """
     _try_in_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
 
 
 def try_counting(path: Path, limit_s: float = TIME_S) -> None:
-    """Try to count the multiply-adds of an ONNX file, and nothing else. Raises: see ``cost_of_file`` and ``try_file``."""
+    """Try only the counting of an ONNX file's multiply-adds. Raises as ``cost_of_file`` and ``try_file`` do."""
     _try_in_process(path, {"counted": True}, limit_s)
 
 
@@ -79,17 +79,17 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
     usual = {"form": None, "resolution_px": None, "output": None, "counted": False}
     request = {"path": str(path), "limit_s": limit_s, **usual, **request}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
-    with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as stderr:
+    with temporary_folder_errors(f"trying {path}"), tempfile.TemporaryFile() as stderr:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": stderr, "env": _environment()}
         try:
             ended = subprocess.run(command, input=json.dumps(request).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
-            raise custom_model_unusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
+            raise custom_model_unusable(path=path, because=f"reading it took more than {limit_s:g} s") from error
         stderr.seek(max(0, stderr.tell() - 1000))
         last = stderr.read().decode("utf-8", "replace").strip()
     begun, answer = ended.stdout.startswith(_BEGUN), ended.stdout.removeprefix(_BEGUN)
     if ended.returncode >= 0 and not begun:
-        raise RuntimeError(f"the process that tries {path} did not begin: {last}")
+        raise RuntimeError(f"the process that tries {path} did not start: {last}")
     if ended.returncode or not answer:
         raise custom_model_unusable(path=path, because=_ending(ended.returncode, last))
     if (kept := json.loads(answer)) is not None:
@@ -97,18 +97,18 @@ def _try_in_process(path: Path, request: Mapping[str, Any], limit_s: float) -> N
 
 
 def _ending(code: int, last: str) -> str:
-    """Describe the end of a process without a result."""
-    ended = "reading it ended the process that tried,"
+    """Describe a process that returned no result."""
+    ended = "reading it ended its trial process"
     if code < 0:
         by = signal.Signals(-code).name
-        too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
-        return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
+        too_much = f"reading it writes more than the allowed {WRITTEN_BYTES >> 20} MiB"
+        return too_much if by == "SIGXFSZ" else f"{ended}: {by}"
     message = reason_in((last.splitlines() or [""])[-1])
-    return f"{ended} with {code}, after saying: {message}" if message else f"{ended} with {code}"
+    return f"{ended} with {code}, which printed: {message}" if message else f"{ended} with {code}"
 
 
 def _environment() -> dict[str, str]:
-    """Return variables with which the process finds the same edgecnn, if it is not installed."""
+    """Return an environment in which the same edgecnn is imported."""
     if str(_CHECKOUT) in (*site.getsitepackages(), site.getusersitepackages()):
         return dict(os.environ)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
@@ -152,7 +152,7 @@ def _gone_through(
     entry = read_file(path, form, resolution_px, output).entry
     require_steady(path, entry)
     if form is not None:
-        return  # what exports it may not come through either, and says so itself
+        return  # exporting may fail too, and reports it
     theirs, entry = onnx_form(path, entry)
     model = adopt(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
     with tempfile.TemporaryDirectory() as folder, _longer_files():
@@ -163,13 +163,13 @@ def _gone_through(
 
 def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | None:
     try:
-        with in_temporary_folder(f"trying {path}"):
+        with temporary_folder_errors(f"trying {path}"):
             go_through()
     except EdgecnnError as error:
         return error
     except (MemoryError, ImportError) as error:
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_TO_IMPORT):
-            return custom_model_unusable(path=path, because="reading it takes more memory than it may have")
+            return custom_model_unusable(path=path, because="reading it takes more memory than allowed")
         package = (error.name or "that it was made with").partition(".")[0]
         return PACKAGE_UNIMPORTABLE(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
@@ -179,7 +179,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
 
 
 def _limit(files: Sequence[Path], limit_s: float) -> None:
-    """Limit this process's memory, time and output, so that it ends even without its parent."""
+    """Limit this process's memory, time and output, so that it ends even if no one waits for it."""
     if resource is None:
         return
     held = sum(file.stat().st_size for file in files if file.is_file())
@@ -192,11 +192,12 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
     for kind, most in wanted.items():
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and some libraries ignore the error that comes instead
+    # Python ignores the signal, and some libraries ignore the error that replaces it
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def _most_memory(held: int, root: Path = ROOT) -> int:
-    """Return the memory limit, from the memory of the machine or of its container."""
+    """Return the memory limit from the computer's memory, or a container's share of it."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit_mib = read_limits(root).memory_mib
     whole = physical if limit_mib is None else min(physical, limit_mib << 20)
@@ -205,7 +206,7 @@ def _most_memory(held: int, root: Path = ROOT) -> int:
 
 @contextmanager
 def _longer_files() -> Iterator[None]:
-    """Lift the limit on output while edgecnn writes the trunk, whose size has another limit."""
+    """Raise the limit for our own output while nothing of the file runs: the trunk, whose size is limited separately."""
     if resource is None:
         yield
         return
@@ -218,9 +219,9 @@ def _longer_files() -> Iterator[None]:
 
 
 def main() -> None:
-    """Try the file that standard input names; write its error, or null."""
+    """Try the file that standard input names, and print its error, or null."""
     to = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # hide other output
+    os.dup2(2, 1)  # other output is discarded
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     request = json.loads(sys.stdin.read())
@@ -229,7 +230,7 @@ def main() -> None:
     fault = _fault_of(Path(request["path"]), partial(_try_request, **request))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
-    os._exit(0)  # run nothing that the file registered
+    os._exit(0)  # nothing that the file registered may run now
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Fold nodes into their neighbours: batch norms into the convolution before them, padding into the max-pooling after it.
+"""Fold nodes into their neighbours: batch norms into the convolution before, padding into the max-pooling after.
 
-Batch norms would otherwise stay in float amid INT8: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and
-b' = (b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's
-"same" padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
+Unfolded batch norms would stay in float in an INT8 graph: y = g · (w∗x + b − m) / √(v + ε) + s, so w' = w · g / √(v + ε) and b' =
+(b − m) · g / √(v + ε) + s (Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1). Networks with TensorFlow's "same"
+padding (NASNet) are exported with a Pad of -infinity, which INT8 cannot represent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 
 def fold_batch_norms(graph: onnx.GraphProto) -> int:
-    """Fold batch norms in place; return how many."""
+    """Fold batch norms in place, and return how many."""
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(value.name for value in graph.output)
     held = {tensor.name: tensor for tensor in graph.initializer}
@@ -62,11 +62,11 @@ def _fold(graph: onnx.GraphProto, conv: onnx.NodeProto, norm: onnx.NodeProto, he
 
 Held = Mapping[str, onnx.TensorProto]
 _LOWEST = float(np.finfo(np.float32).min)
-"""Some exporters write this for -infinity."""
+"""Value that some exporters write for -infinity."""
 
 
 def fold_pooled_padding(graph: onnx.GraphProto) -> int:
-    """Fold padding in place; return the number of changed poolings."""
+    """Fold padding in place, and return the number of changed poolings."""
     held = constants_of(graph)
     padded = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     pools = [node for node in graph.node if node.op_type == "MaxPool" and node.input[0] in padded]
@@ -88,7 +88,7 @@ def _remove_unread(graph: onnx.GraphProto, pads: Sequence[onnx.NodeProto]) -> No
 
 
 def _read(graph: onnx.GraphProto) -> set[str]:
-    """Return the names that the graph reads, including its branches and loops."""
+    """Return the names that a graph reads, including its branches and loops."""
     read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
     return read | {value.name for part in (graph, *inside(graph, onnx.GraphProto)) for value in part.output}
 
@@ -103,7 +103,7 @@ def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
         return False
     both = [int(a + b) for a, b in zip(own, added, strict=True)]
     if any(side >= size for side, size in zip(both, [*kernel, *kernel], strict=True)):
-        return False  # a window of padding only, which no runtime supports
+        return False  # a window of padding alone, which no runtime accepts
     del pool.attribute[:]
     pool.attribute.extend(helper.make_attribute(name, value) for name, value in (attributes | {"pads": both}).items())
     pool.input[0] = pad.input[0]
@@ -111,7 +111,7 @@ def _folded(pool: onnx.NodeProto, pad: onnx.NodeProto, held: Held) -> bool:
 
 
 def _lowest_padding(pad: onnx.NodeProto, held: Held, spatial: int) -> Sequence[int] | None:
-    """Return the padding of each spatial axis in MaxPool's form; None for other axes or values."""
+    """Return the padding of each spatial axis in MaxPool's form; None for other axes and other values."""
     mode = next((helper.get_attribute_value(attribute) for attribute in pad.attribute if attribute.name == "mode"), b"constant")
     names = [name for name in pad.input[1:] if name]
     if mode != b"constant" or len(names) < 2 or any(name not in held for name in names):

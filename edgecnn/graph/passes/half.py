@@ -1,10 +1,10 @@
-"""Convert to half precision in two steps: round all numbers to fp16 but keep them in fp32, then type the graph fp16.
+"""Convert to half precision in two steps: first round every number to fp16 values in fp32, then type the graph fp16.
 
-The twin is made after the first step: an fp32 file with exactly the weights of the fp16 file, for runtimes without half
-arithmetic. Its Casts round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
-digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising the scale costs resolution, but no range.
+The result of the first step, the twin, is an fp32 file with exactly the fp16 weights, which a runtime without half arithmetic can
+run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
+digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising the scale costs resolution but not range.
 
-Tensors beyond fp16's range are ``wide``: the layers that write or read them stay in fp32.
+Tensors beyond fp16's range are ``wide``: layers that make or read them stay in fp32.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALLEST_HALF = 2.0**-24
 
 
 def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np.float32]:
-    """Round numbers to fp16, in fp32. Raises HALF_OVERFLOW: a finite number exceeds ``LARGEST_HALF``."""
+    """Round each number to the nearest fp16 value, in fp32. Raises HALF_OVERFLOW: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
     if (beyond := np.isinf(rounded) & np.isfinite(values)).any():
@@ -36,11 +36,11 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
 
 
 def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """Return a copy whose float initializers are rounded to fp16, still typed fp32.
+    """Return a copy whose float initializers have fp16 values, still typed fp32.
 
     Bounds beyond fp16's range are clipped to it, except in layers that stay in fp32.
 
-    Raises HALF_OVERFLOW: a weight that is not ``wide`` exceeds fp16's range.
+    Raises HALF_OVERFLOW: a weight that is not ``wide`` is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
@@ -55,17 +55,17 @@ def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
 
 
 def _wide_constants(graph: GraphProto, wide: Collection[str]) -> set[str]:
-    """Return ``wide`` and the bounds of the layers that write or read a wide tensor, which stay in fp32."""
+    """Return ``wide``, and the bounds of the layers that make or read a wide tensor and so stay in fp32."""
     bounds = bounds_of(graph)
     layers = (node for node in graph.node if not {*wide}.isdisjoint((*node.input, *node.output)))
     return {*wide, *(name for node in layers for name in node.input if name in bounds)}
 
 
 def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """Return a copy typed fp16, scales included, with float32 inputs and outputs by Casts; integers are unchanged.
+    """Return a copy typed fp16, including scales. Inputs and outputs stay float32 with Casts, and integers are unchanged.
 
-    ``carried`` comes from ``carry_half`` or ``carry_half_qdq`` and is rounded already, so that both files have the same
-    numbers. The converter's bounds are set beyond fp16's range: by default it clips numbers below 1e-7 and above 10,000.
+    Numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so both files contain the same
+    values. The converter's own limits are disabled, because by default it clips numbers below 1e-7 and above 10,000.
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
@@ -83,7 +83,7 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
 
 
 def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
-    """Restore fp32 for ``wide`` tensors and for all nodes that write or read them, with Casts around those nodes."""
+    """Restore fp32 for ``wide`` tensors and every node that makes or reads one, with Casts around those nodes."""
     graph, exact = typed.graph, constants_of(carried.graph)
     inferred = shape_inference.infer_shapes(typed).graph
     known = (*inferred.input, *inferred.output, *inferred.value_info)
@@ -107,7 +107,7 @@ def _widened(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> M
 
 
 def _fp32_node(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
-    """Yield the node with Casts of its fp16 inputs and outputs."""
+    """Return the node with its fp16 inputs and outputs cast."""
     after = []
     for port, name in enumerate(node.input):
         if name in halves:
@@ -122,13 +122,14 @@ def _fp32_node(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
 
 
 _EXACT = EXACT | {"DequantizeLinear"}
-"""Operators that keep fp16 numbers. The outputs of DequantizeLinear are multiplied as integers, and not rounded."""
+"""Operators whose output has fp16 values if their input does. The output of DequantizeLinear is multiplied as integers, and not
+rounded."""
 
 
 def round_between(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
-    """Return a copy that rounds the input and every layer's output to fp16 and casts it back to fp32, except ``wide`` tensors.
+    """Return a copy that rounds the input, and every output of a layer that is not ``wide``, to fp16 and back to fp32.
 
-    ONNX Runtime keeps such pairs of Casts at all optimization levels, because they change numbers.
+    ONNX Runtime keeps such pairs of Casts at every optimization level, because they lose digits.
     """
     rounded = ModelProto()
     rounded.CopyFrom(carried)
@@ -161,11 +162,12 @@ LEAST_OPSET = 19
 
 
 def carry_half_qdq(model: ModelProto) -> ModelProto:
-    """Return a copy of an fp32 Q/DQ model with scales, biases and other float numbers rounded to fp16, typed fp32.
+    """Return a copy of an fp32 Q/DQ model whose scales, biases and other floats have fp16 values, still typed fp32.
 
-    Scales are at least ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the new scale.
+    Scales are rounded to fp16, and raised to ``SMALLEST_NORMAL_HALF`` if smaller; int8 weights are requantized with the new
+    scale.
 
-    Raises OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the opset is below 19. HALF_OVERFLOW: a weight exceeds fp16's range.
+    Raises OPSET_TOO_LOW_FOR_HALF_QUANTIZATION: the opset is below 19. HALF_OVERFLOW: a weight is beyond fp16's range.
     """
     if opset_of(model) < LEAST_OPSET:
         raise OPSET_TOO_LOW_FOR_HALF_QUANTIZATION(found=opset_of(model))
@@ -183,14 +185,14 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
 
 
 def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
-    """Round a scale to fp16, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
+    """Return the scale rounded to fp16, at least ``SMALLEST_NORMAL_HALF``, in fp32."""
     return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
 
 
 def refuse_learned_overflow(model: ModelProto) -> None:
-    """Refuse activations that exceeded fp16's range in training, which uses more images than calibration.
+    """Refuse a model whose activations left fp16's range in training, which uses more images than calibration.
 
-    Raises HALF_OVERFLOW: 127 steps of an activation's scale exceed the range.
+    Raises HALF_OVERFLOW: 127 steps of an activation's scale are beyond the range.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -207,7 +209,7 @@ def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str
 
 
 def _requantize(node: NodeProto, tensor: TensorProto, old: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> None:
-    """Rewrite int8 weights for another scale. Rounding a scale to fp16 changes no weight."""
+    """Requantize int8 weights for another scale. Rounding a scale to fp16 alone changes no weight."""
     integers = numpy_helper.to_array(tensor)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
     shape = (

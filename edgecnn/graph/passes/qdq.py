@@ -1,4 +1,4 @@
-"""Passes over Q/DQ graphs: prepare for integer kernels, read or remove the quantization, copy shared constants."""
+"""Passes over a graph with Q/DQ nodes: run it in integers, remove its quantization, or copy shared constants."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BIAS_AS_INTEGERS = ("Conv", "Gemm")
 
 
 def quantize_biases(model: onnx.ModelProto) -> int:
-    """Replace float biases by int32 in place if activations and weights come from DequantizeLinear; return how many.
+    """Replace float biases by int32 ones in place, if image and weights come from DequantizeLinear; return how many.
 
-    The step of a bias is the product of the two scales, as in ONNX Runtime's quantizer. If a bias exceeds 32 bits, as in channels
-    with weights near zero, the weights' scale of that channel is enlarged.
+    A bias's step is the product of the two scales, as in ONNX Runtime's own quantizer. If a bias does not fit into 32 bits, which
+    happens in channels with nearly zero weights, that channel's weight scale is enlarged.
 
-    ``model``: scales and weights are initializers; weights are quantized along their first axis, or by tensor.
+    ``model``: scales and weights are initializers; weights are quantized along their first axis, or as a whole.
     """
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -85,10 +85,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def absorb_clamps(model: onnx.ModelProto) -> int:
-    """Remove clamps that a quantizer makes redundant, in place; return how many.
-
-    ``model``: bounds, scales and zero points are initializers.
-    """
+    """Remove redundant clamps in place; return how many. ``model``: bounds, scales and zero points are initializers."""
     graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if not tensor.dims}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -100,7 +97,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
         if bounds is None or quantizer is None or readers[node.output[0]] > 1:
             continue
         least, largest, step = _represented(quantizer, arrays)
-        # A number beyond a bound by less than half a step is rounded to the same integer.
+        # Within half a step of a bound, rounding gives the same integer.
         if bounds[0] - step / 2 < least and largest < bounds[1] + step / 2:
             quantizer.input[0] = node.input[0]
             absorbed.append(node)
@@ -110,7 +107,7 @@ def absorb_clamps(model: onnx.ModelProto) -> int:
 
 
 def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float] | None:
-    """Return the bounds of a clamp; None if the node is not one, or if its bounds are not known."""
+    """Return the node's bounds; None if it is not a clamp, or its bounds are unknown."""
     if node.op_type == "Relu":
         return 0.0, math.inf
     if node.op_type != "Clip":
@@ -123,7 +120,7 @@ def _bounds(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tup
 
 
 def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[float, float, float]:
-    """Return the smallest and the largest number that a QuantizeLinear represents, and its step; NaN if not known."""
+    """Return the smallest and largest number that a QuantizeLinear represents, and its step; NaN if unknown."""
     scale, zero = (arrays.get(name) for name in quantizer.input[1:3])
     if scale is None or zero is None:
         return math.nan, math.nan, math.nan
@@ -133,12 +130,12 @@ def _represented(quantizer: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[Any
 
 
 _GIVEN_OUT = "_QuantizeLinear_Input"
-"""Suffix that ONNX Runtime's quantizer gives the name of a graph's unrounded output."""
+"""Suffix that ONNX Runtime's quantizer adds to the name of a graph's output before rounding."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The rounding of a tensor: scale, float32, and zero point, in the integers' type."""
+    """How one tensor is rounded: arrays of the quantized file, a float32 scale and a zero-point of the integer type."""
 
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
@@ -146,12 +143,12 @@ class Grid:
 
 @dataclass(frozen=True)
 class Rounding:
-    """The quantization of a float model in a Q/DQ file."""
+    """How a Q/DQ file rounds a float model."""
 
     activations: Mapping[str, Grid]
-    """Keyed by the float model's tensors."""
+    """By tensor of the float model."""
     constants: Mapping[tuple[str, int], npt.NDArray[np.float32]]
-    """Node and index of its input to the rounded weights or biases, in the float model's shape."""
+    """Node and input index to the rounded weights or biases, in the float model's shape."""
 
 
 def read_rounding(quantized: onnx.ModelProto) -> Rounding:
@@ -177,9 +174,9 @@ def read_rounding(quantized: onnx.ModelProto) -> Rounding:
 
 
 def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensors: Collection[str]) -> onnx.ModelProto:
-    """Return a copy of the float model with only this layer's constants and these tensors rounded.
+    """Return a copy of the float model in which only this layer's constants and these tensors are rounded.
 
-    ``tensors``: the activations that the layer reads and makes; those that the file does not round stay float.
+    ``tensors``: activations that the layer reads and makes; those that the file does not round stay unchanged.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -196,7 +193,7 @@ def one_quantized(model: onnx.ModelProto, rounding: Rounding, layer: str, tensor
 
 
 def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float32]:
-    """Return (integers − zero point) × scale along the node's axis, ONNX's DequantizeLinear."""
+    """(integers − zero-point) × scale, along the node's axis: ONNX's DequantizeLinear."""
     integers, scale = arrays[node.input[0]].astype(np.int64), arrays[node.input[1]].astype(np.float32)
     zero_point = arrays[node.input[2]].astype(np.int64) if len(node.input) > 2 else np.zeros_like(scale, np.int64)
     if scale.ndim:
@@ -207,7 +204,7 @@ def _dequantized(node: onnx.NodeProto, arrays: Mapping[str, npt.NDArray[np.gener
 
 
 def _round(graph: onnx.GraphProto, tensor: str, grid: Grid, *, given_in: bool) -> None:
-    """Put Q and DQ on a tensor for all its readers; an output of the graph keeps its name."""
+    """Insert Q and DQ for all readers of a tensor; an output of the graph keeps its name."""
     exact, rounded = (tensor, f"{tensor}/rounded") if given_in else (f"{tensor}/exact", tensor)
     if given_in:
         at = 0
@@ -239,16 +236,17 @@ _NO_ACTIVATION_FOLLOWS = frozenset(
     {"Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"}
     | {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Resize", "Pad"}
 )
-"""Operators whose range begins at zero, because of their input or of their function."""
+"""Operators whose range starts at zero, because their input's does or because they enforce it."""
 _SIX = 6.0
-"""The bound of ReLU6."""
+"""Upper bound of ReLU6."""
 
 
 def take_rounding_out(model: onnx.ModelProto) -> Ranges:
-    """Turn a Q/DQ network into a float network in place; return the ranges of its activations.
+    """Turn a Q/DQ network into a float one in place, and return the ranges of its activations.
 
-    Weights and biases become the floats of their integers. ``absorb_clamps`` removed activations that a range implies: a ReLU is
-    restored if a range begins at zero, a ReLU6 if it also ends at six. Other ends only clip integers.
+    Weights and biases become the floats that their integers represent. ``learned_qdq.absorb_clamps`` removed activations that
+    equal the limits of a range. If a range starts at zero, a ReLU is restored, or a ReLU6 if it ends at six. Other limits apply
+    only in integers.
 
     ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or the output of a QuantizeLinear.
     """
@@ -317,16 +315,16 @@ def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 
 _HAVE_A_BIAS = ("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization")
 _PLACE = 2
-"""Index of the bias and of the zero point among the inputs of these operators, in ONNX's standard."""
+"""Index of the bias among the inputs of all these operators, and of a zero point, in ONNX's standard."""
 
 
 def unshare_biases(graph: onnx.GraphProto) -> int:
-    """Copy shared biases in place, under new names; return how many."""
+    """Copy shared biases in place under unused names; return how many were copied."""
     return _unshare(graph, lambda node: node.op_type in _HAVE_A_BIAS)
 
 
 def unshare_zero_points(graph: onnx.GraphProto) -> int:
-    """Copy shared zero points of DequantizeLinear in place, under new names; return how many."""
+    """Copy shared zero points of DequantizeLinear in the same way."""
     return _unshare(graph, lambda node: node.op_type == "DequantizeLinear")
 
 

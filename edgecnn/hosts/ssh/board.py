@@ -1,4 +1,4 @@
-"""Send our side to a board, then one request at a time, each a process there; read its typed answers, which ``far.py`` writes."""
+"""Send ``far.py`` to a board, run one process there for each request, and validate its answers."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from edgecnn.errors.hosts.board import (
     board_failed,
     link_lost,
 )
-from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.ssh.link import Link, shell_path
 from edgecnn.hosts.wire import Count, Line, Message, Words, checked, last_lines, usable
 
 _MOST_BYTES = 8 * 1024**3
-"""Of one folder of results: a trace of the largest network is a tenth of that."""
+"""Bound of one results folder; a trace of the largest network is a tenth of it."""
 _CENTURY_S = 100 * 366 * 86400.0
-"""A clock that nobody set begins in 1970."""
+"""A clock that was never set begins in 1970."""
 
 
 def _inside(name: str) -> str:
-    """A name that stays in its folder here, whatever it is there, and that a terminal may show."""
+    """Validate a name: it must stay inside its folder, and a terminal must be able to show it."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name or name == "." or not name.isprintable():
-        raise ValueError("it is no name of a result")
+        raise ValueError("it is not the name of a result")
     return name
 
 
 def _bounded(files: Mapping[str, FileFacts]) -> Mapping[str, FileFacts]:
-    if sum(each.bytes for each in files.values()) > _MOST_BYTES:
+    if sum(facts.bytes for facts in files.values()) > _MOST_BYTES:
         raise ValueError(f"they are larger than {_MOST_BYTES >> 30} GiB")
     return files
 
@@ -47,7 +47,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FileFacts(Message):
-    """A finished file of a folder of results."""
+    """A finished file of a results folder."""
 
     sha256: Sha256
     bytes: Count
@@ -93,14 +93,14 @@ class _Clean(_Done):
 ANSWERS: Mapping[str, type[Message]] = {
     "hello": _Hello, "have": _Have, "lay": _Lay, "list": _List, "put": _Put, "hold": _Hold, "clean": _Clean,
 }  # fmt: skip
-"""Request to what answers it."""
+"""Request to the type of its answer."""
 
 
 class Refusal(Message):
-    """What our side there could not do, and why."""
+    """A refused request, and why."""
 
     ref: Literal["board-busy", "board-disk-full", "board-failed"]
-    said: Words | None = None
+    because: Words | None = None
     free_bytes: Count = 0
     owner: Words = "somebody"
     what: Words = ""
@@ -114,11 +114,11 @@ _FAR = Path(__file__).with_name("far.py")
 _LINES = 3
 _OLDEST = (3, 8)
 SILENCE_S = 600.0
-"""For one request: hashing on a slow card takes its time."""
+"""Time-out of one request, long enough for hashing on a slow card."""
 
 
 class Board:
-    """The private folder of a board, its Python, and the requests that our side there answers."""
+    """The private folder of a board, its Python, and the requests that ``far.py`` answers there."""
 
     def __init__(self, link: Link, *, python: str = PYTHON, folder: str = FOLDER) -> None:
         self.link, self.python, self.folder = link, python, folder
@@ -127,47 +127,47 @@ class Board:
         self._far_bytes = len(content)
         self._installed = False
         self.about: Mapping[str, Any] = {}
-        """What ``hello`` said last."""
+        """The last answer to ``hello``."""
 
     @property
     def name(self) -> str:
-        """As the user named it."""
+        """The board as the user named it."""
         return self.link.board
 
     def relink(self, link: Link) -> None:
-        """Go on over another connection to the same board."""
+        """Continue over another connection to the same board."""
         self.link, self._installed = link, False
 
     def hello(self) -> Mapping[str, Any]:
-        """Python's version, the private folder and the bytes that are free there.
+        """Return Python's version, the private folder and its free bytes.
 
-        Raises BOARD_LACKS_PYTHON, BoardDiskFull, BOARD_FAILED, LINK_LOST: nothing of ours runs there, and why.
+        Raises BOARD_LACKS_PYTHON, BoardDiskFull, BOARD_FAILED, LINK_LOST: edgecnn cannot run there.
         """
         self._install()
-        said = self.about = self.ask("hello")
-        if said["python"][:2] < _OLDEST:
-            version = ".".join(str(part) for part in said["python"])
+        about = self.about = self.ask("hello")
+        if about["python"][:2] < _OLDEST:
+            version = ".".join(str(part) for part in about["python"])
             raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=f"it is Python {version}")
-        return said
+        return about
 
-    def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
-        """One request, to its end.
+    def ask(self, command: str, stdin: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
+        """Send one request, and return its answer.
 
-        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BOARD_FAILED, LINK_LOST, AnswerUnusable.
+        ``stdin``: content after the request. Raises BoardBusy, BoardDiskFull, BOARD_FAILED, LINK_LOST, AnswerUnusable.
         """
         process = self.start(command, **request)
-        said = self.link.exchange(process, b"" if given is None else given, timeout_s=SILENCE_S, doing=command)
-        return self.answer(command, *said)
+        streams = self.link.exchange(process, b"" if stdin is None else stdin, timeout_s=SILENCE_S, doing=command)
+        return self.answer(command, *streams)
 
     def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
-        """A process whose standard streams are those of the request's, which was written."""
+        """Start a process for a request, and write the request to it."""
         process = self.link.start(self._line)
         assert process.stdin is not None
         try:
             process.stdin.write(opening(command, **request))
             process.stdin.flush()
         except OSError:
-            pass  # it has ended, and its last line, or the lack of one, says why
+            pass  # it has ended; its last line, or a missing one, is reported later
         return process
 
     def words(self) -> list[str]:
@@ -176,58 +176,58 @@ class Board:
 
     @property
     def _line(self) -> str:
-        line = f"exec {in_shell(self.python)} {in_shell(self._far)} {in_shell(self.folder)}"
+        line = f"exec {shell_path(self.python)} {shell_path(self._far)} {shell_path(self.folder)}"
         return f"exec sh -c {shlex.quote(line)}"
 
     def answer(self, doing: str, stdout: bytes, stderr: str) -> Mapping[str, Any]:
-        """The last line that says ``ok``, or the failure that it names, or that there is none."""
+        """Return the last message with ``ok``. Raises its error, or the error of a missing message."""
         with usable(self.name, doing):
             for line in reversed(stdout.splitlines()):
                 message = Line.of(line)
                 if message is not None and message[0].ok is not None:
-                    said, value = message
-                    if said.ok:
+                    reply, value = message
+                    if reply.ok:
                         return checked(ANSWERS[doing], value).model_dump()
-                    raise self.failure(doing, said.error or {})
+                    raise self.failure(doing, reply.error or {})
         if self.link.ended():
             raise link_lost(board=self.name, doing=doing)
         raise board_failed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
 
     def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
-        """What our side there refused, as an error here. Raises Unusable: it is no refusal of ours."""
+        """Make an error from a refusal. Raises Unusable: it is invalid."""
         refused = checked(Refusal, error)
         if refused.ref == "board-busy":
             return board_busy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
         if refused.ref == "board-disk-full":
             return board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
-        return board_failed(board=self.name, doing=doing, said=[refused.said or refused.ref])
+        return board_failed(board=self.name, doing=doing, said=[refused.because or refused.ref])
 
     def _install(self) -> None:
-        """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file.
+        """Send ``far.py`` unless the board has it. Its length is compared, since ``cat`` takes a lost link for the end of a
+        file.
 
-        The shell outlives a lost link, to which it may not say a word any more, by the moment that it takes to remove a half.
+        The shell outlives a lost link just long enough to remove a partial file.
         """
         if self._installed:
             return
-        folder, far, half = in_shell(self.folder), in_shell(self._far), f"{in_shell(f'{self._far}.part')}.$$"
-        whole = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'what was sent broke off' >&2; false; }}; }}"
-        sent = f"cat > {half} && {whole} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
-        there = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
-        script = (
-            f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {there} || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
-        )
-        said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
-        if said.status != 0:
-            last = last_lines(said.stderr, 1)
+        python, folder, far = shell_path(self.python), shell_path(self.folder), shell_path(self._far)
+        half = f"{shell_path(f'{self._far}.part')}.$$"
+        complete = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'the file is incomplete' >&2; false; }}; }}"
+        receive = f"cat > {half} && {complete} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
+        present = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
+        script = f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {present} || {{ {receive}; }}; }} && {python} -V"
+        answer = self.link.ask(f"exec sh -c {shlex.quote(script)}", stdin=_FAR.read_bytes(), doing="the first contact")
+        if answer.status != 0:
+            last = last_lines(answer.stderr, 1)
             if any("No space left" in line or "quota" in line for line in last):
                 raise board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
-            if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
+            if answer.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's code for a missing program
                 raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=" ".join(last))
-            raise board_failed(board=self.name, doing="making a private folder", said=last)
+            raise board_failed(board=self.name, doing="making the private folder", said=last)
         self._installed = True
 
 
 def opening(command: str, **request: Any) -> bytes:
-    """A request as our side there reads it: its length, then its JSON."""
+    """Encode a request for ``far.py``: its length, then its JSON."""
     text = json.dumps({**request, "command": command}).encode("utf-8")
     return b"%08x" % len(text) + text

@@ -1,7 +1,8 @@
-"""The board's side of a link: one file, sent to the board and run there by its Python 3.8 or later.
+"""The board's side of a link: one file, sent to the board and run by its Python 3.8 or later.
 
-It keeps contents by SHA-256, lays kits out of them, runs kits and returns results. A request, on standard input, is eight hex
-digits, the length of the JSON that follows, and what belongs to it; the last line on standard output is an object with ``ok``.
+It stores contents by SHA-256, makes kit folders from them, runs kits and returns results. A request on standard input is eight
+hexadecimal digits (the length of the JSON that follows), the JSON, and any content. The last line of output is an object with
+``ok``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from typing import Any, BinaryIO, Callable, Dict
 
 OBJECTS, KITS, RESULTS = "objects", "kits", "results"
 STALE_S = 7 * 24 * 3600.0
-"""After which results that nobody fetched, and objects that no kit has, go; found so old twice, by this machine's clock."""
+"""Results that no one fetched, and objects without a kit, are removed after this time, if two sweeps find them that old."""
 BLOCK = 1 << 20
 
 
 class Refused(Exception):
-    """A failure with facts for the side that asked."""
+    """A refusal, with facts for the other side."""
 
     def __init__(self, ref: str, **facts: Any) -> None:
         super().__init__(ref)
@@ -46,44 +47,44 @@ def main() -> int:
         facts = refused.facts
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        facts = {"ref": "board-disk-full" if full else "board-failed", "said": str(error), "free_bytes": _free(folder)}
+        facts = {"ref": "board-disk-full" if full else "board-failed", "because": str(error), "free_bytes": _free(folder)}
     _say({"ok": False, "error": dict(facts, far=True)})
     return 1
 
 
 class Place:
-    """The private folder. Nobody else may read what lies there, and nothing in it is needed twice."""
+    """The private folder. Other users cannot read it, and everything in it can be sent again."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
-            raise Refused("board-failed", said="{} belongs to another user".format(folder))
+            raise Refused("board-failed", because="{} belongs to another user".format(folder))
         folder.chmod(0o700)
         self.folder = folder
 
     def object(self, sha256: str) -> Path:
-        """Where content lies."""
+        """Return the path of a content."""
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-            raise Refused("board-failed", said="{!r} is no SHA-256".format(sha256))
+            raise Refused("board-failed", because="{!r} is not a SHA-256".format(sha256))
         return self.folder / OBJECTS / sha256[:2] / sha256
 
     def inside(self, name: str) -> Path:
-        """A folder or file of ours."""
+        """Return the path of a folder or file for kits or results."""
         if name.startswith("/") or ".." in Path(name).parts or Path(name).parts[:1] not in ((KITS,), (RESULTS,)):
-            raise Refused("board-failed", said="{!r} is no place for kits or results".format(name))
+            raise Refused("board-failed", because="{!r} is not a folder for kits or results".format(name))
         return self.folder / name
 
 
 def hello(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Who and where we are."""
+    """Answer with Python's version, the private folder and its free bytes."""
     return {"python": list(sys.version_info[:3]), "folder": str(place.folder), "free_bytes": _free(place.folder)}
 
 
 def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Keep the board for one user until standard input ends; sweeps away what was forgotten, since nothing runs now."""
+    """Lock the board for one user until standard input ends. Remove stale files first, since nothing runs now."""
     lock = _locked(Path(request["lock"]), 0.0)
     _sweep(place)
-    up_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no setting of the clock changes it, and no lock outlives it
+    up_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # independent of the set time; no lock outlives a boot
     about = {"owner": getpass.getuser(), "what": request["what"], "since_s": up_s, "pid": os.getpid()}
     lock.truncate(0)
     lock.write(json.dumps(about).encode("utf-8"))
@@ -94,50 +95,51 @@ def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
 
 
 def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Which of these contents are not here, and how much room there is."""
-    missing = [each for each in request["sha256"] if not place.object(each).is_file()]
-    for each in set(request["sha256"]) - set(missing):
-        _used(place.object(each))
+    """Answer with the missing contents and the free bytes."""
+    missing = [sha256 for sha256 in request["sha256"] if not place.object(sha256).is_file()]
+    for sha256 in set(request["sha256"]) - set(missing):
+        _used(place.object(sha256))
     return {"missing": missing, "free_bytes": _free(place.folder)}
 
 
 def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Take contents from a tar stream whose names are their SHA-256. Each one that came whole is kept, whatever follows."""
+    """Store contents from a tar stream whose names are their SHA-256. Each complete one is kept, even if the stream breaks
+    off."""
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member)
                 if content is None:
-                    raise Refused("board-failed", said="{!r} is no file".format(member.name))
+                    raise Refused("board-failed", because="{!r} is not a file".format(member.name))
                 _keep(place.object(member.name), content)
             return {"put": len(archive.getmembers())}
     except tarfile.TarError as error:
-        raise Refused("board-failed", said="what was sent broke off: {}".format(error)) from error
+        raise Refused("board-failed", because="the content was not received completely: {}".format(error)) from error
 
 
 def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Make a folder of contents that are here; a whole one (``fresh``) appears at once, into another one files are added."""
+    """Make a folder from stored contents. A ``fresh`` folder appears complete; otherwise files are added to it."""
     target = place.inside(request["folder"])
     if request["fresh"] and target.is_dir():
         _used(target)
         return {"path": str(target)}
-    made = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
+    partial = target.with_name("{}.{}".format(target.name, os.getpid())) if request["fresh"] else target
     for name, sha256 in request["files"].items():
-        path = made / name
-        if ".." in path.parts or made not in path.parents:
-            raise Refused("board-failed", said="{!r} leaves its folder".format(name))
+        path = partial / name
+        if ".." in path.parts or partial not in path.parents:
+            raise Refused("board-failed", because="{!r} leaves its folder".format(name))
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _link(place.object(sha256), path)
-    made.mkdir(parents=True, exist_ok=True)
-    if made != target and not target.is_dir():
-        made.rename(target)
+    partial.mkdir(parents=True, exist_ok=True)
+    if partial != target and not target.is_dir():
+        partial.rename(target)
     _used(target)
     return {"path": str(target)}
 
 
 def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Finished files of a folder: SHA-256, size, and age by this machine's clock, which need not be right."""
+    """Answer with the finished files of a folder: SHA-256, size, and age by this machine's clock."""
     root = place.inside(request["folder"])
     if root.is_dir():
         _used(root)
@@ -150,23 +152,23 @@ def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str
 
 
 def get(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Contents of files of a folder in the order asked, after a line that announces them; ``list`` said how long each one is."""
+    """Send files of a folder in the requested order, after a line that announces them; ``list`` has their sizes."""
     root = place.inside(request["folder"])
     _say({"sends": len(request["names"])})
     for name in request["names"]:
         with (root / name).open("rb") as content:
             shutil.copyfileobj(content, sys.stdout.buffer, BLOCK)
     sys.stdout.buffer.flush()
-    os._exit(0)  # the stream is the answer
+    os._exit(0)  # without a final line
 
 
 def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
-    """Become a kit's runner, which holds a lease on standard input and leads a group of its own."""
+    """Become a kit's runner, which has a lease on standard input and leads a process group."""
     folder = place.inside(request["kit"])
     locks = [_locked(Path(path), wait_s) for path, wait_s in request["locks"]]
     for lock in locks:
         os.set_inheritable(lock.fileno(), True)
-    with contextlib.suppress(OSError):  # it leads a group already
+    with contextlib.suppress(OSError):  # it already leads a group
         os.setsid()
     os.chdir(str(folder))
     kept = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
@@ -181,7 +183,7 @@ def clean(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, 
 
 
 COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]] = {
-    **{each.__name__: each for each in (hello, hold, have, put, lay, get, run, clean)},
+    **{command.__name__: command for command in (hello, hold, have, put, lay, get, run, clean)},
     "list": listing,
 }
 
@@ -192,17 +194,17 @@ def _say(value: Dict[str, Any]) -> None:
 
 
 def _exactly(count: int) -> bytes:
-    """Bytes as they come, none more: what follows may be a runner's."""
+    """Read this number of bytes and no more, since the rest may belong to a runner."""
     content = b""
     while len(content) < count:
         if not (more := os.read(0, count - len(content))):
-            raise Refused("board-failed", said="the request broke off")
+            raise Refused("board-failed", because="the request was not received completely")
         content += more
     return content
 
 
 def _free(folder: Path) -> int:
-    return shutil.disk_usage(str(next(each for each in (folder, *folder.parents) if each.exists()))).free
+    return shutil.disk_usage(str(next(parent for parent in (folder, *folder.parents) if parent.exists()))).free
 
 
 def _sha256(path: Path) -> str:
@@ -214,7 +216,7 @@ def _sha256(path: Path) -> str:
 
 
 def _keep(path: Path, content: Any) -> None:
-    """Write beside the final name, flush to the disk, compare, rename."""
+    """Write a temporary file, flush it to the disk, compare its SHA-256, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name("{}.{}.partial".format(path.name, os.getpid()))
     try:
@@ -223,7 +225,7 @@ def _keep(path: Path, content: Any) -> None:
             target.flush()
             os.fsync(target.fileno())
         if _sha256(partial) != path.name:
-            raise Refused("board-failed", said="{} came as another content".format(path.name[:12]))
+            raise Refused("board-failed", because="{} was changed on the way".format(path.name[:12]))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -239,7 +241,7 @@ def _link(content: Path, path: Path) -> None:
 
 
 def _locked(path: Path, timeout_s: float) -> BinaryIO:
-    """The kernel's lock on a file that every user may open, or the refusal that says who has it."""
+    """Lock a file that every user may open, or refuse with the lock's owner."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:  # without creating first: in a sticky folder the kernel may refuse to create over another user's file
         number = os.open(str(path), flags)
@@ -291,7 +293,7 @@ def _forgotten(path: Path) -> bool:
 
 
 def _used(path: Path) -> None:
-    """Date a thing that was asked for: it is not swept away, and that it was old once before counts no more."""
+    """Update the date of a requested file, and remove the mark of an earlier sweep."""
     path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_ISVTX)
     os.utime(str(path))
 

@@ -1,6 +1,6 @@
-"""Files that are in two places: what a board holds, by SHA-256, and the folder of results that it writes and that comes here.
+"""Files on both sides: contents that a board stores by SHA-256, and the results folder that it writes.
 
-What it lacks is sent in one stream, and no file that was not changed is hashed twice.
+Missing contents are sent in one stream, and an unchanged file is hashed only once.
 """
 
 from __future__ import annotations
@@ -23,61 +23,62 @@ from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.disk import Stamp, sha256_of, stamped
 
 _ROOM = 32 * 1024 * 1024
-"""Bytes that stay free beside what is sent: logits, traces and a library's own files."""
+"""Bytes that must stay free in addition to the sent files, for logits, traces and files of libraries."""
 _IGNORED = "__pycache__"
 _FETCHING = "fetching results"
 
 
 class Contents:
-    """Files of this machine that a board is given."""
+    """Files of this machine that a board needs."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._digests: dict[tuple[str, Stamp], str] = {}
         self.sent_bytes = 0
-        """Over this connection, of files' contents."""
+        """Bytes of contents that were sent over this connection."""
 
-    def of_folder(self, folder: Path) -> dict[str, Path]:
-        """Every file of a folder by its name in it, byte code apart."""
-        found = sorted(path for path in folder.rglob("*") if path.is_file() and _IGNORED not in path.parts)
-        return {path.relative_to(folder).as_posix(): path for path in found}
+    def files_in(self, folder: Path) -> dict[str, Path]:
+        """Every file of a folder by its relative name, without byte code."""
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and _IGNORED not in path.parts)
+        return {path.relative_to(folder).as_posix(): path for path in paths}
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file."""
-        known = (str(path), stamped(path.stat()))
-        if known not in self._digests:
-            self._digests[known] = sha256_of(path)
-        return self._digests[known]
+        identity = (str(path), stamped(path.stat()))
+        if identity not in self._digests:
+            self._digests[identity] = sha256_of(path)
+        return self._digests[identity]
 
     def send(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Let the board hold these files; returns the SHA-256 of each. Raises BoardDiskFull: it has no room for what it lacks."""
+        """Send the files that a board lacks, and return the SHA-256 of each. Raises BoardDiskFull: the board has too little
+        space."""
         digests = {path: self.digest(path) for path in paths}
         here = {sha256: path for path, sha256 in digests.items()}
-        said = self._board.ask("have", sha256=sorted(here))
+        answer = self._board.ask("have", sha256=sorted(here))
         with usable(self._board.name, "have"):
-            if not here.keys() >= set(said["missing"]):
-                raise Unusable("missing: it names a SHA-256 that it was not asked for")
-        missing = {sha256: here[sha256] for sha256 in said["missing"]}
+            if not here.keys() >= set(answer["missing"]):
+                raise Unusable("missing: it names a SHA-256 that was not requested")
+        missing = {sha256: here[sha256] for sha256 in answer["missing"]}
         size = sum(path.stat().st_size for path in missing.values())
-        if missing and size + _ROOM > said["free_bytes"]:
-            free = int(said["free_bytes"])
+        if missing and size + _ROOM > answer["free_bytes"]:
+            free = int(answer["free_bytes"])
             raise board_disk_full(board=self._board.name, folder=self._board.folder, needed_bytes=size + _ROOM, free_bytes=free)
         if missing:
             with _Stream(missing) as stream:
-                self._board.ask("put", given=stream)
+                self._board.ask("put", stdin=stream)
             self.sent_bytes += size
         return digests
 
     def folder(self, files: Mapping[str, Path], kind: str) -> str:
-        """Lay a folder of such files out there under the digest of its listing; returns its path there."""
+        """Make a folder of these files there, named after the digest of its listing, and return its path."""
         digests = self.send(files.values())
         listing = {name: digests[path] for name, path in files.items()}
-        named = hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()[:32]
-        return str(self._board.ask("lay", folder=f"{kind}/{named}", files=listing, fresh=True)["path"])
+        name = hashlib.sha256(repr(sorted(listing.items())).encode()).hexdigest()[:32]
+        return str(self._board.ask("lay", folder=f"{kind}/{name}", files=listing, fresh=True)["path"])
 
 
 class _Stream:
-    """A tar of files as it is read, so that nothing is copied here first."""
+    """A tar of files that is written while it is read, without a copy here."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
@@ -102,17 +103,17 @@ class _Stream:
                     with path.open("rb") as content:
                         archive.addfile(member, content)
         except OSError:
-            return  # nobody reads any more, or a file went: the board says what it lacks
+            return  # the reader has ended, or a file is gone: the board reports what it lacks
 
 
 PLACE = ".there.json"
 
 
 class Results:
-    """One folder of results, here and on a board.
+    """One results folder, here and on a board.
 
-    The place there is named in a file of the folder here, written before anything runs, so that the next call finds what an
-    interrupted one left; who empties the folder here begins anew there too.
+    A file in the folder here names the folder there. It is written before anything runs, so that the next call finds the
+    results of an interrupted one. If the folder here is emptied, the next call starts a new folder there.
     """
 
     def __init__(self, board: Board, contents: Contents, out: Path) -> None:
@@ -120,37 +121,34 @@ class Results:
 
     @property
     def begun(self) -> bool:
-        """Whether an earlier call left something on this board for it."""
-        return self._known() is not None
+        """Whether an earlier call left results on this board."""
+        return self._folder_there() is not None
 
     @property
     def folder(self) -> str:
-        """Its name in the private folder there, chosen now where there is none."""
-        known = self._known()
-        if known is not None:
-            return known
-        named = f"results/{uuid.uuid4().hex}"
+        """The folder's name in the private folder there; chosen now if there is none."""
+        folder = self._folder_there()
+        if folder is not None:
+            return folder
+        name = f"results/{uuid.uuid4().hex}"
         self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / PLACE
         half = path.with_suffix(".partial")
-        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1), encoding="utf-8")
+        half.write_text(json.dumps({**self._places(), self._board.name: name}, indent=1), encoding="utf-8")
         half.replace(path)
-        return named
+        return name
 
     def give(self) -> str:
-        """Let the board have what is here already and not there; returns the folder's path there."""
-        there = self._there()
-        files = {
-            name: path for name, path in self._contents.of_folder(self._out).items() if _is_result(name) and name not in there
-        }
+        """Send the files that only this side has, and return the folder's path there."""
+        listed, files = self._listing(), self._contents.files_in(self._out)
+        files = {name: path for name, path in files.items() if _is_result(name) and name not in listed}
         digests = self._contents.send(files.values()) if files else {}
         listing = {name: digests[path] for name, path in files.items()}
         return str(self._board.ask("lay", folder=self.folder, files=listing, fresh=False)["path"])
 
     def take(self) -> None:
-        """Bring what is finished there and not the same here, each file as old as it is there."""
-        there = self._there()
-        wanted = {name: facts for name, facts in there.items() if _is_result(name) and not self._same(name, facts)}
+        """Fetch the finished files that differ here, with their dates."""
+        wanted = {name: facts for name, facts in self._listing().items() if _is_result(name) and not self._same(name, facts)}
         if wanted:
             self._fetch(wanted)
 
@@ -160,12 +158,12 @@ class Results:
         except (OSError, ValueError):
             return {}
 
-    def _known(self) -> str | None:
+    def _folder_there(self) -> str | None:
         return self._places().get(self._board.name)
 
-    def _there(self) -> Mapping[str, Mapping[str, Any]]:
-        found: Mapping[str, Mapping[str, Any]] = self._board.ask("list", folder=self.folder)["files"]
-        return found
+    def _listing(self) -> Mapping[str, Mapping[str, Any]]:
+        files: Mapping[str, Mapping[str, Any]] = self._board.ask("list", folder=self.folder)["files"]
+        return files
 
     def _same(self, name: str, facts: Mapping[str, Any]) -> bool:
         path = self._out / name
@@ -175,7 +173,7 @@ class Results:
         names, size = sorted(wanted), sum(facts["bytes"] for facts in wanted.values())
         process = self._board.start("get", folder=self.folder, names=names)
         assert process.stdout is not None and process.stderr is not None
-        incoming, said = Incoming(process.stdout, size), Tail(process.stderr)
+        incoming, stderr = Incoming(process.stdout, size), Tail(process.stderr)
         try:
             with usable(self._board.name, _FETCHING):
                 while (line := incoming.line(SILENCE_S)) and not line.startswith(b'{"sends"'):
@@ -185,16 +183,16 @@ class Results:
                 for name in names:
                     self._keep(name, wanted[name], incoming)
         except Silence as error:
-            raise link_lost(board=self._board.name, doing=_FETCHING, said=f"nothing in {SILENCE_S:g} s") from error
+            raise link_lost(board=self._board.name, doing=_FETCHING, said=f"no data for {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
             if self._board.link.ended():
                 raise link_lost(board=self._board.name, doing=_FETCHING) from error
-            raise board_failed(board=self._board.name, doing=_FETCHING, said=[*last_lines(said.text, 1), str(error)]) from error
+            raise board_failed(board=self._board.name, doing=_FETCHING, said=[*last_lines(stderr.text, 1), str(error)]) from error
         finally:
             kill_group(process)
 
     def _keep(self, name: str, facts: Mapping[str, Any], incoming: Incoming) -> None:
-        """A file, whole, and what it was said to be."""
+        """Fetch a complete file, and compare its SHA-256."""
         path = self._out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f"{path.name}.partial")
@@ -203,7 +201,7 @@ class Results:
                 for block in incoming.exactly(facts["bytes"], SILENCE_S):
                     target.write(block)
             if sha256_of(half) != facts["sha256"]:
-                raise board_failed(board=self._board.name, doing=_FETCHING, said=[f"{name} came as another content"])
+                raise board_failed(board=self._board.name, doing=_FETCHING, said=[f"{name} was changed on the way"])
             written = time.time() - facts["age_s"]
             os.utime(half, (written, written))
             half.replace(path)

@@ -1,4 +1,4 @@
-"""A board as a Host: what a task is given is sent, its runner runs there under a lease, and what it made comes back."""
+"""A board as a Host: input files are sent, the runner runs there under a lease, and results are fetched."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 LEASE_S = 30.0
-"""A runner whose link went without a word ends after that."""
+"""A runner ends after this time without a sign of its link."""
 LOCK = MACHINE
-"""Whose holder measures there. One path for all users of a board."""
-_ORPHAN_S = 45.0  # a runner whose link went ends by its lease before that
+"""Lock of the process that measures there: one path for all users of a board."""
+_ORPHAN_S = 45.0  # a runner without a link ends by its lease before that
 _AGAIN_S = 20.0
-"""Between two looks at the lock of what is timed there, so that looking disturbs nobody's race."""
+"""Interval between two checks of the race lock, long enough not to disturb a race."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 VARIABLES = {**{name: name for name in KEPT_VARIABLES}, "PYTHONPATH": PATH_NOT_PASSED}
-"""Variables of the board that its runner is given, and the names that it is given them by."""
+"""Environment variables of the board that a runner gets, with the names that it gets them by."""
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
 
 
 class _RacedThere(Exception):
-    """Somebody else's race is run on the board now."""
+    """Another race runs on the board now."""
 
 
 class SshHost:
-    """A board, held for one user from ``open`` to ``close``; to be used as a context."""
+    """A board, locked for one user from ``open`` to ``close``; to be used as a context."""
 
     part_bytes: int | None = 64 * 1024 * 1024
-    """Some seconds of a slow wireless link: what a cut may cost."""
+    """Some seconds of a slow wireless link, which is the most that a cut costs."""
 
     def __init__(self, board: Board, lock: str, what: str) -> None:
         self.board = board
@@ -67,12 +67,12 @@ class SshHost:
 
     @classmethod
     def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """Connect, and hold the board. Raises EdgecnnError: of ``errors.hosts``."""
+        """Connect to the board and lock it. Raises EdgecnnError: an error of ``errors.hosts``."""
         return cls.over(Link.open(address), what=what, python=python, folder=folder, lock=lock)
 
     @classmethod
     def over(cls, link: Link, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """The same over a link that is there, which it closes in the end, and at once where the board cannot be held."""
+        """Lock the board at the other end of an open link. The link is closed at the end, or at once if the lock fails."""
         host = cls(Board(link, python=python, folder=folder), lock, what)
         try:
             host._begin()
@@ -82,7 +82,7 @@ class SshHost:
         return host
 
     def close(self) -> None:
-        """Let go of the board. Whatever still runs there for this process ends."""
+        """Unlock the board. Its processes of this host end."""
         self._let_go()
         self.board.link.close()
 
@@ -93,20 +93,20 @@ class SshHost:
         self.close()
 
     def clean(self) -> None:
-        """Remove everything of ours from the board."""
+        """Remove edgecnn's private folder from the board."""
         self.board.ask("clean")
 
     def identify(self) -> Environment:
-        """The board now, as this edgecnn's own runner sees it there."""
+        """The board's environment, as this edgecnn's runner reads it there."""
         return self._info().environment
 
     def runtime_version(self, runtime: str) -> str | None:
-        """What the board's Python has installed."""
+        """See ``Host.runtime_version``."""
         return self._info().runtimes.get(runtime)
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
-        return builder_in(self._asked("info", "--builder", package), self.board.name)
+        return builder_in(self._ask_runner("info", "--builder", package), self.board.name)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``."""
@@ -118,32 +118,32 @@ class SshHost:
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """See ``Host.run``.
 
-        Raises LINK_LOST: the connection ended; what was finished is kept there, and the same task goes on. BoardDiskFull:
-        there is no room there for what is sent, or for what is made.
+        Raises LINK_LOST: the connection was lost; finished results stay there, and the same task continues. BoardDiskFull:
+        there is too little space for sent files or results.
         """
         self._connected()
-        places = {kit: self.contents.folder(self.contents.of_folder(kit), "kits") for kit in task.kits}
-        places |= self._given(task)
+        places = {kit: self.contents.folder(self.contents.files_in(kit), "kits") for kit in task.kits}
+        places |= self._send_inputs(task)
         results = None if task.out is None else Results(self.board, self.contents, task.out)
         if results is not None and task.out is not None:
             places[task.out] = results.give()
             if task.schedule is not None:
-                places[task.out / SCHEDULE] = self._sent(task.out, task.schedule.text(places.__getitem__))
+                places[task.out / SCHEDULE] = self._send_schedule(task.out, task.schedule.text(places.__getitem__))
         try:
             argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-            said = self._program(places[task.kit], argv, task.command, lease_s, tell)
+            result = self._program(places[task.kit], argv, task.command, lease_s, tell)
         except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
                 results.take()
             raise
         if results is not None:
             results.take()
-        return said
+        return result
 
     # -----------------------------------------------------------------------------------------------------------------
 
     def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """A runner there, to its end. What is timed has the board alone, as a race of the board's own has."""
+        """Run a runner there to its end. A timed run has the board alone, like a race that is started on the board itself."""
         kit = "/".join(place.split("/")[-2:])
         locks = [(self._race_lock, _AGAIN_S)] if doing == "bench" else []
         locks.append((f"{self._lock}.run", _ORPHAN_S))
@@ -161,22 +161,22 @@ class SshHost:
             raise self._judged(error) from error
 
     def _when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """Run it when no other race is run there, as one of the board's own may be, which waits for this one too."""
-        told = False
+        """Run the program when no other race runs there; a race that is started on the board waits for this one too."""
+        announced = False
         while True:
             try:
                 return run_program(program, lease_s=lease_s, tell=tell)
             except _RacedThere:
-                if not told:
+                if not announced:
                     tell.note(WAITING.format(self.board.name))
-                told = True
+                announced = True
 
     @property
     def _race_lock(self) -> str:
         return f"{self._lock}{RACE}"
 
     def _failure(self, doing: str) -> Callable[[Mapping[str, Any]], EdgecnnError]:
-        """The runner's own words, or those of our side there."""
+        """Make an error from that of the runner or of ``far.py``."""
 
         def failure(error: Mapping[str, Any]) -> EdgecnnError:
             if error.get("far") and error.get("ref") == "board-busy" and error.get("lock") == self._race_lock:
@@ -186,21 +186,21 @@ class SshHost:
         return failure
 
     def _judged(self, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-        """A full disk there may be said in many ways, and one that fails is the board's failure and no kit's."""
+        """A full disk has many error texts, and a failing one is the board's fault, not a kit's."""
         unwritten = isinstance(error, RunnerCannotWrite)
         if not unwritten and not any(word in f"{error.what} {error.because}" for word in _FULL):
             return error
         free = int(self.board.ask("have", sha256=[])["free_bytes"])
         if unwritten and free > FULL_BELOW_BYTES:
-            return board_failed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
+            return board_failed(board=self.board.name, doing="writing", said=["the runner cannot write, although space is free"])
         return board_disk_full(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
-    def _given(self, task: Task) -> dict[Path, str]:
-        digests = self.contents.send(task.given.values())
+    def _send_inputs(self, task: Task) -> dict[Path, str]:
+        digests = self.contents.send(task.inputs.values())
         return {path: f"{self.folder}/objects/{sha256[:2]}/{sha256}" for path, sha256 in digests.items()}
 
-    def _sent(self, out: Path, text: str) -> str:
-        """A schedule names kits where they lie there, so it is not the file that lies here."""
+    def _send_schedule(self, out: Path, text: str) -> str:
+        """Send a schedule with the kit paths of the board, which differs from the file here."""
         path = out / f"{SCHEDULE}.sent.partial"
         path.write_text(text, encoding="utf-8")
         try:
@@ -216,13 +216,13 @@ class SshHost:
 
     def _info(self) -> MachineInfo:
         if self._about is None:
-            self._about = info_in(self._asked("info"), self.board.name)
+            self._about = info_in(self._ask_runner("info"), self.board.name)
         return self._about
 
-    def _asked(self, *words: str) -> Mapping[str, Any]:
-        """What this edgecnn's own runner answers there, without a kit."""
+    def _ask_runner(self, *words: str) -> Mapping[str, Any]:
+        """Run a command of this edgecnn's runner there, without a kit."""
         self._connected()
-        files = {f"runner/{name}": path for name, path in self.contents.of_folder(_RUNNER).items()}
+        files = {f"runner/{name}": path for name, path in self.contents.files_in(_RUNNER).items()}
         argv = ["--lease-s", str(LEASE_S), *words]
         return self._program(self.contents.folder(files, "kits"), argv, words[0], LEASE_S * 4, Unheard())
 
@@ -231,7 +231,7 @@ class SshHost:
         self._hold()
 
     def _connected(self) -> None:
-        """Training may take hours between two runs of kits: a link that went meanwhile, under nothing, is opened anew."""
+        """Open a lost link again: training may take hours between two runs of kits."""
         if self.board.link.alive:
             return
         self._let_go()
@@ -247,10 +247,10 @@ class SshHost:
     def _hold(self) -> None:
         holder = self._holder = self.board.start("hold", lock=self._lock, what=self._what)
         assert holder.stdout is not None and holder.stderr is not None
-        incoming, said = Incoming(holder.stdout), Tail(holder.stderr)
+        incoming, stderr = Incoming(holder.stdout), Tail(holder.stderr)
         with usable(self.board.name, "hold"):
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
             raise link_lost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
-        self.board.answer("hold", line, "" if line else said.text)
+        self.board.answer("hold", line, "" if line else stderr.text)

@@ -1,7 +1,7 @@
-"""Where a board is, and one connection to it, opened once and shared by every command: a login on a slow board takes seconds.
+"""An address of a board, and one connection that all commands share, since a login on a slow board takes seconds.
 
-The connection's own command there is ``cat`` on a pipe that this process holds, so that the connection ends with this process
-however that ends. How a command exits says nothing (255 may be the link, the login or the command); what it said last does.
+The connection's own command there is ``cat`` on a pipe of this process, so the connection always ends with this process. Exit
+codes are ambiguous (255 may come from the link, the login or the command); the last output counts.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, us
 from edgecnn.runner.runs.schedule import kill_group
 
 _OPEN_S = 60.0
-"""For name, connection, key exchange and login through any jump hosts; ssh itself gives up on a silent board earlier."""
+"""Time for name, connection, key exchange and login through jump hosts; ssh itself gives up earlier on a silent board."""
 _POLL_S = 0.02
 _MOMENT_S = 1.0
 _SOCKET_BYTES = 80
-"""A socket's path may have 108 bytes in Linux and 104 elsewhere, and ssh adds seventeen while it makes one."""
+"""A socket's path has at most 108 bytes in Linux and 104 elsewhere, and ssh adds seventeen while it makes one."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command there said."""
+    """Output and exit status of a command there."""
 
     stdout: bytes
     stderr: str
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Standard output as text, without the last line's end."""
+        """Standard output as text, without white space around it."""
         return self.stdout.decode("utf-8", "replace").strip()
 
 
@@ -60,19 +60,19 @@ class Link:
         assert master.stderr is not None
         self.address = address
         self._folder = folder
-        self._master, self._said = master, Tail(master.stderr)
+        self._master, self._stderr = master, Tail(master.stderr)
 
     @classmethod
     def open(cls, address: Address) -> Link:
         """Connect and log in.
 
-        Raises SSH_ABSENT, BOARD_UNREACHABLE, BOARD_UNKNOWN, BOARD_KEY_CHANGED, LOGIN_REFUSED: there is no connection, and why.
+        Raises SSH_ABSENT, BOARD_UNREACHABLE, BOARD_UNKNOWN, BOARD_KEY_CHANGED, LOGIN_REFUSED: the connection failed.
         """
         folder = _private_folder()
         try:
             master = _master(address, folder)
         except BaseException:
-            _removed(folder)
+            _remove(folder)
             raise
         link = cls(address, folder, master)
         try:
@@ -84,60 +84,61 @@ class Link:
 
     @property
     def board(self) -> str:
-        """As the user named it."""
+        """The board as the user named it."""
         return self.address.destination
 
     @property
     def alive(self) -> bool:
-        """Whether the connection stands, as far as is known: a silent board is noticed after fifteen seconds."""
+        """Whether the connection is open, as far as is known: a silent board is noticed after fifteen seconds."""
         return self._master.poll() is None
 
     def ended(self) -> bool:
-        """Whether the connection is gone, once something broke: its own process may end a moment after those that use it."""
+        """Whether the connection is lost, after an error. Its process may end a moment after those that use it."""
         give_up_at = time.monotonic() + _MOMENT_S
         while self.alive and time.monotonic() < give_up_at:
             time.sleep(_POLL_S)
         return not self.alive
 
     def command(self, remote: str) -> list[str]:
-        """The words of a process whose standard streams are those of a command there. It never connects by itself."""
+        """The command of a process that runs a remote command over this connection. It never opens another connection."""
         only_shared = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
         return self.address.command(str(self._folder / "c"), options=only_shared, remote=remote)
 
-    def ask(self, remote: str, *, given: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
+    def ask(self, remote: str, *, stdin: bytes = b"", timeout_s: float = 60.0, doing: str = "a command") -> Answer:
         """Run one line in the login shell there, and wait for its end.
 
-        ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
-        LINK_LOST: the connection ended meanwhile. AnswerUnusable: what it says has no end.
+        ``remote``: the line; quote its variable parts. ``timeout_s``: the link then counts as lost. Raises LINK_LOST: the
+        connection was lost. AnswerUnusable: the output is too long.
         """
         process = self.start(remote)
-        said = self.exchange(process, given, timeout_s=timeout_s, doing=doing)
+        streams = self.exchange(process, stdin, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise link_lost(board=self.board, doing=doing, said=last_line(said.stderr))
-        return Answer(said.stdout, said.stderr, process.returncode)
+            raise link_lost(board=self.board, doing=doing, said=last_line(streams.stderr))
+        return Answer(streams.stdout, streams.stderr, process.returncode)
 
     def start(self, remote: str) -> subprocess.Popen[bytes]:
-        """A process whose standard streams are those of a command there."""
+        """Start a process that runs a remote command."""
         pipe = subprocess.PIPE
         return subprocess.Popen(self.command(remote), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
 
-    def exchange(self, process: subprocess.Popen[bytes], given: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
-        """What it says to what it is given, to its end. Raises LINK_LOST: none came in time. AnswerUnusable: it says too much."""
+    def exchange(self, process: subprocess.Popen[bytes], stdin: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
+        """Write to a process and return its output. Raises LINK_LOST: it did not end in time. AnswerUnusable: the output is
+        too long."""
         try:
             with usable(self.board, doing):
-                return exchange(process, given, timeout_s)
+                return exchange(process, stdin, timeout_s)
         except Silence as error:
             raise link_lost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
         finally:
             kill_group(process)
 
     def close(self) -> None:
-        """End the connection, and with it whatever still runs there on its behalf."""
+        """Close the connection. Its remote processes end."""
         if self._master.stdin is not None:
             self._master.stdin.close()
         kill_group(self._master)
         if self._folder.exists():
-            _removed(self._folder)
+            _remove(self._folder)
 
     def __enter__(self) -> Link:
         return self
@@ -150,12 +151,12 @@ class Link:
         while not (self._folder / "c").exists():
             if self._master.poll() is not None or time.monotonic() > give_up_at:
                 kill_group(self._master)
-                raise refused(self.board, self._said.text)
+                raise refused(self.board, self._stderr.text)
             time.sleep(_POLL_S)
 
 
 def _private_folder() -> Path:
-    """Mode 0700, with a path short enough for a socket."""
+    """Make a folder with mode 0700 and a path that is short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="edgecnn-"))
     if len(bytes(folder / "c")) <= _SOCKET_BYTES:
         return folder
@@ -163,7 +164,7 @@ def _private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="edgecnn-", dir="/tmp"))
 
 
-def _removed(folder: Path) -> None:
+def _remove(folder: Path) -> None:
     (folder / "c").unlink(missing_ok=True)
     folder.rmdir()
 
@@ -177,37 +178,37 @@ def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
         raise SSH_ABSENT(program=words[0]) from error
 
 
-def in_shell(path: str) -> str:
-    """Quoted for the shell there, a leading ``~`` as its home folder."""
+def shell_path(path: str) -> str:
+    """Quote a path for the shell there; a leading ``~`` is its home folder."""
     if path == "~":
         return '"$HOME"'
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def refused(board: str, said: str) -> EdgecnnError:
-    """The error that these words stand for.
+def refused(board: str, output: str) -> EdgecnnError:
+    """Make the error of a failed connection from ssh's output.
 
-    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; one that is not known is passed on as it is.
+    The sentences are those of OpenSSH's ``sshconnect.c`` and ``sshconnect2.c``; an unknown one is passed on.
     """
-    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
         return BOARD_KEY_CHANGED(board=board)
-    if "Host key verification failed" in said or "host key is known for" in said:
+    if "Host key verification failed" in output or "host key is known for" in output:
         return BOARD_UNKNOWN(board=board)
-    if "Permission denied (" in said or "Too many authentication failures" in said:
-        return LOGIN_REFUSED(board=board, said=last_line(said))
-    return board_unreachable(board=board, said=last_line(said))
+    if "Permission denied (" in output or "Too many authentication failures" in output:
+        return LOGIN_REFUSED(board=board, said=last_line(output))
+    return board_unreachable(board=board, said=last_line(output))
 
 
-def last_line(said: str) -> str:
+def last_line(text: str) -> str:
     """The last line that is not empty."""
-    return "".join(last_lines(said, 1))
+    return "".join(last_lines(text, 1))
 
 
 COMMAND = "EDGECNN_SSH"
-"""A variable with the client and its options, such as ``ssh -F boards.conf``; without it, ``ssh``."""
+"""Environment variable with the client and its options, such as ``ssh -F boards.conf``; default ``ssh``."""
 _SETTINGS = (
-    "BatchMode=yes",  # a question nobody sees is never asked
-    "StrictHostKeyChecking=yes",  # whatever the user's file says: an unknown key is the user's to accept
+    "BatchMode=yes",  # never ask a question
+    "StrictHostKeyChecking=yes",  # only the user accepts an unknown key
     "ServerAliveInterval=5",
     "ServerAliveCountMax=3",
     "ConnectTimeout=15",
@@ -219,25 +220,26 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class Address:
-    """One destination, as ``ssh`` understands it: ``user@board``, a name of ssh_config, or ``ssh://user@board:port``."""
+    """A destination for ``ssh``: ``user@board``, a name of ssh_config, or ``ssh://user@board:port``."""
 
     destination: str
     client: tuple[str, ...] = ("ssh",)
 
     @classmethod
     def of(cls, text: str) -> Address:
-        """The destination that a user named.
+        """Parse a destination that a user named.
 
-        Raises BadAddress: it is empty, has a space in it, or begins like an option. ANDROID_HOST: it is adb's, as ``adb:SERIAL``.
+        Raises BadAddress: it is empty, contains a space, or begins like an option. ANDROID_HOST: it is adb's, such as
+        ``adb:SERIAL``.
         """
         if text.startswith("adb:"):
             raise ANDROID_HOST(text=text)
-        if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
+        if not text or text.startswith("-") or any(not character.isprintable() or character.isspace() for character in text):
             raise BAD_ADDRESS(text=text)
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))
 
     def command(self, socket: str, *, options: Sequence[str] = (), remote: str | None = None) -> list[str]:
-        """The client's words. ``socket``: of the connection that all commands share."""
-        settings = [word for each in _SETTINGS for word in ("-o", each)]
+        """The client's command line. ``socket``: of the shared connection."""
+        settings = [word for setting in _SETTINGS for word in ("-o", setting)]
         words = [*self.client, *settings, "-a", "-x", "-T", "-S", socket, *options, "--", self.destination]
         return words if remote is None else [*words, remote]

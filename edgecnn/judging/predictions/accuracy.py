@@ -192,7 +192,7 @@ def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_], groups: G
     return drop_interval_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better), worth)
 
 
-NO_LABELS = "the images have no labels, so that nothing says which answer is right"
+NO_LABELS = "the images have no labels, so accuracy is unknown"
 
 
 def agreement(

@@ -32,7 +32,7 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
     terms = right * positives_so_far / last
     fewer = np.maximum(last - 1, 1)
     before = np.concatenate([[0.0], np.cumsum(terms)])[first]
-    behind, lost = (_from_here(right * factor / fewer)[first] for factor in (positives_so_far, np.ones_like(positives_so_far)))
+    behind, lost = (_sums_to_end(right * factor / fewer)[first] for factor in (positives_so_far, np.ones_like(positives_so_far)))
     own = right * (positives_so_far - 1) / fewer
     positives = right.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -41,7 +41,7 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
         return LeaveOneOut(float(terms.sum() / positives) if positives else float("nan"), without)
 
 
-def at_random(images: int, positives: int) -> float:
+def chance_precision(images: int, positives: int) -> float:
     """The average precision that ranking the images at random is expected to reach, 0…1.
 
     Of the image at rank r that has the label, the r - 1 before it have it by their share; the mean over r is the formula. It is
@@ -64,7 +64,7 @@ def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneO
     return LeaveOneOut(float(np.mean([precision.estimate for precision in by_label])), mean)
 
 
-def _from_here(values: Doubles) -> Doubles:
+def _sums_to_end(values: Doubles) -> Doubles:
     return np.cumsum(values[::-1])[::-1]
 
 

@@ -41,7 +41,7 @@ class ByClass:
         return f1
 
 
-def by_class(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int) -> ByClass:
+def class_counts(labels: NDArray[Any], predicted: NDArray[np.intp], classes: int) -> ByClass:
     """Count images (images,) by true and by predicted class."""
     return ByClass(
         images=np.bincount(labels, minlength=classes),
@@ -66,12 +66,12 @@ def macro_f1(
         return None
     classes = int(present.sum())
     estimate = float(counts.f1[present].sum()) / classes
-    mean = LeaveOneOut(estimate, estimate + _without_each(labels, predicted, counts) / classes)
+    mean = LeaveOneOut(estimate, estimate + _f1_changes(labels, predicted, counts) / classes)
     alike = classes * classes / float((1 / counts.images[present]).sum())
     return two_centre_interval(mean, alike, None, confidence)
 
 
-def _without_each(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:
+def _f1_changes(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:
     """How much the sum of F1 over the classes with images would change without each image."""
     both = counts.images + counts.named
     f1 = np.where(counts.images > 0, counts.f1, 0.0)
@@ -104,7 +104,7 @@ class Pairs:
         lost, gained = self.theirs & ~self.right, self.right & ~self.theirs
         return np.bincount(self.labels[lost], minlength=classes), np.bincount(self.labels[gained], minlength=classes)
 
-    def of_class(self, index: int) -> Pairs:
+    def class_pairs(self, index: int) -> Pairs:
         """Those of one class."""
         some = self.labels == index
         theirs, groups = (None if values is None else values[some] for values in (self.theirs, self.groups))
@@ -131,7 +131,7 @@ def class_report(names: Sequence[str], counts: ByClass, pairs: Pairs) -> ClassRe
 def _recall(pairs: Pairs, index: int, right: int, images: int) -> Interval | None:
     if images < 1:
         return None
-    own = None if pairs.groups is None else pairs.of_class(index)
+    own = None if pairs.groups is None else pairs.class_pairs(index)
     worth = Worth() if own is None else sample_worth(own.right, own.groups, ACCURACY_CONFIDENCE)
     return share_interval(right, images, worth, ACCURACY_CONFIDENCE)
 
@@ -175,10 +175,10 @@ def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
     if together is None or pairs.theirs is None:
         return [None] * classes
     _, unit = np.unique(together, return_inverse=True)
-    of_class, place = np.unique(np.stack([pairs.labels, unit.ravel()]), axis=1, return_inverse=True)
+    class_pairs, place = np.unique(np.stack([pairs.labels, unit.ravel()]), axis=1, return_inverse=True)
     net = np.bincount(place.ravel(), pairs.theirs.astype(float) - pairs.right)
     count, lost, gained = (
-        np.bincount(of_class[0][some], minlength=classes).tolist() for some in (slice(None), net > 0.5, net < -0.5)
+        np.bincount(class_pairs[0][some], minlength=classes).tolist() for some in (slice(None), net > 0.5, net < -0.5)
     )
     kind = "group" if pairs.folds is None else "fold"
     return [UnitLosses(kind=kind, count=count[of], lost=lost[of], gained=gained[of]) for of in range(classes)]
@@ -186,7 +186,7 @@ def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
 
 def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
     """The same reports, of the candidates of one build, with p values adjusted over their candidates and classes together."""
-    compared = [(place, index) for place, report in enumerate(reports) for index in _with_images(report)]
+    compared = [(place, index) for place, report in enumerate(reports) for index in _compared_classes(report)]
     signs = [_signs(reports[place].classes[index]) for place, index in compared]
     lost, gained = (np.array([sign[which] for sign in signs], np.int64) for which in (0, 1))
     p_values = dict(zip(compared, adjusted_p(lost, gained).tolist(), strict=True))
@@ -207,7 +207,7 @@ def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
     ]
 
 
-def _with_images(report: ClassReport) -> list[int]:
+def _compared_classes(report: ClassReport) -> list[int]:
     return [index for index, figures in enumerate(report.classes) if report.compared and figures.images]
 
 
@@ -242,10 +242,10 @@ def _drops(pairs: Pairs, lost: Counts, gained: Counts, images: Counts) -> list[I
     some, z = np.maximum(images, 1), two_sided_z(NON_INFERIORITY_CONFIDENCE)
     low, high = tango_bounds(lost, gained, some, z)
     if pairs.groups is not None:
-        worths = [_drop_worth(pairs.of_class(index)) for index in range(len(images))]
+        worths = [_drop_worth(pairs.class_pairs(index)) for index in range(len(images))]
         ends = [
-            np.array([worth.to_fail(count) for worth, count in zip(worths, some, strict=True)]),
-            np.array([worth.to_pass(count) for worth, count in zip(worths, some, strict=True)]),
+            np.array([worth.independent_to_fail(count) for worth, count in zip(worths, some, strict=True)]),
+            np.array([worth.independent_to_pass(count) for worth, count in zip(worths, some, strict=True)]),
         ]
         (low, _), (_, high) = (tango_bounds(lost * end / some, gained * end / some, end, z) for end in ends)
     columns = zip(((lost - gained) / some).tolist(), low.tolist(), high.tolist(), images.tolist(), strict=True)

@@ -94,17 +94,19 @@ class Worth(NamedTuple):
     at_most: float = math.inf
     """Independent images that the bound of a PASS takes these for; see ``independent_at_most``."""
 
-    def to_pass(self, images: float) -> float:
+    def independent_to_pass(self, images: float) -> float:
         """Independent images behind the bound that a PASS needs."""
         return min(images / self.effect, self.at_most)
 
-    def to_fail(self, images: float) -> float:
+    def independent_to_fail(self, images: float) -> float:
         """Independent images behind the bound that a FAIL needs."""
         return images / self.effect
 
     def images_for(self, independent: float, images: float, *, to_pass: bool) -> int:
         """Images in such groups as these that are worth ``independent`` ones; ``images``: how many these are."""
-        return math.ceil(independent * images / (self.to_pass(images) if to_pass else self.to_fail(images)))
+        return math.ceil(
+            independent * images / (self.independent_to_pass(images) if to_pass else self.independent_to_fail(images))
+        )
 
 
 def sample_worth(values: NDArray[Any], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Worth:
@@ -115,9 +117,14 @@ def sample_worth(values: NDArray[Any], groups: Groups | None, confidence: float 
 def share_interval(hits: float, images: float, worth: Worth, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
     """Wilson's interval of a share that is to be large, from its own low end; None of no images."""
     share = hits / images if images else 0.0
-    if worth.to_pass(images) == images:
+    if worth.independent_to_pass(images) == images:
         return wilson(hits, images, confidence)
-    return _between_ends(*(wilson(share * count, count, confidence) for count in (worth.to_pass(images), worth.to_fail(images))))
+    return _between_ends(
+        *(
+            wilson(share * count, count, confidence)
+            for count in (worth.independent_to_pass(images), worth.independent_to_fail(images))
+        )
+    )
 
 
 def drop_interval_pp(
@@ -126,7 +133,7 @@ def drop_interval_pp(
     """Tango's interval of a paired drop, which is to be small, in percentage points; None of no images."""
     if images <= 0:
         return None
-    counts = (worth.to_fail(images), worth.to_pass(images))
+    counts = (worth.independent_to_fail(images), worth.independent_to_pass(images))
     return _between_ends(*(tango_drop_pp(lost * count / images, gained * count / images, count, confidence) for count in counts))
 
 

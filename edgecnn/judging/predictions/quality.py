@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgecnn.errors.gates import LOGITS_DO_NOT_MATCH, NO_IMAGES
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels, share_of
-from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, by_class, class_report, macro_f1
+from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, class_counts, class_report, macro_f1
 from edgecnn.judging.predictions.logits import read_logits
 from edgecnn.values.figures import Accuracy, Quality
 from edgecnn.values.verdict import Interval
@@ -47,7 +47,7 @@ def quality(
     if len(names) != classes:
         raise LOGITS_DO_NOT_MATCH(candidate=answers.candidate, ours=f"logits of {classes} classes", theirs=f"{len(names)} names")
     reading = read_logits(answers.logits, labels)
-    counts = by_class(labels, reading.predicted, classes)
+    counts = class_counts(labels, reading.predicted, classes)
     f1 = macro_f1(labels, reading.predicted, counts)
     ece = calibration_error(reading.confidence, reading.place == 0)
     if f1 is None or ece is None:

@@ -57,7 +57,7 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     persists = follows > -1 / count + two_sided_z(LIKE_THE_LAST) * _autocorrelation_spread(count)
     if not drifts and not persists:
         return None
-    how = f"later runs have a {'higher' if drift > 0 else 'lower'} figure" if drifts else "each is like the one before it"
+    how = f"later runs have {'higher' if drift > 0 else 'lower'} values" if drifts else "each run resembles the run before it"
     how = f"{how} (rank correlation {abs(drift) if drifts else follows:.2f})"
     if count < RUNS_TO_TELL:
         return Dependence(None, f"{count} runs are too few to widen the interval, though {how}")
@@ -65,12 +65,12 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     upper = follows + (1 + 3 * follows) / count + 1 / math.sqrt(count) if persists else 0.0
     largest = min(max(upper, abs(drift) if drifts else 0.0), _LARGEST)
     worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
-    return Dependence(worth, f"{count} runs count as {worth:.0f}, since {how}")
+    return Dependence(worth, f"{count} runs count as {worth:.0f}, because {how}")
 
 
 def do_not_tell(runs: int) -> str | None:
     """Why no gate is decided by an interval over so many runs; None of enough."""
-    return f"{runs} runs do not tell whether they depend on each other" if runs < RUNS_TO_TELL else None
+    return f"{runs} runs are too few to show whether runs depend on each other" if runs < RUNS_TO_TELL else None
 
 
 def _worth(values: Sequence[float]) -> float | None:

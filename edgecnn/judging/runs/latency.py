@@ -166,7 +166,7 @@ def _ways(count: Mapping[State, int], late: int) -> str:
     known: Mapping[State, str] = {"flat": "steady from the start", "faster": "warmed up", "slower": "got slower"}
     ways = [f"{count[state]} {name}" for state, name in known.items() if count[state]]
     words = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
-    return words + (f"; in {late} of them timing had begun before that" if late else "")
+    return words + (f"; in {late} of them timing began before that" if late else "")
 
 
 class Settling(Value):
@@ -191,7 +191,7 @@ def settling(run: Run) -> Settling:
     last = round(count * (1 - LAST_SHARE))
     medians = np.array([np.median(window) for window in windows])
     level = float(np.median(np.concatenate(windows[last:])))
-    down, up = _by_chance(windows, medians)
+    down, up = _chance_range(windows, medians)
     apart = _lasting((medians > level + max(TOLERANCE * level, up)) | (medians < level - max(TOLERANCE * level, down)))
     first_steady = 0 if not len(apart) else int(apart[-1]) + 1
     before = sum(len(window) for window in windows[:first_steady])
@@ -209,7 +209,7 @@ def _lasting(apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(apart & beside)
 
 
-def _by_chance(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _chance_range(windows: Sequence[npt.NDArray[np.float64]], medians: npt.NDArray[np.float64]) -> tuple[float, float]:
     """How far below and above its level the median of a window may lie by chance."""
     inside = np.concatenate([window - median for window, median in zip(windows, medians, strict=True)])
     share = ERRORS / (2 * np.sqrt(min(len(window) for window in windows)))
@@ -223,7 +223,7 @@ TAILS = {percentile_name(percent): percent for percent in PERCENTILES if percent
 """Metric to its percentile."""
 WITHIN = "tails_within_ms"
 """The key of ``Latency.absent`` under which it says why there is none."""
-NOT_SHOWN = "that three of four processes keep it was not shown"
+NOT_SHOWN = "the runs do not show that three of four processes stay below it"
 
 
 def runs_needed(confidence: float = LATENCY_CONFIDENCE) -> int:
@@ -245,7 +245,7 @@ def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE)
 def why_not_within(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> dict[str, str]:
     """As ``Latency.absent`` has it, where the runs are too few."""
     needed = runs_needed(confidence)
-    return {WITHIN: f"that three of four processes keep it is shown by {needed} runs"} if len(runs) < needed else {}
+    return {WITHIN: f"it takes {needed} runs to show that three of four processes stay below it"} if len(runs) < needed else {}
 
 
 RUNS_NEEDED = 7
@@ -410,9 +410,7 @@ def too_few_samples(runs: Sequence[Run]) -> str | None:
     """A sentence where a run has no median: it ended early because it was slow, so to leave it out would keep the fast ones."""
     needed = samples_needed(50)
     short = sum(len(run.samples_ns) < needed for run in runs)
-    return (
-        f"{short} of {len(runs)} runs have fewer than {needed} samples, so that the slow ones have no median" if short else None
-    )
+    return f"{short} of {len(runs)} runs have fewer than {needed} samples, so the slow runs have no median" if short else None
 
 
 def disturbed(environment: Environment) -> str | None:
@@ -423,15 +421,15 @@ def disturbed(environment: Environment) -> str | None:
     observed = environment.observed
     causes = []
     if (others := float(observed.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
-        causes.append(f"other programs took {others:.0f} % of the processors' time")
+        causes.append(f"other programs used {others:.0f} % of the CPU time")
     if (throttled := float(observed.get("throttled_percent", 0))) >= THROTTLED_PERCENT_MAX:
-        causes.append(f"the machine slowed itself down in {throttled:.0f} % of the runs ({observed['throttled']})")
+        causes.append(f"the machine throttled in {throttled:.0f} % of the runs ({observed['throttled']})")
     return " and ".join(causes) or None
 
 
 def too_few_runs(count: int, observed: str | None = None) -> str:
-    """``1 run, seen 1.25 ms; an interval needs 7``."""
-    return f"{counted(count, 'run')}{f', seen {observed}' if observed else ''}; an interval needs {RUNS_NEEDED}"
+    """``1 run (1.25 ms); an interval needs 7``."""
+    return f"{counted(count, 'run')}{f' ({observed})' if observed else ''}; an interval needs {RUNS_NEEDED}"
 
 
 def slowed_at_most(environment: Environment) -> int | None:
@@ -444,7 +442,7 @@ def slowed_at_most(environment: Environment) -> int | None:
     """
     if not had_whole_machine(environment):
         return None
-    others, throttled = _seen(environment, "others_percent"), _seen(environment, "throttled_percent")
+    others, throttled = _observed(environment, "others_percent"), _observed(environment, "throttled_percent")
     bounded = OTHERS_PERCENT_MAX < others < 100 and throttled <= SOMETIMES_THROTTLED_PERCENT_MAX
     return math.ceil(100 / (100 - others)) if bounded else None
 
@@ -454,14 +452,14 @@ def worst_of(environments: Sequence[Environment]) -> Environment:
 
     What met one race can have made it slow whatever met the others, and in whichever order they ran.
     """
-    busiest = max(environments, key=lambda environment: _seen(environment, "others_percent")).observed
-    hottest = max(environments, key=lambda environment: _seen(environment, "throttled_percent")).observed
+    busiest = max(environments, key=lambda environment: _observed(environment, "others_percent")).observed
+    hottest = max(environments, key=lambda environment: _observed(environment, "throttled_percent")).observed
     worst = {name: busiest[name] for name in ("others_percent",) if name in busiest}
     worst |= {name: hottest[name] for name in ("throttled", "throttled_percent") if name in hottest}
     return environments[-1].model_copy(update={"observed": {**environments[-1].observed, **worst}})
 
 
-def _seen(environment: Environment, name: str) -> float:
+def _observed(environment: Environment, name: str) -> float:
     return float(environment.observed.get(name, 0))
 
 

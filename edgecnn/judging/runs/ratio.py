@@ -36,16 +36,16 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 _CONDITIONS = (
-    ("others_percent", OTHERS_PERCENT_MAX, "other programs took {:.0f} % of the processors' time in the runs"),
-    ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine slowed itself down in {:.0f} % of the runs"),
+    ("others_percent", OTHERS_PERCENT_MAX, "other programs used {:.0f} % of the CPU time in the runs"),
+    ("throttled_percent", SOMETIMES_THROTTLED_PERCENT_MAX, "the machine throttled in {:.0f} % of the runs"),
 )
 """What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
 that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
 
 
-OVER_DAYS = "Student's t, which takes days for independent and normally spread"
+OVER_DAYS = "Student's t, which assumes independent and normally distributed days"
 """The test, and what it assumes: where a machine has two paces, a day of the slower one is no change of the kit."""
-MORE_DAYS = "baselines of more days tell how far the machine differs from one to the next"
+MORE_DAYS = "baselines of more days show how much the machine varies from day to day"
 """What helps a ratio to recorded runs."""
 
 
@@ -116,7 +116,7 @@ def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float =
     short = next((why for profile in (head, *base) if (why := too_few_samples(profile.runs))), None)
     days = [_middle_ms(profile) for profile in base]
     ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
-    few = f"{counted(len(days), 'recorded day')}, and an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
+    few = f"{counted(len(days), 'recorded day')}; an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
     past = disturbed(worst_of([profile.environment for profile in base]))
     return RatioFinding(
         ratio=ratio,
@@ -193,7 +193,7 @@ def _mean(races: Sequence[PairedRace], side: Literal["base", "head"], name: str)
 def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, str]:
     bound = f"{LATENCY_RATIO} ≤ {gate.bound:g} ({_rule(gate.bound)})"
     if finding.ratio is None:
-        return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "nothing is known")
+        return (Verdict.MISSING, finding.absent) if finding.absent else (Verdict.UNSURE, finding.open or "no ratio is known")
     low, high = finding.ratio.low, finding.ratio.high
     if high <= gate.bound:
         met = f"meets {bound}"
@@ -209,14 +209,14 @@ class _Doubt(NamedTuple):
     because: str | None
     times: int | None
     """It explains no more than so much."""
-    seen: float
+    excess: float
     """So many times beyond the bound."""
 
 
 def _or_open(verdict: Verdict, stands: str, bound: str, doubt: _Doubt) -> tuple[Verdict, str]:
     if doubt.because is None:
         return verdict, stands
-    if doubt.times is None or doubt.seen <= doubt.times:
+    if doubt.times is None or doubt.excess <= doubt.times:
         return Verdict.UNSURE, f"leaves {bound} open: {doubt.because}"
     return verdict, f"{stands}: {doubt.because}, {explained(doubt.times)}"
 

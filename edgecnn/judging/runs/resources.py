@@ -272,23 +272,23 @@ def _throttled(windows: tuple[RunWindow, ...]) -> str | None:
 
 def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: str | None) -> str:
     heat = {
-        None: "whether the machine slowed itself down cannot be read here",
-        "no": "the machine did not slow itself down",
-    }.get(throttled, f"the machine slowed itself down: {throttled}")
+        None: "it is unknown whether the machine throttled",
+        "no": "the machine did not throttle",
+    }.get(throttled, f"the machine throttled: {throttled}")
     if slowdown is None:
-        few = f"{counted(len(windows), 'window')} of too few inferences to compare"
+        few = f"{counted(len(windows), 'window')} with too few inferences to compare"
         return f"one process, {few}; {heat}"
     third = len(windows) // 3
     ends = "the last window against the first" if third == 1 else f"the last {third} windows against the first {third}"
     return (
-        f"one process, {len(windows)} windows; {ends}: {slowdown:.2f} × the time an inference, {_range(windows, third)}; {heat}"
+        f"one process, {len(windows)} windows; {ends}: {slowdown:.2f} × the time per inference, {_range(windows, third)}; {heat}"
     )
 
 
 def _range(windows: tuple[SoakWindow, ...], third: int) -> str:
     """How far single windows are from each other: one process gives no interval."""
     if third == 1:
-        return "from one window each, whose spread is not known"
+        return "one window each, so the spread is unknown"
     known = [window.p50_ms for window in windows if window.p50_ms is not None]
     first, last = known[:third], known[-third:]
     return f"{min(last) / max(first):.2f} to {max(last) / min(first):.2f} × between single windows"

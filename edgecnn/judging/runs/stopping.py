@@ -52,20 +52,22 @@ def well_known(runs: Sequence[Run], until: Until) -> bool:
 
 
 def how_it_stopped(rounds: int, p50: Interval | None, until: Until | None) -> str | None:
-    """One sentence; None of a race whose number of rounds was fixed."""
+    """Return why the race stopped and how that affects its intervals; None if its number of rounds was fixed."""
     if until is None:
         return None
-    wanted = f"± {100 * until.half_width:g} %"
-    looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
-    rule = f"it looked after {looks} rounds at most, each time at {100 * confidence_at(until):.4g} %"
-    over = f"so that the interval of each figure holds at {100 * LATENCY_CONFIDENCE:g} % wherever it stops"
+    target = f"± {100 * until.half_width:g} %"
     if p50 is None:
-        return f"stopped after {rounds} rounds without an interval; asked was {wanted}"
+        return f"stopped after {rounds} rounds without an interval (target {target})"
+    looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
+    rule = (
+        f"checked after {looks} rounds, each time at {100 * confidence_at(until):.4g} %,"
+        f" so that every interval holds at {100 * LATENCY_CONFIDENCE:g} %"
+    )
     reached = f"± {100 * _reach(p50):.1f} %"
     if _reach(p50) <= until.half_width:
-        return f"stopped after {rounds} rounds at {reached}, asked was {wanted}; {rule}, {over}"
-    cap = f"the cap of {rounds} rounds was reached" if rounds >= until.looks[-1] else f"it ended after {rounds} rounds"
-    return f"{cap} at {reached}, and not the {wanted} that was asked: {what_helps(None)}; {rule}, {over}"
+        return f"stopped after {rounds} rounds at {reached} (target {target}); {rule}"
+    end = "reached the limit of" if rounds >= until.looks[-1] else "ended after"
+    return f"{end} {rounds} rounds at {reached} (target {target}): {what_helps(None)}; {rule}"
 
 
 def _reach(interval: Interval) -> float:
@@ -123,9 +125,9 @@ def rounds_to_settle(bound: float, interval: Interval, rounds: int) -> int | Non
 def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
     """The end of a sentence: what would turn UNSURE into an answer, with the option as this command spells it."""
     if rounds is None:
-        return "a quieter machine would tell"
+        return "a quieter machine would settle it"
     odds = f"about {rounds} rounds ({spelled.format(rounds)}) settle it in {100 * POWER:.0f} % of cases"
-    return f"if the estimate is the truth, {odds}; a quieter machine needs fewer"
+    return f"if the estimate is right, {odds}; a quieter machine needs fewer"
 
 
 _LIST = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")

@@ -180,7 +180,7 @@ class Bench:
     """What stays the same from one run to the next."""
 
     kit: Kit
-    asked: LoadRequest
+    request: LoadRequest
     out: Path
     """Existing folder of the logs."""
     tell: Progress
@@ -198,13 +198,13 @@ def measure(bench: Bench) -> LoadGenReport:
     answer = _process(bench, ("--kit", str(bench.kit.folder)), PILOT_LEASE_S)
     pilot = tuple(PilotBatch.model_validate(row) for row in answer["pilot"])
     results = []
-    for number, scenario in enumerate(bench.asked.scenarios):
-        bench.tell.step("run LoadGen", number, len(bench.asked.scenarios), "scenarios")
+    for number, scenario in enumerate(bench.request.scenarios):
+        bench.tell.step("run LoadGen", number, len(bench.request.scenarios), "scenarios")
         results.append(search_server(bench, pilot) if scenario is Scenario.SERVER else run_scenario(bench, scenario, pilot))
-    bench.tell.step("run LoadGen", len(bench.asked.scenarios), len(bench.asked.scenarios), "scenarios")
+    bench.tell.step("run LoadGen", len(bench.request.scenarios), len(bench.request.scenarios), "scenarios")
     version = installed_version(DISTRIBUTION) or "unknown"
     return LoadGenReport(
-        claim=claim(version, bench.asked.duration_s),
+        claim=claim(version, bench.request.duration_s),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         kit=bench.kit.sha256,
         candidate=str(bench.kit.manifest.candidate.get("id", bench.kit.manifest.name)),
@@ -219,7 +219,7 @@ def measure(bench: Bench) -> LoadGenReport:
 
 def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) -> ScenarioResult:
     """A stream or Offline: one run, and one more where the first ended too early."""
-    runs = [_run(bench, settings_for(scenario, pilot, bench.asked), pilot, scenario.value)]
+    runs = [_run(bench, settings_for(scenario, pilot, bench.request), pilot, scenario.value)]
     if runs[0].too_short:
         bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, since the pilot was slower than the run; once more")
         runs.append(_run(bench, sharpened(runs[0]), pilot, f"{scenario.value}-again"))
@@ -237,14 +237,14 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
 
 def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
     """The highest rate that LoadGen calls VALID; nothing is run where one image alone takes longer than the bound."""
-    bound_ms, fastest_ms = bench.asked.server_latency_ms, pilot[0].fastest_ms
+    bound_ms, fastest_ms = bench.request.server_latency_ms, pilot[0].fastest_ms
     if fastest_ms >= bound_ms:
         why = f"one image takes {fastest_ms:.2f} ms at least, so that no rate has a 99th percentile inside {bound_ms:g} ms"
         return ScenarioResult(scenario=Scenario.SERVER, valid=False, figure=None, unit="images/s", reason=why, runs=())
 
     def run_at(qps: float) -> LoadRun:
         bench.tell.note(f"{Scenario.SERVER.value}: {qps:.4g} images a second")
-        return _run(bench, server_settings(qps, bench.asked), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
+        return _run(bench, server_settings(qps, bench.request), pilot, f"{Scenario.SERVER.value}-{qps:.4g}-qps")
 
     capacity = 1000 / fastest_ms  # of the fastest call: a pilot that was disturbed must not hide rates that can be held
     search = highest_valid(capacity, run_at)

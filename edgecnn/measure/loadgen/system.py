@@ -89,7 +89,7 @@ class System:
 def start_test(library: Any, system: System, samples: Samples, settings: LoadSettings, logs: str) -> None:
     """Let LoadGen run to its end, leaving its logs in a folder that exists."""
     count = len(samples)
-    options, log_options = _told(library, settings), _where(library, logs)
+    options, log_options = _test_settings(library, settings), _where(library, logs)
     images = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # every sample is in memory already
     try:
         if settings.scenario is Scenario.SERVER:
@@ -109,7 +109,7 @@ def _run(library: Any, take: Any, images: Any, options: Any, log_options: Any) -
         library.DestroySUT(system)
 
 
-def _told(library: Any, settings: LoadSettings) -> Any:
+def _test_settings(library: Any, settings: LoadSettings) -> Any:
     options = library.TestSettings()
     options.scenario = getattr(library.TestScenario, settings.scenario.value)
     options.mode = library.TestMode.PerformanceOnly

@@ -1,7 +1,8 @@
-"""Networks of random blocks, for latency tables: layers of every kind that families here have, in shapes that none of them has.
+"""Networks of random blocks for latency tables: every kind of layer of the families here, in shapes that none of them has.
 
-They learn nothing, and no recipe can ask for one. A table of whole families would have nothing to say of a layer that only one of
-them has; nn-Meter too draws the kernels that it times (Zhang and others, MobiSys 2021, doi:10.1145/3458864.3467882, section 4.3).
+They are never trained, and recipes cannot name them. A table of whole families could not predict a layer that only one of them
+has. nn-Meter draws the kernels that it times in a similar way (Zhang and others, MobiSys 2021, doi:10.1145/3458864.3467882,
+section 4.3).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from edgecnn.models.families.scaling import MeanClassifier
 
 STAGES, MOST_BLOCKS = 4, 4
 NARROW, WIDE = 0.25, 2.5
-"""Times the channels that families here have about: the thinnest MobileNets, and ResNets twice as wide."""
+"""Multiples of the channels that the families here have: from the thinnest MobileNets to ResNets of twice the width."""
 MOST_CHANNELS = 2048
 HALF = 0.5
-"""Chance of a part that about half of the families have."""
+"""Probability of a part that about half of the families have."""
 _ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish)
 _GATES = ((nn.SiLU, nn.Sigmoid), (nn.ReLU, nn.Hardsigmoid))
-"""Of squeeze-excite in EfficientNet, and in MobileNetV3."""
+"""Ratios of squeeze-excite in EfficientNet and in MobileNetV3."""
 
 
 def random_blocks(seed: int) -> nn.Module:
-    """The network of that seed, with 1000 outputs: the same every time."""
+    """Return the network of a seed, with 1000 outputs; deterministic."""
     return _Drawn(seed).network()
 
 
@@ -38,7 +39,7 @@ def _through(layers: nn.Sequential, image: Tensor) -> Tensor:
 
 
 class Residual(nn.Sequential):
-    """Its layers, added to what they were given."""
+    """Layers whose output is added to their input."""
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float → the same shape."""
@@ -46,10 +47,10 @@ class Residual(nn.Sequential):
 
 
 class Dense(nn.Sequential):
-    """Each of its layers reads what all before it made, as in DenseNet."""
+    """Layers that each read the input and the output of all earlier layers, as in DenseNet."""
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float → (N, C and what each layer makes, H, W)."""
+        """(N, C, H, W) float → (N, C + all layers' channels, H, W)."""
         known = [image]
         for layer in self:
             known.append(layer(torch.cat(known, 1)))
@@ -57,7 +58,7 @@ class Dense(nn.Sequential):
 
 
 class Shuffled(nn.Sequential):
-    """Its layers on one half of the channels, then the two halves shuffled, as in ShuffleNet V2."""
+    """Layers on one half of the channels, after which the halves are shuffled, as in ShuffleNet V2."""
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float, C even → the same shape."""
@@ -74,7 +75,7 @@ class _Drawn:
         self._wider = NARROW * (WIDE / NARROW) ** self._draw.random()
 
     def network(self) -> nn.Module:
-        """A stem, stages of several blocks, each at half the resolution of the one before, and a head."""
+        """Return a stem, stages of several blocks, each at half the previous resolution, and a head."""
         blocks = self._conv(self._about(16, 48), self._draw.choice((3, 5)), stride=2)
         kinds = (
             self._plain, self._grouped, self._separable, self._inverted, self._inverted, self._bottleneck, self._dense,
@@ -89,7 +90,7 @@ class _Drawn:
         return MeanClassifier(blocks, self._channels, dropout=0.0, classes=1000)
 
     def _about(self, low: int, high: int) -> int:
-        """Channels, evenly by the logarithm of their number, in eights."""
+        """Return a number of channels around a value, log-uniform, as a multiple of 8."""
         channels: float = self._wider * low * (high / low) ** self._draw.random()
         return min(MOST_CHANNELS, 8 * max(1, round(channels / 8)))
 
@@ -102,7 +103,7 @@ class _Drawn:
         return self._conv(self._channels, self._draw.choice((3, 3, 5, 7)), stride=stride, groups=self._channels, act=act)
 
     def _down(self, channels: int) -> list[nn.Module]:
-        """To half the side."""
+        """Return a layer that halves the side."""
         way = self._draw.choice(("convolution", "depthwise", "maximum", "mean"))
         if way == "convolution":
             return self._conv(channels, self._draw.choice((1, 3, 5)), stride=2)

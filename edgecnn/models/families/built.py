@@ -1,8 +1,8 @@
-"""A row's builder becomes a network: the one place that knows which module has which name.
+"""Build a row's network: the one place that maps names to modules.
 
-GoogLeNet and Inception-v3 (arXiv:1409.4842, section 5; arXiv:1512.00567, section 4) have their auxiliary heads for training.
-torchvision turns pixels normalized its way into -1…1 inside these two; here the rows say -1…1 at once, so that nothing is undone
-in the network that ships.
+GoogLeNet and Inception-v3 (arXiv:1409.4842, section 5; arXiv:1512.00567, section 4) have auxiliary heads for training. Inside
+these two, torchvision converts its normalized pixels to -1…1. Here the rows state -1…1 directly, so the shipped network converts
+nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from edgecnn.models.families.scaled import scaled_network
 from edgecnn.values.arch import ArchSpec
 
 AUXILIARY_MAPS = 17
-"""Side of the maps that Inception-v3's auxiliary head reads at 299 pixels: its mean of 5×5 by 3 and its 5×5 leave one place."""
+"""Side of the maps that Inception-v3's auxiliary head reads at 299 pixels: its 5×5 mean with stride 3 and its 5×5 convolution
+leave one position."""
 
 
 class LargeEnoughAux(InceptionAux):  # type: ignore[misc]
-    """The auxiliary head where the maps are large enough for it, and no second answer where the images are small."""
+    """The auxiliary head, skipped if the maps are too small for it."""
 
     def forward(self, image: Tensor) -> Tensor | None:
         """(N, 768, H, W) float → (N, classes) float logits, or None below 17×17."""
@@ -40,13 +41,13 @@ class LargeEnoughAux(InceptionAux):  # type: ignore[misc]
 _OWN: Mapping[str, Any] = {"aux_logits": True, "transform_input": False, "init_weights": True}
 _BLOCKS = [BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, LargeEnoughAux]
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"googlenet": _OWN, "inception_v3": {**_OWN, "inception_blocks": _BLOCKS}}
-"""torchvision's builder to how it is called here."""
+"""torchvision's builder by our name."""
 
 
 def built(spec: ArchSpec) -> nn.Module:
-    """The published network with random weights.
+    """Return the published network with random weights.
 
-    Raises MissingPackage: it is timm's, or made of timm's cells, and timm is not installed.
+    Raises MissingPackage: the network, or its cells, come from timm, which is not installed.
     """
     require_packages(spec.needs, extra="zoo", needed_for=spec.name)
     if spec.scale is not None:
@@ -62,7 +63,7 @@ def built(spec: ArchSpec) -> nn.Module:
 
 
 def _nasnet(spec: ArchSpec) -> nn.Module:
-    """Its cells are timm's, an extra, therefore the module is imported where such a network is built."""
+    """Import NASNet's module only when it is needed, since it uses timm, an extra."""
     from edgecnn.models.families.from_timm import VARIANTS, NASNet
 
     return NASNet(VARIANTS[spec.builder])

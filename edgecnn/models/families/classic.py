@@ -1,4 +1,4 @@
-"""The networks before batch norm by our own tables: LeNet-5, the AlexNet of 2012 and ZFNet, and Network in Network."""
+"""The networks before batch norm, from our own tables: LeNet-5, the AlexNet of 2012, ZFNet, and Network in Network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 from edgecnn.values.base import Value
 
 GREY = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in luma (ITU-R BT.601), as Pillow converts to grey."""
+"""Weights of red, green and blue in luma (ITU-R BT.601), as Pillow uses to convert to grey."""
 TABLE_1: Mapping[int, tuple[tuple[int, ...], ...]] = {
     3: ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     4: (
@@ -22,11 +22,11 @@ TABLE_1: Mapping[int, tuple[tuple[int, ...], ...]] = {
     ),
     6: ((0, 1, 2, 3, 4, 5),),
 }  # fmt: skip
-"""Maps of S2 that each of C3's sixteen maps reads, by how many those are."""
+"""Maps of S2 that each of C3's sixteen maps reads, grouped by their number."""
 
 
 class Squash(nn.Module):
-    """``1.7159 tanh(2/3 x)``: it takes ±1 to ±1 and keeps its curvature there (appendix A)."""
+    """``1.7159 tanh(2/3 x)``, which maps ±1 to ±1 (appendix A)."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Any shape → the same."""
@@ -34,7 +34,7 @@ class Squash(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """The mean of each 2×2, times a trained coefficient and plus a trained bias a map (S2, S4)."""
+    """The mean of each 2×2, times a trained coefficient, plus a trained bias, for each map (S2, S4)."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Subsampling(nn.Module):
 
 
 class PartlyConnected(nn.Module):
-    """C3: every map reads its row of Table I alone; rows of equally many maps are one grouped convolution."""
+    """C3: every map reads its row of Table I only; rows with equally many maps form one grouped convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,15 +63,15 @@ class PartlyConnected(nn.Module):
 
 
 class LeNet5(nn.Module):
-    """The whole network, its layers under the paper's names.
+    """LeNet-5, with its layers under the paper's names.
 
     Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE
-    86(11), 1998 (older than arXiv), section II.B: layer sizes and counts, Table I: which maps of S2 each map of C3 reads,
+    86(11), 1998 (older than arXiv). Section II.B: layer sizes and counts; Table I: which maps of S2 each map of C3 reads;
     appendix A: the activation.
 
-    Three things differ, since photographs come in colour and classes are learned by cross-entropy: the image is made grey first,
-    the distances to drawn characters at the end are a fully connected layer, and where an image is not 32 pixels wide the last
-    maps are averaged to 5×5, which is what 32 pixels give.
+    It differs from the paper in three ways, because images have colours and training uses cross-entropy. The image is converted
+    to grey first. A fully connected layer replaces the final distances to drawn characters. For images that are not 32 pixels
+    wide, the last maps are averaged to 5×5, their size at 32 pixels.
     """
 
     def __init__(self, classes: int = 10) -> None:
@@ -103,7 +103,7 @@ LAST_MAPS = 6
 
 
 class ConvRow(Value):
-    """One convolution with its ReLU and what follows it."""
+    """A convolution with its ReLU and the layers after it."""
 
     width: PositiveInt
     kernel: PositiveInt
@@ -111,11 +111,11 @@ class ConvRow(Value):
     padding: NonNegativeInt = 0
     groups: PositiveInt = 1
     then: tuple[Literal["normalize", "pool"], ...] = ()
-    """``normalize`` across maps, ``pool`` the maximum of 3×3 by 2: in this order."""
+    """``normalize`` across maps, ``pool`` as a 3×3 maximum with stride 2, in this order."""
 
 
 def _alexnet(groups: int) -> tuple[ConvRow, ...]:
-    """The first and the third convolution read all maps; the others, in two towers, those of their own."""
+    """Return rows in which the first and third convolution read all maps, and the others only those of their own tower."""
     return (
         ConvRow(width=96, kernel=11, stride=4, then=("normalize", "pool")),
         ConvRow(width=256, kernel=5, padding=2, groups=groups, then=("normalize", "pool")),
@@ -139,17 +139,17 @@ ALEXNETS: Mapping[str, tuple[ConvRow, ...]] = {
 
 
 def _normalize() -> nn.Module:
-    """k 2, n 5, alpha 1e-4, beta 0.75 (Krizhevsky et al., section 3.3); torch divides alpha by n, which the paper does not."""
+    """k 2, n 5, alpha 1e-4, beta 0.75 (Krizhevsky et al., section 3.3). Unlike the paper, torch divides alpha by n."""
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def _pool() -> nn.Module:
-    """ZFNet's 110 pixels become 55 and its 26 become 13: the last window may hang over the edge."""
+    """Round up: ZFNet's 110 pixels become 55 and its 26 become 13, so the last window may extend beyond the edge."""
     return nn.MaxPool2d(3, stride=2, ceil_mode=True)
 
 
 class AlexNet(nn.Module):
-    """Convolutions as the rows say, then three fully connected layers with dropout before the first two.
+    """Convolutions from rows, then three fully connected layers with dropout before the first two.
 
     - A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012 (not on
       arXiv), section 3: sizes, overlapping pooling and response normalization. The two towers of its two GPUs are grouped
@@ -157,7 +157,7 @@ class AlexNet(nn.Module):
       maps need 227. torchvision's ``alexnet`` is the later one-tower network (arXiv:1404.5997).
     - M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, arXiv:1311.2901, Figure 3.
 
-    Where an image is not of the native size the last maps are averaged to 6×6, as torchvision's AlexNet does.
+    If the image does not have the native size, the last maps are averaged to 6×6, as in torchvision's AlexNet.
     """
 
     def __init__(self, rows: tuple[ConvRow, ...], classes: int = 1000) -> None:
@@ -189,11 +189,12 @@ NIN_ROWS = (
     ConvRow(width=384, kernel=3, padding=1),
     ConvRow(width=1024, kernel=3, padding=1),
 )
-"""Both 1×1 convolutions behind each are as wide; a maximum of 3×3 by 2 lies between, and the last 1×1 has a map a class."""
+"""The two 1×1 convolutions after each have the same width. A 3×3 maximum with stride 2 separates them; the last 1×1 has one map a
+class."""
 
 
 class LinearEverywhere(nn.Linear):
-    """A Linear over maps, place by place, which a 1×1 convolution is; vectors of features pass as they do through any Linear."""
+    """A Linear layer at every position of maps, which equals a 1×1 convolution; feature vectors pass as in any Linear."""
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float → (N, C', H, W) float, or (N, C) → (N, C')."""
@@ -203,11 +204,10 @@ class LinearEverywhere(nn.Linear):
 
 
 class NetworkInNetwork(nn.Module):
-    """The whole network; ``head`` makes a map a class, and its mean over places, negative ones left out, is the answer.
+    """Network in Network. ``head`` makes a map for each class; the mean of its positive part over positions is the output.
 
-    M. Lin, Q. Chen, S. Yan, "Network In Network", ICLR 2014, arXiv:1312.4400. The paper shows CIFAR; the sizes here are those of
-    the first author's network for ImageNet (his Caffe definition ``nin_imagenet``), whose file he gives as 29 MB: 7.6 million
-    numbers.
+    M. Lin, Q. Chen, S. Yan, "Network In Network", ICLR 2014, arXiv:1312.4400. The paper covers CIFAR; the sizes here are those of
+    the first author's network for ImageNet (his Caffe definition ``nin_imagenet``), with a file of 29 MB: 7.6 million numbers.
     """
 
     def __init__(self, classes: int = 1000) -> None:

@@ -1,8 +1,8 @@
 """EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, which quantizes well.
 
-The published weights were trained with TensorFlow's "same" padding, which pads more on the right and bottom where a stride
-of 2 meets an even size; symmetric padding would shift every feature map by a pixel. Sizes are known while tracing, so an
-exported graph holds constant paddings only.
+The published weights were trained with TensorFlow's "same" padding, which pads more on the right and bottom if a stride of 2
+meets an even size; symmetric padding would shift every feature map by a pixel. Sizes are constant while tracing, so an exported
+graph contains only constant paddings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgecnn.values.scale import Multipliers
 STEM_WIDTH = 32
 HEAD_WIDTH = 1280
 DROP_PATH = 0.2
-"""Probability of leaving out the last block while training; it rises linearly from 0 (efficientnet_lite_builder.py)."""
+"""Probability of dropping the last block in training; it rises linearly from 0 (efficientnet_lite_builder.py)."""
 
 GROUPS = (
     BlockGroup(expand=1, kernel=3, stride=1, width=16, repeats=1),
@@ -36,7 +36,7 @@ GROUPS = (
 
 
 class SameConv(nn.Conv2d):
-    """A convolution whose output has ``ceil(size / stride)`` rows and columns, the odd padding at the right and bottom."""
+    """A convolution with ``ceil(size / stride)`` rows and columns of output, and the odd padding at the right and bottom."""
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float → (N, C', ceil(H / stride), ceil(W / stride)) float."""
@@ -58,7 +58,7 @@ ConvKind = Literal["pointwise", "depthwise", "linear"]
 
 
 class ConvUnit(nn.Sequential):
-    """Convolution without bias, batch norm, and ReLU6 unless ``linear``; ``depthwise`` filters each channel by itself."""
+    """Convolution without bias, batch norm, and ReLU6 unless ``linear``; ``depthwise`` filters each channel separately."""
 
     def __init__(self, before: int, after: int, *, kernel: int = 1, stride: int = 1, kind: ConvKind = "pointwise") -> None:
         groups = before if kind == "depthwise" else 1
@@ -70,7 +70,7 @@ class ConvUnit(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; added to its input where the shapes allow."""
+    """Expand, filter each channel, project; added to its input if the shapes match."""
 
     def __init__(self, before: int, group: BlockGroup, *, stride: int, drop_path: float) -> None:
         super().__init__()
@@ -89,9 +89,9 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(MeanClassifier):
-    """The whole network. ``features.0`` is the stem, ``features.1`` … the blocks, the last the head convolution.
+    """EfficientNet-Lite. ``features.0`` is the stem, ``features.1`` … are the blocks, the last is the head convolution.
 
-    ``scale``: how much of ``GROUPS`` it takes; stem and head are never scaled.
+    ``scale``: multipliers of ``GROUPS``; stem and head are never scaled.
     """
 
     def __init__(self, scale: Multipliers, dropout: float, classes: int = 1000) -> None:
@@ -113,7 +113,7 @@ _ENDS = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "head.0", "_bn1
 
 
 def renamed_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the published packages' tensors to ours by rule; names that fit no rule are kept, so that a check names them."""
+    """Rename the published packages' tensors by rule. Names that fit no rule stay unchanged, and a later check reports them."""
     blocks = {int(match[1]) for name in state if (match := re.match(r"_blocks\.(\d+)\.", name))}
     expanded = {number for number in blocks if f"_blocks.{number}._expand_conv.weight" in state}
     last = len(blocks) + 1
@@ -133,5 +133,5 @@ def _our_name(name: str, expanded: set[int], last: int) -> str:
 
 
 def is_published(state: Mapping[str, Tensor]) -> bool:
-    """True for the naming of the published packages."""
+    """Whether names follow the published packages."""
     return "_conv_stem.weight" in state

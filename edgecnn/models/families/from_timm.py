@@ -1,9 +1,9 @@
-"""Networks that timm builds, ending as ours do in Linear layers on pooled features; and NASNet-A from timm's cells.
+"""Networks that timm builds, with heads of Linear layers on pooled features like ours; and NASNet-A from timm's cells.
 
 B. Zoph, V. Vasudevan, J. Shlens, Q. Le, "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018,
-arXiv:1707.07012, Figure 2 (order of cells), Figure 4 (what a cell is), Table 2 ("6 @ 4032") and Table 3 ("4 @ 1056"): cells a
-stage, and channels of the last layer. With six cells the network is timm's ``nasnetalarge``, the only one that timm keeps.
-Channels are dropped nowhere: the paper's scheduled dropping of paths belongs to hundreds of epochs.
+arXiv:1707.07012: Figure 2 (order of cells), Figure 4 (a cell), Table 2 ("6 @ 4032") and Table 3 ("4 @ 1056"), which give cells a
+stage and channels of the last layer. With six cells the network is timm's ``nasnetalarge``, the only one that timm has. No
+channels are dropped, because the paper's scheduled dropping of paths is meant for hundreds of epochs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgecnn.values.base import Value
 
 
 class PooledLinear(nn.Linear):
-    """A Linear layer where timm has a 1×1 convolution of a map of one pixel, as its ResNet-V2, DLA and DPN end."""
+    """A Linear layer instead of timm's 1×1 convolution on a map of one pixel, at the end of its ResNet-V2, DLA and DPN."""
 
     def forward(self, pooled: Tensor) -> Tensor:
         """(N, features, 1, 1) float → (N, classes) float logits."""
@@ -36,7 +36,7 @@ class PooledLinear(nn.Linear):
 
 
 def from_timm(spec: ArchSpec) -> nn.Module:
-    """timm's network with random weights, for as many classes as its published weights tell apart."""
+    """Return timm's network with random weights, and as many classes as its published weights."""
     network: nn.Module = timm.create_model(spec.builder, pretrained=False)
     for name in (spec.head, *spec.beside):
         head = network.get_submodule(name)
@@ -47,10 +47,10 @@ def from_timm(spec: ArchSpec) -> nn.Module:
 
 
 def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A published file's tensors under the names that timm's network has, by the filter of timm's module, where it has one.
+    """Rename a published file's tensors to those of timm's network, by the filter of timm's module, if it has one.
 
-    The filter alone: timm's loader leaves what a file lacks as it was drawn, for some networks. Heads that are convolutions
-    become matrices, as ``PooledLinear`` has them.
+    For some networks timm's own loader would leave missing tensors random, so only its filter is used. Heads that are
+    convolutions become matrices, as in ``PooledLinear``.
     """
     network = timm.create_model(spec.builder, pretrained=False)
     tensors: Mapping[str, Tensor] = state
@@ -58,19 +58,20 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
     if translate is not None and set(state) != set(network.state_dict()):
         with suppress(
             Exception
-        ):  # it is made for its authors' files; of another one, who asked names the tensors that do not fit
+        ):  # the filter expects its authors' files; for others the caller reports the tensors that do not fit
             tensors = translate(dict(state), network)
     heads = tuple(f"{name}.weight" for name in (spec.head, *spec.beside))
     return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in tensors.items()}
 
 
 def merged(network: nn.Module, size: ImageSize) -> nn.Module:
-    """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
-    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm, and fused attention is written out. Itself where it has no
-    such branch.
+    """Return the network as it ships, with the branches of training merged by timm's code (RepVGG, arXiv:2101.03697; MobileOne,
+    FastViT, RepViT).
 
-    ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MERGE_DIFFERS: the two do not answer the
-    same.
+    Fused attention is also written out. A network without such branches is returned unchanged.
+
+    ``network``: trained; it is put into evaluation mode. ``size``: of its input. Raises MERGE_DIFFERS: outputs differ after
+    merging.
     """
     ships = merge_branches(network)
     _write_out_attention(ships)
@@ -86,8 +87,9 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
 
 
 def _write_out_attention(network: nn.Module) -> None:
-    """Attention as two products and a softmax, as timm's own modules write it: torch's exporter knows the fused one in four
-    dimensions alone, of which Twins' windows have five, and loses its way in MaxViT's."""
+    """Write attention as two products and a softmax, as timm's own modules do. torch's exporter knows fused attention only in
+    four dimensions (Twins has five), and fails in MaxViT.
+    """
     for module in network.modules():
         if getattr(module, "fused_attn", False):
             module.fused_attn = False  # type: ignore[assignment]
@@ -100,16 +102,16 @@ def merge_branches(network: nn.Module) -> nn.Module:
 
 
 MERGED_WITHIN = 1e-3
-"""Of the largest answer: sums in fp32 in another order, of which trained networks need a tenth."""
+"""Share of the largest output: fp32 sums in another order, of which trained networks need a tenth."""
 
 
 STAGES = 3
 PADDING = "same"
-"""As TensorFlow pads, for which the published weights were trained."""
+"""As TensorFlow pads, since the published weights were trained so."""
 
 
 class Size(Value):
-    """``cells`` normal cells a stage and ``last`` channels at the end, which are 24 times those of the first stage's parts."""
+    """``cells`` normal cells a stage, and ``last`` channels at the end, 24 times the channels of the first stage's parts."""
 
     cells: PositiveInt
     last: PositiveInt
@@ -123,7 +125,7 @@ VARIANTS: Mapping[str, Size] = {
 
 
 class NASNet(nn.Module):
-    """The whole network. Every cell reads the two layers before it, the one after a reduction those before that."""
+    """NASNet-A. Every cell reads the two previous layers; the cell after a reduction reads the two before it."""
 
     def __init__(self, size: Size, classes: int = 1000) -> None:
         super().__init__()

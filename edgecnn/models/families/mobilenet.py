@@ -1,4 +1,4 @@
-"""MobileNet V1, and V3's blocks by groups of one width for torchvision's builder, whose own settings come unscaled in depth."""
+"""MobileNet V1; and MobileNetV3's blocks in groups of one width for torchvision's builder, which cannot scale depth."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ V1_GROUPS = (
     BlockGroup(expand=1, kernel=3, stride=2, width=512, repeats=6),
     BlockGroup(expand=1, kernel=3, stride=2, width=1024, repeats=2),
 )
-"""Table 1, a row a width; its last stride of 2 is written on a map of 7×7 that stays 7×7, and is 1."""
+"""Table 1, one row a width. Its last stride of 2 is printed for a 7×7 map that stays 7×7, so it is 1."""
 
 
 class Separable(nn.Sequential):
-    """A filter a channel, then a mix of channels; batch norm and ReLU after both (Figure 3)."""
+    """A depthwise convolution, then a 1×1 convolution, with batch norm and ReLU after both (Figure 3)."""
 
     def __init__(self, before: int, group: BlockGroup, *, stride: int) -> None:
         super().__init__(
@@ -36,11 +36,11 @@ class Separable(nn.Sequential):
 
 
 class MobileNetV1(MeanClassifier):
-    """The whole network. ``features.0`` to ``features.2`` are the stem, then the blocks.
+    """MobileNet V1. ``features.0`` to ``features.2`` are the stem, then the blocks.
 
     A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017,
-    arXiv:1704.04861, Table 1 (layers) and section 3.3 (the width multiplier). Widths are rounded to multiples of 8, which leaves
-    the four multipliers of its Table 6 as they are.
+    arXiv:1704.04861, Table 1 (layers) and section 3.3 (the width multiplier). Widths are rounded to multiples of 8, which does
+    not change the four multipliers of its Table 6.
     """
 
     def __init__(self, scale: Multipliers, classes: int = 1000) -> None:
@@ -54,9 +54,9 @@ class MobileNetV1(MeanClassifier):
 
 
 def v3_groups(builder: str, by: Multipliers) -> list[list[InvertedResidualConfig]]:
-    """torchvision's rows in groups of one width, scaled: as many as the depth asks for, the last one again and again.
+    """Return torchvision's rows in groups of one width, scaled to the requested depth by repeating the last row of a group.
 
-    ``builder``: torchvision's name (Tables 1 and 2 of arXiv:1905.02244, as it builds them).
+    ``builder``: torchvision's name (Tables 1 and 2 of arXiv:1905.02244, as torchvision builds them).
     """
     groups = [list(rows) for _, rows in groupby(_mobilenet_v3_conf(builder)[0], lambda row: row.out_channels)]
     return [[_v3_row(group, place, by) for place in range(by.repeats(len(group)))] for group in groups]
@@ -72,7 +72,7 @@ def _v3_row(group: list[InvertedResidualConfig], place: int, by: Multipliers) ->
 
 
 def scaled_v3(builder: str, by: Multipliers) -> nn.Module:
-    """The network for 1,000 classes, all its layers scaled, as torchvision's ``width_mult`` does."""
+    """Return the network for 1,000 classes with all layers scaled, as torchvision's ``width_mult`` does."""
     rows = [row for group in v3_groups(builder, by) for row in group]
     network: nn.Module = MobileNetV3(rows, by.channels(_mobilenet_v3_conf(builder)[1]))
     return network

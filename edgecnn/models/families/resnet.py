@@ -1,7 +1,7 @@
-"""ResNets whose width is scaled (torchvision's builder has fixed widths), and plain ones without shortcuts.
+"""ResNets of scaled width (torchvision's builder has fixed widths), and plain networks without shortcuts.
 
 Plain-18 and plain-34 (K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
-arXiv:1512.03385, Table 1 and section 4.1) are the same layers in the same order without shortcuts and so without projections.
+arXiv:1512.03385, Table 1 and section 4.1) have the same layers in the same order, without shortcuts and projections.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from edgecnn.values.scale import Multipliers
 
 WIDTHS = (64, 128, 256, 512)
-"""Of the four groups, before a bottleneck's expansion; the stem has the first (table 1 of arXiv:1512.03385)."""
+"""Channels of the four groups, before a bottleneck's expansion; the stem has those of the first (table 1 of arXiv:1512.03385)."""
 
 
 class PlainBlock(BasicBlock):  # type: ignore[misc]
-    """Two 3×3 convolutions, each with batch norm and ReLU; the projection that a shortcut would need is dropped."""
+    """Two 3×3 convolutions, each with batch norm and ReLU. There is no shortcut, and so no projection."""
 
     def __init__(self, *how: Any, **more: Any) -> None:
         super().__init__(*how, **more)
@@ -52,10 +52,10 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's network and its names of layers, with channels of our own count."""
+    """torchvision's network and layer names, with our numbers of channels."""
 
     def __init__(self, variant: Variant, by: Multipliers) -> None:
-        nn.Module.__init__(self)  # the parent's builds all layers at their fixed widths
+        nn.Module.__init__(self)  # the parent's constructor builds all layers at fixed widths
         self._norm_layer, self.dilation, self.groups, self.base_width = nn.BatchNorm2d, 1, 1, 64
         widths = tuple(by.channels(width) for width in WIDTHS)
         self.inplanes = widths[0]
@@ -74,6 +74,6 @@ class ScaledResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
 
 
 def plain(name: str, classes: int = 1000) -> nn.Module:
-    """The network of that name in ``VARIANTS``, unscaled."""
+    """Return the unscaled network of that name in ``VARIANTS``."""
     network: nn.Module = ResNet(VARIANTS[name].block, list(VARIANTS[name].repeats), num_classes=classes)
     return network

@@ -1,9 +1,9 @@
-"""Builds the scaled networks, and gives them what they have of the unscaled one's weights.
+"""Build scaled networks, and initialize them from the weights of the unscaled network.
 
-A channel is the same one where it has the same number in the same block: the first channels of a layer are taken, whatever they
-weigh. Nothing is interpolated or copied twice. What is new is left as it was drawn, but for two things that keep it from
-spoiling what was inherited: an inherited channel does not listen to new ones yet (those weights begin at 0), and a new block
-that adds to its input begins by adding nothing (the scale of its last batch norm begins at 0; arXiv:1706.02677, section 5.1).
+Channels correspond if they have the same number in the same block, so a layer inherits the first channels regardless of their
+weights. Nothing is interpolated or copied twice. New parts keep their random weights with two exceptions that protect inherited
+ones. Weights from new channels to inherited ones start at 0. A new block that adds to its input starts by adding nothing, because
+the scale of its last batch norm starts at 0 (arXiv:1706.02677, section 5.1).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edgecnn.values.scale import Inheritance, Multipliers
 
 EFFICIENTNET_STEM = 32
 SLOW_STATISTICS = ("efficientnet-b5", "efficientnet-b6", "efficientnet-b7")
-"""Which torchvision gives batch norm the published ε and momentum; the smaller ones have torch's own."""
+"""Networks whose batch norm has the published ε and momentum in torchvision; smaller ones use torch's defaults."""
 MOBILENET_V2 = (
     BlockGroup(expand=1, kernel=3, stride=1, width=16, repeats=1),
     BlockGroup(expand=6, kernel=3, stride=2, width=24, repeats=2),
@@ -45,9 +45,9 @@ _GROUPS: Mapping[str, tuple[BlockGroup, ...]] = {
 
 
 def scaled_network(spec: ArchSpec) -> nn.Module:
-    """The network for 1,000 classes with random weights.
+    """Return the network for 1,000 classes with random weights.
 
-    ``spec``: a row whose family ``models/compound.py`` has a rule for; without a scale, the published network is built.
+    ``spec``: a row of a family with a rule in ``models/compound.py``; without a scale, the published network is built.
     """
     by = multipliers_of(spec)
     if spec.family == "efficientnet":
@@ -65,12 +65,12 @@ def scaled_network(spec: ArchSpec) -> nn.Module:
 
 
 def multipliers_of(spec: ArchSpec) -> Multipliers:
-    """What the rows of the family's first member are multiplied by, the scale of this network included."""
+    """Return the multipliers of the rows of the family's first member, including this network's scale."""
     return coefficients_of(spec).multipliers.times(spec.scale or Multipliers())
 
 
 def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
-    """Dotted names of the repeated blocks, by group; all else is the same but ``_convolution_after_blocks``."""
+    """Return dotted names of the repeated blocks by group. Everything else is equal except ``_convolution_after_blocks``."""
     repeats = _repeats(spec)
     if spec.family == "resnet":
         return tuple(tuple(f"layer{group + 1}.{block}" for block in range(count)) for group, count in enumerate(repeats))
@@ -84,7 +84,7 @@ def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
 
 
 def _convolution_after_blocks(spec: ArchSpec) -> str | None:
-    """The dotted name of the convolution behind the blocks, where the number of blocks is in it."""
+    """Return the dotted name of the convolution after the blocks, if it contains the number of blocks."""
     return f"features.{1 + sum(_repeats(spec))}" if spec.family in ("efficientnet-lite", "mobilenet-v2", "mobilenet-v3") else None
 
 
@@ -109,22 +109,22 @@ def _efficientnet(spec: ArchSpec, by: Multipliers) -> nn.Module:
 
 
 def _dropout(spec: ArchSpec, by: Multipliers, published: tuple[Coefficients, ...]) -> float:
-    """The published one of a published member; between them, that of the network that was scaled."""
+    """Return the published dropout of a published member; otherwise that of the network that was scaled."""
     known = {row.multipliers: row.dropout for row in published}
     return known.get(by, coefficients_of(spec).dropout)
 
 
 def _module(network: nn.Module) -> nn.Module:
-    """torchvision has no types."""
+    """Return a submodule; torchvision has no types."""
     return network
 
 
 @torch.no_grad()
 def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[str, Tensor]) -> Inheritance:
-    """Put into ``network`` what ``state`` has of it.
+    """Copy into ``network`` the weights of ``state`` that correspond.
 
-    ``network``: the scaled network, with random weights; changed in place. Its head stays as it is, since its classes are new.
-    ``base``: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
+    ``network``: the scaled network with random weights; changed in place. Its head is unchanged, because its classes are new.
+    ``base``: the row of the network that the weights belong to; ``spec`` itself if nothing was scaled.
     """
     names = {} if spec.scale is None else _names_in_base(spec, base)
     last_layers = tuple(f"{layer}." for layer in spec.last_layers)
@@ -144,7 +144,7 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
 
 
 def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
-    """Dotted name of each block to that of the base's block of the same place in the same group; None for a block that is new."""
+    """Map each block's dotted name to the base's block at the same position of the same group; None for a new block."""
     names: dict[str, str | None] = {}
     for mine, theirs in zip(blocks_of(spec), blocks_of(base), strict=True):
         names |= {name: theirs[place] if place < len(theirs) else None for place, name in enumerate(mine)}
@@ -161,7 +161,7 @@ def _translated(name: str, names: Mapping[str, str | None]) -> str | None:
 
 
 def _take(tensor: Tensor, source: Tensor) -> int:
-    """How many numbers both have, which are copied."""
+    """Copy the numbers that both have, and return how many."""
     shared = tuple(slice(min(mine, theirs)) for mine, theirs in zip(tensor.shape, source.shape, strict=True))
     if tensor.ndim >= 2 and tensor.shape[1] > source.shape[1]:
         tensor[shared[0]] = 0
@@ -170,6 +170,6 @@ def _take(tensor: Tensor, source: Tensor) -> int:
 
 
 def _silence(block: nn.Module) -> None:
-    """Every new block follows one of its own width with a stride of 1, and adds to its input in every family here."""
+    """Make a new block add nothing. In every family here it follows a block of its width with stride 1 and adds to its input."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     nn.init.zeros_(norms[-1].weight)

@@ -1,4 +1,4 @@
-"""Rows from which families of networks of blocks are built, how multipliers scale them, and how those of our own tables end."""
+"""Rows from which families of block networks are built, how multipliers scale them, and the head of our own tables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from edgecnn.values.scale import Multipliers
 
 
 class BlockGroup(Value):
-    """``repeats`` inverted residual blocks of one width; the first of them carries the stride."""
+    """``repeats`` inverted residual blocks of one width; the first block has the stride."""
 
     expand: PositiveInt
-    """Width of the depthwise convolution over the width of the block's input."""
+    """Width of the depthwise convolution relative to the block's input."""
     kernel: Literal[3, 5]
     stride: Literal[1, 2]
     width: PositiveInt
@@ -25,7 +25,7 @@ class BlockGroup(Value):
 
 
 def scaled_groups(rows: tuple[BlockGroup, ...], by: Multipliers, *, fixed_ends: bool = False) -> tuple[BlockGroup, ...]:
-    """The scaled rows. ``fixed_ends`` leaves the repeats of the first and the last group as they are."""
+    """Return the scaled rows. ``fixed_ends`` does not scale the repeats of the first and the last group."""
     last = len(rows) - 1
     return tuple(
         row.model_copy(
@@ -39,7 +39,9 @@ def scaled_groups(rows: tuple[BlockGroup, ...], by: Multipliers, *, fixed_ends: 
 
 
 class MeanClassifier(nn.Module):
-    """Blocks, the mean over places, dropout and one fully connected layer; convolutions begin as He et al. say, by fan-out."""
+    """Blocks, mean over positions, dropout and one fully connected layer; convolutions are initialized as in He et al., by
+    fan-out.
+    """
 
     def __init__(self, features: Sequence[nn.Module], width: int, *, dropout: float, classes: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""ShuffleNet V1 with three groups: 1×1 convolutions in groups, whose channels are shuffled so that groups hear of each other.
+"""ShuffleNet V1 with three groups: grouped 1×1 convolutions, whose channels are shuffled to exchange information between groups.
 
 X. Zhang, X. Zhou, M. Lin, J. Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices", CVPR
-2018, arXiv:1707.01083, Table 1 (column g = 3), Figure 2 (units), section 3.2 (bottlenecks of a quarter; no groups in the first
+2018, arXiv:1707.01083: Table 1 (column g = 3), Figure 2 (units), section 3.2 (bottlenecks of a quarter; no groups in the first
 1×1, whose input has few channels). The multipliers are the authors' (their repository ShuffleNet-Series, which gives 0.7, 1.9,
 3.4 and 5.4 million numbers).
 """
@@ -22,7 +22,7 @@ REPEATS = (4, 8, 4)
 
 
 class Widths(Value):
-    """Channels of the stem and of the units of stage 2, which the following stages double."""
+    """Channels of the stem and of stage 2, which later stages double."""
 
     stem: PositiveInt
     second: PositiveInt
@@ -37,21 +37,21 @@ VARIANTS: Mapping[str, Widths] = {
 
 
 class ChannelShuffle(nn.Module):
-    """Groups × channels a group, transposed (section 3.1); written with sizes that an exporter takes for constants."""
+    """Transpose groups × channels a group (section 3.1), written with sizes that an exporter treats as constants."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.order = (GROUPS, channels // GROUPS)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float → the same, its channels in another order."""
+        """(N, C, H, W) float → the same, its channels reordered."""
         height, width = image.shape[-2:]
         apart = image.reshape(-1, *self.order, height, width).transpose(1, 2)
         return apart.reshape(-1, self.order[0] * self.order[1], height, width)
 
 
 class ShuffleUnit(nn.Module):
-    """Figure 2b, and 2c where the stride is 2: there its input, averaged, is laid beside what it makes."""
+    """Figure 2b, or 2c if the stride is 2, which concatenates the averaged input with the output."""
 
     def __init__(self, before: int, after: int, *, stride: int, first_groups: int = GROUPS) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleNetV1(nn.Module):
-    """The whole network: stem, three stages, mean over places, one fully connected layer."""
+    """ShuffleNet V1: stem, three stages, mean over positions, one fully connected layer."""
 
     def __init__(self, widths: Widths, classes: int = 1000) -> None:
         super().__init__()

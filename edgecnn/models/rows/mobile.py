@@ -1,4 +1,6 @@
-"""MobileNet V1 (with its width multipliers) and ShuffleNet V1 (of three groups) by our own tables, later ones by torchvision."""
+"""MobileNet V1 (with its width multipliers) and ShuffleNet V1 (with three groups) from our own tables; later ones from
+torchvision.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Networks of 2018 and later that are small enough for a board, as timm has them.
+"""Networks of 2018 and later that are small enough for a board, from timm.
 
-Accuracies are timm's own, of these very weights at the size and crop of the row. RepViT and MobileOne learn with parallel
-branches that are one layer in what ships: their counts are those of what ships, as their papers give them.
+Accuracies are timm's own, for these weights at the row's size and crop. RepViT and MobileOne train with parallel branches that
+are merged for inference; their counts are those after merging, as in their papers.
 """
 
 from __future__ import annotations

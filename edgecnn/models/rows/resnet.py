@@ -1,7 +1,7 @@
-"""ResNets as torchvision builds them (the stride sits in the 3×3 convolution: "v1.5"), what was derived from them, and DenseNets.
+"""ResNets as torchvision builds them (with the stride in the 3×3 convolution: "v1.5"), networks derived from them, and DenseNets.
 
-The plain ones are torchvision's without shortcuts, to show the degradation that shortcuts cure; V2 is timm's. The last ResNeXt is
-trained by torchvision's newer recipe.
+The plain networks are torchvision's without shortcuts; they show the degradation that shortcuts prevent. V2 is timm's. The last
+ResNeXt was trained with torchvision's newer recipe.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from edgecnn.render.page.document import document
 from edgecnn.render.plots import far_apart
 from edgecnn.render.screens.comparing import (
     NOT_IN_BUILD,
-    each_facts,
+    facts_by_build,
     latency_advice,
     machine_text,
     pairing_sentences,
@@ -57,7 +57,7 @@ def comparison_page(comparison: SideBySide) -> str:
 
 def _lines(comparison: SideBySide, labels: Sequence[str], metric: Metric) -> list[Dot]:
     lines = []
-    for name, label, facts in each_facts(comparison, labels):
+    for name, label, facts in facts_by_build(comparison, labels):
         if facts is None or (figure := metric.value(facts)) is None:
             continue
         measurement = metric.measurement(facts)
@@ -184,7 +184,7 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
 
 def _absent(comparison: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
-    for name, label, facts in each_facts(comparison, labels):
+    for name, label, facts in facts_by_build(comparison, labels):
         if facts is None or metric.value(facts) is None:
             raced = facts.latency if facts is not None and metric.source == "latency" else None
             reason = NOT_IN_BUILD if facts is None else raced.reason if raced else None

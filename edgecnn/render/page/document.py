@@ -28,7 +28,15 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MARKS, Figure, Table
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, asset_text, digest_source, tokens
-from edgecnn.render.sentences import REFERENCES, decided, gate_reason, knob_lines, learned_lines, reference_lines, size_lines
+from edgecnn.render.sentences import (
+    REFERENCES,
+    gate_reason,
+    knob_lines,
+    learned_lines,
+    reference_lines,
+    size_lines,
+    verdict_reason,
+)
 from edgecnn.render.wording import visible_lines
 from edgecnn.results.page_facts import PageFacts, shown_digest
 from edgecnn.values.profile import Environment
@@ -127,7 +135,7 @@ def report_page(facts: PageFacts) -> str:
         facts=facts,
         desktop=desktop,
         report=facts.report,
-        decided=decided(facts.report.verdict, facts.report.gates),
+        decided=verdict_reason(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
         gate_reason=partial(gate_reason, require_measured=facts.report.require_measured),
         shows=shown_digest(facts.report),

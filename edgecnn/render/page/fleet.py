@@ -11,7 +11,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of, unlearned_lines
+from edgecnn.render.screens.sweep import COLUMNS, fleet_lines, row_of, standing_of, unlearned_lines, verdict_caveat
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 
 TEMPLATE = "fleet.html.j2"
@@ -22,7 +22,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 def fleet_page(fleet: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = drawn(_front(number, device.device, fleet.cells) for number, device in enumerate(fleet.devices))
-    rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in fleet.cells]
+    rows = [(cell, row_of(cell), verdict_caveat(cell)) for cell in fleet.cells]
     return document(
         TEMPLATE,
         shown,
@@ -67,9 +67,9 @@ def _point(cell: FleetCell) -> dict[str, Any]:
     return {
         "x": p50.estimate, "low": p50.low, "high": p50.high,
         "y": 100 * accuracy.estimate, "lower": 100 * accuracy.low, "upper": 100 * accuracy.high,
-        "fill": "var(--build-1)" if cell.on_front else "transparent", "area": 140, "front": cell.on_front,
+        "fill": "var(--build-1)" if cell.is_on_front else "transparent", "area": 140, "front": cell.is_on_front,
         "build": cell.variant, "accuracy": figures.percent_interval(accuracy), "p50": figures.milliseconds(p50),
-        "standing": "on the front" if cell.on_front else standing_of(cell),
+        "standing": "on the front" if cell.is_on_front else standing_of(cell),
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARK_BY_FIDELITY, MISSING, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, of_kind, of_text, reads_text, since_text
+from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, kind_text, reads_text, sample_text, since_text
 from edgecnn.values.base import utc_moment
 
 TEMPLATE = "history.html.j2"
@@ -85,7 +85,7 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], kind: Told, number:
             caption=f"{kind.title} of {series.candidate}, oldest first",
             columns=("observed at", kind.metric.axis_title, "of", "kit", "since the one before"),
             rows=tuple(
-                (point.observed_at, figure_text(point, kind.metric), of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+                (point.observed_at, figure_text(point, kind.metric), sample_text(point), point.kit[:KIT_SHOWN], since_text(point))
                 for point in points
             ),
         ),
@@ -120,7 +120,7 @@ def _spec(points: Sequence[MeasuredPoint], kind: Told) -> dict[str, Any]:
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
     figure = alt.Y("figure:Q", title=kind.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = vega.tips("observed at", of_kind(kind.metric), "of", "kit", "since")
+    tips = vega.tips("observed at", kind_text(kind.metric), "of", "kit", "since")
     marks = base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False)
     fill = alt.Fill("fill:N", scale=None, legend=None)
     return vega.specification(
@@ -162,6 +162,6 @@ def _row(point: MeasuredPoint, kind: Told) -> dict[str, Any]:
         "at": _moment_ms(point), "figure": figure.estimate, "low": figure.low, "high": figure.high,
         "segment": str(point.segment), "purpose": purpose, "shape": MARK_BY_FIDELITY[point.fidelity].shape,
         "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose], "observed at": point.observed_at,
-        of_kind(kind.metric): figure_text(point, kind.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
+        kind_text(kind.metric): figure_text(point, kind.metric), "of": sample_text(point), "kit": point.kit[:KIT_SHOWN],
         "since": since_text(point) or "nothing that must match changed",
     }  # fmt: skip

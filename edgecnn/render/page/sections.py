@@ -15,7 +15,7 @@ from edgecnn.render.page.charts.residency import residencies
 from edgecnn.render.page.charts.sustained import sustained
 from edgecnn.render.page.charts.throughput import throughput
 from edgecnn.render.page.charts.tradeoff import tradeoff
-from edgecnn.render.wording import for_all
+from edgecnn.render.wording import joint_reason
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -71,7 +71,7 @@ def _unasked(report: BuildReport, there: Iterable[str], what: str) -> str | None
     if all(getattr(facts, field) is None for facts in report.candidates):
         return f"{what}: not asked for; {option} measures it"
     whys = {facts.candidate.id: why for facts in report.candidates if (why := _reason(facts, field))}
-    return f"{what}: {for_all(whys) or 'no candidate has a figure'}"
+    return f"{what}: {joint_reason(whys) or 'no candidate has a figure'}"
 
 
 def _reason(facts: CandidateFacts, field: str) -> str | None:

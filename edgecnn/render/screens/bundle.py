@@ -1,4 +1,4 @@
-"""A bundle that is used: verified, asked about photographs, served and measured, in words."""
+"""The screens of a bundle: verification, predictions, serving and measurements."""
 
 from __future__ import annotations
 
@@ -7,98 +7,110 @@ from collections.abc import Iterable, Iterator
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
+from edgecnn.errors.wording import counted
 from edgecnn.render import figures
-from edgecnn.render.columns import columns_of, legend, text_rows
-from edgecnn.render.sentences import gate_lines, learned_lines
-from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.render.screens.report import show_table
+from edgecnn.render.sentences import gate_line, gate_lines, judged_line
+from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_lines, show_rows
 from edgecnn.render.wording import csv_line
 from edgecnn.values.figures import Accuracy, MultiLabelAccuracy
+from edgecnn.values.verdict import CHANCE, Verdict
 
 _NAMED = 5
 
 
-def verification_lines(found: BundleVerification) -> Iterator[str]:
-    """The verdict, who vouches for it, and what was let pass."""
-    mib = found.bytes / 2**20
-    yield f"{found.path}: whole, {found.files:,} files, {mib:,.1f} MiB, as {found.name} version {found.version} was packed"
-    yield f"  kits: {', '.join(found.kits) or 'none'}{f'; {found.chosen} is used' if found.chosen else ''}"
-    yield f"  bundle.json: SHA-256 {found.sha256}"
-    if found.signature == "good":
-        yield f"  signed by {found.signer}"
-    if found.remembered is not None:
-        yield f"  this machine had accepted version {found.remembered} before"
-    if found.made_here:
-        more = f" and {len(found.made_here) - _NAMED:,} more" if len(found.made_here) > _NAMED else ""
-        yield f"  let pass, and vouched for by nobody: {', '.join(found.made_here[:_NAMED])}{more}"
+def verification_lines(verification: BundleVerification) -> Iterator[str]:
+    """Yield the result of a verification, the signer, and ignored files."""
+    mib = verification.bytes / 2**20
+    packed = f"{verification.name} version {verification.version}"
+    yield f"{verification.path}: complete, {verification.files:,} files, {mib:,.1f} MiB, as packed: {packed}"
+    yield f"  kits: {', '.join(verification.kits) or 'none'}{f'; {verification.chosen} is chosen' if verification.chosen else ''}"
+    yield f"  bundle.json: SHA-256 {verification.sha256}"
+    if verification.signature == "good":
+        yield f"  signed by {verification.signer}"
+    if verification.remembered is not None:
+        yield f"  this machine accepted version {verification.remembered} before"
+    if verification.made_here:
+        more = f" and {len(verification.made_here) - _NAMED:,} more" if len(verification.made_here) > _NAMED else ""
+        yield f"  ignored and not verified: {', '.join(verification.made_here[:_NAMED])}{more}"
 
 
 def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
-    """What to know of a bundle that is no reason to refuse it; for stderr."""
+    """Yield warnings about a bundle, for stderr."""
     yield from (f"edgecnn: warning: {warning}" for warning in warnings)
 
 
 NO_LABEL = ("no label", figures.NONE)
-"""Of a multi-label network: no probability reaches its threshold."""
-COLUMNS = ("photograph", "label", "probability", "then")
+"""A multi-label network whose probabilities are all below their thresholds."""
+COLUMNS = ("image", "label", "probability", "next labels")
 
 
-def show_predictions(found: Predictions, *, as_csv: bool) -> None:
-    """Print a table with a photograph a row, or CSV."""
+def show_predictions(predictions: Predictions, *, as_csv: bool) -> None:
+    """Print a row for each image, or CSV."""
     if as_csv:
-        show_lines(_csv(found))
+        show_lines(_csv(predictions))
         return
-    said = (
-        (each.file, [(label.label, f"{label.probability * 100:.1f} %") for label in each.labels]) for each in found.predictions
+    labelled = (
+        (prediction.file, [(label.label, f"{label.probability * 100:.1f} %") for label in prediction.labels])
+        for prediction in predictions.predictions
     )
     rows = (
-        (file, *(labels or [NO_LABEL])[0], "; ".join(f"{label} {share}" for label, share in labels[1:])) for file, labels in said
+        (file, *(labels or [NO_LABEL])[0], "; ".join(f"{label} {share}" for label, share in labels[1:]))
+        for file, labels in labelled
     )
-    show_rows(COLUMNS, rows, title=f"{found.name} version {found.version}: {found.candidate}")
+    show_rows(COLUMNS, rows, title=f"{predictions.name} version {predictions.version}: {predictions.candidate}")
 
 
-def _csv(found: Predictions) -> Iterator[str]:
-    """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none."""
+def _csv(predictions: Predictions) -> Iterator[str]:
+    """Yield ``file,rank,label,probability``, a line for each label; an image without one has a line with its file."""
     rows: list[tuple[object, ...]] = [("file", "rank", "label", "probability")]
-    for each in found.predictions:
-        labels = enumerate(each.labels, start=1)
-        rows += [(each.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
-            (each.file, "", "", "")
+    for prediction in predictions.predictions:
+        labels = enumerate(prediction.labels, start=1)
+        rows += [(prediction.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
+            (prediction.file, "", "", "")
         ]
     yield from map(csv_line, rows)
 
 
-def unreadable_lines(found: Predictions) -> Iterator[str]:
-    """For stderr: the files that were skipped or not read, by name, and how many of how many."""
-    yield from (f"edgecnn: skipped: {skipped}" for skipped in found.skipped)
-    for each in found.unreadable:
-        yield f"edgecnn: not read: {each.file}: {each.because}"
-    if found.unreadable:
-        yield f"edgecnn: {len(found.unreadable):,} of {len(found.unreadable) + len(found.predictions):,} files were not read"
+def unreadable_lines(predictions: Predictions) -> Iterator[str]:
+    """Yield the files that were skipped or not read, for stderr."""
+    yield from (f"edgecnn: skipped: {skipped}" for skipped in predictions.skipped)
+    for image in predictions.unreadable:
+        yield f"edgecnn: not read: {image.file}: {image.because}"
+    if predictions.unreadable:
+        unread = len(predictions.unreadable)
+        yield f"edgecnn: {unread:,} of {unread + len(predictions.predictions):,} files were not read"
 
 
 def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
-    """The address first, which is what is looked for; ``exposed_lines`` say who gets in where that is not this machine alone."""
+    """Yield the address, and who can connect."""
     yield url
     if only_this_machine:
         yield "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
-    yield f"  {served.name} version {served.version}: {served.candidate} answers with {served.classes:,} classes; Ctrl-C ends it"
+    yield f"  {served.name} version {served.version}: {served.candidate} {served.classes:,} classes; Ctrl-C stops it"
 
 
 def exposed_lines(address: str, port: int) -> Iterator[str]:
-    """For stderr, where others reach it too."""
+    """Yield a warning for stderr if other machines can connect."""
     yield (
-        f"edgecnn: warning: it listens on {address}: whoever reaches port {port} of this machine can use it, "
-        "there is no password, and photographs travel unencrypted"
+        f"edgecnn: warning: listening on {address}: anyone who can reach port {port} of this machine can use it, "
+        "without a password, and images are sent unencrypted"
     )
 
 
-def show_bundle_bench(found: BundleBench) -> None:
-    """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
-    show_lines(learned_lines(found.gates))
-    title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
-    heads = [column.heading for column in columns_of(found.candidates)]
-    show_rows(heads, text_rows(found.candidates), title=title, styles=VERDICT_STYLE)
-    show_lines([*legend(found.candidates), *bundle_bench_lines(found)])
+def show_bundle_bench(bench: BundleBench, *, verbose: bool = False) -> None:
+    """Print the result, the table of kits, gates, what to know, and the result again as the last line."""
+    screen, style = console(), VERDICT_STYLE[bench.verdict.value]
+    used = next((facts.answered for facts in bench.candidates if facts.chosen), None)
+    result = judged_line(bench.verdict, bench.gates, None if used is None else used.images)
+    result = result or f"{bench.verdict.value}: no gate was judged"
+    say(screen, result, style)
+    title = f"{bench.bundle.name} version {bench.bundle.version} on {bench.machine}"
+    show_table(bench.candidates, title, screen, verbose=verbose)
+    for line in bundle_bench_lines(bench, verbose=verbose):
+        say(screen, line)
+    copied(screen, f"results: {bench.output}")
+    say(screen, result, style)
 
 
 def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
@@ -109,14 +121,19 @@ def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
     return f" of {len(folds.each)} folds ({alone})"
 
 
-def bundle_bench_lines(found: BundleBench) -> list[str]:
-    """One fact a line."""
-    recorded = [
-        f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
-        f"{figures.percent_interval(then.share)} of {then.images:,} images{_folds(then)}, "
-        f"on {then.machine}"
-        for name, then in found.recorded.items()
+def bundle_bench_lines(bench: BundleBench, *, verbose: bool = False) -> list[str]:
+    """The accuracy that the build recorded, and open gates; ``verbose``: also the other gates, error rates and notes."""
+    lines = [
+        f"{name}: recorded by the build: {'top-1' if isinstance(accuracy, Accuracy) else 'mAP'} "
+        f"{figures.percent_interval(accuracy.share)} of {accuracy.images:,} images{_folds(accuracy)}, on {accuracy.machine}"
+        for name, accuracy in bench.recorded.items()
     ]
-    gates = gate_lines(found.gates, require_measured=found.require_measured)
-    lines = (*recorded, *gates, *(f"note: {notice}" for notice in found.notices), found.output)
-    return [f"  {line}" for line in lines]
+    details = [*gate_lines(bench.gates, require_measured=bench.require_measured), *(f"note: {note}" for note in bench.notices)]
+    if verbose:
+        return [*lines, *details]
+    lines += [
+        gate_line(result, require_measured=bench.require_measured)
+        for result in bench.gates
+        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE
+    ]
+    return [*lines, f"{counted(len(details), 'more detail')}: add --verbose"] if details else lines

@@ -1,14 +1,14 @@
-"""The catalogue as a table: what a network costs and what was published of it, a line each."""
+"""The screens of the catalogue: the cost and the published accuracy of each network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 
-from edgecnn.errors.wording import bounds_text, counted, first_of
+from edgecnn.errors.wording import bounds_text, counted, first_of, plural, shell_word
 from edgecnn.render.figures import NONE, forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice
+from edgecnn.studies.networks_for import CLASSES, RUNNER_MIB, NetworkOnDevice, NetworksFor, NetworksOnDevice, ShortListed
 from edgecnn.values.arch import ListedArch
 from edgecnn.values.forecast import MARK
 
@@ -19,12 +19,12 @@ COLUMNS = (
 
 
 def show_archs(rows: Sequence[ListedArch]) -> None:
-    """Print the table, what its columns mean, and what they are not."""
+    """Print the table and what its columns mean."""
     show_rows(COLUMNS, [_cells(row) for row in rows])
     show_lines(
         (
-            "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest way.",
-            "top-1, top-5: as published, ImageNet-1k validation; none measured here. –: no published figure.",
+            "MACs: multiply-adds for one image at px. depth: convolutions and fully connected layers on the longest path.",
+            "top-1, top-5: as published, on ImageNet-1k validation, not measured here. –: no published figure.",
         )
     )
 
@@ -53,24 +53,53 @@ WITHOUT_FORECAST = ("network", "top-1 %", "MACs", "fp32 MiB")
 FOR_DEVICE = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms (90 %)", "images/s", "by", "runs in", "fits")
 
 
-def show_networks_for(found: NetworksFor) -> None:
+def show_networks_for(networks_for: NetworksFor) -> None:
     """Print the networks that fit each device, and where each figure comes from."""
-    hint = ", as ImageNet has; --classes N counts yours" if found.classes == CLASSES else ""
-    classes = f"{counted(found.classes, 'class', 'classes')}{hint}"
-    for each in found.devices:
-        if each.catalogue:
-            show_rows(WITHOUT_FORECAST, [_published(row) for row in each.catalogue], title=each.device)
+    hint = ", as ImageNet has; --classes N counts yours" if networks_for.classes == CLASSES else ""
+    classes = f"{counted(networks_for.classes, 'class', 'classes')}{hint}"
+    for on_device in networks_for.devices:
+        if on_device.catalogue:
+            show_rows(WITHOUT_FORECAST, [_published(row) for row in on_device.catalogue], title=on_device.device)
         else:
-            show_rows(FOR_DEVICE, [cells_for(row) for row in each.of("yes", "unsure")], title=each.device)
-        show_lines([*lines_for(each, found), *forecast_notes((row.forecast for row in each.of("yes", "unsure")), date.today())])
+            show_rows(FOR_DEVICE, [cells_for(row) for row in on_device.of("yes", "unsure")], title=on_device.device)
+        show_lines(
+            [
+                *lines_for(on_device, networks_for),
+                *forecast_notes((row.forecast for row in on_device.of("yes", "unsure")), date.today()),
+            ]
+        )
     show_lines(
         (
             "top-1: as published for the float network on ImageNet-1k; INT8 may lose some of it.",
             f"MACs: multiply-adds for one image. MiB: the parameters in that precision, with {classes}.",
             f"A kit takes about {RUNNER_MIB:g} MiB more, for the runner and test images; INT8 up to a fifth more, for scales.",
-            f"{MARK} predicted and not measured: no gate takes it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
+            f"{MARK} predicted, not measured: no gate uses it. Measure on the device: `edgecnn build`, then `edgecnn bench`.",
         )
     )
+
+
+SHORT_LIST = ("network", "top-1 %", "weights here", "MACs", "MiB", "p50 ms")
+
+
+def short_list_lines(offered: Sequence[ShortListed], target: str) -> list[str]:
+    """Return the networks to choose from for one device, in aligned columns."""
+    rows = [
+        SHORT_LIST,
+        *(
+            (
+                row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs),
+                f"{row.size_mib:.1f}", predicted(row.forecast) if row.forecast else NONE,
+            )
+            for row in offered
+        ),
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    predictions = [f"{MARK} predicted with its 90 % interval, not measured"] if any(row.forecast for row in offered) else []
+    return [
+        f"networks for {target}; `edgecnn list archs --target {shell_word(target)}` lists all:",
+        *("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
+        "; ".join(["top-1: published for ImageNet-1k", *predictions]),
+    ]
 
 
 def _published(row: ListedArch) -> tuple[str, ...]:
@@ -78,7 +107,7 @@ def _published(row: ListedArch) -> tuple[str, ...]:
 
 
 def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
-    """One network in the order of ``FOR_DEVICE``."""
+    """Cells of one network, in the order of ``FOR_DEVICE``."""
     forecast = row.forecast
     return (
         row.name, percent(row.accuracy_top1), "yes" if row.weights_here else "no", macs_text(row.macs), f"{row.size_mib:.1f}",
@@ -87,14 +116,15 @@ def cells_for(row: NetworkOnDevice) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def lines_for(each: NetworksOnDevice, found: NetworksFor) -> list[str]:
-    """How many fit, and why the others are not listed."""
-    limits = bounds_text(found.within) if found.within else "no budget"
-    without = sum(map(len, each.without_forecast.values()))
-    measures = f"no latency is known here: `{each.measured_by}` times networks for `edgecnn fit`"
+def lines_for(on_device: NetworksOnDevice, networks_for: NetworksFor) -> list[str]:
+    """Return how many networks fit, and why others are not listed."""
+    limits = bounds_text(networks_for.within) if networks_for.within else "no budget"
+    fitting, unsure = len(on_device.of("yes")), len(on_device.of("unsure"))
+    without = sum(map(len, on_device.without_forecast.values()))
+    measures = f"no latency is known here: `{on_device.measured_by}` times networks for `edgecnn fit`"
     return [
-        f"{limits}: {counted(len(each.of('yes')), 'network')} fit, {len(each.of('unsure'))} unsure (the bound is inside the "
-        f"interval, or between weights and kit), {len(each.of('no'))} do not fit, {without} without a forecast",
-        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in each.without_forecast.items()),
-        *([measures] if each.measured_by else []),
+        f"{limits}: {counted(fitting, 'network')} {plural(fitting, 'fits', 'fit')}, {unsure} unsure (the bound is inside the "
+        f"interval, or between weights and kit), {len(on_device.of('no'))} do not fit, {without} without a forecast",
+        *(f"no forecast: {first_of(names, _NAMED)}: {why}" for why, names in on_device.without_forecast.items()),
+        *([measures] if on_device.measured_by else []),
     ]

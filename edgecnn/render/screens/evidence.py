@@ -1,4 +1,4 @@
-"""A record of evidence in plain words: what it claims, under which conditions, and what it does not say."""
+"""The screen of an evidence record: its claims, its conditions and its limits."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from collections.abc import Iterator
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
-from edgecnn.render.sentences import multiplied_in, runs_of
+from edgecnn.render.sentences import mac_share_text, runs_of
 from edgecnn.render.wording import grouped, took
 from edgecnn.values.report import MEDIAN, PERCENTILES
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
-LIMITS = "It says nothing of accuracy, of any other machine, or of weights: only of how long these kits took there that day."
-SEEDED_ANSWERS = "seeded weights may answer what a lower precision cannot hold: other answers alone are no fault of the machine"
+LIMITS = "It records how long these kits took on this machine that day: no accuracy, no other machine, no weights."
+SEEDED_ANSWERS = "seeded weights may overflow a lower precision, so different predictions alone are no fault of the machine"
 _GOLDEN_DIFFER = "[golden-logits-differ]"
 
 
-def verification_lines(found: EvidenceVerification) -> Iterator[str]:
-    """What checking it found, and then what it claims."""
-    said = {
+def verification_lines(verification: EvidenceVerification) -> Iterator[str]:
+    """Yield whether the record is intact and who signed it, then its claims."""
+    signatures = {
         "none": "unsigned",
-        "unchecked": "signed, and nobody looked at the signature",
-        "intact": f"signed by the key {found.key}",
-        "good": f"signed by {found.signer}",
+        "unchecked": "signed, signature not checked",
+        "intact": f"signed by the key {verification.key}",
+        "good": f"signed by {verification.signer}",
     }
-    yield f"{found.path}: as it was written, SHA-256 {found.record.sha256}; {said[found.signature]}"
-    yield from record_lines(found.record)
+    yield f"{verification.path}: unchanged, SHA-256 {verification.record.sha256}; {signatures[verification.signature]}"
+    yield from record_lines(verification.record)
 
 
 def record_lines(record: EvidenceRecord) -> Iterator[str]:
-    """The machine and its conditions, each network with its kits, what is not there, and what it does not say."""
-    how = "EMULATED, whose times are of nothing but the emulator, on" if _emulated(record) else "measured on"
+    """Yield the machine, its conditions, each network with its kits, what was skipped, and the limits."""
+    how = "EMULATED (times of the emulator only) on" if _emulated(record) else "measured on"
     networks = counted(len(record.networks), "network")
     by = f"in {took(record.seconds)}, by edgecnn {record.version}"
     yield f"  claims: {networks} {how} {record.machine}, {record.measured_at}, {by}"
     yield f"  as {record.device_title} ({record.device}; its device file has the SHA-256 {record.device_sha256[:16]}…)"
     conditions, observed = record.environment.conditions, record.environment.observed
     yield "  conditions: " + "; ".join(
-        f"{name} {conditions.get(name, 'not read')}" for name in _CONDITIONS if _told(record, name)
+        f"{name} {conditions.get(name, 'not read')}" for name in _CONDITIONS if _is_listed(record, name)
     )
-    seen = "; ".join(f"{name} {observed[name]}" for name in _OBSERVED if name in observed)
-    yield from ([f"  observed: {seen}"] if seen else [])
+    observed_text = "; ".join(f"{name} {observed[name]}" for name in _OBSERVED if name in observed)
+    yield from ([f"  observed: {observed_text}"] if observed_text else [])
     for network in record.networks:
         yield from _network_lines(network, record.measured_at)
-    yield from (f"  left out: {line}" for line in grouped(record.left_out))
-    yield from (f"  warning of then: {warning}" for warning in record.warnings)
+    yield from (f"  skipped: {line}" for line in grouped(record.left_out))
+    yield from (f"  warning at that time: {warning}" for warning in record.warnings)
     yield f"  {LIMITS}"
 
 
@@ -54,8 +54,8 @@ def _emulated(record: EvidenceRecord) -> bool:
     return not record.environment.timed
 
 
-def _told(record: EvidenceRecord, name: str) -> bool:
-    """What a machine need not have is not said to be unread."""
+def _is_listed(record: EvidenceRecord, name: str) -> bool:
+    """Whether a condition is listed: one that some machines do not have is listed only if it was read."""
     return name in record.environment.conditions or name in ("governor", "clocks")
 
 
@@ -71,24 +71,25 @@ def _network_lines(network: EvidenceNetwork, measured_at: str) -> Iterator[str]:
 
 
 def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
-    seen, adapter = kit.latency, kit.environment.conditions.get("webgpu_adapter")
-    times = figures.percentiles(seen, (MEDIAN, PERCENTILES[-1]))
+    latency, adapter = kit.latency, kit.environment.conditions.get("webgpu_adapter")
+    times = figures.percentiles(latency, (MEDIAN, PERCENTILES[-1]))
     parts = [
-        f"{', '.join(times)} ms" if times else "no time is known",
-        *([f"{figures.milliseconds(seen.on_gpu_ms)} ms by the GPU's clock"] if seen.on_gpu_ms else []),
+        f"{', '.join(times)} ms" if times else "time not known",
+        *([f"{figures.milliseconds(latency.on_gpu_ms)} ms by the GPU's clock"] if latency.on_gpu_ms else []),
         *(_throughput(kit)),
-        f"{runs_of(seen)}, {seen.fidelity.value}" + ("" if seen.observed_at[:10] == measured_at[:10] else f" {seen.observed_at}"),
-        *([seen.reason] if seen.reason else []),
-        *([seen.disturbed] if seen.disturbed else []),
-        *([seen.steady.unsteady] if seen.steady and seen.steady.unsteady else []),
+        f"{runs_of(latency)}, {latency.fidelity.value}"
+        + ("" if latency.observed_at[:10] == measured_at[:10] else f" {latency.observed_at}"),
+        *([latency.reason] if latency.reason else []),
+        *([latency.disturbed] if latency.disturbed else []),
+        *([latency.steady.unsteady] if latency.steady and latency.steady.unsteady else []),
         f"{kit.candidate.runtime.value} {kit.runtime_version}" + (f" on {adapter}" if adapter else ""),
         f"{kit.size_mib:.1f} MiB",
-        multiplied_in(kit.residency) if kit.residency else "what ran in which precision is not known",
+        mac_share_text(kit.residency) if kit.residency else "executed precision not known",
     ]
     return f"{kit.candidate.id}: {'; '.join(parts)}"
 
 
 def _throughput(kit: EvidenceKit) -> Iterator[str]:
-    for each in kit.throughput.figures if kit.throughput else ():
-        if each.images_per_s is not None:
-            yield f"{each.images_per_s.estimate:,.0f} images/s with {each.batch} images a call"
+    for figure in kit.throughput.figures if kit.throughput else ():
+        if figure.images_per_s is not None:
+            yield f"{figure.images_per_s.estimate:,.0f} images/s with {figure.batch} images a call"

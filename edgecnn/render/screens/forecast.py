@@ -1,4 +1,4 @@
-"""Forecasts in the terminal: a row for each network, device and precision, then where the figures come from."""
+"""The screen of forecasts: a row for each network, device and precision, then the sources."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NAMED = 6
 
 
 def show_forecasts(report: ForecastReport, today: date | None = None) -> None:
-    """Print the table, its sources with their age, how far it is off, and what has no figure.
+    """Print the table, its sources with their age, its error, and networks without a forecast.
 
-    ``today``: None: the date of the call.
+    ``today``: None for the date of the call.
     """
     marks = source_marks(report.forecasts)
     rows = [_row(row, marks[row.source.title, row.source.url]) for row in report.forecasts]

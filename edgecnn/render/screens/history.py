@@ -1,4 +1,4 @@
-"""A candidate's measurements over time for a terminal: a sparkline, a table of dates, and what changed in between."""
+"""The screen of a candidate's measurements over time: a sparkline, a table of dates, and what changed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from edgecnn.render import figures
 from edgecnn.render.plots import Signs, sparkline, stdout_signs
 from edgecnn.render.terminal import show_lines, show_rows
 
-COLUMNS = ("what", "observed at", "figure", "of", "kit", "since the one before")
+COLUMNS = ("metric", "observed at", "figure", "from", "kit", "changed since the row above")
 KIT_SHOWN = 12
 
 
-def show_history(found: MeasuredHistory) -> None:
-    """Print it."""
-    show_lines([f"{found.asked}: {counted(len(found.series), 'series', 'series')} in {found.store}"])
-    for series in found.series:
+def show_history(history: MeasuredHistory) -> None:
+    """Print each series."""
+    show_lines([f"{history.asked}: {counted(len(history.series), 'series', 'series')} in {history.store}"])
+    for series in history.series:
         show_lines(["", *series_lines(series, stdout_signs())])
         show_rows(COLUMNS, list(rows(series)))
-    show_lines([f"  note: {notice}" for notice in found.notices])
+    show_lines([f"  note: {notice}" for notice in history.notices])
 
 
 def series_lines(series: Series, signs: Signs) -> list[str]:
-    """What it is of, and a sparkline of each kind of figure."""
+    """Return the title of a series, and a sparkline for each kind of figure."""
     kits = counted(len(series.kits), "kit")
-    what = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
-    what += f", {series.knobs}" if series.knobs else ""
-    lines = [f"{what} on {series.machine} ({', '.join(series.devices)}), {kits}"]
+    title = " ".join(part for part in (series.arch, series.candidate, reads_text(series)) if part)
+    title += f", {series.knobs}" if series.knobs else ""
+    lines = [f"{title} on {series.machine} ({', '.join(series.devices)}), {kits}"]
     for metric, points in _kinds(series):
         if points:
             lines.append(f"  {metric.words}: {_summary(points, metric, signs)}")
@@ -40,15 +40,15 @@ def _kinds(series: Series) -> tuple[tuple[Metric, Sequence[MeasuredPoint]], ...]
     return (SHOWN["p50_ms"], series.latency), (SHOWN[series.accuracy_of], series.accuracy)
 
 
-def of_kind(metric: Metric) -> str:
-    """``p50 ms``, ``top-1``: beside a figure that has the sign of its unit, or none."""
+def kind_text(metric: Metric) -> str:
+    """``p50 ms``, ``top-1``: the metric, with its unit if figures do not show it."""
     return metric.words if metric.unit == "share" else metric.heading
 
 
 def reads_text(series: Series) -> str:
-    """``at 224 px, 10 classes``, as far as it is known."""
-    said = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
-    return ", ".join([*said, *([] if series.classes is None else [f"{series.classes} classes"])])
+    """``at 224 px, 10 classes``, as far as known."""
+    parts = [] if series.resolution_px is None else [f"at {series.resolution_px} px"]
+    return ", ".join([*parts, *([] if series.classes is None else [f"{series.classes} classes"])])
 
 
 def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> str:
@@ -57,25 +57,25 @@ def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> s
     if not known:
         return f"missing: {points[-1].reason or 'no figure'}"
     breaks = broken(points)
-    said = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
+    breaks_text = f"; broken {counted(len(breaks), 'time')}: conditions that must match changed" if breaks else ""
     low, high, last = (
         f"{value * 100:.1f} %" if metric.unit == "share" else f"{value:.2f} {metric.unit}"
         for value in (min(known), max(known), known[-1])
     )
-    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{said}"
+    return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{breaks_text}"
 
 
 def broken(points: Sequence[MeasuredPoint]) -> list[int]:
-    """Places of the points at which a new segment begins."""
+    """Places where a new segment begins."""
     return [place for place in range(1, len(points)) if points[place].segment != points[place - 1].segment]
 
 
 def rows(series: Series) -> Iterator[tuple[str, ...]]:
-    """Each measurement, oldest first."""
+    """Yield a row for each measurement, the oldest first."""
     for metric, points in _kinds(series):
         for point in points:
-            figure, name = figure_text(point, metric), of_kind(metric)
-            yield (name, point.observed_at, figure, of_text(point), point.kit[:KIT_SHOWN], since_text(point))
+            figure, name = figure_text(point, metric), kind_text(metric)
+            yield (name, point.observed_at, figure, sample_text(point), point.kit[:KIT_SHOWN], since_text(point))
 
 
 def figure_text(point: MeasuredPoint, metric: Metric) -> str:
@@ -85,13 +85,13 @@ def figure_text(point: MeasuredPoint, metric: Metric) -> str:
     return figures.spelt(metric, point.figure) + figures.MARKS[point.fidelity]
 
 
-def of_text(point: MeasuredPoint) -> str:
-    """What a figure is of: processes of a race and what it was run for, or images."""
+def sample_text(point: MeasuredPoint) -> str:
+    """``17 runs, report`` or ``341 images``."""
     if point.purpose is None:
         return counted(point.count, "image")
     return f"{counted(point.count, 'run')}, {point.purpose}" + (", disturbed" if point.disturbed else "")
 
 
 def since_text(point: MeasuredPoint) -> str:
-    """What is not as it was at the point before."""
+    """The differences from the point before."""
     return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])

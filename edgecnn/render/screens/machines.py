@@ -1,4 +1,4 @@
-"""Machines for people: one board with what stands in the way, and this machine's installed parts, tried."""
+"""The screens of `devices check` and `doctor`: a board with its problems, and the installed parts of this machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from edgecnn.render.wording import stored_size, took
 from edgecnn.values.board import BoardCheck, BoardFacts, Weight
 
 _HEADS = {
-    Weight.STOPS: "kits cannot run until this is mended",
-    Weight.DISTORTS: "what is measured would not be what it can do",
-    Weight.NOTES: "to know",
+    Weight.STOPS: "kits cannot run until you fix this",
+    Weight.DISTORTS: "measurements would be slower than the board can be",
+    Weight.NOTES: "notes",
 }
 
 
 def board_lines(check: BoardCheck) -> list[str]:
-    """Everything, the gravest first."""
-    return [*_board_lines(check.board, check.facts), *_found(check), *_held(check)]
+    """Return all findings, the most serious first."""
+    return [*_board_lines(check.board, check.facts), *_finding_lines(check), *_device_file_lines(check)]
 
 
 def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
@@ -32,8 +32,8 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
     version, glibc = (".".join(map(str, numbers)) for numbers in (python.version, python.glibc or ()))
     library = f"glibc {glibc}" if glibc else "another C library"
     yield f"  {python.implementation} {version} ({python.bits} bits, {library}): {python.executable}"
-    packages = ", ".join(f"{each} {number}" for each, number in sorted(facts.packages.items()))
-    yield f"  packages: {packages or 'none of those that kits need'}"
+    packages = ", ".join(f"{package} {number}" for package, number in sorted(facts.packages.items()))
+    yield f"  packages: {packages or 'none that kits need'}"
     conditions = (
         ("governor", facts.governor), ("clocks", facts.clocks), ("power mode", facts.power_mode_name or facts.power_mode),
         ("throttled", facts.throttled), ("JetPack", facts.jetpack), ("CUDA", facts.cuda),
@@ -43,9 +43,9 @@ def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
         yield f"  {'; '.join(read)}"
 
 
-def _found(check: BoardCheck) -> Iterator[str]:
+def _finding_lines(check: BoardCheck) -> Iterator[str]:
     if not check.findings:
-        yield "nothing stands in the way"
+        yield "no problem was found"
     for weight, head in _HEADS.items():
         of_weight = [finding for finding in check.findings if finding.weight is weight]
         if of_weight:
@@ -56,13 +56,13 @@ def _found(check: BoardCheck) -> Iterator[str]:
                 yield f"    {finding.remedy}"
 
 
-def _held(check: BoardCheck) -> Iterator[str]:
+def _device_file_lines(check: BoardCheck) -> Iterator[str]:
     if check.recognised_as:
         yield f"recognised as {', '.join(check.recognised_as)}"
     if check.device is not None and not check.differences:
-        yield f"the file of {check.device} agrees with it"
+        yield f"the file of {check.device} matches the board"
     if check.differences:
-        yield f"the file of {check.device} disagrees:"
+        yield f"the file of {check.device} does not match the board:"
         yield from (f"  {difference}" for difference in check.differences)
 
 
@@ -72,7 +72,7 @@ _MIB = 1024 * 1024
 
 
 def show_doctor(report: DoctorReport) -> None:
-    """Everything, the most important first."""
+    """Print all, the most important first."""
     python = report.python
     place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
     running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
@@ -88,18 +88,20 @@ def _summary(report: DoctorReport) -> str:
     tried = [part for part in report.parts if part.state is not State.ABSENT]
     works = [part for part in tried if part.state is State.WORKS]
     named = [*((part.name, part.state) for part in report.parts), *((name, state) for name, state, _ in _places(report))]
-    broken = [name for name, state in (*named, *((each.name, each.state) for each in report.devices)) if state is State.BROKEN]
+    broken = [
+        name for name, state in (*named, *((device.name, device.state) for device in report.devices)) if state is State.BROKEN
+    ]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
-    said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
-    said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
-    return f"{said}; absent: {', '.join(absent)}" if absent else said
+    summary = f"{len(works)} of {len(tried)} installed parts work" if tried else "only edgecnn itself is installed"
+    summary += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
+    return f"{summary}; absent: {', '.join(absent)}" if absent else summary
 
 
 def _processor(machine: MachineFact) -> str:
-    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; none of the instructions that decide a scheme"
+    isa = f"; {' '.join(machine.isa)}" if machine.isa else "; no instructions for fast INT8"
     of = f" of {machine.cores_online}" if machine.cores_online is not None else ""
     limit = f", a limit of {machine.cpu_limit:g} cores' time" if machine.cpu_limit is not None else ""
-    unknown = "" if machine.limits_known else ", limits of a container cannot be read"
+    unknown = "" if machine.limits_known else ", container limits cannot be read"
     cores = f"{counted(machine.cores_used, 'core')} used{of}{limit}{unknown}"
     return f"{machine.cpu or 'processor unknown'}, {machine.architecture}: {cores}{isa}"
 
@@ -107,9 +109,9 @@ def _processor(machine: MachineFact) -> str:
 def _memory(machine: MachineFact) -> str:
     if machine.memory_mib is None:
         return "memory unknown"
-    said = f"{_size(machine.memory_mib)} memory"
-    said += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
-    return said + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
+    memory_text = f"{_size(machine.memory_mib)} memory"
+    memory_text += f", {_size(machine.memory_available_mib)} available" if machine.memory_available_mib is not None else ""
+    return memory_text + (f", a limit of {_size(machine.memory_limit_mib)}" if machine.memory_limit_mib is not None else "")
 
 
 def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
@@ -128,23 +130,23 @@ def _rows(report: DoctorReport) -> Iterator[tuple[str, ...]]:
 
 
 def _notes(report: DoctorReport) -> Iterator[str]:
-    """Packages that are absent, or of another version than was tried with, though what they belong to works."""
+    """Yield packages that are absent or have an untried version, although their part works."""
     groups = [("edgecnn", State.WORKS, report.packages)] + [(part.name, part.state, part.packages) for part in report.parts]
     for name, state, packages in groups:
-        for each in packages:
-            if state is State.WORKS and not each.fits:
-                here = f"{each.version} is installed" if each.version else "it is not installed"
-                yield f"note: {name} works, and also asks for {each.name}{each.wanted}: {here}"
+        for package in packages:
+            if state is State.WORKS and not package.fits:
+                here = f"{package.version} is installed" if package.version else "it is not installed"
+                yield f"note: {name} works, but also needs {package.name}{package.wanted}: {here}"
 
 
 def _next_steps(report: DoctorReport) -> Iterator[str]:
     for part in report.parts:
-        lacking = part.state is State.WORKS and not all(each.fits for each in part.packages)
+        lacking = part.state is State.WORKS and not all(package.fits for package in part.packages)
         if (part.state is State.BROKEN or lacking) and part.addition.command:
-            yield f"to mend {part.name}: {part.addition.command}"
+            yield f"to fix {part.name}: {part.addition.command}"
     for name, state, hint in _places(report):
         if state is State.BROKEN and hint:
-            yield f"to mend {name}: {hint}"
+            yield f"to fix {name}: {hint}"
     for part in report.parts:
         if part.state is State.ABSENT and part.addition.command:
             yield f"to add {part.name}: {part.addition.command}"
@@ -160,7 +162,8 @@ def _places(report: DoctorReport) -> Iterator[tuple[str, State, str | None]]:
 def _cost(addition: Addition) -> str:
     if addition.download_mib is None or addition.disk_mib is None:
         return f"its size was {addition.measured}"
-    return f"{_size(addition.download_mib)} to download, {_size(addition.disk_mib)} on disk beyond {addition.beyond}, at most"
+    disk = f"{_size(addition.disk_mib)} on disk in addition to {addition.beyond}"
+    return f"at most {_size(addition.download_mib)} to download, {disk}"
 
 
 def _size(mib: float) -> str:

@@ -19,7 +19,7 @@ from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.figures import forecast_notes, predicted, predicted_rate
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import by_reason, took_between
+from edgecnn.render.wording import names_by_reason, took_between
 from edgecnn.store.disk import user_path
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.candidate import Rung
@@ -41,14 +41,14 @@ def show_plan(planned: PlannedBuild) -> None:
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
             *([] if (better := resolved.weights.alternative) is None else [f"better: {better.sentence}"]),
             f"weights: {resolved.weights.why}{_licence(resolved)}",
-            f"photographs: {resolved.preprocessing.pixels.describe()}",
+            f"images: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_changed_images(planned),
             *_composed(resolved),
             _training(resolved) + _folds(resolved),
-            *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
+            *(f"surgery: {done}, next to the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
-            *_left_out(resolved.data),
+            *_unused_files(resolved.data),
             f"the test set: {planned.test_set}",
             *(
                 f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})"
@@ -67,7 +67,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *_not_by_default(resolved),
             *(
                 f"not available: {names}: {why}"
-                for why, names in by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
+                for why, names in names_by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
             ),
         ]
     )
@@ -88,12 +88,12 @@ def show_plan(planned: PlannedBuild) -> None:
 
 def _forecast(planned: PlannedBuild) -> list[str]:
     """What is predicted of candidates on a device that is away, and why others have no forecast."""
-    known = planned.forecasts.by_candidate
-    times = [f"{name} {predicted(each)} ms, {predicted_rate(each)} images/s" for name, each in known.items()]
+    forecasts = planned.forecasts.by_candidate
+    times = [f"{name} {predicted(forecast)} ms, {predicted_rate(forecast)} images/s" for name, forecast in forecasts.items()]
     return [
         *([f"forecast: {'; '.join(times)}; no gate takes it"] if times else []),
-        *forecast_notes(known.values()),
-        *(f"no forecast: {names}: {why}" for why, names in by_reason(planned.forecasts.absent).items()),
+        *forecast_notes(forecasts.values()),
+        *(f"no forecast: {names}: {why}" for why, names in names_by_reason(planned.forecasts.absent).items()),
     ]
 
 
@@ -134,15 +134,18 @@ def _training(resolved: Resolved) -> str:
         how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
         return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
     of_finetune = {
-        "auto": "; what is learned anew is decided by a linear probe",
+        "auto": "; a linear probe decides which layers are trained again",
         "last": "; the last groups of blocks alone",
     }
-    said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
-    said += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
-    said += f"; by {train.processes} processes" if train.processes > 1 else ""
-    said += "; on a GPU" if train.device == "gpu" else ""
-    said += f"; steps in {train.precision}" if train.precision != "fp32" else ""
-    return f"training: {resolved.mode}, {counted(train.epochs or 0, 'epoch')}{said}{_teacher(resolved)}"
+    details = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
+    details += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
+    details += f"; by {train.processes} processes" if train.processes > 1 else ""
+    details += "; on a GPU" if train.device == "gpu" else ""
+    details += f"; steps in {train.precision}" if train.precision != "fp32" else ""
+    epochs = counted(train.epochs or 0, "epoch")
+    if train.cycles == "while-better":
+        epochs = f"at most {epochs}, while validation improves"
+    return f"training: {resolved.mode}, {epochs}{details}{_teacher(resolved)}"
 
 
 def _folds(resolved: Resolved) -> str:
@@ -157,10 +160,14 @@ def _composed(resolved: Resolved) -> list[str]:
     if synthesis is None:
         return []
     cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
-    beside = f"beside {resolved.data.counts['train']:,} photographs" if resolved.recipe.data.train else "and no photograph"
+    others = f"next to {resolved.data.counts['train']:,} images" if resolved.recipe.data.train else "and no other image"
     of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
     of += f" on {backgrounds.counts['train']:,} backgrounds"
-    return [f"composed: {synthesis.images:,} training images, {beside}; {of}", *_left_out(cutouts), *_left_out(backgrounds)]
+    return [
+        f"composed: {synthesis.images:,} training images, {others}; {of}",
+        *_unused_files(cutouts),
+        *_unused_files(backgrounds),
+    ]
 
 
 def _teacher(resolved: Resolved) -> str:
@@ -172,7 +179,7 @@ def _teacher(resolved: Resolved) -> str:
 
 def _perhaps(planned: PlannedBuild) -> list[str]:
     """One line for each INT8 candidate whose loss may ask for layers in float."""
-    names = by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
+    names = names_by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
     budget = planned.gates.budget_pp
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
     return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
@@ -187,7 +194,7 @@ def _not_by_default(resolved: Resolved) -> list[str]:
     return [f"not built unless the target names it: {', '.join(names)} (--target {device.name}:{names[0]}, or {device.name}:all)"]
 
 
-def _left_out(data: DataSummary) -> list[str]:
+def _unused_files(data: DataSummary) -> list[str]:
     """Files that are not used, counted and with the first names: in no table would anybody look for them."""
     left = (("left out", data.skipped), ("copies of other images, left out", data.copies))
     return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]
@@ -210,13 +217,14 @@ def settings_lines(settings: RecipeSettings) -> list[str]:
     return lines
 
 
-def show_difference(found: RecipeDifference) -> None:
+def show_difference(difference: RecipeDifference) -> None:
     """A row a value that differs."""
-    said = f"{len(found.differing)} of {len(found.differing) + found.same} values differ"
-    show_lines([f"{found.before} → {found.after}: {said}"])
-    if found.differing:
+    summary = f"{len(difference.differing)} of {len(difference.differing) + difference.same} values differ"
+    show_lines([f"{difference.before} → {difference.after}: {summary}"])
+    if difference.differing:
         rows = [
-            (each.key, _cell(each.before), _cell(each.after), each.before_origin, each.after_origin) for each in found.differing
+            (setting.key, _cell(setting.before), _cell(setting.after), setting.before_origin, setting.after_origin)
+            for setting in difference.differing
         ]
         show_rows(("key", "before", "after", "before is from", "after is from"), rows)
 
@@ -241,7 +249,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
     """The recipe as it is written to ``file``, whose folder its relative paths count from."""
     network = [
         f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others",
-        'weights = "auto"  # pretrained ones where they can be had, else from scratch, and said',
+        'weights = "auto"  # pretrained weights if available, else training from scratch',
     ]
     if choices.onnx is not None:
         onnx = toml_value(_relative(choices.onnx, file))
@@ -262,7 +270,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
                 f"{key} = {toml_value(_relative(value, file) if key == 'image_root' else value)}"
                 for key, value in choices.read_as.items()
             ),
-            *(f"# {line}" for line in _found(data, images)),
+            *(f"# {line}" for line in _image_comments(data, images)),
             "",
             "[target]",
             f"device = {toml_value(_device(choices.device, file))}  # {_one_line(device.title)}; others: `edgecnn list devices`",
@@ -280,13 +288,13 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
     )
 
 
-def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
+def _image_comments(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
     """What a reader of the recipe should know of the images."""
-    each = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
-    (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
+    per_label = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
+    (least, rare), *_, (most, common) = sorted((per_label[label], _one_line(name)) for label, name in enumerate(data.classes))
     kinds = "with any of {} labels" if data.multi_label else "of {} classes"
     lines = [
-        f"found: {len(images):,} photographs {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
+        f"found: {len(images):,} images {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(data.splits_from)}",
         f"the test split: {_can_show(data)}",
     ]
@@ -302,15 +310,15 @@ def _can_show(data: DataSummary) -> str:
 def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
     """Required only where the test split can show it: else every build would end open, whatever it lost."""
     metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
-    said = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
+    line = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
     if data.multi_label:
-        return [f"# {said}"]
+        return [f"# {line}"]
     images = data.counts["test"]
     shown = resolvable_drop_pp(images)
     if shown is not None and shown <= drop_pp:
-        return [said]
+        return [line]
     why = f"{images:,} images show ± {shown or 100:.1f} pp: this bound would mostly be UNSURE. Without one, 1 pp is advised."
-    return [f"# {why}", f"# {said}"]
+    return [f"# {why}", f"# {line}"]
 
 
 def _data_path(data: DataSummary, file: Path) -> str:
@@ -350,10 +358,11 @@ def show_inspection(facts: DataInspection) -> None:
     split = parts if len(parts) > 1 else ()
     rows: list[Sequence[str]] = [
         (
-            each.name, f"{each.images:,}", f"{each.images / facts.images:.1%}", *(f"{each.by_split[part]:,}" for part in split),
-            f"{each.unreadable:,}" if each.unreadable else "–",
+            class_facts.name, f"{class_facts.images:,}", f"{class_facts.images / facts.images:.1%}",
+            *(f"{class_facts.by_split[part]:,}" for part in split),
+            f"{class_facts.unreadable:,}" if class_facts.unreadable else "–",
         )
-        for each in facts.classes[:_SHOWN]
+        for class_facts in facts.classes[:_SHOWN]
     ]  # fmt: skip
     kind = "label" if facts.multi_label else "class"
     of = f"with any of {len(facts.classes):,} labels" if facts.multi_label else f"of {len(facts.classes):,} classes"
@@ -397,24 +406,24 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def division_lines(made: DataDivision) -> Iterator[str]:
+def division_lines(division: DataDivision) -> Iterator[str]:
     """What was written, and what was left out."""
-    images = ", ".join(f"{name}/ {count:,}" for name, count in made.images.items())
-    yield f"{made.out}: {images}{' (hard links)' if made.linked else ''}"
-    yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
-    for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
+    images = ", ".join(f"{name}/ {count:,}" for name, count in division.images.items())
+    yield f"{division.out}: {images}{' (hard links)' if division.linked else ''}"
+    yield f"  from {division.root}: {division.roles_from}; seed {division.seed}"
+    for what, left in (("cannot be used", division.skipped), ("stand twice", division.copies)):
         if left:
             yield f"  left out, {len(left):,} that {what}: {first_of(left, _NAMED)}"
 
 
-def preview_lines(made: AugmentationPreview) -> Iterator[str]:
+def preview_lines(preview: AugmentationPreview) -> Iterator[str]:
     """Where the sheet is, and how often each row of the list came to something on it."""
-    yield f"{made.sheet}: originals, and beside them {len(made.pictures):,} pictures as training shows them"
-    if made.composed_rows:
-        first, last = made.composed_rows[0], made.composed_rows[-1]
+    yield f"{preview.sheet}: originals, and next to them {len(preview.pictures):,} images as training shows them"
+    if preview.composed_rows:
+        first, last = preview.composed_rows[0], preview.composed_rows[-1]
         yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
-    for number, asked in enumerate(made.augment):
-        applied = sum(picture.drawn[number].applied for picture in made.pictures)
-        given = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in asked}
-        settings = ", ".join(f"{name} {value}" for name, value in given.items() if name != "kind")
-        yield f"  {asked.kind}: {settings}; applied to {applied:,} of them"
+    for number, operation in enumerate(preview.augment):
+        applied = sum(picture.drawn[number].applied for picture in preview.pictures)
+        parameters = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in operation}
+        settings = ", ".join(f"{name} {value}" for name, value in parameters.items() if name != "kind")
+        yield f"  {operation.kind}: {settings}; applied to {applied:,} of them"

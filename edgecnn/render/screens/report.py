@@ -1,4 +1,4 @@
-"""A build's report in the terminal, and ``edgecnn explain``: the table, why this candidate was chosen, and what is open."""
+"""The screen after a build, and ``edgecnn explain``: the result, the table, why a candidate was chosen, and what is open."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from rich.console import Console
 from rich.text import Text
 
 from edgecnn.errors.base import visible
+from edgecnn.errors.wording import counted, listed
+from edgecnn.judging.learned import learned_result, weakness_of, weakness_sentence
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.columns import Column, by_rank, columns_of, legend, metric_cell
+from edgecnn.render.columns import Column, columns_of, headings_by_rank, legend, mark_legend, metric_cell
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import (
-    decided,
     extent_lines,
     gate_line,
     gate_lines,
@@ -24,69 +25,129 @@ from edgecnn.render.sentences import (
     knob_lines,
     latency_lines,
     learned_lines,
-    ran_in,
+    next_purpose,
     reference_lines,
     residency_lines,
+    residency_text,
+    result_line,
+    settled_by_number,
 )
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
+from edgecnn.results.next_step import next_step
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.verdict import CHANCE, Verdict
+
+_BRIEF = (
+    "candidate", "chosen", "verdict", "top1", "drop_pp", "map", "map_drop_pp", "agreement", "others", "p50_ms",
+    "ratio_to_fp32", "size_mib",
+)  # fmt: skip
+"""Columns of the brief table."""
+_OPTIONAL = ("ratio_to_fp32", "size_mib")
+"""Those that a narrow terminal leaves out."""
 
 
-def show_report(report: BuildReport) -> None:
-    """The table of candidates, one sentence on why, and what to know."""
-    show_candidates(report)
+def show_report(report: BuildReport, *, verbose: bool = False) -> None:
+    """Print the result, the table, what to do next, and the result again as the last line.
+
+    ``verbose``: also notes, error rates of the gates, and what was not chosen or not tried. The report has them in any case.
+    """
     screen = console()
-    for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
+    result, style = result_line(report), VERDICT_STYLE[report.verdict.value]
+    say(screen, result, style)
+    rows = [row for row in report.candidates if verbose or row.chosen or row.kit is not None]
+    show_table(rows or report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=verbose)
+    if verbose:
+        _show_labels(report, screen)
+        _show_details(report, screen)
+    else:
+        _show_brief(report, screen)
+    if (step := next_step(report)) is not None:
+        say(screen, f"next: {next_purpose(step, report)}:")
+        copied(screen, f"  {step.command}")
+    if report.output is not None:
+        copied(screen, f"results: {report.output}")
+    say(screen, result, style)
+
+
+def _show_brief(report: BuildReport, screen: Console) -> None:
+    """Print the gates that did not pass, warnings, and how many details there are."""
+    for line in extent_lines(report.candidates):
+        say(screen, line)
+    named = settled_by_number(report.gates) if report.verdict is Verdict.UNSURE else None
+    for result in report.gates:
+        if result.verdict is not Verdict.PASS and result.gate.stated_by != CHANCE and result is not named:
+            say(screen, gate_line(result, require_measured=report.require_measured))
+    for line in _warnings(report):
+        say(screen, f"warning: {line}")
+    say(screen, f"{counted(sum(1 for _ in _details(report)), 'more detail')}: add --verbose, or read report.md")
+
+
+def _warnings(report: BuildReport) -> Iterator[str]:
+    """What a reader must know before using the bundle: a weak network, failed candidates, and INT8 that mostly runs in float."""
+    shipped = report.shipped
+    if shipped is not None:
+        weakness = None if learned_result(report.gates) else weakness_of(shipped)
+        yield from [] if weakness is None else [weakness_sentence(shipped.candidate.id, weakness)]
+        yield from hollow_lines([shipped])
+    if failed := [row.candidate.id for row in report.candidates if row.broken is not None]:
+        yield f"{counted(len(failed), 'candidate')} failed: {listed(failed)}; --verbose says why"
+
+
+def _show_details(report: BuildReport, screen: Console) -> None:
+    for line in extent_lines(report.candidates):
         say(screen, f"  {line}")
     _show_desktop(report, screen)
-    for line in reference_lines(report.references):
-        say(screen, f"  dated reference, not of this build: {line}")
-    because, style = decided(report.verdict, report.gates), VERDICT_STYLE[report.verdict.value]
-    say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
-    if because is not None:
-        say(screen, f"  chosen: {report.choice.why}")
-    gates = gate_lines(report.gates, require_measured=report.require_measured)
-    for line in (*gates, *(f"knobs: {said}" for said in knob_lines(report.choice))):
-        say(screen, f"  {line}")
-    _show_notices(report, screen)
-    for line in grouped(_left_out(report)):
-        say(screen, f"  not chosen: {line}")
-    for line in grouped(report.skipped_rungs):
-        say(screen, f"  not climbed: {line}")
-    if report.choice.settle_command:
-        how = "measure it there with" if report.choice.regret is None else "race again, on a quieter machine, with"
-        copied(screen, f"  {how}: {report.choice.settle_command}")
-    copied(screen, f"  {report.output}")
+    for line in _details(report):
+        copied(screen, f"  {line}") if line.startswith("note: ") else say(screen, f"  {line}")
 
 
-def _left_out(report: BuildReport) -> dict[str, str]:
-    """Candidates that do not work, or that lose too much where the choice is made, whatever the gates say of the test images."""
+def _details(report: BuildReport) -> Iterator[str]:
+    """The lines that only ``--verbose`` and the report have."""
+    yield f"chosen: {report.choice.why}"
+    yield from gate_lines(report.gates, require_measured=report.require_measured)
+    yield from hollow_lines(report.candidates)
+    yield from (f"knobs: {setting}" for setting in knob_lines(report.choice))
+    yield from (f"reference of another day, not of this build: {line}" for line in reference_lines(report.references))
+    yield from (f"note: {notice}" for notice in report.notices)
+    yield from (f"not chosen: {line}" for line in grouped(_rejected(report)))
+    yield from (f"not tried: {line}" for line in grouped(report.skipped_rungs))
+
+
+def _rejected(report: BuildReport) -> dict[str, str]:
+    """Why candidates failed or lost too much accuracy on the images of the choice, by candidate."""
     others = [row for row in report.candidates if not row.chosen]
     rows = (row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs)))
     return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
 
 
 def show_candidates(report: BuildReport) -> None:
-    """The table, and of several labels an image that of what ships by label. A network at chance level is the first line."""
+    """Print the complete table, and the figures of each label if images have several."""
     screen = console()
     for line in learned_lines(report.gates):
         say(screen, line, VERDICT_STYLE["UNSURE"])
-    columns = columns_of(report.candidates)
-    rows = [_candidate_cells(facts, columns) for facts in report.candidates]
-    title = f"{report.build.arch} → {report.build.device}"
-    show_grid(Grid([column.heading for column in columns], rows, title, important=by_rank(columns)), screen)
-    for text in legend(report.candidates):
-        say(screen, f"  {text}")
+    show_table(report.candidates, f"{report.build.arch} → {report.build.device}", screen, verbose=True)
     _show_labels(report, screen)
 
 
+def show_table(candidates: Sequence[CandidateFacts], title: str, screen: Console, *, verbose: bool) -> None:
+    """Print a row for each candidate and what its marks mean; ``verbose``: every column, else those of the brief table."""
+    every = columns_of(candidates)
+    measured = [column for column in every if any(column.cell(facts).plain != figures.NONE for facts in candidates)]
+    columns = list(every) if verbose else [column for column in measured if column.name in _BRIEF]
+    rows = [_candidate_cells(facts, columns) for facts in candidates]
+    optional = () if verbose else tuple(column.heading for column in columns if column.name in _OPTIONAL)
+    headings = [column.heading for column in columns]
+    show_grid(Grid(headings, rows, title, important=headings_by_rank(columns), optional=optional), screen)
+    for text in legend(candidates) if verbose else mark_legend(candidates, columns):
+        say(screen, f"  {text}")
+
+
 def _show_labels(report: BuildReport, screen: Console) -> None:
-    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    chosen = report.shipped
     if chosen is None or chosen.multi_label is None:
         return
     rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
@@ -97,14 +158,14 @@ def _show_labels(report: BuildReport, screen: Console) -> None:
 
 
 def show_plot(report: BuildReport) -> None:
-    """A finished build as a small plot: accuracy and latency with their intervals."""
+    """Print a small plot of a finished build: accuracy and latency with their intervals."""
     screen = console()
     for line in plot_lines(report, screen.width, stdout_signs()):
         screen.print(line, soft_wrap=True)
 
 
 def show_measured(report: BuildReport) -> None:
-    """The table, every figure of time in words, and what to know before believing them."""
+    """Print the table, every time in words, and notes."""
     show_candidates(report)
     screen = console()
     rows = report.candidates
@@ -115,12 +176,14 @@ def show_measured(report: BuildReport) -> None:
 
 
 def _show_desktop(report: BuildReport, screen: Console) -> None:
-    """A table where a GPU ran the network in more than one way, else the sentence."""
-    found = desktop.rows(report.baseline)
-    if not found:
+    """Print a table if a GPU ran the network in more than one way, else a sentence if it was measured at all."""
+    rows = desktop.rows(report.baseline)
+    if not rows and report.baseline.latency.p50_ms is None:
+        return
+    if not rows:
         say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
         return
-    cells = [[Text(visible(cell)) for cell in row] for row in found]
+    cells = [[Text(visible(cell)) for cell in row] for row in rows]
     show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
     for line in desktop.notes(report.baseline):
         say(screen, f"  {line}")
@@ -133,7 +196,7 @@ def _candidate_cells(facts: CandidateFacts, columns: Sequence[Column]) -> list[T
 
 
 def show_steps(report: BuildReport) -> None:
-    """What became of each step of a verb that stops before measuring."""
+    """Print the outcome of each step of a verb that stops before measuring."""
     rows = []
     for name, outcome in report.outcomes.items():
         why = outcome.why if isinstance(outcome, Ran) else (getattr(outcome, "what", ""),)
@@ -147,86 +210,92 @@ def _show_notices(report: BuildReport, screen: Console) -> None:
         copied(screen, f"  note: {notice}")  # many end with a command
 
 
-_STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
+_STATE = {"settled": "the choice is settled", "provisional": "the choice is PROVISIONAL", "none": ""}
 
 
 def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
-    """Every line, whose control signs whoever prints it takes out; ``alone``: of one candidate, without the choice."""
+    """Return the lines of an explanation, with control signs unescaped. ``alone``: one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
-    for each in explanation.candidates:
-        lines += ["", *_candidate_lines(each)]
-    lines += _section("Not tried", (f"{each.name}: {each.reason}" for each in explanation.not_tried))
+    for candidate in explanation.candidates:
+        lines += ["", *_candidate_lines(candidate)]
+    lines += _section("Not tried", (f"{untried.name}: {untried.reason}" for untried in explanation.not_tried))
     above = None if alone else explanation.choice.settle_command
-    unmeasured, asked = [], []
+    unmeasured, questions = [], []
     for lack in explanation.unmeasured:
         whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
-        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
+        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("to measure", lack.command, above)]
     for question in explanation.open_questions:
-        seen = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
-        asked += [f"{question.candidate}: {question.says}{seen}", *_command("measure it with", question.command, above)]
+        images_text = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
+        questions += [
+            f"{question.candidate}: {question.says}{images_text}",
+            *_command("to settle", question.command, above),
+        ]
     lines += _section("Not measured", unmeasured)
-    lines += _section("What would settle what is open", asked)
-    lines += _section("Ships, but was not run here", explanation.unexecuted)
+    lines += _section("Open questions", questions)
+    lines += _section("In the bundle, but not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
 
 
 def _choice_lines(explanation: Explanation) -> Iterator[str]:
     build, choice = explanation.build, explanation.choice
-    used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
-    yield from (line for each in explanation.candidates if each.facts.chosen for line in learned_lines(each.facts.gates))
-    yield f"{build.arch} on {build.device}: {used}; verdict {explanation.verdict.value}"
+    chosen = f"{choice.candidate} is chosen; {_STATE[choice.state]}" if choice.candidate else "nothing was chosen"
+    yield from (
+        line for candidate in explanation.candidates if candidate.facts.chosen for line in learned_lines(candidate.facts.gates)
+    )
+    yield f"{build.arch} on {build.device}: {chosen}; verdict {explanation.verdict.value}"
     yield f"  {choice.why}"
     if choice.settle_command is not None:
-        yield f"  this settles it: {choice.settle_command}"
+        yield f"  to settle it: {choice.settle_command}"
 
 
 def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     facts = explained.facts
-    parts = [word for word, holds in (("used", facts.chosen), ("drops are counted from it", facts.is_baseline)) if holds]
+    parts = [word for word, holds in (("chosen", facts.chosen), ("baseline of the drops", facts.is_baseline)) if holds]
     yield facts.candidate.id + (f" ({', '.join(parts)})" if parts else "")
     yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
         yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
-    if (seen := facts.answered) is not None:
-        drop = f", drop {figures.points(seen.drop_pp)}" if seen.drop_pp is not None else ""
+    if (accuracy := facts.answered) is not None:
+        drop = f", drop {figures.points(accuracy.drop_pp)}" if accuracy.drop_pp is not None else ""
         name = "top-1" if facts.multi_label is None else "mAP"
-        yield f"  {name} {figures.percent_interval(seen.share)} on {figures.images_of(seen)}{drop}"
+        yield f"  {name} {figures.percent_interval(accuracy.share)} on {figures.images_of(accuracy)}{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)
     if facts.residency is not None:
-        yield f"  {ran_in(facts.residency)}"
-    yield from (f"  emulated: {_stands_in(each)}" for each in explained.stand_ins if each.figure == "accuracy")
+        yield f"  {residency_text(facts.residency)}"
+    yield from (f"  emulated: {_stand_in_text(stand_in)}" for stand_in in explained.stand_ins if stand_in.figure == "accuracy")
     for gate in facts.gates:
-        if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
+        if gate.verdict is not Verdict.UNSURE:  # "Open questions" has them
             yield f"  {gate_line(gate)}"
 
 
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:
-    seen = facts.latency
-    if seen is None or seen.p50_ms is None:
+    latency = facts.latency
+    if latency is None or latency.p50_ms is None:
         if (forecast := facts.forecast) is not None:
             rate = f"{figures.predicted_rate(forecast)} images/s"
             p50 = f"p50 {figures.predicted(forecast)} ms ({rate})"
             yield f"  {p50}, predicted for {forecast.device} {figures.forecast_off(forecast)}"
         return
-    ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
-    where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"
-    rate = f" ({figures.images_per_s(seen.p50_ms.estimate)} images/s)"
-    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{rate}{ratio}, {where}"
+    ratio = f", {figures.times(latency.ratio_to_fp32)} as fast as fp32" if latency.ratio_to_fp32 is not None else ""
+    race = f"{latency.runs} runs of {figures.race_of(latency)}"
+    where = f"{latency.fidelity.value} in {race} on {latency.machine}{figures.disturbance(latency)}"
+    rate = f" ({figures.images_per_s(latency.p50_ms.estimate)} images/s)"
+    yield f"  p50 {figures.milliseconds(latency.p50_ms)} ms{rate}{ratio}, {where}"
 
 
-def _stands_in(each: StandIn) -> str:
-    if each.how != "twin":
-        return f"its accuracy was computed on {each.machine}, which is not the device"
-    kits = f"kit {(each.answered or '')[:12]} answered for {(each.ships or '')[:12]}"
-    why = "the device builds its own engine, and none was executed here"
-    return f"its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on {each.machine} ({kits}), because {why}"
+def _stand_in_text(stand_in: StandIn) -> str:
+    if stand_in.how != "twin":
+        return f"its accuracy was computed on {stand_in.machine}, not on the device"
+    kits = f"kit {(stand_in.answered or '')[:12]} instead of {(stand_in.ships or '')[:12]}"
+    twin = f"a twin that rounds to fp16, in ONNX Runtime on {stand_in.machine} ({kits})"
+    return f"its accuracy is that of {twin}; the device builds the engine itself, so none ran here"
 
 
-def _command(what: str, command: str | None, above: str | None) -> list[str]:
-    """A long command is said once."""
-    return [] if command is None else [f"  {what}: {'the command above' if command == above else command}"]
+def _command(purpose: str, command: str | None, above: str | None) -> list[str]:
+    """The command above is not repeated."""
+    return [] if command is None else [f"  {purpose}: {'the command above' if command == above else command}"]
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:

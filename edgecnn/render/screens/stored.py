@@ -1,4 +1,4 @@
-"""The store for people: what tells entries apart, in figures that can be read at a glance. ``--json`` has all of it, raw."""
+"""The screens of the store: its entries with their most telling settings. ``--json`` has all of them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TELLING = {
     "pixels.crop_px": "crop_px", "preprocessing.pixels.crop_px": "crop_px", "epochs": "epochs", "images": "images",
     "origin": "origin", "package": "package", "capabilities": "capabilities",
 }  # fmt: skip
-"""Settings by which people know an entry, and what they are called here; of a kind with none of them a few are shown."""
+"""Settings that tell entries apart, and their names here; an entry without them shows its first few settings."""
 _FEW = 3
 
 
 def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[ArchiveRow] = ()) -> None:
-    """What is stored, newest first, with the sum, and how much room unpacked archives of images take."""
+    """Print the entries, the newest first, their sum, and the size of unpacked archives."""
     show_lines([f"{root}: {counted(len(rows), 'artifact')}, {stored_size(sum(row.bytes for row in rows))}"])
     if unpacked:
         show_lines([f"  {counted(len(unpacked), 'unpacked archive')}, {stored_size(sum(row.bytes for row in unpacked))}"])
@@ -36,20 +36,22 @@ def show_listing(root: str, rows: Sequence[ListingRow], unpacked: Sequence[Archi
 
 
 def show_verified(report: VerifyReport, *, repaired: bool) -> None:
-    """What was read, and what is damaged."""
-    whole = f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    """Print what was read, and what is damaged."""
+    counts_text = (
+        f"{counted(report.artifacts, 'artifact')} and {counted(report.profiles, 'profile')}, {stored_size(report.bytes)}"
+    )
     damaged = [
         f"damaged: {entry.name}: {entry.why}{', moved to the trash' if entry.moved_to_trash else ''}" for entry in report.damaged
     ]
-    advice = [] if report.ok or repaired else ["take them out with: edgecnn store verify --repair"]
-    show_lines([f"{whole}: {len(report.damaged)} damaged", *damaged, *advice])
+    advice = [] if report.ok or repaired else ["to remove them: edgecnn store verify --repair"]
+    show_lines([f"{counts_text}: {len(report.damaged)} damaged", *damaged, *advice])
 
 
 def show_collected(report: GcReport) -> None:
-    """What went, what is in use, and how much room that made."""
+    """Print what was removed, what is in use, and how much space is free now."""
     removed = "would remove" if report.dry_run else "removed"
-    gone = [f"{removed} {each.name}: {each.why}" for each in report.removed if each.what != "blob"]
-    if blobs := [each.bytes for each in report.removed if each.what == "blob"]:
+    gone = [f"{removed} {entry.name}: {entry.why}" for entry in report.removed if entry.what != "blob"]
+    if blobs := [entry.bytes for entry in report.removed if entry.what == "blob"]:
         gone.append(f"{removed} {counted(len(blobs), 'file')} that no entry names, {stored_size(sum(blobs))}")
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
@@ -57,7 +59,7 @@ def show_collected(report: GcReport) -> None:
 
 
 def _why_nothing(report: GcReport) -> list[str]:
-    """Of a collection that freed nothing although entries are there: why, and how to free space now."""
+    """Why nothing was freed although there are entries, and how to free space now."""
     if report.freed_bytes or not report.kept_bytes:
         return []
     recent = f"; {counted(report.recent, 'entry', 'entries')} used within the last hour always stay" if report.recent else ""
@@ -68,13 +70,13 @@ def _why_nothing(report: GcReport) -> list[str]:
     ]
 
 
-def transfer_lines(found: Mapping[str, Transferred], url: str) -> Iterator[str]:
-    """What each direction did, and what it left where it is."""
+def transfer_lines(transfers: Mapping[str, Transferred], url: str) -> Iterator[str]:
+    """Yield what each direction moved, and what it skipped."""
     words = {"push": "sent to", "pull": "fetched from"}
-    for way, each in found.items():
-        moved = f"{counted(each.entries, 'entry', 'entries')}, {stored_size(each.bytes)}"
-        yield f"{words[way]} {url}: {moved}; both had {each.there:,}"
-        yield from (f"  left: {line}" for line in each.left)
+    for way, transfer in transfers.items():
+        moved = f"{counted(transfer.entries, 'entry', 'entries')}, {stored_size(transfer.bytes)}"
+        yield f"{words[way]} {url}: {moved}; both had {transfer.there:,}"
+        yield from (f"  skipped: {line}" for line in transfer.left)
 
 
 def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]
 
 
 def _network(row: ListingRow, by_key: Mapping[str, ListingRow]) -> str | None:
-    """Its own, else that of what it was made from: a model file does not say whose it is. Of pixels there is none."""
+    """The network of an entry, else of its inputs; None for pixels."""
     if "arch" in row.settings:
         return str(row.settings["arch"])
     origins = (_network(by_key[key], by_key) for key in row.inputs.values() if key in by_key)
@@ -101,5 +103,5 @@ def _network(row: ListingRow, by_key: Mapping[str, ListingRow]) -> str | None:
 def _settings(row: ListingRow) -> str:
     stated = {name: value for name, value in flattened(row.settings) if name and value is not None}
     telling = {name: label for name, label in _TELLING.items() if name in stated}
-    named = telling or {name: name for name in [each for each in stated if each != "arch"][:_FEW]}
+    named = telling or {name: name for name in [key for key in stated if key != "arch"][:_FEW]}
     return " ".join(f"{label}={shown(stated[name])}" for name, label in named.items())

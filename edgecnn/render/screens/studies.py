@@ -1,4 +1,4 @@
-"""The side questions, as a table and sentences each: scale, ten-crop, ensemble, look, cost and loadgen."""
+"""The screens of side studies: scale, ten-crop, ensemble, look, cost, loadgen and data doubt."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ MIB = 1 << 20
 SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "memory MiB", "apart, φ", "")
 
 
-def show_search(found: ScaleSearch) -> None:
-    """Print the frontier, best first, and what it means."""
+def show_search(search: ScaleSearch) -> None:
+    """Print the frontier, the best point first, and how to build it."""
     rows = [
         (
             f"{point.depth:g}", f"{point.width:g}", str(point.resolution), f"{point.macs:,}", f"{point.parameters:,}",
-            f"{point.memory_bytes / MIB:.1f}", f"{point.imbalance:.2f}", "best" if point == found.best else "",
+            f"{point.memory_bytes / MIB:.1f}", f"{point.imbalance:.2f}", "best" if point == search.best else "",
         )
-        for point in found.frontier
+        for point in search.frontier
     ]  # fmt: skip
     show_rows(SCALE_COLUMNS, rows)
-    show_lines(search_lines(found))
+    show_lines(search_lines(search))
 
 
-def search_lines(found: ScaleSearch) -> list[str]:
-    """What was asked, the best, and how to build it."""
-    limits = ", ".join(limit_text(name, most) for name, most in found.budgets.items())
-    target = f" (memory of {found.from_target})" if found.from_target else ""
+def search_lines(search: ScaleSearch) -> list[str]:
+    """Return the budgets, the best scale, and the command that builds it."""
+    limits = ", ".join(limit_text(name, most) for name, most in search.budgets.items())
+    target = f" (memory of {search.from_target})" if search.from_target else ""
     return [
-        f"{found.arch} inside {limits}{target}: --scale {found.best.scale}",
-        found.rule,
-        "memory: weights and the most that activations take at once, in float32; a runtime's own comes on top",
-        f"build it: edgecnn build --arch {found.arch} --scale {found.best.scale}",
+        f"{search.arch} inside {limits}{target}: --scale {search.best.scale}",
+        search.rule,
+        "memory: weights and the largest activations at one time, in float32; the runtime needs memory in addition",
+        f"build it: edgecnn build --arch {search.arch} --scale {search.best.scale}",
     ]
 
 
 def limit_text(name: str, most: int) -> str:
-    """A budget in words."""
+    """``memory ≤ 8.0 MiB``."""
     return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
 
 
 TEN_CROP_COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
 
 
-def show_ten_crop(found: TenCrop) -> None:
+def show_ten_crop(ten_crop: TenCrop) -> None:
     """Print it."""
-    single = ("centre crop, as kits are shown it", percent_interval(found.single_top1), f"{found.macs:,}")
-    ten = ("ten crops, probabilities averaged", percent_interval(found.ten_top1), f"{found.ten_macs:,}")
+    single = ("centre crop, as kits use it", percent_interval(ten_crop.single_top1), f"{ten_crop.macs:,}")
+    ten = ("ten crops, probabilities averaged", percent_interval(ten_crop.ten_top1), f"{ten_crop.ten_macs:,}")
     show_rows(TEN_CROP_COLUMNS, [single, ten])
-    show_lines(ten_crop_lines(found))
+    show_lines(ten_crop_lines(ten_crop))
 
 
-def ten_crop_lines(found: TenCrop) -> list[str]:
-    """What is gained, for what, and what the views could not be."""
+def ten_crop_lines(ten_crop: TenCrop) -> list[str]:
+    """Return the gain, its cost, and the images that are too small for ten views."""
     lines = [
-        f"{found.network} (fp32), {found.images:,} test images: {points(found.difference_pp)} for 10× the multiply-adds "
-        f"({found.gained:,} images gained, {found.lost:,} lost)",
-        "no kit does this: what ships sees the centre crop alone",
+        f"{ten_crop.network} (fp32), {ten_crop.images:,} test images: {points(ten_crop.difference_pp)} for 10× the multiply-adds "
+        f"({ten_crop.gained:,} images gained, {ten_crop.lost:,} lost)",
+        "no kit does this: kits use the centre crop only",
     ]
-    if found.without_room:
+    if ten_crop.without_room:
         lines.append(
-            f"{found.without_room:,} images are no larger than the crop: their ten views are two, the image and its mirror"
+            f"{ten_crop.without_room:,} images are no larger than the crop: their ten views are two, the image and its mirror"
         )
     return lines
 
@@ -75,36 +75,36 @@ def ten_crop_lines(found: TenCrop) -> list[str]:
 ENSEMBLE_COLUMNS = ("network", "parameters", "multiply-adds", "MiB", "top-1 on validation (95 %)", "from")
 
 
-def show_ensemble(found: Ensemble) -> None:
+def show_ensemble(ensemble: Ensemble) -> None:
     """Print it."""
-    show_lines(unlearned_lines(found))
-    show_rows(ENSEMBLE_COLUMNS, [*map(_member_row, found.members), _member_row(found.whole)])
-    show_lines(ensemble_lines(found))
+    show_lines(unlearned_lines(ensemble))
+    show_rows(ENSEMBLE_COLUMNS, [*map(_member_row, ensemble.members), _member_row(ensemble.whole)])
+    show_lines(ensemble_lines(ensemble))
 
 
-def unlearned_lines(found: Ensemble) -> list[str]:
-    """That the ensemble is not shown to have learned, if so."""
-    top1, chance = found.whole.accuracy_top1, found.chance_top1
-    if found.verdict is None or top1 is None or chance is None:
+def unlearned_lines(ensemble: Ensemble) -> list[str]:
+    """One line if the ensemble is not shown to have learned; else none."""
+    top1, chance = ensemble.whole.accuracy_top1, ensemble.chance_top1
+    if ensemble.verdict is None or top1 is None or chance is None:
         return []
     says = f"it classifies {percent_interval(top1)} of the validation images correctly"
     against = f"always answering one class reaches {100 * chance:.1f} %"
-    return [f"{found.verdict.value}: {found.whole.name} is not shown to have learned: {says}; {against}"]
+    return [f"{ensemble.verdict.value}: {ensemble.whole.name} is not shown to have learned: {says}; {against}"]
 
 
-def ensemble_lines(found: Ensemble) -> list[str]:
-    """What was gained for what, and how the file is built."""
+def ensemble_lines(ensemble: Ensemble) -> list[str]:
+    """Return the gain, its cost, and the command that builds the file."""
     difference = (
         "no accuracy: the builds do not share labelled validation images"
-        if found.difference_pp is None
-        else f"gain over {found.best} on the same {found.images:,} images: {points(found.difference_pp)}, in fp32"
+        if ensemble.difference_pp is None
+        else f"gain over {ensemble.best} on the same {ensemble.images:,} images: {points(ensemble.difference_pp)}, in fp32"
     )
-    dearest = max(row.macs for row in found.members)
-    times = f"{found.whole.macs / dearest:.1f}× the multiply-adds of the dearest member" if dearest else "no multiply-adds"
+    most = max(row.macs for row in ensemble.members)
+    times = f"{ensemble.whole.macs / most:.1f}× the multiply-adds of the most expensive member" if most else "no multiply-adds"
     return [
-        f"{found.file}: the mean of {len(found.members)} networks' probabilities; {times}",
+        f"{ensemble.file}: the mean of {len(ensemble.members)} networks' probabilities; {times}",
         difference,
-        f"build it: {found.command}",
+        f"build it: {ensemble.command}",
     ]
 
 
@@ -116,27 +116,28 @@ def _member_row(row: EnsembleRow) -> tuple[str, ...]:
 MAP_COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "drawn", "picture")
 
 
-def show_look(found: FeaturePictures, out: Path) -> None:
+def show_look(pictures: FeaturePictures, out: Path) -> None:
     """Print it."""
     rows = [
         (
-            each.after, f"{each.channels:,}", f"{each.columns} × {each.rows}", f"{each.receptive_field_px:,}",
-            str(each.constant_channels), str(len(each.drawn)), each.picture,
+            feature_map.after, f"{feature_map.channels:,}", f"{feature_map.columns} × {feature_map.rows}",
+            f"{feature_map.receptive_field_px:,}",
+            str(feature_map.constant_channels), str(len(feature_map.drawn)), feature_map.picture,
         )
-        for each in found.maps
+        for feature_map in pictures.maps
     ]  # fmt: skip
     show_rows(MAP_COLUMNS, rows)
-    first = found.filters
+    first = pictures.filters
     filters = (
-        "no picture of filters: the first convolution keeps no floating-point weights"
+        "no picture of filters: the first convolution has no floating-point weights"
         if first is None
         else f"{first.picture}: {first.filters} filters of {first.columns} × {first.rows} in {first.layer}, grey is zero"
     )
-    shown = f"{found.network} (fp32) was shown {found.images:,} validation images at {found.resolution_px} px"
-    show_lines([shown, filters, f"{out}: look.json and the pictures"])
+    shown = f"{pictures.network} (fp32) saw {counted(pictures.images, 'validation image')} at {pictures.resolution_px} px"
+    show_lines([shown, filters, f"{out}: look.json and pictures"])
 
 
-LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "held KiB", "sees px")
+LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "live KiB", "sees px")
 
 
 def show_cost(cost: NetworkCost) -> None:
@@ -149,17 +150,17 @@ def show_cost(cost: NetworkCost) -> None:
             f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
             f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
             f"{cost.memory_bytes / MIB:.2f} MiB in float32",
-            f"receptive field before the image is pooled: {sees}, gates of squeeze-excite left out",
+            f"receptive field before the image is pooled: {sees}, without the gates of squeeze-excite",
             *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
-            "counted for one image, and not measured",
+            "counted for one image, not measured",
         ]
     )
 
 
 def _layer_row(layer: LayerCost) -> tuple[str, ...]:
     sees = "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}"
-    output, held = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
-    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", held, sees)
+    output, live = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
+    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", live, sees)
 
 
 SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")
@@ -172,7 +173,7 @@ _FIGURE = {
 
 
 def show_loadgen(report: LoadGenReport, out: Path) -> None:
-    """A table, what is INVALID and why, what the figures are, and where everything lies."""
+    """Print a table, why runs are INVALID, what the figures mean, and the results folder."""
     cpu = report.environment.conditions.get("gpu") or report.environment.conditions.get("cpu", "this machine")
     knobs = f" with {knobs_said(report.knobs)}" if report.knobs else ""
     show_rows(SCENARIO_COLUMNS, [_scenario_row(result) for result in report.results], title=f"{report.candidate} on {cpu}{knobs}")
@@ -182,33 +183,34 @@ def show_loadgen(report: LoadGenReport, out: Path) -> None:
 
 
 def _scenario_row(result: ScenarioResult) -> tuple[str, ...]:
-    run = _told_of(result)
+    run = _counting_run(result)
     verdict = "VALID" if result.valid else "INVALID"
     figure = "–" if result.figure is None else _FIGURE[result.scenario].format(result.figure)
     if run is None:
         return (result.scenario.value, "not run", figure, "–", "–", "–", "–", "–")
-    queued = result.scenario is Scenario.OFFLINE  # each image for those before it, which is no latency
+    queued = result.scenario is Scenario.OFFLINE  # an image waits for those before it, so this is not latency
     percentiles = ("–" if queued else f"{run.percentiles_ms[name]:.3f}" for name in ("p50", "p90", "p99"))
     return (result.scenario.value, verdict, figure, f"{run.queries:,}", *percentiles, run.logs)
 
 
-def _told_of(result: ScenarioResult) -> LoadRun | None:
-    """The run that counts; where none does, the last one."""
+def _counting_run(result: ScenarioResult) -> LoadRun | None:
+    """Return the run that counts, else the last one."""
     if result.counts is not None:
         return result.runs[result.counts]
     return result.runs[-1] if result.runs else None
 
 
 def _bound(result: ScenarioResult) -> str | None:
-    """Server's figure is worth nothing without its bound and the rate that was too much."""
-    run = _told_of(result)
+    """Return the latency bound of the server scenario, and the rate that was too high."""
+    run = _counting_run(result)
     if result.scenario is not Scenario.SERVER or run is None:
         return None
-    refused = [each.settings.target_qps for each in result.runs if not each.valid and each.settings.target_qps is not None]
+    refused = [
+        attempt.settings.target_qps for attempt in result.runs if not attempt.valid and attempt.settings.target_qps is not None
+    ]
     too_much = f"; INVALID at {min(refused):.4g} images a second" if refused else ""
-    return (
-        f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, rates halved {len(result.runs)} times{too_much}"
-    )
+    halved = f"rates halved {counted(len(result.runs), 'time')}{too_much}"
+    return f"Server: 99th percentile at most {run.settings.target_latency_ms:g} ms, {halved}"
 
 
 DOUBT_COLUMNS = ("image", "label", "suggested", "label %", "suggested %")
@@ -216,56 +218,62 @@ CLASS_COLUMNS = ("class", "images", "recall (95 %)", "doubted labels", "gain, pp
 _DOUBTED_ON_SCREEN = 20
 
 
-def show_doubt(found: LabelDoubt, folder: Path) -> None:
+def show_doubt(doubt: LabelDoubt, folder: Path) -> None:
     """Print the most doubtful labels, the classes, and what to do next."""
     rows = [
-        (each.file, each.label, each.suggested, f"{100 * each.label_probability:.0f}", f"{100 * each.suggested_probability:.0f}")
-        for each in found.doubted[:_DOUBTED_ON_SCREEN]
+        (
+            image.file,
+            image.label,
+            image.suggested,
+            f"{100 * image.label_probability:.0f}",
+            f"{100 * image.suggested_probability:.0f}",
+        )
+        for image in doubt.doubted[:_DOUBTED_ON_SCREEN]
     ]
     show_rows(DOUBT_COLUMNS, rows)
-    show_rows(CLASS_COLUMNS, class_rows(found))
-    show_lines(doubt_lines(found, str(folder)))
+    show_rows(CLASS_COLUMNS, class_rows(doubt))
+    show_lines(doubt_lines(doubt, str(folder)))
 
 
-def class_rows(found: LabelDoubt) -> list[tuple[str, ...]]:
+def class_rows(doubt: LabelDoubt) -> list[tuple[str, ...]]:
     """The classes, the lowest recall first; a class with too few images has no figures."""
     return [
         (
             outlook.name, f"{outlook.images:,}", "–" if outlook.recall is None else percent_interval(outlook.recall),
             f"{outlook.doubted:,}", "–" if outlook.gain_pp is None else points(outlook.gain_pp),
         )
-        for outlook in found.classes
+        for outlook in doubt.classes
     ]  # fmt: skip
 
 
-def doubt_lines(found: LabelDoubt, folder: str) -> list[str]:
+def doubt_lines(doubt: LabelDoubt, folder: str) -> list[str]:
     """The result, what to collect next, and how to use the list."""
-    share = len(found.doubted) / found.images
+    share = len(doubt.doubted) / doubt.images
     lines = [
-        f"{counted(len(found.doubted), 'label')} of {found.images:,} ({share:.1%}) may be wrong "
-        f"({', '.join(found.roles)} images).",
-        f"A linear probe on features of {found.network} reaches top-1 {percent_interval(found.top1)} "
-        f"in {found.folds}-fold cross-validation.",
-        f"Twice the images of every class: top-1 {percent_interval(found.top1_at_twice)} (90 % interval).",
+        f"{counted(len(doubt.doubted), 'label')} of {doubt.images:,} ({share:.1%}) may be wrong "
+        f"({', '.join(doubt.roles)} images).",
+        f"A linear probe on features of {doubt.network} reaches top-1 {percent_interval(doubt.top1)} "
+        f"in {doubt.folds}-fold cross-validation.",
+        f"Twice the images of every class: top-1 {percent_interval(doubt.top1_at_twice)} (90 % interval).",
     ]
-    gains = [outlook for outlook in found.classes if outlook.gain_pp is not None]
+    gains = [outlook for outlook in doubt.classes if outlook.gain_pp is not None]
     if gains:
         best = max(gains, key=lambda outlook: outlook.gain_pp.estimate if outlook.gain_pp else 0.0)
         assert best.gain_pp is not None
         lines.append(
-            f"Collect {best.name} next: {found.more_images} more images add {points(best.gain_pp)} to its recall (90 % interval)."
+            f"Collect {best.name} next: {doubt.more_images} more images add {points(best.gain_pp)} to its recall (90 % interval)."
         )
-    if found.near:
-        lines.append(f"{counted(len(found.near), 'group')} of images look alike and are in several classes.")
-    if found.not_judged:
-        lines.append(f"Too few images to judge: {', '.join(found.not_judged)}.")
-    if "test" in found.roles:
+    if doubt.near:
+        lines.append(f"{counted(len(doubt.near), 'group')} of images look alike and are in several classes.")
+    if doubt.not_judged:
+        lines.append(f"Too few images to judge: {', '.join(doubt.not_judged)}.")
+    if "test" in doubt.roles:
         lines.append("Test labels were judged too. If you correct them by these suggestions, test accuracy becomes too high.")
-    if found.list_file is None:
+    if doubt.list_file is None:
         return [*lines, f"{folder}: doubt.json and doubt.html; the demo images are not files, so there is no list"]
     return [
         *lines,
-        f"{folder}: doubt.html, doubt.json and {found.list_file}",
-        f"To use corrected labels, edit the column label: edgecnn build --data {shell_word(f'{folder}/{found.list_file}')} "
-        f"--image-root {shell_word(found.root)} --label-column label",
+        f"{folder}: doubt.html, doubt.json and {doubt.list_file}",
+        f"To use corrected labels, edit the column label: edgecnn build --data {shell_word(f'{folder}/{doubt.list_file}')} "
+        f"--image-root {shell_word(doubt.root)} --label-column label",
     ]

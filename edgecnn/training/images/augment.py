@@ -45,18 +45,18 @@ class Operation(NamedTuple):
     apply: Callable[[Tensor, Any, Values], Tensor]
 
 
-def draw(random: np.random.Generator, images: int, asked: kinds.Augmentation) -> Drawn:
+def draw(random: np.random.Generator, images: int, augmentation: kinds.Augmentation) -> Drawn:
     """Everything random about one row of the list, for every image. Of ``crop`` and ``flip``: as they were always drawn."""
-    if isinstance(asked, kinds.Crop):
+    if isinstance(augmentation, kinds.Crop):
         return {
-            "area": random.uniform(*asked.area, images),
-            "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+            "area": random.uniform(*augmentation.area, images),
+            "aspect": augmentation.aspect ** random.uniform(-1.0, 1.0, images),
             **dict(zip(("top", "left"), random.uniform(size=(images, 2)).T, strict=True)),
         }
-    applied = {"applied": random.uniform(size=images) < asked.p}
-    if isinstance(asked, (kinds.Mixup, kinds.Cutmix)):
-        return {**applied, **_seeds(random, images, asked)}
-    return {**applied, **OPERATIONS[type(asked)].draw(random, images, asked)}
+    applied = {"applied": random.uniform(size=images) < augmentation.p}
+    if isinstance(augmentation, (kinds.Mixup, kinds.Cutmix)):
+        return {**applied, **_seeds(random, images, augmentation)}
+    return {**applied, **OPERATIONS[type(augmentation)].draw(random, images, augmentation)}
 
 
 def is_applied(drawn: Drawn, position: int) -> bool:
@@ -66,7 +66,7 @@ def is_applied(drawn: Drawn, position: int) -> bool:
 
 def values_of(drawn: Drawn, position: int) -> dict[str, Any]:
     """What was drawn for one image."""
-    return {name: each[position].item() for name, each in drawn.items() if name != "applied"}
+    return {name: values[position].item() for name, values in drawn.items() if name != "applied"}
 
 
 def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
@@ -76,29 +76,29 @@ def _seeds(random: np.random.Generator, images: int, _: object) -> Drawn:
 def _uniform(*names: str, field: str | None = None, seed: bool = False) -> Callable[[np.random.Generator, int, Any], Drawn]:
     """Values of these names, each drawn by itself from the range of one field, or of that of its own name; and a seed."""
 
-    def drawn(random: np.random.Generator, images: int, asked: Any) -> Drawn:
-        ranges = {name: getattr(asked, field or name) for name in names}
+    def drawn(random: np.random.Generator, images: int, augmentation: Any) -> Drawn:
+        ranges = {name: getattr(augmentation, field or name) for name in names}
         values = {name: random.uniform(low, high, images) for name, (low, high) in ranges.items()}
-        return {**values, **_seeds(random, images, asked)} if seed else values
+        return {**values, **_seeds(random, images, augmentation)} if seed else values
 
     return drawn
 
 
-def _draw_pca(random: np.random.Generator, images: int, asked: kinds.Pca) -> Drawn:
-    return dict(zip(("first", "second", "third"), random.normal(0.0, asked.sd, (images, 3)).T, strict=True))
+def _draw_pca(random: np.random.Generator, images: int, augmentation: kinds.Pca) -> Drawn:
+    return dict(zip(("first", "second", "third"), random.normal(0.0, augmentation.sd, (images, 3)).T, strict=True))
 
 
-def _draw_box(random: np.random.Generator, images: int, asked: kinds.Cutout) -> Drawn:
+def _draw_box(random: np.random.Generator, images: int, augmentation: kinds.Cutout) -> Drawn:
     return {
-        "area": random.uniform(*asked.area, images),
-        "aspect": asked.aspect ** random.uniform(-1.0, 1.0, images),
+        "area": random.uniform(*augmentation.area, images),
+        "aspect": augmentation.aspect ** random.uniform(-1.0, 1.0, images),
         "top": random.uniform(size=images),
         "left": random.uniform(size=images),
     }
 
 
-def _flip(image: Tensor, asked: kinds.Flip, _: Values) -> Tensor:
-    return image.flip(-1 if asked.axis == "horizontal" else -2)
+def _flip(image: Tensor, augmentation: kinds.Flip, _: Values) -> Tensor:
+    return image.flip(-1 if augmentation.axis == "horizontal" else -2)
 
 
 def _affine(image: Tensor, *, angle: float = 0.0, shift: Sequence[float] = (0.0, 0.0), shear: float = 0.0) -> Tensor:
@@ -133,12 +133,12 @@ def _lens(image: Tensor, _: kinds.Lens, values: Values) -> Tensor:
     return _made(functional.elastic(image, torch.stack((x * bend, y * bend), dim=-1)[None], fill=_mean_colour(image)))
 
 
-def _elastic(image: Tensor, asked: kinds.Elastic, values: Values) -> Tensor:
+def _elastic(image: Tensor, augmentation: kinds.Elastic, values: Values) -> Tensor:
     """Smooth noise of unit deviation times the strength; the grid of torchvision runs from -1 to 1, so a side is 2 long."""
     height, width = image.shape[1:]
     random = torch.Generator().manual_seed(values["seed"])
     noise = torch.rand((2, 1, height, width), generator=random) * 2 - 1
-    sigma = asked.smoothness * min(height, width)
+    sigma = augmentation.smoothness * min(height, width)
     reach = min(2 * math.ceil(3 * sigma) + 1, 2 * ((min(height, width) - 1) // 2) + 1)
     smooth = functional.gaussian_blur(noise, [reach, reach], [sigma, sigma])
     smooth = smooth / smooth.std().clamp_min(1e-6) * (values["strength"] * 2 * _BLUR_REACH / 3)
@@ -173,9 +173,9 @@ def _cutout(image: Tensor, _: kinds.Cutout, values: Values) -> Tensor:
     return _made(functional.erase(image, top, left, tall, wide, colour.expand(3, tall, wide)))
 
 
-def _randaugment(image: Tensor, asked: kinds.RandAugment, values: Values) -> Tensor:
+def _randaugment(image: Tensor, augmentation: kinds.RandAugment, values: Values) -> Tensor:
     with own_stream(int(values["seed"])):
-        changed: Tensor = v2.RandAugment(asked.operations, asked.magnitude, fill=_mean_colour(image))(image)
+        changed: Tensor = v2.RandAugment(augmentation.operations, augmentation.magnitude, fill=_mean_colour(image))(image)
     return changed
 
 
@@ -224,7 +224,7 @@ def stream_seed(seed: int, phase: str, epoch: int) -> int:
 def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> EpochDraw:
     """Draw order and augmentation for ``images`` images: the order first, then row by row of the list."""
     random = np.random.Generator(np.random.Philox(seed))
-    return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, asked) for asked in augment]))
+    return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, augmentation) for augmentation in augment]))
 
 
 def augmented(decoded: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
@@ -239,15 +239,15 @@ def augmented(decoded: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], 
 
 
 def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
-    if not any(isinstance(asked, Crop) for asked in epoch.augment):
+    if not any(isinstance(augmentation, Crop) for augmentation in epoch.augment):
         image = functional.center_crop(image, list(frame.shipped_px))
         if frame.size_px != frame.shipped_px:
             image = functional.resize(image, list(frame.size_px), antialias=True)
-    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
-        if isinstance(asked, Crop):
+    for augmentation, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        if isinstance(augmentation, Crop):
             image = _cropped(image, values_of(drawn, position), frame.size_px)
-        elif type(asked) in OPERATIONS and is_applied(drawn, position):
-            image = OPERATIONS[type(asked)].apply(image, asked, values_of(drawn, position))
+        elif type(augmentation) in OPERATIONS and is_applied(drawn, position):
+            image = OPERATIONS[type(augmentation)].apply(image, augmentation, values_of(drawn, position))
     return image
 
 
@@ -268,7 +268,7 @@ def centred(decoded: npt.NDArray[np.uint8], size_px: ImageSize) -> npt.NDArray[n
     return decoded[:, top : top + size_px.height_px, left : left + size_px.width_px]
 
 
-def at_size(images: Tensor, size_px: ImageSize) -> Tensor:
+def resized_to(images: Tensor, size_px: ImageSize) -> Tensor:
     """float32 (N, 3, H, W) resized to that size, bilinear and antialiased; as they are where they have it."""
     if tuple(images.shape[-2:]) == size_px:
         return images
@@ -276,7 +276,7 @@ def at_size(images: Tensor, size_px: ImageSize) -> Tensor:
     return resized.contiguous(memory_format=torch.channels_last)
 
 
-def in_levels(normalization: Normalization) -> tuple[Tensor, Tensor]:
+def level_statistics(normalization: Normalization) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (3, 1, 1), fp32, in levels of 0 to 255."""
     mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))
     return mean, std
@@ -287,7 +287,7 @@ def normalized(pixels: Tensor, normalization: Normalization) -> Tensor:
 
     Image by image, so that all three passes find it in the cache.
     """
-    mean, std = in_levels(normalization)
+    mean, std = level_statistics(normalization)
     batch = torch.empty(pixels.shape, dtype=torch.float32, memory_format=torch.channels_last)
     with one_thread():
         for image, place in zip(pixels, batch, strict=True):

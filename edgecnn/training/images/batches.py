@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augment import EpochDraw, Frame, at_size, augmented, normalized
+from edgecnn.training.images.augment import EpochDraw, Frame, augmented, normalized, resized_to
 from edgecnn.training.images.material import Material
 from edgecnn.training.parallel.team import Part
 from edgecnn.training.process import own_stream
@@ -47,13 +47,13 @@ def part_shown(
     """
     positions, images = what
     before = neighbours(draw, positions[0]) if part.images < part.whole else 0
-    seen = positions.take(range(part.start - before, part.stop), mode="wrap")
+    places = positions.take(range(part.start - before, part.stop), mode="wrap")
     larger = frame
     if material.teacher_px is not None:
         larger = frame._replace(size_px=max(frame.size_px, material.teacher_px, key=lambda size: size.area_px))
-    batch = mixed(shown(material, (seen, images), draw, larger), draw, positions[0], material.classes)
+    batch = mixed(shown(material, (places, images), draw, larger), draw, positions[0], material.classes)
     drawn, labels = batch.images[before:], batch.labels[before:]
-    return ShownPart(Batch(at_size(drawn, frame.size_px), labels), drawn)
+    return ShownPart(Batch(resized_to(drawn, frame.size_px), labels), drawn)
 
 
 _Item = TypeVar("_Item")
@@ -74,17 +74,17 @@ def parts_shown(
     if material.device.type == "cpu":
         yield from map(prepared, batches)
         return
-    for part, seen in in_order_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
-        yield part, seen.on(material.device)
+    for part, shown_part in prepared_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
+        yield part, shown_part.on(material.device)
 
 
-def in_order_ahead(prepared: Callable[[_Item], _Made], asked: Sequence[_Item], threads: int) -> Iterator[_Made]:
+def prepared_ahead(prepared: Callable[[_Item], _Made], items: Sequence[_Item], threads: int) -> Iterator[_Made]:
     """What is made of each, in order; as many as there are threads are under way while one is used."""
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        waiting = deque(pool.submit(prepared, each) for each in asked[:threads])
-        for index in range(len(asked)):
+        waiting = deque(pool.submit(prepared, item) for item in items[:threads])
+        for index in range(len(items)):
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(prepared, each) for each in asked[index + threads : index + threads + 1])
+            waiting.extend(pool.submit(prepared, item) for item in items[index + threads : index + threads + 1])
 
 
 class Batch(NamedTuple):
@@ -106,14 +106,14 @@ class ShownPart(NamedTuple):
 
     def on(self, device: torch.device) -> ShownPart:
         """Copied there."""
-        images, labels = (each.to(device) for each in self.batch)
+        images, labels = (tensor.to(device) for tensor in self.batch)
         return ShownPart(Batch(images, labels), images if self.drawn is self.batch.images else self.drawn.to(device))
 
 
 def neighbours(draw: EpochDraw, position: int) -> int:
     """How many images before one it may be mixed with, one after another: as many as rows of the list mix this batch."""
     rows = zip(draw.augment, draw.drawn, strict=True)
-    return sum(isinstance(asked, (Mixup, Cutmix)) and bool(drawn["applied"][position]) for asked, drawn in rows)
+    return sum(isinstance(augmentation, (Mixup, Cutmix)) and bool(drawn["applied"][position]) for augmentation, drawn in rows)
 
 
 def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
@@ -125,14 +125,14 @@ def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
     batch: its first image's.
     """
     images, labels = batch.images, batch.labels
-    for asked, drawn in zip(draw.augment, draw.drawn, strict=True):
-        if not isinstance(asked, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
+    for augmentation, drawn in zip(draw.augment, draw.drawn, strict=True):
+        if not isinstance(augmentation, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
             continue
-        operation = (v2.MixUp if isinstance(asked, Mixup) else v2.CutMix)(alpha=asked.alpha, num_classes=classes)
+        operation = (v2.MixUp if isinstance(augmentation, Mixup) else v2.CutMix)(alpha=augmentation.alpha, num_classes=classes)
         with own_stream(int(drawn["seed"][position])):
             if labels.ndim == 1:
                 images, labels = operation(images, labels)
             else:
-                operation = type(operation)(alpha=asked.alpha)
+                operation = type(operation)(alpha=augmentation.alpha)
                 images, labels = operation(images, labels)
     return Batch(images.contiguous(memory_format=torch.channels_last), labels)

@@ -45,7 +45,7 @@ class DecodedImages:
         self.size = pixels.decoded_px
         self.labels: npt.NDArray[Any] = source.labels(entries)
         """int64 (N,), or of multi-label images uint8 (N, classes)."""
-        self._recipe = pixels.of_runner()._replace(resize_px=self.size, crop_px=self.size)
+        self._recipe = pixels.runner_recipe()._replace(resize_px=self.size, crop_px=self.size)
         self._held: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
@@ -113,8 +113,8 @@ def standing(logits: Tensor, labels: Tensor) -> dict[str, float | None]:
     """What an epoch is judged by, 0…1: ``validation_top1``, or of multi-label images ``validation_map``."""
     if labels.ndim == 1:
         return {"validation_top1": top1(logits, labels)}
-    found = mean_average_precision(logits.numpy(), labels.numpy().astype(bool))
-    return {"validation_top1": None, "validation_map": 0.0 if found is None else found.estimate}
+    precision = mean_average_precision(logits.numpy(), labels.numpy().astype(bool))
+    return {"validation_top1": None, "validation_map": 0.0 if precision is None else precision.estimate}
 
 
 def top1(logits: Tensor, labels: Tensor) -> float:

@@ -44,22 +44,22 @@ class PreviewRequest(NamedTuple):
     """Whether photographs train."""
 
 
-def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> AugmentationPreview:
+def make_preview(data: DataSummary, request: PreviewRequest, sheet: Path) -> AugmentationPreview:
     """Draw the sheet.
 
     Raises NOTHING_TO_TRAIN_ON: no image has the role ``train``. IMAGE_GONE, IMAGE_CHANGED, CorruptImages, CUTOUTS_UNUSABLE,
     OUTPUT_UNWRITABLE: of the files.
     """
-    source, entries, files = _originals(data, asked)
+    source, entries, files = _originals(data, request)
     count = len(entries)
     if not count:
         raise NOTHING_TO_TRAIN_ON(role="train")
-    pixels = asked.pixels
+    pixels = request.pixels
     decoded = DecodedImages(source, entries, pixels).read(range(count))
     columns = [centred(decoded, pixels.crop_px)]
     pictures = []
-    for column in range(asked.columns):
-        epoch = draw_epoch(count, seed=stream_seed(asked.seed, _PHASE, column), augment=asked.augment)
+    for column in range(request.columns):
+        epoch = draw_epoch(count, seed=stream_seed(request.seed, _PHASE, column), augment=request.augment)
         columns.append(_shown(decoded, epoch, pixels.crop_px, len(source.classes)))
         for row, entry in enumerate(entries):
             pictures.append(
@@ -76,10 +76,10 @@ def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> Augme
     return AugmentationPreview(
         data=data.root,
         resolution_px=pixels.crop_px,
-        seed=asked.seed,
-        augment=asked.augment,
+        seed=request.seed,
+        augment=request.augment,
         sheet=str(sheet),
-        pictures=tuple(sorted(pictures, key=lambda each: (each.row, each.column))),
+        pictures=tuple(sorted(pictures, key=lambda picture: (picture.row, picture.column))),
         composed_rows=tuple(row + 1 for row in files),
     )
 
@@ -93,16 +93,16 @@ class _Originals(NamedTuple):
     """Row, from 0, to cut-out and background."""
 
 
-def _originals(data: DataSummary, asked: PreviewRequest) -> _Originals:
+def _originals(data: DataSummary, request: PreviewRequest) -> _Originals:
     """Photographs, or half of them photographs and half composed."""
     photographs = open_source(Path(data.manifest_path))
-    shown = photographs.entries("train") if asked.photographs else ()
-    if asked.composer is None:
-        return _Originals(photographs, shown[: asked.images], {})
-    kept = shown[: asked.images // 2]
-    picked = asked.composer.planned[: asked.images - len(kept)]
-    composed = ComposedImages(asked.composer, picked)
-    files = {len(kept) + number: (each.cutout.path, each.background.path) for number, each in enumerate(picked)}
+    shown = photographs.entries("train") if request.photographs else ()
+    if request.composer is None:
+        return _Originals(photographs, shown[: request.images], {})
+    kept = shown[: request.images // 2]
+    picked = request.composer.planned[: request.images - len(kept)]
+    composed = ComposedImages(request.composer, picked)
+    files = {len(kept) + number: (image.cutout.path, image.background.path) for number, image in enumerate(picked)}
     return _Originals(JoinedImages(photographs, composed), (*kept, *composed.entries("train")), files)
 
 
@@ -117,11 +117,11 @@ def _shown(decoded: np.ndarray, epoch: EpochDraw, size_px: ImageSize, classes: i
 
 def _drawn(epoch: EpochDraw, position: int) -> tuple[DrawnRow, ...]:
     rows = []
-    for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
-        decides = 0 if asked.kind in ("mixup", "cutmix") else position
+    for augmentation, drawn in zip(epoch.augment, epoch.drawn, strict=True):
+        decides = 0 if augmentation.kind in ("mixup", "cutmix") else position
         applied = is_applied(drawn, decides)
         values = {name: float(value) for name, value in values_of(drawn, decides).items()} if applied else {}
-        rows.append(DrawnRow(kind=asked.kind, applied=applied, values=values))
+        rows.append(DrawnRow(kind=augmentation.kind, applied=applied, values=values))
     return tuple(rows)
 
 

@@ -136,28 +136,28 @@ class WholeBatch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _batch_norm(self, images: Tensor, *how: Any, **named: Any) -> Tensor:
-        asked = _Norm(*how, **named)
-        if not asked.training or images.ndim != 4 or len(images) != self._part.images:
-            return functional.batch_norm(images, *asked)
+        norm = _Norm(*how, **named)
+        if not norm.training or images.ndim != 4 or len(images) != self._part.images:
+            return functional.batch_norm(images, *norm)
         count = images.numel() // images.shape[1] * self._part.whole // self._part.images
         normalized: Tensor
-        normalized, mean, variance = _NormOfAll.apply(images, asked.weight, asked.bias, (asked.eps, count))
-        if asked.running_mean is not None and asked.running_var is not None:
+        normalized, mean, variance = _NormOfAll.apply(images, norm.weight, norm.bias, (norm.eps, count))
+        if norm.running_mean is not None and norm.running_var is not None:
             with torch.no_grad():
-                asked.running_mean.lerp_(mean, asked.momentum)
-                asked.running_var.lerp_(variance * (count / (count - 1)), asked.momentum)
+                norm.running_mean.lerp_(mean, norm.momentum)
+                norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
         return normalized
 
-    def _dropout(self, given: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-        if not training or p in (0.0, 1.0) or len(given) != self._part.images:
-            return functional.dropout(given, p, training, inplace)
-        kept = self._rows(given, 1 - p).div_(1 - p)
-        return given.mul_(kept) if inplace else given * kept
+    def _dropout(self, values: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p in (0.0, 1.0) or len(values) != self._part.images:
+            return functional.dropout(values, p, training, inplace)
+        kept = self._rows(values, 1 - p).div_(1 - p)
+        return values.mul_(kept) if inplace else values * kept
 
-    def _bernoulli(self, given: Tensor, p: float = 0.5, **more: Any) -> Tensor:
-        if given.ndim == 0 or len(given) != self._part.images or more:
-            return given.bernoulli_(p, **more)
-        return given.copy_(self._rows(given, p))
+    def _bernoulli(self, values: Tensor, p: float = 0.5, **more: Any) -> Tensor:
+        if values.ndim == 0 or len(values) != self._part.images or more:
+            return values.bernoulli_(p, **more)
+        return values.copy_(self._rows(values, p))
 
     def _rows(self, like: Tensor, p: float) -> Tensor:
         """The part's rows of what the whole batch would draw, which is drawn in the order of memory."""
@@ -180,7 +180,7 @@ class _NormOfAll(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalized images, mean and (biased) variance; no gradient flows through the last two by themselves."""
         (eps, count), own = among, images.numel() // images.shape[1]
-        variance, mean = (each.double() for each in torch.var_mean(images.float(), _COUNTED, correction=0))
+        variance, mean = (moment.double() for moment in torch.var_mean(images.float(), _COUNTED, correction=0))
         sums = torch.stack((mean * own, (variance + mean * mean) * own))
         torch.distributed.all_reduce(sums)
         mean, squares = sums / count
@@ -197,9 +197,9 @@ class _NormOfAll(torch.autograd.Function):
         images, weight, mean, variance = ctx.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight
         in_order = images.is_contiguous(memory_format=torch.channels_last)
-        given = gradients[0].contiguous(memory_format=torch.channels_last) if in_order else gradients[0]
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last) if in_order else gradients[0]
         direct, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            given, images, scale, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            gradient, images, scale, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
         sums = torch.stack((of_bias, of_weight)).double()
         torch.distributed.all_reduce(sums)

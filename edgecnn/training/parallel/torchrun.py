@@ -72,7 +72,7 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
         raise batch_too_small_to_share(processes=processes, images=smallest, least=LEAST_IMAGES)
 
 
-def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
+def run_distributed(job: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
     Raises:
@@ -80,12 +80,12 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
         TRAINING_DIVERGED, BATCH_TOO_LARGE, EdgecnnError: what a process met, as if it had been met here.
         OSError: the system refused one of them something, for instance because the disk is full.
     """
-    folder = JobFolder(asked.folder / "together")
+    folder = JobFolder(job.folder / "together")
     shutil.rmtree(folder.root, ignore_errors=True)
     folder.root.mkdir()
     write_tensors(network.state_dict(), folder.start)
-    folder.job.write_text(asked.model_dump_json(), encoding="utf-8")
-    with _started(asked, folder) as torchrun:
+    folder.job.write_text(job.model_dump_json(), encoding="utf-8")
+    with _started(job, folder) as torchrun:
         heard = 0
         while torchrun.poll() is None:
             time.sleep(_EVERY_S)
@@ -95,12 +95,12 @@ def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Pr
         raise _failure(json.loads(folder.failure.read_text("utf-8")))
     if torchrun.returncode != 0 or not folder.result.exists():
         raise processes_lost(
-            processes=asked.settings.processes, restarts=RESTARTS, said=_last_words(folder.log), phase=phase.name
+            processes=job.settings.processes, restarts=RESTARTS, last_line=_last_words(folder.log), phase=phase.name
         )
-    found = json.loads(folder.result.read_text("utf-8"))
-    epochs = tuple(EpochFacts.model_validate(each) for each in found["epochs"])
-    best = None if found["best"] is None else BestFacts.model_validate(found["best"])
-    return PhaseResult(epochs, best, found["stopped"])
+    result = json.loads(folder.result.read_text("utf-8"))
+    epochs = tuple(EpochFacts.model_validate(epoch) for epoch in result["epochs"])
+    best = None if result["best"] is None else BestFacts.model_validate(result["best"])
+    return PhaseResult(epochs, best, result["stopped"])
 
 
 def _failure(kept: dict[str, Any]) -> Exception:
@@ -111,10 +111,10 @@ def _failure(kept: dict[str, Any]) -> Exception:
 
 
 @contextmanager
-def _started(asked: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[bytes]]:
+def _started(job: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nnodes", "1", "--nproc-per-node", str(asked.settings.processes), "--max-restarts", str(RESTARTS)),
+        *("--nnodes", "1", "--nproc-per-node", str(job.settings.processes), "--max-restarts", str(RESTARTS)),
         *("--rdzv-backend", "c10d", "--rdzv-id", "edgecnn", "--rdzv-endpoint", str(folder.meeting)),
         *("--rdzv-conf", "store_type=file", "--local-addr", "127.0.0.1", "--monitor-interval", "0.1"),
         *("-m", "edgecnn.training.parallel.worker", str(folder.root)),
@@ -122,7 +122,7 @@ def _started(asked: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[b
     with folder.log.open("wb") as log:
         torchrun = subprocess.Popen(
             command,
-            env=_environment(asked.settings),
+            env=_environment(job.settings),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -82,7 +82,7 @@ def _refused_by_system(error: Exception) -> tuple[int | None, str, str | None] |
 
 
 def _take_part(folder: JobFolder) -> None:
-    asked = SharedJob.model_validate_json(folder.job.read_bytes())
+    job = SharedJob.model_validate_json(folder.job.read_bytes())
     begun = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     team = Team(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     tell = Teller(folder.told, leads=team.leads)
@@ -92,8 +92,8 @@ def _take_part(folder: JobFolder) -> None:
     # A path as it is, where init_method would read a URL.
     store = torch.distributed.FileStore(str(meeting), team.size)  # type: ignore[attr-defined]
     torch.distributed.init_process_group("gloo", store=store, rank=team.rank, world_size=team.size)
-    with repeatable(threads_each(asked.settings)):
-        result = _trained(asked, folder, team, tell)
+    with repeatable(threads_each(job.settings)):
+        result = _trained(job, folder, team, tell)
     if team.leads:
         best = None if result.best is None else result.best.model_dump()
         facts = {"epochs": [epoch.model_dump() for epoch in result.epochs], "best": best, "stopped": result.stopped}
@@ -102,17 +102,17 @@ def _take_part(folder: JobFolder) -> None:
     torch.distributed.destroy_process_group()
 
 
-def _trained(asked: SharedJob, folder: JobFolder, team: Team, tell: Teller) -> PhaseResult:
-    settings, inputs = asked.settings, asked.inputs
+def _trained(job: SharedJob, folder: JobFolder, team: Team, tell: Teller) -> PhaseResult:
+    settings, inputs = job.settings, job.inputs
     spec = arch_named(settings.arch)
     finetunes = settings.mode == "finetune"
     network = pretrained(spec, settings.classes, settings.seed, inputs) if finetunes else unlearned(spec, settings, inputs)
     network.load_state_dict(load_file(folder.start))
     network, head, phase, groups = beginner(settings, network)
-    material = taught(settings, inputs, material_for(settings, inputs, asked.folder, tell))
+    material = taught(settings, inputs, material_for(settings, inputs, job.folder, tell))
     material = material._replace(groups=groups, team=team)
     with within_memory(network, phase, len(material.decoded), Learners(team.size)):
-        return run_phase(network, head, phase, material, to_beat=asked.to_beat)
+        return run_phase(network, head, phase, material, to_beat=job.to_beat)
 
 
 def _end_with_who_started() -> None:

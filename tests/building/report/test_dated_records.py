@@ -14,7 +14,7 @@ from edgecnn.building.dated_records import dated_order, dated_records, dated_ref
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceRecord
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
+from edgecnn.devices.desktop_gpu import REFERENCE, VARIANTS
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.candidates import BASELINE
@@ -37,7 +37,7 @@ from tests.bundle.evidence_records import (
 from tests.bundle.test_signing import allow, needs_ssh_keygen
 from tests.judging.made import a_latency, an_interval
 
-AMP = next(each for each in BESIDE if each.id == "torch-amp-cudagraph")
+AMP = next(each for each in VARIANTS if each.id == "torch-amp-cudagraph")
 PI = device_named("raspberry-pi-5")
 
 

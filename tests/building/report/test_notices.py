@@ -48,10 +48,10 @@ def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carr
 
 def test_what_was_left_open_on_this_machine_is_measured_here(kits: dict[str, KitRef]) -> None:
     request = a_request(Path("out"), device=device_named("cpu"))
-    assert measure_command(request, provisional("onnxruntime-fp32"), kits, raced=True) == "edgecnn bench out --anew"
+    assert measure_command(request, provisional("onnxruntime-fp32"), kits, raced=True) == "edgecnn bench out --fresh"
     there = request.model_copy(update={"host": HostRequest(address="pi@10.0.0.5")})
     asked = measure_command(there, provisional("onnxruntime-fp32"), kits, raced=True)
-    assert asked == "edgecnn bench out --host pi@10.0.0.5 --anew"
+    assert asked == "edgecnn bench out --host pi@10.0.0.5 --fresh"
 
 
 def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:
@@ -71,7 +71,7 @@ def test_a_choice_whose_kits_were_not_made_has_nothing_to_measure() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-ANEW = "`edgecnn bench builds/x --anew` races again"
+ANEW = "`edgecnn bench builds/x --fresh` races again"
 ENGINES = ("tensorrt-fp16",)
 
 

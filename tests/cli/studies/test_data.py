@@ -38,7 +38,7 @@ def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
     shown = run(photos, "inspect", "photos")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{photos}: 20 images of 2 classes" in shown.stdout
-    assert "  warning: 1 group of pictures that look alike lies in several classes; a build uses them all" in shown.stdout
+    assert "  warning: 1 group of images that look alike is in several classes; a build uses them all" in shown.stdout
     assert "  stored as PNG 18, JPEG 2; pixels RGB 20" in shown.stdout
 
 

@@ -21,7 +21,7 @@ def build(tmp_path: Path) -> Path:
 def test_a_report_alone_is_explained(build: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(build)])
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY")
+    assert done.stdout.startswith("efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is chosen; the choice is PROVISIONAL")
     assert sorted(path.name for path in build.iterdir()) == ["report.json"], "nothing is written"
 
 

@@ -130,7 +130,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
-    assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times")
+    assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times as many")
 
 
 def test_an_entry_that_lies_about_its_size_ends_at_what_it_says(photos: Path) -> None:
@@ -186,8 +186,8 @@ def test_ctrl_c_leaves_nothing_half_unpacked(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "because"),
     [
-        ({"a/0.png": b"x", "a/0.png/x.png": b"x"}, "its entry 'a/0.png' is a file and a folder"),
-        ({"a/b/c/x.png": b"x", "a/b": b"x"}, "its entry 'a/b' is a file and a folder"),
+        ({"a/0.png": b"x", "a/0.png/x.png": b"x"}, "its entry 'a/0.png' is both a file and a folder"),
+        ({"a/b/c/x.png": b"x", "a/b": b"x"}, "its entry 'a/b' is both a file and a folder"),
         ({"a/" * 3000 + "x.png": b"x"}, f"its entry {'a/' * 3000!r}"[:210] + " has a path longer than 1,024 bytes"),
     ],
 )

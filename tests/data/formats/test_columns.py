@@ -142,17 +142,17 @@ FAULTS = {
     "": (", line 1", "its columns are none", SEPARATE),
     "path\na.png\n": (", line 1", "its columns are path", SEPARATE),
     "picture,species,note\na,b,c\n": (
-        ", line 1", "its columns are picture, species, note", "pass --path-column COLUMN, which holds the paths of the images",
+        ", line 1", "its columns are picture, species, note", "pass --path-column COLUMN with the paths of the images",
     ),
     "path,label,note\na.png,cat,\n": (
         ", line 1", "its columns are path, label, note",
         "pass --label-column COLUMN; columns that are not named are then ignored",
     ),
     "path,labels,note\na.png,cat,\n": (
-        ", line 1", "its columns are path, labels, note", "pass --label-column COLUMN, which holds the class of each image",
+        ", line 1", "its columns are path, labels, note", "pass --label-column COLUMN with the class of each image",
     ),
     "path,bag,cat,bag\na.png,1,1,1\n": (
-        ", line 1", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a name of its own",
+        ", line 1", "its columns are path, bag, cat, bag: two have the name 'bag'", "give each column a different name",
     ),
 }  # fmt: skip
 

@@ -149,10 +149,10 @@ def test_a_file_that_is_none_or_of_another_form_is_refused(clothes: Path) -> Non
         (b"", "it begins with 0x00, not with 0x00000803"),
         (b"\x89PNG\r\n", "it begins with 0x89504e47, not with 0x00000803"),
         (header(200, 28, 28, kind=0x0D) + body, "its values are of type 0x0d, not bytes (0x08)"),
-        (header(200 * 28, 28) + body, "it has 2 dimensions, where images have 3"),
+        (header(200 * 28, 28) + body, "it has 2 dimensions, but images have 3"),
         (header(200, 28, 28)[:9], "it ends inside its header"),
-        (whole[:-1], "it ends before the 200 that its header counts"),
-        (whole + b"\0", "it goes on behind the 200 that its header counts"),
+        (whole[:-1], "it ends before the 200 that its header states"),
+        (whole + b"\0", "it continues after the 200 that its header states"),
         (header(0, 28, 28), "it has no image"),
         (header(200, 0, 28), "its images are of 0 × 28 pixels"),
         (header(200, 1 << 20, 1 << 20), "its images are of 1,048,576 × 1,048,576 pixels"),
@@ -220,10 +220,10 @@ def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> 
     file = clothes / "classes.txt"
     hint = "write one class name on each line, in the order of the labels"
     for data, because in (
-        ("\n".join(NAMES[:9]).encode(), "it has 9 names, and there is a label 9"),
+        ("\n".join(NAMES[:9]).encode(), "it has 9 names, but there is a label 9"),
         (b"Bag\nCoat\nBag", "its lines 1 and 3 are both 'Bag'"),
         (b"Bag\n\nCoat", "its line 2 is empty"),
-        (b"Bag\nCo\x1bat", "its line 2, 'Co\\x1bat', holds a control character"),
+        (b"Bag\nCo\x1bat", "its line 2, 'Co\\x1bat', contains a control character"),
         ("Gewänder".encode("latin-1"), "it is not UTF-8"),
     ):
         write(file, data)

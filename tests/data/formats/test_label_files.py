@@ -148,7 +148,7 @@ def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: 
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(photos)
     assert (caught.value.because, caught.value.hint) == (
-        f"its path {path!r} leads out of the folder", f"pass the file itself: --data {photos}/metadata.csv",
+        f"its path {path!r} leads outside the folder", f"pass the file itself: --data {photos}/metadata.csv",
     )  # fmt: skip
 
 
@@ -194,11 +194,11 @@ def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
 
 FAULTS = {
     "{": "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-    "[1]": "it is of another form (list indices must be integers or slices, not str)",
-    '{"categories": []}': "it is of another form ('images')",
+    "[1]": "it has another format (list indices must be integers or slices, not str)",
+    '{"categories": []}': "it has another format ('images')",
     '{"images": [{"id": 1, "file_name": "1.png"}], "categories": [], "annotations": []}': "its image '1.png' has no category",
     "[" * 100_000: "it is nested too deeply",
-    one_image("\\ud800.png", "cat"): r"of an image, its path '\ud800.png' holds half of a character",
+    one_image("\\ud800.png", "cat"): r"of an image, its path '\ud800.png' contains half of a character",
     one_image("", "cat"): "an image has no path",
     one_image("1.png", " "): "its image '1.png' has a class without a name",
 }
@@ -228,7 +228,7 @@ def test_a_category_of_half_a_character_is_refused(tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text(one_image("1.png", "c\\ud800"), encoding="utf-8")
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tmp_path / "boxes.json")
-    assert caught.value.because == r"the label 'c\ud800' holds half of a character"
+    assert caught.value.because == r"the label 'c\ud800' contains half of a character"
 
 
 def test_a_split_of_classes_and_one_of_a_column_a_label_are_one_data_set(tmp_path: Path) -> None:

@@ -203,8 +203,7 @@ def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, f
     said = [finding for finding in facts.findings if finding.kind == "names"]
     assert [finding.serious for finding in said] == [True]
     assert said[0].sentence == (
-        "'bag,cat' counts as one label of its own: where it means several, put | or ; between them, since a comma is part"
-        " of a name"
+        "'bag,cat' counts as one label: to give several labels, separate them by | or ;, because a comma is part of a name"
     )
 
 
@@ -223,15 +222,15 @@ def test_a_list_can_be_inspected(tmp_path: Path) -> None:
     }
 
 
-ZERO_OR_ONE = "where a column of a label has 0 or 1; --label-column COLUMN names the one that holds the class"
+ZERO_OR_ONE = "but a label column has 0 or 1; --label-column COLUMN names the class column"
 FAULTS = {
-    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' holds '2', {ZERO_OR_ONE}"),
-    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' holds '', {ZERO_OR_ONE}"),
-    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin as a JSON list and are none"),
+    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' contains '2', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' contains '', {ZERO_OR_ONE}"),
+    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin like a JSON list but are not one"),
     "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are not a list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
-    "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' holds a control character"),
-    "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is in it twice, as cat and as cat, dog"),
+    "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' contains a control character"),
+    "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is listed twice, as cat and as cat, dog"),
 }
 
 
@@ -247,5 +246,5 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
 
 
 def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:
-    with pytest.raises(ValueError, match="begin as a JSON list and are none"):
+    with pytest.raises(ValueError, match="begin like a JSON list but are not one"):
         _named("[" * 100_000)

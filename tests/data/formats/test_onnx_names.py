@@ -53,7 +53,7 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
         names_in(path)
     assert refused.value.line() == (
         f"{path}: cannot be used as the names of the classes: its metadata has no names in names, character, class_names, "
-        "classes, labels, id2label, idx_to_class, categories, so that a text file is needed — write one "
+        "classes, labels, id2label, idx_to_class, categories; a text file is needed — write one "
         "class name on each line, in the order of the labels "
         "[class-names-unusable]"
     )

@@ -107,7 +107,7 @@ def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
         assert line_of(written(tmp_path, columns)) == f"{start}{said}{end}"
     with pytest.raises(EdgecnnError, check=ONE_CLASS.made):
         summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
-    fix = "pass --path-column COLUMN, which holds the paths of the images"
+    fix = "pass --path-column COLUMN with the paths of the images"
     unclear = f"{start}: {faulty} its columns are picture, species, note — {fix} [table-unusable]"
     assert line_of(written(tmp_path, {"picture": ["a.png"], "species": ["cat"], "note": [""]})) == unclear
 
@@ -124,7 +124,7 @@ def test_a_column_of_images_is_refused_and_columns_that_are_not_named_are_not_re
     choice = DataChoice(path=str(place), label_column="label")
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summarize(choice, photos.parent / "store", Heard())
-    assert caught.value.because == "its column 'image' holds images and not their paths"
+    assert caught.value.because == "its column 'image' contains images, not their paths"
     summary = summarize(choice.model_copy(update={"path_column": "place"}), photos.parent / "store", Heard())
     assert sum(summary.counts.values()) == len(paths)
 
@@ -185,7 +185,7 @@ def test_cells_that_are_too_large_by_the_footer_are_refused_before_any_row_group
     for columns in ("a path of 30 MiB", "a label of 30 MiB in a thousand rows", "labels of 30 MiB"):
         with pytest.raises(
             EdgecnnError,
-            match=rf"column '{HUGE[columns][1]}.*' holds cells of [\d,]+ bytes on average",
+            match=rf"column '{HUGE[columns][1]}.*' has cells of [\d,]+ bytes on average",
             check=TABLE_UNUSABLE.made,
         ):
             summary_of(written(photos, HUGE[columns][0]))

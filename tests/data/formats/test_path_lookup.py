@@ -71,7 +71,7 @@ def test_a_path_that_fits_two_files_is_refused(images: Path) -> None:
     [
         (
             "img/{:03d}.bmp",
-            "pass --image-root FOLDER, where its paths begin; --path-suffix must be the suffix of the files, such as .jpg",
+            "pass --image-root FOLDER, which paths are relative to; --path-suffix must be the suffix of the files, such as .jpg",
         ),
         ("/gone/{:03d}.png", "write the paths relative to a folder of this computer, and pass that folder by --image-root"),
         ("C:\\gone\\{:03d}.bmp", "write the paths relative to a folder of this computer, and pass that folder by --image-root"),

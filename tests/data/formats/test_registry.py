@@ -70,14 +70,14 @@ def test_a_form_that_is_not_read_gets_the_way_to_convert_it(tmp_path: Path, name
     for path in (file, file.parent):
         error = refusal(path, tmp_path)
         assert FORM_NOT_READ.made(error)
-        assert error.what == f"{path}: holds {FORMS[name]}, which edgecnn does not read"
+        assert error.what == f"{path}: contains {FORMS[name]}, which edgecnn does not read"
         assert error.hint
 
 
 def test_the_words_of_a_form_that_is_not_read(tmp_path: Path) -> None:
     error = refusal(write(tmp_path / "pets.rar", b"Rar!"), tmp_path)
     assert error.line() == (
-        f"{tmp_path}/pets.rar: holds an archive of another kind, which edgecnn does not read"
+        f"{tmp_path}/pets.rar: contains an archive of another kind, which edgecnn does not read"
         " — unpack it and pass the folder [form-not-read]"
     )
 

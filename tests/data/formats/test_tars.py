@@ -100,7 +100,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pyte
     monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
     large = tarfile.TarInfo("cat/big.bmp")
     large.size = 32 << 20
-    assert refusal(tarred(photos.parent / "p.tgz", contents(photos), large)).endswith(", more than 100 times")
+    assert refusal(tarred(photos.parent / "p.tgz", contents(photos), large)).endswith(", more than 100 times as many")
 
 
 def test_a_header_of_any_size_is_refused(photos: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_list_in_a_tar_names_no_file_outside(photos: Path, path: str) -> None:
     files = {**contents(photos / "cat"), "labels.csv": f"path,label\n001.png,dog\n{listed},cat\n".encode()}
     with pytest.raises(EdgecnnError, check=TABLE_UNUSABLE.made) as caught:
         summary_of(tarred(photos.parent / "p.tar", files))
-    assert caught.value.because == f"its path {shortened(listed)!r} leads out of the folder"
+    assert caught.value.because == f"its path {shortened(listed)!r} leads outside the folder"
 
 
 @pytest.mark.parametrize("prefix", ["", "photos/"])

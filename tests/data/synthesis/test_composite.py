@@ -111,8 +111,8 @@ def test_a_large_background_is_averaged_down_before_it_is_kept() -> None:
     ("image", "why"),
     [
         (Image.new("RGB", (30, 30), "red"), "it has no alpha channel"),
-        (Image.new("RGBA", (30, 30), "red"), "it is opaque all over, so that its whole rectangle would be pasted"),
-        (Image.new("RGBA", (30, 30), (255, 0, 0, 2)), "it is transparent all over"),
+        (Image.new("RGBA", (30, 30), "red"), "it is fully opaque, so its whole rectangle would be pasted"),
+        (Image.new("RGBA", (30, 30), (255, 0, 0, 2)), "it is fully transparent"),
     ],
 )
 def test_what_is_no_cut_out_says_why(image: Image.Image, why: str) -> None:

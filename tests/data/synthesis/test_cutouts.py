@@ -72,7 +72,7 @@ def test_backgrounds_that_are_all_photographs_are_none(place: Path) -> None:
         file.unlink()
     copied(in_role(place, "test"), place / "under" / "leak.png")
     with pytest.raises(
-        EdgecnnError, match="every image in it is in the data too: leak.png", check=SYNTHESIS_FOLDER_UNUSABLE.made
+        EdgecnnError, match="every image in it is also in the data: leak.png", check=SYNTHESIS_FOLDER_UNUSABLE.made
     ):
         found(place)
 

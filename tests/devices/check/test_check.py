@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.devices.check.findings import Needs, findings_on, install_line, needs_of, packages_there
+from edgecnn.devices.check.findings import Needs, findings_on, install_line, needs_of, package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.values.board import Finding, Recording, Weight
@@ -71,7 +71,7 @@ def test_debian_without_its_venv_package_is_told_so_first() -> None:
 )  # fmt: skip
 def test_an_older_python_is_told_the_older_runtime(version: list[int], glibc: str, runtime: str) -> None:
     facts = facts_of(recorded({"python": {"version": version, "glibc": glibc, "managed": False}}))
-    missing = packages_there(facts, ONNXRUNTIME).missing
+    missing = package_status(facts, ONNXRUNTIME).missing
     assert missing == (runtime, "numpy", "pillow")
     assert install_line(facts, missing).startswith("/usr/bin/python3 -m pip install ")
 

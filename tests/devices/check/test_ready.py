@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from edgecnn.devices.check import board as of_boards
-from edgecnn.devices.check.board import FitBoard, ReachedBoard, Wanted, fit_board, furnished, runtimes_for
-from edgecnn.devices.check.findings import packages_there
+from edgecnn.devices.check.board import BoardUse, FitBoard, ReachedBoard, fit_board, furnished, runtimes_for
+from edgecnn.devices.check.findings import package_status
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
@@ -26,7 +26,7 @@ from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY
 from tests.store.toys import Ear
 
 ENVIRONMENT = '"$HOME"/.local/share/edgecnn/env/bin/python3'
-PI = Wanted(device_named("raspberry-pi-5"), "a test", frozenset({Runtime.ONNXRUNTIME}))
+PI = BoardUse(device_named("raspberry-pi-5"), "a test", frozenset({Runtime.ONNXRUNTIME}))
 
 
 class Board:
@@ -73,8 +73,8 @@ def test_a_board_is_held_against_what_kits_need_once() -> None:
         _ = furnished(seen, PI, Ear()).warnings
     finally:
         sys.setprofile(None)
-    assert {name: looks[name] for name in ("facts_of", "packages_there", "_runtime_there")} == {
-        "facts_of": 1, "packages_there": 1, "_runtime_there": 1,
+    assert {name: looks[name] for name in ("facts_of", "package_status", "_runtime_status")} == {
+        "facts_of": 1, "package_status": 1, "_runtime_status": 1,
     }  # fmt: skip
 
 
@@ -131,11 +131,11 @@ def test_a_machine_of_no_name_is_told_to_be_a_processor_and_no_browser() -> None
 def test_a_board_has_what_the_named_runtimes_need_too() -> None:
     pi = device_named("raspberry-pi-5")
     board = recorded(RASPBERRY_PI_5, READY)
-    fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, None)))
+    fit_board(Board(usual=board).link, asked(), BoardUse(pi, "a test", runtimes_for(pi, None)))
     with pytest.raises(EdgecnnError, match="ai-edge-litert>=2.3,<3 is missing", check=BOARD_NOT_READY.made):
-        fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, Runtime.LITERT)))
+        fit_board(Board(usual=board).link, asked(), BoardUse(pi, "a test", runtimes_for(pi, Runtime.LITERT)))
     with pytest.raises(EdgecnnError, match="ncnn.* and ai-edge-litert>=2.3,<3 are missing", check=BOARD_NOT_READY.made):
-        fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, "all")))
+        fit_board(Board(usual=board).link, asked(), BoardUse(pi, "a test", runtimes_for(pi, "all")))
 
 
 def test_only_the_runtimes_that_the_kits_open_are_asked_for() -> None:
@@ -144,9 +144,9 @@ def test_only_the_runtimes_that_the_kits_open_are_asked_for() -> None:
     without = recorded(
         JETSON_ORIN_NANO, ready, {"python": {"packages": {"numpy": "1.26.4", "pillow": "9.0.1", "onnxruntime": "1.23.2"}}}
     )
-    fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test", frozenset({Runtime.ONNXRUNTIME})))
+    fit_board(Board(usual=without).link, asked(), BoardUse(jetson, "a test", frozenset({Runtime.ONNXRUNTIME})))
     with pytest.raises(EdgecnnError, match="TensorRT is missing", check=BOARD_NOT_READY.made):
-        fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test"))
+        fit_board(Board(usual=without).link, asked(), BoardUse(jetson, "a test"))
 
 
 def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +166,9 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
     ready = recorded(RASPBERRY_PI_5, READY)
     board, ear = Board(usual=recorded(RASPBERRY_PI_5), carried=ready), Ear()
     board.answers_as("exec /home/pi/.local/share/edgecnn/env/bin/python3 -", ready)
-    wanted = Wanted(device_named("raspberry-pi-5"), "a test")
+    wanted = BoardUse(device_named("raspberry-pi-5"), "a test")
     bare = facts_of(recorded(RASPBERRY_PI_5))
-    lacking = packages_there(bare, wanted.needs)
+    lacking = package_status(bare, wanted.needs)
     furnished(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
     assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
     assert ear.notes == [

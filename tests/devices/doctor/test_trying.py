@@ -88,7 +88,7 @@ def test_a_runtime_that_computes_wrongly_is_broken(tmp_path: Path) -> None:
     )
     assert "; absent: openvino, tensorrt, " in done.stdout
     assert "[golden-logits-differ]" in done.stdout
-    assert f'to mend onnxruntime: {python} -m pip install -e ".[onnxruntime]"' in done.stdout.splitlines()
+    assert f'to fix onnxruntime: {python} -m pip install -e ".[onnxruntime]"' in done.stdout.splitlines()
 
 
 def test_a_runtime_that_hangs_is_killed_and_said(tmp_path: Path) -> None:

@@ -106,10 +106,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Boards whose own lock somebody has, who came by another way than the lab."""
     names = set[str]()
 
-    def in_use(board: Board) -> BoardBusy | None:
+    def busy_error(board: Board) -> BoardBusy | None:
         return board_busy(board="pi", owner="alice", since_s=None, what="bench") if board.name in names else None
 
-    monkeypatch.setattr(labgrid, "in_use", in_use)
+    monkeypatch.setattr(labgrid, "busy_error", busy_error)
     monkeypatch.setattr(labgrid, "LOOK_S", 0.2)
     return names
 
@@ -279,7 +279,7 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
 @pytest.mark.parametrize("where", ["labgrid://", "labgrid://lab:port", "labgrid://-x:1", "labgrid://a b"])
 def test_what_is_no_coordinator_is_said_before_it_is_asked(where: str) -> None:
     assert labgrid_problems(where, ["lab=1", "fast"]) == [
-        f"boards {where!r} is no coordinator: labgrid://HOST or labgrid://HOST:PORT",
+        f"boards {where!r} is not a coordinator: write labgrid://HOST or labgrid://HOST:PORT",
         "labgrid's tags have values, as lab=2; 'fast' has none",
     ]
     assert labgrid_problems("labgrid://lab.example:20408", []) == []

@@ -107,7 +107,7 @@ def test_a_board_that_does_not_answer_is_left_to_who_looks_at_it(tmp_path: Path,
 def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_called_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed, "in_use", lambda board: None)
+    monkeypatch.setattr(listed, "busy_error", lambda board: None)
     boards, kind, ear = ListedBoards.read(written(tmp_path, TWO)), Kind("raspberry-pi-5"), Ear()
     wait, ended = Wait(ear), threading.Event()
 
@@ -122,7 +122,8 @@ def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_ca
         waiting.start()
         wait_until(lambda: bool(ear.notes), 20)
         assert ear.notes[0] == (
-            "waiting for a raspberry-pi-5: lab-1 measures another build of this sweep; lab-2 measures another build of this sweep"
+            "waiting for a raspberry-pi-5: lab-1 is measuring another build of this sweep; "
+            "lab-2 is measuring another build of this sweep"
         )
         wait.over.set()
         waiting.join(20)

@@ -90,7 +90,7 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
         "classes": len(CLASSES), "ends_in_softmax": True, "opset": 13,
     }  # fmt: skip
     assert parameters_of(model) == 9 + 3 + 12 + 4
-    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax left out, its batch of 1 freed"
+    said = "with opset 13 to 20, channels put first, bytes inside, its last softmax removed, its batch of 1 freed"
     assert describe_changes(entry, "rgb", 20) == said
 
 
@@ -132,10 +132,10 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
 
     two_colours = classifier()
     two_colours.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
-    assert refused(two_colours) == "its input planes is n×2×32×32, which has no axis of three colours, or of one"
+    assert refused(two_colours) == "its input planes is n×2×32×32, which has no axis of 3 colours or of 1"
     two = classifier()
     two.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["n", 3]))
-    assert refused(two) == "a classifier has one output, and this has 2: scores, flat"
+    assert refused(two) == "a classifier has one output, but this file has 2: scores, flat"
     assert read_entry(classifier(size=(48, 192)), path).resolution_px == ImageSize(48, 192)
     lying = classifier(size=(48, 192), layout="NHWC")
     assert read_entry(lying, path, ImageSize(48, 192)).resolution_px == ImageSize(48, 192)
@@ -201,7 +201,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
 def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:
     onnx.save(classifier("half", opset=13), tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "mine.onnx")
-    with pytest.raises(CustomModelUnusable, match="an answer depends on the other images in the call"):
+    with pytest.raises(CustomModelUnusable, match="its output for an image depends on the other images in the batch"):
         read_entry(read_model(tmp_path / "mine.onnx"), tmp_path / "mine.onnx")
 
 

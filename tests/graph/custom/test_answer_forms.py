@@ -147,7 +147,7 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
     "two outputs": (
         two_outputs(),
         None,
-        "a classifier has one output, and this has 2: embedding, scores — name the one that holds the class scores: --set "
+        "a classifier has one output, but this file has 2: embedding, scores — name the one that holds the class scores: --set "
         "model.output=embedding or scores",
     ),
     "another name": (
@@ -158,36 +158,34 @@ UNUSABLE: dict[str, tuple[onnx.ModelProto, str | None, str]] = {
     "an index": (
         naming_the_class(),
         None,
-        f"its output index is int64, made by ArgMax: the class alone, and not the score of each class — {ONE_OUTPUT}",
+        f"its output index is int64, made by ArgMax: the class alone, not the score of each class — {ONE_OUTPUT}",
     ),
     "no axis of images": (
         without_images_axis(),
         None,
-        "its input image is 3×32×32, which has no axis for the images of a call — export it with an example of 1×3×32×32 and a "
-        "dynamic first axis",
+        "its input image is 3×32×32, which has no batch axis — export it with an example of 1×3×32×32 and a dynamic first axis",
     ),
     "no axis of images in the answer": (
         reshaped_output(ended_by(with_constant(classifier(batch=1), "first", [0]), "Squeeze", "flat_scores", "first"), 4),
         None,
-        f"its output flat_scores is 4, which has no axis for the images of a call — {ONE_OUTPUT}, and nothing that squeezes the "
-        "first axis away",
+        f"its output flat_scores is 4, which has no batch axis — {ONE_OUTPUT}, and do not squeeze the first axis",
     ),
     "a map": (
         reshaped_output(classifier(), "n", 4, 7, 7),
         None,
-        "its output scores is n×4×7×7, and not images×classes — end it in a pooling over height and width, or name another "
+        "its output scores is n×4×7×7, not images×classes — end it in a pooling over height and width, or name another "
         "output by --set model.output=NAME",
     ),
     "one logit": (
         of_one_number(sigmoid=False),
         None,
-        "its output scores is one number an image, and no sigmoid makes a probability of it — end it in a sigmoid, if the number "
+        "its output scores is one number an image, and it does not end in a sigmoid — end it in a sigmoid, if the number "
         "is the logit of the second of two classes, and export it again",
     ),
     "a softmax over the images": (
         ended_by(classifier(), "Softmax", "share", axis=0),
         None,
-        "its Softmax share normalizes over the images of a call (axis 0), and not over its 4 classes — export it with a softmax "
+        "its Softmax share normalizes over the images of a batch (axis 0), and not over its 4 classes — export it with a softmax "
         "over the axis of classes (dim=1 in torch), or without one",
     ),
     "a softmax over one number": (

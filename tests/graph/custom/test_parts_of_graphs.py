@@ -68,7 +68,7 @@ def test_a_dropout_that_drops_nothing_does_not_train(ratio: float, trains: bool)
     model = with_constant(with_constant(classifier(), "ratio", ratio, np.float32), "mode", True, np.bool_)
     ended_by(model, "Dropout", "left", "ratio", "mode")
     if trains:
-        with pytest.raises(CustomModelUnusable, match=r"it was exported while it was training \(Dropout left\)"):
+        with pytest.raises(CustomModelUnusable, match=r"it was exported in training mode \(Dropout left\)"):
             read_entry(model, PATH)
     else:
         assert read_entry(model, PATH).classes == len(CLASSES)

@@ -58,5 +58,5 @@ def test_a_softmax_over_the_classes_of_a_single_image_is_left_out(form: str, tmp
 
 
 def test_a_softmax_over_the_one_image_of_a_call_is_refused() -> None:
-    with pytest.raises(CustomModelUnusable, match=r"normalizes over the images of a call \(axis 0\)"):
+    with pytest.raises(CustomModelUnusable, match=r"normalizes over the images of a batch \(axis 0\)"):
         read_entry(ended_by(classifier(batch=1), "Softmax", "share", axis=0), PATH)

@@ -116,7 +116,7 @@ def test_what_is_no_network_of_its_own_is_refused_with_the_way_out(tmp_path: Pat
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"a": 1}))
     for name in ("whole.pt", "state.pth", "old.pth", "plain.pkl"):
         said = refused(tmp_path / name)
-        assert "is refused: it holds what torch.save" in said and "[custom-model-holds-objects]" in said
+        assert "is refused: it holds an object that torch.save" in said and "[custom-model-holds-objects]" in said
         assert "[custom-model-holds-objects]" in said
 
 
@@ -133,15 +133,15 @@ def test_damage_is_named(tmp_path: Path) -> None:
     assert "torch cannot load it: " in refused(tmp_path / "bad.pt")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    assert "it is a zip archive of no kind that is known here — an ONNX, torch.export" in refused(tmp_path / "other.zip")
+    assert "it is a zip archive of an unknown kind — pass an ONNX, torch.export" in refused(tmp_path / "other.zip")
 
 
 def test_what_is_no_classifier_of_photographs_is_refused(tmp_path: Path) -> None:
-    assert "a classifier has one output, and this has 2: " in refused(exported(Twofold(), tmp_path / "two.pt2"))
-    assert "has one output, and this answers with a tuple — wrap it" in refused(scripted(Twofold(), tmp_path / "two.pt"))
+    assert "a classifier has one output, but this file has 2: " in refused(exported(Twofold(), tmp_path / "two.pt2"))
+    assert "has one output, but this returns a tuple — wrap it" in refused(scripted(Twofold(), tmp_path / "two.pt"))
     training = Classifier().train()
     said = refused(exported(training, tmp_path / "training.pt2"))
-    assert "it was exported while it was training (torch.ops.aten.batch_norm.default) — call model.eval() before" in said
+    assert "it was exported in training mode (torch.ops.aten.batch_norm.default) — call model.eval() before" in said
     script = scripted(Classifier(), tmp_path / "script.pt")
     assert "does not say how large its images are — pass the size of its images" in refused(script, None)
     assert "mine.pt2" not in said and "32×32 pixels, and model.resolution_px is 64" in refused(
@@ -172,7 +172,7 @@ ATTACKS: dict[str, tuple[str, str, str]] = {
     "an operator": ("torch.ops.aten.relu.default", "_operator.methodcaller", "a call of _operator.methodcaller"),
     "a size": ("positive=True", "positive=exec(chr(49))", "a size that is more than arithmetic"),
     "an attribute": ("positive=True", "positive=True.real", "a size that is more than arithmetic"),
-    "a name": ('"image"', '"image=exec(chr(49))"', "a name that is none (image=exec(chr(49)))"),
+    "a name": ('"image"', '"image=exec(chr(49))"', "an invalid name (image=exec(chr(49)))"),
     "a tree": ("builtins.tuple", "collections.defaultdict", "inputs or outputs of the type collections.defaultdict"),
 }
 
@@ -215,7 +215,7 @@ def test_a_script_that_opens_files_is_refused_before_it_is_loaded(tmp_path: Path
     with zipfile.ZipFile(source) as archive:
         code = next(name for name in archive.namelist() if b"torch.relu(" in archive.read(name))
     bad = rewritten(source, tmp_path / "bad.pt", code.partition("/")[2], change)
-    assert "a call of torch.from_file, which is no operator on tensors" in refused(bad)
+    assert "a call of torch.from_file, which is not a tensor operator" in refused(bad)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_other_spellings_of_a_call_are_refused(said: str, tmp_path: Path) -> Non
     with zipfile.ZipFile(source) as archive:
         code = next(name for name in archive.namelist() if b"torch.relu(" in archive.read(name)).partition("/")[2]
     bad = rewritten(source, tmp_path / "bad.pt", code, lambda held: held + f"\n    {said}\n".encode())
-    assert "which is no operator on tensors" in refused(bad)
+    assert "which is not a tensor operator" in refused(bad)
 
 
 def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:

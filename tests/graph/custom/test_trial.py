@@ -115,7 +115,7 @@ def test_the_memory_is_half_of_what_this_process_may_have(
 
 def test_what_never_ends_is_ended(tmp_path: Path) -> None:
     path, begun = that_never_ends(tmp_path), time.monotonic()
-    with pytest.raises(CustomModelUnusable, match=r"going through it took more than 4 s"):
+    with pytest.raises(CustomModelUnusable, match=r"reading it took more than 4 s"):
         try_file(path, None, None, limit_s=4)
     assert time.monotonic() - begun < 20
 
@@ -124,17 +124,17 @@ def test_what_ends_the_process_by_a_signal_ends_that_one(tmp_path: Path, monkeyp
     (tmp_path / "sitecustomize.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     onnx.save(classifier(), tmp_path / "mine.onnx")
-    with pytest.raises(CustomModelUnusable, match="ended the process that tried, by SIGSEGV"):
+    with pytest.raises(CustomModelUnusable, match="ended its trial process: SIGSEGV"):
         try_file(tmp_path / "mine.onnx", None, None)
 
 
 ENDINGS = {
     "an abort handler": (
         'print("Fatal:  no\\tway on", file=sys.stderr, flush=True)\nos._exit(3)',
-        "with 3, after saying: Fatal: no way on",
+        "with 3, which printed: Fatal: no way on",
     ),
     "in silence": ("os._exit(0)", "with 0"),
-    "as programs end": ("sys.exit('enough')", "with 1, after saying: enough"),
+    "as programs end": ("sys.exit('enough')", "with 1, which printed: enough"),
 }
 
 
@@ -148,14 +148,14 @@ def test_what_ends_the_process_by_itself_is_refused_with_what_it_said_last(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(CustomModelUnusable) as refused:
         try_file(tmp_path / "mine.onnx", None, None)
-    assert refused.value.because == f"reading it ended the process that tried, {said}"
+    assert refused.value.because == f"reading it ended its trial process {said}"
 
 
 def test_a_process_that_never_came_to_the_file_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     onnx.save(classifier(), tmp_path / "mine.onnx")
     (tmp_path / "sitecustomize.py").write_text("import os\nos.write(2, b'no interpreter')\nos._exit(1)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match="mine.onnx did not begin: no interpreter"):
+    with pytest.raises(RuntimeError, match="mine.onnx did not start: no interpreter"):
         try_file(tmp_path / "mine.onnx", None, None)
 
 
@@ -185,7 +185,7 @@ def test_a_library_that_finds_no_memory_to_be_imported_in_was_crowded_out_by_the
         raise ImportError("libtorch.so: failed to map segment from shared object")
 
     fault = _fault_of(Path("mine.pt"), crowded)
-    assert fault is not None and fault.because == "reading it takes more memory than it may have"
+    assert fault is not None and fault.because == "reading it takes more memory than allowed"
 
 
 @needs_mount
@@ -219,7 +219,7 @@ def test_a_program_that_never_ends_and_one_too_deep_for_its_reader_are_refused(t
 
 def test_a_program_that_prints_for_ever_is_ended_before_it_fills_the_disk(tmp_path: Path) -> None:
     talkative, begun = scripted(Talkative(), tmp_path / "talkative.pt"), time.monotonic()
-    with pytest.raises(CustomModelUnusable, match="going through it writes more than the 16 MiB that it may") as refused:
+    with pytest.raises(CustomModelUnusable, match="reading it writes more than the allowed 16 MiB") as refused:
         try_file(talkative, "TorchScript", ImageSize.square(SIDE))
     assert refused.value.line().isprintable()
     assert time.monotonic() - begun < 100, "what it is given is 300 s"

@@ -85,32 +85,32 @@ def answering_once_a_call() -> onnx.ModelProto:
 REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "statistics of the call": (
         normalizing_by_the_call,
-        "its answer to an image depends on the other images in the call — call model.eval() before the export, and let nothing "
-        "compute over the axis of images",
+        "its output for an image depends on the other images in the batch — call model.eval() before the export, and do not "
+        "compute over the batch axis",
     ),
     "a little of the call": (
         centred_a_little_by_the_call,
-        "its answer to an image depends on the other images in the call — call model.eval() before the export, and let nothing "
-        "compute over the axis of images",
+        "its output for an image depends on the other images in the batch — call model.eval() before the export, and do not "
+        "compute over the batch axis",
     ),
     "a random operator": (
         drawing_at_random,
-        "it answers the same image with other numbers in each call (RandomUniformLike draw) — call model.eval() before the "
-        "export, and leave out what draws at random",
+        "its output for the same image differs from call to call (RandomUniformLike draw) — call model.eval() before the "
+        "export, and remove random operators",
     ),
-    "dropout": (dropping_out, f"it was exported while it was training (Dropout drop) — {EVALUATION}"),
+    "dropout": (dropping_out, f"it was exported in training mode (Dropout drop) — {EVALUATION}"),
     "a norm": (
         partial(norm_in_training, told_by="attribute"),
-        f"it was exported while it was training (BatchNormalization norm) — {EVALUATION}",
+        f"it was exported in training mode (BatchNormalization norm) — {EVALUATION}",
     ),
     "a norm of old opsets": (
         partial(norm_in_training, told_by="outputs"),
-        f"it was exported while it was training (BatchNormalization norm) — {EVALUATION}",
+        f"it was exported in training mode (BatchNormalization norm) — {EVALUATION}",
     ),
     "one row whatever the images": (
         answering_once_a_call,
-        "its batch axis is open in name only: it takes one image in a call, and of 3 it answers 3 images with 1×4 — export it "
-        "with a batch axis that is dynamic all through, or with a fixed batch of 1",
+        "its batch axis is declared open, but it accepts only one image; with 3 its output for 3 images is 1×4 — export it "
+        "with a batch axis that is dynamic throughout, or with a fixed batch of 1",
     ),
 }
 
@@ -134,7 +134,7 @@ def test_a_batch_that_is_open_in_name_only_ends_with_the_runtimes_own_reason(tmp
     onnx.save(of_one_image_in_all_but_name(), path)
     fault = fault_of(path)
     assert fault is not None and fault.because is not None
-    assert fault.because.startswith("its batch axis is open in name only: it takes one image in a call, and of 3 ONNX Runtime")
+    assert fault.because.startswith("its batch axis is declared open, but it accepts only one image; with 3 ONNX Runtime")
     assert fault.because.endswith("Input shape:{3,3,1,1}, requested shape:{1,3}")
 
 
@@ -162,13 +162,13 @@ class Forgetful(nn.Module):
 def test_a_program_of_torch_that_draws_at_random_is_refused_too(tmp_path: Path) -> None:
     path = scripted(Forgetful(), tmp_path / "mine.pt")
     fault = fault_of(path, form="TorchScript", resolution_px=ImageSize.square(SIDE))
-    assert fault is not None and "it answers the same image with other numbers in each call" in fault.line()
+    assert fault is not None and "its output for the same image differs from call to call" in fault.line()
 
 
 def test_no_output_is_chosen_of_a_program_of_torch(tmp_path: Path) -> None:
     path = scripted(Forgetful(), tmp_path / "mine.pt")
     fault = fault_of(path, form="TorchScript", resolution_px=ImageSize.square(SIDE), output="logits")
     assert fault is not None and fault.line() == (
-        f"{path} cannot be built from: model.output chooses among the outputs of an ONNX file, and this is a TorchScript file — "
+        f"{path} cannot be built from: model.output chooses among the outputs of an ONNX file, but this is a TorchScript file — "
         "leave model.output out, and return the class scores alone [custom-model-unusable]"
     )

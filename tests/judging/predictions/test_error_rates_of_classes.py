@@ -8,7 +8,7 @@ from edgecnn.judging.predictions.classes import (
     Pairs,
     adjusted_p,
     adjusted_reports,
-    by_class,
+    class_counts,
     class_report,
     least_drops,
     macro_f1,
@@ -46,7 +46,7 @@ def compared(labels, lost, gained, groups=None, folds=None):
     """Ten classes, of which ``lost`` are right in the baseline network alone and ``gained`` in the candidate alone."""
     said = np.where(lost, (labels + 1) % 10, labels)
     names = [f"class {number}" for number in range(10)]
-    return class_report(names, by_class(labels, said, 10), Pairs(labels, ~lost, ~gained, groups, folds))
+    return class_report(names, class_counts(labels, said, 10), Pairs(labels, ~lost, ~gained, groups, folds))
 
 
 def names_a_class(labels, lost, gained, groups=None, folds=None):
@@ -168,7 +168,7 @@ def test_either_bound_of_macro_f1_is_wrong_one_time_in_twenty(recalls, weights, 
     for _ in range(DRAWS):
         labels = fixed if totals == "fixed" else random.choice(classes, images, p=shares)
         said = (table.cumsum(axis=1)[labels] < random.random(len(labels))[:, None]).sum(axis=1)
-        found.append(macro_f1(labels, said.clip(max=classes - 1), by_class(labels, said.clip(max=classes - 1), classes)))
+        found.append(macro_f1(labels, said.clip(max=classes - 1), class_counts(labels, said.clip(max=classes - 1), classes)))
     assert np.mean([each.low > true for each in found]) <= 0.05 + LUCK
     assert np.mean([each.high < true for each in found]) <= 0.05 + LUCK
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.judging.intervals import wilson
-from edgecnn.judging.predictions.classes import by_class, macro_f1
+from edgecnn.judging.predictions.classes import class_counts, macro_f1
 
 ANSWERS = st.integers(2, 6).flatmap(
     lambda classes: st.tuples(
@@ -16,7 +16,7 @@ ANSWERS = st.integers(2, 6).flatmap(
 
 def of(labels, predicted, classes=None):
     labels, predicted = np.array(labels), np.array(predicted)
-    return macro_f1(labels, predicted, by_class(labels, predicted, classes or int(max(labels.max(), predicted.max())) + 1))
+    return macro_f1(labels, predicted, class_counts(labels, predicted, classes or int(max(labels.max(), predicted.max())) + 1))
 
 
 def test_it_is_the_mean_over_classes_counted_by_hand():
@@ -60,4 +60,4 @@ def test_errors_of_large_classes_alone_do_not_make_a_small_one_known():
 
 def test_no_images_have_none():
     nothing = np.array([], dtype=np.int64)
-    assert macro_f1(nothing, nothing, by_class(nothing, nothing, 3)) is None
+    assert macro_f1(nothing, nothing, class_counts(nothing, nothing, 3)) is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.judging.predictions.classes import by_class, macro_f1
+from edgecnn.judging.predictions.classes import class_counts, macro_f1
 from edgecnn.judging.predictions.logits import read_logits
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -16,7 +16,7 @@ metrics = pytest.importorskip("sklearn.metrics")
 def test_macro_f1_and_recalls(classes, images, seed):
     rng = np.random.default_rng(seed)
     labels, predicted = rng.integers(0, classes, (2, images))
-    counts, seen = by_class(labels, predicted, classes), np.unique(labels)
+    counts, seen = class_counts(labels, predicted, classes), np.unique(labels)
     known = {"labels": seen, "zero_division": 0}
     assert macro_f1(labels, predicted, counts).estimate == pytest.approx(
         metrics.f1_score(labels, predicted, average="macro", **known)

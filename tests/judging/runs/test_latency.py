@@ -19,7 +19,7 @@ def test_p50_is_the_median_over_runs_with_the_runs_extremes():
 
 @pytest.mark.parametrize(
     ("others", "disturbed"),
-    [(None, None), ("1.2", None), ("5.0", None), ("41.3", "other programs took 41 % of the processors' time")],
+    [(None, None), ("1.2", None), ("5.0", None), ("41.3", "other programs used 41 % of the CPU time")],
 )
 def test_other_work_during_the_race_is_said(others, disturbed):
     race = a_race(EIGHT)
@@ -73,7 +73,7 @@ def test_of_several_races_the_most_other_work_and_the_most_throttling_speak(orde
 
 
 @pytest.mark.parametrize(
-    ("share", "disturbed"), [("0", None), ("38", None), ("50", "the machine slowed itself down in 50 % of the runs (too hot)")]
+    ("share", "disturbed"), [("0", None), ("38", None), ("50", "the machine throttled in 50 % of the runs (too hot)")]
 )
 def test_throttling_in_most_of_the_runs_is_said(share, disturbed):
     race = a_race(EIGHT)
@@ -103,7 +103,7 @@ def test_p99_needs_a_thousand_samples_in_every_run():
 def test_one_run_shows_its_median_and_no_interval():
     found = latency(a_race([1.25]))
     assert found.p50_ms is None
-    assert found.reason == "1 run, seen 1.25 ms; an interval needs 7"
+    assert found.reason == "1 run (1.25 ms); an interval needs 7"
 
 
 def test_six_runs_are_too_few():

@@ -55,7 +55,7 @@ def test_a_median_far_beyond_what_the_disturbance_explains_fails():
 
 
 def test_a_disturbed_machine_is_named_before_any_number_of_rounds():
-    busy = "other programs took 41 % of the processors' time"
+    busy = "other programs used 41 % of the CPU time"
     result = judge(a_gate("p50_ms", 2.0), facts(latency=a_judged_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))
-    assert result.reason.endswith(f"open: {busy}, an undisturbed machine (quiet, cool, well supplied) would settle it")
+    assert busy in result.reason
     assert result.rounds_to_settle is None

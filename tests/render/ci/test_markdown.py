@@ -4,7 +4,7 @@ from edgecnn.render.columns import columns_of
 from edgecnn.render.figures import LEGEND
 from edgecnn.render.markdown import report_markdown
 from edgecnn.values.report import Choice
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import an_accuracy, facts
 from tests.render.reports import a_build, a_report, a_row
 
@@ -29,7 +29,8 @@ def test_a_command_with_a_pipe_in_it_can_be_copied_as_it_stands() -> None:
     command = "edgecnn build --data 'a|b[red]'"
     assert f": `{command}`\n" in report_markdown(a_report(build=a_build(command=command)))
     choice = Choice(state="provisional", candidate=None, why="not settled", settle_command=command)
-    assert f"\n- `{command}`\n" in report_markdown(a_report(choice=choice))
+    assert f": `{command}`\n" in report_markdown(a_report(choice=choice))
+    assert f"\n- `{command}`\n" in report_markdown(a_report(choice=choice, verdict=Verdict.FAIL))
 
 
 def test_a_line_break_in_a_reason_does_not_end_its_item() -> None:

@@ -130,7 +130,7 @@ def some_mistakes(classes: tuple[str, ...] = CLASSES, **changes: Any) -> Mistake
         "images": sum(map(sum, counts)),
         "wrong": sum(map(sum, counts)) - 90 * size,
         "classes": tuple(
-            ClassAnswers(name=name, images=100, recall=wilson(90, 100), baseline_recall=0.91, said=((classes[0], 3),))
+            ClassAnswers(name=name, images=100, recall=wilson(90, 100), baseline_recall=0.91, confusions=((classes[0], 3),))
             for name in classes
         ),
         "counts": counts,

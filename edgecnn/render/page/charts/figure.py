@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from edgecnn.render.wording import for_all, grouped
+from edgecnn.render.wording import grouped, joint_reason
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -155,7 +155,7 @@ def absence(facts: CandidateFacts, part: str) -> str:
 
 def no_figure(report: BuildReport, part: str) -> str:
     """Why nobody has one."""
-    return for_all({facts.candidate.id: absence(facts, part) for facts in report.candidates})
+    return joint_reason({facts.candidate.id: absence(facts, part) for facts in report.candidates})
 
 
 def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:

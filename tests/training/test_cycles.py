@@ -1,0 +1,115 @@
+"""Fine-tuning in cycles: each begins at the full rate and ends near zero, and one that brings nothing better is the last one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.defaults import default_epochs
+from edgecnn.planning.complete import filled_in
+from edgecnn.training.beginning import finetune_phase
+from edgecnn.training.history import EpochFacts
+from edgecnn.training.loop import _out_of_patience
+from edgecnn.training.schedule import growing_cycles
+from edgecnn.values.recipe import TrainChoice
+from tests.data.folders import Heard
+from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
+
+
+@pytest.mark.parametrize(
+    ("epochs", "cycles"),
+    [(8, (2, 2, 4)), (32, (8, 8, 16)), (9, (2, 2, 5)), (3, (1, 1, 1)), (2, (1, 1)), (1, (1,)), (0, ())],
+)
+def test_cycles_are_a_quarter_a_quarter_and_half_of_the_epochs(epochs: int, cycles: tuple[int, ...]) -> None:
+    assert growing_cycles(epochs) == cycles
+
+
+def test_the_rate_rises_and_falls_in_each_cycle() -> None:
+    phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, cycles="while-better"))
+    assert phase.cycles == (2, 2, 4)
+    for end, peak in ((2, 0.2), (4, 2.2), (8, 4.4)):
+        assert phase.rate(end) == pytest.approx(0.0, abs=1e-12)
+        assert phase.rate(peak) == pytest.approx(phase.peak_rate)
+
+
+def test_the_first_cycle_is_a_training_of_as_many_epochs() -> None:
+    cycles = finetune_phase(stage(LITE, mode="finetune", epochs=8, cycles="while-better"))
+    alone = finetune_phase(stage(LITE, mode="finetune", epochs=2))
+    shown = [step / 10 for step in range(1, 21)]
+    assert [cycles.rate(epochs) for epochs in shown] == [alone.rate(epochs) for epochs in shown]
+
+
+def epochs_of(*standings: float) -> list[EpochFacts]:
+    size = stage().preprocessing.pixels.crop_px
+    return [
+        EpochFacts(epoch=index, train_loss=1.0, validation_top1=top1, learning_rate=0.1, resolution_px=size)
+        for index, top1 in enumerate(standings)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("standings", "stops"),
+    [
+        ((), False),
+        ((0.1,), False),
+        ((0.1, 0.4), True),  # no better than the head alone
+        ((0.1, 0.6), False),
+        ((0.6, 0.5, 0.1), False),  # inside a cycle
+        ((0.6, 0.5, 0.1, 0.6), True),
+        ((0.6, 0.5, 0.7, 0.6), False),
+    ],
+)
+def test_a_cycle_without_a_better_epoch_is_the_last_one(standings: tuple[float, ...], stops: bool) -> None:
+    phase = finetune_phase(stage(LITE, mode="finetune", epochs=8, cycles="while-better", patience=1))
+    assert _out_of_patience(epochs_of(*standings), phase, to_beat=0.5) is stops
+
+
+@pytest.mark.parametrize(("stated", "cycles"), [(None, "while-better"), (5, "one")])
+def test_a_stated_number_of_epochs_is_one_cycle(stated: int | None, cycles: str) -> None:
+    train = filled_in(TrainChoice(epochs=stated), "finetune", 3000, arch_named(LITE))
+    assert (train.epochs, train.cycles) == (stated or default_epochs("finetune", 3000), cycles)
+    assert filled_in(TrainChoice(), "scratch", 3000, arch_named(LITE)).cycles == "one"
+
+
+def test_one_cycle_is_no_part_of_the_key() -> None:
+    assert "cycles" not in stage(LITE, mode="finetune").model_dump()
+    growing = stage(LITE, mode="finetune", cycles="while-better")
+    versions = dict.fromkeys(growing.tools, "1")
+    assert growing.key(versions) != stage(LITE, mode="finetune").key(versions)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return make_given(tmp_path_factory.mktemp("given"), train=48, validation=16)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fetched(tmp_path_factory.mktemp("fetched") / "weights")
+
+
+class InThirdEpoch(Heard):
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        if what == "train" and done > 96:
+            raise KeyboardInterrupt
+
+
+def test_it_stops_by_itself_and_goes_on_after_an_interruption_with_the_same_bytes(
+    given: Given, weights: Path, tmp_path: Path
+) -> None:
+    settings = {"mode": "finetune", "epochs": 8, "cycles": "while-better", "head_epochs": 1, "learning_rate": 1e-2}
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    for out in (whole, halted):
+        out.mkdir()
+    stage(LITE, **settings).make(given.roles(weights), whole, Heard())
+    facts = json.loads((whole / "history.json").read_text())
+    epochs = facts["phases"][-1]["epochs"]
+    assert len(epochs) in (4, 8)
+    assert facts["stopped"] == ("all epochs done" if len(epochs) == 8 else "no better epoch in the last cycle")
+    with pytest.raises(KeyboardInterrupt):
+        stage(LITE, **settings).make(given.roles(weights), halted, InThirdEpoch())
+    stage(LITE, **settings).make(given.roles(weights), halted, Heard())
+    assert files_of(halted) == files_of(whole)
