@@ -55,7 +55,8 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     options, network = scene.options, scene.network().to(memory_format=torch.channels_last)
     phase = Phase(
         name="rate", sizes_px=(options.side,), shipped_px=options.side + 1, batch_size=options.batch, peak_rate=0.01,
-        warmup_share=0.1, weight_decay=1e-4, label_smoothing=0.1, augment=AUGMENT, average_decay=0.98, frozen_statistics=False, patience=5, seed=0,
+        warmup_share=0.1, weight_decay=1e-4, label_smoothing=0.1, augment=AUGMENT, average_decay=0.98,
+        frozen_statistics=False, patience=5, seed=0,
         optimizer="sgd",
     )  # fmt: skip # another shipped size: such epochs, which progressive training has, are not judged
     optimizer = loop._optimizer(network, head_of(network, arch_named(options.arch)), phase)
