@@ -37,8 +37,8 @@ def a_bundle(folder: Path, kit: Path, knobs: dict[str, Any] | None) -> Path:
 
 
 def the_run(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "run-00000.json").read_text())
-    return found
+    document: dict[str, Any] = json.loads((folder / "run-00000.json").read_text())
+    return document
 
 
 @pytest.mark.parametrize("name", ["onnx_kit", "openvino_kit"])

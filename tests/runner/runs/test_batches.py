@@ -45,8 +45,8 @@ def test_more_images_take_longer_a_call(runtime: str, tmp_path: Path, request: p
 def test_timed_calls_take_64_prepared_images_in_turn(onnx_kit: Path, batch: int) -> None:
     kit = Kit.open(onnx_kit)
     feeds = [next(iter(each.values())) for each in library(kit, golden_pixels(kit), batch)]
-    assert len({each.tobytes() for each in feeds}) == LIBRARY == 64
-    assert {(each.shape, each.flags.c_contiguous) for each in feeds} == {((batch, *feeds[0].shape[1:]), True)}
+    assert len({feed.tobytes() for feed in feeds}) == LIBRARY == 64
+    assert {(feed.shape, feed.flags.c_contiguous) for feed in feeds} == {((batch, *feeds[0].shape[1:]), True)}
     taken: list[int] = []
     timed_calls(taken.append, range(LIBRARY), 130, 10**12)
     assert taken == [*range(64), *range(64), 0, 1]
