@@ -40,8 +40,8 @@ class Builder:
     def judged(self, *verdicts: Verdict, required: str = "always") -> None:
         gate = Gate.model_validate({"metric": "drop_pp", "side": "max", "bound": 1.0, "required": required})
         results = tuple(
-            GateResult(gate=gate, candidate="x", verdict=each, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
-            for each in verdicts
+            GateResult(gate=gate, candidate="x", verdict=verdict, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
+            for verdict in verdicts
         )
         self.report = a_report(gates=results)
 
