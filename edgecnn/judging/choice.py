@@ -421,7 +421,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
 def pays(facts: CandidateFacts) -> tuple[int, bool]:
     """Rank what is certain to cost accuracy: fewer bits first, then surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
-    return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
+    return bits.get(facts.candidate.precision, len(bits)), not _is_unchanged(facts)
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
@@ -468,10 +468,10 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 def _is_full(facts: CandidateFacts) -> bool:
     """Whether it is the trained or custom network in fp32."""
-    return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
+    return facts.candidate.precision is Precision.FP32 and _is_unchanged(facts)
 
 
-def _is_as_given(facts: CandidateFacts) -> bool:
+def _is_unchanged(facts: CandidateFacts) -> bool:
     return facts.candidate.surgery is None
 
 

@@ -215,7 +215,7 @@ class Coordinator:
             raise self._lost(str(error).removeprefix("Error: ").lower()) from error
 
     def _lost(self, reason: str) -> EdgecnnError:
-        return coordinator_unreachable(where=self._where, said=reason)
+        return coordinator_unreachable(where=self._where, message=reason)
 
     def _end(self) -> None:
         try:

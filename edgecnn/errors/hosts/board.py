@@ -168,13 +168,13 @@ OF_A_TARGET = frozenset(row.ref for row in (BOARD_NOT_READY, BOARD_LACKS_BUILDER
 """Errors of a board that do not affect kits for another runtime."""
 
 
-def board_unreachable(board: str, said: str) -> EdgecnnError:
-    """``said``: the last line of ssh's output."""
-    return BOARD_UNREACHABLE(board=board, said=said or "ssh printed nothing")
+def board_unreachable(board: str, last_line: str) -> EdgecnnError:
+    """``last_line``: of ssh's output."""
+    return BOARD_UNREACHABLE(board=board, said=last_line or "ssh printed nothing")
 
 
-def link_lost(board: str, doing: str, said: str = "") -> EdgecnnError:
-    return LINK_LOST(board=board, doing=doing, said=said)
+def link_lost(board: str, doing: str, last_line: str = "") -> EdgecnnError:
+    return LINK_LOST(board=board, doing=doing, said=last_line)
 
 
 def board_is_another_device(board: str, machine: str, device: str, matching: Sequence[str]) -> EdgecnnError:
@@ -192,8 +192,8 @@ def board_disk_full(board: str, folder: str, needed_bytes: int | None, free_byte
     return BOARD_DISK_FULL(board=board, folder=folder, needed=needed, free_bytes=free_bytes)
 
 
-def board_failed(board: str, doing: str, said: Sequence[str]) -> EdgecnnError:
-    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(said) or "there was no error message")
+def board_failed(board: str, doing: str, lines: Sequence[str]) -> EdgecnnError:
+    return BOARD_FAILED(board=board, doing=doing, because=" | ".join(lines) or "there was no error message")
 
 
 _OTHER_PYTHON = (

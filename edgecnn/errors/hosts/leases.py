@@ -83,8 +83,8 @@ BOARDS_LOST_TO_BUILD = ErrorRow(
 )
 
 
-def coordinator_unreachable(where: str, said: str) -> EdgecnnError:
-    return COORDINATOR_UNREACHABLE(where=where, said=said, address=where.removeprefix("labgrid://"))
+def coordinator_unreachable(where: str, message: str) -> EdgecnnError:
+    return COORDINATOR_UNREACHABLE(where=where, said=message, address=where.removeprefix("labgrid://"))
 
 
 def no_board_left(kind: str, reasons: Mapping[str, str]) -> EdgecnnError:
