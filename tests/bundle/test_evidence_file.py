@@ -164,9 +164,7 @@ def test_a_measured_figure_of_an_emulated_machine_is_refused_though_its_digest_i
         "onnxruntime-fp32 of mobilenet-v3-small is called measured, but its environment is emulated"
     )
     mixed = written(tmp_path / "mixed.json", an_evidence(a_network(an_emulated_kit()), environment=HERE))
-    assert refusal(mixed) == unreadable(
-        "onnxruntime-fp32 of mobilenet-v3-small and its machine disagree about emulation"
-    )
+    assert refusal(mixed) == unreadable("onnxruntime-fp32 of mobilenet-v3-small and its machine disagree about emulation")
 
 
 def test_a_figure_outside_its_own_interval_is_refused(tmp_path: Path) -> None:
