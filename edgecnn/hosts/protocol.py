@@ -57,6 +57,9 @@ class Host(Protocol):
         """
 
 
+SELF_TEST_LEASE_S = 300.0
+"""Seconds that a self-test may go without a sign of life."""
+
 SCHEDULE = "asked.json"
 """File in the results folder."""
 _SCHEMA = "edgecnn.schedule/1"
