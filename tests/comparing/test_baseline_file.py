@@ -155,12 +155,12 @@ PI = {"architecture": "aarch64", "model": "Raspberry Pi 5 Model B Rev 1.0"}
 @pytest.mark.parametrize(
     ("device", "observed", "because"),
     [
-        ("raspberry-pi-5", {"architecture": "x86_64"}, "they were made on x86_64, and raspberry-pi-5 is aarch64"),
-        ("jetson-orin-nano", PI, f"they were made on {PI['model']}, and jetson-orin-nano calls itself Jetson Orin Nano"),
+        ("raspberry-pi-5", {"architecture": "x86_64"}, "they were made on x86_64; raspberry-pi-5 is aarch64"),
+        ("jetson-orin-nano", PI, f"they were made on {PI['model']}; jetson-orin-nano identifies itself as Jetson Orin Nano"),
         (
             "intel-cpu",
             {"architecture": "x86_64", "cpu_vendor": "AuthenticAMD"},
-            "they were made on a processor of AuthenticAMD, and intel-cpu has one of GenuineIntel",
+            "they were made on a processor of AuthenticAMD; intel-cpu has one of GenuineIntel",
         ),
         ("raspberry-pi-5", PI, None),
         ("raspberry-pi-5", {"architecture": "aarch64"}, None),

@@ -147,7 +147,7 @@ class Board:
         about = self.about = self.ask("hello")
         if about["python"][:2] < _OLDEST:
             version = ".".join(str(part) for part in about["python"])
-            raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=f"it is Python {version}")
+            raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, because=f"it is Python {version}")
         return about
 
     def ask(self, command: str, stdin: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
@@ -222,7 +222,7 @@ class Board:
             if any("No space left" in line or "quota" in line for line in last):
                 raise board_disk_full(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
             if answer.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's code for a missing program
-                raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, said=" ".join(last))
+                raise BOARD_LACKS_PYTHON(board=self.name, python=self.python, because=" ".join(last))
             raise board_failed(board=self.name, doing="making the private folder", lines=last)
         self._installed = True
 

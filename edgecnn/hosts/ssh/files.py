@@ -183,7 +183,7 @@ class Results:
                 for name in names:
                     self._keep(name, changed[name], incoming)
         except Silence as error:
-            raise link_lost(board=self._board.name, doing=_FETCHING, last_line=f"no data for {SILENCE_S:g} s") from error
+            raise link_lost(board=self._board.name, doing=_FETCHING, because=f"no data for {SILENCE_S:g} s") from error
         except (OSError, EOFError) as error:
             if self._board.link.ended():
                 raise link_lost(board=self._board.name, doing=_FETCHING) from error

@@ -249,5 +249,5 @@ class SshHost:
             while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
                 continue
         if line is None:
-            raise link_lost(board=self.board.name, doing="hold", last_line=f"no answer in {SILENCE_S:g} s")
+            raise link_lost(board=self.board.name, doing="hold", because=f"no answer in {SILENCE_S:g} s")
         self.board.answer("hold", line, "" if line else stderr.text)
