@@ -1,7 +1,6 @@
-"""Energy is measured in a race of its own: processes that time nothing, interleaved as any other race's.
+"""Measure energy in a race of its own, with interleaved processes that time nothing.
 
-It is scheduled only where some meter said that it can be read; where none can, the reasons are what there is to show. An external
-meter's log is joined to the runs that it watched by the time on the wall.
+It runs only if a meter can be read; otherwise the reasons are reported. An external meter's log is joined by wall-clock time.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ from edgecnn.values.recipe import RaceChoice
 
 
 def metered(kit: KitRef, environment: Environment, log: Path | None = None) -> bool:
-    """Whether some meter can be read beside this kit, by what the host said of itself."""
+    """Whether the host can read a meter next to this kit."""
     meters = environment.observed.get("energy_meters", "").split()
     return log is not None or can_watch(meters, kit.on_gpu)
 
 
 def no_meter(environment: Environment) -> str:
-    """Why no meter can watch a model on the CPU there, and what would make one readable."""
+    """Return why no meter can watch a model on the CPU, and how to make one readable."""
     reason = environment.observed.get("energy_absent")
     only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
     return reason or only_gpu or "the host reports no readable meter"
 
 
 def why_not(environment: Environment) -> str:
-    """The same of this machine, where an external meter's log may be given."""
+    """Return the reason for this machine, where an external meter's log may be given."""
     return f"no meter can be read here: {no_meter(environment)}; pass the log of an external meter with --meter"
 
 
 def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:
-    """The race that measures these kits' energy: for the reported figures, or for the choice (``select-energy``)."""
+    """Return the race that measures these kits' energy, for the report or for the choice (``select-energy``)."""
     window_s = ENERGY_WINDOW_S if how.meter is None else EXTERNAL_WINDOW_S
     rounds = max(choice.rounds, how.runs.energy) if purpose == "energy" else choice.rounds
     log = {"samples": 1, "max_s": window_s, "meter_log": how.meter}
@@ -50,11 +49,11 @@ def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions,
 
 TIMEOUT_S = 20.0
 _CLOCK_STEP_S = 0.1
-"""By which the two clocks of a stretch may part: more is no drift but somebody setting the clock."""
+"""Allowed difference of the two clocks of a stretch; more means that the clock was set."""
 
 
 def open_log(path: Path) -> MeterLog:
-    """The log as it is now. Raises METER_LOG_UNREADABLE: it is no such log, with the line."""
+    """Read the log. Raises METER_LOG_UNREADABLE: names the faulty line."""
     try:
         return read_log(path)
     except RunnerError as error:
@@ -62,11 +61,11 @@ def open_log(path: Path) -> MeterLog:
 
 
 def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: float = TIMEOUT_S) -> MeterLog | None:
-    """The log once it reaches over the last of these runs, or as far as it reaches after ``timeout_s`` seconds.
+    """Read the log until it covers the last run, for at most ``timeout_s`` seconds.
 
-    The log is read when the last run is over. A meter that writes once a second may owe its last line then, so it is waited for.
+    A meter that writes once a second may lack its last line when the last run ends.
 
-    Raises METER_LOG_UNREADABLE: it is no such log.
+    Raises METER_LOG_UNREADABLE: the file is not such a log.
     """
     if path is None:
         return None
@@ -81,7 +80,7 @@ def log_of(runs: Sequence[Mapping[str, Any]], path: Path | None, timeout_s: floa
 
 
 def joined(energy: RunEnergy, log: MeterLog) -> RunEnergy:
-    """The run with the external meter's reading, or with why it has none."""
+    """Add the external meter's reading to the run, or why there is none."""
     try:
         idle, work = (_spent(stretch, log) for stretch in (energy.idle, energy.work))
     except MeterAbsent as absent:

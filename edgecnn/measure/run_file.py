@@ -108,12 +108,12 @@ def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
         if path not in items:
             raise Unusable(f"{path.relative_to(folder)} was not asked for")
         run = read_run(path)
-        why = _why_refused(run, items[path], digests[Path(items[path]["kit"])], schedule.timeout_s)
+        why = _deviation(run, items[path], digests[Path(items[path]["kit"])], schedule.timeout_s)
         if why is not None:
             raise Unusable(f"{path.name}: {why}")
 
 
-def _why_refused(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
+def _deviation(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
     for name, expected in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
         if run.get(name, {}) != expected:
             return f"its {name} is {run.get(name)} instead of {expected}"

@@ -48,7 +48,7 @@ class BudgetedTraining(NamedTuple):
 
 
 def require_budgetable(recipe: Recipe, mode: Mode | None) -> None:
-    """``mode``: None where nothing is trained. Raises MINUTES_NOT_FITTING: names a setting that leaves no epochs to choose."""
+    """Refuse settings that leave no epochs to choose. ``mode``: None if nothing is trained. Raises MINUTES_NOT_FITTING."""
     if recipe.train.minutes is not None:
         for beside in _unbudgetable(recipe, mode):
             raise MINUTES_NOT_FITTING(beside=beside)

@@ -1,1 +1,1 @@
-"""What a build left, read back without measuring: its folder, the kit that ships, where it came from, why it was chosen."""
+"""Read a finished build without measuring: its folder, its kits, their origin, and the reasons of the choice."""

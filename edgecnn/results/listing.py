@@ -1,4 +1,4 @@
-"""Finished builds of the user, as points beside the catalogue: what each cost and what it reached on its own images."""
+"""Finished builds of the user as points next to the catalogue: their cost and accuracy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
 
 BUILDS = Path("builds")
-"""Where builds lie unless ``--out`` says otherwise."""
+"""The default folder of builds."""
 
 
 class OwnBuild(Value):
-    """One finished build whose work is known and whose chosen candidate was evaluated."""
+    """A finished build with known work and an evaluated chosen candidate."""
 
     folder: str
     arch: str
@@ -31,9 +31,9 @@ class OwnBuild(Value):
 
 
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
-    """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
+    """Return the named builds, or the readable builds in ``BUILDS``, without those that lack an accuracy.
 
-    Raises NoReport, ReportUnreadable: of a folder that was named.
+    Raises NoReport, ReportUnreadable: for a named folder.
     """
     if named:
         builds = [_own(folder) for folder in named]

@@ -50,7 +50,7 @@ from edgecnn.errors.data.formats import (
     table_unusable,
     unknown_published_data,
 )
-from edgecnn.errors.data.groups import group_on_two_sides, groups_missing, groups_not_divisible, too_few_groups
+from edgecnn.errors.data.groups import group_on_two_sides, groups_not_divisible, no_groups, too_few_groups
 from edgecnn.errors.data.lists import label_files_unclear, labels_look_joined, listed_file_twice, listed_files_missing
 from edgecnn.errors.data.multi_label import label_too_rare, multi_label_not_fitting, thresholds_of_another_model
 from edgecnn.errors.data.synthesis import classes_without_cutouts, cutout_class_unknown, synthesis_folder_unusable
@@ -305,8 +305,8 @@ SAMPLES = [
     not_in_class_names(FOLDER, "boots", "names.txt", "boot"),
     not_in_class_names(FOLDER, "x", "mine.onnx", None, is_stated=False),
     class_order_open("photos", ("a", "B"), ("B", "a")),
-    groups_missing("person", FOLDER, "a.png", column=True),
-    groups_missing("person", FOLDER, "a.png", column=False),
+    no_groups("person", FOLDER, "a.png", column=True),
+    no_groups("person", FOLDER, "a.png", column=False),
     group_on_two_sides(FOLDER, "2", ("test/2.png", "train/2.png"), 1),
     too_few_groups(FOLDER, ("cat", "dog"), ("1", "2"), 3, ("train", "test")),
     too_few_groups(FOLDER, (), ("1",), 0, ("train", "test")),
