@@ -252,7 +252,7 @@ def _notices(subject: Subject, shown: OpenedImages, recorded: Recorded, verified
         yield f"the bundle was built for {recorded.device}, and this is another device: its figures may differ there"
     if not subject.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
-        yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
+        yield f"the kits were {NOT_TIMED}; to time them on a real one: {bench_command(verified.opened.path, board)}"
     elif subject.races["report"].reused:
         yield f"the race is of {subject.races['report'].observed_at}; --fresh races again"
     yield from subject.notes

@@ -166,7 +166,7 @@ def _training_notices(resolved: Resolved, execution: Execution | None) -> list[s
         return [*_quantized(resolved.custom_model), f"{resolved.weights.why}; {resolved.custom_model.why}"]
     sentences, balance = [], resolved.recipe.train.balance
     if resolved.data.origin == "demo":
-        size, images = resolved.recipe.model.resolution_px, counted(resolved.data.counts["train"], "training image")
+        size, images = resolved.recipe.model.resolution_px, counted(resolved.training_images, "training image")
         sentences.append(
             f"demo: Fashion-MNIST at {size} px, {images}; its accuracy does not predict accuracy on ImageNet or on your images"
         )

@@ -205,7 +205,7 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
     if not timing.timed:
         raise nothing_timed(device=lab.device, reasons=timing.failed)
     never = [candidate.id for candidate in request.candidates if candidate.id not in timing.timed]
-    timing.failed |= dict.fromkeys(never, "no network of it could be made and run")
+    timing.failed |= dict.fromkeys(never, "none of its networks could be made and run")
     return LatencyTable(
         version=edgecnn.__version__,
         device=lab.device,

@@ -181,7 +181,7 @@ def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None
     host = Jetson(ends=died)
     found = executed(host, tmp_path)
     (task,) = host.asked
-    assert (task.command, task.words, task.kept) == (
+    assert (task.command, task.words, task.outputs) == (
         "build-engine",
         ("--once", "--package", "tensorrt"),
         {"--timing-cache": "timing.cache"},

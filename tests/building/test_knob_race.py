@@ -129,7 +129,7 @@ def test_a_bundle_with_a_knob_that_nobody_knows_is_not_read(built_once: Place, t
         entry["knobs"] = {"INFERENCE_PRECISION_HINT": "bf16"}
     shutil.copytree(built_once.out / "bundle/kits", tmp_path / "kits")
     (tmp_path / "choice.json").write_text(json.dumps(choice))
-    with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is no knob that this version knows"):
+    with pytest.raises(BundleUnreadable, match="'INFERENCE_PRECISION_HINT' is not a knob of this version"):
         shipped_kit(tmp_path)
 
 

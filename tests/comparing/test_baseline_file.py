@@ -58,7 +58,7 @@ def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_p
 def test_a_baseline_without_energy_says_why(board: tuple[Path, Path]) -> None:
     figures = energy_figures_of(imported(*board))
     assert (figures.runs, figures.total_mj) == (0, None)
-    assert figures.reason == "there are no energy runs, and no machine.json that says why"
+    assert figures.reason == "there are no energy runs, and no machine.json with the reason"
 
 
 def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(board: tuple[Path, Path], tmp_path: Path) -> None:

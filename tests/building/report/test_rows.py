@@ -228,7 +228,7 @@ def test_without_a_meter_every_candidate_says_what_would_make_one_readable(stage
     staged.raced("report", {BASELINE.id: 2.1, INT8.id: 1.1})
     assert (energy(staged).total_mj, energy(staged).fidelity) == (None, Fidelity.MISSING)
     assert energy(staged).reason == (
-        "no meter can be read here: rapl: this is a virtual machine; --meter takes an external one's log"
+        "no meter can be read here: rapl: this is a virtual machine; pass the log of an external meter with --meter"
     )
 
 

@@ -18,7 +18,7 @@ from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.builds import Place
 
 EMULATED = {"EDGECNN_EMULATOR": "QEMU user mode, cortex-a76"}
-WHY = "not raced, since times of an emulated processor are its emulator's and no device's"
+WHY = "not raced, because an emulated processor gives the times of its emulator"
 SETTLES = "--host USER@cpu"
 BOUNDS = ("--max", "p50_ms=10000", "--max", "drop_pp=100")
 
