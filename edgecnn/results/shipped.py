@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.comparing import bundle_unreadable, kit_not_carried, no_build_to_compare
+from edgecnn.errors.comparing import NO_BUILD_TO_COMPARE, bundle_unreadable, kit_not_carried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
@@ -130,7 +130,7 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
     """
     bundle = next((place for place in (folder / BUNDLE, folder) if (place / CHOICE).is_file()), None)
     if bundle is None:
-        raise no_build_to_compare(folder=folder)
+        raise NO_BUILD_TO_COMPARE(folder=folder)
     build = bundle.parent if bundle.name == BUNDLE and (bundle.parent / REPORT).is_file() else None
     report = None if build is None else report_or_none(build)
     return ShippedKit(

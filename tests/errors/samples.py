@@ -21,7 +21,6 @@ from edgecnn.errors.comparing import (
     folder_or_pipeline,
     kit_not_carried,
     latency_baseline_unreadable,
-    no_build_to_compare,
     pin_unreadable,
     pinned_kit_missing,
     unknown_candidate,
@@ -185,10 +184,9 @@ SAMPLES = [
     unknown_failure(error=RuntimeError("Check 'x' failed\nat line 3")),
     report_unreadable(path=Path("out/report.json"), because="build.arch: Field required"),
     plot_form_unknown(path=Path("out/frontier.jpg"), forms=(".html", ".png", ".svg")),
-    no_history(name="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",)),
-    no_history(name="x", store=Path("/store"), known=()),
+    no_history(wanted="resnet-34", store=Path("/store"), known=("resnet-18 onnxruntime-fp32",)),
+    no_history(wanted="x", store=Path("/store"), known=()),
     history_of_what(options=("--arch", "--target")),
-    no_build_to_compare(folder=Path("builds/x")),
     bundle_unreadable(path=Path("b/choice.json"), because="it lacks 'kits'"),
     kit_not_carried(folder=Path("b"), candidate="openvino-int8", carried=("onnxruntime-fp32", "tensorrt-fp16")),
     kit_not_carried(folder=Path("b"), candidate="x", carried=("litert-fp32", "onnxruntime-fp32"), here=("onnxruntime-fp32",)),
@@ -199,7 +197,6 @@ SAMPLES = [
     unknown_condition(name="cpus", known=("machine", "cpu", "kernel")),
     folder_or_pipeline(name="demo"),
     pin_unreadable(where="base.json", because="it was edited"),
-    no_build_to_compare(folder=Path("x"), record=True),
     unknown_candidate(
         folder=Path("builds/x"), candidate="onnxruntime-in8", known=("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp16")
     ),
