@@ -30,16 +30,16 @@ def next_step(report: BuildReport) -> NextStep | None:
     """
     choice = report.choice
     if report.verdict is Verdict.FAIL:
-        return _on_folder(report, "explain")
+        return _folder_step(report, "explain")
     if choice.settle_command is not None:
         return NextStep("measure" if choice.regret is None else "race-again", choice.settle_command)
     if report.verdict is Verdict.UNSURE and choice.candidate is not None:
-        return _settling(report) or _on_folder(report, "explain")
+        return _settling(report) or _folder_step(report, "explain")
     used = report.verdict is Verdict.PASS and choice.candidate is not None
-    return _on_folder(report, "predict" if used else "explain")
+    return _folder_step(report, "predict" if used else "explain")
 
 
-def _on_folder(report: BuildReport, verb: Literal["explain", "predict"]) -> NextStep | None:
+def _folder_step(report: BuildReport, verb: Literal["explain", "predict"]) -> NextStep | None:
     if report.output is None:
         return None
     parts = ((report.output,), *([(IMAGE,)] if verb == "predict" else []))

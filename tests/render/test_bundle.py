@@ -28,6 +28,10 @@ def test_one_python_serves_every_kit_that_is_carried(kit: str, python: str, pack
     assert f"pip install {packages}\n" in page
 
 
+def test_the_readme_names_the_option_that_accepts_files_of_this_machine() -> None:
+    assert "edgecnn bundle verify . --made-here" in bundle_readme(REPORT)
+
+
 def test_a_latency_that_other_work_slowed_is_no_plain_figure() -> None:
     latency = a_row().latency
     assert latency is not None

@@ -43,7 +43,7 @@ def test_its_command_lines_build_and_judge_a_real_build(built: Place) -> None:
     held = pinned.run("Judge HEAD against the pinned build", built.environment)
     assert held is not None
     assert held.returncode == 0, held.stdout + held.stderr
-    assert "- BASE is the kit that base.json pins, out of the store" in (built.folder / "summary.md").read_text(encoding="utf-8")
+    assert "- BASE is the kit that base.json pins, from the store" in (built.folder / "summary.md").read_text(encoding="utf-8")
     assert (built.folder / "builds/pinned.xml").is_file()
     summary = (built.folder / "summary.md").read_text(encoding="utf-8")
     assert summary.count("### edgecnn: ") == 3, "BASE's own verdict was said on its own commit"

@@ -66,7 +66,7 @@ def test_it_comes_to_a_bundle_with_agreement_and_no_accuracy(place: Place, repor
 @pytest.mark.slow  # a whole build
 def test_page_markdown_and_explanation_say_so(place: Place, report: dict[str, Any]) -> None:
     page, text = ((place.folder / OUT / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
-    assert "same as fp32" in page and "no mistake is known: the images have no labels" in page
+    assert "same as fp32" in page and "mistakes are unknown: the images have no labels" in page
     assert "Agreement with fp32 on the test split" in text and "top-1" not in text
     explained = place.plain("explain", OUT)
     assert "images without labels; accuracy is not known" in explained.stdout and "top-1" not in explained.stdout
