@@ -60,7 +60,7 @@ def _front(fit: FitReport) -> Figure | None:
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{fit.why}. Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
+        says=f"Filled: built. Rings: trained for a few epochs. {MARK}: p50 is predicted.",
         sources=_sources(fit),
         spec=vega.specification(*_budget(fit), *drawn, height=HEIGHT_PX),
         table=Table(caption="Trained networks", columns=COLUMNS, rows=tuple(cells_of(member, fit) for member in fit.members)),
