@@ -113,7 +113,7 @@ def _size(epoch: int, epochs: int, full: ImageSize, least_px: int) -> ImageSize:
     """The last third, and the last epoch always, sees the shipped size: ``validation`` is judged there alone."""
     if epoch + 1 > SMALL_UNTIL * epochs:
         return full
-    return full.with_short(min(full.short_px, max(least_px, round(full.short_px / 64) * 32)))
+    return full.scaled_to_short(min(full.short_px, max(least_px, round(full.short_px / 64) * 32)))
 
 
 def prepare_scratch(network: nn.Module, settings: TrainSettings) -> None:
@@ -177,7 +177,7 @@ def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path
         raise CLASSES_DIFFER(planned=settings.classes, found=len(source.classes))
     validation = ValidationPixels(inputs.pixels, settings.preprocessing.normalization)
     pixels = settings.preprocessing.pixels
-    entries = source.entries("train")
+    entries = source.training_entries()
     for role, count in (("train", len(entries)), ("validation", len(validation))):
         if count == 0:
             raise NOTHING_TO_TRAIN_ON(role=role)
