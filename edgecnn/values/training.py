@@ -67,8 +67,8 @@ Unfreezing = Literal["all", "groups"]
 """all: whatever is fine-tuned learns from the first epoch on. groups: the last groups of blocks first, then those before."""
 
 Cycles = Literal["one", "while-better"]
-"""one: the learning rate rises and falls once over all epochs. while-better: it does so in cycles of a quarter, a quarter and
-half of the epochs, and the next cycle runs only if the last one brought a better network."""
+"""one: the learning rate rises and falls once over all epochs. while-better: it does so over a quarter of them, and over the rest
+only if that quarter brought a better network."""
 
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
