@@ -1,9 +1,9 @@
-"""The choice: where each candidate stands before it, what the race compares, and which one ships.
+"""Choose the candidate that ships, with a reason for every other candidate.
 
-Choosing is not gating, and a choice is no claim: what ships is the best estimate among what fits the accuracy budget. The gate
-on ``test`` needs whole intervals. The choice is a decision under uncertainty, because something must ship, and is made by
-estimates on ``validation``. Latency, throughput and energy are compared alike: a process run is the unit, runs of one round are
-neighbours in time, and a ratio is the reference's cost over one's own.
+Choosing is not gating, and a choice is not a claim: the best estimate within the accuracy budget ships. The gate on ``test``
+needs whole intervals. The choice uses estimates on ``validation``, because something must ship. Latency, throughput and energy
+are compared alike: a process run is the unit, runs of one round are neighbours in time, and a ratio is the reference's cost
+over the candidate's.
 """
 
 from __future__ import annotations
@@ -56,23 +56,22 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 
 class Eligibility(Value):
-    """All candidates, those that the target allows, and those of them that were shown to be inside the budget."""
+    """All candidates, those that the target allows, and those of them that are shown to be within the budget."""
 
     candidates: tuple[CandidateFacts, ...]
     allowed: tuple[str, ...]
     inside: tuple[CandidateFacts, ...]
     budget_pp: float
     most_mib: float | None = None
-    """Of a gate on size that at least one of those inside meets; None where there is none."""
+    """The size limit of a gate that at least one candidate within the budget meets; None if there is none."""
 
 
 def eligibility_of(
     candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
 ) -> Eligibility:
-    """Sort candidates by what validation showed. Only a candidate that works and was evaluated is inside.
+    """Sort candidates by their validation results. Only a working, evaluated candidate is inside.
 
-    ``most_mib``: what a gate on size allows. It is known before any race, so that what is larger is not raced for; where all
-    are larger the gate alone says so.
+    ``most_mib``: the size limit of a gate. Larger candidates are not raced; if all are larger, only the gate reports it.
     """
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
@@ -86,13 +85,13 @@ def eligibility_of(
 
 
 def drop_on_validation(facts: CandidateFacts) -> float | None:
-    """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
+    """Return the estimated drop in percentage points; 0 for the baseline, None if not evaluated.
 
-    Of a multi-label network it is that of mAP. Without labels the share of other answers than fp32's stands for it, since no drop
-    can be larger.
+    Multi-label networks use the drop of mAP. Without labels the share of predictions that differ from fp32's is used, since no
+    drop can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
-        return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
+        return 0.0  # its loss by quantization is unknown, and nothing else can ship
     if facts.agreement_on_validation is not None:
         return facts.agreement_on_validation.differing_pp
     if (several := facts.multi_label_on_validation) is not None:
@@ -105,7 +104,7 @@ def drop_on_validation(facts: CandidateFacts) -> float | None:
 
 
 def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:
-    """A reason for every candidate: what decided, or else why it was never in question."""
+    """Return a reason for every candidate."""
     return {facts.candidate.id: decided.get(facts.candidate.id) or _why_out(eligible, facts) for facts in eligible.candidates}
 
 
@@ -132,7 +131,7 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
-    """The first stage that has no result: those behind it are blocked for want of it."""
+    """Return the first stage without a result; later stages are blocked by it."""
     for stage, outcome in facts.outcomes.items():
         if isinstance(outcome, Failed | Blocked | Unavailable):
             return _not_measured("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
@@ -149,58 +148,58 @@ def _not_measured(
 
 
 CostOf = Callable[[Run], float | None]
-"""A run to what it cost: the smaller, the better."""
+"""The cost of a run; smaller is better."""
 
 
 class Estimated(Value):
-    """What one candidate showed in the race for the choice."""
+    """A candidate's estimate in the race for the choice."""
 
     cost: float
-    """The smaller, the better: p50 in ms, ms an image, or mJ an image."""
+    """Smaller is better: p50 in ms, ms per image, or mJ per image."""
     runs: int
     machine: str
     run_settings: str | None = None
     batch: int = 1
-    """Images in a call."""
+    """Batch size."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One race for the choice, by one objective."""
+    """A race for the choice by one objective."""
 
     objective: Raced
     shown: Mapping[str, Estimated]
-    """Candidate to what it showed; absent of who did not finish, or was not in it."""
+    """Estimate of each candidate that finished the race."""
     costs: Costs = field(default_factory=dict)
-    """The same, round by round."""
+    """Costs of each candidate, round by round."""
     meter: str = ""
-    """Of energy."""
+    """Name of the energy meter."""
     missing: str | None = None
-    """Why it shows nothing of anybody, though there was a race."""
+    """Why the race has no estimates."""
 
     def ratio(self, ours: str, reference: str) -> Interval:
-        """How many times as good in the rounds that both ran: an estimate without a level."""
+        """Return the ratio in the rounds that both candidates ran: an estimate without a confidence level."""
         return estimated_ratio(self.costs[reference], self.costs[ours])
 
 
 class SpeedClaim(Value):
-    """How many times as fast one candidate is as another, from a race after the choice: what a sentence may claim."""
+    """Speed of one candidate over another in a race after the choice; reports may claim it."""
 
     ratio: Interval
-    """Paired."""
+    """Paired ratio."""
     disturbed: str | None = None
-    """What besides the two kits may have decided it; neither is then shown to be faster."""
+    """A disturbance that may have decided the race; neither candidate is shown to be faster then."""
 
 
 Claims = Mapping[tuple[str, str], SpeedClaim]
-"""By (candidate, reference)."""
+"""Claims by (candidate, reference)."""
 
 
 def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
-    """Every pair of one race; a pair without an interval has none.
+    """Return every pair of a race that has an interval.
 
-    A program that takes one of two processors holds up a kit that uses both, and hardly one that uses one. So what is faster
-    beside it need not be faster on a machine of its own.
+    A program that occupies one of two cores slows down a kit that uses both, but hardly a kit that uses one. So a kit that is
+    faster next to it need not be faster on an idle machine.
 
     Raises RACES_DIFFER, CONDITIONS_DIFFER, ROUND_TWICE: see ``paired_ratio``.
     """
@@ -215,10 +214,10 @@ def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Speed
 
 
 def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:
-    """Of whoever has a cost in every run, round to cost; of one without, nothing: to leave a run out would keep the good ones.
+    """Return the costs by round of each candidate that has a cost in every run. Leaving out runs would keep the fast ones.
 
-    ``meter``: of energy; None: the one that speaks for all of these runs, since two that cover different parts of a machine do
-    not compare.
+    ``meter``: of energy; None: the one that covers all of these runs, since two meters that cover different parts do not
+    compare.
     """
     if objective == "energy" and meter is None and (meter := meter_of(run for mine in runs.values() for run in mine)) is None:
         return {}
@@ -236,9 +235,9 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 
 
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Of one race for the choice; ``profiles``: by candidate.
+    """Return the estimates of a race for the choice; ``profiles``: by candidate.
 
-    Raises RACES_DIFFER, CONDITIONS_DIFFER: they are not of one race on one machine in one state.
+    Raises RACES_DIFFER, CONDITIONS_DIFFER: the profiles are not from one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:
@@ -267,7 +266,7 @@ def _check_one_race(profiles: Sequence[Profile]) -> None:
 
 
 def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
-    """Why this one was not taken: it is worse by the objective, with both figures in the rounds that both ran."""
+    """Return the reason of a candidate with a higher cost, with both figures in the rounds that both ran."""
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
     common = contest.costs[ours].keys() & contest.costs[best].keys()
@@ -286,50 +285,50 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
 
 
 def rougher_alike(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
-    """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
+    """Return the reason of a candidate that costs no more but pays more in accuracy."""
     return Alike(objective=contest.objective, against=best, ratio=contest.ratio(ours, best), kept=kept)
 
 
 class ChoiceRules(Value):
-    """What a choice is made under."""
+    """Settings of a choice."""
 
     objective: Objective = "latency"
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
     most_mib: float | None = None
-    """That of a gate on size; None: there is none."""
+    """The size limit of a gate; None: no limit."""
     attached: bool
-    """Whether the device was there to race on."""
+    """Whether the device was attached for a race."""
     untimed: str | None = None
-    """Why nothing was raced on a device that was there; None: it was, or had nothing to race."""
+    """Why no race ran on an attached device; None if a race ran, or was not needed."""
     device: str = "the device"
     settle_command: str | None = None
-    """What settles a provisional choice."""
+    """The command that settles a provisional choice."""
     dated: DatedOrder | None = None
-    """How fast candidates were on such a device on another day; None: no record says it."""
+    """Times of candidates on such a device on another day; None if no record has them."""
     shippable: tuple[str, ...] | None = None
-    """Candidates that the user's target allows; the rest (a baseline in another runtime) are references. None: all."""
+    """Candidates that the target allows; others (a baseline in another runtime) are references. None: all."""
 
 
 class Chosen(Value):
-    """The choice, and for every candidate what decided, with its figures."""
+    """The choice, and the reason of every candidate with its figures."""
 
     choice: Choice
     because: Mapping[str, Reason]
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """The same, a sentence each."""
+        """The reasons as sentences."""
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
 def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None) -> Chosen:
-    """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
+    """Choose: settled on an attached device (or by size), provisional elsewhere, ``none`` without candidates.
 
     Args:
-        candidates: every row of the table, failed ones included; ``validation`` and ``size_mib`` are read.
+        candidates: every row of the table, including failed ones; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
-        contest: the race for the choice; None where there was none.
+        contest: the race for the choice; None if there was none.
     """
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
@@ -344,7 +343,7 @@ def choose(candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Co
 
 
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
+    """Choose fp32, because no candidate is shown to be within the budget."""
     safe = _full_precision(eligible)
     if not safe:
         nothing = Choice(state="none", candidate=None, why="no candidate for this target works")
@@ -362,7 +361,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _original(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
-    """It came quantized: there is nothing to choose among, here or on the device."""
+    """A model file that came quantized has one candidate."""
     ident = eligible.inside[0].candidate.id
     chosen = _settled(eligible, ident, Taken(by="original", objective=rules.objective, budget_pp=rules.budget_pp), {})
     if rules.attached:
@@ -388,7 +387,7 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 
 
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
-    """The best estimate by the objective, or what is within 1 % of it and of higher precision."""
+    """Choose the best estimate by the objective, or a candidate within 1 % of it with higher precision."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     costs = {name: contest.costs[name] for name in raced}
     lead = lead_of(costs)
@@ -420,7 +419,7 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen
 
 
 def pays(facts: CandidateFacts) -> tuple[int, bool]:
-    """In what accuracy is certain to pay: fewer bits, then a network that surgery changed."""
+    """Rank what is certain to cost accuracy: fewer bits first, then surgery."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
     return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
 
@@ -430,13 +429,13 @@ def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """The best among candidates of another precision, each by the rounds that it shares with the one that was taken."""
+    """Return the best candidate of another precision, by the rounds that it shares with the chosen one."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
     return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
 def claimed(chosen: Chosen, rows: Mapping[str, CandidateFacts], claims: Claims) -> Chosen:
-    """The same choice, with what the race for the figures showed of it against the best candidate of another precision."""
+    """Add the result of the race for the report: the chosen candidate against the best one of another precision."""
     name = chosen.choice.candidate or ""
     taken = chosen.because.get(name)
     if not isinstance(taken, Taken) or taken.against is None or (claim := claims.get((name, taken.against))) is None:
@@ -456,10 +455,9 @@ def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
 
 
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
-    """The working fp32 kits that the target allows.
+    """Return the working fp32 kits that the target allows.
 
-    A target whose runtime has no fp32 (TensorRT) falls back on the baseline network's, unless everything it allows failed: then
-    there is nothing to fall back from.
+    A target without fp32 (TensorRT) falls back on the baseline's, unless everything that it allows failed.
     """
     allowed = [facts for facts in eligible.candidates if facts.candidate.id in eligible.allowed]
     own = [facts for facts in allowed if _is_full(facts)]
@@ -469,7 +467,7 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 
 def _is_full(facts: CandidateFacts) -> bool:
-    """The network as it was trained, or is custom, in fp32: nothing has to be earned by it."""
+    """Whether it is the trained or custom network in fp32."""
     return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
 
 
@@ -483,11 +481,11 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """fp32 and every candidate inside the budget are carried; the first in order is used until the device was raced on.
+    """Carry fp32 and every candidate within the budget. The first in order is used until a race on the device.
 
-    The order is that of a dated record, where it has a time for every candidate whose accuracy counts on the device. Else it is
-    that of the forecast: of all of them where each has one, and of each precision by itself where some have none. Without either
-    it is the default order.
+    The order comes from a dated record that has a time for every candidate whose accuracy counts on the device. Otherwise it
+    comes from forecasts: over all candidates if each has one, else within each precision. Without either it is the default
+    order.
     """
     late = {facts.candidate.id for facts in eligible.inside if arithmetic_differs(facts) is not None}
     counted = [facts for facts in eligible.inside if facts.candidate.id not in late]
@@ -528,7 +526,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
-"""The default order, which estimates no speed."""
+"""The default order, which is not a speed estimate."""
 
 
 def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None:
@@ -537,7 +535,7 @@ def _predicted_order(counted: Sequence[CandidateFacts]) -> PredictedOrder | None
 
 
 def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
-    """A candidate's time in a record, or that of the plain candidate of its runtime and precision: evidence has no other ones."""
+    """Return a candidate's time in a record, or the time of the plain candidate of its runtime and precision."""
     if dated is None or candidate.surgery is not None:
         return None
     plain = f"{candidate.runtime.value}-{candidate.precision.value}"

@@ -1,8 +1,9 @@
-"""Gates: which hold for a call (``EffectiveGates``), who stated each bound, and how each is judged.
+"""Gates of a call (``EffectiveGates``), the origin of each bound, and the judgement of each gate.
 
-A misspelt metric, a NaN or a bound on the wrong side is refused before any work: a gate that can never fail is worse than none.
-The whole interval passes or fails, straddling is UNSURE, and unmeasured is MISSING. Accuracy gates are non-inferiority tests at
-one-sided 95 %; the gate on the worst class holds for all classes at once. Latency gates take measured figures only.
+A misspelt metric, a NaN or a bound on the wrong side is refused before any work, because a gate that can never fail is worse
+than none. The whole interval passes or fails, a straddling one is UNSURE, and no measurement is MISSING. Accuracy gates are
+non-inferiority tests at one-sided 95 %; the gate on the worst class holds for all classes together. Latency gates need
+measured figures.
 """
 
 from __future__ import annotations
@@ -54,32 +55,33 @@ DEFAULT_DROP_PP = 1.0
 """The accuracy budget, and the bound of the default gate."""
 
 DEFAULT_LATENCY_RATIO = 1.03
-"""What a comparison allows unless told: smaller differences are lost among layouts of memory and links."""
+"""The default limit of a comparison. Smaller differences are lost among layouts of memory and links."""
 
 StoredRace = Literal["fresh-enough", "unless-gated", "never"]
-"""Whether a call takes a stored race. fresh-enough: one that is younger than ``max_age_h``. unless-gated: likewise, but none
-where a gate is on latency or energy, and none in CI. never: races are run again."""
+"""Whether a call uses a stored race. fresh-enough: one younger than ``max_age_h``. unless-gated: likewise, but none if a gate
+is on latency or energy, and none in CI. never: races run again."""
 Freshness = Literal["fresh-enough", "raced-now", "this-job"]
-"""fresh-enough: a race younger than ``max_age_h`` serves. raced-now: races are run, and a stored one serves only where none can
-run. this-job: no race of another job serves."""
+"""fresh-enough: a race younger than ``max_age_h`` is used. raced-now: races run, and a stored one is used only if none can
+run. this-job: races of other jobs are not used."""
 
 Side = Literal["max", "min"]
 _SIDE_OF: Mapping[str, Side] = {"lower": "max", "higher": "min"}
 _LARGEST = {"share": 1.0, "pp": 100.0}
-"""Of units that have an end: 0.95 and not 95 is what a share is written as."""
+"""Largest value by unit; a share is written as 0.95, not 95."""
 _ON_THE_DEVICE_ALONE = ("latency", "memory", "energy")
-"""Sources of figures that nothing but a run on the device itself can give."""
+"""Sources of figures that need a run on the device itself."""
 
 
 def parse_bounds(
     largest: Sequence[str], smallest: Sequence[str], *, require_measured: bool = False, compared: bool = False
 ) -> GateChoice:
-    """The bounds of a command line, from the texts after ``--max`` and ``--min``; ``compared``: another build is given too.
+    """Read the bounds of ``--max`` and ``--min``; ``compared``: the call also names another build.
 
     Raises:
-        BOUND_MISSING: for a text that is not ``name=number``.
-        BOUND_TWICE: for two different bounds of one metric.
-        UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see ``check_bounds``.
+        BOUND_MISSING: a text is not ``name=number``.
+        BOUND_TWICE: a metric has two different bounds.
+        UNKNOWN_METRIC, METRIC_NOT_COMPARED, BOUND_OF_TWO_BUILDS, BOUND_OUT_OF_RANGE, BOUND_ON_WRONG_SIDE: see
+            ``check_bounds``.
     """
     sides: tuple[tuple[Side, Sequence[str]], ...] = (("max", largest), ("min", smallest))
     parsed = {side: _parse_side(side, texts) for side, texts in sides}
@@ -89,12 +91,12 @@ def parse_bounds(
 
 
 def bound_of(gate: Gate) -> str:
-    """``drop_pp ≤ 1``."""
+    """Return ``drop_pp ≤ 1``."""
     return bound_text(gate.side, gate.metric, gate.bound)
 
 
 def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
-    """The same as options of a command."""
+    """Return the bounds as options of a command."""
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     stated = [
         (f"--{side}", f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()
@@ -103,15 +105,15 @@ def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
 
 
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
-    """Refuse bounds that could not be held against anything.
+    """Refuse bounds that make no sense.
 
     Raises:
         UNKNOWN_METRIC: with the nearest known name.
-        METRIC_NOT_COMPARED: ``compared``, and the metric says nothing of two builds.
+        METRIC_NOT_COMPARED: ``compared``, and the metric does not compare builds.
         BOUND_OF_TWO_BUILDS: not ``compared``, and the metric is a ratio.
-        BOUND_OUT_OF_RANGE: for NaN, infinity, a negative number, or a share above 1.
-        BOUND_ON_WRONG_SIDE: for ``max`` of what should be large, ``min`` of what should be small.
-        BOUND_TWICE: for images a second and another p50.
+        BOUND_OUT_OF_RANGE: NaN, infinity, a negative number, or a share above 1.
+        BOUND_ON_WRONG_SIDE: ``max`` of a metric that should be large, ``min`` of one that should be small.
+        BOUND_TWICE: images a second and another p50.
     """
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
     for side, bounds in sides:
@@ -131,11 +133,11 @@ def gates_for(
     labelled: bool = True,
     multi_label: bool = False,
 ) -> tuple[Gate, ...]:
-    """The gates of one call: those of the command line, else those of the recipe, else the default.
+    """Return the gates of a call: those of the command line, else of the recipe, else the default.
 
-    The default (a drop of at most 1 pp, of several labels an image that of mAP; without labels fp32's answer to at least 99 % of
-    the images) is advisory. Stated gates are required: ``always``, save for latency, memory and energy on a device that may not
-    be attached, which are required ``when-measured`` unless ``require_measured``.
+    The default is advisory: a drop of at most 1 pp (for multi-label networks of mAP; without labels at least 99 % agreement
+    with fp32). Stated gates are required ``always``. Latency, memory and energy on a device that may not be attached are
+    required ``when-measured``, unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
@@ -164,9 +166,9 @@ def gates_for(
 
 
 def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
-    """The gates of a comparison, ``latency_ratio`` first, with its default where none is stated. All are required.
+    """Return the gates of a comparison, ``latency_ratio`` first, with its default if none is stated. All are required.
 
-    The bounds were checked by ``parse_bounds``.
+    ``parse_bounds`` has checked the bounds.
     """
     choice = bound_in_p50(choice)
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
@@ -199,7 +201,7 @@ def _parse_side(side: Side, texts: Sequence[str]) -> dict[str, float]:
 
 
 def _bound_meant(name: str, number: str, side: Side) -> str:
-    """The bound that a number with a unit means, or an example."""
+    """Return the bound that a number with a unit means, or an example."""
     amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|[A-Za-zµ]+(?:/s)?)", number)
     metric = METRICS.get(name)
     if amount is None or metric is None:
@@ -224,7 +226,7 @@ _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("accuracy", "acc"), "top1"),
     **dict.fromkeys(("memory", "memory_mib", "ram"), "peak_memory_mib"),
 }
-"""Names that people use, to the metrics that they mean."""
+"""Common names, with the metrics that they mean."""
 _PER_SECOND = ("fps", "images_per_second", "throughput")
 
 
@@ -261,7 +263,7 @@ def _check_bound(where: str, side: Side, name: str, bound: float) -> None:
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:
-    """One gate against one candidate; ``spelled`` is how more rounds are asked for."""
+    """Judge one candidate by one gate; ``spelled`` is the option for more rounds."""
     finding = _not_finite_finding(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
@@ -287,9 +289,9 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
 
 
 def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
-    """A gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
+    """Judge a gate on a difference between HEAD and BASE that ship the same files; None for a figure of HEAD alone.
 
-    ``several_labels``: whether an image may have several. A metric of the other kind of labels is not known by definition.
+    ``several_labels``: multi-label data. Metrics of the other kind of labels do not exist.
     """
     value = COMPARED[gate.metric].identical
     if value is None or gate.metric in (OF_ONE_CLASS if several_labels else OF_SEVERAL):
@@ -302,46 +304,46 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
 
 
 class RunsNeeded(NamedTuple):
-    """What the races for some gates need."""
+    """Runs that the races need for some gates."""
 
     latency: int = 0
-    """Runs of the latency race, at least: as many as tell whether they depend on each other."""
+    """Least runs of the latency race: enough to show whether they depend on each other."""
     energy: int = 0
-    """Runs of the energy race, at least."""
+    """Least runs of the energy race."""
     tails: bool = False
-    """A gate is on a percentile above the median, so that each run needs many samples, however slow the network is."""
+    """A gate is on a percentile above the median, so each run needs many samples, even of a slow network."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
-    """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
+    """Return the runs of each race: 0 without a gate on its intervals; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
     latency = runs_needed() if metrics & TAILS.keys() else RUNS_TO_TELL if "p50_ms" in metrics else 0
     return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS.keys()))
 
 
 class Circumstances(NamedTuple):
-    """What decides on the gates of a call besides its bounds."""
+    """Circumstances of a call that decide its gates, besides the bounds."""
 
     device_usually_attached: bool = True
     labelled: bool = True
     multi_label: bool = False
     stored_race: StoredRace = "fresh-enough"
     in_ci: bool = False
-    """Whether a CI job makes the call: a race of another job says nothing of its machine."""
+    """Whether a CI job makes the call. Races of another job ran on another machine."""
     more_rounds: str = OF_A_BUILD
-    """How more rounds are asked for."""
+    """The option for more rounds."""
 
 
 class EffectiveGates(Value):
-    """The gates of one call, worked out once, and what they ask of its races and of its choice."""
+    """The gates of one call, and what they need from its races and its choice. Computed once."""
 
     gates: tuple[Gate, ...]
     require_measured: bool = False
-    """Whether the recipe or the command line lets no figure be missing."""
+    """Whether the recipe or the command line requires every figure."""
     labelled: bool = True
     freshness: Freshness = "fresh-enough"
     more_rounds: str = OF_A_BUILD
-    """How more rounds are asked for where a gate is UNSURE."""
+    """The option for more rounds if a gate is UNSURE."""
 
     @classmethod
     def of(cls, recipe: GateChoice, command_line: GateChoice | None, call: Circumstances) -> EffectiveGates:
@@ -368,24 +370,24 @@ class EffectiveGates(Value):
 
     @property
     def races_again(self) -> bool:
-        """Whether a stored race may not serve where one can be run."""
+        """Whether a race must run if it can, even if there is a stored one."""
         return self.freshness != "fresh-enough"
 
     @property
     def sources(self) -> frozenset[str]:
-        """What the gated metrics are figures of: ``latency``, ``energy``, ``accuracy`` …"""
+        """Sources of the gated metrics: ``latency``, ``energy``, ``accuracy`` …"""
         return _sources(self.gates)
 
     @property
     def runs(self) -> RunsNeeded:
-        """What the races need, so that each gate can be answered."""
+        """Runs of the races that let each gate be judged."""
         return runs_for(self.gates)
 
     @property
     def budget_pp(self) -> float:
-        """The accuracy budget of the choice: the bound of the gate on the drop of accuracy, or of mAP, else 1 pp.
+        """The accuracy budget of the choice: the bound of the gate on the drop of accuracy or mAP, else 1 pp.
 
-        Without labels it is what a gate on agreement leaves for other answers, where there is one: no drop can be larger.
+        Without labels it is the rest of the bound on agreement, since no drop can be larger.
         """
         agreed = next((gate.bound for gate in self.gates if gate.metric == "agreement"), None)
         if not self.labelled and agreed is not None:
@@ -394,7 +396,7 @@ class EffectiveGates(Value):
 
     @property
     def most_mib(self) -> float | None:
-        """The bound on the size of what ships; None where there is none."""
+        """The size limit of what ships; None without a limit."""
         return next((gate.bound for gate in self.gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
 
 
@@ -416,7 +418,7 @@ def _freshness(gates: Sequence[Gate], call: Circumstances) -> Freshness:
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
-    """One word for one candidate: that of its gates, and FAIL whatever they say where its answers are no numbers."""
+    """Return the verdict of one candidate. Outputs that are not numbers FAIL whatever the gates are."""
     return Verdict.FAIL if _no_numbers(facts) is not None else overall(results)
 
 
@@ -426,7 +428,7 @@ def _no_numbers(facts: CandidateFacts) -> str | None:
 
 
 def _not_finite_finding(metric: str, facts: CandidateFacts) -> Finding | None:
-    """NaN is no accuracy that was not measured: it was, and it is none."""
+    """NaN outputs were measured and are no accuracy, so the gate FAILs."""
     why = _no_numbers(facts) if METRICS[metric].source == "accuracy" else None
     if why is None:
         return None
@@ -451,7 +453,7 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
-    """New images that would settle the gate by themselves; see ``images_needed``.
+    """Return how many new images would settle the gate; see ``images_needed``.
 
     None over folds: more images do not make the networks of the folds more alike.
     """
@@ -468,7 +470,8 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
         return None
     if gate.metric == "drop_pp":
         return _images_for_drop(gate.bound, test)
-    # None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones.
+    # None for a figure that is not a plain share of images: the worst class needs more of its own images, and macro-F1 those of
+    # small classes.
     shares: dict[str, Interval | None] = {"top1": test.top1}
     if test.quality is not None:
         shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
@@ -495,7 +498,7 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
-    """None where rounds are not what it hangs on: of other work on the machine, more of them would only see more."""
+    """None if rounds do not decide, for example if other programs disturb the machine."""
     if finding.too_few is not None:
         return max(runs_for([gate]))
     if finding.figure is None or not finding.rounds or finding.disturbed:
@@ -508,7 +511,7 @@ class _Advice(NamedTuple):
     groups: int | None
     rounds: int | None
     spelled: str
-    """How more rounds are asked for."""
+    """The option for more rounds."""
 
 
 def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> str:
@@ -548,9 +551,9 @@ def _shown(metric: str, figure: Interval) -> str:
 
 
 def overall(results: Sequence[GateResult]) -> Verdict:
-    """One word for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
+    """Return one verdict of all results, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
 
-    A MISSING that does not count (``when-measured``, ``advisory``) decides only where nothing else was judged. A kit that failed
+    A MISSING that does not count (``when-measured``, ``advisory``) decides only if nothing else was judged. A kit that failed
     passes nothing: its figures are MISSING, unless a gate fails it.
     """
     verdicts = {result.verdict for result in results}
@@ -560,11 +563,10 @@ def overall(results: Sequence[GateResult]) -> Verdict:
 
 
 def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
-    """What a process may say of these results: missing before FAIL before UNSURE before pass.
+    """Return the exit code of these results: missing before FAIL before UNSURE before pass.
 
-    An advisory UNSURE is shown and does not count. MISSING counts where the gate is required ``always`` or the kit failed, and
-    everywhere with ``require_measured``. No results at all are MISSING: nothing was judged. So is a kit that failed, whatever its
-    gates say, unless one of them fails it.
+    An advisory UNSURE does not count. MISSING counts if the gate is required ``always`` or the kit failed, and everywhere with
+    ``require_measured``. No results count as MISSING. So does a failed kit, unless a gate fails it.
     """
     if not results or _failed_unjudged(results):
         return ExitCode.MISSING

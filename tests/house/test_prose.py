@@ -104,12 +104,12 @@ def help_texts() -> Mapping[str, str]:
 
 def _error_texts(row: ErrorRow) -> str:
     """The three parts of an error, with a word for each field."""
-    return "\n\n".join(re.sub(r"\{[^{}]*\}", "X", part) for part in (row.what, row.because, row.fix) if part)
+    return "\n\n".join(re.sub(r"\{[^{}]*\}", "X", part) for part in (row.what, row.why, row.fix) if part)
 
 
 def _screen_lines(text: str) -> str:
     """The lines of a screen that are prose: neither a table nor a chart nor a command."""
-    return "\n\n".join(line for line in text.splitlines() if not re.search(r"[─-▟]|\S {2,}\S|^\s*(?:===|edgecnn \w)", line))
+    return "\n\n".join(line for line in text.splitlines() if not re.search(r"[─-▟]| \| |\S {2,}\S|^\s*(?:===|edgecnn \w)", line))
 
 
 def messages() -> Mapping[str, str]:
