@@ -353,8 +353,8 @@ def evidence_of(request: EvidenceRequest, store: Store, tell: Progress) -> Evide
             unavailable = gpu.unavailable
         else:
             recipe = Recipe(target=TargetChoice(device=device.name, runtime=runtime))
-            offered, _, lacking = candidates_of(device, recipe, machine.facts)
-            candidates = tuple(candidate for candidate in offered if is_of_trunk(candidate))
+            supported, _, lacking = candidates_of(device, recipe, machine.facts)
+            candidates = tuple(candidate for candidate in supported if is_of_trunk(candidate))
             unavailable = {name: reason.why for name, reason in lacking.items()}
             gathering = Gathering(request, lab, candidates, builder_for(candidates, machine, tell))
         gathering.run()

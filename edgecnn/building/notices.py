@@ -167,7 +167,7 @@ def _training_notices(resolved: Resolved, execution: Execution | None) -> list[s
     sentences, balance = [], resolved.recipe.train.balance
     if resolved.data.origin == "demo":
         sentences.append(
-            f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.data.counts['train']:,} training images,"
+            f"demo: Fashion-MNIST at {resolved.recipe.model.resolution_px} px, {resolved.training_images:,} training images,"
             " its accuracy says nothing of ImageNet or of your photographs"
         )
     if balance != "none":

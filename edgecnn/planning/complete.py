@@ -28,6 +28,7 @@ from edgecnn.models.defaults import (
     default_learning_rate,
 )
 from edgecnn.models.weights import answer_weights, held_weights
+from edgecnn.planning.budget import BudgetedTraining, require_budgetable, training_budget
 from edgecnn.planning.candidates import PACKAGE as TORCHAO
 from edgecnn.planning.candidates import require_something_to_replace
 from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
@@ -55,6 +56,7 @@ from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainCh
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, images_trained_on
+from edgecnn.values.training import TrainingBudget
 
 DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""
@@ -79,6 +81,7 @@ class CompletedRecipe(NamedTuple):
     synthesis: Synthesis | None = None
     gpu: DesktopGpu | None = None
     """Of this machine."""
+    budget: TrainingBudget | None = None
 
 
 def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -87,7 +90,21 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
     completed, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
-    return completed._replace(recipe=fill_machine(completed.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
+    completed = completed._replace(recipe=fill_machine(completed.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
+    return completed if completed.recipe.train.minutes is None else _choose_epochs(completed, request, tell)
+
+
+def _choose_epochs(completed: CompletedRecipe, request: BuildRequest, tell: Progress) -> CompletedRecipe:
+    arch = arch_named(completed.recipe.model.arch)
+    spec = scaled_or_same(arch, completed.recipe.model.scale, None, arch.resolution_px).spec
+    images = images_trained_on(completed.data, completed.synthesis, photographs=completed.recipe.data.train)
+    mode = mode_of(completed.recipe.train, spec, completed.weights)
+    training = BudgetedTraining(completed.recipe, spec, mode, completed.data, images)
+    budget = training_budget(training, request.out / PLAN, tell)
+    if budget is None:
+        return completed
+    train = completed.recipe.train.model_copy(update={"epochs": budget.epochs})
+    return completed._replace(recipe=completed.recipe.model_copy(update={"train": train}), budget=budget)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -95,6 +112,7 @@ def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedR
     require_foldable(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
         require_teachable(request.recipe, None)
+        require_budgetable(request.recipe, None)
     if request.recipe.model.onnx is not None:
         return _complete_custom(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
@@ -287,6 +305,7 @@ def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: Wei
         NOTHING_TO_UNFREEZE, NO_CYCLES_HERE, NOTHING_TO_SHARE, NOTHING_IN_PRECISION, NOTHING_FROM_SCRATCH, NOTHING_IN_EPOCHS:
             a setting of training the whole network, which is not trained.
         TEACHER_NOT_FITTING: a teacher would not be heard.
+        MINUTES_NOT_FITTING: no epochs can be chosen.
     """
     train = recipe.train
     mode = mode_of(train, arch, weights)
@@ -296,6 +315,7 @@ def completed_training(recipe: Recipe, arch: ArchSpec, images: int, weights: Wei
     require_fitting_head(recipe, mode, weights.why)
     require_something_learned(recipe, mode, weights.why)
     require_teachable(recipe, mode)
+    require_budgetable(recipe, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default
     return filled_in(train, mode, images, arch).model_copy(update={"transfer": transfer})

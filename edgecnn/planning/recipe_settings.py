@@ -176,9 +176,12 @@ def _filled_from(completed: CompletedRecipe) -> dict[str, str]:
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
     mode = _MODES[mode_of(recipe.train, spec, weights)]
+    epochs = f"filled in: {mode} on {count:,} training images"
+    if completed.budget is not None:
+        epochs = f"filled in: as many as fit into {completed.budget.minutes:g} minutes here"
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
-        "train.epochs": f"filled in: {mode} on {count:,} training images",
+        "train.epochs": epochs,
         **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",

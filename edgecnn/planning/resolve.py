@@ -54,7 +54,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     versions = tool_versions()
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, stated, facts)
-    weights, data, recipe, synthesis, gpu = complete_recipe(request, store, tell)
+    weights, data, recipe, synthesis, gpu, budget = complete_recipe(request, store, tell)
     require_bounds(data, stated.gates, request.gates)
     custom = None if stated.model.onnx is None else custom_model(stated, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
@@ -73,6 +73,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         folds=other_folds(recipe, store, tell),
         weights=weights,
         mode=_mode(recipe, arch, custom, weights),
+        budget=budget,
         teacher=teacher,
         synthesis=synthesis,
         custom_model=custom,

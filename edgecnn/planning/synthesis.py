@@ -67,7 +67,7 @@ def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | N
     per_class = resolved.recipe.synthesis.images_per_class
     return SynthesisFacts(
         made=synthesis.images,
-        photographs=resolved.data.counts["train"] if resolved.recipe.data.train else 0,
+        photographs=resolved.data.training_photographs if resolved.recipe.data.train else 0,
         cutouts=synthesis.cutouts.counts["train"],
         backgrounds=synthesis.backgrounds.counts["train"],
         images_per_class=dict.fromkeys(synthesis.class_names, per_class),

@@ -45,6 +45,9 @@ from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
+NO_SETTING = {"teacher", "folds", "minutes"}
+"""Fields of ``[train]`` that a plan reads and no training is told."""
+
 
 def require_something_learned(recipe: Recipe, mode: Mode, weights: str) -> None:
     """Refuse what is said of layers, steps, random weights or epochs that a training has none of.

@@ -12,6 +12,7 @@ from edgecnn.models.defaults import Mode
 from edgecnn.planning.candidates import surgery_instead
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.synthesis import synthesize_stage
+from edgecnn.planning.training import NO_SETTING
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
@@ -28,8 +29,6 @@ from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
-NO_SETTING = {"teacher", "folds"}
-"""Fields of ``[train]`` that a plan reads and no training is told."""
 THRESHOLDS = "thresholds"
 """The role of the trunk in a kit of a multi-label network: every candidate ships the thresholds that were chosen by it."""
 

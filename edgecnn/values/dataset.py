@@ -200,6 +200,11 @@ class DataSummary(Value):
     """Whether each image has any number of labels, listed in ``classes``, instead of one class."""
 
     @property
+    def training_photographs(self) -> int:
+        """Images that train where any does: calibration images do too."""
+        return self.counts["train"] + self.counts["calibration"]
+
+    @property
     def totals(self) -> DataTotals:
         """The part that compares two builds."""
         return DataTotals(content=self.content, classes=self.classes, counts=self.counts, roles=self.roles)

@@ -19,7 +19,7 @@ from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
 from edgecnn.values.synthesis import Synthesis, images_trained_on
-from edgecnn.values.training import Teacher
+from edgecnn.values.training import Teacher, TrainingBudget
 
 TrunkMode = Literal["finetune", "inherit", "scratch", "custom", "kept"]
 
@@ -67,6 +67,8 @@ class Resolved(Value):
     weights: WeightsAnswer
     mode: TrunkMode
     """custom and kept: nothing is trained, for a file or for a catalogue network with its weights' own head."""
+    budget: TrainingBudget | None = Field(default=None, exclude_if=lambda budget: budget is None)
+    """The result of ``train.minutes``; None if it is unset."""
     teacher: Teacher | None = None
     """The network whose outputs replace labels."""
     synthesis: Synthesis | None = Field(default=None, exclude_if=lambda synthesis: synthesis is None)

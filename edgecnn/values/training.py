@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.errors.wording import plural
 from edgecnn.values.artifact import WeightsAnswer
@@ -73,6 +73,26 @@ half of the epochs, and the next cycle runs only if the last one improved the ne
 
 ScratchRecipe = Literal["short", "resnet", "modern"]
 """short: for few images and minutes. resnet: the ResNet paper's. modern: cosine, warm-up, label smoothing, an average, mixing."""
+
+
+class TrainingSpeed(Value):
+    """Images a second on this machine."""
+
+    decoded_per_s: PositiveFloat
+    learned_per_s: PositiveFloat
+    """In steps of the whole network at its full size."""
+    judged_per_s: PositiveFloat
+    """Without learning from them: of validation, and of frozen features."""
+
+
+class TrainingBudget(Value):
+    """What ``train.minutes`` decided."""
+
+    minutes: PositiveFloat
+    speed: TrainingSpeed
+    epochs: PositiveInt
+    seconds: PositiveFloat
+    """How long training takes at that speed, if it runs to the last of these epochs."""
 
 
 class TransferChoice(Value):

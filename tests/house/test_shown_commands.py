@@ -29,7 +29,7 @@ OPTION = re.compile(r"(^|\s)--[a-z][a-z-]*[ =]$")
 OURS = {
     "shell_word", "_measures",
     "device.name", "name", "target", "rounds", "verb", "shipped", "network", "arch", "metric", "own", "folder", "where",
-    "better.name", "found.arch", "found.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
+    "better.name", "search.arch", "search.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
     "REBUILT", "what", "given", "type(error).__name__", "ENVIRONMENT",
     "names[0]", "options",
 }  # fmt: skip

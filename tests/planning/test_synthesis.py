@@ -72,7 +72,7 @@ def test_the_transfer_is_measured_on_photographs() -> None:
 def test_alone_they_take_the_place_of_the_photographs() -> None:
     alone = asking("data.train=false")
     assert roles_of(plan(alone), "train") == {"made", "pixels"}
-    assert (alone.training_images, asking().training_images, resolved().training_images) == (200, 3700, 3500)
+    assert (alone.training_images, asking().training_images, resolved().training_images) == (200, 4200, 4000)
 
 
 def test_who_asks_for_none_has_the_keys_of_before() -> None:

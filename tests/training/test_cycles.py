@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,14 +101,22 @@ class InThirdEpoch(Heard):
 def test_it_stops_by_itself_and_goes_on_after_an_interruption_with_the_same_bytes(
     given: Given, weights: Path, tmp_path: Path
 ) -> None:
-    settings = {"mode": "finetune", "epochs": 8, "cycles": "while-better", "head_epochs": 1, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {
+        "mode": "finetune",
+        "epochs": 8,
+        "cycles": "while-better",
+        "head_epochs": 1,
+        "learning_rate": 1e-2,
+    }
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     for out in (whole, halted):
         out.mkdir()
-    stage(LITE, **settings).make(given.roles(weights), whole, Heard())
+    heard = Heard()
+    stage(LITE, **settings).make(given.roles(weights), whole, heard)
     facts = json.loads((whole / "history.json").read_text())
     epochs = facts["phases"][-1]["epochs"]
-    assert len(epochs) in (4, 8)
+    assert [step for step in heard.steps if step[0] == "train"][-1][1:3] == (len(epochs) * 48,) * 2
+    assert len(epochs) in (2, 4, 8)
     assert facts["stopped"] == ("all epochs done" if len(epochs) == 8 else "no better epoch in the last cycle")
     with pytest.raises(KeyboardInterrupt):
         stage(LITE, **settings).make(given.roles(weights), halted, InThirdEpoch())

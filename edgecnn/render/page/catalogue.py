@@ -15,7 +15,7 @@ import altair as alt
 
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import MEASURED, PUBLISHED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import ANCHORS, SIDES, Anchor, Extent, Spot, front_of, legible_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -24,7 +24,6 @@ from edgecnn.values.arch import ListedArch
 
 TEMPLATE = "catalogue.html.j2"
 HEIGHT_PX = 560
-PUBLISHED = Mark("published", "◎", "reported by whoever trained the network; nothing of it ran here")
 AREA_PER_MILLION = 14.0
 """Square pixels of a point a million parameters."""
 AREA_LEAST = 40.0
@@ -49,11 +48,11 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
     points = [row for row in rows if row.accuracy_top1 is not None]
     front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
-    sources = [Source(PUBLISHED, "by the page, paper or package in the table, on ImageNet-1k's validation images")]
-    notes = ["Where points crowd, only some are named: the others tell their name when pointed at, and all are in the table."]
+    sources = [Source(PUBLISHED, "by the page, paper or package in the table, on the validation images of ImageNet-1k")]
+    notes = ["If points are crowded, the chart names only some. Point at a point to see its name. The table has every network."]
     if own:
         sources.append(Source(MEASURED, "your builds (squares), each on its own test split"))
-        notes.append("A build's images and classes are others than ImageNet's: its height does not compare, its work does.")
+        notes.append("A build has other images and classes than ImageNet. Compare its multiply-adds, but not its accuracy.")
     return Figure(
         id="published",
         title="Published accuracy against multiply-adds, area by parameters",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import altair as alt
 
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
+from edgecnn.render.page.charts.figure import COUNTED, Figure, Source, Table
 from edgecnn.render.page.charts.vega import Anchor, Extent, Spot, name_anchors
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
@@ -17,7 +17,6 @@ from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
 TEMPLATE = "scale.html.j2"
 PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
-COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
 SIGNS = "Numbers are the frontier, dots are others inside every budget, rings are outside of one."
 _KEY_AT = (0, 40, 330, 470, 600, 720)
 HEIGHT_PX = 330
@@ -54,14 +53,8 @@ PANELS = (PARAMETERS, MEMORY)
 def frontier_page(search: ScaleSearch) -> str:
     """The whole file as text, to be written in UTF-8."""
     figures = frontier_figures(search)
-    return document(
-        TEMPLATE,
-        figures,
-        figures=figures,
-        found=search,
-        said=search_lines(search),
-        limits=_limits(search),
-    )
+    result, *notes = search_lines(search)
+    return document(TEMPLATE, figures, figures=figures, found=search, lead=[result], notes=notes, limits=_limits(search))
 
 
 def frontier_figures(search: ScaleSearch) -> list[Figure]:

@@ -26,6 +26,7 @@ from edgecnn.values.candidate import Rung
 from edgecnn.values.dataset import DataDivision, DataInspection, DataSummary, Finding, Grouping, ImageEntry, Spread
 from edgecnn.values.device import Device
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.training import TrainingBudget
 
 KEY_SHOWN = 12
 
@@ -145,7 +146,17 @@ def _training(resolved: Resolved) -> str:
     epochs = counted(train.epochs or 0, "epoch")
     if train.cycles == "while-better":
         epochs = f"at most {epochs}, while validation improves"
+    if resolved.budget is not None:
+        epochs += f" (train.minutes={resolved.budget.minutes:g}: {_budget(resolved.budget)})"
     return f"training: {resolved.mode}, {epochs}{details}{_teacher(resolved)}"
+
+
+def _budget(budget: TrainingBudget) -> str:
+    """How fast this machine trained, and how long the epochs take."""
+    minutes = budget.seconds / 60
+    estimate = "under 1 min" if minutes < 1 else f"about {minutes:.0f} min"
+    over = "" if minutes <= budget.minutes else ", more than allowed"
+    return f"this machine trains {budget.speed.learned_per_s:.3g} images/s, {estimate}{over}"
 
 
 def _folds(resolved: Resolved) -> str:
@@ -160,7 +171,7 @@ def _composed(resolved: Resolved) -> list[str]:
     if synthesis is None:
         return []
     cutouts, backgrounds = synthesis.cutouts, synthesis.backgrounds
-    others = f"next to {resolved.data.counts['train']:,} images" if resolved.recipe.data.train else "and no other image"
+    others = f"next to {resolved.data.training_photographs:,} images" if resolved.recipe.data.train else "and no other image"
     of = f"{cutouts.counts['train']:,} cut-outs of {len(synthesis.class_names):,} classes"
     of += f" on {backgrounds.counts['train']:,} backgrounds"
     return [

@@ -58,11 +58,10 @@ def drawn(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
 
 @dataclass(frozen=True)
 class Mark:
-    """The word, the glyph that stands for it inside charts, and what it means."""
+    """The word for the source of a figure, and its glyph inside charts. The glossary defines the word."""
 
     word: str
     glyph: str
-    meaning: str
 
     @property
     def shape(self) -> str:
@@ -70,13 +69,14 @@ class Mark:
         return "circle" if self is MEASURED else "diamond"
 
 
-MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
-EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
-PLANNED = Mark("planned", "◇", "what a builder said it would do; nothing ran")
-PREDICTED = Mark("predicted", "▲", "from a model, not measured, so a predicted latency passes no gate")
-DEFINED = Mark("by definition", "=", "a kit compared with itself, so nothing was measured")
-MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
-MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, DEFINED, MISSING)
+MEASURED = Mark("measured", "●")
+EMULATED = Mark("emulated", "◆")
+PLANNED = Mark("planned", "◇")
+PREDICTED = Mark("predicted", "▲")
+DEFINED = Mark("by definition", "=")
+MISSING = Mark("missing", "○")
+COUNTED = Mark("counted", "▣")
+PUBLISHED = Mark("published", "◎")
 
 MARK_BY_FIDELITY = {
     Fidelity.MEASURED: MEASURED,
