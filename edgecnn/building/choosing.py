@@ -13,11 +13,11 @@ from typing import NamedTuple
 from edgecnn.building.dated_records import dated_order
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.rows import candidate_facts
-from edgecnn.building.subject import Subject
 from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose, eligibility_of
 from edgecnn.judging.gates import EffectiveGates
 from edgecnn.measure.race_request import RaceOptions
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.request import BuildRequest
 from edgecnn.values.candidate import reference_of
 from edgecnn.values.profile import NOT_TIMED

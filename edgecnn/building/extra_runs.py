@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecnn.building.subject import Subject
 from edgecnn.judging.runs.resources import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import BATCH_SCREEN_S, THROUGHPUT_S, RaceRequest
-from edgecnn.planning.request import ExtraRuns
-from edgecnn.values.profile import Purpose
+from edgecnn.measure.subject import Subject
+from edgecnn.values.profile import ExtraRuns, Purpose
 from edgecnn.values.recipe import RaceChoice
 
 

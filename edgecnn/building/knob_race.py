@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.building.observe import Observer
-from edgecnn.building.runnable import why_test_fails
 from edgecnn.judging.knobs import Raced, judge_knobs, taken
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import SAMPLES, RaceResult, race, stored_race
 from edgecnn.measure.race_request import RaceOptions, RaceRequest
+from edgecnn.measure.runnable import why_test_fails
 from edgecnn.runtimes.registry import backend_for
 from edgecnn.values.candidate import KnobRace, Knobs, KnobTrial
 from edgecnn.values.device import Device

@@ -16,7 +16,6 @@ from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.forecasts import forecast_notices
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.subject import Subject
 from edgecnn.building.trained import (
     made_images,
     scaled_network,
@@ -30,6 +29,7 @@ from edgecnn.errors.wording import shell_word
 from edgecnn.judging.choice import claimed, speed_claims
 from edgecnn.judging.judgement import judge_rows
 from edgecnn.judging.reasons import worded
+from edgecnn.measure.subject import Subject
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgecnn.building.subject import Split, Subject
 from edgecnn.comparing.comparison import (
     IDENTICAL,
     NOT_RACED,
@@ -33,6 +32,7 @@ from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
 from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race_pair
+from edgecnn.measure.subject import Split, Subject
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value

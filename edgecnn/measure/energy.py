@@ -32,12 +32,12 @@ def no_meter(environment: Environment) -> str:
     """Why no meter can watch a model on the CPU there, and what would make one readable."""
     reason = environment.observed.get("energy_absent")
     only_gpu = NOTHING_OF_A_CPU if "energy_meters" in environment.observed else None
-    return reason or only_gpu or "the host says of none that it can"
+    return reason or only_gpu or "the host reports no readable meter"
 
 
 def why_not(environment: Environment) -> str:
     """The same of this machine, where an external meter's log may be given."""
-    return f"no meter can be read here: {no_meter(environment)}; --meter takes an external one's log"
+    return f"no meter can be read here: {no_meter(environment)}; pass the log of an external meter with --meter"
 
 
 def energy_request(choice: RaceChoice, kits: Sequence[KitRef], how: RaceOptions, purpose: Purpose = "energy") -> RaceRequest:

@@ -153,12 +153,12 @@ def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
     try:
         arrays = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in chunks]
     except Exception as error:  # noqa: BLE001 - numpy's reader of a header raises what its parts do
-        raise Unusable(f"logits that are no array: {error}") from error
+        raise Unusable(f"logits that are not an array: {error}") from error
     shapes = {array.shape[1:] for array in arrays}
     readable = (array for array in arrays if array.ndim == 2 and array.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
     rows = sum(len(array) for array in readable)
     if rows != images or len(shapes) != 1:
-        raise Unusable(f"float32 logits of {rows:,} images, asked are {images:,}")
+        raise Unusable(f"float32 logits of {rows:,} images instead of {images:,}")
     np.save(target, np.concatenate(arrays))
     return target
 
@@ -227,12 +227,12 @@ def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
     ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
     """
     if kit.runtime != TRACEABLE:
-        return f"the layer is not known: {kit.runtime} does not show what its layers give"
+        return f"the layer is unknown: {kit.runtime} does not show the outputs of its layers"
     try:
         layer = _first_bad(kit, pixels, image)
     except Exception as error:  # noqa: BLE001 - it is an explanation; without it the failure stands as well
-        return f"the layer is not known: {type(error).__name__} when looking layer by layer"
-    return layer or "no layer gives one when they run one by one, unfused"
+        return f"the layer is unknown: {type(error).__name__} when looking layer by layer"
+    return layer or "no single, unfused layer produces it"
 
 
 def _first_bad(kit: KitRef, pixels: Path, image: int) -> str | None:

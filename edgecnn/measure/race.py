@@ -209,7 +209,7 @@ class _Filing:
 def _changed(runs: Sequence[Mapping[str, Any]]) -> str | None:
     """Why runs are no one profile, and what would help: the machine changed between them."""
     changed = changed_between(runs)
-    return None if changed is None else f"the machine changed during the race ({changed}); the same command races again"
+    return None if changed is None else f"the machine changed during the race ({changed}); rerun the command to race again"
 
 
 def _run(facts: Mapping[str, Any], log: MeterLog | None) -> Run:
@@ -228,7 +228,7 @@ def long_enough_s(kits: Sequence[KitRef], lab: Lab) -> float:
     fast ones; so the time is fixed beforehand, from one run of each kit that takes part in nothing.
     """
     samples = samples_needed(50)
-    lab.tell.note(f"time {samples} inferences of each kit, to know how long a run must be")
+    lab.tell.note(f"timing {samples} inferences of each kit to set the length of a run")
     trial = RaceRequest(kits=tuple(kits), purpose="trial", rounds=1, samples=samples, max_s=RUN_PATIENT_S, max_age_h=0.0)
     times = [run.samples_ns for profile in race(trial, lab).profiles.values() for run in profile.runs if run.samples_ns]
     slowest_s = max((sum(samples_ns) / len(samples_ns) / 1e9 for samples_ns in times), default=0.0)

@@ -158,7 +158,7 @@ CHOOSING: Mapping[Purpose, Raced] = {"select": "latency", "select-throughput": "
 """Races for the choice, and the objective by which each chooses."""
 
 TITLES: Mapping[Purpose, str] = {
-    "screen": "race that screens candidates",
+    "screen": "screening race",
     "select": "race for the choice",
     "select-throughput": "race for the choice by throughput",
     "select-energy": "race for the choice by energy",
@@ -167,8 +167,8 @@ TITLES: Mapping[Purpose, str] = {
     "energy": "measure energy",
     "baseline": "race of the baseline GPU",
     "against": "race for the comparison",
-    "trial": "trial of how long runs must be",
-    "batches": "try numbers of images in a call",
+    "trial": "trial that sets the length of runs",
+    "batches": "search for the fastest batch size",
     "throughput": "throughput race",
     "end-to-end": "end-to-end race",
     "soak": "soak",
@@ -283,7 +283,7 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence
     standing = (
         f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
     )
-    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: it goes on with {on}")
+    lab.tell.note(f"{standing}{f', while {other_work}' if other_work else ''}: continuing with {on}")
     return lead.still_in
 
 
@@ -304,5 +304,7 @@ def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping
         widths = ", ".join(
             f"{name} to ± {'?' if width is None else format(100 * width, '.1f')} %" for name, width in wide.items()
         )
-        lab.tell.note(f"after {rounds} rounds p50 is known of {widths}; asked is ± {100 * until.half_width:g} %, so it goes on")
+        lab.tell.note(
+            f"after {rounds} rounds p50 is known: {widths}; the target is ± {100 * until.half_width:g} %, so the race continues"
+        )
     return not wide

@@ -44,7 +44,7 @@ def _document_of(path: Path) -> dict[str, Any]:
     except (OSError, Unusable) as error:
         raise Unusable(f"{path.name} cannot be read: {system_reason(error)}") from error
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
-        raise Unusable(f"{path.name} is no {RUN_SCHEMA}")
+        raise Unusable(f"{path.name} is not {RUN_SCHEMA}")
     return run
 
 
@@ -82,7 +82,7 @@ def impossible(run: Run) -> str | None:
     if memory is not None and any(mib is not None and mib < 0 for mib in (memory.baseline_mib, memory.peak_mib, memory.gpu_mib)):
         return "memory is below 0"
     if run.windows and sum(window.samples for window in run.windows) != len(run.samples_ns):
-        return "its windows have other samples than it"
+        return "its windows do not match its samples"
     return None if run.energy is None else _impossible_energy(run.energy)
 
 
@@ -93,7 +93,7 @@ def _impossible_energy(energy: RunEnergy) -> str | None:
         *(s for reading in energy.readings for s in (reading.idle_s, reading.work_s)),
     )
     if energy.images < 1 or min(seconds) <= 0:
-        return "energy of no image, or of no time"
+        return "energy without images or without time"
     return "energy is below 0" if any(min(reading.idle_j, reading.work_j) < 0 for reading in energy.readings) else None
 
 
@@ -116,13 +116,13 @@ def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
 def _not_as_asked(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
     for name, expected in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
         if run.get(name, {}) != expected:
-            return f"its {name} is {run.get(name)}, asked is {expected}"
+            return f"its {name} is {run.get(name)} instead of {expected}"
     if "error" in run:
         return None
     count, batch = len(run["samples_ns"]), item.get("batch", 1)
     most = 0 if item.get("energy") else count if item.get("window_s") else item["samples"]
     if count > most or (most and not count) or run.get("batch", 1) != batch:
-        return f"{count:,} samples of {run.get('batch', 1)} images, asked are {most:,} of {batch}"
+        return f"{count:,} samples of {run.get('batch', 1)} images instead of {most:,} of {batch}"
     if sum((*run["warmup_ns"], *run["samples_ns"])) > 2 * timeout_s * _LATEST_NS:
-        return f"its samples take longer than the {timeout_s:g} s after which it would have been killed"
+        return f"its samples take longer than its time limit of {timeout_s:g} s"
     return None

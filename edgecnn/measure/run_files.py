@@ -44,7 +44,7 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     _refuse_edited(folder)
     mine = [run for run in read if run.get("kit") == kit.digest]
     if not mine:
-        others = f"{len(read)} runs of other kits are there" if read else "there is no run-*.json"
+        others = f"it has {len(read)} runs of other kits" if read else "there is no run-*.json"
         raise RUNS_UNUSABLE(folder=folder, because=f"no run of {kit.candidate.id} (kit {kit.digest[:12]}): {others}")
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RUNS_UNUSABLE(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
@@ -96,7 +96,7 @@ def _no_energy(folder: Path) -> str:
     try:
         machine = Environment.model_validate_json(bounded_content(folder / MACHINE, JSON_BYTES_MAX))
     except (OSError, ValidationError):
-        return f"there are no energy runs, and no {MACHINE} that says why"
+        return f"there are no energy runs, and no {MACHINE} with the reason"
     return f"no meter could be read there: {no_meter(machine)}"
 
 
@@ -121,7 +121,9 @@ def _refuse_edited(folder: Path) -> None:
         return
     for path in sorted(folder.glob("run-*.json")):
         if noted.get(path.name) != sha256_of(path):
-            raise RUNS_UNUSABLE(folder=folder, because=f"{path.name} is not what its runner wrote, by {RESULT}: it was edited")
+            raise RUNS_UNUSABLE(
+                folder=folder, because=f"{path.name} differs from what its runner wrote ({RESULT}): it was edited"
+            )
 
 
 def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, Any]]) -> None:
@@ -130,7 +132,7 @@ def _refuse_other_knobs(folder: Path, kit: KitRef, mine: Sequence[Mapping[str, A
     other = next((run["knobs"] for run in mine if run.get("knobs", {}) != wanted), None)
     if other is not None:
         made_with = _options_text(other)
-        because = f"a run of {kit.candidate.id} was made with {made_with}, and its bundle runs it with {_options_text(wanted)}"
+        because = f"a run of {kit.candidate.id} was made with {made_with}, but its bundle uses {_options_text(wanted)}"
         raise RUNS_UNUSABLE(folder=folder, because=because)
 
 
@@ -142,4 +144,4 @@ def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -
     if changed is not None:
         raise RUNS_UNUSABLE(folder=folder, because=f"the machine changed between its runs: {changed}")
     if len({run.round for run in runs}) < len(runs):
-        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit are of the same round")
+        raise RUNS_UNUSABLE(folder=folder, because="two runs of this kit have the same round")

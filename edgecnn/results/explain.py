@@ -21,7 +21,7 @@ from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 ON_REQUEST = {
     "throughput": ("throughput by batch", "--batches 1,8,best"),
-    "end_to_end": ("the way from a picture file", "--end-to-end"),
+    "end_to_end": ("time from an image file to the prediction", "--end-to-end"),
     "sustained": ("a soak", "--soak 60s"),
 }
 """Measured only where asked for: field of a candidate's facts to its name and the option that asks."""
@@ -128,7 +128,7 @@ def _unmeasured_figures(facts: CandidateFacts, report: BuildReport) -> Iterator[
             why = (measured.reason if measured is not None else None) or "it was not asked for"
             yield Unmeasured(figures=(figure,), candidates=(name,), why=why, command=settles)
     if facts.residency is None:
-        yield Unmeasured(figures=("what really ran",), candidates=(name,), why="nothing was traced")
+        yield Unmeasured(figures=("executed precision",), candidates=(name,), why="nothing was traced")
 
 
 def _why_unanswered(facts: CandidateFacts) -> str:
@@ -184,12 +184,12 @@ def bench_command(folder: Path, device: str) -> str:
 def _choice_question(report: BuildReport) -> OpenQuestion:
     choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
-    says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
+    says = f"which candidate is the fastest on {device} is open: a race of the carried kits there would settle it"
     if choice.regret is not None:
         more = f"{100 * choice.regret:.1f} % more than the best"
         says = f"which candidate ships is open: {choice.candidate} is expected to cost {more}"
     elif len(choice.carried) == 1:
-        says = f"how fast it is on {device} is open, and it alone is carried: a race there would say"
+        says = f"its speed on {device} is unknown; a race there would measure it"
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
 
 

@@ -85,7 +85,7 @@ class FinishedBuild:
 
 def again_of(report: BuildReport) -> str:
     """The command that makes a build again, or that there is one."""
-    return report.build.again or "the same build command makes it again"
+    return report.build.again or "repeat the build command"
 
 
 def build_folder(text: str) -> Path | None:
@@ -107,7 +107,7 @@ def build_folder(text: str) -> Path | None:
         return path
     if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
-    raise NO_BUILD_TO_JUDGE(folder=path, because="there is no such folder")
+    raise NO_BUILD_TO_JUDGE(folder=path, because="the folder does not exist")
 
 
 def finished_build(folder: Path) -> FinishedBuild:
@@ -180,9 +180,9 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPla
 def _why_none(folder: Path) -> str | None:
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()
-        return None if whole else "it has a report.json, and no bundle/choice.json beside it"
+        return None if whole else "it has a report.json, but no bundle/choice.json"
     if (folder / CHOICE).is_file():
-        return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
+        return "it is only a bundle, without a report and gates; --against takes a bundle"
     if (folder / PROGRESS).is_file():
-        return "its build did not come to its end: there is a progress.json and no report.json"
-    return "there is no report.json in it"
+        return "its build did not finish: it has a progress.json, but no report.json"
+    return "it has no report.json"

@@ -167,7 +167,7 @@ def plain_names(names: Sequence[object]) -> tuple[str, ...]:
     return tuple(str(name).encode("utf-8", "replace").decode("utf-8") for name in names)
 
 
-AGAIN = "the same build command makes it again"
+AGAIN = "repeat the build command"
 NS_PER_MS = 1e6
 
 
@@ -200,23 +200,23 @@ def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
     if any(facts.latency is not None and facts.latency.runs for facts in report.candidates):
         raise _Gone(f"the races' samples are not in the store {store.root}")
     if not report.build.device_attached:
-        raise _Gone(f"nothing was timed: {report.build.device} was not attached")
-    raise _Gone("nothing was raced" if report.environment.timed else f"the candidates were {NOT_TIMED}")
+        raise _Gone(f"no latency was measured: {report.build.device} was not attached")
+    raise _Gone("no race ran" if report.environment.timed else f"the candidates were {NOT_TIMED}")
 
 
 def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     shown = _shown(report)
     if shown is not None and shown.agreement is not None:
-        raise _Gone(f"no mistake is known: {NO_LABELS}")
+        raise _Gone(f"mistakes are unknown: {NO_LABELS}")
     if shown is not None and shown.multi_label is not None:
-        raise _Gone("what an image was taken for is of one class an image; the table of labels says what each is worth")
+        raise _Gone("confusions exist only for one class per image; the table of labels shows the figures of each label")
     if shown is None or shown.test is None:
-        raise _Gone("no candidate's answers to the test split are known")
+        raise _Gone("no predictions on the test split are stored")
     prepared = _made(shown, store, "prepare")
     listed = listed_images(store, prepared, "test")
     try:
         if prepared_digests(prepared.folder)["test"] != shown.test.pixels:
-            raise _Gone("the stored pixels are not those that the report is about")
+            raise _Gone("the stored pixels do not belong to the report")
         labels = _array(prepared.folder / "test.labels.npy")
         baseline = next((facts for facts in report.candidates if facts.is_baseline), None)
         answered = Answered(
@@ -252,7 +252,7 @@ def _logits(facts: CandidateFacts, labels: NDArray[Any], store: Store) -> NDArra
                 top1 = float((logits.argmax(axis=1) == labels).mean())
                 if abs(top1 - facts.test.top1.estimate) < 0.5 / len(labels):
                     return logits
-    raise _Gone(f"no stored answers of {facts.candidate.id} agree with the report; {AGAIN}")
+    raise _Gone(f"no stored predictions of {facts.candidate.id} agree with the report; {AGAIN}")
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -275,7 +275,7 @@ def _history(report: BuildReport, store: Store) -> History:
     if shown is None:
         raise _Gone("no candidate was built")
     if report.keys and "train" not in report.keys:
-        custom = "it is a custom model, taken as it is" if "fetch" not in report.keys else "the head of its weights was kept"
+        custom = "the custom model is used as it is" if "fetch" not in report.keys else "the head of its weights was kept"
         raise _Gone(f"nothing was trained: {custom}")
     trained = _made(shown, store, "train")
     try:

@@ -104,7 +104,7 @@ class ShippedKit:
         device = self.device
         if device is None or matches(device, local_facts()):
             return None
-        return f"{self.kit.candidate.id} was built for {device.name}, which this machine is not: the ratio there may be another"
+        return f"{self.kit.candidate.id} was built for {device.name}, not for this machine: the ratio may differ there"
 
     @property
     def device(self) -> Device | None:

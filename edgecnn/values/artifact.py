@@ -221,8 +221,8 @@ class WeightsAnswer(Value):
         return cls(what=what, why=f"training starts from {what}", **facts)
 
     def kept(self) -> Self:
-        """The same weights, without training."""
-        return self.model_copy(update={"why": f"nothing is trained, and the head is kept, of {self.what}"})
+        """The same weights, where nothing is trained."""
+        return self.model_copy(update={"why": f"nothing is trained: the head of {self.what} is kept"})
 
     @property
     def pretrained(self) -> bool:

@@ -17,7 +17,7 @@ from edgecnn.values.preprocessing import Resolution
 
 def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
-        raise PydanticCustomError("range_reversed", "a range runs from its smaller to its larger end")
+        raise PydanticCustomError("range_reversed", "a range needs its smaller end first")
     return ends
 
 
@@ -206,9 +206,7 @@ Augmentation: TypeAlias = Annotated[
 
 def _one_crop(listed: tuple[Augmentation, ...]) -> tuple[Augmentation, ...]:
     if sum(isinstance(step, Crop) for step in listed) > 1:
-        raise PydanticCustomError(
-            "several_crops", "a list holds one crop at most: a second one would crop the first one's result"
-        )
+        raise PydanticCustomError("several_crops", "a list may hold one crop: a second crop would cut the result of the first")
     return listed
 
 

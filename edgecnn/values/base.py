@@ -31,7 +31,7 @@ def utc_moment(text: str) -> datetime:
     except ValueError:
         raise ValueError(f"{text[:40]!r} is not a date") from None
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} does not say its offset from UTC")
+        raise ValueError(f"{text!r} has no offset from UTC")
     try:
         return moment.astimezone(UTC)
     except OverflowError:

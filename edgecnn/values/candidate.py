@@ -236,7 +236,7 @@ class Knobs(Value):
         names = {spelled.option: name for name, spelled in _SPELLED.items()}
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no knob that this version knows")
+            raise ValueError(f"{unknown[0]!r} is not a knob of this version")
         try:
             return cls.model_validate({names[option]: text for option, text in options.items()})
         except ValidationError as error:

@@ -112,7 +112,7 @@ class CustomModel(Value):
             self._feeding_known
             + notes
             + (
-                "; its answers are probabilities, which a kit gives over their sum"
+                "; its outputs are probabilities, which a kit divides by their sum"
                 * (self.entry.ends_in_shares and not self.entry.ends_in_sigmoid)
             )
         )
@@ -120,7 +120,7 @@ class CustomModel(Value):
     @property
     def _feeding_known(self) -> str:
         if not self.trials:
-            unproved = "not proved, since no image is known to be of one class"
+            unproved = "not proved, because no image has a known class"
             return f"preprocessing {self.feeding.describe()}, as {self._stating} states; {unproved}"
         taken = next(trial for trial in self.trials if trial.feeding == self.feeding)
         proved = f"right on {taken.right} of {taken.images} images"
@@ -138,5 +138,5 @@ class CustomModel(Value):
     def _chance(self) -> str:
         if self.at_chance is None:
             return ""
-        reached = f"always answering the most frequent class is right on {round(self.at_chance * self.trials[0].images)}"
+        reached = f"always predicting the most frequent class is right on {round(self.at_chance * self.trials[0].images)}"
         return f"; NOT SHOWN TO BEAT CHANCE ({reached}): check the order of the classes (data.classes) and [preprocessing]"

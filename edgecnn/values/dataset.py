@@ -16,7 +16,7 @@ from edgecnn.values.stage import Key, digest_of
 def printable(text: str) -> str:
     """Return the text. Raises PydanticCustomError: it contains an unprintable character."""
     if not text.isprintable():
-        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
+        raise PydanticCustomError("unprintable", "holds a character that cannot be printed; write it as an escape, such as \\t")
     return text
 
 
@@ -132,7 +132,7 @@ class Grouping(Value):
     @property
     def sentence(self) -> str:
         """The sentence in plans and reports."""
-        parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
+        parts = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none in two splits"]
         if self.alone:
             parts.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
         return "; ".join((*parts, *self.off))
@@ -170,7 +170,7 @@ class DataTotals(Value):
     @model_validator(mode="after")
     def _complete(self) -> DataTotals:
         if self.roles and set(self.roles) != set(SPLIT_ROLES):
-            raise ValueError("roles: all four or none")
+            raise ValueError("roles: give all four or none")
         if any(len(role.by_class) != len(self.classes) for role in self.roles.values()):
             raise ValueError("roles: one number for each class")
         return self
@@ -215,7 +215,7 @@ class DataSummary(Value):
         if not self.labelled:
             return ""
         names = ", ".join(self.classes[:_NAMED]) + and_more(len(self.classes), _NAMED)
-        return f"{len(self.classes):,} {'labels, any number an image' if self.multi_label else 'classes'} ({names})"
+        return f"{len(self.classes):,} {'labels, any number per image' if self.multi_label else 'classes'} ({names})"
 
     @property
     def labelled(self) -> bool:

@@ -342,8 +342,8 @@ class Accuracy(Value):
     def dependence(self) -> str | None:
         """The dependence that an interval must allow for; None if test images are independent."""
         if self.folds is not None:
-            return "networks that differ from fold to fold"
-        return None if self.groups is None else "groups whose images are alike"
+            return "the different networks of the folds"
+        return None if self.groups is None else "groups of similar images"
 
     @property
     def shown_quality(self) -> Quality | None:

@@ -139,7 +139,7 @@ class LatencyTable(Value):
     @model_validator(mode="after")
     def _consistent(self) -> LatencyTable:
         if self.fidelity is not self.environment.fidelity:
-            raise ValueError(f"it is called {self.fidelity.value}, and its machine was {self.environment.fidelity.value}")
+            raise ValueError(f"it is marked {self.fidelity.value}, but its machine was {self.environment.fidelity.value}")
         if (networks := len({row.probe for rows in self.timed.values() for row in rows})) > _MOST_ROWS:
             raise ValueError(f"{networks:,} networks, more than {_MOST_ROWS}")
         return self

@@ -33,9 +33,7 @@ Level16 = Annotated[int, Field(ge=0, le=ALL_LEVELS[1])]
 
 def _rising(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] >= window[1]:
-        raise PydanticCustomError(
-            "no_window", "the first level, which becomes black, is not below the second, which becomes white"
-        )
+        raise PydanticCustomError("no_window", "the first level (black) must be below the second (white)")
     return window
 
 
@@ -152,10 +150,10 @@ class PreprocessingChoice(Value):
     def _refuse_contradictions(self) -> PreprocessingChoice:
         mode = self.resize or ("crop" if self.resize_px else None)
         if self.fill is not None and mode is not None and mode not in BORDERED:
-            because = f"fill is the colour of a border, after letterbox or line, and resize = {mode!r} has none"
+            because = f"fill is the border colour of letterbox and line, and resize = {mode!r} has no border"
             raise PydanticCustomError("no_border", "{because}", {"because": because})
         if self.resize_px is not None and mode != "crop":
-            because = f"resize_px is what a crop is taken of, and resize is {mode!r}"
+            because = f"resize_px applies to resize = 'crop', and resize is {mode!r}"
             raise PydanticCustomError("no_crop", "{because}", {"because": because})
         return self
 
@@ -164,7 +162,7 @@ class PreprocessingChoice(Value):
         mode = self.resize or "crop"
         covered = self.resize_px or resize_px
         if covered.is_square:
-            covered = crop_px.with_short(covered.short_px)
+            covered = crop_px.scaled_to_short(covered.short_px)
         return PixelRecipe(
             resize_px=covered.larger_of(crop_px) if mode == "crop" else crop_px,
             crop_px=crop_px,

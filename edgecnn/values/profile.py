@@ -36,9 +36,9 @@ MEDIANS = {"others_percent": 1, "steal_percent": 2}
 WORST = {"temperature_c": 1}
 """The same for observations of which the highest value counts."""
 
-EMULATED_TIMES = "times of an emulated processor are its emulator's and no device's"
+EMULATED_TIMES = "an emulated processor gives the times of its emulator"
 """Why runs from an environment that is not ``timed`` have no meaning."""
-NOT_TIMED = f"not raced, since {EMULATED_TIMES}"
+NOT_TIMED = f"not raced, because {EMULATED_TIMES}"
 """Why a kit has no time in an environment that is not ``timed``."""
 
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -294,3 +294,19 @@ class DatedReference(Value):
     """The signer, or the key, if the signature was verified; None: unsigned."""
     record_sha256: str
     """Digest of the record's content."""
+
+
+class ExtraRuns(Value):
+    """Measurements in addition to the races of a build. Each is measured only if the user asks for it."""
+
+    batches: tuple[int, ...] = ()
+    """Batch sizes to measure throughput at."""
+    best_batch: bool = False
+    """Search for the batch size with the highest throughput, and measure it."""
+    end_to_end: bool = False
+    soak_s: float | None = None
+
+    @property
+    def throughput(self) -> bool:
+        """Whether throughput is measured at any batch size."""
+        return bool(self.batches) or self.best_batch

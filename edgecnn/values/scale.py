@@ -45,14 +45,12 @@ class CompoundScale(Value):
                 raise ValueError(f"{part.strip()!r} is not KEY=NUMBER")
             if key not in KEYS:
                 near = nearest(key, KEYS, cutoff=0.5)
-                raise ValueError(f"{key} is no key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
+                raise ValueError(f"{key} is not a key, {f'the nearest is {near}' if near else 'it takes ' + ', '.join(KEYS)}")
             if key in numbers:
                 raise ValueError(f"{key} is given twice")
             numbers[key] = _number(key, value)
         if "phi" in numbers and len(numbers) > 1:
-            raise ValueError(
-                f"phi says depth, width and resolution all at once, and {next(k for k in numbers if k != 'phi')} too"
-            )
+            raise ValueError(f"phi sets depth, width and resolution at once, and {next(k for k in numbers if k != 'phi')} too")
         return cls.model_validate(numbers)
 
     def text(self) -> str:

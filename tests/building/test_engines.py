@@ -14,7 +14,6 @@ import pytest
 from edgecnn.building.engines import resolve_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import add_made
-from edgecnn.building.subject import Subject
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -28,6 +27,7 @@ from edgecnn.errors.hosts.board import (
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
@@ -181,7 +181,7 @@ def test_a_builder_that_fails_costs_that_candidate_alone(tmp_path: Path) -> None
     host = Jetson(ends=died)
     found = executed(host, tmp_path)
     (task,) = host.asked
-    assert (task.command, task.words, task.kept) == (
+    assert (task.command, task.words, task.outputs) == (
         "build-engine",
         ("--once", "--package", "tensorrt"),
         {"--timing-cache": "timing.cache"},

@@ -40,8 +40,8 @@ class Builder:
     def judged(self, *verdicts: Verdict, required: str = "always") -> None:
         gate = Gate.model_validate({"metric": "drop_pp", "side": "max", "bound": 1.0, "required": required})
         results = tuple(
-            GateResult(gate=gate, candidate="x", verdict=each, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
-            for each in verdicts
+            GateResult(gate=gate, candidate="x", verdict=verdict, figure=None, fidelity=Fidelity.MEASURED, reason="seen")
+            for verdict in verdicts
         )
         self.report = a_report(gates=results)
 
@@ -140,7 +140,7 @@ def test_bad_input_ends_with_2_before_anything_is_built(builder: Builder, edgecn
     done = edgecnn("build", "--set", "train.epoch=3")
     assert done.exit_code == 2
     assert done.stderr == (
-        "edgecnn: error: --set cannot be applied: train.epoch is no key, the nearest is train.epochs"
+        "edgecnn: error: --set cannot be applied: train.epoch is not a key, the nearest is train.epochs"
         " — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 [overrides-invalid]\n"
     )
     assert builder.asked == []

@@ -47,20 +47,20 @@ def test_devices_of_ones_own_are_listed_and_recognised_and_a_damaged_file_stops_
     assert rows["kitchen"]["build_with"][0] == "kitchen" and rows["attic"]["build_with"] == []
     assert rows["attic"]["title"].startswith("cannot be used: ") and str(broken) in rows["attic"]["title"]
     assert "kitchen" in run("list", "devices").stdout
-    found = json.loads(run("devices", "check", "--json").stdout)
-    assert {"kitchen", "cpu"} <= set(found["recognised_as"])
+    document = json.loads(run("devices", "check", "--json").stdout)
+    assert {"kitchen", "cpu"} <= set(document["recognised_as"])
 
 
 def test_what_was_found_is_json_too(run: Run) -> None:
-    found = json.loads(run("devices", "check", "--json").stdout)
-    assert found["schema"] == "edgecnn.board/1" and "cpu" in found["recognised_as"]
-    assert found["device"] is None and found["differences"] == []
+    document = json.loads(run("devices", "check", "--json").stdout)
+    assert document["schema"] == "edgecnn.board/1" and "cpu" in document["recognised_as"]
+    assert document["device"] is None and document["differences"] == []
 
 
 def test_a_file_of_another_board_disagrees(run: Run) -> None:
     held = run("devices", "check", "jetson-orin-nano")
     assert held.returncode == 2 and held.stderr.rstrip().endswith("[device-file-disagrees]")
-    assert "the file of jetson-orin-nano disagrees:" in held.stdout
+    assert "the file of jetson-orin-nano does not match the board:" in held.stdout
 
 
 def test_a_file_of_ones_own_that_is_broken_is_named_by_its_path(run: Run, tmp_path: Path) -> None:

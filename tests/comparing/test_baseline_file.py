@@ -58,7 +58,7 @@ def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_p
 def test_a_baseline_without_energy_says_why(board: tuple[Path, Path]) -> None:
     figures = energy_figures_of(imported(*board))
     assert (figures.runs, figures.total_mj) == (0, None)
-    assert figures.reason == "there are no energy runs, and no machine.json that says why"
+    assert figures.reason == "there are no energy runs, and no machine.json with the reason"
 
 
 def test_a_file_of_before_energy_was_read_back_is_still_what_its_digest_says(board: tuple[Path, Path], tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_too_few_processes_are_refused_with_the_command_that_times_enough(tmp_pa
         imported(bundle, few)
     assert (refused.value.ref, refused.value.fields["because"]) == (
         "no-recorded-race",
-        "3 processes were timed, and an interval needs 7",
+        "3 processes timed; an interval needs 7",
     )
 
 
@@ -143,9 +143,9 @@ def test_what_is_no_latency_baseline_is_refused(tmp_path: Path, text: str | None
 
 def test_too_few_runs_make_no_baseline(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "base")
-    for rounds, timed in ((5, "5 processes were timed"), (1, "1 process was timed")):
+    for rounds, timed in ((5, "5 processes timed"), (1, "1 process timed")):
         runs = measured_on_a_device(RacingHost(base=2.0), bundle, tmp_path / f"measured-{rounds}", rounds=rounds)
-        with pytest.raises(EdgecnnError, match=f"{timed}, and an interval needs 7 — .* --rounds 8", check=NO_RECORDED_RACE.made):
+        with pytest.raises(EdgecnnError, match=f"{timed}; an interval needs 7 — .* --rounds 8", check=NO_RECORDED_RACE.made):
             imported(bundle, runs)
 
 
@@ -210,7 +210,7 @@ def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(
     with pytest.raises(EdgecnnError, check=LATENCY_BASELINE_UNREADABLE.made) as refused:
         read_baseline(file)
     assert refused.value.line() == (
-        f"{file} cannot be read as a latency baseline: it is the record of a pinned build, which holds no runs"
+        f"{file} cannot be read as a latency baseline: it is the record of a pinned build, which has no runs"
         f" — edgecnn judge HEAD --against '{file}' races a build against it [latency-baseline-unreadable]"
     )
 

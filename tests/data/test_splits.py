@@ -133,7 +133,7 @@ def test_copies_within_one_class_stay_together() -> None:
     result = assigned(doubled)
     assert (len(result.images), result.copies) == (180, ())
     roles = [{image.role for image in result.images if image.sha256 == one.sha256} for one in found]
-    assert all(len(each) == 1 for each in roles)
+    assert all(len(role) == 1 for role in roles)
 
 
 @given(
@@ -175,13 +175,13 @@ def test_too_few_images_say_where_the_files_went() -> None:
     """Four files in a class and one image: three are the same bytes, and notes and a broken picture are no images."""
     same = [ListedImage(f"train/dog/{name}.png", 1, "train", sha(100)) for name in "abcde"]
     elsewhere = [ListedImage("train/dog/f.png", 1, "train", sha(0))]
-    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "breaks off before its end"), LeftOut("x", 0, "train", "of no interest")]
+    skipped = [LeftOut("train/dog/half.jpg", 1, "train", "is cut off"), LeftOut("x", 0, "train", "of no interest")]
     with pytest.raises(TooFewImages) as caught:
         assigned([*images("train", (9, 0, 9)), *same, *elsewhere], skipped)
     assert caught.value.because == (
         "of its 7 files, 5 are copies (train/dog/f.png: the same bytes as train/cat/0, which is another class (cat);"
         " train/dog/b.png: the same bytes as train/dog/a.png; train/dog/c.png: the same bytes as train/dog/a.png and 2 more)"
-        " and 1 is not a readable image (train/dog/half.jpg: breaks off before its end)"
+        " and 1 is not a readable image (train/dog/half.jpg: is cut off)"
     )
 
 
@@ -220,10 +220,10 @@ def test_classes_that_can_fill_their_roles_do_so_beside_one_that_cannot() -> Non
     result = of_many([40, 40, 1])
     assert result.thin == 1
     for label in (0, 1):
-        assert counts_of(Assigned(tuple(each for each in result.images if each.label == label), (), {})) == counts_of(
-            Assigned(tuple(each for each in of_many([40, 40]).images if each.label == label), (), {})
+        assert counts_of(Assigned(tuple(image for image in result.images if image.label == label), (), {})) == counts_of(
+            Assigned(tuple(image for image in of_many([40, 40]).images if image.label == label), (), {})
         )
-    assert [each.role for each in result.images if each.label == 2] == ["test"]
+    assert [image.role for image in result.images if image.label == 2] == ["test"]
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [2], [40, 0]])

@@ -118,7 +118,7 @@ def test_the_runners_own_words_come_back_with_its_own_reference(copy_kit: CopyKi
     with pytest.raises(RunnerFailed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == (
-        "model.onnx: listed in kit.json, and not here — copy the kit again, or package it again [kit-file-missing]"
+        "model.onnx: listed in kit.json, but missing — copy the kit again, or package it again [kit-file-missing]"
     )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
 
@@ -137,7 +137,7 @@ def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit, monkeypa
     misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
-    assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+    assert caught.value.fields == {"command": "selftest", "ending": "signal SIGSEGV", "because": "about to fall"}
     monkeypatch.setenv("PYTHONPATH", "/opt/packages")
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())

@@ -11,8 +11,8 @@ from tests.house.source_tree import functions, modules, relative, syntax
 EMPTY = {"each", "found", "said", "seen", "asked", "given", "told"}
 """Say what happened to a thing and not what it is: `for candidate in candidates`, not `for each in found`."""
 EMPTY_FUNCTION = re.compile(r"_?(?:of|beside|by|in|for|on|at|after|before|without)_\w+|\w+_(?:seen|said|told|asked|found|given)")
-"""A function says what it returns or does: `latency_interval(samples)`, not `_of_a_tail(seen)`. Constructors and conversions, such
-as `from_json`, `to_json` and `with_suffix`, have their usual names."""
+"""A function says what it returns or does: `latency_interval(samples)`, not `_of_a_tail(seen)`. Constructors and conversions
+keep their usual names, such as `from_json`, `to_json` and `with_suffix`."""
 NAMED_ELSEWHERE = {"in_features"}
 """Names that PyTorch prescribes."""
 

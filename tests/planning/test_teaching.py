@@ -106,7 +106,7 @@ def test_what_is_neither_a_network_nor_a_build_is_refused(tmp_path: Path) -> Non
         asked("resnet-51", tmp_path)
     with pytest.raises(EdgecnnError, check=NO_TEACHER.made) as refusal:
         asked(str(tmp_path), tmp_path)
-    assert "there is no report.json in it" in refusal.value.line()
+    assert "it has no report.json" in refusal.value.line()
 
 
 def test_a_network_without_published_weights_is_answered_with_what_could_teach(tmp_path: Path) -> None:

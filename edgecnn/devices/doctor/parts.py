@@ -104,7 +104,7 @@ def version_of(lead: str) -> str | None:
 
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     """Packages that an extra requires on this machine, with their installed versions. Without a name: those of every install."""
-    return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
+    return tuple(_fact(requirement) for requirement in declared().get(extra, ()))
 
 
 def no_wheel(row: PartRow) -> str | None:
@@ -114,7 +114,7 @@ def no_wheel(row: PartRow) -> str | None:
 
 
 def addition_of(row: PartRow) -> Addition:
-    """What the part would add: install command, if pip can install it, and measured sizes."""
+    """Describe the installation of the part: command, if pip can install it, and measured sizes."""
     size, command = SIZES[row.name], None if no_wheel(row) else install_command(row.name)
     if isinstance(size, str):
         return Addition(adds=row.adds, command=command, measured=size)
@@ -190,7 +190,7 @@ def _is_this_pythons(pip: str | None) -> bool:
     return pip is not None and os.path.dirname(os.path.abspath(pip)) == os.path.dirname(sys.executable)  # noqa: PTH100, PTH120 - links unresolved
 
 
-def _fact(wanted: Requirement) -> PackageFact:
-    version = version_of(wanted.name)
-    fits = version is not None and wanted.specifier.contains(version, prereleases=True)
-    return PackageFact(name=canonicalize_name(wanted.name), wanted=str(wanted.specifier), version=version, fits=fits)
+def _fact(requirement: Requirement) -> PackageFact:
+    version = version_of(requirement.name)
+    fits = version is not None and requirement.specifier.contains(version, prereleases=True)
+    return PackageFact(name=canonicalize_name(requirement.name), wanted=str(requirement.specifier), version=version, fits=fits)

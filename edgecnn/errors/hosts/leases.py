@@ -63,7 +63,7 @@ BOARD_TAKEN = ErrorRow(
     "board-taken",
     "the lease of {board} ended during the measurement",
     "{because}",
-    "rerun the command to measure on another board",
+    "check the places of the coordinator: labgrid-client places",
     exit_code=ExitCode.MISSING,
     kind=BoardTaken,
 )

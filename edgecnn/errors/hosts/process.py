@@ -46,7 +46,7 @@ RUNNER_CRASHED = ErrorRow(
     "runner-crashed",
     "runner {command} ended without a result ({ending})",
     "{because}",
-    "rerun the command with more free memory; report a bug if it fails again",
+    "rerun the command; report a bug if it fails again",
     exit_code=ExitCode.OWN_FAULT,
     kind=RunnerCrashed,
 )

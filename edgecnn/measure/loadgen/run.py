@@ -221,7 +221,7 @@ def run_scenario(bench: Bench, scenario: Scenario, pilot: Sequence[PilotBatch]) 
     """A stream or Offline: one run, and one more where the first ended too early."""
     runs = [_run(bench, settings_for(scenario, pilot, bench.request), pilot, scenario.value)]
     if runs[0].too_short:
-        bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, since the pilot was slower than the run; once more")
+        bench.tell.note(f"{scenario.value}: LoadGen ran out of queries, because the pilot was slower than the run; repeating")
         runs.append(_run(bench, sharpened(runs[0]), pilot, f"{scenario.value}-again"))
     last = runs[-1]
     return ScenarioResult(
@@ -239,7 +239,7 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
     """The highest rate that LoadGen calls VALID; nothing is run where one image alone takes longer than the bound."""
     bound_ms, fastest_ms = bench.request.server_latency_ms, pilot[0].fastest_ms
     if fastest_ms >= bound_ms:
-        why = f"one image takes {fastest_ms:.2f} ms at least, so that no rate has a 99th percentile inside {bound_ms:g} ms"
+        why = f"one image takes {fastest_ms:.2f} ms at least, so no rate keeps the 99th percentile within {bound_ms:g} ms"
         return ScenarioResult(scenario=Scenario.SERVER, valid=False, figure=None, unit="images/s", reason=why, runs=())
 
     def run_at(qps: float) -> LoadRun:
@@ -257,7 +257,7 @@ def search_server(bench: Bench, pilot: Sequence[PilotBatch]) -> ScenarioResult:
         unit="images/s",
         reason=None
         if best is not None
-        else f"INVALID at {search.invalid_qps:.4g} images a second already; below {lowest:.4g} none is tried",
+        else f"INVALID at {search.invalid_qps:.4g} images a second; rates below {lowest:.4g} are not tried",
         runs=search.runs,
         counts=search.best,
     )

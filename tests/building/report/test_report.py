@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.building.choosing import decide, last_race
 from edgecnn.building.data_notices import calibration_notices
-from edgecnn.building.subject import Subject
+from edgecnn.measure.subject import Subject
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain
 from edgecnn.values.artifact import Failed, Unavailable

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
+from edgecnn.bundle.verify import UNSIGNED
 from edgecnn.cli.main import app
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
 from tests.serving.asking import announced, ask_at, predicted
 
-UNSIGNED = "edgecnn: warning: the bundle is not signed: anyone who changed a file could have changed bundle.json too\n"
+WARNED = f"edgecnn: warning: {UNSIGNED}\n"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
         assert len(predicted(facts["url"], photo)["labels"]) == 4
         assert list(unpacked.iterdir()) != []
         process.send_signal(ending)
-        assert process.communicate(timeout=30) == ("", UNSIGNED + talk)
+        assert process.communicate(timeout=30) == ("", WARNED + talk)
         assert process.returncode == status
     assert list(unpacked.iterdir()) == []
 
@@ -89,5 +90,5 @@ def test_each_allowed_host_is_answered_and_no_other(whole: Path, tmp_path: Path)
     with started(tmp_path, whole, *words) as process:
         place = urlsplit(announced(process)["url"]).netloc
         hosts = ("photos.example", "camera_1:8000", "10.0.0.5", "evil.example")
-        found = [ask_at(place, "GET", "/", None, Host=host).status for host in hosts]
-    assert found == [200, 200, 200, 403]
+        status = [ask_at(place, "GET", "/", None, Host=host).status for host in hosts]
+    assert status == [200, 200, 200, 403]
